@@ -1,0 +1,66 @@
+use std::{
+    any::{Any, TypeId},
+    fmt,
+    sync::Arc,
+};
+
+/// One value of each type, added by layers and looked up by type.
+///
+/// Cheap to clone: clones share the values. Holds no memory while it is empty, as it mostly is;
+/// it is searched from front to back, as it is mostly short.
+#[derive(Clone, Default)]
+pub struct Extensions(Vec<(TypeId, Arc<dyn Any + Send + Sync>)>);
+
+// ===== impl Extensions =====
+
+impl Extensions {
+    /// With nothing in it.
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Adds a value; one of the same type that was there is replaced.
+    pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
+        self.remove::<T>();
+        self.0.push((TypeId::of::<T>(), Arc::new(value)));
+    }
+
+    /// The value of this type.
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        let (_, value) = self.0.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
+        value.downcast_ref()
+    }
+
+    /// Forgets the value of this type; was there one?
+    pub fn remove<T: Send + Sync + 'static>(&mut self) -> bool {
+        let before = self.0.len();
+        self.0.retain(|(id, _)| *id != TypeId::of::<T>());
+        self.0.len() < before
+    }
+}
+
+impl fmt::Debug for Extensions {
+    // Only how many: the values need not be `Debug`, and some are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Extensions({})", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_value_of_each_type() {
+        let mut extensions = Extensions::new();
+        extensions.insert("old");
+        extensions.insert(7_u32);
+        extensions.insert("new");
+        assert_eq!(extensions.get::<&str>(), Some(&"new"));
+        assert_eq!(extensions.get::<u32>(), Some(&7));
+        assert_eq!(extensions.get::<u64>(), None);
+        assert!(extensions.remove::<u32>());
+        assert!(!extensions.remove::<u32>());
+        assert_eq!(extensions.clone().get::<&str>(), Some(&"new"));
+    }
+}

@@ -1,0 +1,131 @@
+use std::{
+    fmt,
+    net::SocketAddr,
+    ops::Not,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use tokio::time::Instant;
+
+use super::Extensions;
+
+/// What is known of a connection.
+///
+/// The fields are what always exists. What a layer finds out (an identity, a key) goes into the
+/// [`extensions`](Self::extensions), under a type of that layer's own.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Info {
+    /// Unique within the process.
+    pub id: ConnId,
+    /// Which way round it came.
+    pub origin: Origin,
+    /// The side of the relay it is on: set by a connector as it enters that side's stack, and at
+    /// the latest by the pairing.
+    pub side: Option<Side>,
+    /// The other end's address, where it has one.
+    pub peer: Option<SocketAddr>,
+    /// Our end's address, where it has one.
+    pub local: Option<SocketAddr>,
+    /// When it was accepted, or when dialling had succeeded.
+    pub since: Instant,
+    /// What layers added.
+    pub extensions: Extensions,
+}
+
+/// A connection's number, unique within the process: `#17`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(u64);
+
+/// Shows a peer's address, see [`Info::peer_name`].
+#[derive(Clone, Copy, Debug)]
+pub struct PeerName(Option<SocketAddr>);
+
+/// Which way round a connection came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// Somebody connected to us.
+    Accepted,
+    /// We connected to somebody.
+    Dialled,
+}
+
+/// One of the two sides that a relay joins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// The first.
+    A,
+    /// The second.
+    B,
+}
+
+// ===== impl Info =====
+
+impl Info {
+    /// What is known of a connection that comes into being now.
+    pub fn new(origin: Origin) -> Self {
+        Self {
+            id: ConnId::next(),
+            origin,
+            side: None,
+            peer: None,
+            local: None,
+            since: Instant::now(),
+            extensions: Extensions::new(),
+        }
+    }
+
+    /// The peer's address, for a log line: `?` where it has none.
+    pub fn peer_name(&self) -> PeerName {
+        PeerName(self.peer)
+    }
+}
+
+// ===== impl PeerName =====
+
+impl fmt::Display for PeerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(peer) => peer.fmt(f),
+            None => f.write_str("?"),
+        }
+    }
+}
+
+// ===== impl ConnId =====
+
+impl ConnId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl fmt::Display for ConnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+// ===== impl Side =====
+
+impl Not for Side {
+    type Output = Self;
+
+    /// The other side.
+    fn not(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::A => "A",
+            Self::B => "B",
+        })
+    }
+}

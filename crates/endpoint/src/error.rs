@@ -1,0 +1,28 @@
+use std::error::Error;
+
+/// Any error: what crosses a tower boundary.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Is `error`, or anything it was caused by, an `E`?
+///
+/// ```
+/// use couplet_endpoint::{BoxError, is_caused_by};
+///
+/// let error: BoxError = std::io::Error::other("boom").into();
+/// assert!(is_caused_by::<std::io::Error>(&*error));
+/// ```
+pub fn is_caused_by<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
+    find_cause::<E>(error).is_some()
+}
+
+/// The first `E` among `error` and what it was caused by.
+pub fn find_cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}

@@ -1,0 +1,27 @@
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::Io;
+
+/// Makes an [`Io`] of a foreign stream that has nothing to say beyond its bytes.
+#[derive(Clone, Debug)]
+pub struct Opaque<T>(pub T);
+
+impl<T> Io for Opaque<T> where T: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Opaque<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+crate::forward_async_write!(impl[T: AsyncWrite + Unpin] for Opaque<T>, 0);

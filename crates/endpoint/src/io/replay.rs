@@ -1,0 +1,189 @@
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::Io;
+
+/// How much one [`Replay::poll_read_ahead`] reads at most.
+const CHUNK: usize = 4096;
+
+/// An [`Io`] of which some bytes have been read ahead, and are read again first.
+///
+/// Handshakes and protocol detection read from it with [`read_ahead`](Self::read_ahead), look at
+/// [`ahead`](Self::ahead), and [`consume`](Self::consume) what was theirs. Whatever they leave,
+/// the next reader gets. Writes go straight through. Once the bytes are drained their memory
+/// is freed.
+#[derive(Debug)]
+pub struct Replay<I> {
+    io: I,
+    ahead: BytesMut,
+}
+
+// ===== impl Replay =====
+
+impl<I> Replay<I> {
+    /// Wraps an io of which nothing has been read ahead.
+    pub fn new(io: I) -> Self {
+        Self::with_prefix(io, Bytes::new())
+    }
+
+    /// Wraps an io together with what was read from it, which will be read again.
+    pub fn with_prefix(io: I, prefix: Bytes) -> Self {
+        Self {
+            io,
+            ahead: prefix.into(),
+        }
+    }
+
+    /// What has been read ahead and not been consumed.
+    pub fn ahead(&self) -> &[u8] {
+        &self.ahead
+    }
+
+    /// Forgets the first `n` bytes of those read ahead: no reader will see them.
+    ///
+    /// # Panics
+    ///
+    /// If fewer than `n` bytes have been read ahead.
+    pub fn consume(&mut self, n: usize) {
+        self.ahead.advance(n);
+        self.free_when_drained();
+    }
+
+    /// The io within.
+    pub fn get_ref(&self) -> &I {
+        &self.io
+    }
+
+    /// The io within. Reading from it passes over what was read ahead.
+    pub fn get_mut(&mut self) -> &mut I {
+        &mut self.io
+    }
+
+    /// The io within, and what was read ahead of it.
+    pub fn into_parts(self) -> (I, Bytes) {
+        (self.io, self.ahead.freeze())
+    }
+
+    fn free_when_drained(&mut self) {
+        if self.ahead.is_empty() {
+            self.ahead = BytesMut::new();
+        }
+    }
+}
+
+impl<I: AsyncRead + Unpin> Replay<I> {
+    /// Reads more ahead, at most until `limit` bytes are there; returns how many came.
+    ///
+    /// `Ok(0)` means that the stream has ended or that the limit was reached before. No memory
+    /// is held while it is pending.
+    pub fn poll_read_ahead(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: usize,
+    ) -> Poll<io::Result<usize>> {
+        let room = limit.saturating_sub(self.ahead.len()).min(CHUNK);
+        if room == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        let mut scratch = [0; CHUNK];
+        let mut buf = ReadBuf::new(&mut scratch[..room]);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))?;
+        self.ahead.extend_from_slice(buf.filled());
+        Poll::Ready(Ok(buf.filled().len()))
+    }
+
+    /// Reads more ahead, at most until `limit` bytes are there; returns how many came, 0 at the
+    /// end of the stream or when the limit was reached before.
+    ///
+    /// Cancel-safe: what was read stays here.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading the io.
+    pub async fn read_ahead(&mut self, limit: usize) -> io::Result<usize> {
+        std::future::poll_fn(|cx| self.poll_read_ahead(cx, limit)).await
+    }
+}
+
+// ===== the io =====
+
+impl<I: Io> Io for Replay<I> {
+    fn abort(&mut self) {
+        self.io.abort();
+    }
+
+    fn take_error(&mut self) -> Option<io::Error> {
+        self.io.take_error()
+    }
+
+    fn has_unsent(&mut self) -> bool {
+        self.io.has_unsent()
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Replay<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return Pin::new(&mut self.io).poll_read(cx, buf);
+        }
+        let n = self.ahead.len().min(buf.remaining());
+        buf.put_slice(&self.ahead[..n]);
+        self.consume(n);
+        Poll::Ready(Ok(()))
+    }
+}
+
+crate::forward_async_write!(impl[I: AsyncWrite + Unpin] for Replay<I>, io);
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_left_ahead_is_read_again_first() {
+        let (mut peer, io) = tokio::io::duplex(64);
+        let mut replay = Replay::new(io);
+        peer.write_all(b"hello\nworld").await.unwrap();
+        assert_eq!(replay.read_ahead(4096).await.unwrap(), 11);
+        replay.consume(6);
+        assert_eq!(replay.ahead(), b"world");
+        peer.write_all(b"!").await.unwrap();
+        drop(peer);
+        let mut rest = String::new();
+        replay.read_to_string(&mut rest).await.unwrap();
+        assert_eq!(rest, "world!");
+        assert_eq!(replay.ahead.capacity(), 0, "drained, so nothing is held");
+    }
+
+    #[tokio::test]
+    async fn the_limit_bounds_what_is_held() {
+        let (mut peer, io) = tokio::io::duplex(64);
+        let mut replay = Replay::new(io);
+        peer.write_all(b"0123456789").await.unwrap();
+        assert_eq!(replay.read_ahead(4).await.unwrap(), 4);
+        assert_eq!(replay.read_ahead(4).await.unwrap(), 0);
+        assert_eq!(replay.ahead(), b"0123");
+    }
+
+    #[tokio::test]
+    async fn a_small_reader_gets_it_in_pieces() {
+        let mut replay = Replay::with_prefix(tokio::io::empty(), Bytes::from_static(b"abc"));
+        let mut piece = [0; 2];
+        assert_eq!(replay.read(&mut piece).await.unwrap(), 2);
+        assert_eq!(&piece, b"ab");
+        assert_eq!(replay.read(&mut piece).await.unwrap(), 1);
+        assert_eq!(replay.read(&mut piece).await.unwrap(), 0);
+    }
+}
