@@ -1,1 +1,1 @@
-
+//! The tower layers of Couplet.

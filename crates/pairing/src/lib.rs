@@ -1,1 +1,44 @@
+//! Waiting connections become pairs.
+//!
+//! ```text
+//!  side stack A ──▶ place ─┐
+//!                          ├─▶ pairing ──▶ Pairs, a stream of Pair
+//!  side stack B ──▶ place ─┘
+//! ```
+//!
+//! There are two pairings, because they are two things:
+//!
+//! - [`rendezvous`]: both sides come by themselves, and the oldest is joined with the oldest.
+//! - [`dial_for_a`], [`dial_for_b`]: each connection brings its own partner, which is dialled
+//!   for it and belongs to it alone.
+//!
+//! A pairing's services are the innermost of the side stacks, so that its bound reaches back to
+//! the endpoint through tower's own contract: no place, no accept. Its pairs are driven into a
+//! pair stack, and a pair is made only when that has room.
+//!
+//! A [`Pair`] is two ios and a [`Session`]: who is joined, a [`Meter`] of the bytes, and a switch
+//! that ends it. Whoever wants to watch or end a pair does it there, without touching its bytes.
+//!
+//! See [`rendezvous`] for an example.
 
+mod counts;
+mod dial_for;
+mod error;
+mod handover;
+mod pair;
+mod pairs;
+mod policy;
+mod rendezvous;
+mod seats;
+mod session;
+
+pub use self::{
+    counts::WaitingCounts,
+    dial_for::{DialFor, dial_for_a, dial_for_b},
+    error::{PairError, PairingEnded},
+    pair::Pair,
+    pairs::Pairs,
+    policy::Policy,
+    rendezvous::{Place, rendezvous},
+    session::{CloseReason, Meter, OwnedSession, Session, SessionId},
+};

@@ -1,0 +1,178 @@
+//! Each connection brings its own partner: dial, then pair.
+
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use couplet_endpoint::{BoxError, Conn, Info, Side};
+use futures::{FutureExt, future::BoxFuture};
+use tokio::sync::Semaphore;
+use tower_service::Service;
+
+use crate::{
+    Pair, PairError, PairingEnded, Pairs, Policy, WaitingCounts,
+    handover::{Giver, handover},
+    seats::{Seat, Seats},
+};
+
+/// Dials a partner on side B for each connection of side A.
+///
+/// Returns the innermost service of side A's stack, and the pairs.
+///
+/// `connect` gets what is known of the connection and answers with its partner: it may be a
+/// [`Dial`](couplet_endpoint::Dial), that under side B's stack, or a function that chooses the
+/// target. Dials run side by side, as many as there are [places](Policy::places); the partner
+/// belongs to this connection and no other, and a dial that fails closes only this one.
+pub fn dial_for_a<A, B, C>(
+    policy: Policy,
+    connect: C,
+) -> (DialFor<A, B, C, Pair<A, B>>, Pairs<A, B>)
+where
+    C: Service<Info, Response = Conn<B>>,
+{
+    dial_for(Side::A, policy, connect, Pair::new)
+}
+
+/// Dials a partner on side A for each connection of side B: [`dial_for_a`] the other way round.
+pub fn dial_for_b<A, B, C>(
+    policy: Policy,
+    connect: C,
+) -> (DialFor<B, A, C, Pair<A, B>>, Pairs<A, B>)
+where
+    C: Service<Info, Response = Conn<A>>,
+{
+    dial_for(Side::B, policy, connect, |b, a| Pair::new(a, b))
+}
+
+fn dial_for<I, J, C, A, B>(
+    side: Side,
+    policy: Policy,
+    connect: C,
+    join: fn(Conn<I>, Conn<J>) -> Pair<A, B>,
+) -> (DialFor<I, J, C, Pair<A, B>>, Pairs<A, B>) {
+    let counts = WaitingCounts::default();
+    let (giver, taker) = handover();
+    let service = DialFor {
+        side,
+        connect,
+        join,
+        seats: Seats::new(Arc::new(Semaphore::new(policy.places))),
+        giver,
+        counts: counts.clone(),
+    };
+    (service, Pairs::new(taker, counts))
+}
+
+/// Dials a partner for each connection it is called with, and joins the two: made by
+/// [`dial_for_a`] and [`dial_for_b`].
+///
+/// `poll_ready` reserves a place and the dialling service's readiness, `call` takes both, and the
+/// place is free again when the pair is joined or given up. A clone has none.
+///
+/// `I` is the io of the connections that come, `J` that of their partners, `C` the service that
+/// dials, and `P` the [`Pair`] of the two, in the order of the sides.
+pub struct DialFor<I, J, C, P> {
+    side: Side,
+    connect: C,
+    join: fn(Conn<I>, Conn<J>) -> P,
+    seats: Seats,
+    giver: Giver<P>,
+    counts: WaitingCounts,
+}
+
+/// Counts a connection as waiting, as long as it is there.
+struct Waits {
+    counts: WaitingCounts,
+    side: Side,
+    _seat: Seat,
+}
+
+// ===== impl DialFor =====
+
+impl<I, J, C, P> Service<Conn<I>> for DialFor<I, J, C, P>
+where
+    I: Send + 'static,
+    J: Send + 'static,
+    P: Send + 'static,
+    C: Service<Info, Response = Conn<J>>,
+    C::Error: Into<BoxError>,
+    C::Future: Send + 'static,
+{
+    type Response = ();
+    type Error = PairError;
+    type Future = BoxFuture<'static, Result<(), PairError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PairError>> {
+        if self.giver.is_closed() {
+            return Poll::Ready(Err(PairingEnded(()).into()));
+        }
+        ready!(self.seats.poll_reserve(cx))?;
+        self.connect
+            .poll_ready(cx)
+            .map_err(|error| PairError::partner(error.into()))
+    }
+
+    fn call(&mut self, conn: Conn<I>) -> Self::Future {
+        let waits = Waits::new(self.seats.take(), self.counts.clone(), self.side);
+        let conn = conn.on(self.side);
+        let dialling = self.connect.call(conn.info.clone());
+        let join = self.join;
+        let mut giver = self.giver.clone();
+        async move {
+            let partner = dialling
+                .await
+                .map_err(|error| PairError::partner(error.into()))?;
+            // Joined only when there is room for the pair, as in a rendezvous.
+            let asked = std::future::poll_fn(|cx| giver.poll_asked(cx))
+                .await
+                .ok_or(PairingEnded(()))?;
+            giver.give(asked, join(conn, partner));
+            drop(waits);
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+impl<I, J, C: Clone, P> Clone for DialFor<I, J, C, P> {
+    fn clone(&self) -> Self {
+        Self {
+            side: self.side,
+            connect: self.connect.clone(),
+            join: self.join,
+            seats: self.seats.clone(),
+            giver: self.giver.clone(),
+            counts: self.counts.clone(),
+        }
+    }
+}
+
+impl<I, J, C: fmt::Debug, P> fmt::Debug for DialFor<I, J, C, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DialFor")
+            .field("side", &self.side)
+            .field("connect", &self.connect)
+            .finish_non_exhaustive()
+    }
+}
+
+// ===== impl Waits =====
+
+impl Waits {
+    fn new(seat: Seat, counts: WaitingCounts, side: Side) -> Self {
+        counts.side(side).entered();
+        Self {
+            counts,
+            side,
+            _seat: seat,
+        }
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.counts.side(self.side).left();
+    }
+}

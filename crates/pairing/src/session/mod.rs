@@ -1,0 +1,290 @@
+//! [`Session`]: the handle that travels with a pair.
+
+mod meter;
+mod reason;
+
+pub use self::{meter::Meter, reason::CloseReason};
+
+use std::{
+    fmt,
+    ops::Deref,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use couplet_endpoint::{Info, Side};
+use futures::task::AtomicWaker;
+use tokio::{sync::Notify, time::Instant};
+
+/// A pair seen from outside: who is joined, how many bytes went each way, and a switch that ends
+/// it.
+///
+/// Cheap to clone, and it outlives the pair. Holding one keeps neither connection open, wraps no
+/// io and costs the relay nothing.
+#[derive(Clone)]
+pub struct Session(Arc<Shared>);
+
+/// The [`Session`] as the [`Pair`](crate::Pair) holds it: if it is dropped before the session
+/// has ended, the session ends with it.
+#[derive(Debug)]
+pub struct OwnedSession(Session);
+
+/// A session's number, unique within the process: `7`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(u64);
+
+struct Shared {
+    id: SessionId,
+    a: Info,
+    b: Info,
+    meter: Meter,
+    /// Whoever serves the pair waits for this; there is one task that does.
+    serving: AtomicWaker,
+    relaying: AtomicBool,
+    close: OnceLock<CloseReason>,
+    end: OnceLock<End>,
+    ended: Notify,
+}
+
+#[derive(Clone, Copy)]
+struct End {
+    reason: CloseReason,
+    at: Instant,
+}
+
+// ===== impl Session =====
+
+impl Session {
+    /// The session's number.
+    pub fn id(&self) -> SessionId {
+        self.0.id
+    }
+
+    /// What is known of the connection on that side.
+    pub fn info(&self, side: Side) -> &Info {
+        match side {
+            Side::A => &self.0.a,
+            Side::B => &self.0.b,
+        }
+    }
+
+    /// The counters.
+    pub fn meter(&self) -> &Meter {
+        &self.0.meter
+    }
+
+    /// When the two were joined.
+    pub fn since(&self) -> Instant {
+        self.0.meter.start()
+    }
+
+    /// How long it has lasted, or did last.
+    pub fn duration(&self) -> Duration {
+        let until = self.0.end.get().map_or_else(Instant::now, |end| end.at);
+        until - self.since()
+    }
+
+    /// Ends the session for this reason, unless somebody gave one before. Returns at once; the
+    /// relay ends both connections and still returns its summary.
+    pub fn close(&self, reason: CloseReason) {
+        if self.0.close.set(reason).is_ok() {
+            self.0.serving.wake();
+        }
+    }
+
+    /// The reason that was given to [`close`](Self::close).
+    pub fn close_requested(&self) -> Option<CloseReason> {
+        self.0.close.get().copied()
+    }
+
+    /// Ready once [`close`](Self::close) was called. For the task that serves the pair: it alone
+    /// is woken.
+    pub fn poll_close_requested(&self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        // Registered before it is looked at, so that no close falls between.
+        self.0.serving.register(cx.waker());
+        self.close_requested().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Has the relay begun to move bytes? Before, a step of the pair stack may be at work.
+    pub fn is_relaying(&self) -> bool {
+        self.0.relaying.load(Ordering::Relaxed)
+    }
+
+    /// Why the session ended, once it has.
+    pub fn end_reason(&self) -> Option<CloseReason> {
+        self.0.end.get().map(|end| end.reason)
+    }
+
+    /// Waits for the session's end and tells why. Cancel-safe.
+    pub async fn ended(&self) -> CloseReason {
+        loop {
+            // Created before the look, so that no notification falls between.
+            let ended = self.0.ended.notified();
+            if let Some(reason) = self.end_reason() {
+                return reason;
+            }
+            ended.await;
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.0.id)
+            .field("a", &self.0.a)
+            .field("b", &self.0.b)
+            .field("meter", &self.0.meter)
+            .field("end", &self.end_reason())
+            .finish()
+    }
+}
+
+// ===== impl OwnedSession =====
+
+impl OwnedSession {
+    pub(crate) fn new(a: Info, b: Info) -> Self {
+        Self(Session(Arc::new(Shared {
+            id: SessionId::next(),
+            a,
+            b,
+            meter: Meter::new(),
+            serving: AtomicWaker::new(),
+            relaying: AtomicBool::new(false),
+            close: OnceLock::new(),
+            end: OnceLock::new(),
+            ended: Notify::new(),
+        })))
+    }
+
+    /// A handle for whoever watches.
+    pub fn handle(&self) -> Session {
+        self.0.clone()
+    }
+
+    /// Says that bytes begin to move. For the relay.
+    pub fn begin(&self) {
+        self.0.0.relaying.store(true, Ordering::Relaxed);
+    }
+
+    /// Says that the session has ended, and why. For the relay; the first call counts.
+    pub fn end(&self, reason: CloseReason) {
+        let at = Instant::now();
+        if self.0.0.end.set(End { reason, at }).is_ok() {
+            self.0.0.ended.notify_waiters();
+        }
+    }
+}
+
+impl Deref for OwnedSession {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.0
+    }
+}
+
+impl Drop for OwnedSession {
+    fn drop(&mut self) {
+        if self.end_reason().is_none() {
+            let unsaid = match self.is_relaying() {
+                true => CloseReason::Dropped,
+                false => CloseReason::Refused,
+            };
+            self.end(self.close_requested().unwrap_or(unsaid));
+        }
+    }
+}
+
+// ===== impl SessionId =====
+
+impl SessionId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use couplet_endpoint::Origin;
+    use tokio_test::{assert_pending, assert_ready_eq, task};
+
+    use super::*;
+
+    fn session() -> OwnedSession {
+        OwnedSession::new(Info::new(Origin::Accepted), Info::new(Origin::Dialled))
+    }
+
+    #[tokio::test]
+    async fn the_first_reason_to_close_wins_and_wakes_the_server() {
+        let session = session();
+        let mut serving = task::spawn(std::future::poll_fn(|cx| session.poll_close_requested(cx)));
+        assert_pending!(serving.poll());
+        session.handle().close(CloseReason::IdleTimeout);
+        session.handle().close(CloseReason::Closed);
+        assert!(serving.is_woken());
+        assert_ready_eq!(serving.poll(), CloseReason::IdleTimeout);
+    }
+
+    #[tokio::test]
+    async fn its_end_is_told_to_all_who_wait() {
+        let session = session();
+        let watcher = session.handle();
+        let mut waiting = task::spawn(watcher.ended());
+        assert_pending!(waiting.poll());
+        session.end(CloseReason::Finished(Side::A));
+        session.end(CloseReason::Closed);
+        assert_ready_eq!(waiting.poll(), CloseReason::Finished(Side::A));
+        drop(session);
+        assert_eq!(watcher.ended().await, CloseReason::Finished(Side::A));
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_dropped_has_ended() {
+        let refused = session();
+        let watcher = refused.handle();
+        drop(refused);
+        assert_eq!(watcher.end_reason(), Some(CloseReason::Refused));
+
+        let dropped = session();
+        let watcher = dropped.handle();
+        dropped.begin();
+        drop(dropped);
+        assert_eq!(watcher.end_reason(), Some(CloseReason::Dropped));
+
+        let closed = session();
+        let watcher = closed.handle();
+        watcher.close(CloseReason::Shutdown);
+        drop(closed);
+        assert_eq!(watcher.end_reason(), Some(CloseReason::Shutdown));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_meter_knows_when_bytes_last_moved() {
+        let session = session();
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!(session.meter().last_progress(), session.since());
+        session.meter().add(Side::A, 5);
+        session.meter().add(Side::A, 6);
+        session.meter().add(Side::B, 1);
+        tokio::time::advance(Duration::from_secs(4)).await;
+        assert_eq!(session.meter().bytes(Side::A), 11);
+        assert_eq!(session.meter().bytes(Side::B), 1);
+        assert_eq!(
+            session.meter().last_progress().elapsed(),
+            Duration::from_secs(4)
+        );
+        assert_eq!(session.duration(), Duration::from_secs(7));
+    }
+}

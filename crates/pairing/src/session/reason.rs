@@ -1,0 +1,67 @@
+use std::fmt;
+
+use couplet_endpoint::Side;
+
+/// Why a session ended, and by whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// Both sides had ended their streams and everything was delivered; this side ended first.
+    Finished(Side),
+    /// This side's peer reset its connection.
+    Reset(Side),
+    /// This side's connection failed: its peer vanished, or a layer on it could not go on.
+    Failed(Side),
+    /// This side had ended its stream, and the other direction was idle for the half-close
+    /// timeout.
+    HalfCloseTimeout(Side),
+    /// No byte had come from either side for the idle timeout.
+    IdleTimeout,
+    /// The session had lasted as long as it may.
+    MaxLifetime,
+    /// A step before the join refused it, or failed.
+    Refused,
+    /// Whoever holds the session closed it.
+    Closed,
+    /// The relay was told to stop.
+    Shutdown,
+    /// What served the session was dropped before it ended: a timeout around it, a panic within.
+    Dropped,
+}
+
+// ===== impl CloseReason =====
+
+impl CloseReason {
+    /// Did the session come to its natural end, with every byte delivered?
+    pub const fn is_clean(self) -> bool {
+        matches!(self, Self::Finished(_))
+    }
+
+    /// The side that ended the session, where it was one of them.
+    pub const fn side(self) -> Option<Side> {
+        match self {
+            Self::Finished(side)
+            | Self::Reset(side)
+            | Self::Failed(side)
+            | Self::HalfCloseTimeout(side) => Some(side),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Finished(side) => write!(f, "finished, {side} first"),
+            Self::Reset(side) => write!(f, "reset by {side}"),
+            Self::Failed(side) => write!(f, "{side} failed"),
+            Self::HalfCloseTimeout(side) => write!(f, "half-close timeout, {side} had ended"),
+            Self::IdleTimeout => f.write_str("idle timeout"),
+            Self::MaxLifetime => f.write_str("maximal lifetime reached"),
+            Self::Refused => f.write_str("refused before the join"),
+            Self::Closed => f.write_str("closed"),
+            Self::Shutdown => f.write_str("shutdown"),
+            Self::Dropped => f.write_str("dropped"),
+        }
+    }
+}
