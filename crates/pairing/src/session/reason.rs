@@ -8,6 +8,9 @@ use couplet_endpoint::Side;
 pub enum CloseReason {
     /// Both sides had ended their streams and everything was delivered; this side ended first.
     Finished(Side),
+    /// This side had ended its stream and then closed while the other was still sending: what it
+    /// had sent was delivered, what still came for it was not.
+    ClosedEarly(Side),
     /// This side's peer reset its connection.
     Reset(Side),
     /// This side's connection failed: its peer vanished, or a layer on it could not go on.
@@ -41,6 +44,7 @@ impl CloseReason {
     pub const fn side(self) -> Option<Side> {
         match self {
             Self::Finished(side)
+            | Self::ClosedEarly(side)
             | Self::Reset(side)
             | Self::Failed(side)
             | Self::HalfCloseTimeout(side) => Some(side),
@@ -53,6 +57,7 @@ impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Finished(side) => write!(f, "finished, {side} first"),
+            Self::ClosedEarly(side) => write!(f, "{side} closed while the other was sending"),
             Self::Reset(side) => write!(f, "reset by {side}"),
             Self::Failed(side) => write!(f, "{side} failed"),
             Self::HalfCloseTimeout(side) => write!(f, "half-close timeout, {side} had ended"),

@@ -1,0 +1,128 @@
+//! The copy buffers, shared by all pairs of a thread.
+
+use std::{
+    cell::RefCell,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The size of a copy buffer.
+pub(crate) const SIZE: usize = 64 * 1024;
+
+/// How many unused ones a thread keeps.
+const KEEP: usize = 16;
+
+thread_local! {
+    static UNUSED: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A buffer with bytes in it that wait to be written. A direction owns one only while they do.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    /// Empty only while it is being dropped.
+    bytes: Box<[u8]>,
+    start: u32,
+    end: u32,
+}
+
+// ===== impl Buffer =====
+
+impl Buffer {
+    /// Reads once into a buffer; `None` at the end of the stream. While the read is pending, no
+    /// buffer is held.
+    pub(crate) fn poll_read<R: AsyncRead + Unpin>(
+        cx: &mut Context<'_>,
+        from: &mut R,
+    ) -> Poll<io::Result<Option<Self>>> {
+        let mut buffer = Self::borrow();
+        let mut unfilled = ReadBuf::new(&mut buffer.bytes);
+        ready!(Pin::new(from).poll_read(cx, &mut unfilled))?;
+        let n = unfilled.filled().len();
+        buffer.end = u32::try_from(n).expect("a buffer is smaller than 4 GiB");
+        Poll::Ready(Ok((n > 0).then_some(buffer)))
+    }
+
+    /// Writes once; returns how many bytes went. It must not be [drained](Self::is_drained).
+    pub(crate) fn poll_write<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut W,
+    ) -> Poll<io::Result<u32>> {
+        let waiting = &self.bytes[self.start as usize..self.end as usize];
+        let n = ready!(Pin::new(to).poll_write(cx, waiting))?;
+        if n == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        let n = u32::try_from(n).expect("a buffer is smaller than 4 GiB");
+        self.start += n;
+        Poll::Ready(Ok(n))
+    }
+
+    /// How many bytes wait in it.
+    pub(crate) fn len(&self) -> u64 {
+        (self.end - self.start).into()
+    }
+
+    pub(crate) fn is_drained(&self) -> bool {
+        self.start == self.end
+    }
+
+    fn borrow() -> Self {
+        let bytes = UNUSED.with_borrow_mut(Vec::pop);
+        Self {
+            bytes: bytes.unwrap_or_else(|| vec![0; SIZE].into_boxed_slice()),
+            start: 0,
+            end: 0,
+        }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        // When the thread is ending, so is its pool.
+        let _ = UNUSED.try_with(|unused| {
+            let mut unused = unused.borrow_mut();
+            if unused.len() < KEEP {
+                unused.push(bytes);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use couplet_endpoint::memory;
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    fn unused() -> usize {
+        UNUSED.with_borrow(Vec::len)
+    }
+
+    #[tokio::test]
+    async fn none_is_held_while_a_read_is_pending() {
+        let (mut peer, mut io) = memory::connection(SIZE);
+        let mut reading = tokio_test::task::spawn(poll_fn(|cx| Buffer::poll_read(cx, &mut io)));
+        assert!(reading.poll().is_pending());
+        assert_eq!(unused(), 1);
+        peer.write_all(b"x").await.unwrap();
+        let held = reading.await.unwrap();
+        assert_eq!(unused(), 0);
+        drop(held);
+        assert_eq!(unused(), 1);
+    }
+
+    #[test]
+    fn a_thread_keeps_few() {
+        let many: Vec<_> = (0..2 * KEEP).map(|_| Buffer::borrow()).collect();
+        drop(many);
+        assert_eq!(unused(), KEEP);
+    }
+}

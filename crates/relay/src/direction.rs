@@ -1,0 +1,264 @@
+//! One direction: what comes from a source goes to a sink.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use couplet_endpoint::{Io, Side};
+use couplet_pairing::Meter;
+
+use crate::buffer::Buffer;
+
+/// After so many reads in a row, others get a turn.
+const ROUNDS: u32 = 32;
+
+/// How much is read and thrown away of what can't be delivered any more.
+const DISCARD: u64 = 64 * 1024 * 1024;
+
+/// One direction of a pair. It owns a buffer only while bytes wait in it.
+#[derive(Debug)]
+pub(crate) struct Direction {
+    from: Side,
+    state: State,
+    buffer: Option<Buffer>,
+    /// Something was written since the last flush.
+    unflushed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    /// Bytes flow.
+    Flow { source_broken: bool },
+    /// The source has ended; what is left goes out, then the end itself.
+    End,
+    /// The source has failed; what is left goes out, and no end.
+    Fail,
+    /// The sink is gone. What still comes is thrown away, so that a source which must finish
+    /// sending before it reads can do so.
+    Discard { left: u64 },
+    /// Nothing more will be done.
+    Done(Outcome),
+}
+
+/// How a direction was left.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Outcome {
+    /// Everything was delivered, the end of the stream too.
+    Ended,
+    /// Everything that came before the source failed was delivered.
+    Failed,
+    /// There was nowhere to deliver to.
+    Discarded,
+}
+
+/// What befell a direction.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// The source has ended its stream.
+    SourceEnded,
+    /// The source has failed.
+    SourceFailed(io::Error),
+    /// The sink takes no more.
+    SinkFailed(io::Error),
+    /// It is [done](Direction::outcome).
+    Done,
+}
+
+// ===== impl Direction =====
+
+impl Direction {
+    pub(crate) const fn new(from: Side) -> Self {
+        Self {
+            from,
+            state: State::Flow {
+                source_broken: false,
+            },
+            buffer: None,
+            unflushed: false,
+        }
+    }
+
+    /// How it was left, once it is done.
+    pub(crate) const fn outcome(&self) -> Option<Outcome> {
+        match self.state {
+            State::Done(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn is_discarding(&self) -> bool {
+        matches!(self.state, State::Discard { .. })
+    }
+
+    /// The source's connection is known to be broken: an end of its stream is not to be trusted.
+    pub(crate) fn distrust_end(&mut self) {
+        if let State::Flow { source_broken } = &mut self.state {
+            *source_broken = true;
+        }
+    }
+
+    /// The sink is gone.
+    pub(crate) fn discard(&mut self) {
+        self.buffer = None;
+        match self.state {
+            State::Flow { .. } => self.state = State::Discard { left: DISCARD },
+            State::End | State::Fail => self.state = State::Done(Outcome::Discarded),
+            State::Discard { .. } | State::Done(_) => {}
+        }
+    }
+
+    /// Goes on until it has to wait; ready with what befell it, never again after `Done`.
+    pub(crate) fn poll<R: Io, W: Io>(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut R,
+        sink: &mut W,
+        meter: &Meter,
+    ) -> Poll<Event> {
+        match self.state {
+            State::Flow { source_broken } => {
+                match ready!(self.poll_flow(cx, source, sink, meter)) {
+                    Event::SourceEnded if source_broken => {
+                        self.state = State::Fail;
+                        let error = io::ErrorKind::ConnectionReset.into();
+                        Poll::Ready(Event::SourceFailed(error))
+                    }
+                    Event::SourceEnded => {
+                        self.state = State::End;
+                        Poll::Ready(Event::SourceEnded)
+                    }
+                    event => {
+                        if let Event::SourceFailed(_) = event {
+                            self.state = State::Fail;
+                        }
+                        Poll::Ready(event)
+                    }
+                }
+            }
+            State::End => {
+                let result = ready!(self.poll_end(cx, sink, meter));
+                self.done_or_failed(result, Outcome::Ended)
+            }
+            State::Fail => {
+                let result = ready!(self.poll_deliver(cx, sink, meter));
+                self.done_or_failed(result, Outcome::Failed)
+            }
+            State::Discard { .. } => {
+                ready!(self.poll_discard(cx, source));
+                self.done_or_failed(Ok(()), Outcome::Discarded)
+            }
+            State::Done(_) => Poll::Pending,
+        }
+    }
+
+    fn done_or_failed(&mut self, result: io::Result<()>, outcome: Outcome) -> Poll<Event> {
+        Poll::Ready(match result {
+            Ok(()) => {
+                self.state = State::Done(outcome);
+                Event::Done
+            }
+            Err(error) => Event::SinkFailed(error),
+        })
+    }
+
+    fn poll_flow<R: Io, W: Io>(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut R,
+        sink: &mut W,
+        meter: &Meter,
+    ) -> Poll<Event> {
+        for _ in 0..ROUNDS {
+            if let Err(error) = ready!(self.poll_write(cx, sink, meter)) {
+                return Poll::Ready(Event::SinkFailed(error));
+            }
+            match Buffer::poll_read(cx, source) {
+                Poll::Ready(Ok(Some(buffer))) => self.buffer = Some(buffer),
+                Poll::Ready(Ok(None)) => return Poll::Ready(Event::SourceEnded),
+                Poll::Ready(Err(error)) => return Poll::Ready(Event::SourceFailed(error)),
+                // The source stalls: nothing it sent may wait in a buffer on the way.
+                Poll::Pending => {
+                    return match ready!(self.poll_flush(cx, sink)) {
+                        Ok(()) => Poll::Pending,
+                        Err(error) => Poll::Ready(Event::SinkFailed(error)),
+                    };
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Writes out the buffer, if there is one.
+    fn poll_write<W: Io>(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut W,
+        meter: &Meter,
+    ) -> Poll<io::Result<()>> {
+        while let Some(buffer) = &mut self.buffer {
+            let n = match buffer.poll_write(cx, sink) {
+                Poll::Ready(result) => result?,
+                Poll::Pending => {
+                    // A sink may need to flush before it can take more.
+                    ready!(self.poll_flush(cx, sink))?;
+                    return Poll::Pending;
+                }
+            };
+            self.unflushed = true;
+            meter.add(self.from, n.into());
+            if buffer.is_drained() {
+                self.buffer = None;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_flush<W: Io>(&mut self, cx: &mut Context<'_>, sink: &mut W) -> Poll<io::Result<()>> {
+        if self.unflushed {
+            ready!(Pin::new(sink).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_deliver<W: Io>(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut W,
+        meter: &Meter,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.poll_write(cx, sink, meter))?;
+        self.poll_flush(cx, sink)
+    }
+
+    fn poll_end<W: Io>(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut W,
+        meter: &Meter,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.poll_deliver(cx, sink, meter))?;
+        Pin::new(sink).poll_shutdown(cx)
+    }
+
+    /// Ready when nothing more comes.
+    fn poll_discard<R: Io>(&mut self, cx: &mut Context<'_>, source: &mut R) -> Poll<()> {
+        let State::Discard { left } = &mut self.state else {
+            return Poll::Ready(());
+        };
+        for _ in 0..ROUNDS {
+            if *left == 0 {
+                return Poll::Pending; // The sender is held up; a timer ends it.
+            }
+            match ready!(Buffer::poll_read(cx, source)) {
+                Ok(Some(buffer)) => *left = left.saturating_sub(buffer.len()),
+                Ok(None) | Err(_) => return Poll::Ready(()),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

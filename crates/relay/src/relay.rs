@@ -1,0 +1,91 @@
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use couplet_endpoint::Io;
+use couplet_pairing::Pair;
+use tower_service::Service;
+
+use crate::{RelayError, Relaying, Summary};
+
+/// Moves the bytes of a pair: the innermost service of a pair stack.
+///
+/// What it holds to, for each pair:
+///
+/// - **Half-close.** When one side ends its stream, everything it sent is delivered, flushed, and
+///   then the end itself; the other direction goes on. If that is then idle for
+///   [`half_close_timeout`](Self::half_close_timeout), the pair ends.
+/// - **Back-pressure.** Each direction holds at most one buffer of 64 KiB, and only while bytes
+///   wait in it: a reader that stops stops its sender, and an idle pair holds no buffer.
+/// - **Flush on stall.** When a source has nothing to read, what was written is flushed.
+/// - **Resets are passed on as resets**, after everything that came before was delivered. An end
+///   of stream is only ever passed on, never made up: a peer that reads one can rely on having
+///   read everything. So a session that is closed (a timeout, a shutdown, the future dropped)
+///   ends with a reset for each peer whose partner had not ended its stream.
+/// - **Lingering close.** When a side answers and closes while the other is still sending, the
+///   answer arrives whole: what still comes is read and thrown away until that side closes too,
+///   for [`linger`](Self::linger) and 64 MiB at most. (Closing a TCP socket with unread input
+///   makes the kernel send a reset, which discards the answer.)
+///
+/// The future is ready with a [`Summary`], or with a [`RelayError`] that carries one when a
+/// connection failed. It ends soon after [`Session::close`](couplet_pairing::Session::close).
+/// Both directions run in the caller's task. Dropping the future ends both connections.
+#[derive(Clone, Debug, Default)]
+pub struct Relay {
+    limits: Limits,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) half_close: Option<Duration>,
+    pub(crate) linger: Duration,
+}
+
+// ===== impl Relay =====
+
+impl Relay {
+    /// With the defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long the surviving direction may be idle after the other has ended; it starts again
+    /// with every byte. 60 seconds by default, `None` for ever.
+    #[must_use]
+    pub const fn half_close_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.limits.half_close = timeout;
+        self
+    }
+
+    /// How long a connection is kept, once everything was written to it, so that what the system
+    /// still holds can arrive before the close. 30 seconds by default.
+    #[must_use]
+    pub const fn linger(mut self, time: Duration) -> Self {
+        self.limits.linger = time;
+        self
+    }
+}
+
+impl<A: Io, B: Io> Service<Pair<A, B>> for Relay {
+    type Response = Summary;
+    type Error = RelayError;
+    type Future = Relaying<A, B>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), RelayError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, pair: Pair<A, B>) -> Self::Future {
+        Relaying::new(pair, self.limits)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            half_close: Some(Duration::from_secs(60)),
+            linger: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The two directions of a pair, and how they end each other.
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use couplet_endpoint::{Io, Side};
+use couplet_pairing::{CloseReason, OwnedSession, Pair};
+use tokio::time::{Instant, Sleep};
+
+use crate::{
+    RelayError, Summary,
+    direction::{Direction, Event, Outcome},
+    relay::Limits,
+};
+
+/// How often a connection that will be reset is asked whether its last bytes have left.
+const UNSENT_POLL: Duration = Duration::from_millis(20);
+
+/// The future of a [`Relay`](crate::Relay): moves a pair's bytes until both directions are done
+/// or the session is closed.
+///
+/// Dropping it ends both connections, see [`Relay`](crate::Relay) for how.
+#[must_use = "futures do nothing unless polled"]
+pub struct Relaying<A: Io, B: Io> {
+    a: A,
+    b: B,
+    a_to_b: Direction,
+    b_to_a: Direction,
+    session: OwnedSession,
+    limits: Limits,
+    /// What only a pair needs of which a direction has ended.
+    ending: Option<Box<Ending>>,
+}
+
+struct Ending {
+    /// When a direction first ceased to flow.
+    since: Instant,
+    /// The side that ended its stream first.
+    first: Option<Side>,
+    /// The side that closed while the other was still sending.
+    closed_early: Option<Side>,
+    /// The first failure, and the side it was on.
+    failure: Option<(Side, io::Error)>,
+    /// Since when nothing is left to deliver but what the system holds.
+    lingering: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// What a pair that comes to its end waits for.
+enum Wait {
+    /// The surviving direction may still flow.
+    Flow,
+    /// What the system holds must leave before the reset.
+    Unsent,
+    /// The peer must close before we do, or it loses what we sent.
+    Linger,
+    /// Nothing.
+    Over,
+}
+
+// ===== impl Relaying =====
+
+impl<A: Io, B: Io> Relaying<A, B> {
+    pub(crate) fn new(pair: Pair<A, B>, limits: Limits) -> Self {
+        pair.session.begin();
+        Self {
+            a: pair.a,
+            b: pair.b,
+            a_to_b: Direction::new(Side::A),
+            b_to_a: Direction::new(Side::B),
+            session: pair.session,
+            limits,
+            ending: None,
+        }
+    }
+
+    /// Lets both directions go as far as they can.
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        loop {
+            let meter = self.session.meter();
+            let forth = self.a_to_b.poll(cx, &mut self.a, &mut self.b, meter);
+            let back = self.b_to_a.poll(cx, &mut self.b, &mut self.a, meter);
+            if forth.is_pending() && back.is_pending() {
+                return;
+            }
+            if let Poll::Ready(event) = forth {
+                self.befell(Side::A, event);
+            }
+            if let Poll::Ready(event) = back {
+                self.befell(Side::B, event);
+            }
+        }
+    }
+
+    /// Draws the consequences of what befell the direction that comes from this side.
+    fn befell(&mut self, from: Side, event: Event) {
+        let ending = self.ending.get_or_insert_with(|| Box::new(Ending::now()));
+        let (this, other) = match from {
+            Side::A => (&mut self.a_to_b, &mut self.b_to_a),
+            Side::B => (&mut self.b_to_a, &mut self.a_to_b),
+        };
+        match event {
+            Event::SourceEnded => {
+                ending.first.get_or_insert(from);
+            }
+            Event::SourceFailed(error) => {
+                ending.failure.get_or_insert((from, error));
+                other.discard();
+            }
+            // The kernel says so of a peer that had ended its stream before it refused ours: its
+            // answer is whole.
+            Event::SinkFailed(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                ending.closed_early.get_or_insert(!from);
+                this.discard();
+            }
+            Event::SinkFailed(error) => {
+                ending.failure.get_or_insert((!from, error));
+                this.discard();
+                other.distrust_end();
+            }
+            Event::Done => {}
+        }
+    }
+
+    /// Ready when the pair has come to its natural end, or to its ending's time limit.
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let wait = self.wait();
+        let Some(ending) = &mut self.ending else {
+            return Poll::Pending;
+        };
+        loop {
+            let now = Instant::now();
+            let (due, reason) = match wait {
+                Wait::Over => return Poll::Ready(ending.reason()),
+                Wait::Flow => {
+                    let Some(timeout) = self.limits.half_close else {
+                        return Poll::Pending;
+                    };
+                    let idle_since = ending.since.max(self.session.meter().last_progress());
+                    (idle_since + timeout, ending.half_close_reason())
+                }
+                Wait::Linger | Wait::Unsent => {
+                    let since = *ending.lingering.get_or_insert(now);
+                    (since + self.limits.linger, ending.reason())
+                }
+            };
+            if due <= now {
+                return Poll::Ready(reason);
+            }
+            let look_again = match wait {
+                Wait::Unsent => due.min(now + UNSENT_POLL),
+                _ => due,
+            };
+            if ending.poll_timer(look_again, cx).is_pending() {
+                return Poll::Pending;
+            }
+            if let Wait::Unsent = wait {
+                // Asks again, from the top.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn wait(&mut self) -> Wait {
+        let at_end =
+            |direction: &Direction| direction.outcome().is_some() || direction.is_discarding();
+        if !at_end(&self.a_to_b) || !at_end(&self.b_to_a) {
+            return Wait::Flow;
+        }
+        let outcomes = [self.a_to_b.outcome(), self.b_to_a.outcome()];
+        let unsent =
+            |outcome, sink: &mut dyn Io| outcome == Some(Outcome::Failed) && sink.has_unsent();
+        if unsent(outcomes[0], &mut self.b) || unsent(outcomes[1], &mut self.a) {
+            Wait::Unsent
+        } else if outcomes.contains(&Some(Outcome::Ended)) && outcomes.contains(&None) {
+            Wait::Linger
+        } else {
+            Wait::Over
+        }
+    }
+
+    /// Ends both connections, and tells how it was.
+    fn finish(&mut self, reason: CloseReason) -> Result<Summary, RelayError> {
+        self.abort_unended();
+        self.session.end(reason);
+        let summary = Summary::of(&self.session, reason);
+        match self.ending.take().and_then(|ending| ending.failure) {
+            Some((_, source)) => Err(RelayError::new(summary, source)),
+            None => Ok(summary),
+        }
+    }
+
+    /// An end of stream is only ever passed on, never made up: who reads one can rely on having
+    /// read everything.
+    fn abort_unended(&mut self) {
+        if self.a_to_b.outcome() != Some(Outcome::Ended) {
+            self.b.abort();
+        }
+        if self.b_to_a.outcome() != Some(Outcome::Ended) {
+            self.a.abort();
+        }
+    }
+}
+
+impl<A: Io, B: Io> Future for Relaying<A, B> {
+    type Output = Result<Summary, RelayError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if let Poll::Ready(reason) = this.session.poll_close_requested(cx) {
+            return Poll::Ready(this.finish(reason));
+        }
+        this.drive(cx);
+        this.poll_over(cx).map(|reason| this.finish(reason))
+    }
+}
+
+impl<A: Io, B: Io> Drop for Relaying<A, B> {
+    fn drop(&mut self) {
+        self.abort_unended();
+    }
+}
+
+impl<A: Io, B: Io> fmt::Debug for Relaying<A, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relaying")
+            .field("session", &self.session)
+            .field("a_to_b", &self.a_to_b)
+            .field("b_to_a", &self.b_to_a)
+            .finish_non_exhaustive()
+    }
+}
+
+// ===== impl Ending =====
+
+impl Ending {
+    fn now() -> Self {
+        Self {
+            since: Instant::now(),
+            first: None,
+            closed_early: None,
+            failure: None,
+            lingering: None,
+            timer: None,
+        }
+    }
+
+    fn reason(&self) -> CloseReason {
+        match (&self.failure, self.closed_early, self.first) {
+            (Some((side, error)), _, _) => match error.kind() {
+                io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => {
+                    CloseReason::Reset(*side)
+                }
+                _ => CloseReason::Failed(*side),
+            },
+            (None, Some(side), _) => CloseReason::ClosedEarly(side),
+            (None, None, Some(side)) => CloseReason::Finished(side),
+            (None, None, None) => unreachable!("a pair ends because something befell it"),
+        }
+    }
+
+    fn half_close_reason(&self) -> CloseReason {
+        match self.reason() {
+            CloseReason::Finished(side) => CloseReason::HalfCloseTimeout(side),
+            reason => reason,
+        }
+    }
+
+    fn poll_timer(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        // One that fires early is armed again then: cheaper than to move it on every byte.
+        if timer.is_elapsed() || due < timer.deadline() {
+            timer.as_mut().reset(due);
+        }
+        timer.as_mut().poll(cx)
+    }
+}
