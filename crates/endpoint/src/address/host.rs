@@ -1,0 +1,106 @@
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    num::NonZeroU32,
+};
+
+use super::{AddressError, parse};
+
+/// A machine: by name, or by address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Host {
+    /// A name, to be looked up.
+    Name(HostName),
+    /// An address.
+    Ip(IpAddr),
+    /// An IPv6 address that holds on one interface of this machine (RFC 4007), by the
+    /// interface's number: `[fe80::1%3]`.
+    Scoped(Ipv6Addr, NonZeroU32),
+}
+
+/// A host's name (RFC 1123): letters, digits and hyphens, in labels of up to 63 that are
+/// separated by dots, up to 253 in all. Underscores are tolerated, and a dot at the end, which
+/// says that the name is complete.
+///
+/// What looks like an IPv4 address and is none (`10.0.0`, `300.1.1.1`) is not a name: resolvers
+/// disagree on such.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HostName(String);
+
+// ===== impl Host =====
+
+impl Host {
+    /// On the interface of this number; 0 is none in particular.
+    pub(super) fn ipv6(ip: Ipv6Addr, scope: u32) -> Self {
+        match NonZeroU32::new(scope) {
+            Some(scope) => Self::Scoped(ip, scope),
+            None => Self::Ip(ip.into()),
+        }
+    }
+}
+
+/// The flow information of an IPv6 address is left out.
+impl From<SocketAddr> for Host {
+    fn from(addr: SocketAddr) -> Self {
+        match addr {
+            SocketAddr::V4(v4) => Self::Ip((*v4.ip()).into()),
+            SocketAddr::V6(v6) => Self::ipv6(*v6.ip(), v6.scope_id()),
+        }
+    }
+}
+
+impl From<IpAddr> for Host {
+    fn from(ip: IpAddr) -> Self {
+        Self::Ip(ip)
+    }
+}
+
+impl From<HostName> for Host {
+    fn from(name: HostName) -> Self {
+        Self::Name(name)
+    }
+}
+
+/// As it stands in an address: IPv6 in brackets.
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => name.fmt(f),
+            Self::Ip(IpAddr::V4(ip)) => ip.fmt(f),
+            Self::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+            Self::Scoped(ip, scope) => write!(f, "[{ip}%{scope}]"),
+        }
+    }
+}
+
+// ===== impl HostName =====
+
+impl HostName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressError`] when it is not one, or is an IP address.
+    pub fn new(name: impl Into<String>) -> Result<Self, AddressError> {
+        let name = name.into();
+        parse::host_name(&name)?;
+        Ok(Self(name))
+    }
+
+    /// For a name that has been checked.
+    pub(super) fn checked(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+
+    /// The name as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,102 @@
+use std::{
+    convert::Infallible,
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    str::FromStr,
+};
+
+use super::{AddressError, Host, parse};
+
+/// Where to listen: `[HOST:]PORT`.
+///
+/// The host is one of this machine's addresses (or a name of one). Without one it is the
+/// loopback address 127.0.0.1, which other machines can't reach; `*` is everywhere. Port 0 is
+/// any that is free.
+///
+/// It is made of a string, of a [`SocketAddr`], or by its constructors.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ListenAddr {
+    host: Option<Host>,
+    port: u16,
+}
+
+// ===== impl ListenAddr =====
+
+impl ListenAddr {
+    /// On one of this machine's addresses.
+    pub fn new(host: impl Into<Host>, port: u16) -> Self {
+        Self {
+            host: Some(host.into()),
+            port,
+        }
+    }
+
+    /// For this machine alone, on 127.0.0.1: what a bare port means.
+    pub const fn loopback(port: u16) -> Self {
+        Self {
+            host: Some(Host::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST))),
+            port,
+        }
+    }
+
+    /// For everybody, over IPv6 and IPv4: `*:PORT`.
+    pub const fn everywhere(port: u16) -> Self {
+        Self { host: None, port }
+    }
+
+    /// The host; `None` is everywhere.
+    pub fn host(&self) -> Option<&Host> {
+        self.host.as_ref()
+    }
+
+    /// The port; 0 is any that is free.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl FromStr for ListenAddr {
+    type Err = AddressError;
+
+    fn from_str(input: &str) -> Result<Self, AddressError> {
+        parse::listen(input)
+    }
+}
+
+impl TryFrom<&str> for ListenAddr {
+    type Error = AddressError;
+
+    fn try_from(input: &str) -> Result<Self, AddressError> {
+        input.parse()
+    }
+}
+
+impl TryFrom<String> for ListenAddr {
+    type Error = AddressError;
+
+    fn try_from(input: String) -> Result<Self, AddressError> {
+        input.parse()
+    }
+}
+
+impl From<SocketAddr> for ListenAddr {
+    fn from(addr: SocketAddr) -> Self {
+        Self::new(addr, addr.port())
+    }
+}
+
+/// So that what can't fail to be an address goes where something might.
+impl From<Infallible> for AddressError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl fmt::Display for ListenAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Some(host) => write!(f, "{host}:{}", self.port),
+            None => write!(f, "*:{}", self.port),
+        }
+    }
+}

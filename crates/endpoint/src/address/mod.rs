@@ -1,0 +1,81 @@
+//! Addresses as people write them: `listen:[HOST:]PORT` and `dial:HOST:PORT`.
+
+mod dial;
+mod error;
+mod host;
+mod listen;
+mod name;
+mod parse;
+
+pub use self::{
+    dial::DialAddr,
+    error::AddressError,
+    host::{Host, HostName},
+    listen::ListenAddr,
+};
+
+use std::{fmt, str::FromStr};
+
+/// One end of a relay, as a person writes it.
+///
+/// ```text
+/// address   = "listen:" [ here ":" ] port
+///           | "dial:" host ":" port
+/// here      = "*" | host
+/// host      = name | IPv4 | "[" IPv6 [ "%" interface's number ] "]"
+/// port      = 0 … 65535
+/// ```
+///
+/// | written | means |
+/// |---|---|
+/// | `listen:9000` | port 9000, for this machine alone: `listen:127.0.0.1:9000` |
+/// | `listen:*:9000` | port 9000 for everybody, over IPv6 and IPv4 |
+/// | `listen:192.0.2.1:0` | any free port of this interface |
+/// | `listen:[::1]:9000` | an IPv6 address is in brackets |
+/// | `dial:example.org:22` | the name is looked up whenever it is dialled |
+///
+/// [`Display`](fmt::Display) writes the canonical form, which parses to an equal address: the
+/// host is always there, IP addresses are as RFC 5952 wants them, ports have no leading zeros.
+///
+/// ```
+/// use couplet_endpoint::Address;
+///
+/// let address: Address = "listen:9000".parse()?;
+/// assert_eq!(address.to_string(), "listen:127.0.0.1:9000");
+///
+/// let error = "dial:9000".parse::<Address>().unwrap_err();
+/// assert_eq!(format!("{error:#}"), "\
+/// a dialled address needs a host: `dial:HOST:PORT`
+///   dial:9000
+///        ^^^^");
+/// # Ok::<(), couplet_endpoint::AddressError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// Others connect to us.
+    Listen(ListenAddr),
+    /// We connect to it.
+    Dial(DialAddr),
+}
+
+// ===== impl Address =====
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(input: &str) -> Result<Self, AddressError> {
+        parse::address(input)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen(addr) => write!(f, "listen:{addr}"),
+            Self::Dial(addr) => write!(f, "dial:{addr}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

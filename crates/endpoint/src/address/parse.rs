@@ -1,0 +1,345 @@
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    ops::Range,
+};
+
+use super::{Address, AddressError, DialAddr, Host, HostName, ListenAddr, error::Mistake, name};
+
+/// Where the host stands alone: `*` or a host.
+enum Here {
+    Everywhere,
+    Host(Host),
+}
+
+/// One of the forms an address may have to have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Listen,
+    Dial,
+}
+
+/// An input that is read as `[HOST:]PORT` or `HOST:PORT` from some byte on.
+#[derive(Clone, Copy)]
+struct Input<'a> {
+    whole: &'a str,
+    at: usize,
+    form: Form,
+}
+
+/// What comes before a colon and is a kind of address elsewhere, not a host.
+const FOREIGN_KINDS: [&str; 8] = [
+    "bind", "connect", "tcp", "tcp4", "tcp6", "tls", "udp", "unix",
+];
+
+pub(super) fn address(input: &str) -> Result<Address, AddressError> {
+    const FORMS: &str = "`listen:[HOST:]PORT` or `dial:HOST:PORT`";
+
+    if input.is_empty() {
+        return fail(input, 0..0, Mistake::new("an address is missing", FORMS));
+    }
+    legible(input, FORMS)?;
+    let (kind, rest) = input.split_once(':').unwrap_or((input, ""));
+    let at = input.len() - rest.len();
+    let of_form = |form| Input {
+        whole: input,
+        at,
+        form,
+    };
+    match kind {
+        "listen" => of_form(Form::Listen).listen().map(Address::Listen),
+        "dial" => of_form(Form::Dial).dial().map(Address::Dial),
+        _ => {
+            let span = 0..kind.len();
+            for known in ["listen", "dial"] {
+                if kind.eq_ignore_ascii_case(known) {
+                    let message = format!("`{kind}` is written in small letters");
+                    return fail(input, span, Mistake::new(message, format!("`{known}:`")));
+                }
+            }
+            let word = |c: char| c.is_ascii_alphanumeric() || "+-._".contains(c);
+            let suggestion = suggestion(input).filter(|_| !FOREIGN_KINDS.contains(&kind));
+            if suggestion.is_none()
+                && !rest.is_empty()
+                && !kind.is_empty()
+                && kind.chars().all(word)
+            {
+                let message = format!("`{kind}` is not a kind of address");
+                return fail(input, span, Mistake::new(message, FORMS));
+            }
+            let hint = suggestion.unwrap_or_else(|| FORMS.to_owned());
+            fail(
+                input,
+                0..0,
+                Mistake::new("`listen:` or `dial:` is missing", hint),
+            )
+        }
+    }
+}
+
+pub(super) fn listen(input: &str) -> Result<ListenAddr, AddressError> {
+    legible(input, "`[HOST:]PORT`")?;
+    Input::bare(input, Form::Listen).listen()
+}
+
+pub(super) fn dial(input: &str) -> Result<DialAddr, AddressError> {
+    legible(input, "`HOST:PORT`")?;
+    Input::bare(input, Form::Dial).dial()
+}
+
+pub(super) fn host_name(input: &str) -> Result<(), AddressError> {
+    name::check(input).or_else(|(span, mistake)| fail(input, span, mistake))
+}
+
+fn fail<T>(input: &str, span: Range<usize>, mistake: Mistake) -> Result<T, AddressError> {
+    Err(AddressError::new(input, span, mistake))
+}
+
+/// An address has no white space, no control characters, and is not a URL.
+fn legible(input: &str, forms: &str) -> Result<(), AddressError> {
+    let blank = |c: char| c.is_whitespace();
+    let control = |c: char| c.is_control();
+    if let Some(start) = input.find(|c| blank(c) || control(c)) {
+        let bad = &input[start..];
+        let len = bad.find(|c| !blank(c) && !control(c)).unwrap_or(bad.len());
+        let message = if bad[..len].chars().all(blank) {
+            "white space in an address"
+        } else {
+            "a control character in an address"
+        };
+        return fail(
+            input,
+            start..start + len,
+            Mistake::new(message, "leave it out"),
+        );
+    }
+    if let Some(end) = input.find("://") {
+        let start = input[..end].rfind(':').map_or(0, |colon| colon + 1);
+        let mistake = Mistake::new("a URL is not an address", forms);
+        return fail(input, start..end + 3, mistake);
+    }
+    Ok(())
+}
+
+/// What an address without a kind may have been meant to be.
+fn suggestion(input: &str) -> Option<String> {
+    Input::bare(input, Form::Listen).listen().ok()?;
+    Some(match Input::bare(input, Form::Dial).dial() {
+        Ok(_) => format!("`listen:{input}` or `dial:{input}`"),
+        Err(_) => format!("`listen:{input}`"),
+    })
+}
+
+// ===== impl Form =====
+
+impl Form {
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Listen => "listen:",
+            Self::Dial => "dial:",
+        }
+    }
+
+    fn rest(self) -> &'static str {
+        match self {
+            Self::Listen => "[HOST:]PORT",
+            Self::Dial => "HOST:PORT",
+        }
+    }
+}
+
+// ===== impl Input =====
+
+impl<'a> Input<'a> {
+    /// Without a kind before it.
+    fn bare(whole: &'a str, form: Form) -> Self {
+        Self { whole, at: 0, form }
+    }
+
+    fn listen(self) -> Result<ListenAddr, AddressError> {
+        let rest = self.rest();
+        if rest.is_empty() {
+            return self.fail(self.at..self.at, "a port is missing", self.right(None));
+        }
+        let number = rest.trim_start_matches(['+', '-']);
+        if number.starts_with(|c: char| c.is_ascii_digit()) && !number.contains([':', '.']) {
+            return Ok(ListenAddr::loopback(self.port(self.at, "")?));
+        }
+        Ok(match self.host_and_port()? {
+            (Here::Everywhere, port) => ListenAddr::everywhere(port),
+            (Here::Host(host), port) => ListenAddr::new(host, port),
+        })
+    }
+
+    fn dial(self) -> Result<DialAddr, AddressError> {
+        let rest = self.rest();
+        let all = self.at..self.whole.len();
+        if rest.is_empty() {
+            return self.fail(all, "a host and a port are missing", self.right(None));
+        }
+        if rest.bytes().all(|b| b.is_ascii_digit()) {
+            return self.fail(all, "a dialled address needs a host", self.right(None));
+        }
+        match self.host_and_port()? {
+            (Here::Everywhere, _) => {
+                let star = self.at..self.at + 1;
+                self.fail(star, "`*` can't be dialled", self.right(None))
+            }
+            (Here::Host(host), port) => Ok(DialAddr::new(host, port)),
+        }
+    }
+
+    fn host_and_port(self) -> Result<(Here, u16), AddressError> {
+        let rest = self.rest();
+        let (here, after) = match rest.strip_prefix('[') {
+            Some(inner) => self.bracketed(inner)?,
+            None if is_bare_ipv6(rest) => {
+                let all = self.at..self.whole.len();
+                let right = self.right(Some("[IPV6]:PORT"));
+                return self.fail(all, "an IPv6 address goes in brackets", right);
+            }
+            None => {
+                let host = rest.split(':').next().unwrap_or_default();
+                (self.plain(host)?, self.at + host.len())
+            }
+        };
+        let written = &self.whole[self.at..after];
+        match self.whole[after..].chars().next() {
+            Some(':') => Ok((here, self.port(after + 1, written)?)),
+            None => self.port_missing(after, written),
+            Some(_) => {
+                let end = after..self.whole.len();
+                let right = self.right(Some(&format!("{written}:PORT")));
+                self.fail(end, "only a port may follow the bracket", right)
+            }
+        }
+    }
+
+    /// What is in brackets, and where that ends.
+    fn bracketed(self, inner: &str) -> Result<(Here, usize), AddressError> {
+        let start = self.at + 1;
+        let Some(len) = inner.find(']') else {
+            let right = self.right(Some("[IPV6]:PORT"));
+            return self.fail(self.at..start, "the bracket is not closed", right);
+        };
+        let inner = &inner[..len];
+        let (ip, scope) = match inner.split_once('%') {
+            Some((ip, scope)) => (ip, Some(scope)),
+            None => (inner, None),
+        };
+        let Ok(ip) = ip.parse::<Ipv6Addr>() else {
+            let span = start..start + len;
+            if host(inner).is_ok() {
+                let right = format!("`{inner}` without them");
+                return self.fail(span, "brackets are for IPv6 addresses", right);
+            }
+            let message = format!("`{inner}` is not an IPv6 address");
+            return self.fail(span, message, "like `[2001:db8::1]`");
+        };
+        let number = scope.map_or(Ok(0), |scope| {
+            let digits = scope.bytes().all(|b| b.is_ascii_digit());
+            scope.parse().ok().filter(|_| digits).ok_or(scope)
+        });
+        match number {
+            Ok(number) => Ok((Here::Host(Host::ipv6(ip, number)), start + len + 1)),
+            Err(scope) => {
+                let span = start + len - scope.len()..start + len;
+                let message = format!("`{scope}` is not an interface's number");
+                self.fail(
+                    span,
+                    message,
+                    "the system's number for it, like `[fe80::1%3]`",
+                )
+            }
+        }
+    }
+
+    /// A host that is not in brackets.
+    fn plain(self, text: &str) -> Result<Here, AddressError> {
+        match (text, self.form) {
+            ("*", _) => Ok(Here::Everywhere),
+            ("", Form::Listen) => {
+                let kind = self.prefix();
+                let right = format!("`{kind}PORT` for this machine alone, `{kind}*:PORT` for all");
+                self.fail(self.at..self.at, "the host is empty", right)
+            }
+            ("", Form::Dial) => self.fail(self.at..self.at, "the host is empty", self.right(None)),
+            _ => host(text).map(Here::Host).or_else(|(span, mistake)| {
+                let span = self.at + span.start..self.at + span.end;
+                fail(self.whole, span, mistake)
+            }),
+        }
+    }
+
+    /// The port, which is all from `at` on and comes after `host`.
+    fn port(self, at: usize, host: &str) -> Result<u16, AddressError> {
+        let text = &self.whole[at..];
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let all = at..self.whole.len();
+        let range = match self.form {
+            Form::Listen => "a number from 0 to 65535",
+            Form::Dial => "a number from 1 to 65535",
+        };
+        match text[digits..].chars().next() {
+            None if digits == 0 => self.port_missing(at, host),
+            None => match text.parse() {
+                Ok(0) if self.form == Form::Dial => {
+                    self.fail(all, "port 0 can't be dialled", range)
+                }
+                Ok(port) => Ok(port),
+                Err(_) => self.fail(all, format!("`{text}` is too big for a port"), range),
+            },
+            Some(c) if digits == 0 || c.is_alphanumeric() || "+-._".contains(c) => {
+                self.fail(all, format!("`{text}` is not a port"), range)
+            }
+            Some(_) => {
+                let right = format!("end it after `{}`", &text[..digits]);
+                self.fail(at + digits..all.end, "nothing may follow the port", right)
+            }
+        }
+    }
+
+    fn port_missing<T>(self, at: usize, host: &str) -> Result<T, AddressError> {
+        let right = self.right(Some(&format!("{host}:PORT")));
+        self.fail(at..at, "a port is missing", right)
+    }
+
+    fn rest(self) -> &'a str {
+        &self.whole[self.at..]
+    }
+
+    /// The kind, where the input has one.
+    fn prefix(self) -> &'static str {
+        if self.at == 0 { "" } else { self.form.kind() }
+    }
+
+    /// What would be right.
+    fn right(self, rest: Option<&str>) -> String {
+        format!("`{}{}`", self.prefix(), rest.unwrap_or(self.form.rest()))
+    }
+
+    fn fail<T>(
+        self,
+        span: Range<usize>,
+        message: impl AsRef<str>,
+        right: impl AsRef<str>,
+    ) -> Result<T, AddressError> {
+        fail(self.whole, span, Mistake::new(message, right))
+    }
+}
+
+fn host(text: &str) -> Result<Host, (Range<usize>, Mistake)> {
+    if let Ok(ip) = text.parse::<Ipv4Addr>() {
+        return Ok(Host::Ip(ip.into()));
+    }
+    name::check(text)?;
+    Ok(Host::Name(HostName::checked(text)))
+}
+
+/// Is it an IPv6 address without brackets, with or without a port after it?
+fn is_bare_ipv6(text: &str) -> bool {
+    let is_ipv6 = |text: &str| {
+        let ip = text.split('%').next().unwrap_or_default();
+        ip.parse::<Ipv6Addr>().is_ok()
+    };
+    is_ipv6(text) || text.rsplit_once(':').is_some_and(|(ip, _)| is_ipv6(ip))
+}

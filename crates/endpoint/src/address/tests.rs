@@ -1,0 +1,308 @@
+use std::net::SocketAddr;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn canonical(input: &str) -> String {
+    let address: Address = input.parse().unwrap();
+    address.to_string()
+}
+
+/// The report on a wrong address, each line after the first without its two blanks.
+fn report(input: &str) -> String {
+    let error = input.parse::<Address>().unwrap_err();
+    format!("{error:#}").replace("\n  ", "\n")
+}
+
+#[test]
+fn what_is_written_has_a_canonical_form() {
+    for (written, expected) in [
+        ("listen:9000", "listen:127.0.0.1:9000"),
+        ("listen:0", "listen:127.0.0.1:0"),
+        ("listen:*:9000", "listen:*:9000"),
+        ("listen:0.0.0.0:80", "listen:0.0.0.0:80"),
+        ("listen:localhost:080", "listen:localhost:80"),
+        ("listen:[0:0::1]:9000", "listen:[::1]:9000"),
+        ("listen:[fe80::1%3]:9000", "listen:[fe80::1%3]:9000"),
+        ("listen:[fe80::1%0]:9000", "listen:[fe80::1]:9000"),
+        ("dial:example.org:22", "dial:example.org:22"),
+        ("dial:Example.Org.:22", "dial:Example.Org.:22"),
+        ("dial:_ldap.3com.com:65535", "dial:_ldap.3com.com:65535"),
+        ("dial:[2001:DB8::1]:22", "dial:[2001:db8::1]:22"),
+        ("dial:listen:1", "dial:listen:1"),
+    ] {
+        assert_eq!(canonical(written), expected);
+        assert_eq!(canonical(expected), expected);
+    }
+}
+
+#[test]
+fn socket_addresses_are_addresses() {
+    for text in ["192.0.2.1:22", "[::1]:22", "[fe80::1%3]:22"] {
+        let addr: SocketAddr = text.parse().unwrap();
+        let dial = DialAddr::from(addr);
+        assert_eq!(dial, text.parse().unwrap());
+        assert_eq!(ListenAddr::from(addr), text.parse().unwrap());
+    }
+}
+
+#[test]
+fn an_address_needs_its_kind() {
+    let cases = [
+        (
+            "",
+            "an address is missing: `listen:[HOST:]PORT` or `dial:HOST:PORT`\n\n^",
+        ),
+        (
+            "9000",
+            "`listen:` or `dial:` is missing: `listen:9000`\n9000\n^",
+        ),
+        (
+            "localhost:22",
+            "`listen:` or `dial:` is missing: `listen:localhost:22` or `dial:localhost:22`\n\
+             localhost:22\n^",
+        ),
+        (
+            "*:22",
+            "`listen:` or `dial:` is missing: `listen:*:22`\n*:22\n^",
+        ),
+        (
+            "[::1]:22",
+            "`listen:` or `dial:` is missing: `listen:[::1]:22` or `dial:[::1]:22`\n[::1]:22\n^",
+        ),
+        (
+            "localhost",
+            "`listen:` or `dial:` is missing: `listen:[HOST:]PORT` or `dial:HOST:PORT`\n\
+             localhost\n^",
+        ),
+        (
+            "Listen:9000",
+            "`Listen` is written in small letters: `listen:`\nListen:9000\n^^^^^^",
+        ),
+        (
+            "tcp:9000",
+            "`tcp` is not a kind of address: `listen:[HOST:]PORT` or `dial:HOST:PORT`\n\
+             tcp:9000\n^^^",
+        ),
+        (
+            "listens:localhost:22",
+            "`listens` is not a kind of address: `listen:[HOST:]PORT` or `dial:HOST:PORT`\n\
+             listens:localhost:22\n^^^^^^^",
+        ),
+        (
+            "http://localhost:80",
+            "a URL is not an address: `listen:[HOST:]PORT` or `dial:HOST:PORT`\n\
+             http://localhost:80\n^^^^^^^",
+        ),
+        (
+            "dial:tcp://localhost:80",
+            "a URL is not an address: `listen:[HOST:]PORT` or `dial:HOST:PORT`\n\
+             dial:tcp://localhost:80\n     ^^^^^^",
+        ),
+    ];
+    for (input, expected) in cases {
+        assert_eq!(report(input), expected);
+    }
+}
+
+#[test]
+fn a_port_is_a_number() {
+    let cases = [
+        (
+            "listen",
+            "a port is missing: `listen:[HOST:]PORT`\nlisten\n      ^",
+        ),
+        (
+            "listen:",
+            "a port is missing: `listen:[HOST:]PORT`\nlisten:\n       ^",
+        ),
+        (
+            "listen:*",
+            "a port is missing: `listen:*:PORT`\nlisten:*\n        ^",
+        ),
+        (
+            "dial:localhost",
+            "a port is missing: `dial:localhost:PORT`\ndial:localhost\n              ^",
+        ),
+        (
+            "dial:[::1]",
+            "a port is missing: `dial:[::1]:PORT`\ndial:[::1]\n          ^",
+        ),
+        (
+            "dial:10.0.0.1:",
+            "a port is missing: `dial:10.0.0.1:PORT`\ndial:10.0.0.1:\n              ^",
+        ),
+        (
+            "listen:80a",
+            "`80a` is not a port: a number from 0 to 65535\nlisten:80a\n       ^^^",
+        ),
+        (
+            "listen:-1",
+            "`-1` is not a port: a number from 0 to 65535\nlisten:-1\n       ^^",
+        ),
+        (
+            "dial:h:ssh",
+            "`ssh` is not a port: a number from 1 to 65535\ndial:h:ssh\n       ^^^",
+        ),
+        (
+            "dial:h:+22",
+            "`+22` is not a port: a number from 1 to 65535\ndial:h:+22\n       ^^^",
+        ),
+        (
+            "listen:65536",
+            "`65536` is too big for a port: a number from 0 to 65535\nlisten:65536\n       ^^^^^",
+        ),
+        (
+            "dial:h:0",
+            "port 0 can't be dialled: a number from 1 to 65535\ndial:h:0\n       ^",
+        ),
+        (
+            "dial:h:22:x",
+            "nothing may follow the port: end it after `22`\ndial:h:22:x\n         ^^",
+        ),
+        (
+            "listen:80/",
+            "nothing may follow the port: end it after `80`\nlisten:80/\n         ^",
+        ),
+    ];
+    for (input, expected) in cases {
+        assert_eq!(report(input), expected);
+    }
+}
+
+#[test]
+fn a_host_is_a_name_or_an_address() {
+    let long = format!("dial:{}:1", "a".repeat(64));
+    let cases = [
+        ("dial:", "a host and a port are missing"),
+        ("dial:9000", "a dialled address needs a host"),
+        ("dial::22", "the host is empty"),
+        ("listen::22", "the host is empty"),
+        ("dial:*:22", "`*` can't be dialled"),
+        ("dial:::1:22", "an IPv6 address goes in brackets"),
+        ("dial:fe80::1%3", "an IPv6 address goes in brackets"),
+        ("listen:2001:db8::1:22", "an IPv6 address goes in brackets"),
+        ("dial:[::1:22", "the bracket is not closed"),
+        ("dial:[::1]22", "only a port may follow the bracket"),
+        ("dial:[10.0.0.1]:22", "brackets are for IPv6 addresses"),
+        ("dial:[localhost]:22", "brackets are for IPv6 addresses"),
+        ("dial:[::1::]:22", "`::1::` is not an IPv6 address"),
+        (
+            "dial:[fe80::1%eth0]:22",
+            "`eth0` is not an interface's number",
+        ),
+        ("dial:[fe80::1%+3]:22", "`+3` is not an interface's number"),
+        ("dial:256.1.1.1:22", "`256.1.1.1` is not an IPv4 address"),
+        ("dial:10.1:22", "`10.1` is not an IPv4 address"),
+        ("dial:010.0.0.1:22", "`010.0.0.1` is not an IPv4 address"),
+        ("dial:me@host:22", "`@` can't be in a host's name"),
+        ("dial:bücher.example:22", "`ü` can't be in a host's name"),
+        ("dial:a..b:22", "an empty part in a host's name"),
+        ("dial:.:22", "an empty part in a host's name"),
+        (
+            "dial:-a.b:22",
+            "a hyphen at the edge of a part of a host's name",
+        ),
+        (
+            "dial:a-.b:22",
+            "a hyphen at the edge of a part of a host's name",
+        ),
+        (&long, "a part of a host's name is too long"),
+    ];
+    for (input, expected) in cases {
+        let error = input.parse::<Address>().unwrap_err();
+        assert_eq!(error.message(), expected, "{input}");
+    }
+}
+
+#[test]
+fn the_whole_name_is_bounded() {
+    let longest = [
+        "a".repeat(63),
+        "b".repeat(63),
+        "c".repeat(63),
+        "d".repeat(61),
+    ]
+    .join(".");
+    HostName::new(format!("{longest}.")).unwrap();
+    HostName::new(format!("{longest}e")).unwrap_err();
+}
+
+#[test]
+fn an_address_has_nothing_that_does_not_show() {
+    let report = report("dial:h\u{1b}[2J\u{202e}:22");
+    let expected = "a control character in an address: leave it out\n\
+                    dial:h\\u{1b}[2J\\u{202e}:22\n      ^^^^^^";
+    assert_eq!(report, expected);
+    let blank = " dial:h:22".parse::<Address>().unwrap_err();
+    assert_eq!(
+        (blank.message(), blank.span()),
+        ("white space in an address", 0..1)
+    );
+    let blank = "dial:h: \t22".parse::<DialAddr>().unwrap_err();
+    assert_eq!(blank.span(), 7..9);
+    let name = HostName::new("a\u{7}b").unwrap_err();
+    assert_eq!(name.message(), "`\\u{7}` can't be in a host's name");
+}
+
+#[test]
+fn without_a_kind_the_hint_has_none() {
+    let error = "9000".parse::<DialAddr>().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a dialled address needs a host: `HOST:PORT`"
+    );
+    let error = "localhost".parse::<ListenAddr>().unwrap_err();
+    assert_eq!(error.to_string(), "a port is missing: `localhost:PORT`");
+}
+
+fn host() -> impl Strategy<Value = Host> {
+    let label = "[a-zA-Z_]([a-zA-Z0-9_-]{0,8}[a-zA-Z0-9_])?";
+    let name = proptest::collection::vec(label, 1..5)
+        .prop_map(|labels| HostName::new(labels.join(".")).unwrap().into());
+    let scoped = any::<(std::net::Ipv6Addr, std::num::NonZeroU32)>()
+        .prop_map(|(ip, scope)| Host::Scoped(ip, scope));
+    prop_oneof![name, any::<std::net::IpAddr>().prop_map(Host::Ip), scoped]
+}
+
+fn well_placed(error: &AddressError) {
+    let (input, span) = (error.input(), error.span());
+    assert!(span.start <= span.end);
+    assert!(input.get(span).is_some(), "{error:?}");
+    let report = format!("{error:#}");
+    assert!(report.chars().all(|c| c == '\n' || !c.is_control()));
+}
+
+proptest! {
+    #[test]
+    fn the_canonical_form_is_read_back(host in host(), port in 1..=u16::MAX) {
+        let dial = Address::Dial(DialAddr::new(host.clone(), port));
+        prop_assert_eq!(dial.to_string().parse(), Ok(dial));
+        let listen = Address::Listen(ListenAddr::new(host, port));
+        prop_assert_eq!(listen.to_string().parse(), Ok(listen));
+    }
+
+    #[test]
+    fn arbitrary_input_is_an_address_or_a_well_placed_error(input in any::<String>()) {
+        if let Err(error) = input.parse::<Address>() {
+            well_placed(&error);
+        }
+    }
+
+    #[test]
+    fn so_is_what_looks_much_like_one(
+        input in "(listen:|dial:)?[\\[*a-]?[0-9a-f:.%é\u{7}\\]/@-]{0,12}(:[0-9]{0,6})?.?"
+    ) {
+        match input.parse::<Address>() {
+            Ok(address) => prop_assert_eq!(address.to_string().parse(), Ok(address)),
+            Err(error) => well_placed(&error),
+        }
+        if let Err(error) = input.parse::<ListenAddr>() {
+            well_placed(&error);
+        }
+        if let Err(error) = HostName::new(input) {
+            well_placed(&error);
+        }
+    }
+}

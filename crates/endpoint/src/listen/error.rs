@@ -1,0 +1,62 @@
+use std::io;
+
+use crate::{
+    address::{AddressError, ListenAddr},
+    error::BoxError,
+};
+
+/// Listening failed: where, and why.
+///
+/// Its source is the [`io::Error`] or, for what is not an address, the [`AddressError`].
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {at}{why}")]
+pub struct BindError {
+    at: String,
+    why: &'static str,
+    kind: io::ErrorKind,
+    source: BoxError,
+}
+
+// ===== impl BindError =====
+
+impl BindError {
+    pub(super) fn address(error: AddressError) -> Self {
+        Self {
+            at: format!("`{}`", error.shown_input()),
+            why: "",
+            kind: io::ErrorKind::InvalidInput,
+            source: error.into(),
+        }
+    }
+
+    pub(super) fn look_up(addr: &ListenAddr, error: io::Error) -> Self {
+        Self::new(addr, ", whose name was not found", error)
+    }
+
+    pub(super) fn bind(addr: &ListenAddr, error: io::Error) -> Self {
+        let why = match error.kind() {
+            io::ErrorKind::AddrInUse => ", where something else listens",
+            io::ErrorKind::AddrNotAvailable => ", which is no address of this machine",
+            io::ErrorKind::PermissionDenied if (1..1024).contains(&addr.port()) => {
+                ", a port that needs a privilege"
+            }
+            _ => "",
+        };
+        Self::new(addr, why, error)
+    }
+
+    fn new(addr: &ListenAddr, why: &'static str, error: io::Error) -> Self {
+        Self {
+            at: addr.to_string(),
+            why,
+            kind: error.kind(),
+            source: error.into(),
+        }
+    }
+
+    /// What kind of failure: `AddrInUse` where something else listens, `InvalidInput` where it
+    /// was not an address.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.kind
+    }
+}

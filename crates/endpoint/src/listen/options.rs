@@ -1,0 +1,205 @@
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+};
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use super::{BindError, Listen};
+use crate::{
+    address::{AddressError, ListenAddr},
+    resolve::resolve,
+    socket::SocketOptions,
+};
+
+/// How to listen; made by [`Listen::options`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), couplet_endpoint::BindError> {
+/// use std::time::Duration;
+/// use couplet_endpoint::{Listen, SocketOptions};
+///
+/// let listen = Listen::options()
+///     .backlog(128)
+///     .socket(SocketOptions::new().user_timeout(Duration::from_secs(10)))
+///     .bind("127.0.0.1:0")
+///     .await?;
+/// assert_ne!(listen.local_addr().port(), 0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing listens until it is bound"]
+pub struct ListenOptions {
+    backlog: u32,
+    reuse_port: bool,
+    v6_only: bool,
+    socket: SocketOptions,
+}
+
+// ===== impl ListenOptions =====
+
+impl ListenOptions {
+    pub(super) const fn new() -> Self {
+        Self {
+            backlog: 4096,
+            reuse_port: false,
+            v6_only: false,
+            socket: SocketOptions::new(),
+        }
+    }
+
+    /// How many connections the system keeps until they are accepted. 4096 by default; the
+    /// system may keep fewer (on Linux: `net.core.somaxconn`, see listen(2)).
+    pub fn backlog(mut self, connections: u32) -> Self {
+        self.backlog = connections;
+        self
+    }
+
+    /// Lets other sockets of the same user listen on the same port, where each sets this, too
+    /// (`SO_REUSEPORT`). On Linux connections are spread over all of them. Off by default; an
+    /// error where the system has no such thing.
+    pub fn reuse_port(mut self, reuse_port: bool) -> Self {
+        self.reuse_port = reuse_port;
+        self
+    }
+
+    /// Takes no IPv4 connections on an IPv6 address (`IPV6_V6ONLY`, RFC 3493). Off by default:
+    /// `[::]` and `*` take both, whatever the system's own default is.
+    pub fn v6_only(mut self, v6_only: bool) -> Self {
+        self.v6_only = v6_only;
+        self
+    }
+
+    /// The options of the accepted connections. [`SocketOptions::new`] by default.
+    pub fn socket(mut self, options: SocketOptions) -> Self {
+        self.socket = options;
+        self
+    }
+
+    /// Listens on a [`SocketAddr`], a [`ListenAddr`], or a string that is one: `9000`,
+    /// `192.0.2.1:9000`, `*:9000`.
+    ///
+    /// `*` is one socket for IPv6 and IPv4, and for IPv4 alone where this machine has no IPv6.
+    /// A name is looked up, and the first of its addresses that this machine has is listened on.
+    /// A restarted server can listen at once on the port it had (`SO_REUSEADDR`).
+    ///
+    /// Cancel-safe: when it is dropped, nothing listens.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`], which names the address.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with io and time enabled.
+    pub async fn bind<A>(&self, addr: A) -> Result<Listen, BindError>
+    where
+        A: TryInto<ListenAddr, Error: Into<AddressError>>,
+    {
+        let addr = addr
+            .try_into()
+            .map_err(|error| BindError::address(error.into()))?;
+        let port = addr.port();
+        let candidates = match addr.host() {
+            None if self.v6_only => vec![(Ipv6Addr::UNSPECIFIED, port).into()],
+            None => vec![
+                (Ipv6Addr::UNSPECIFIED, port).into(),
+                (Ipv4Addr::UNSPECIFIED, port).into(),
+            ],
+            Some(host) => resolve(host, port)
+                .await
+                .map_err(|error| BindError::look_up(&addr, error))?,
+        };
+        first_here(candidates, |candidate| self.open(candidate))
+            .and_then(|listener| Listen::new(listener, self.socket))
+            .map_err(|error| BindError::bind(&addr, error))
+    }
+
+    fn open(&self, addr: SocketAddr) -> io::Result<TcpListener> {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+        // OpenBSD can't turn it off, so that it is touched only where it says something.
+        if addr.is_ipv6() && (self.v6_only || addr.ip().is_unspecified()) {
+            socket.set_only_v6(self.v6_only)?;
+        }
+        // On Windows it would let anybody take the port over.
+        #[cfg(unix)]
+        socket.set_reuse_address(true)?;
+        if self.reuse_port {
+            reuse_port(&socket)?;
+        }
+        self.socket.apply(&SockRef::from(&socket))?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&addr.into())?;
+        socket.listen(i32::try_from(self.backlog).unwrap_or(i32::MAX))?;
+        Ok(socket.into())
+    }
+}
+
+/// Opens the first that this machine has. One that is taken, or not for us, is an error and not
+/// passed over: the next would be another place than the one meant.
+fn first_here<T>(
+    candidates: Vec<SocketAddr>,
+    mut open: impl FnMut(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    use io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
+
+    let mut last = io::Error::from(AddrNotAvailable);
+    for addr in candidates {
+        match open(addr) {
+            Err(error) if !matches!(error.kind(), AddrInUse | PermissionDenied) => last = error,
+            done => return done,
+        }
+    }
+    Err(last)
+}
+
+#[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
+fn reuse_port(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_port(true)
+}
+
+#[cfg(not(all(unix, not(any(target_os = "solaris", target_os = "illumos")))))]
+fn reuse_port(_: &Socket) -> io::Result<()> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "ports can't be shared on this system",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(first: io::ErrorKind, second: io::Result<()>) -> Result<SocketAddr, io::ErrorKind> {
+        let addrs = [
+            (Ipv6Addr::UNSPECIFIED, 9).into(),
+            (Ipv4Addr::UNSPECIFIED, 9).into(),
+        ];
+        let mut results = [Err(first.into()), second].into_iter();
+        first_here(addrs.to_vec(), |addr| {
+            results.next().unwrap().map(|()| addr)
+        })
+        .map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn where_there_is_no_ipv6_it_is_ipv4() {
+        let ipv4 = (Ipv4Addr::UNSPECIFIED, 9).into();
+        assert_eq!(opened(io::ErrorKind::Unsupported, Ok(())), Ok(ipv4));
+        assert_eq!(opened(io::ErrorKind::AddrNotAvailable, Ok(())), Ok(ipv4));
+        let taken = io::ErrorKind::AddrInUse;
+        assert_eq!(
+            opened(io::ErrorKind::Unsupported, Err(taken.into())),
+            Err(taken)
+        );
+    }
+
+    #[test]
+    fn one_that_is_taken_is_not_passed_over() {
+        for kind in [io::ErrorKind::AddrInUse, io::ErrorKind::PermissionDenied] {
+            assert_eq!(opened(kind, Ok(())), Err(kind));
+        }
+    }
+}

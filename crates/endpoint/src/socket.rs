@@ -1,0 +1,261 @@
+//! What is set on a TCP socket before its bytes go through it.
+
+use std::{io, time::Duration};
+
+use socket2::{SockRef, TcpKeepalive};
+
+/// Options of TCP sockets, for [`Listen`](crate::Listen) and [`Dial`](crate::Dial).
+///
+/// | option | default | finds |
+/// |---|---|---|
+/// | [`keep_alive`](Self::keep_alive) | [`KeepAlive::default`] | a peer that vanished while the connection was idle |
+/// | [`user_timeout`](Self::user_timeout) | 30 s | a peer that vanished while data was on its way to it |
+/// | [`nodelay`](Self::nodelay) | on | |
+///
+/// ```
+/// use std::time::Duration;
+/// use couplet_endpoint::{KeepAlive, SocketOptions};
+///
+/// let options = SocketOptions::new()
+///     .keep_alive(KeepAlive::new().idle(Duration::from_secs(20)))
+///     .user_timeout(Duration::from_secs(10));
+/// let bare = SocketOptions::new().keep_alive(KeepAlive::OFF).user_timeout(None);
+/// assert_ne!(options, bare);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketOptions {
+    keep_alive: Option<KeepAlive>,
+    nodelay: bool,
+    user_timeout: Option<Duration>,
+}
+
+/// When an idle connection is probed for a peer that vanished: `SO_KEEPALIVE` of socket(7), and
+/// `TCP_KEEPIDLE`, `TCP_KEEPINTVL` and `TCP_KEEPCNT` of tcp(7).
+///
+/// By default a connection is probed once it has been idle for 60 s, then every 10 s, and is
+/// closed when 5 probes went unanswered: a dead peer is found after 110 s (sooner where there is
+/// a [`user_timeout`](SocketOptions::user_timeout)). On platforms that can't tune the probes
+/// (OpenBSD, Haiku; Solaris in part) only `SO_KEEPALIVE` is set, and the system's times hold.
+///
+/// Durations are rounded up to whole seconds, at least one. What the system does not take (on
+/// Linux: times above 32767 s, a count of 0 or above 127) fails where the options are applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepAlive {
+    idle: Duration,
+    interval: Duration,
+    count: u32,
+}
+
+// ===== impl SocketOptions =====
+
+impl SocketOptions {
+    /// The defaults.
+    pub const fn new() -> Self {
+        Self {
+            keep_alive: Some(KeepAlive::new()),
+            nodelay: true,
+            user_timeout: Some(Duration::from_secs(30)),
+        }
+    }
+
+    /// Probes idle connections so, or not at all: [`KeepAlive::OFF`].
+    #[must_use]
+    pub fn keep_alive(mut self, keep_alive: impl Into<Option<KeepAlive>>) -> Self {
+        self.keep_alive = keep_alive.into();
+        self
+    }
+
+    /// Sends small writes at once (`TCP_NODELAY`), instead of collecting them while earlier ones
+    /// are unacknowledged. On by default.
+    #[must_use]
+    pub fn nodelay(mut self, nodelay: bool) -> Self {
+        self.nodelay = nodelay;
+        self
+    }
+
+    /// How long data may be unacknowledged before the connection is closed (`TCP_USER_TIMEOUT`,
+    /// RFC 5482), or `None`: as long as the system retransmits, which is a quarter of an hour.
+    /// 30 s by default.
+    ///
+    /// Keep-alive does not do this: a connection with data on its way is not idle. A timeout
+    /// below a millisecond counts as one. Has no effect on platforms that don't know the option,
+    /// which are all but Linux, Android and Fuchsia.
+    ///
+    /// On Linux it also takes the place of the [`KeepAlive`] count: a connection that has been
+    /// silent for longer is closed once a single probe went unanswered (with both defaults, after
+    /// 70 s).
+    #[must_use]
+    pub fn user_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.user_timeout = timeout.into();
+        self
+    }
+
+    pub(crate) fn apply(&self, socket: &SockRef<'_>) -> io::Result<()> {
+        if let Some(keep_alive) = &self.keep_alive {
+            socket.set_tcp_keepalive(&keep_alive.probes())?;
+        }
+        if self.nodelay {
+            socket.set_tcp_nodelay(true)?;
+        }
+        #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
+        if let Some(timeout) = self.user_timeout {
+            // Zero would mean the system's default.
+            socket.set_tcp_user_timeout(Some(timeout.max(Duration::from_millis(1))))?;
+        }
+        Ok(())
+    }
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+// ===== impl KeepAlive =====
+
+impl KeepAlive {
+    /// Idle connections are not probed.
+    pub const OFF: Option<Self> = None;
+
+    /// The defaults.
+    pub const fn new() -> Self {
+        Self {
+            idle: Duration::from_secs(60),
+            interval: Duration::from_secs(10),
+            count: 5,
+        }
+    }
+
+    /// How long a connection is idle before the first probe. 60 s by default.
+    #[must_use]
+    pub const fn idle(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    /// The time between two probes. 10 s by default.
+    #[must_use]
+    pub const fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// How many probes go unanswered before the connection is closed. 5 by default.
+    #[must_use]
+    pub const fn count(mut self, count: u32) -> Self {
+        self.count = count;
+        self
+    }
+
+    #[cfg(any(
+        target_os = "android",
+        target_os = "dragonfly",
+        target_os = "freebsd",
+        target_os = "fuchsia",
+        target_os = "illumos",
+        target_os = "ios",
+        target_os = "linux",
+        target_os = "macos",
+        target_os = "netbsd",
+        target_os = "tvos",
+        target_os = "visionos",
+        target_os = "watchos",
+        target_os = "windows",
+    ))]
+    fn probes(&self) -> TcpKeepalive {
+        TcpKeepalive::new()
+            .with_time(whole_seconds(self.idle))
+            .with_interval(whole_seconds(self.interval))
+            .with_retries(self.count)
+    }
+
+    #[cfg(not(any(
+        target_os = "android",
+        target_os = "dragonfly",
+        target_os = "freebsd",
+        target_os = "fuchsia",
+        target_os = "illumos",
+        target_os = "ios",
+        target_os = "linux",
+        target_os = "macos",
+        target_os = "netbsd",
+        target_os = "tvos",
+        target_os = "visionos",
+        target_os = "watchos",
+        target_os = "windows",
+    )))]
+    fn probes(&self) -> TcpKeepalive {
+        TcpKeepalive::new().with_time(whole_seconds(self.idle))
+    }
+}
+
+impl Default for KeepAlive {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The options are in seconds, and a zero is refused.
+fn whole_seconds(duration: Duration) -> Duration {
+    let rounded_up = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    Duration::from_secs(rounded_up.max(1))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+
+    fn applied(options: SocketOptions) -> io::Result<Socket> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        options.apply(&SockRef::from(&socket))?;
+        Ok(socket)
+    }
+
+    #[test]
+    fn the_defaults() {
+        let socket = applied(SocketOptions::default()).unwrap();
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap().as_secs(), 60);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap().as_secs(), 10);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 5);
+        assert!(socket.tcp_nodelay().unwrap());
+        let timeout = socket.tcp_user_timeout().unwrap();
+        assert_eq!(timeout, Some(Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn all_of_it_off() {
+        let off = SocketOptions::new()
+            .keep_alive(KeepAlive::OFF)
+            .nodelay(false)
+            .user_timeout(None);
+        let socket = applied(off).unwrap();
+        assert!(!socket.keepalive().unwrap());
+        assert!(!socket.tcp_nodelay().unwrap());
+        assert_eq!(socket.tcp_user_timeout().unwrap(), None);
+    }
+
+    #[test]
+    fn small_times_are_rounded_up() {
+        let tiny = KeepAlive::new()
+            .idle(Duration::ZERO)
+            .interval(Duration::from_millis(1001));
+        let options = SocketOptions::new()
+            .keep_alive(tiny)
+            .user_timeout(Duration::from_micros(1));
+        let socket = applied(options).unwrap();
+        assert_eq!(socket.tcp_keepalive_time().unwrap().as_secs(), 1);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap().as_secs(), 2);
+        let timeout = socket.tcp_user_timeout().unwrap();
+        assert_eq!(timeout, Some(Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn what_the_system_does_not_take_is_an_error() {
+        let none = KeepAlive::new().count(0);
+        applied(SocketOptions::new().keep_alive(none)).unwrap_err();
+    }
+}

@@ -1,0 +1,124 @@
+//! Listening, with real sockets.
+
+use std::{
+    error::Error,
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use couplet_endpoint::{
+    Conn, Incoming, KeepAlive, Listen, ListenAddr, Origin, SocketOptions, is_caused_by,
+};
+use futures::StreamExt;
+use socket2::SockRef;
+
+/// A client of the listener, and the connection that it accepts.
+async fn joined(listen: &mut Listen, to: IpAddr) -> (TcpStream, Conn<tokio::net::TcpStream>) {
+    let client = TcpStream::connect((to, listen.local_addr().port())).expect("it listens");
+    let conn = listen.next().await.expect("it has no end");
+    (client, conn.expect("nothing went wrong"))
+}
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+#[tokio::test]
+async fn a_connection_knows_both_its_ends() {
+    for addr in ["0", "0.0.0.0:0", "*:0"] {
+        let mut listen = Listen::bind(addr).await.unwrap();
+        let (client, conn) = joined(&mut listen, LOOPBACK).await;
+        assert_eq!(conn.info.peer, Some(client.local_addr().unwrap()), "{addr}");
+        assert_eq!(conn.info.local, Some(client.peer_addr().unwrap()), "{addr}");
+        assert_eq!(conn.info.origin, Origin::Accepted);
+        assert_eq!(Incoming::local_addr(&listen), Some(listen.local_addr()));
+    }
+}
+
+#[tokio::test]
+async fn it_listens_on_whatever_is_an_address() {
+    let loopback = SocketAddr::new(LOOPBACK, 0);
+    for listen in [
+        Listen::bind(loopback).await,
+        Listen::bind("localhost:0".to_owned()).await,
+        Listen::bind(ListenAddr::loopback(0)).await,
+    ] {
+        let local = listen.unwrap().local_addr();
+        assert!(local.ip().is_loopback());
+        assert_ne!(local.port(), 0);
+    }
+}
+
+#[tokio::test]
+async fn everywhere_is_both_families() {
+    let mut listen = Listen::bind("*:0").await.unwrap();
+    assert!(listen.local_addr().ip().is_unspecified());
+    joined(&mut listen, LOOPBACK).await;
+    if listen.local_addr().is_ipv6() {
+        joined(&mut listen, "::1".parse().unwrap()).await;
+        let only = Listen::options().v6_only(true).bind("*:0").await.unwrap();
+        TcpStream::connect((LOOPBACK, only.local_addr().port())).unwrap_err();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn accepted_connections_have_the_options() {
+    let keep_alive = KeepAlive::new()
+        .idle(Duration::from_secs(11))
+        .interval(Duration::from_secs(12))
+        .count(3);
+    let options = SocketOptions::new()
+        .keep_alive(keep_alive)
+        .user_timeout(Duration::from_secs(14));
+    let listen = Listen::options().socket(options);
+    let mut listen = listen.bind("0").await.unwrap();
+    let (_client, conn) = joined(&mut listen, LOOPBACK).await;
+    let socket = SockRef::from(&conn.io);
+    assert!(socket.keepalive().unwrap());
+    assert_eq!(socket.tcp_keepalive_time().unwrap().as_secs(), 11);
+    assert_eq!(socket.tcp_keepalive_interval().unwrap().as_secs(), 12);
+    assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
+    assert!(socket.tcp_nodelay().unwrap());
+    let timeout = socket.tcp_user_timeout().unwrap();
+    assert_eq!(timeout, Some(Duration::from_secs(14)));
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named() {
+    let first = Listen::bind("0").await.unwrap();
+    let error = Listen::bind(first.local_addr()).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    let expected = format!(
+        "cannot listen on {}, where something else listens",
+        first.local_addr()
+    );
+    assert_eq!(error.to_string(), expected);
+    assert!(is_caused_by::<io::Error>(&error));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_port_can_be_shared() {
+    let shared = Listen::options().reuse_port(true);
+    let first = shared.bind("0").await.unwrap();
+    shared.bind(first.local_addr()).await.unwrap();
+    Listen::bind(first.local_addr()).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn what_can_not_be_listened_on_is_told() {
+    // 192.0.2.0/24 is for documentation (RFC 5737): nobody has it.
+    let error = Listen::bind("192.0.2.1:0").await.unwrap_err();
+    let expected = "cannot listen on 192.0.2.1:0, which is no address of this machine";
+    assert_eq!(error.to_string(), expected);
+
+    let error = Listen::bind("\u{1b}9000").await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot listen on `\\u{1b}9000`");
+    let source = error.source().unwrap().to_string();
+    assert_eq!(source, "a control character in an address: leave it out");
+
+    let impossible = SocketOptions::new().keep_alive(KeepAlive::new().count(1000));
+    let options = Listen::options().socket(impossible);
+    #[cfg(target_os = "linux")]
+    options.bind("0").await.unwrap_err();
+}
