@@ -1,1 +1,72 @@
-//! The tower layers of Couplet.
+//! The layers of Couplet: what happens to a connection before it has a partner, and to a pair
+//! once it is joined.
+//!
+//! ```text
+//!  conn ──▶ [SideStats] ─▶ [Handshake: token, …] ─▶ place ─┐
+//!                                                          ├─▶ pairing
+//!  conn ──▶ [SideStats] ─▶ [Handshake: token, …] ─▶ place ─┘      │
+//!                                                                 ▼
+//!    pair ──▶ [Stats] ─▶ [Handshake: the step before the join] ─▶ [TrafficLog]
+//!         ─▶ [Transform] ─▶ [IdleTimeout] ─▶ [MaxLifetime] ─▶ relay
+//! ```
+//!
+//! Each is an ordinary tower layer, works alone and in any order that makes sense, and stands
+//! beside tower's own. A stack reads top to bottom in the order in which a connection, or a pair,
+//! meets its layers:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use couplet_layers::{ExpectToken, HandshakeLayer, IdleTimeoutLayer, Stats, StatsLayer, Token};
+//! use couplet_pairing::{Policy, rendezvous};
+//! use couplet_relay::Relay;
+//! use tower::ServiceBuilder;
+//! # use couplet_endpoint::{Replay, memory::MemoryStream};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (a, b, pairs) = rendezvous(Policy::default());
+//! let side_stack_a = ServiceBuilder::new()
+//!     .timeout(Duration::from_secs(30)) // tower's own
+//!     .layer(HandshakeLayer::new(ExpectToken::new(Token::new("secret")?)))
+//!     .service(a);
+//! let stats = Stats::new();
+//! let pair_stack = ServiceBuilder::new()
+//!     .concurrency_limit(10_000) // tower's own
+//!     .layer(StatsLayer::new(stats.clone()))
+//!     .layer(IdleTimeoutLayer::new(Duration::from_secs(3600)))
+//!     .service(Relay::new());
+//! # let _: (couplet_pairing::Place<Replay<MemoryStream>>, couplet_pairing::Place<MemoryStream>) = (side_stack_a.into_inner().into_inner(), b);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | layer | stack | what it does | costs splice |
+//! |---|---|---|---|
+//! | [`HandshakeLayer`] | side | a step that talks: authentication, TLS, a protocol header | as the step does |
+//! | [`HandshakeLayer`] with [`ExpectToken`], [`SendToken`] | side | the first line is a shared secret | no |
+//! | [`SideStatsLayer`] | side | counts connections, refusals and addresses | no |
+//! | [`HandshakeLayer`] | pair | the step before the join: sees both, chooses transforms, refuses | as the step does |
+//! | [`StatsLayer`] | pair | counts pairs and bytes, knows the live sessions | no |
+//! | [`TransformLayer`] | pair | changes the bytes of a direction | in its direction |
+//! | [`TrafficLogLayer`] | pair | shows the bytes as text or hex dump | in its direction |
+//! | [`IdleTimeoutLayer`] | pair | ends sessions that are idle | no |
+//! | [`MaxLifetimeLayer`] | pair | ends sessions that have lasted long enough | no |
+
+pub mod handshake;
+pub mod idle_timeout;
+pub mod max_lifetime;
+pub mod stats;
+pub mod token;
+mod traffic_log;
+pub mod transform;
+
+pub use self::{
+    handshake::{Handshake, HandshakeError, HandshakeLayer},
+    idle_timeout::IdleTimeoutLayer,
+    max_lifetime::MaxLifetimeLayer,
+    stats::{SideSnapshot, SideStatsLayer, Snapshot, Stats, StatsLayer},
+    token::{ExpectToken, InvalidToken, SendToken, Token, TokenRefused},
+    traffic_log::{Colour, Logged, TrafficLog, TrafficLogLayer},
+    transform::{Codec, MapBytes, Transform, TransformLayer, Transformed, map_bytes},
+};

@@ -1,0 +1,150 @@
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use couplet_endpoint::BoxError;
+use pin_project::pin_project;
+use tokio::{sync::OwnedSemaphorePermit, time::Sleep};
+use tower_service::Service;
+
+use super::HandshakeError;
+
+/// The future of a [`HandshakeService`](super::HandshakeService): the handshake, then the inner
+/// service's readiness, then its call. Dropping it drops the request, wherever it is.
+#[pin_project]
+#[must_use = "futures do nothing unless polled"]
+pub struct HandshakeFuture<F, S, O>
+where
+    S: Service<O>,
+{
+    #[pin]
+    state: State<F, S, O, S::Future>,
+}
+
+#[pin_project(project = StateProj, project_replace = StateOwned)]
+enum State<F, S, O, C> {
+    Shaking {
+        #[pin]
+        handshake: F,
+        #[pin]
+        deadline: Option<Sleep>,
+        timeout: Duration,
+        inner: S,
+        slot: OwnedSemaphorePermit,
+    },
+    /// It keeps its slot until the inner service has taken it over, so that what has shaken hands
+    /// and waits is bounded as well.
+    Waiting {
+        outcome: O,
+        inner: S,
+        slot: OwnedSemaphorePermit,
+    },
+    Calling {
+        #[pin]
+        call: C,
+    },
+    Between,
+}
+
+// ===== impl HandshakeFuture =====
+
+impl<F, S, O> HandshakeFuture<F, S, O>
+where
+    S: Service<O>,
+{
+    pub(super) fn new(
+        handshake: F,
+        timeout: Option<Duration>,
+        inner: S,
+        slot: OwnedSemaphorePermit,
+    ) -> Self {
+        Self {
+            state: State::Shaking {
+                handshake,
+                deadline: timeout.map(tokio::time::sleep),
+                timeout: timeout.unwrap_or_default(),
+                inner,
+                slot,
+            },
+        }
+    }
+}
+
+impl<F, S, O, E> Future for HandshakeFuture<F, S, O>
+where
+    F: Future<Output = Result<O, E>>,
+    E: Into<BoxError>,
+    S: Service<O>,
+    S::Error: Into<BoxError>,
+{
+    type Output = Result<S::Response, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            match state.as_mut().project() {
+                StateProj::Shaking {
+                    handshake,
+                    deadline,
+                    timeout,
+                    ..
+                } => {
+                    let outcome = match handshake.poll(cx) {
+                        Poll::Ready(outcome) => {
+                            let source = |error: E| HandshakeError::Failed {
+                                source: error.into(),
+                            };
+                            outcome.map_err(source)?
+                        }
+                        Poll::Pending => {
+                            if let Some(deadline) = deadline.as_pin_mut() {
+                                ready!(deadline.poll(cx));
+                                return Poll::Ready(Err(HandshakeError::Timeout(*timeout).into()));
+                            }
+                            return Poll::Pending;
+                        }
+                    };
+                    if let StateOwned::Shaking { inner, slot, .. } =
+                        state.as_mut().project_replace(State::Between)
+                    {
+                        state.set(State::Waiting {
+                            outcome,
+                            inner,
+                            slot,
+                        });
+                    }
+                }
+                StateProj::Waiting { inner, .. } => {
+                    ready!(inner.poll_ready(cx)).map_err(Into::into)?;
+                    if let StateOwned::Waiting {
+                        outcome, mut inner, ..
+                    } = state.as_mut().project_replace(State::Between)
+                    {
+                        let call = inner.call(outcome);
+                        state.set(State::Calling { call });
+                    }
+                }
+                StateProj::Calling { call } => return call.poll(cx).map_err(Into::into),
+                StateProj::Between => unreachable!("a state is always followed by the next"),
+            }
+        }
+    }
+}
+
+impl<F, S, O> fmt::Debug for HandshakeFuture<F, S, O>
+where
+    S: Service<O>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Shaking { .. } => "shaking hands",
+            State::Waiting { .. } => "waiting for the inner service",
+            State::Calling { .. } => "calling the inner service",
+            State::Between => "between",
+        };
+        f.debug_tuple("HandshakeFuture").field(&state).finish()
+    }
+}

@@ -1,0 +1,153 @@
+//! A step that talks before it lets a connection, or a pair, go on.
+//!
+//! [`HandshakeLayer`] runs a [`Handshake`] for each request, side by side, and then calls the
+//! inner service with what came out. On a *side stack* that is authentication, TLS, a protocol
+//! header: the request is a [`Conn`](couplet_endpoint::Conn). On a *pair stack* it is the step
+//! before the join: the request is a [`Pair`](couplet_pairing::Pair), both connections are in
+//! sight, and the step may talk to either, choose this pair's transforms, or refuse.
+//!
+//! It acts on the request, so that a stack reads in the order in which a connection meets it.
+//!
+//! - **Where:** on a side, after access lists and before the place in the pairing; on a pair,
+//!   before whatever depends on its outcome.
+//! - **Splice:** the layer itself touches no byte; what a handshake wraps around the io decides.
+//! - **Readiness:** a handshake has a slot of its own ([`bound`](HandshakeLayer::bound)), and takes
+//!   the inner service's readiness (a place in the pairing) only once it has succeeded. So silent
+//!   clients use up neither the accept loop nor the places of those who wait.
+//!
+//! ```
+//! use couplet_endpoint::{Conn, Io};
+//! use couplet_layers::HandshakeLayer;
+//! use tokio::io::AsyncReadExt;
+//! use tower::ServiceBuilder;
+//!
+//! async fn greeting<I: Io>(mut conn: Conn<I>) -> std::io::Result<Conn<I>> {
+//!     match conn.io.read_u8().await? {
+//!         b'!' => Ok(conn),
+//!         _ => Err(std::io::Error::other("no greeting")),
+//!     }
+//! }
+//!
+//! # fn stack<I: Io, S: Clone>(place: S) {
+//! let stack = ServiceBuilder::new()
+//!     .layer(HandshakeLayer::new(greeting::<I>))
+//!     .service(place);
+//! # }
+//! ```
+
+mod error;
+mod future;
+mod layer;
+
+pub use self::{error::HandshakeError, future::HandshakeFuture, layer::HandshakeLayer};
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use couplet_endpoint::BoxError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::PollSemaphore;
+use tower_service::Service;
+
+/// A step that a request goes through before the inner service gets it.
+///
+/// Implemented by every function and closure of the shape `Fn(R) -> impl Future<Output =
+/// Result<Output, Error>>`. A step that refuses returns an error; dropping the request closes
+/// what it holds.
+pub trait Handshake<R> {
+    /// What the inner service is called with.
+    type Output;
+    /// Why a request is refused.
+    type Error: Into<BoxError>;
+    /// The step at work. Dropping it, as a deadline does, must close the connection.
+    type Future: Future<Output = Result<Self::Output, Self::Error>>;
+
+    /// Begins the step.
+    fn handshake(&self, request: R) -> Self::Future;
+}
+
+impl<F, R, Fut, O, E> Handshake<R> for F
+where
+    F: Fn(R) -> Fut,
+    Fut: Future<Output = Result<O, E>>,
+    E: Into<BoxError>,
+{
+    type Output = O;
+    type Error = E;
+    type Future = Fut;
+
+    fn handshake(&self, request: R) -> Fut {
+        self(request)
+    }
+}
+
+/// Runs a handshake before its inner service: made by [`HandshakeLayer`].
+#[derive(Debug)]
+pub struct HandshakeService<H, S> {
+    handshake: H,
+    timeout: Option<Duration>,
+    slots: PollSemaphore,
+    slot: Option<OwnedSemaphorePermit>,
+    inner: S,
+}
+
+// ===== impl HandshakeService =====
+
+impl<H, S> HandshakeService<H, S> {
+    fn new(handshake: H, timeout: Option<Duration>, bound: usize, inner: S) -> Self {
+        Self {
+            handshake,
+            timeout,
+            slots: PollSemaphore::new(Arc::new(Semaphore::new(bound))),
+            slot: None,
+            inner,
+        }
+    }
+}
+
+impl<R, H, S> Service<R> for HandshakeService<H, S>
+where
+    H: Handshake<R>,
+    S: Service<H::Output> + Clone,
+    S::Error: Into<BoxError>,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = HandshakeFuture<H::Future, S, H::Output>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        if self.slot.is_none() {
+            self.slot = std::task::ready!(self.slots.poll_acquire(cx));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        let slot = self
+            .slot
+            .take()
+            .expect("a slot was reserved: poll_ready comes before call");
+        HandshakeFuture::new(
+            self.handshake.handshake(request),
+            self.timeout,
+            // A clone without readiness: it becomes ready when the handshake has succeeded.
+            self.inner.clone(),
+            slot,
+        )
+    }
+}
+
+impl<H: Clone, S: Clone> Clone for HandshakeService<H, S> {
+    fn clone(&self) -> Self {
+        Self {
+            handshake: self.handshake.clone(),
+            timeout: self.timeout,
+            slots: self.slots.clone(),
+            slot: None,
+            inner: self.inner.clone(),
+        }
+    }
+}

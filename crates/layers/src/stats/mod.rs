@@ -1,0 +1,138 @@
+//! Who came, who is joined, and how many bytes went where.
+//!
+//! A [`Stats`] is a handle that is given to three layers and asked for [snapshots](Stats::snapshot):
+//! one [`SideStatsLayer`] on each side stack counts the connections made, those refused and the
+//! addresses seen, and [`StatsLayer`] on the pair stack counts the pairs and knows the live
+//! sessions. With [`watch`](Stats::watch) it also knows how those fare who wait.
+//!
+//! **Where:** at the top of each stack, so that what is refused below counts. **Splice:** costs
+//! none, as bytes are read off the sessions' meters. **Memory:** a map entry a live pair; at most
+//! 1024 addresses a side.
+//!
+//! ```
+//! use couplet_layers::{IdleTimeoutLayer, Stats, StatsLayer};
+//! use couplet_relay::Relay;
+//! use std::time::Duration;
+//! use tower::ServiceBuilder;
+//!
+//! let stats = Stats::new();
+//! let pair_stack = ServiceBuilder::new()
+//!     .layer(StatsLayer::new(stats.clone()))
+//!     .layer(IdleTimeoutLayer::new(Duration::from_secs(3600)))
+//!     .service(Relay::new());
+//! println!("{}", stats.snapshot());
+//! ```
+
+mod pair;
+mod side;
+mod snapshot;
+
+pub use self::{
+    pair::{StatsFuture, StatsLayer, StatsService},
+    side::{SideStatsFuture, SideStatsLayer, SideStatsService},
+    snapshot::{SideSnapshot, Snapshot},
+};
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+};
+
+use couplet_endpoint::Side;
+use couplet_pairing::{Session, SessionId, WaitingCounts};
+
+use self::side::SideStats;
+
+/// Counts what its layers see. Cheap to clone; clones are the same. See the [module](self).
+#[derive(Clone, Debug, Default)]
+pub struct Stats(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    sides: [SideStats; 2],
+    waiting: OnceLock<WaitingCounts>,
+    pairs: Mutex<Pairs>,
+}
+
+#[derive(Debug, Default)]
+struct Pairs {
+    live: HashMap<SessionId, Session>,
+    total: u64,
+    /// The bytes of those that have ended.
+    a_to_b: u64,
+    b_to_a: u64,
+}
+
+// ===== impl Stats =====
+
+impl Stats {
+    /// With nothing counted.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Shows from now on how those fare who wait in this pairing. The first call counts.
+    pub fn watch(&self, waiting: WaitingCounts) {
+        let _ = self.0.waiting.set(waiting);
+    }
+
+    /// How it stands now. Costs a look at each live session.
+    pub fn snapshot(&self) -> Snapshot {
+        let pairs = self.pairs();
+        let live = |from| -> u64 {
+            let bytes = pairs
+                .live
+                .values()
+                .map(|session| session.meter().bytes(from));
+            bytes.sum()
+        };
+        Snapshot {
+            a: self.side_snapshot(Side::A),
+            b: self.side_snapshot(Side::B),
+            live_pairs: pairs.live.len(),
+            total_pairs: pairs.total,
+            a_to_b: pairs.a_to_b + live(Side::A),
+            b_to_a: pairs.b_to_a + live(Side::B),
+        }
+    }
+
+    /// The sessions that are live now, the oldest first.
+    pub fn sessions(&self) -> Vec<Session> {
+        let mut sessions: Vec<_> = self.pairs().live.values().cloned().collect();
+        sessions.sort_unstable_by_key(Session::id);
+        sessions
+    }
+
+    /// How many pairs are live now.
+    pub fn live_pairs(&self) -> usize {
+        self.pairs().live.len()
+    }
+
+    /// The peers' addresses seen on a side, each with its number of connections; at most 1024, the
+    /// first that came.
+    pub fn addresses(&self, side: Side) -> Vec<(IpAddr, u64)> {
+        self.side(side).addresses()
+    }
+
+    fn side(&self, side: Side) -> &SideStats {
+        &self.0.sides[side as usize]
+    }
+
+    fn side_snapshot(&self, side: Side) -> SideSnapshot {
+        let waiting = self.0.waiting.get();
+        SideSnapshot {
+            connections: self.side(side).connections(),
+            refused: self.side(side).refused(),
+            waiting: waiting.map_or(0, |counts| counts.waiting(side)),
+            died_waiting: waiting.map_or(0, |counts| counts.died(side)),
+            expired: waiting.map_or(0, |counts| counts.expired(side)),
+            addresses: self.side(side).addresses_seen(),
+        }
+    }
+
+    fn pairs(&self) -> MutexGuard<'_, Pairs> {
+        // Whatever panicked, the counts are whole.
+        self.0.pairs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

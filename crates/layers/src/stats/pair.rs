@@ -1,0 +1,109 @@
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use couplet_endpoint::Side;
+use couplet_pairing::{Pair, Session};
+use pin_project::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::Stats;
+
+/// Counts pairs and their bytes, and knows which are live. See the [module](super).
+#[derive(Clone, Debug)]
+pub struct StatsLayer(Stats);
+
+/// Counts pairs: made by [`StatsLayer`].
+#[derive(Clone, Debug)]
+pub struct StatsService<S> {
+    stats: Stats,
+    inner: S,
+}
+
+/// The future of [`StatsService`].
+#[pin_project]
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct StatsFuture<F> {
+    #[pin]
+    inner: F,
+    // Behind `inner`, so that it is dropped last: a session counts as live until its relay is gone.
+    live: Live,
+}
+
+/// Counts a session as live, as long as it is there.
+#[derive(Debug)]
+struct Live {
+    stats: Stats,
+    session: Session,
+}
+
+// ===== impl StatsLayer =====
+
+impl StatsLayer {
+    /// Counts in `stats`.
+    pub const fn new(stats: Stats) -> Self {
+        Self(stats)
+    }
+}
+
+impl<S> Layer<S> for StatsLayer {
+    type Service = StatsService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        StatsService {
+            stats: self.0.clone(),
+            inner,
+        }
+    }
+}
+
+// ===== impl StatsService =====
+
+impl<A, B, S: Service<Pair<A, B>>> Service<Pair<A, B>> for StatsService<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = StatsFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, pair: Pair<A, B>) -> Self::Future {
+        StatsFuture {
+            live: Live::new(self.stats.clone(), pair.session.handle()),
+            inner: self.inner.call(pair),
+        }
+    }
+}
+
+impl<F: Future> Future for StatsFuture<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().inner.poll(cx)
+    }
+}
+
+// ===== impl Live =====
+
+impl Live {
+    fn new(stats: Stats, session: Session) -> Self {
+        let mut pairs = stats.pairs();
+        pairs.total += 1;
+        pairs.live.insert(session.id(), session.clone());
+        drop(pairs);
+        Self { stats, session }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        let mut pairs = self.stats.pairs();
+        pairs.live.remove(&self.session.id());
+        pairs.a_to_b += self.session.meter().bytes(Side::A);
+        pairs.b_to_a += self.session.meter().bytes(Side::B);
+    }
+}

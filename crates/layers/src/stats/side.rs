@@ -1,0 +1,157 @@
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    pin::Pin,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+};
+
+use couplet_endpoint::{Conn, Side};
+use pin_project::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::Stats;
+
+/// How many addresses are remembered.
+const ADDRESSES: usize = 1024;
+
+/// What is counted of one side.
+#[derive(Debug, Default)]
+pub(super) struct SideStats {
+    connections: AtomicU64,
+    refused: AtomicU64,
+    addresses: Mutex<HashMap<IpAddr, u64>>,
+}
+
+/// Counts the connections of a side, those refused, and the addresses they come from. See the
+/// [module](super).
+#[derive(Clone, Debug)]
+pub struct SideStatsLayer {
+    stats: Stats,
+    side: Side,
+}
+
+/// Counts connections: made by [`SideStatsLayer`].
+#[derive(Clone, Debug)]
+pub struct SideStatsService<S> {
+    stats: Stats,
+    side: Side,
+    inner: S,
+}
+
+/// The future of [`SideStatsService`].
+#[pin_project]
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct SideStatsFuture<F> {
+    #[pin]
+    inner: F,
+    stats: Stats,
+    side: Side,
+}
+
+// ===== impl SideStats =====
+
+impl SideStats {
+    pub(super) fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn addresses(&self) -> Vec<(IpAddr, u64)> {
+        self.seen()
+            .iter()
+            .map(|(ip, count)| (*ip, *count))
+            .collect()
+    }
+
+    pub(super) fn addresses_seen(&self) -> usize {
+        self.seen().len()
+    }
+
+    fn came(&self, from: Option<IpAddr>) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        let Some(from) = from.map(|ip| ip.to_canonical()) else {
+            return;
+        };
+        let mut seen = self.seen();
+        if let Some(count) = seen.get_mut(&from) {
+            *count += 1;
+        } else if seen.len() < ADDRESSES {
+            seen.insert(from, 1);
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashMap<IpAddr, u64>> {
+        self.addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// ===== impl SideStatsLayer =====
+
+impl SideStatsLayer {
+    /// Counts in `stats` as that side.
+    pub const fn new(stats: Stats, side: Side) -> Self {
+        Self { stats, side }
+    }
+}
+
+impl<S> Layer<S> for SideStatsLayer {
+    type Service = SideStatsService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SideStatsService {
+            stats: self.stats.clone(),
+            side: self.side,
+            inner,
+        }
+    }
+}
+
+// ===== impl SideStatsService =====
+
+impl<I, S: Service<Conn<I>>> Service<Conn<I>> for SideStatsService<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = SideStatsFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, conn: Conn<I>) -> Self::Future {
+        let from = conn.info.peer.map(|peer| peer.ip());
+        self.stats.side(self.side).came(from);
+        SideStatsFuture {
+            inner: self.inner.call(conn),
+            stats: self.stats.clone(),
+            side: self.side,
+        }
+    }
+}
+
+impl<F, T, E> Future for SideStatsFuture<F>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    type Output = Result<T, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let result = ready!(this.inner.poll(cx));
+        if result.is_err() {
+            let refused = &this.stats.side(*this.side).refused;
+            refused.fetch_add(1, Ordering::Relaxed);
+        }
+        Poll::Ready(result)
+    }
+}

@@ -1,0 +1,128 @@
+use std::io;
+
+use couplet_endpoint::{Conn, Io, Replay};
+use futures::{FutureExt, future::BoxFuture};
+use thiserror::Error;
+
+use super::{MAX_LINE, Token};
+use crate::handshake::Handshake;
+
+/// Lets a connection pass whose first line is the token. See the [module](super).
+///
+/// Reads at most 4096 bytes for the line. Has no deadline of its own: the
+/// [`HandshakeLayer`](crate::HandshakeLayer) has.
+#[derive(Clone, Debug)]
+pub struct ExpectToken(Token);
+
+/// A connection did not begin with the token.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TokenRefused {
+    /// Its first line is something else.
+    #[error("its first line is not the token")]
+    Mismatch,
+    /// Its first line is longer than 4096 bytes.
+    #[error("its first line is longer than 4096 bytes")]
+    TooLong,
+    /// It ended before a line was complete.
+    #[error("it ended before its first line did")]
+    Ended,
+    /// It failed.
+    #[error("reading its first line failed")]
+    Io(#[from] io::Error),
+}
+
+// ===== impl ExpectToken =====
+
+impl ExpectToken {
+    /// Expects this token.
+    pub const fn new(token: Token) -> Self {
+        Self(token)
+    }
+}
+
+impl<I: Io> Handshake<Conn<I>> for ExpectToken {
+    type Output = Conn<Replay<I>>;
+    type Error = TokenRefused;
+    type Future = BoxFuture<'static, Result<Self::Output, TokenRefused>>;
+
+    fn handshake(&self, conn: Conn<I>) -> Self::Future {
+        let token = self.0.clone();
+        async move {
+            let mut conn = conn.map_io(Replay::new);
+            let end = read_line(&mut conn.io).await?;
+            let line = &conn.io.ahead()[..end];
+            if !token.matches(line.strip_suffix(b"\r").unwrap_or(line)) {
+                return Err(TokenRefused::Mismatch);
+            }
+            conn.io.consume(end + 1);
+            Ok(conn)
+        }
+        .boxed()
+    }
+}
+
+/// Reads ahead until there is a line feed, and returns where it is.
+async fn read_line<I: Io>(io: &mut Replay<I>) -> Result<usize, TokenRefused> {
+    let mut searched = 0;
+    loop {
+        let unsearched = &io.ahead()[searched..];
+        if let Some(at) = unsearched.iter().position(|byte| *byte == b'\n') {
+            return Ok(searched + at);
+        }
+        searched = io.ahead().len();
+        if searched == MAX_LINE {
+            return Err(TokenRefused::TooLong);
+        }
+        if io.read_ahead(MAX_LINE).await? == 0 {
+            return Err(TokenRefused::Ended);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use couplet_endpoint::{Origin, memory};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn shake(pieces: &[&[u8]]) -> Result<Vec<u8>, TokenRefused> {
+        let (mut peer, io) = memory::connection(8192);
+        let expect = ExpectToken::new(Token::new("secret").unwrap());
+        let shaking = tokio::spawn(expect.handshake(Conn::new(io, Origin::Accepted)));
+        for piece in pieces {
+            peer.write_all(piece).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        peer.shutdown().await.unwrap();
+        let mut conn = shaking.await.unwrap()?;
+        let mut rest = Vec::new();
+        conn.io.read_to_end(&mut rest).await.unwrap();
+        Ok(rest)
+    }
+
+    #[tokio::test]
+    async fn what_follows_the_token_is_kept_wherever_it_is_cut() {
+        for sent in [&b"secret\nrest\n\0"[..], b"secret\r\nrest\n\0"] {
+            for cut in 0..sent.len() {
+                let (one, two) = sent.split_at(cut);
+                assert_eq!(shake(&[one, two]).await.unwrap(), b"rest\n\0");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn anything_else_is_refused() {
+        let refused = shake(&[b"Secret\n"]).await.unwrap_err();
+        assert!(matches!(refused, TokenRefused::Mismatch));
+        let refused = shake(&[b"\n"]).await.unwrap_err();
+        assert!(matches!(refused, TokenRefused::Mismatch));
+        let refused = shake(&[b"secret"]).await.unwrap_err();
+        assert!(matches!(refused, TokenRefused::Ended));
+        let refused = shake(&[&[b'x'; 4095], b"x\n"]).await.unwrap_err();
+        assert!(matches!(refused, TokenRefused::TooLong));
+        let refused = shake(&[&[b'x'; 4095], b"\n"]).await.unwrap_err();
+        assert!(matches!(refused, TokenRefused::Mismatch));
+    }
+}

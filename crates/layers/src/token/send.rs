@@ -1,0 +1,60 @@
+use std::io;
+
+use couplet_endpoint::{Conn, Io};
+use futures::{FutureExt, future::BoxFuture};
+use tokio::io::AsyncWriteExt;
+
+use super::Token;
+use crate::handshake::Handshake;
+
+/// Sends the token as a connection's first line. See the [module](super).
+#[derive(Clone, Debug)]
+pub struct SendToken(Token);
+
+// ===== impl SendToken =====
+
+impl SendToken {
+    /// Sends this token.
+    pub const fn new(token: Token) -> Self {
+        Self(token)
+    }
+}
+
+impl<I: Io> Handshake<Conn<I>> for SendToken {
+    type Output = Conn<I>;
+    type Error = io::Error;
+    type Future = BoxFuture<'static, io::Result<Conn<I>>>;
+
+    fn handshake(&self, mut conn: Conn<I>) -> Self::Future {
+        let line = self.0.line();
+        async move {
+            conn.io.write_all(&line).await?;
+            conn.io.flush().await?;
+            Ok(conn)
+        }
+        .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use couplet_endpoint::{Origin, memory};
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_line_is_the_token() {
+        let (mut peer, io) = memory::connection(64);
+        let send = SendToken::new(Token::new("secret").unwrap());
+        let mut conn = send
+            .handshake(Conn::new(io, Origin::Dialled))
+            .await
+            .unwrap();
+        conn.io.write_all(b"rest").await.unwrap();
+        drop(conn);
+        let mut heard = String::new();
+        peer.read_to_string(&mut heard).await.unwrap();
+        assert_eq!(heard, "secret\nrest");
+    }
+}

@@ -1,0 +1,80 @@
+//! What comes from a side is changed on its way to the other.
+//!
+//! A [`Transform`] changes the bytes of one direction: it may lengthen or shorten them, hold some
+//! back until more come, and say last words when its source ends. [`TransformLayer`] gives each
+//! pair fresh ones. There are three ways to get one:
+//!
+//! - [`Codec`]: a decoder and an encoder of `tokio_util::codec`, item by item;
+//! - [`map_bytes`]: a plain function of bytes, chunk by chunk, however they are cut;
+//! - an own implementation of [`Transform`].
+//!
+//! What holds for each direction:
+//!
+//! - At the end of its source a transform [finishes](Transform::finish), and what it then still
+//!   says is delivered before the end of the stream goes on.
+//! - When its source stalls it is [flushed](Transform::flush), so that interactive traffic never
+//!   sits inside it.
+//! - A transform that fails ends the pair: its source's side has
+//!   [failed](couplet_pairing::CloseReason::Failed), and the other side sees a reset, not an end.
+//! - Bytes are counted once, as they are delivered: the session's meter shows what came out.
+//!
+//! **Where:** on a pair stack. What stands above it sees the bytes before, what stands below sees
+//! them after. **Splice:** a direction with a transform is copied; one without is not touched.
+//! **Memory:** at most 64 KiB and what the transform holds, while bytes wait; a decoder that
+//! finds no item in 8 MiB has failed.
+//!
+//! ```
+//! use couplet_layers::{Codec, TransformLayer, map_bytes};
+//! use tokio_util::codec::LinesCodec;
+//!
+//! let layer = TransformLayer::new()
+//!     .a_to_b(|| map_bytes(|bytes| bytes.to_ascii_uppercase()))
+//!     .b_to_a(|| Codec::new(LinesCodec::new_with_max_length(8192), LinesCodec::new()));
+//! ```
+
+mod codec;
+mod io;
+mod layer;
+mod map_bytes;
+
+pub use self::{
+    codec::Codec,
+    io::Transformed,
+    layer::{TransformLayer, TransformService},
+    map_bytes::{MapBytes, map_bytes},
+};
+
+use bytes::BytesMut;
+use couplet_endpoint::BoxError;
+
+/// Changes the bytes of one direction of one pair. See the [module](self).
+pub trait Transform: Send + 'static {
+    /// Takes what it can from the front of `input` and appends what becomes of it to `output`.
+    ///
+    /// What it leaves in `input` is there the next time, with more behind it. It may stop at some
+    /// 64 KiB of output: it is called again once they have gone.
+    ///
+    /// # Errors
+    ///
+    /// When the input is not what it should be: the pair ends.
+    fn transform(&mut self, input: &mut BytesMut, output: &mut BytesMut) -> Result<(), BoxError>;
+
+    /// The source stalls: appends what it holds back, if a reader can use it. Called once after
+    /// each burst.
+    ///
+    /// # Errors
+    ///
+    /// As [`transform`](Self::transform).
+    fn flush(&mut self, output: &mut BytesMut) -> Result<(), BoxError> {
+        let _ = output;
+        Ok(())
+    }
+
+    /// The source has ended: takes the rest of `input` and appends its last bytes.
+    ///
+    /// # Errors
+    ///
+    /// When what was left in the input is not complete: the pair ends, and the other side sees a
+    /// reset.
+    fn finish(&mut self, input: &mut BytesMut, output: &mut BytesMut) -> Result<(), BoxError>;
+}
