@@ -18,9 +18,9 @@ use super::{Colour, TrafficLog, direction::DirectionLog, sink::Sink, text::Text}
 /// # What it costs
 ///
 /// Every byte of a logged direction is read in user space: that direction is never spliced.
-/// [`only`](Self::only) leaves the other direction alone. A pair holds some hundred bytes more a
-/// direction; what is rendered of one read (four to six times its bytes, more where it is mostly
-/// line breaks) is freed once it is written.
+/// [`only`](Self::only) leaves the other direction alone. A pair holds less than a hundred bytes
+/// more a direction; what is rendered of one read (about ten times its bytes, more where it is
+/// mostly line breaks) is freed once it is written, so there is one such at a time in a thread.
 ///
 /// A record is written by the task that moves the bytes, so a writer that blocks holds the relay
 /// up; one that fails does not: its first error is reported through `tracing`, at level warn, and
