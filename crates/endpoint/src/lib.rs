@@ -1,8 +1,57 @@
-//! Streams of connections.
+//! Streams of connections: the ends that [Couplet](https://github.com/couplet-relay/couplet)
+//! joins.
 //!
-//! TODO front page
+//! **An endpoint is a [`Stream`](futures::Stream) of [`Conn`]s**, whichever way round they come:
+//! [`Listen`] yields those that others make, a [`Dial`] those that we make. Whoever takes an item
+//! has capacity for it, so that a listener leaves its clients in the system's queue, and a dial
+//! is idle, until somebody wants a connection.
+//!
+//! ```text
+//!  Listen ─────────────┐                       ┌─ io    what the bytes go through: an Io
+//!  Dial ── once ───────┤                       │
+//!       ├─ repeat ─────┼──▶ Stream of Conn<I> ─┤
+//!       └─ keep ───────┤                       └─ info  what is known: id, peer, local, since,
+//!  memory::endpoint ───┘                                and what layers add
+//! ```
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), couplet_endpoint::BoxError> {
+//! use couplet_endpoint::{Dial, Listen};
+//! use futures::TryStreamExt;
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! let mut listen = Listen::bind("127.0.0.1:0").await?;
+//! let mut dials = Dial::new(listen.local_addr()).once();
+//!
+//! let mut ours = dials.try_next().await?.expect("once is one");
+//! let mut theirs = listen.try_next().await?.expect("a listener has no end");
+//! assert_eq!(ours.info.local, theirs.info.peer);
+//!
+//! ours.io.write_all(b"hello").await?;
+//! ours.io.shutdown().await?;
+//! let mut heard = String::new();
+//! theirs.io.read_to_string(&mut heard).await?;
+//! assert_eq!(heard, "hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What is here:
+//!
+//! * the connection: [`Conn`], its [`Info`], and [`Io`], which says what a relay needs to know of
+//!   a stream of bytes; [`Replay`] for bytes read ahead, [`Opaque`] for foreign streams;
+//! * the endpoints: [`Listen`], [`Dial`] with [`once`], [`repeat`] and [`keep`], and [`memory`]
+//!   for tests; [`Incoming`] for listeners of your own;
+//! * what they are told: [`Address`] as people write it, [`SocketOptions`], [`KeepAlive`],
+//!   [`Backoff`].
+//!
+//! A dial is also a [`tower::Service`](tower_service::Service), which is how each connection
+//! brings a partner of its own.
+
 mod address;
 mod conn;
+mod dial;
 mod error;
 mod forward;
 mod incoming;
@@ -15,6 +64,7 @@ mod socket;
 pub use self::{
     address::{Address, AddressError, DialAddr, Host, HostName, ListenAddr},
     conn::{Conn, ConnId, Extensions, Info, Origin, PeerName, Side},
+    dial::{Backoff, Dial, DialError, Keep, Once, Pooled, Repeat, keep, once, repeat},
     error::{BoxError, find_cause, is_caused_by},
     incoming::Incoming,
     io::{BoxIo, Io, Opaque, Replay},

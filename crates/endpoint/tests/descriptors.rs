@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use couplet_endpoint::Listen;
+use couplet_endpoint::{Dial, Listen, find_cause};
 use futures::{StreamExt, poll};
 use rustix::{
     io::Errno,
@@ -99,6 +99,10 @@ async fn listening_outlives_a_shortage_of_descriptors() {
         }
     }
     assert_eq!(counts.told(), (1, 0), "one warning for all of it");
+
+    let error = Dial::new(addr).connect().await.expect_err("no descriptor");
+    let cause = find_cause(&error).and_then(Errno::from_io_error);
+    assert_eq!(cause, Some(Errno::MFILE), "a dial fails alone");
 
     drop(files);
     for client in &mut clients {

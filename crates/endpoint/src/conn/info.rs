@@ -8,6 +8,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::Extensions;
+use crate::dial::Pooled;
 
 /// What is known of a connection.
 ///
@@ -72,6 +73,16 @@ impl Info {
             local: None,
             since: Instant::now(),
             extensions: Extensions::new(),
+        }
+    }
+
+    /// Called at the join: releases what was held while the connection waited, its place in a
+    /// pool of dialled connections ([`keep`](crate::keep)). Clones of this `Info` hold it no more
+    /// either.
+    pub fn joined(&mut self) {
+        if let Some(place) = self.extensions.get::<Pooled>() {
+            place.joined();
+            self.extensions.remove::<Pooled>();
         }
     }
 

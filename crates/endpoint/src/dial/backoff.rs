@@ -1,0 +1,131 @@
+use std::time::Duration;
+
+/// So that no setting makes a dial that fails at once spin.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// How long to pause before dialling again.
+///
+/// The pause after the first failure is [`first`](Self::first), 500 ms, and each is
+/// [`factor`](Self::factor) times, twice, as long as the one before, up to [`max`](Self::max),
+/// 60 s; a random [`jitter`](Self::jitter) of ±20 % keeps many that failed at the same time from
+/// dialling again at the same time. No pause is shorter than a millisecond.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Backoff {
+    first: Duration,
+    max: Duration,
+    factor: u32,
+    jitter: f64,
+    reset_after: Duration,
+}
+
+// ===== impl Backoff =====
+
+impl Backoff {
+    /// The defaults.
+    pub const fn new() -> Self {
+        Self {
+            first: Duration::from_millis(500),
+            max: Duration::from_secs(60),
+            factor: 2,
+            jitter: 0.2,
+            reset_after: Duration::from_secs(10),
+        }
+    }
+
+    /// The pause after the first failure. 500 ms by default.
+    #[must_use]
+    pub const fn first(mut self, pause: Duration) -> Self {
+        self.first = pause;
+        self
+    }
+
+    /// The longest pause, before jitter. 60 s by default.
+    #[must_use]
+    pub const fn max(mut self, pause: Duration) -> Self {
+        self.max = pause;
+        self
+    }
+
+    /// How many times as long as the one before each pause is. 2 by default.
+    #[must_use]
+    pub const fn factor(mut self, factor: u32) -> Self {
+        self.factor = factor;
+        self
+    }
+
+    /// By what share, at most, a pause is longer or shorter than it would be: from 0, exact, to
+    /// 1, anything up to twice as long. What is outside of that counts as the nearer of the two.
+    /// 0.2 by default.
+    #[must_use]
+    pub const fn jitter(mut self, share: f64) -> Self {
+        // Not `clamp`, which would let what is not a number through.
+        self.jitter = share.max(0.0).min(1.0);
+        self
+    }
+
+    /// How long a connection must have lasted for its dial to count as a success: then the next
+    /// failure is a first one again. 10 s by default.
+    #[must_use]
+    pub const fn reset_after(mut self, lasted: Duration) -> Self {
+        self.reset_after = lasted;
+        self
+    }
+
+    /// Did a connection last long enough?
+    pub(super) fn is_reset_by(&self, lasted: Duration) -> bool {
+        lasted >= self.reset_after
+    }
+
+    /// The pause after one more failure than there were `before`.
+    pub(super) fn pause(&self, before: u32) -> Duration {
+        let factor = self.factor.checked_pow(before).unwrap_or(u32::MAX);
+        let pause = self.first.saturating_mul(factor).min(self.max);
+        let jitter = 1.0 + self.jitter * (2.0 * fastrand::f64() - 1.0);
+        Duration::try_from_secs_f64(pause.as_secs_f64() * jitter)
+            .unwrap_or(self.max)
+            .max(SHORTEST)
+    }
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_the_longest() {
+        let exact = Backoff::new().jitter(0.0);
+        let pauses: Vec<_> = (0..9)
+            .map(|before| exact.pause(before).as_millis())
+            .collect();
+        assert_eq!(
+            pauses,
+            [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]
+        );
+        assert_eq!(exact.pause(u32::MAX), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn jitter_goes_both_ways_and_not_too_far() {
+        let pauses: Vec<_> = (0..1000)
+            .map(|_| Backoff::new().pause(1).as_secs_f64())
+            .collect();
+        assert!(pauses.iter().all(|pause| (0.8..=1.2).contains(pause)));
+        assert!(pauses.iter().any(|pause| *pause < 0.9));
+        assert!(pauses.iter().any(|pause| *pause > 1.1));
+    }
+
+    #[test]
+    fn no_setting_panics_or_spins() {
+        for share in [f64::NAN, f64::INFINITY, -1.0] {
+            let long = Backoff::new().first(Duration::MAX).max(Duration::MAX);
+            long.jitter(share).pause(3);
+            assert_eq!(long.jitter(share).factor(0).pause(3), SHORTEST);
+        }
+    }
+}

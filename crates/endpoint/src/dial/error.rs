@@ -1,0 +1,153 @@
+use std::{
+    error::Error,
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use crate::address::DialAddr;
+
+/// Dialling failed: what, and why.
+///
+/// Where connections were tried, its text names the addresses, and its source is the
+/// [`io::Error`] of the one that failed last.
+#[derive(Debug)]
+pub struct DialError {
+    target: DialAddr,
+    reason: Reason,
+    failed: Vec<(SocketAddr, io::Error)>,
+}
+
+#[derive(Debug)]
+pub(super) enum Reason {
+    LookUp(io::Error),
+    NoAddress,
+    NoAddressFor(IpAddr),
+    AllFailed,
+    Deadline(Duration),
+}
+
+// ===== impl DialError =====
+
+impl DialError {
+    pub(super) fn new(
+        target: DialAddr,
+        reason: Reason,
+        failed: Vec<(SocketAddr, io::Error)>,
+    ) -> Self {
+        Self {
+            target,
+            reason,
+            failed,
+        }
+    }
+
+    /// What was dialled.
+    pub fn target(&self) -> &DialAddr {
+        &self.target
+    }
+
+    /// Did the deadline pass?
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.reason, Reason::Deadline(_))
+    }
+
+    /// Was it no connection that failed, but to find an address for the name?
+    pub fn is_look_up(&self) -> bool {
+        matches!(self.reason, Reason::LookUp(_) | Reason::NoAddress)
+    }
+
+    /// The addresses that failed, in the order in which they did.
+    pub fn failed(&self) -> impl Iterator<Item = (SocketAddr, &io::Error)> {
+        self.failed.iter().map(|(addr, error)| (*addr, error))
+    }
+}
+
+impl fmt::Display for DialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot dial {}", self.target)?;
+        match &self.reason {
+            Reason::LookUp(_) => f.write_str(", whose name was not found"),
+            Reason::NoAddress => f.write_str(", whose name has no address"),
+            Reason::NoAddressFor(source) => {
+                let family = if source.is_ipv4() { "IPv4" } else { "IPv6" };
+                write!(
+                    f,
+                    ", which has no {family} address to be reached from {source}"
+                )
+            }
+            Reason::Deadline(after) => {
+                write!(f, ", no answer within {after:?}")?;
+                for (addr, error) in &self.failed {
+                    write!(f, "; {addr}: {error}")?;
+                }
+                Ok(())
+            }
+            // The last one's text is the source's.
+            Reason::AllFailed => match self.failed.split_last() {
+                Some(((addr, _), [])) if addr.to_string() == self.target.to_string() => Ok(()),
+                Some(((last, _), before)) => {
+                    for (addr, error) in before {
+                        write!(f, "; {addr}: {error}")?;
+                    }
+                    write!(f, "; {last}")
+                }
+                None => Ok(()),
+            },
+        }
+    }
+}
+
+impl Error for DialError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.reason {
+            Reason::LookUp(error) => Some(error),
+            Reason::AllFailed => self.failed.last().map(|(_, error)| error as _),
+            Reason::NoAddress | Reason::NoAddressFor(_) | Reason::Deadline(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Chain;
+
+    fn told(target: &str, reason: Reason, failed: &[&str]) -> String {
+        let failed = failed.iter().map(|addr| {
+            let error = io::Error::other(format!("no {}", addr.len()));
+            (addr.parse().unwrap(), error)
+        });
+        let error = DialError::new(target.parse().unwrap(), reason, failed.collect());
+        Chain(&error).to_string()
+    }
+
+    #[test]
+    fn every_failure_is_told_once() {
+        for (target, failed, expected) in [
+            (
+                "10.0.0.1:22",
+                &["10.0.0.1:22"][..],
+                "cannot dial 10.0.0.1:22: no 11",
+            ),
+            (
+                "h:22",
+                &["10.0.0.1:22"],
+                "cannot dial h:22; 10.0.0.1:22: no 11",
+            ),
+            (
+                "h:22",
+                &["[::1]:22", "10.0.0.1:22"],
+                "cannot dial h:22; [::1]:22: no 8; 10.0.0.1:22: no 11",
+            ),
+        ] {
+            assert_eq!(told(target, Reason::AllFailed, failed), expected);
+        }
+        let deadline = Reason::Deadline(Duration::from_secs(10));
+        let expected = "cannot dial h:22, no answer within 10s; [::1]:22: no 8";
+        assert_eq!(told("h:22", deadline, &["[::1]:22"]), expected);
+        let look_up = Reason::LookUp(io::Error::other("no such name"));
+        let expected = "cannot dial h:22, whose name was not found: no such name";
+        assert_eq!(told("h:22", look_up, &[]), expected);
+    }
+}

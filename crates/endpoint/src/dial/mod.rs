@@ -1,0 +1,228 @@
+//! [`Dial`]: we connect to others.
+
+mod backoff;
+mod error;
+mod race;
+mod stream;
+
+pub use self::{
+    backoff::Backoff,
+    error::DialError,
+    stream::{Keep, Once, Pooled, Repeat, keep, once, repeat},
+};
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use socket2::SockRef;
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::timeout,
+};
+use tower_service::Service;
+
+use self::{
+    error::Reason,
+    race::{interleave, race},
+};
+use crate::{
+    address::{AddressError, DialAddr},
+    conn::{Conn, Origin},
+    resolve::resolve,
+    socket::SocketOptions,
+};
+
+/// Dials a TCP port: each [`connect`](Self::connect) is a new connection.
+///
+/// A name is looked up at each dial, and all its addresses are tried: IPv6 and IPv4 in turn,
+/// each 250 ms after the one before it or as soon as one fails, until the first has connected
+/// (RFC 8305). At most 64 look-ups run at a time in the whole process.
+///
+/// It is a [`tower::Service`](tower_service::Service), whose request is ignored, as the target is
+/// the dial's own; so tower's retries, timeouts and balancers work on it. As an endpoint, a
+/// stream of connections, it is [`once`](Self::once), [`repeat`](Self::repeat) or
+/// [`keep`](Self::keep).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), couplet_endpoint::BoxError> {
+/// use std::time::Duration;
+/// use couplet_endpoint::{Dial, Listen};
+///
+/// let listen = Listen::bind("127.0.0.1:0").await?;
+/// let dial = Dial::new(listen.local_addr()).connect_timeout(Duration::from_secs(3));
+/// let conn = dial.connect().await?;
+/// assert_eq!(conn.info.peer, Some(listen.local_addr()));
+///
+/// let error = Dial::to("127.0.0.1:1")?.connect().await.unwrap_err();
+/// assert_eq!(error.to_string(), "cannot dial 127.0.0.1:1");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Dial {
+    target: DialAddr,
+    connect_timeout: Duration,
+    source: Option<IpAddr>,
+    socket: SocketOptions,
+}
+
+// ===== impl Dial =====
+
+impl Dial {
+    /// To dial this address, or this [`SocketAddr`].
+    pub fn new(target: impl Into<DialAddr>) -> Self {
+        Self {
+            target: target.into(),
+            connect_timeout: Duration::from_secs(10),
+            source: None,
+            socket: SocketOptions::new(),
+        }
+    }
+
+    /// To dial `HOST:PORT`.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressError`] when it isn't one. Nothing is looked up yet.
+    pub fn to(target: &str) -> Result<Self, AddressError> {
+        target.parse::<DialAddr>().map(Self::new)
+    }
+
+    /// The deadline for the look-up and all attempts together. 10 s by default.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Dials from this address of ours, which leaves the target's addresses of the same family;
+    /// dialling fails where there are none. By default the system chooses.
+    #[must_use]
+    pub fn source(mut self, source: impl Into<Option<IpAddr>>) -> Self {
+        self.source = source.into();
+        self
+    }
+
+    /// The options of the sockets, which are set before they connect. [`SocketOptions::new`] by
+    /// default.
+    #[must_use]
+    pub fn socket(mut self, options: SocketOptions) -> Self {
+        self.socket = options;
+        self
+    }
+
+    /// What it dials.
+    pub fn target(&self) -> &DialAddr {
+        &self.target
+    }
+
+    /// Connects.
+    ///
+    /// Cancel-safe: when it is dropped, so are all attempts. Only a look-up that has begun goes
+    /// on until the system's resolver gives up.
+    ///
+    /// # Errors
+    ///
+    /// [`DialError`], when no address was found, none could be connected to, or the
+    /// [deadline](Self::connect_timeout) passed.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with io and time enabled.
+    pub async fn connect(&self) -> Result<Conn<TcpStream>, DialError> {
+        let mut failed = Vec::new();
+        let attempts = self.attempts(&mut failed);
+        let reason = match timeout(self.connect_timeout, attempts).await {
+            Ok(Ok(conn)) => return Ok(conn),
+            Ok(Err(reason)) => reason,
+            Err(_) => Reason::Deadline(self.connect_timeout),
+        };
+        Err(DialError::new(self.target.clone(), reason, failed))
+    }
+
+    /// One connection: [`once`].
+    pub fn once(self) -> Once<Self> {
+        once(self)
+    }
+
+    /// One connection after the other: [`repeat`].
+    pub fn repeat(self, backoff: Backoff) -> Repeat<Self> {
+        repeat(self, backoff)
+    }
+
+    /// Up to `n` connections waiting to be joined: [`keep`], with the default [`Backoff`].
+    pub fn keep(self, n: usize) -> Keep<Self> {
+        keep(self, n, Backoff::new())
+    }
+
+    async fn attempts(
+        &self,
+        failed: &mut Vec<(SocketAddr, io::Error)>,
+    ) -> Result<Conn<TcpStream>, Reason> {
+        let mut addrs = resolve(self.target.host(), self.target.port())
+            .await
+            .map_err(Reason::LookUp)?;
+        if addrs.is_empty() {
+            return Err(Reason::NoAddress);
+        }
+        if let Some(source) = self.source {
+            addrs.retain(|addr| addr.is_ipv4() == source.is_ipv4());
+            if addrs.is_empty() {
+                return Err(Reason::NoAddressFor(source));
+            }
+        }
+        race(interleave(addrs), failed, |addr| self.open(addr))
+            .await
+            .ok_or(Reason::AllFailed)
+    }
+
+    async fn open(&self, peer: SocketAddr) -> io::Result<Conn<TcpStream>> {
+        let socket = match peer {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        self.socket.apply(&SockRef::from(&socket))?;
+        if let Some(source) = self.source {
+            socket.bind(SocketAddr::new(source, 0))?;
+        }
+        let io = socket.connect(peer).await?;
+        let local = io.local_addr()?;
+        if is_self(local, peer) {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        let mut conn = Conn::new(io, Origin::Dialled);
+        conn.info.peer = Some(peer);
+        conn.info.local = Some(local);
+        Ok(conn)
+    }
+}
+
+/// Where nobody listens on a local port, and the system happens to choose that port for our own
+/// end, TCP connects the socket to itself (the simultaneous open of RFC 9293, section 3.5). Who
+/// dials a local port again and again until somebody listens meets it sooner or later, and then
+/// nobody else can have the port.
+fn is_self(local: SocketAddr, peer: SocketAddr) -> bool {
+    (local.ip(), local.port()) == (peer.ip(), peer.port())
+}
+
+impl<R> Service<R> for Dial {
+    type Response = Conn<TcpStream>;
+    type Error = DialError;
+    type Future = BoxFuture<'static, Result<Self::Response, DialError>>;
+
+    /// Always ready: a dial bounds nothing but the time it takes.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: R) -> Self::Future {
+        let dial = self.clone();
+        Box::pin(async move { dial.connect().await })
+    }
+}

@@ -1,0 +1,220 @@
+use std::{
+    convert::Infallible,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use futures::Stream;
+use pin_project::pin_project;
+use tokio::time::{Instant, Sleep, sleep};
+use tower_service::Service;
+use tracing::{debug, warn};
+
+use crate::{
+    conn::Conn,
+    dial::Backoff,
+    error::{BoxError, Chain},
+};
+
+/// Dials whenever it is asked for the next connection; has no end.
+///
+/// A dial that failed is not an item: it is logged, and dialled again after a pause. When the
+/// next connection is asked for sooner than [`Backoff::reset_after`] after the last dial
+/// succeeded, there is a pause, too, as after a failure, so that a peer which closes at once is
+/// not dialled without pause.
+///
+/// The error type says that there are none: use [`Dial::once`](crate::Dial::once) to see them.
+pub fn repeat<D, I>(dial: D, backoff: Backoff) -> Repeat<D>
+where
+    D: Service<(), Response = Conn<I>>,
+{
+    Repeat {
+        dial,
+        backoff,
+        failures: 0,
+        dialled: None,
+        state: State::Idle,
+    }
+}
+
+/// One connection after the other; see [`repeat`].
+#[pin_project]
+#[must_use = "nothing is dialled until it is polled"]
+pub struct Repeat<D: Service<()>> {
+    dial: D,
+    backoff: Backoff,
+    /// In a row.
+    failures: u32,
+    /// When the last dial had succeeded.
+    dialled: Option<Instant>,
+    #[pin]
+    state: State<D::Future>,
+}
+
+#[pin_project(project = StateProjection)]
+enum State<F> {
+    /// Nobody has asked for the next connection.
+    Idle,
+    Pausing(Pin<Box<Sleep>>),
+    /// Dials as soon as the service is ready.
+    Due,
+    Dialling(#[pin] F),
+}
+
+// ===== impl Repeat =====
+
+impl<D, I> Stream for Repeat<D>
+where
+    D: Service<(), Response = Conn<I>>,
+    D::Error: Into<BoxError>,
+{
+    type Item = Result<Conn<I>, Infallible>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut this = self.project();
+        loop {
+            let result = match this.state.as_mut().project() {
+                StateProjection::Idle => {
+                    let lasted = this.dialled.take().map(|dialled| dialled.elapsed());
+                    match lasted {
+                        Some(lasted) if !this.backoff.is_reset_by(lasted) => {
+                            let pause = next_pause(this.backoff, this.failures);
+                            debug!(?lasted, ?pause, "dials again, after a pause");
+                            this.state.set(State::pausing(pause));
+                        }
+                        _ => {
+                            *this.failures = 0;
+                            this.state.set(State::Due);
+                        }
+                    }
+                    continue;
+                }
+                StateProjection::Pausing(pause) => {
+                    ready!(pause.as_mut().poll(cx));
+                    this.state.set(State::Due);
+                    continue;
+                }
+                StateProjection::Due => match ready!(this.dial.poll_ready(cx)) {
+                    Ok(()) => {
+                        let dialling = this.dial.call(());
+                        this.state.set(State::Dialling(dialling));
+                        continue;
+                    }
+                    Err(error) => Err(error),
+                },
+                StateProjection::Dialling(dialling) => ready!(dialling.poll(cx)),
+            };
+            match result {
+                Ok(conn) => {
+                    *this.dialled = Some(Instant::now());
+                    this.state.set(State::Idle);
+                    return Poll::Ready(Some(Ok(conn)));
+                }
+                Err(error) => {
+                    let pause = next_pause(this.backoff, this.failures);
+                    let error = error.into();
+                    warn!(error = %Chain(&*error), ?pause, "dialling failed; again after a pause");
+                    this.state.set(State::pausing(pause));
+                }
+            }
+        }
+    }
+}
+
+fn next_pause(backoff: &Backoff, failures: &mut u32) -> Duration {
+    let pause = backoff.pause(*failures);
+    *failures = failures.saturating_add(1);
+    pause
+}
+
+impl<F> State<F> {
+    fn pausing(pause: Duration) -> Self {
+        Self::Pausing(Box::pin(sleep(pause)))
+    }
+}
+
+impl<D: Service<()>> fmt::Debug for Repeat<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Repeat")
+            .field("backoff", &self.backoff)
+            .field("failures", &self.failures)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use futures::StreamExt;
+    use tokio::time::advance;
+
+    use super::{super::script::Script, *};
+
+    const EXACT: Backoff = Backoff::new().jitter(0.0);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failed_dial_is_dialled_again_after_growing_pauses() {
+        let script = Script::new([Err(0), Err(100), Err(0), Ok(7)]);
+        let mut conns = repeat(script.clone(), EXACT);
+        assert_eq!(script.dialled(), [], "nobody has asked for it yet");
+        conns.next().await.unwrap().unwrap();
+        assert_eq!(script.dialled(), [0, 500, 1600, 3600]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_closes_at_once_is_not_hammered() {
+        let script = Script::new([]);
+        let mut conns = repeat(script.clone(), EXACT);
+        for _ in 0..4 {
+            conns.next().await.unwrap().unwrap();
+        }
+        assert_eq!(script.dialled(), [0, 500, 1500, 3500]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_lasted_begins_the_pauses_anew() {
+        let script = Script::new([Err(0), Ok(0), Ok(0), Err(0)]);
+        let mut conns = repeat(script.clone(), EXACT);
+        conns.next().await.unwrap().unwrap();
+        advance(Duration::from_millis(9_999)).await;
+        conns.next().await.unwrap().unwrap();
+        assert_eq!(script.dialled(), [0, 500, 500 + 9_999 + 1000]);
+        advance(Duration::from_secs(10)).await;
+        conns.next().await.unwrap().unwrap();
+        assert_eq!(
+            script.dialled()[3..],
+            [21_499, 21_999],
+            "at once, then a first pause"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_is_not_ready_is_a_failed_dial() {
+        let script = Script::new([]);
+        let mut conns = repeat(FailsFirst(true, script.clone()), EXACT);
+        conns.next().await.unwrap().unwrap();
+        assert_eq!(script.dialled(), [500]);
+    }
+
+    struct FailsFirst(bool, Script);
+
+    impl Service<()> for FailsFirst {
+        type Response = Conn<()>;
+        type Error = io::Error;
+        type Future = <Script as Service<()>>::Future;
+
+        fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            if std::mem::take(&mut self.0) {
+                return Poll::Ready(Err(io::ErrorKind::Other.into()));
+            }
+            self.1.poll_ready(cx)
+        }
+
+        fn call(&mut self, (): ()) -> Self::Future {
+            self.1.call(())
+        }
+    }
+}

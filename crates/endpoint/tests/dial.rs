@@ -1,0 +1,190 @@
+//! Dialling, with real sockets.
+
+use std::{
+    error::Error,
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use couplet_endpoint::{Conn, Dial, DialAddr, DialError, HostName, Listen, Origin, find_cause};
+use futures::StreamExt;
+use socket2::{Domain, SockRef, Socket, Type};
+use tokio::net::TcpStream;
+use tower::{Service, ServiceExt, retry::Retry, timeout::Timeout};
+
+/// A port of ours that nobody listens on, and that nobody else can take.
+fn refusing() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    socket.bind(&any.into()).expect("a free port");
+    let addr = socket.local_addr().expect("it is bound");
+    (socket, addr.as_socket().expect("it is IPv4"))
+}
+
+/// A port that answers nobody: its queue is full, and Linux leaves who comes then waiting.
+#[cfg(target_os = "linux")]
+fn black_hole() -> (Vec<Socket>, SocketAddr) {
+    let (listener, addr) = refusing();
+    listener.listen(0).expect("it is bound");
+    let mut sockets = vec![listener];
+    for _ in 0..8 {
+        let client = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        client.set_nonblocking(true).expect("it is a socket");
+        let _in_progress = client.connect(&addr.into());
+        sockets.push(client);
+    }
+    (sockets, addr)
+}
+
+fn io_kind(error: &DialError) -> io::ErrorKind {
+    find_cause::<io::Error>(error).expect("it was tried").kind()
+}
+
+#[tokio::test]
+async fn a_connection_knows_both_its_ends() {
+    let mut listen = Listen::bind("0").await.unwrap();
+    let conn = Dial::new(listen.local_addr()).connect().await.unwrap();
+    let accepted = listen.next().await.unwrap().unwrap();
+    assert_eq!(conn.info.origin, Origin::Dialled);
+    assert_eq!(conn.info.peer, Some(listen.local_addr()));
+    assert_eq!(conn.info.local, accepted.info.peer);
+    assert!(SockRef::from(&conn.io).keepalive().unwrap());
+    assert!(conn.io.nodelay().unwrap());
+}
+
+#[tokio::test]
+async fn all_addresses_of_a_name_are_tried() {
+    // On IPv4 alone, so that where `localhost` is [::1] too, the one fails and the other is next.
+    let listen = Listen::bind("127.0.0.1:0").await.unwrap();
+    let target = DialAddr::new(
+        HostName::new("localhost").unwrap(),
+        listen.local_addr().port(),
+    );
+    let conn = Dial::new(target).connect().await.unwrap();
+    assert_eq!(conn.info.peer, Some(listen.local_addr()));
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_with_its_address() {
+    let (_port, addr) = refusing();
+    let error = Dial::new(addr).connect().await.unwrap_err();
+    assert_eq!(error.to_string(), format!("cannot dial {addr}"));
+    assert_eq!(io_kind(&error), io::ErrorKind::ConnectionRefused);
+    assert_eq!(error.failed().next().unwrap().0, addr);
+    assert_eq!(error.target(), &addr.into());
+    assert!(!error.is_timeout() && !error.is_look_up());
+}
+
+#[tokio::test]
+async fn a_name_that_is_none_is_told() {
+    // RFC 6761: no resolver knows it.
+    let error = Dial::to("nobody.invalid:22")
+        .unwrap()
+        .connect()
+        .await
+        .unwrap_err();
+    assert!(error.is_look_up());
+    let expected = "cannot dial nobody.invalid:22, whose name was not found";
+    assert_eq!(error.to_string(), expected);
+    assert!(error.source().is_some());
+}
+
+#[tokio::test]
+async fn the_source_address_is_ours_to_choose() {
+    let mut listen = Listen::bind("0").await.unwrap();
+    let dial = Dial::new(listen.local_addr());
+
+    let wrong = IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]);
+    let error = dial.clone().source(wrong).connect().await.unwrap_err();
+    let expected = format!(
+        "cannot dial {}, which has no IPv6 address to be reached from ::1",
+        listen.local_addr()
+    );
+    assert_eq!(error.to_string(), expected);
+
+    // On Linux all of 127.0.0.0/8 is this machine.
+    if cfg!(target_os = "linux") {
+        let source = IpAddr::from([127, 0, 0, 2]);
+        let conn = dial.source(source).connect().await.unwrap();
+        let accepted = listen.next().await.unwrap().unwrap();
+        assert_eq!(accepted.info.peer.unwrap().ip(), source);
+        assert_eq!(conn.info.local, accepted.info.peer);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn who_does_not_answer_is_given_up_at_the_deadline() {
+    let (_sockets, addr) = black_hole();
+    let begin = tokio::time::Instant::now();
+    let error = Dial::new(addr).connect().await.unwrap_err();
+    assert_eq!(begin.elapsed().as_secs(), 10);
+    assert!(error.is_timeout());
+    assert_eq!(
+        error.to_string(),
+        format!("cannot dial {addr}, no answer within 10s")
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn towers_timeout_works_on_it() {
+    let (_sockets, addr) = black_hole();
+    let dial = Timeout::new(Dial::new(addr), Duration::from_secs(1));
+    let error = dial.oneshot("whatever is asked for").await.unwrap_err();
+    assert!(error.is::<tower::timeout::error::Elapsed>());
+}
+
+/// Lets somebody listen on the port after the second failure.
+#[derive(Clone)]
+struct ListenAfter<'a> {
+    failures: u32,
+    port: &'a Socket,
+}
+
+impl tower::retry::Policy<(), Conn<TcpStream>, DialError> for ListenAfter<'_> {
+    type Future = std::future::Ready<()>;
+
+    fn retry(
+        &mut self,
+        (): &mut (),
+        result: &mut Result<Conn<TcpStream>, DialError>,
+    ) -> Option<Self::Future> {
+        let error = result.as_ref().err()?;
+        assert_eq!(io_kind(error), io::ErrorKind::ConnectionRefused);
+        self.failures += 1;
+        if self.failures == 2 {
+            self.port.listen(1).expect("it is bound");
+        }
+        assert!(self.failures < 3, "somebody listens now");
+        Some(std::future::ready(()))
+    }
+
+    fn clone_request(&mut self, (): &()) -> Option<()> {
+        Some(())
+    }
+}
+
+#[tokio::test]
+async fn towers_retry_works_on_it() {
+    let (port, addr) = refusing();
+    let policy = ListenAfter {
+        failures: 0,
+        port: &port,
+    };
+    let mut dial = Retry::new(policy, Dial::new(addr));
+    let conn = dial.ready().await.unwrap().call(()).await.unwrap();
+    assert_eq!(conn.info.peer, Some(addr));
+}
+
+#[tokio::test]
+async fn it_is_an_endpoint() {
+    let listen = Listen::bind("0").await.unwrap();
+    let dial = Dial::new(listen.local_addr());
+    assert_eq!(dial.clone().once().count().await, 1);
+    let mut pool = dial.keep(2);
+    let waiting = (pool.next().await.unwrap(), pool.next().await.unwrap());
+    assert!(futures::poll!(pool.next()).is_pending());
+    drop(waiting);
+}
