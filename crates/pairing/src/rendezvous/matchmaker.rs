@@ -83,11 +83,13 @@ impl<A: Io, B: Io> Future for Matchmaker<A, B> {
             if this.a.is_exhausted() || this.b.is_exhausted() {
                 return Poll::Ready(());
             }
-            // Polled even while a pair is asked for: it is how the end is heard of.
-            match this.giver.poll_asked(cx) {
-                Poll::Ready(Some(asked)) => this.asked = Some(asked),
-                Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => {}
+            // Until it is pending, even when a pair is asked for: it is how the end is heard of.
+            // No two are asked for at a time.
+            while let Poll::Ready(asked) = this.giver.poll_asked(cx) {
+                let Some(asked) = asked else {
+                    return Poll::Ready(());
+                };
+                this.asked = Some(asked);
             }
             if this.asked.is_some()
                 && let Some((a, b)) = this.take_oldest()
