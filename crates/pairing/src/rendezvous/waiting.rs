@@ -1,11 +1,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
+    future::poll_fn,
     mem,
+    pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, Wake, Waker},
+    task::{Context, Poll, Wake, Waker, ready},
     time::Duration,
 };
 
@@ -13,6 +15,7 @@ use couplet_endpoint::{Conn, Io, Replay, Side};
 use futures::task::AtomicWaker;
 use tokio::{
     sync::{Semaphore, mpsc},
+    task::unconstrained,
     time::Instant,
 };
 
@@ -129,7 +132,7 @@ impl<I: Io> WaitingSet<I> {
         let expiry = self
             .entries
             .first_key_value()
-            .and_then(|(_, oldest)| Some(oldest.since + self.policy.wait?));
+            .and_then(|(_, oldest)| oldest.since.checked_add(self.policy.wait?));
         expiry.into_iter().chain(self.sweep).min()
     }
 
@@ -208,7 +211,7 @@ impl<I: Io> WaitingSet<I> {
             return;
         };
         while let Some(oldest) = self.entries.first_entry()
-            && oldest.get().since + wait <= now
+            && now.duration_since(oldest.get().since) >= wait
         {
             let Waiting { number, conn, .. } = oldest.remove();
             self.forget(number);
@@ -252,19 +255,23 @@ impl<I: Io> Waiting<I> {
         // Before the look, so that no wake-up falls between.
         self.wake.listed.store(false, Ordering::Release);
         let waker = Waker::from(Arc::clone(&self.wake));
-        let mut cx = Context::from_waker(&waker);
+        // Even if the task has used up its turn: a look put off would pass for a good one.
+        let look = unconstrained(poll_fn(|cx| self.poll_health(cx, early.max(1))));
+        match pin!(look).poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(health) => health,
+            Poll::Pending => Health::Watched,
+        }
+    }
+
+    fn poll_health(&mut self, cx: &mut Context<'_>, early: usize) -> Poll<Health> {
         loop {
-            match self.conn.io.poll_read_ahead(&mut cx, early.max(1)) {
-                Poll::Pending => return Health::Watched,
-                Poll::Ready(Ok(0)) if self.conn.io.ahead().is_empty() => return Health::Gone,
-                Poll::Ready(Ok(0)) => {
-                    return match self.conn.io.take_error() {
-                        None => Health::Unwatched,
-                        Some(_) => Health::Gone,
-                    };
+            let io = &mut self.conn.io;
+            match ready!(io.poll_read_ahead(cx, early)) {
+                Ok(0) if !io.ahead().is_empty() && io.take_error().is_none() => {
+                    return Poll::Ready(Health::Unwatched);
                 }
-                Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(_)) => return Health::Gone,
+                Ok(0) | Err(_) => return Poll::Ready(Health::Gone),
+                Ok(_) => {}
             }
         }
     }
