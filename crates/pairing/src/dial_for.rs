@@ -2,19 +2,17 @@
 
 use std::{
     fmt,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use couplet_endpoint::{BoxError, Conn, Info, Side};
 use futures::{FutureExt, future::BoxFuture};
-use tokio::sync::Semaphore;
 use tower_service::Service;
 
 use crate::{
     Pair, PairError, PairingEnded, Pairs, Policy, WaitingCounts,
     handover::{Giver, handover},
-    seats::{Seat, Seats},
+    seats::{Seat, Seats, free_seats},
 };
 
 /// Dials a partner on side B for each connection of side A.
@@ -58,7 +56,7 @@ fn dial_for<I, J, C, A, B>(
         side,
         connect,
         join,
-        seats: Seats::new(Arc::new(Semaphore::new(policy.places))),
+        seats: Seats::new(free_seats(policy.places)),
         giver,
         counts: counts.clone(),
     };
@@ -121,8 +119,10 @@ where
         let join = self.join;
         let mut giver = self.giver.clone();
         async move {
-            let partner = dialling
+            let partner = giver
+                .while_open(dialling)
                 .await
+                .ok_or(PairingEnded(()))?
                 .map_err(|error| PairError::partner(error.into()))?;
             // Joined only when there is room for the pair, as in a rendezvous.
             let asked = std::future::poll_fn(|cx| giver.poll_asked(cx))

@@ -11,7 +11,7 @@ pub struct PairingEnded(pub(crate) ());
 #[non_exhaustive]
 pub enum PairError {
     /// See [`PairingEnded`].
-    #[error(transparent)]
+    #[error("no partner for it")]
     Ended(#[from] PairingEnded),
     /// Its partner could not be dialled, or was refused by its side's stack.
     #[error("no partner for it")]

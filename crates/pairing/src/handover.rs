@@ -4,12 +4,15 @@
 //! for it.
 
 use std::{
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use futures::Stream;
+use futures::{
+    Stream,
+    future::{Either, select},
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::PollSemaphore;
 
@@ -58,6 +61,14 @@ impl<T> Giver<T> {
         self.items.is_closed()
     }
 
+    /// What the future comes to; `None` if before that nobody will ask any more.
+    pub(crate) async fn while_open<F: Future>(&self, future: F) -> Option<F::Output> {
+        match select(pin!(future), pin!(self.items.closed())).await {
+            Either::Left((output, _)) => Some(output),
+            Either::Right(_) => None,
+        }
+    }
+
     pub(crate) fn give(&self, asked: Asked, item: T) {
         asked.0.forget();
         // If the taker went this moment, the item goes with it.
@@ -93,5 +104,103 @@ impl<T> Stream for Taker<T> {
 impl<T> Drop for Taker<T> {
     fn drop(&mut self) {
         self.asked.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, poll_fn};
+
+    use futures::StreamExt;
+    use tokio_test::{assert_pending, assert_ready, assert_ready_eq, task};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_given_before_it_is_asked_for() {
+        let (mut giver, mut taker) = handover();
+        let mut asked = task::spawn(poll_fn(|cx| giver.poll_asked(cx)));
+        assert_pending!(asked.poll());
+        let mut taking = task::spawn(taker.next());
+        assert_pending!(taking.poll());
+        assert!(asked.is_woken());
+        let ask = assert_ready!(asked.poll()).unwrap();
+        drop(asked);
+        giver.give(ask, "one");
+        assert!(taking.is_woken());
+        assert_ready_eq!(taking.poll(), Some("one"));
+        // And no more, until it is asked for again.
+        assert_pending!(task::spawn(poll_fn(|cx| giver.poll_asked(cx))).poll());
+    }
+
+    #[tokio::test]
+    async fn asking_again_and_again_asks_once() {
+        let (mut giver, mut taker) = handover::<()>();
+        for _ in 0..3 {
+            // Asked, and given up: as in a `select!`.
+            assert_pending!(task::spawn(taker.next()).poll());
+        }
+        let _ask = assert_ready!(task::spawn(poll_fn(|cx| giver.poll_asked(cx))).poll());
+        assert_pending!(task::spawn(poll_fn(|cx| giver.poll_asked(cx))).poll());
+    }
+
+    #[tokio::test]
+    async fn what_one_leaves_unused_another_may_give() {
+        let (mut first, mut taker) = handover();
+        let (mut second, mut third) = (first.clone(), first.clone());
+        assert_pending!(task::spawn(taker.next()).poll());
+        let unused = assert_ready!(task::spawn(poll_fn(|cx| first.poll_asked(cx))).poll());
+        let mut seconds_turn = task::spawn(poll_fn(move |cx| second.poll_asked(cx)));
+        let mut thirds_turn = task::spawn(poll_fn(|cx| third.poll_asked(cx)));
+        assert_pending!(seconds_turn.poll());
+        assert_pending!(thirds_turn.poll());
+
+        drop(unused);
+        assert!(seconds_turn.is_woken());
+        assert!(!thirds_turn.is_woken());
+        // It is the second's, who goes without having looked.
+        drop(seconds_turn);
+        assert!(thirds_turn.is_woken());
+        let ask = assert_ready!(thirds_turn.poll()).unwrap();
+        drop(thirds_turn);
+        third.give(ask, "three");
+        assert_ready_eq!(task::spawn(taker.next()).poll(), Some("three"));
+    }
+
+    #[tokio::test]
+    async fn givers_hear_that_nobody_will_ask() {
+        let (mut giver, mut taker) = handover();
+        let other = giver.clone();
+        assert_pending!(task::spawn(taker.next()).poll());
+        let ask = assert_ready!(task::spawn(poll_fn(|cx| giver.poll_asked(cx))).poll());
+        let mut asked = task::spawn(poll_fn(|cx| giver.poll_asked(cx)));
+        let mut working = task::spawn(other.while_open(pending::<()>()));
+        assert_pending!(asked.poll());
+        assert_pending!(working.poll());
+        assert!(!other.is_closed());
+
+        drop(taker);
+        assert!(asked.is_woken());
+        assert!(assert_ready!(asked.poll()).is_none());
+        assert!(working.is_woken());
+        assert_ready_eq!(working.poll(), None);
+        assert!(other.is_closed());
+        // Asked for before, and not wanted any more: it goes.
+        let item = Arc::new(());
+        other.give(ask.unwrap(), Arc::clone(&item));
+        assert_eq!(Arc::strong_count(&item), 1);
+    }
+
+    #[tokio::test]
+    async fn the_taker_hears_that_nobody_will_give() {
+        let (giver, mut taker) = handover::<()>();
+        let other = giver.clone();
+        let mut taking = task::spawn(taker.next());
+        assert_pending!(taking.poll());
+        drop(giver);
+        assert_pending!(taking.poll());
+        drop(other);
+        assert!(taking.is_woken());
+        assert_ready_eq!(taking.poll(), None);
     }
 }

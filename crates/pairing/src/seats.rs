@@ -19,6 +19,11 @@ pub(crate) struct Seats {
 /// A seat; free again when it is dropped.
 pub(crate) type Seat = OwnedSemaphorePermit;
 
+/// That many free seats; those beyond what a semaphore counts are as good as endless.
+pub(crate) fn free_seats(places: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)))
+}
+
 // ===== impl Seats =====
 
 impl Seats {

@@ -9,10 +9,10 @@ pub use self::place::Place;
 use std::sync::Arc;
 
 use couplet_endpoint::{Io, Replay, Side};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use self::{matchmaker::Matchmaker, waiting::WaitingSet};
-use crate::{Pairs, Policy, WaitingCounts, handover::handover};
+use crate::{Pairs, Policy, WaitingCounts, handover::handover, seats::free_seats};
 
 /// Joins connections that come by themselves on both sides: whoever has waited longest on side A
 /// with whoever has waited longest on side B.
@@ -64,7 +64,7 @@ pub fn rendezvous<A: Io, B: Io>(
 }
 
 fn side<I: Io>(side: Side, policy: Policy, counts: &WaitingCounts) -> (Place<I>, WaitingSet<I>) {
-    let seats = Arc::new(Semaphore::new(policy.places));
+    let seats = free_seats(policy.places);
     let (send, arrivals) = mpsc::unbounded_channel();
     let place = Place::new(side, Arc::clone(&seats), send);
     let set = WaitingSet::new(side, policy, arrivals, seats, counts.clone());

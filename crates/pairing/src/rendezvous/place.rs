@@ -53,6 +53,9 @@ impl<I> Service<Conn<I>> for Place<I> {
     type Future = Ready<Result<(), PairingEnded>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PairingEnded>> {
+        if self.arrivals.is_closed() {
+            return Poll::Ready(Err(PairingEnded(())));
+        }
         self.seats.poll_reserve(cx)
     }
 
