@@ -1,0 +1,457 @@
+//! Each connection brings its own partner.
+
+mod helper;
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use couplet_endpoint::{
+    BoxError, Conn, ConnId, Info, Origin, Side, find_cause, is_caused_by,
+    memory::{self, MemoryStream},
+};
+use couplet_pairing::{DialFor, Pair, PairError, PairingEnded, Pairs, Policy};
+use futures::{StreamExt, future::BoxFuture};
+use helper::{conn, joined, next, settle, soon};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::{mpsc, oneshot},
+};
+use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
+use tower::{Service, ServiceExt, limit::ConcurrencyLimit, service_fn, util::BoxCloneService};
+
+type Connect = BoxCloneService<Info, Conn<MemoryStream>, BoxError>;
+type Joined = Pair<MemoryStream, MemoryStream>;
+
+/// A dial under way: whom it is for, and how it ends.
+struct Dialling {
+    for_whom: Info,
+    answer: oneshot::Sender<Result<Conn<MemoryStream>, BoxError>>,
+}
+
+/// Dials that end as the test says; never, if it says nothing.
+struct Dials {
+    begun: mpsc::UnboundedReceiver<Dialling>,
+}
+
+// ===== impl Dialling =====
+
+impl Dialling {
+    /// It has connected: the partner's number and its peer.
+    fn connects(self) -> (ConnId, MemoryStream) {
+        let (io, peer) = memory::connection(64);
+        let partner = Conn::new(io, Origin::Dialled);
+        let id = partner.info.id;
+        assert!(self.answer.send(Ok(partner)).is_ok(), "still wanted");
+        (id, peer)
+    }
+
+    fn fails(self, error: impl Into<BoxError>) {
+        assert!(self.answer.send(Err(error.into())).is_ok(), "still wanted");
+    }
+}
+
+// ===== impl Dials =====
+
+impl Dials {
+    fn new() -> (Connect, Self) {
+        let (begin, begun) = mpsc::unbounded_channel();
+        let connect = service_fn(move |for_whom| {
+            let (answer, answered) = oneshot::channel();
+            let begun = begin.send(Dialling { for_whom, answer });
+            async move {
+                begun?;
+                answered.await?
+            }
+        });
+        (BoxCloneService::new(connect), Self { begun })
+    }
+
+    fn next(&mut self) -> Dialling {
+        self.begun.try_recv().expect("a dial has begun")
+    }
+}
+
+/// What a test works with, one side or the other.
+struct Set {
+    /// The side whose connections come by themselves.
+    side: Side,
+    service: DialFor<MemoryStream, MemoryStream, Connect, Joined>,
+    pairs: Pairs<MemoryStream, MemoryStream>,
+    dials: Dials,
+}
+
+/// A connection that came, and has its partner dialled.
+struct Came {
+    id: ConnId,
+    peer: MemoryStream,
+    joining: task::Spawn<BoxFuture<'static, Result<(), PairError>>>,
+    dialling: Dialling,
+}
+
+impl Set {
+    fn new(side: Side, policy: Policy) -> Self {
+        let (connect, dials) = Dials::new();
+        let (service, pairs) = match side {
+            Side::A => couplet_pairing::dial_for_a(policy, connect),
+            Side::B => couplet_pairing::dial_for_b(policy, connect),
+        };
+        Self {
+            side,
+            service,
+            pairs,
+            dials,
+        }
+    }
+
+    fn come(&mut self) -> Came {
+        let (conn, peer) = conn();
+        let id = conn.info.id;
+        assert_ready_ok!(task::spawn(self.service.ready()).poll());
+        let mut joining = task::spawn(self.service.call(conn));
+        assert_pending!(joining.poll());
+        let dialling = self.dials.next();
+        Came {
+            id,
+            peer,
+            joining,
+            dialling,
+        }
+    }
+
+    fn waiting(&self) -> [u64; 2] {
+        [self.side, !self.side].map(|side| self.pairs.counts().waiting(side))
+    }
+}
+
+// ===== to each its own =====
+
+#[tokio::test(start_paused = true)]
+async fn each_has_its_own_partner_whichever_is_there_first() {
+    for side in [Side::A, Side::B] {
+        let mut set = Set::new(side, Policy::default());
+        let mut came: Vec<_> = [(); 4].map(|()| set.come()).into();
+        assert_eq!(set.waiting(), [4, 0]);
+        // The last first.
+        while let Some(Came {
+            id,
+            mut peer,
+            joining,
+            dialling,
+        }) = came.pop()
+        {
+            assert_eq!(dialling.for_whom.id, id);
+            assert_eq!(dialling.for_whom.side, Some(side));
+            let (partner, mut partner_peer) = dialling.connects();
+            let (pair, joined_well) = tokio::join!(next(&mut set.pairs), joining);
+            joined_well.unwrap();
+
+            let expected = match side {
+                Side::A => [id, partner],
+                Side::B => [partner, id],
+            };
+            assert_eq!(joined(&pair).map(|info| info.id), expected);
+            assert_eq!(
+                joined(&pair).map(|info| info.side),
+                [Some(Side::A), Some(Side::B)]
+            );
+            let (mut io, mut partner_io) = match side {
+                Side::A => (pair.a, pair.b),
+                Side::B => (pair.b, pair.a),
+            };
+            peer.write_all(b"c").await.unwrap();
+            assert_eq!(soon(io.read_u8()).await.unwrap(), b'c');
+            partner_peer.write_all(b"p").await.unwrap();
+            assert_eq!(soon(partner_io.read_u8()).await.unwrap(), b'p');
+        }
+        assert_eq!(set.waiting(), [0, 0]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_layers_found_out_reaches_who_dials() {
+    let mut set = Set::new(Side::A, Policy::default());
+    let (mut conn, _peer) = conn();
+    conn.info.extensions.insert("a key");
+    let _joining = set.service.ready().await.unwrap().call(conn);
+    let dialling = set.dials.next();
+    assert_eq!(dialling.for_whom.extensions.get(), Some(&"a key"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_dial_closes_only_its_own() {
+    let mut set = Set::new(Side::A, Policy::default());
+    let mut fails = set.come();
+    let lives = set.come();
+    fails
+        .dialling
+        .fails(io::Error::from(io::ErrorKind::ConnectionRefused));
+    let error = assert_ready_err!(fails.joining.poll());
+    assert!(matches!(error, PairError::Partner { .. }));
+    let cause = find_cause::<io::Error>(&error).expect("it names the cause");
+    assert_eq!(cause.kind(), io::ErrorKind::ConnectionRefused);
+    assert_eq!(
+        assert_ready_ok!(task::spawn(fails.peer.read(&mut [0])).poll()),
+        0
+    );
+    assert_eq!(set.waiting(), [1, 0]);
+
+    let (partner, _partner_peer) = lives.dialling.connects();
+    let (pair, joined_well) = tokio::join!(next(&mut set.pairs), lives.joining);
+    joined_well.unwrap();
+    assert_eq!(joined(&pair).map(|info| info.id), [lives.id, partner]);
+}
+
+// ===== side by side =====
+
+#[tokio::test(start_paused = true)]
+async fn black_holes_delay_nobody_until_they_take_all_places() {
+    let mut set = Set::new(Side::A, Policy::default().places(3));
+    let _black_holes = [set.come(), set.come()];
+    for _ in 0..5 {
+        let came = set.come();
+        let _partner = came.dialling.connects();
+        let (pair, _) = tokio::join!(next(&mut set.pairs), came.joining);
+        assert_eq!(joined(&pair)[0].id, came.id);
+    }
+    let mut last = set.come();
+    let mut free = task::spawn(set.service.ready());
+    assert_pending!(free.poll());
+    last.dialling.fails("no route");
+    assert_ready_err!(last.joining.poll());
+    assert!(free.is_woken());
+    assert_ready_ok!(free.poll());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dial_that_is_dropped_frees_its_place() {
+    let mut set = Set::new(Side::A, Policy::default().places(1));
+    let mut came = set.come();
+    let mut free = task::spawn(set.service.ready());
+    assert_pending!(free.poll());
+    drop(came.joining);
+    assert!(free.is_woken());
+    assert_ready_ok!(free.poll());
+    drop(free);
+    assert_eq!(set.waiting(), [0, 0]);
+    assert!(came.dialling.answer.is_closed());
+    assert_eq!(
+        assert_ready_ok!(task::spawn(came.peer.read(&mut [0])).poll()),
+        0
+    );
+}
+
+// ===== readiness =====
+
+#[tokio::test(start_paused = true)]
+async fn a_reserved_place_is_given_back_on_drop_and_never_cloned() {
+    let mut set = Set::new(Side::A, Policy::default().places(1));
+    assert_ready_ok!(task::spawn(set.service.ready()).poll());
+    let mut clone = set.service.clone();
+    let mut free = task::spawn(clone.ready());
+    assert_pending!(free.poll());
+    drop(set.service);
+    assert!(free.is_woken());
+    assert_ready_ok!(free.poll());
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "poll_ready comes before call")]
+async fn a_clone_has_no_place() {
+    let mut set = Set::new(Side::A, Policy::default());
+    assert_ready_ok!(task::spawn(set.service.ready()).poll());
+    let (conn, _peer) = conn();
+    drop(set.service.clone().call(conn));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_dials_must_be_ready() {
+    let (connect, mut dials) = Dials::new();
+    let (mut service, _pairs) = couplet_pairing::dial_for_a::<MemoryStream, _, _>(
+        Policy::default(),
+        ConcurrencyLimit::new(connect, 1),
+    );
+    // Its readiness is reserved with the place, and given back with it.
+    assert_ready_ok!(task::spawn(service.ready()).poll());
+    let mut other = service.clone();
+    let mut ready = task::spawn(other.ready());
+    assert_pending!(ready.poll());
+    drop(service);
+    assert!(ready.is_woken());
+    assert_ready_ok!(ready.poll());
+    drop(ready);
+
+    // Taken by a dial, it is free when that has ended.
+    let (conn, _peer) = conn();
+    let mut joining = task::spawn(other.call(conn));
+    assert_pending!(joining.poll());
+    let mut ready = task::spawn(other.ready());
+    assert_pending!(ready.poll());
+    dials.next().fails("no route");
+    assert_ready_err!(joining.poll());
+    assert!(ready.is_woken());
+    assert_ready_ok!(ready.poll());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_can_never_dial_again_says_why() {
+    #[derive(Debug)]
+    struct Broken;
+    impl Service<Info> for Broken {
+        type Response = Conn<MemoryStream>;
+        type Error = io::Error;
+        type Future = std::future::Pending<io::Result<Conn<MemoryStream>>>;
+
+        fn poll_ready(
+            &mut self,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<io::Result<()>> {
+            std::task::Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
+        }
+
+        fn call(&mut self, _: Info) -> Self::Future {
+            unreachable!("it was never ready")
+        }
+    }
+    let (mut service, _pairs) =
+        couplet_pairing::dial_for_a::<MemoryStream, _, _>(Policy::default(), Broken);
+    let error = assert_ready_err!(task::spawn(service.ready()).poll());
+    assert!(is_caused_by::<io::Error>(&error));
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_is_no_bound_too_large() {
+    let mut set = Set::new(Side::A, Policy::default().places(usize::MAX));
+    let _came = set.come();
+}
+
+// ===== joined when asked for =====
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_joined_until_it_is_asked_for() {
+    let mut set = Set::new(Side::A, Policy::default().places(1));
+    let mut came = set.come();
+    let _partner = came.dialling.connects();
+    assert_pending!(came.joining.poll());
+    assert_eq!(set.waiting(), [1, 0]);
+    assert_pending!(task::spawn(set.service.ready()).poll());
+
+    let mut asking = task::spawn(set.pairs.next());
+    assert_pending!(asking.poll());
+    assert!(came.joining.is_woken());
+    assert_ready_ok!(came.joining.poll());
+    assert!(asking.is_woken());
+    soon(asking).await.unwrap().unwrap();
+    assert_eq!(set.waiting(), [0, 0]);
+    assert_ready_ok!(task::spawn(set.service.ready()).poll());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_asked_of_one_that_is_dropped_another_gives() {
+    let mut set = Set::new(Side::A, Policy::default());
+    let mut first = set.come();
+    let mut second = set.come();
+    let _first_partner = first.dialling.connects();
+    let (partner, _partner_peer) = second.dialling.connects();
+    assert_pending!(first.joining.poll());
+    assert_pending!(second.joining.poll());
+
+    let mut asking = task::spawn(set.pairs.next());
+    assert_pending!(asking.poll());
+    assert!(first.joining.is_woken());
+    assert!(!second.joining.is_woken());
+    drop(first.joining);
+    assert!(second.joining.is_woken());
+    assert_ready_ok!(second.joining.poll());
+    let pair = soon(asking).await.unwrap().unwrap();
+    assert_eq!(joined(&pair).map(|info| info.id), [second.id, partner]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_question_one_pair() {
+    let mut set = Set::new(Side::A, Policy::default());
+    let mut came = [set.come(), set.come(), set.come()].map(|came| {
+        let partner = came.dialling.connects();
+        (tokio::spawn(came.joining), partner)
+    });
+    settle().await;
+    for asked in 1..=3 {
+        next(&mut set.pairs).await;
+        settle().await;
+        let joined = came.iter_mut().filter(|(task, _)| task.is_finished());
+        assert_eq!(joined.count(), asked);
+    }
+}
+
+// ===== the end =====
+
+#[tokio::test(start_paused = true)]
+async fn without_its_pairs_the_pairing_ends() {
+    let mut set = Set::new(Side::A, Policy::default().places(2));
+    let mut dialled = set.come();
+    let mut dials = set.come();
+    let _partner = dialled.dialling.connects();
+    assert_pending!(dialled.joining.poll());
+    let mut free = task::spawn(set.service.ready());
+    assert_pending!(free.poll());
+
+    drop(set.pairs);
+    for (joining, peer) in [
+        (&mut dialled.joining, &mut dialled.peer),
+        // Even if its dial would never end.
+        (&mut dials.joining, &mut dials.peer),
+    ] {
+        assert!(joining.is_woken());
+        let error = assert_ready_err!(joining.poll());
+        assert!(is_caused_by::<PairingEnded>(&error));
+        assert_eq!(assert_ready_ok!(task::spawn(peer.read(&mut [0])).poll()), 0);
+    }
+    assert!(dials.dialling.answer.is_closed());
+    assert!(free.is_woken());
+    let error = assert_ready_err!(free.poll());
+    assert!(is_caused_by::<PairingEnded>(&error));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pairs_end_after_the_last_dial() {
+    let mut set = Set::new(Side::A, Policy::default());
+    let came = set.come();
+    drop(set.service);
+    let mut asking = task::spawn(set.pairs.next());
+    assert_pending!(asking.poll());
+    let _partner = came.dialling.connects();
+    let (joined_well, pair) = tokio::join!(came.joining, asking);
+    joined_well.unwrap();
+    assert!(pair.is_some());
+    assert!(soon(set.pairs.next()).await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_may_be_what_dials() {
+    let (dial, mut listen) = memory::endpoint();
+    let dialled = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&dialled);
+    let (mut service, mut pairs) = couplet_pairing::dial_for_b(
+        Policy::default(),
+        dial.map_request(move |info: Info| {
+            count.fetch_add(1, Ordering::Relaxed);
+            info
+        }),
+    );
+    let (conn, _peer) = conn();
+    let (joined_well, pair) = tokio::join!(
+        async { service.ready().await?.call(conn).await },
+        next(&mut pairs)
+    );
+    joined_well.unwrap();
+    assert_eq!(
+        joined(&pair).map(|info| info.origin),
+        [Origin::Dialled, Origin::Accepted]
+    );
+    assert!(soon(listen.next()).await.is_some());
+    assert_eq!(dialled.load(Ordering::Relaxed), 1);
+}

@@ -1,0 +1,75 @@
+//! What the tests of this crate share.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::{pin::pin, task::Poll};
+
+use couplet_endpoint::{
+    Conn, Info, Io, Origin, Side,
+    memory::{self, MemoryStream},
+};
+use couplet_pairing::{Pair, Pairs};
+use futures::{StreamExt, poll};
+use tokio::task::yield_now;
+
+/// How often other tasks get their turn before something counts as not happening.
+const TURNS: usize = 100_000;
+
+/// A connection that was accepted, and its peer.
+pub(crate) fn conn() -> (Conn<MemoryStream>, MemoryStream) {
+    conn_holding(1024)
+}
+
+/// A connection each direction of which holds that many bytes, and its peer.
+pub(crate) fn conn_holding(bytes: usize) -> (Conn<MemoryStream>, MemoryStream) {
+    let (io, peer) = memory::connection(bytes);
+    (Conn::new(io, Origin::Accepted), peer)
+}
+
+/// Ends a connection by a reset.
+pub(crate) fn reset(mut peer: impl Io) {
+    peer.abort();
+}
+
+/// The connections that were joined.
+pub(crate) fn joined<A, B>(pair: &Pair<A, B>) -> [&Info; 2] {
+    [Side::A, Side::B].map(|side| pair.session.info(side))
+}
+
+/// The next pair, which must be there without any time passing.
+pub(crate) async fn next<A, B>(pairs: &mut Pairs<A, B>) -> Pair<A, B>
+where
+    Pairs<A, B>: Unpin,
+{
+    match soon(pairs.next()).await {
+        Some(Ok(pair)) => pair,
+        None => panic!("the pairing has ended"),
+    }
+}
+
+/// Lets the other tasks do all they can do now. No time passes.
+pub(crate) async fn settle() {
+    for _ in 0..32 {
+        yield_now().await;
+    }
+}
+
+/// Waits for what the other tasks can do now. No time passes, so that a paused clock stands still.
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    for _ in 0..TURNS {
+        if let Poll::Ready(output) = poll!(future.as_mut()) {
+            return output;
+        }
+        yield_now().await;
+    }
+    panic!("did not happen: {}", std::any::type_name::<F>());
+}
+
+/// Waits until it holds, as [`soon`] does.
+pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
+    soon(std::future::poll_fn(|_| match holds() {
+        true => Poll::Ready(()),
+        false => Poll::Pending,
+    }))
+    .await;
+}
