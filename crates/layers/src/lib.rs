@@ -17,34 +17,39 @@
 //! ```
 //! use std::time::Duration;
 //!
+//! use couplet_endpoint::{BoxError, Conn, Replay};
 //! use couplet_layers::{ExpectToken, HandshakeLayer, IdleTimeoutLayer, Stats, StatsLayer, Token};
-//! use couplet_pairing::{Policy, rendezvous};
-//! use couplet_relay::Relay;
-//! use tower::ServiceBuilder;
-//! # use couplet_endpoint::{Replay, memory::MemoryStream};
+//! use couplet_pairing::{Pair, Place};
+//! use couplet_relay::{Relay, Summary};
+//! use tokio::net::TcpStream;
+//! use tower::{Service, ServiceBuilder};
 //!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let (a, b, pairs) = rendezvous(Policy::default());
-//! let side_stack_a = ServiceBuilder::new()
-//!     .timeout(Duration::from_secs(30)) // tower's own
-//!     .layer(HandshakeLayer::new(ExpectToken::new(Token::new("secret")?)))
-//!     .service(a);
-//! let stats = Stats::new();
-//! let pair_stack = ServiceBuilder::new()
-//!     .concurrency_limit(10_000) // tower's own
-//!     .layer(StatsLayer::new(stats.clone()))
-//!     .layer(IdleTimeoutLayer::new(Duration::from_secs(3600)))
-//!     .service(Relay::new());
-//! # let _: (couplet_pairing::Place<Replay<MemoryStream>>, couplet_pairing::Place<MemoryStream>) = (side_stack_a.into_inner().into_inner(), b);
-//! # Ok(())
-//! # }
+//! fn side_stack(
+//!     token: Token,
+//!     place: Place<Replay<TcpStream>>,
+//! ) -> impl Service<Conn<TcpStream>, Response = (), Error = BoxError> {
+//!     ServiceBuilder::new()
+//!         .timeout(Duration::from_secs(30)) // tower's own: for all below
+//!         .layer(HandshakeLayer::new(ExpectToken::new(token)))
+//!         .service(place)
+//! }
+//!
+//! fn pair_stack(
+//!     stats: Stats,
+//! ) -> impl Service<Pair<Replay<TcpStream>, Replay<TcpStream>>, Response = Summary> {
+//!     ServiceBuilder::new()
+//!         .concurrency_limit(10_000) // tower's own: live pairs
+//!         .layer(StatsLayer::new(stats))
+//!         .layer(IdleTimeoutLayer::new(Duration::from_secs(3600)))
+//!         .service(Relay::new())
+//! }
 //! ```
 //!
 //! | layer | stack | what it does | costs splice |
 //! |---|---|---|---|
 //! | [`HandshakeLayer`] | side | a step that talks: authentication, TLS, a protocol header | as the step does |
 //! | [`HandshakeLayer`] with [`ExpectToken`], [`SendToken`] | side | the first line is a shared secret | no |
+//! | [`LiveLimitLayer`] | side | bounds the connections that are open, from accept to close | no |
 //! | [`SideStatsLayer`] | side | counts connections, refusals and addresses | no |
 //! | [`HandshakeLayer`] | pair | the step before the join: sees both, chooses transforms, refuses | as the step does |
 //! | [`StatsLayer`] | pair | counts pairs and bytes, knows the live sessions | no |
@@ -55,6 +60,7 @@
 
 pub mod handshake;
 pub mod idle_timeout;
+pub mod live_limit;
 pub mod max_lifetime;
 pub mod stats;
 pub mod token;
@@ -64,6 +70,7 @@ pub mod transform;
 pub use self::{
     handshake::{Handshake, HandshakeError, HandshakeLayer},
     idle_timeout::IdleTimeoutLayer,
+    live_limit::LiveLimitLayer,
     max_lifetime::MaxLifetimeLayer,
     stats::{SideSnapshot, SideStatsLayer, Snapshot, Stats, StatsLayer},
     token::{ExpectToken, InvalidToken, SendToken, Token, TokenRefused},

@@ -1,4 +1,4 @@
-use couplet_endpoint::{BoxIo, Conn, Io, Side};
+use couplet_endpoint::{BoxIo, Conn, Io, Side, io::boxed};
 
 use crate::session::OwnedSession;
 
@@ -48,7 +48,6 @@ impl<A, B> Pair<A, B> {
 impl<A: Io, B: Io> Pair<A, B> {
     /// The same pair with the types of its ios forgotten.
     pub fn boxed(self) -> Pair<BoxIo, BoxIo> {
-        self.map_a(|io| Box::new(io) as BoxIo)
-            .map_b(|io| Box::new(io) as BoxIo)
+        self.map_a(boxed).map_b(boxed)
     }
 }

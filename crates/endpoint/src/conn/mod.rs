@@ -49,8 +49,8 @@ impl<I> Conn<I> {
 
 impl<I: Io> Conn<I> {
     /// The same connection with the type of its io forgotten, so that it fits where another
-    /// stack's connections go.
+    /// stack's connections go. One that is boxed already stays as it is.
     pub fn boxed(self) -> Conn<BoxIo> {
-        self.map_io(|io| Box::new(io) as BoxIo)
+        self.map_io(crate::io::boxed)
     }
 }

@@ -5,7 +5,7 @@ mod replay;
 
 pub use self::{opaque::Opaque, replay::Replay};
 
-use std::io;
+use std::{any::Any, io};
 
 use socket2::SockRef;
 use tokio::{
@@ -46,6 +46,15 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 /// An [`Io`] whose type is forgotten: what connections become where stacks of different types
 /// meet.
 pub type BoxIo = Box<dyn Io>;
+
+/// Forgets an io's type. A box is not boxed again.
+pub fn boxed<I: Io>(io: I) -> BoxIo {
+    let mut io = Some(io);
+    if let Some(boxed) = (&mut io as &mut dyn Any).downcast_mut::<Option<BoxIo>>() {
+        return boxed.take().expect("it was put there above");
+    }
+    Box::new(io.expect("it was put there above"))
+}
 
 // ===== impl Io for Box =====
 

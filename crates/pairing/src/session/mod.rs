@@ -147,7 +147,9 @@ impl fmt::Debug for Session {
 // ===== impl OwnedSession =====
 
 impl OwnedSession {
-    pub(crate) fn new(a: Info, b: Info) -> Self {
+    pub(crate) fn new(mut a: Info, mut b: Info) -> Self {
+        a.joined();
+        b.joined();
         Self(Session(Arc::new(Shared {
             id: SessionId::next(),
             a,

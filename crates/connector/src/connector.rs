@@ -1,0 +1,228 @@
+use std::{sync::Arc, time::Duration};
+
+use couplet_endpoint::{Backoff, BoxError, Incoming, Side};
+use couplet_layers::HandshakeLayer;
+use couplet_pairing::{CloseReason, Policy, Session};
+use couplet_relay::{Relay, Summary};
+use tower::{
+    Layer, Service,
+    layer::util::{Identity, Stack},
+};
+
+use crate::{
+    BoxPair, Handle,
+    assembly::Assembly,
+    lifecycle::Lifecycle,
+    modes::{Mode, ServerToServer, ServerToSocket, SocketToServer, SocketToSocket},
+    settings::Settings,
+};
+
+/// Joins two sides: made by one of the four constructors, given layers, and started.
+///
+/// The layers of a side, and of the pair, are met in the order in which they are added: the first
+/// is the outermost. They are ordinary tower layers; on a side they make a service of
+/// `Conn<BoxIo>`, on the pair one of [`BoxPair`].
+///
+/// By default any number of pairs is joined, and nothing but the end of a side, [`close`] or
+/// [`shutdown`] ends it.
+///
+/// [`close`]: Handle::close
+/// [`shutdown`]: Handle::shutdown
+#[derive(Clone, Debug)]
+#[must_use = "a connector does nothing until it is started"]
+pub struct Connector<M, LA = Identity, LB = Identity, LP = Identity> {
+    mode: M,
+    side_a: LA,
+    side_b: LB,
+    pair: LP,
+    settings: Settings,
+}
+
+// ===== impl Connector =====
+
+/// The four modes.
+impl Connector<()> {
+    /// Both sides come to us: whoever waits longest on the one is joined with whoever waits longest
+    /// on the other.
+    ///
+    /// Besides listeners, a pool of dialled connections may be such a side:
+    /// [`Dial::keep`](couplet_endpoint::Dial::keep).
+    pub fn server_to_server<A: Incoming, B: Incoming>(
+        a: A,
+        b: B,
+    ) -> Connector<ServerToServer<A, B>> {
+        Connector::new(ServerToServer(a, b))
+    }
+
+    /// Side A comes to us, and for each of its connections side B is dialled: a TCP proxy.
+    ///
+    /// `b` is a [`Dial`](couplet_endpoint::Dial), or any other service that connects. It is called
+    /// with the [`Info`](couplet_endpoint::Info) of the connection it dials for, so it may choose
+    /// the target by it.
+    pub fn server_to_socket<A: Incoming, B>(a: A, b: B) -> Connector<ServerToSocket<A, B>> {
+        Connector::new(ServerToSocket(a, b))
+    }
+
+    /// Side B comes to us, and for each of its connections side A is dialled. With
+    /// [`once`](Self::once), side A is dialled at once.
+    pub fn socket_to_server<A, B: Incoming>(a: A, b: B) -> Connector<SocketToServer<A, B>> {
+        Connector::new(SocketToServer(a, b))
+    }
+
+    /// Side A is dialled, and then side B. When their pair ends, so does the connector, unless it
+    /// is to [`reconnect`](Connector::reconnect).
+    pub fn socket_to_socket<A, B>(a: A, b: B) -> Connector<SocketToSocket<A, B>> {
+        let mut connector = Connector::new(SocketToSocket(a, b));
+        connector.settings.dials_only = true;
+        connector
+    }
+}
+
+impl<M> Connector<M> {
+    fn new(mode: M) -> Self {
+        Self {
+            mode,
+            side_a: Identity::new(),
+            side_b: Identity::new(),
+            pair: Identity::new(),
+            settings: Settings::default(),
+        }
+    }
+}
+
+/// The stacks.
+impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
+    /// Adds a layer to side A, below those it has.
+    pub fn side_a<L>(self, layer: L) -> Connector<M, Stack<L, LA>, LB, LP> {
+        Connector {
+            mode: self.mode,
+            side_a: Stack::new(layer, self.side_a),
+            side_b: self.side_b,
+            pair: self.pair,
+            settings: self.settings,
+        }
+    }
+
+    /// Adds a layer to side B, below those it has.
+    pub fn side_b<L>(self, layer: L) -> Connector<M, LA, Stack<L, LB>, LP> {
+        Connector {
+            mode: self.mode,
+            side_a: self.side_a,
+            side_b: Stack::new(layer, self.side_b),
+            pair: self.pair,
+            settings: self.settings,
+        }
+    }
+
+    /// Adds a layer to the pair stack, below those it has.
+    pub fn pair<L>(self, layer: L) -> Connector<M, LA, LB, Stack<L, LP>> {
+        Connector {
+            mode: self.mode,
+            side_a: self.side_a,
+            side_b: self.side_b,
+            pair: Stack::new(layer, self.pair),
+            settings: self.settings,
+        }
+    }
+
+    /// Adds a step that sees both connections before they are joined: it may talk to either, choose
+    /// this pair's transforms, or refuse. Short for a [`HandshakeLayer`] on the pair stack, with its
+    /// defaults.
+    pub fn before_join<H>(self, step: H) -> Connector<M, LA, LB, Stack<HandshakeLayer<H>, LP>> {
+        self.pair(HandshakeLayer::new(step))
+    }
+}
+
+/// The settings.
+impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
+    /// Joins one pair, and is done when that has ended.
+    pub fn once(mut self) -> Self {
+        self.settings.once = true;
+        self
+    }
+
+    /// Dials both sides again when their pair has ended or could not be made, with this back-off.
+    /// For [`socket_to_socket`](Connector::socket_to_socket); the other modes go on anyway.
+    pub fn reconnect(mut self, backoff: Backoff) -> Self {
+        self.settings.reconnect = Some(backoff);
+        self
+    }
+
+    /// Closes once no pair has been live for this long, from the start or from the end of the last
+    /// one. Never, by default.
+    pub fn close_when_idle(mut self, idle: Duration) -> Self {
+        self.settings.close_when_idle = Some(idle);
+        self
+    }
+
+    /// Bounds the live pairs. What comes beyond them waits: in the pairing where both sides come by
+    /// themselves, in the system's queue where partners are dialled. No bound, by default.
+    pub fn max_pairs(mut self, pairs: usize) -> Self {
+        self.settings.max_pairs = Some(pairs);
+        self
+    }
+
+    /// The bounds of the pairing: how many connections may wait, and for how long.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.settings.policy = policy;
+        self
+    }
+
+    /// The relay: its half-close timeout and its lingering.
+    pub fn relay(mut self, relay: Relay) -> Self {
+        self.settings.relay = relay;
+        self
+    }
+
+    /// Is called with each session once it is joined. It should return soon: it runs in the
+    /// session's task.
+    pub fn on_join(mut self, joined: impl Fn(&Session) + Send + Sync + 'static) -> Self {
+        self.settings.hooks.joined = Some(Arc::new(joined));
+        self
+    }
+
+    /// Is called with each session that was joined once it has ended, and why. It should return
+    /// soon: it runs in the session's task.
+    pub fn on_end(mut self, ended: impl Fn(&Session, CloseReason) + Send + Sync + 'static) -> Self {
+        self.settings.hooks.ended = Some(Arc::new(ended));
+        self
+    }
+}
+
+impl<M, LA, LB, LP> Connector<M, LA, LB, LP>
+where
+    M: Mode<LA, LB>,
+    LP: Layer<Relay>,
+    LP::Service: Service<BoxPair, Response = Summary> + Send + 'static,
+    <LP::Service as Service<BoxPair>>::Error: Into<BoxError>,
+    <LP::Service as Service<BoxPair>>::Future: Send + 'static,
+{
+    /// Starts it: its loops run as tasks of the current tokio runtime from now on, whether or not
+    /// the handle is kept.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn start(self) -> Handle {
+        let local_addrs = self.mode.local_addrs();
+        for (side, addr) in [Side::A, Side::B].into_iter().zip(local_addrs) {
+            if let Some(address) = addr {
+                tracing::info!(%side, %address, "listening");
+            }
+        }
+        let lifecycle = Arc::new(Lifecycle::default());
+        let one_expected = self.settings.expects_one_pair();
+        let relay = self.settings.relay.clone();
+        let assembly = Assembly {
+            settings: self.settings,
+            lifecycle: Arc::clone(&lifecycle),
+        };
+        let pairs = self.mode.start(&self.side_a, &self.side_b, &assembly);
+        assembly.serve_pairs(pairs, self.pair.layer(relay));
+        if let Some(idle) = assembly.settings.close_when_idle {
+            lifecycle.spawn_until_stopped(Arc::clone(&lifecycle).close_when_idle(idle));
+        }
+        lifecycle.all_spawned();
+        Handle::new(lifecycle, local_addrs, one_expected)
+    }
+}

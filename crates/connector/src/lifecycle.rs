@@ -1,0 +1,169 @@
+//! How a connector ends: what all its tasks share.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use couplet_layers::Stats;
+use couplet_pairing::{CloseReason, Session};
+use futures::FutureExt;
+use tokio::sync::{broadcast, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::ConnectorError;
+
+/// How many new sessions a slow reader of the session stream may be behind.
+const SESSIONS: usize = 256;
+
+/// The state that a connector's tasks and its handle share.
+///
+/// A connector ends by itself: the side loops with their endpoints, the pairing with the sides,
+/// the pair loop with the pairing, and the connector when the last task has.
+#[derive(Debug, Default)]
+pub(crate) struct Lifecycle {
+    /// No new connections, and none of those that have no partner yet.
+    stop: CancellationToken,
+    /// Whoever holds the connector asked for the stop.
+    asked: AtomicBool,
+    tasks: TaskTracker,
+    stats: Stats,
+    /// No session may go on, nor begin.
+    closing: OnceLock<CloseReason>,
+    failure: OnceLock<ConnectorError>,
+    joined: AtomicBool,
+    sessions: OnceLock<broadcast::Sender<Session>>,
+    live: watch::Sender<usize>,
+}
+
+// ===== impl Lifecycle =====
+
+impl Lifecycle {
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Spawns what ends when no new connections are wanted.
+    pub(crate) fn spawn_until_stopped(&self, future: impl Future + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks
+            .spawn(stop.run_until_cancelled_owned(future.map(drop)));
+    }
+
+    /// Spawns what ends by itself, or when its session is closed.
+    pub(crate) fn spawn(&self, future: impl Future + Send + 'static) {
+        self.tasks.spawn(future.map(drop));
+    }
+
+    /// All loops have been spawned: from now on, when no task is left, it is done.
+    pub(crate) fn all_spawned(&self) {
+        self.tasks.close();
+    }
+
+    // --- ending ---
+
+    /// No more pairs will come: lets go of what has no partner.
+    pub(crate) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// As [`stop`](Self::stop), because somebody wants it so.
+    pub(crate) fn ask_to_stop(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+        self.stop();
+    }
+
+    pub(crate) fn fail(&self, error: ConnectorError) {
+        // What fails because of the stop is no failure.
+        if !self.stop.is_cancelled() {
+            let _ = self.failure.set(error);
+            self.stop();
+        }
+    }
+
+    /// Ends everything.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        // First the mark, then the look: a session that begins meanwhile sees the one or is seen
+        // by the other.
+        let _ = self.closing.set(reason);
+        self.ask_to_stop();
+        for session in self.stats.sessions() {
+            session.close(reason);
+        }
+    }
+
+    /// Closes everything once no pair has been live for so long.
+    pub(crate) async fn close_when_idle(self: Arc<Self>, idle: Duration) {
+        let mut live = self.live.subscribe();
+        loop {
+            if live.wait_for(|live| *live == 0).await.is_err() {
+                return;
+            }
+            let next = tokio::time::timeout(idle, live.wait_for(|live| *live > 0)).await;
+            if next.is_err() {
+                tracing::info!(?idle, "no pair is live: closing");
+                return self.close(CloseReason::Closed);
+            }
+        }
+    }
+
+    // --- sessions ---
+
+    /// A session begins; it is among the live ones of the statistics already.
+    pub(crate) fn begins(&self, session: &Session) {
+        self.live.send_modify(|live| *live += 1);
+        if let Some(reason) = self.closing.get() {
+            session.close(*reason);
+        }
+    }
+
+    /// A session's bytes begin to move.
+    pub(crate) fn joined(&self, session: &Session) {
+        self.joined.store(true, Ordering::Relaxed);
+        if let Some(sessions) = self.sessions.get() {
+            // Fails only when nobody listens any more.
+            let _ = sessions.send(session.clone());
+        }
+    }
+
+    pub(crate) fn ended(&self) {
+        self.live.send_modify(|live| *live -= 1);
+    }
+
+    pub(crate) fn sessions(&self) -> broadcast::Receiver<Session> {
+        self.sessions
+            .get_or_init(|| broadcast::Sender::new(SESSIONS))
+            .subscribe()
+    }
+
+    // --- the end ---
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.tasks.is_closed() && self.tasks.is_empty()
+    }
+
+    pub(crate) async fn done(&self) {
+        self.tasks.wait().await;
+    }
+
+    /// How it ended; one pair was `expected`, or any number would do.
+    pub(crate) fn result(&self, one_expected: bool) -> Result<(), ConnectorError> {
+        match self.failure.get() {
+            Some(failure) => Err(failure.clone()),
+            None if one_expected
+                && !self.joined.load(Ordering::Relaxed)
+                && !self.asked.load(Ordering::Relaxed) =>
+            {
+                Err(ConnectorError::NoPair)
+            }
+            None => Ok(()),
+        }
+    }
+}

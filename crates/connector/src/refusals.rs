@@ -1,0 +1,116 @@
+//! Connections that are not joined: told in the log, and a failure where there was to be one pair.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use couplet_endpoint::{BoxError, Conn, ConnId, Origin, PeerName, Side, is_caused_by};
+use couplet_pairing::PairError;
+use pin_project::pin_project;
+use tower::{Layer, Service};
+
+use crate::{ConnectorError, error::Causes, lifecycle::Lifecycle};
+
+#[derive(Clone, Debug)]
+pub(crate) struct RefusalsLayer {
+    lifecycle: Arc<Lifecycle>,
+    side: Side,
+    expects_one_pair: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Refusals<S> {
+    layer: RefusalsLayer,
+    inner: S,
+}
+
+#[pin_project]
+#[derive(Debug)]
+pub(crate) struct RefusalsFuture<F> {
+    #[pin]
+    inner: F,
+    layer: RefusalsLayer,
+    id: ConnId,
+    peer: PeerName,
+    origin: Origin,
+}
+
+// ===== impl RefusalsLayer =====
+
+impl RefusalsLayer {
+    pub(crate) fn new(lifecycle: Arc<Lifecycle>, side: Side, expects_one_pair: bool) -> Self {
+        Self {
+            lifecycle,
+            side,
+            expects_one_pair,
+        }
+    }
+
+    fn refused(&self, id: ConnId, peer: PeerName, origin: Origin, error: BoxError) {
+        if self.lifecycle.is_stopped() {
+            return;
+        }
+        tracing::info!(side = %self.side, conn = %id, %peer, error = %Causes(&*error), "refused");
+        // One that comes to us may be followed by a better one; one that is dialled will not.
+        let no_other = origin == Origin::Dialled || is_caused_by::<PairError>(&*error);
+        if self.expects_one_pair && no_other {
+            self.lifecycle.fail(ConnectorError::pair(error));
+        }
+    }
+}
+
+impl<S> Layer<S> for RefusalsLayer {
+    type Service = Refusals<S>;
+
+    fn layer(&self, inner: S) -> Refusals<S> {
+        Refusals {
+            layer: self.clone(),
+            inner,
+        }
+    }
+}
+
+// ===== impl Refusals =====
+
+impl<I, S> Service<Conn<I>> for Refusals<S>
+where
+    S: Service<Conn<I>, Response = ()>,
+    S::Error: Into<BoxError>,
+{
+    type Response = ();
+    type Error = S::Error;
+    type Future = RefusalsFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, conn: Conn<I>) -> Self::Future {
+        RefusalsFuture {
+            layer: self.layer.clone(),
+            id: conn.info.id,
+            peer: conn.info.peer_name(),
+            origin: conn.info.origin,
+            inner: self.inner.call(conn),
+        }
+    }
+}
+
+impl<F, E> Future for RefusalsFuture<F>
+where
+    F: Future<Output = Result<(), E>>,
+    E: Into<BoxError>,
+{
+    type Output = Result<(), E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Err(error) = ready!(this.inner.poll(cx)) {
+            this.layer
+                .refused(*this.id, *this.peer, *this.origin, error.into());
+        }
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,190 @@
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use couplet_endpoint::BoxError;
+use futures::Stream;
+use pin_project::pin_project;
+use thiserror::Error;
+use tower_service::Service;
+
+/// After so many requests in a row, others get a turn.
+const ROUNDS: u32 = 64;
+
+/// Drives a stream of requests into a service: connections into a side stack, pairs into a pair
+/// stack.
+///
+/// It asks the service for capacity first, then takes the next request, then spawns the call's
+/// future on the current tokio runtime. So the service's readiness reaches back to the stream: a
+/// listener does not accept, and a dial does not connect, before somebody has room.
+///
+/// Spawn this future rather than waiting for it in the body of `#[tokio::main]`: there each
+/// request pays for a wake-up across threads.
+///
+/// Dropping it stops the stream and the service; what was spawned goes on.
+///
+/// # Errors
+///
+/// When the service fails to become ready, or the stream yields an error. What a spawned future
+/// returns is for the service's layers to see.
+pub fn serve<R, E, St, S>(requests: St, service: S) -> impl Future<Output = Result<(), ServeError>>
+where
+    St: Stream<Item = Result<R, E>>,
+    E: Into<BoxError>,
+    S: Service<R>,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+{
+    serve_with(requests, service, |future| {
+        tokio::spawn(async {
+            let _ = future.await;
+        });
+    })
+}
+
+/// As [`serve`], for a caller who spawns the futures in a way of its own.
+///
+/// # Errors
+///
+/// As [`serve`].
+pub fn serve_with<R, E, St, S, F>(requests: St, service: S, spawn: F) -> Serve<St, S, F>
+where
+    St: Stream<Item = Result<R, E>>,
+    E: Into<BoxError>,
+    S: Service<R>,
+    S::Error: Into<BoxError>,
+    F: FnMut(S::Future),
+{
+    Serve {
+        requests,
+        service,
+        spawn,
+        ready: false,
+    }
+}
+
+/// The future of [`serve_with`].
+#[pin_project]
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Serve<St, S, F> {
+    #[pin]
+    requests: St,
+    service: S,
+    spawn: F,
+    /// The service has capacity for the next request.
+    ready: bool,
+}
+
+// ===== impl Serve =====
+
+impl<R, E, St, S, F> Future for Serve<St, S, F>
+where
+    St: Stream<Item = Result<R, E>>,
+    E: Into<BoxError>,
+    S: Service<R>,
+    S::Error: Into<BoxError>,
+    F: FnMut(S::Future),
+{
+    type Output = Result<(), ServeError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        for _ in 0..ROUNDS {
+            if !*this.ready {
+                ready!(this.service.poll_ready(cx))
+                    .map_err(|error| ServeError::Service(error.into()))?;
+                *this.ready = true;
+            }
+            match ready!(this.requests.as_mut().poll_next(cx)) {
+                Some(Ok(request)) => {
+                    *this.ready = false;
+                    (this.spawn)(this.service.call(request));
+                }
+                Some(Err(error)) => return Poll::Ready(Err(ServeError::Requests(error.into()))),
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// [`serve`] could not go on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The service takes no more requests.
+    #[error("the service takes no more")]
+    Service(#[source] BoxError),
+    /// The stream of requests failed.
+    #[error("no more will come")]
+    Requests(#[source] BoxError),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
+
+    use futures::stream;
+    use tokio_test::{assert_pending, assert_ready, task};
+    use tower::{ServiceBuilder, service_fn};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn capacity_is_asked_for_before_a_request_is_taken() {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let requests = stream::repeat_with({
+            let taken = Arc::clone(&taken);
+            move || Ok::<_, Infallible>(taken.fetch_add(1, Ordering::Relaxed))
+        });
+        let (release, held) = tokio::sync::watch::channel(());
+        let service = ServiceBuilder::new()
+            .concurrency_limit(2)
+            .service(service_fn(move |_: usize| {
+                let mut held = held.clone();
+                async move { held.changed().await }
+            }));
+        let mut serving = task::spawn(serve(requests, service));
+
+        assert_pending!(serving.poll());
+        assert_eq!(taken.load(Ordering::Relaxed), 2);
+        tokio::task::yield_now().await; // the two have begun
+        release.send(()).unwrap();
+        while !serving.is_woken() {
+            tokio::task::yield_now().await;
+        }
+        tokio::task::yield_now().await;
+        assert_pending!(serving.poll());
+        assert_eq!(taken.load(Ordering::Relaxed), 4);
+    }
+
+    #[tokio::test]
+    async fn it_ends_with_its_stream_or_its_errors() {
+        let echo = service_fn(|n: u8| async move { Ok::<_, Infallible>(n) });
+        let requests = stream::iter([Ok::<_, Infallible>(1)]);
+        serve(requests, echo).await.unwrap();
+
+        let requests = stream::iter([Ok(1), Err("gone")]);
+        let error = serve(requests, echo).await.unwrap_err();
+        assert!(matches!(error, ServeError::Requests(_)));
+
+        let mut refused = task::spawn(serve(
+            stream::iter([Ok::<_, Infallible>(1)]),
+            ServiceBuilder::new()
+                .map_future(|future| future)
+                .service(tower::util::service_fn(|_: u8| async {
+                    Err::<(), _>("no")
+                })),
+        ));
+        assert_ready!(refused.poll()).unwrap();
+    }
+}

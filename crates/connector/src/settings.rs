@@ -1,0 +1,46 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use couplet_endpoint::Backoff;
+use couplet_pairing::{CloseReason, Policy, Session};
+use couplet_relay::Relay;
+
+/// What a connector is told beside its endpoints and layers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) policy: Policy,
+    pub(crate) relay: Relay,
+    pub(crate) once: bool,
+    pub(crate) reconnect: Option<Backoff>,
+    pub(crate) max_pairs: Option<usize>,
+    pub(crate) close_when_idle: Option<Duration>,
+    /// Both sides are dialled: there is one pair at a time.
+    pub(crate) dials_only: bool,
+    pub(crate) hooks: Hooks,
+}
+
+/// Who is told of sessions.
+#[derive(Clone, Default)]
+pub(crate) struct Hooks {
+    pub(crate) joined: Option<Arc<dyn Fn(&Session) + Send + Sync>>,
+    pub(crate) ended: Option<Arc<dyn Fn(&Session, CloseReason) + Send + Sync>>,
+}
+
+// ===== impl Settings =====
+
+impl Settings {
+    /// Is it a failure of the whole if the pair can't be made?
+    pub(crate) fn expects_one_pair(&self) -> bool {
+        self.once || (self.dials_only && self.reconnect.is_none())
+    }
+}
+
+// ===== impl Hooks =====
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks")
+            .field("joined", &self.joined.is_some())
+            .field("ended", &self.ended.is_some())
+            .finish()
+    }
+}
