@@ -1,17 +1,15 @@
 //! Endpoints within the process: connections without sockets, for tests.
 //!
 //! They behave as TCP does where it matters to a relay: a dropped end is an end of stream, a
-//! shut-down end leaves the other direction open, an [aborted](crate::Io::abort) one is a reset,
-//! and a full buffer holds its writer up.
+//! shut-down end leaves the other direction open, an [aborted](crate::Io::abort) one is a reset
+//! (unless it was shut down before: what it had sent stays whole), and a full buffer holds its
+//! writer up.
 
 use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
 };
 
@@ -43,9 +41,10 @@ pub fn endpoint() -> (Dial, Listen) {
 /// Two ends of one connection, each direction of which holds up to `buffer` bytes.
 pub fn connection(buffer: usize) -> (MemoryStream, MemoryStream) {
     let (a, b) = tokio::io::duplex(buffer);
-    let (a_reset, b_reset) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
+    let (a_reset, b_reset) = <(Arc<Reset>, Arc<Reset>)>::default();
     let end = |io, reset: &Arc<_>, peer_reset: &Arc<_>| MemoryStream {
         io,
+        shut_down: false,
         aborting: false,
         reset: Arc::clone(reset),
         peer_reset: Arc::clone(peer_reset),
@@ -57,10 +56,14 @@ pub fn connection(buffer: usize) -> (MemoryStream, MemoryStream) {
 #[derive(Debug)]
 pub struct MemoryStream {
     io: DuplexStream,
+    shut_down: bool,
     aborting: bool,
-    reset: Arc<AtomicBool>,
-    peer_reset: Arc<AtomicBool>,
+    reset: Arc<Reset>,
+    peer_reset: Arc<Reset>,
 }
+
+/// Set once an end was reset: the error its peer is told.
+type Reset = OnceLock<io::ErrorKind>;
 
 /// Connects to its [`Listen`].
 #[derive(Clone, Debug)]
@@ -125,15 +128,22 @@ impl Incoming for Listen {
 // ===== impl MemoryStream =====
 
 impl MemoryStream {
-    fn peer_has_reset(&self) -> bool {
-        self.peer_reset.load(Ordering::Acquire)
+    /// The peer's reset, as the system tells it.
+    fn peer_reset(&self) -> Option<io::Error> {
+        self.peer_reset.get().map(|&kind| kind.into())
     }
 }
 
 impl Drop for MemoryStream {
     fn drop(&mut self) {
         if self.aborting {
-            self.reset.store(true, Ordering::Release);
+            // Linux tells the two apart: see tcp_reset in net/ipv4/tcp_input.c.
+            let kind = match self.shut_down {
+                true => io::ErrorKind::BrokenPipe,
+                false => io::ErrorKind::ConnectionReset,
+            };
+            // Nobody else sets it.
+            let _ = self.reset.set(kind);
         }
     }
 }
@@ -144,8 +154,7 @@ impl Io for MemoryStream {
     }
 
     fn take_error(&mut self) -> Option<io::Error> {
-        self.peer_has_reset()
-            .then(|| io::ErrorKind::ConnectionReset.into())
+        self.peer_reset()
     }
 }
 
@@ -158,10 +167,12 @@ impl AsyncRead for MemoryStream {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
         let ended = buf.filled().len() == before && buf.remaining() > 0;
-        if ended && self.peer_has_reset() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        match self.peer_reset() {
+            Some(reset) if ended && reset.kind() == io::ErrorKind::ConnectionReset => {
+                Poll::Ready(Err(reset))
+            }
+            _ => Poll::Ready(Ok(())),
         }
-        Poll::Ready(Ok(()))
     }
 }
 
@@ -171,12 +182,8 @@ impl AsyncWrite for MemoryStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match ready!(Pin::new(&mut self.io).poll_write(cx, buf)) {
-            Err(_) if self.peer_has_reset() => {
-                Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
-            }
-            result => Poll::Ready(result),
-        }
+        let result = ready!(Pin::new(&mut self.io).poll_write(cx, buf));
+        Poll::Ready(result.map_err(|error| self.peer_reset().unwrap_or(error)))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -184,6 +191,7 @@ impl AsyncWrite for MemoryStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.shut_down = true;
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
@@ -221,6 +229,21 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
         let error = b.write(b"?").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
+
+    #[tokio::test]
+    async fn what_was_shut_down_before_the_reset_is_whole() {
+        let (mut a, mut b) = connection(64);
+        a.write_all(b"all").await.unwrap();
+        a.shutdown().await.unwrap();
+        a.abort();
+        drop(a);
+        let mut heard = String::new();
+        b.read_to_string(&mut heard).await.unwrap();
+        assert_eq!(heard, "all");
+        let error = b.write(b"?").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        assert!(b.take_error().is_some());
     }
 
     #[tokio::test]

@@ -35,6 +35,17 @@ impl AddressError {
         }
     }
 
+    /// For a grammar that an address is a part of: what is wrong with `input` at `span`, and what
+    /// would be right. All three texts may hold anything.
+    ///
+    /// # Panics
+    ///
+    /// If the span does not lie on character boundaries within the input.
+    pub fn of(input: &str, span: Range<usize>, message: &str, hint: &str) -> Self {
+        assert!(input.get(span.clone()).is_some(), "a span of the input");
+        Self::new(input, span, Mistake::new(message, hint))
+    }
+
     /// What was to be an address, raw.
     pub fn input(&self) -> &str {
         &self.input

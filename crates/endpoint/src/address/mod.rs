@@ -3,6 +3,7 @@
 mod dial;
 mod error;
 mod host;
+mod kind;
 mod listen;
 mod name;
 mod parse;
@@ -64,7 +65,7 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(input: &str) -> Result<Self, AddressError> {
-        parse::address(input)
+        kind::address(input)
     }
 }
 

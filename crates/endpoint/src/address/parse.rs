@@ -1,9 +1,11 @@
+//! Reads `[HOST:]PORT` and `HOST:PORT`.
+
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
     ops::Range,
 };
 
-use super::{Address, AddressError, DialAddr, Host, HostName, ListenAddr, error::Mistake, name};
+use super::{AddressError, DialAddr, Host, HostName, ListenAddr, error::Mistake, name};
 
 /// Where the host stands alone: `*` or a host.
 enum Here {
@@ -13,67 +15,17 @@ enum Here {
 
 /// One of the forms an address may have to have.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     Listen,
     Dial,
 }
 
 /// An input that is read as `[HOST:]PORT` or `HOST:PORT` from some byte on.
 #[derive(Clone, Copy)]
-struct Input<'a> {
-    whole: &'a str,
-    at: usize,
-    form: Form,
-}
-
-/// What comes before a colon and is a kind of address elsewhere, not a host.
-const FOREIGN_KINDS: [&str; 8] = [
-    "bind", "connect", "tcp", "tcp4", "tcp6", "tls", "udp", "unix",
-];
-
-pub(super) fn address(input: &str) -> Result<Address, AddressError> {
-    const FORMS: &str = "`listen:[HOST:]PORT` or `dial:HOST:PORT`";
-
-    if input.is_empty() {
-        return fail(input, 0..0, Mistake::new("an address is missing", FORMS));
-    }
-    legible(input, FORMS)?;
-    let (kind, rest) = input.split_once(':').unwrap_or((input, ""));
-    let at = input.len() - rest.len();
-    let of_form = |form| Input {
-        whole: input,
-        at,
-        form,
-    };
-    match kind {
-        "listen" => of_form(Form::Listen).listen().map(Address::Listen),
-        "dial" => of_form(Form::Dial).dial().map(Address::Dial),
-        _ => {
-            let span = 0..kind.len();
-            for known in ["listen", "dial"] {
-                if kind.eq_ignore_ascii_case(known) {
-                    let message = format!("`{kind}` is written in small letters");
-                    return fail(input, span, Mistake::new(message, format!("`{known}:`")));
-                }
-            }
-            let word = |c: char| c.is_ascii_alphanumeric() || "+-._".contains(c);
-            let suggestion = suggestion(input).filter(|_| !FOREIGN_KINDS.contains(&kind));
-            if suggestion.is_none()
-                && !rest.is_empty()
-                && !kind.is_empty()
-                && kind.chars().all(word)
-            {
-                let message = format!("`{kind}` is not a kind of address");
-                return fail(input, span, Mistake::new(message, FORMS));
-            }
-            let hint = suggestion.unwrap_or_else(|| FORMS.to_owned());
-            fail(
-                input,
-                0..0,
-                Mistake::new("`listen:` or `dial:` is missing", hint),
-            )
-        }
-    }
+pub(super) struct Input<'a> {
+    pub(super) whole: &'a str,
+    pub(super) at: usize,
+    pub(super) form: Form,
 }
 
 pub(super) fn listen(input: &str) -> Result<ListenAddr, AddressError> {
@@ -90,12 +42,16 @@ pub(super) fn host_name(input: &str) -> Result<(), AddressError> {
     name::check(input).or_else(|(span, mistake)| fail(input, span, mistake))
 }
 
-fn fail<T>(input: &str, span: Range<usize>, mistake: Mistake) -> Result<T, AddressError> {
+pub(super) fn fail<T>(
+    input: &str,
+    span: Range<usize>,
+    mistake: Mistake,
+) -> Result<T, AddressError> {
     Err(AddressError::new(input, span, mistake))
 }
 
 /// An address has no white space, no control characters, and is not a URL.
-fn legible(input: &str, forms: &str) -> Result<(), AddressError> {
+pub(super) fn legible(input: &str, forms: &str) -> Result<(), AddressError> {
     let blank = |c: char| c.is_whitespace();
     let control = |c: char| c.is_control();
     if let Some(start) = input.find(|c| blank(c) || control(c)) {
@@ -120,15 +76,6 @@ fn legible(input: &str, forms: &str) -> Result<(), AddressError> {
     Ok(())
 }
 
-/// What an address without a kind may have been meant to be.
-fn suggestion(input: &str) -> Option<String> {
-    Input::bare(input, Form::Listen).listen().ok()?;
-    Some(match Input::bare(input, Form::Dial).dial() {
-        Ok(_) => format!("`listen:{input}` or `dial:{input}`"),
-        Err(_) => format!("`listen:{input}`"),
-    })
-}
-
 // ===== impl Form =====
 
 impl Form {
@@ -151,11 +98,11 @@ impl Form {
 
 impl<'a> Input<'a> {
     /// Without a kind before it.
-    fn bare(whole: &'a str, form: Form) -> Self {
+    pub(super) fn bare(whole: &'a str, form: Form) -> Self {
         Self { whole, at: 0, form }
     }
 
-    fn listen(self) -> Result<ListenAddr, AddressError> {
+    pub(super) fn listen(self) -> Result<ListenAddr, AddressError> {
         let rest = self.rest();
         if rest.is_empty() {
             return self.fail(self.at..self.at, "a port is missing", self.right(None));
@@ -170,7 +117,7 @@ impl<'a> Input<'a> {
         })
     }
 
-    fn dial(self) -> Result<DialAddr, AddressError> {
+    pub(super) fn dial(self) -> Result<DialAddr, AddressError> {
         let rest = self.rest();
         let all = self.at..self.whole.len();
         if rest.is_empty() {

@@ -226,3 +226,19 @@ impl<R> Service<R> for Dial {
         Box::pin(async move { dial.connect().await })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_can_be_connected_to_itself() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let peer = socket.local_addr().unwrap();
+        let io = socket.connect(peer).await.unwrap();
+        assert!(is_self(io.local_addr().unwrap(), peer));
+    }
+}
