@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use couplet_endpoint::{BoxError, BoxIo, Conn, Io, Side};
+use couplet_endpoint::{BoxError, BoxIo, Conn, Endpoint, Side};
 use couplet_layers::{LiveLimitLayer, SideStatsLayer, StatsLayer, live_limit::Live};
 use couplet_pairing::{Policy, WaitingCounts};
 use couplet_relay::Summary;
-use futures::{FutureExt, Stream, StreamExt, stream::BoxStream};
+use futures::{FutureExt, StreamExt, stream::BoxStream};
 use tokio::sync::Semaphore;
 use tower::{Service, ServiceBuilder, limit::ConcurrencyLimitLayer};
 
@@ -54,11 +54,9 @@ impl Assembly {
     }
 
     /// Spawns the loop that drives a side's connections into its stack.
-    pub(crate) fn serve_side<I, E, St, S>(&self, side: Side, conns: St, open: Open, stack: S)
+    pub(crate) fn serve_side<E, S>(&self, side: Side, endpoint: E, open: Open, stack: S)
     where
-        I: Io,
-        St: Stream<Item = Result<Conn<I>, E>> + Send + 'static,
-        E: Into<BoxError> + 'static,
+        E: Endpoint,
         S: Service<Conn<BoxIo>, Response = (), Error: Into<BoxError>> + Send + 'static,
         S::Future: Send + 'static,
     {
@@ -68,7 +66,7 @@ impl Assembly {
         };
         let stack = ServiceBuilder::new()
             .layer(LiveLimitLayer::new(limit))
-            .map_request(move |conn: Conn<Live<I>>| conn.on(side).boxed())
+            .map_request(move |conn: Conn<Live<E::Io>>| conn.on(side).boxed())
             .layer(RefusalsLayer::new(
                 Arc::clone(&self.lifecycle),
                 side,
@@ -79,7 +77,7 @@ impl Assembly {
         let lifecycle = Arc::clone(&self.lifecycle);
         let spawn = move |future| lifecycle.spawn_until_stopped(future);
         let lifecycle = Arc::clone(&self.lifecycle);
-        let serving = serve_with(conns, stack, spawn).map(move |served| match served {
+        let serving = serve_with(endpoint, stack, spawn).map(move |served| match served {
             Ok(()) => tracing::debug!(%side, "no more connections will come"),
             Err(ServeError::Requests(error)) => {
                 lifecycle.fail(ConnectorError::side(side, error));

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use couplet_endpoint::{Backoff, BoxError, Incoming, Side};
+use couplet_endpoint::{Backoff, BoxError, Endpoint, Side};
 use couplet_layers::HandshakeLayer;
 use couplet_pairing::{CloseReason, Policy, Session};
 use couplet_relay::{Relay, Summary};
@@ -47,7 +47,7 @@ impl Connector<()> {
     ///
     /// Besides listeners, a pool of dialled connections may be such a side:
     /// [`Dial::keep`](couplet_endpoint::Dial::keep).
-    pub fn server_to_server<A: Incoming, B: Incoming>(
+    pub fn server_to_server<A: Endpoint, B: Endpoint>(
         a: A,
         b: B,
     ) -> Connector<ServerToServer<A, B>> {
@@ -59,13 +59,13 @@ impl Connector<()> {
     /// `b` is a [`Dial`](couplet_endpoint::Dial), or any other service that connects. It is called
     /// with the [`Info`](couplet_endpoint::Info) of the connection it dials for, so it may choose
     /// the target by it.
-    pub fn server_to_socket<A: Incoming, B>(a: A, b: B) -> Connector<ServerToSocket<A, B>> {
+    pub fn server_to_socket<A: Endpoint, B>(a: A, b: B) -> Connector<ServerToSocket<A, B>> {
         Connector::new(ServerToSocket(a, b))
     }
 
     /// Side B comes to us, and for each of its connections side A is dialled. With
     /// [`once`](Self::once), side A is dialled at once.
-    pub fn socket_to_server<A, B: Incoming>(a: A, b: B) -> Connector<SocketToServer<A, B>> {
+    pub fn socket_to_server<A, B: Endpoint>(a: A, b: B) -> Connector<SocketToServer<A, B>> {
         Connector::new(SocketToServer(a, b))
     }
 

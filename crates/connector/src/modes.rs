@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, net::SocketAddr};
 
-use couplet_endpoint::{BoxError, BoxIo, Conn, Incoming, Info, Io, Side, once, repeat};
+use couplet_endpoint::{BoxError, BoxIo, Conn, Endpoint, Info, Io, Side, once, repeat};
 use couplet_pairing::{DialFor, Pair, Pairs, Place, dial_for_a, dial_for_b, rendezvous};
 use futures::{Stream, StreamExt, stream::BoxStream};
 use tower::{Layer, Service};
@@ -84,8 +84,8 @@ type Dialling<D, S> = Seat<DialFor<BoxIo, BoxIo, Partner<D, S>, BoxPair>>;
 
 impl<A, B, LA, LB> Mode<LA, LB> for ServerToServer<A, B>
 where
-    A: Incoming,
-    B: Incoming,
+    A: Endpoint,
+    B: Endpoint,
     LA: Layer<Seat<Place<BoxIo>>, Service: SideStack>,
     LB: Layer<Seat<Place<BoxIo>>, Service: SideStack>,
 {
@@ -104,7 +104,7 @@ where
 
 impl<A, B, LA, LB> Mode<LA, LB> for ServerToSocket<A, B>
 where
-    A: Incoming,
+    A: Endpoint,
     B: Dials<Info>,
     LB: Layer<Arrival, Service: PartnerStack>,
     LA: Layer<Dialling<B, LB::Service>, Service: SideStack>,
@@ -126,7 +126,7 @@ where
 impl<A, B, LA, LB> Mode<LA, LB> for SocketToServer<A, B>
 where
     A: Dials<Info> + Dials<()>,
-    B: Incoming,
+    B: Endpoint,
     LA: Layer<Arrival, Service: PartnerStack> + Layer<Seat<Place<BoxIo>>, Service: SideStack>,
     LB: Layer<Dialling<A, <LA as Layer<Arrival>>::Service>, Service: SideStack>
         + Layer<Seat<Place<BoxIo>>, Service: SideStack>,

@@ -42,7 +42,7 @@
 //! * the connection: [`Conn`], its [`Info`], and [`Io`], which says what a relay needs to know of
 //!   a stream of bytes; [`Replay`] for bytes read ahead, [`Opaque`] for foreign streams;
 //! * the endpoints: [`Listen`], [`Dial`] with [`once`], [`repeat`] and [`keep`], and [`memory`]
-//!   for tests; [`Incoming`] for listeners of your own;
+//!   for tests; [`Endpoint`], which all of them are, for your own;
 //! * what they are told: [`Address`] as people write it, [`SocketOptions`], [`KeepAlive`],
 //!   [`Backoff`].
 //!
@@ -52,9 +52,9 @@
 mod address;
 mod conn;
 mod dial;
+mod endpoint;
 mod error;
 mod forward;
-mod incoming;
 pub mod io;
 mod listen;
 pub mod memory;
@@ -65,8 +65,8 @@ pub use self::{
     address::{Address, AddressError, DialAddr, Host, HostName, ListenAddr},
     conn::{Conn, ConnId, Extensions, Info, Origin, PeerName, Side},
     dial::{Backoff, Dial, DialError, Keep, Once, Pooled, Repeat, keep, once, repeat},
+    endpoint::Endpoint,
     error::{BoxError, find_cause, is_caused_by},
-    incoming::Incoming,
     io::{BoxIo, Io, Opaque, Replay},
     listen::{BindError, Listen, ListenOptions},
     socket::{KeepAlive, SocketOptions},

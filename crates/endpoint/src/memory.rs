@@ -7,7 +7,6 @@
 
 use std::{
     io,
-    net::SocketAddr,
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
@@ -22,7 +21,7 @@ use tower_service::Service;
 
 use crate::{
     conn::{Conn, Origin},
-    incoming::Incoming,
+    endpoint::Endpoint,
     io::Io,
 };
 
@@ -117,12 +116,9 @@ impl Stream for Listen {
     }
 }
 
-impl Incoming for Listen {
+impl Endpoint for Listen {
     type Io = MemoryStream;
-
-    fn local_addr(&self) -> Option<SocketAddr> {
-        None
-    }
+    type Error = io::Error;
 }
 
 // ===== impl MemoryStream =====

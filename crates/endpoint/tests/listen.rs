@@ -8,7 +8,7 @@ use std::{
 };
 
 use couplet_endpoint::{
-    Conn, Incoming, KeepAlive, Listen, ListenAddr, Origin, SocketOptions, is_caused_by,
+    Conn, Endpoint, KeepAlive, Listen, ListenAddr, Origin, SocketOptions, is_caused_by,
 };
 use futures::StreamExt;
 use socket2::SockRef;
@@ -30,7 +30,7 @@ async fn a_connection_knows_both_its_ends() {
         assert_eq!(conn.info.peer, Some(client.local_addr().unwrap()), "{addr}");
         assert_eq!(conn.info.local, Some(client.peer_addr().unwrap()), "{addr}");
         assert_eq!(conn.info.origin, Origin::Accepted);
-        assert_eq!(Incoming::local_addr(&listen), Some(listen.local_addr()));
+        assert_eq!(Endpoint::local_addr(&listen), Some(listen.local_addr()));
     }
 }
 

@@ -23,7 +23,7 @@ use self::patience::Patience;
 use crate::{
     address::{AddressError, ListenAddr},
     conn::{Conn, Origin},
-    incoming::Incoming,
+    endpoint::Endpoint,
     socket::SocketOptions,
 };
 
@@ -135,8 +135,9 @@ impl Stream for Listen {
     }
 }
 
-impl Incoming for Listen {
+impl Endpoint for Listen {
     type Io = TcpStream;
+    type Error = io::Error;
 
     fn local_addr(&self) -> Option<SocketAddr> {
         Some(self.local)

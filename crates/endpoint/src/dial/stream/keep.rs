@@ -16,7 +16,9 @@ use super::place::{Places, Pooled, Turn};
 use crate::{
     conn::Conn,
     dial::Backoff,
+    endpoint::Endpoint,
     error::{BoxError, Chain},
+    io::Io,
 };
 
 /// A pool: keeps up to `n` connections that wait to be joined; has no end.
@@ -100,6 +102,17 @@ where
             }
         }
     }
+}
+
+impl<D, I> Endpoint for Keep<D>
+where
+    D: Service<(), Response = Conn<I>> + Send + 'static,
+    D::Error: Into<BoxError>,
+    D::Future: Send,
+    I: Io,
+{
+    type Io = I;
+    type Error = Infallible;
 }
 
 impl<D, I> Keep<D>

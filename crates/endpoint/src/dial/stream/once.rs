@@ -8,7 +8,7 @@ use futures::{Stream, stream::FusedStream};
 use pin_project::pin_project;
 use tower_service::Service;
 
-use crate::conn::Conn;
+use crate::{conn::Conn, endpoint::Endpoint, error::BoxError, io::Io};
 
 /// Dials when it is first polled, and ends after that connection or error.
 ///
@@ -75,6 +75,17 @@ where
         state.set(State::Done);
         Poll::Ready(Some(result))
     }
+}
+
+impl<D, I> Endpoint for Once<D>
+where
+    D: Service<(), Response = Conn<I>> + Send + 'static,
+    D::Error: Into<BoxError>,
+    D::Future: Send,
+    I: Io,
+{
+    type Io = I;
+    type Error = D::Error;
 }
 
 impl<D, I> FusedStream for Once<D>

@@ -15,7 +15,9 @@ use tracing::{debug, warn};
 use crate::{
     conn::Conn,
     dial::Backoff,
+    endpoint::Endpoint,
     error::{BoxError, Chain},
+    io::Io,
 };
 
 /// Dials whenever it is asked for the next connection; has no end.
@@ -121,6 +123,17 @@ where
             }
         }
     }
+}
+
+impl<D, I> Endpoint for Repeat<D>
+where
+    D: Service<(), Response = Conn<I>> + Send + 'static,
+    D::Error: Into<BoxError>,
+    D::Future: Send,
+    I: Io,
+{
+    type Io = I;
+    type Error = Infallible;
 }
 
 fn next_pause(backoff: &Backoff, failures: &mut u32) -> Duration {
