@@ -5,10 +5,14 @@ use std::task::{Context, Poll, ready};
 
 use couplet_endpoint::{BoxError, BoxIo, Conn, Info, Io, Replay, Side};
 use couplet_pairing::Pair;
-use futures::{FutureExt, TryFutureExt, future::BoxFuture};
+use futures::{
+    FutureExt, TryFutureExt,
+    future::{BoxFuture, MapErr},
+};
 use tower_service::Service;
 
-/// The innermost service of a side stack: boxes the io, whatever the stack has made of it.
+/// The innermost service of a side stack: boxes the io, whatever the stack has made of it, and the
+/// error.
 #[derive(Clone, Debug)]
 pub struct Seat<S>(pub(crate) S);
 
@@ -31,17 +35,18 @@ impl<I, S> Service<Conn<I>> for Seat<S>
 where
     I: Io,
     S: Service<Conn<BoxIo>>,
+    S::Error: Into<BoxError>,
 {
     type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
+    type Error = BoxError;
+    type Future = MapErr<S::Future, fn(S::Error) -> BoxError>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(cx)
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, conn: Conn<I>) -> S::Future {
-        self.0.call(conn.boxed())
+    fn call(&mut self, conn: Conn<I>) -> Self::Future {
+        self.0.call(conn.boxed()).map_err(Into::into)
     }
 }
 

@@ -1,0 +1,139 @@
+//! The command at work: from its plan to its end.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use couplet_connector::{Connector, Handle, endpoint::Side};
+
+use crate::{
+    args::{LogFormat, TrafficFormat},
+    side::{Endpoint, EndpointSpec, SideSpec},
+    stacks::start,
+};
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) a: SideSpec,
+    pub(crate) b: SideSpec,
+    pub(crate) handshake_timeout: Option<Duration>,
+    pub(crate) wait_timeout: Option<Duration>,
+    pub(crate) half_close_timeout: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) max_lifetime: Option<Duration>,
+    pub(crate) drain_timeout: Option<Duration>,
+    pub(crate) max_pairs: Option<usize>,
+    pub(crate) once: bool,
+    pub(crate) exit_when_idle: Option<Duration>,
+    pub(crate) reconnect: bool,
+    pub(crate) traffic: Option<Traffic>,
+}
+
+/// How traffic is shown, and the log that it may be a part of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Traffic {
+    pub(crate) format: TrafficFormat,
+    pub(crate) log: LogFormat,
+}
+
+pub(crate) fn run(plan: Plan) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime could not be started")?;
+    let result = runtime.block_on(relay(plan));
+    // Nothing is left that would have to be waited for; a name look-up may hang in a thread.
+    runtime.shutdown_background();
+    result
+}
+
+async fn relay(plan: Plan) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    for (side, spec) in [(Side::A, &plan.a), (Side::B, &plan.b)] {
+        if let EndpointSpec::Dial { addr, .. } = &spec.endpoint {
+            tracing::info!(%side, target = %addr, "dials");
+        }
+    }
+    let ends = (plan.a.open().await?, plan.b.open().await?);
+    let handle = match ends {
+        (Endpoint::Listen(a), Endpoint::Listen(b)) => {
+            start(Connector::server_to_server(a, b), &plan)
+        }
+        (Endpoint::Listen(a), Endpoint::Dial(b)) => start(Connector::server_to_socket(a, b), &plan),
+        (Endpoint::Dial(a), Endpoint::Listen(b)) => start(Connector::socket_to_server(a, b), &plan),
+        (Endpoint::Dial(a), Endpoint::Dial(b)) => start(Connector::socket_to_socket(a, b), &plan),
+    };
+    tokio::select! {
+        done = handle.done() => Ok(done?),
+        () = signals.next() => drain(&handle, plan.drain_timeout, signals).await,
+    }
+}
+
+async fn drain(
+    handle: &Handle,
+    grace: Option<Duration>,
+    mut signals: Signals,
+) -> anyhow::Result<()> {
+    let live = handle.live_pairs();
+    tracing::info!(
+        live,
+        ?grace,
+        "stopping: no new connections, live pairs may end"
+    );
+    let drained = async {
+        match grace {
+            Some(grace) => handle.shutdown(grace).await,
+            None => handle.shutdown(Duration::MAX).await,
+        }
+    };
+    tokio::select! {
+        drained = drained => Ok(drained?),
+        () = signals.next() => {
+            tracing::info!(live = handle.live_pairs(), "stopping at once");
+            Ok(handle.close().await?)
+        }
+    }
+}
+
+/// The signals that ask for an end.
+#[cfg(unix)]
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let listen = |kind| signal(kind).context("signals can't be listened for");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}

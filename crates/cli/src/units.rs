@@ -1,0 +1,124 @@
+//! Values with units, as people write them.
+
+use std::time::Duration;
+
+use couplet_connector::endpoint::KeepAlive;
+
+/// A value, or the word that says there is none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Limit<T> {
+    At(T),
+    Off,
+}
+
+// ===== impl Limit =====
+
+impl<T> Limit<T> {
+    pub(crate) fn get(self) -> Option<T> {
+        match self {
+            Self::At(value) => Some(value),
+            Self::Off => None,
+        }
+    }
+}
+
+/// A time like `500ms`, `30s`, `5m` or `1h30m`: more than nothing.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    if !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    {
+        return Err(format!(
+            "a time needs a unit: `{text}s`, `{text}ms`, `{text}m`"
+        ));
+    }
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("a time must be more than 0".into()),
+        Ok(time) if time > LONGEST => Err("a time must be less than 100 years: or `never`".into()),
+        Ok(time) => Ok(time),
+        Err(_) => Err("a time is like `500ms`, `30s`, `5m` or `1h30m`".into()),
+    }
+}
+
+/// Longer ones can't be added to the clock everywhere.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// A [`duration`], or `never`.
+pub(crate) fn limit(text: &str) -> Result<Limit<Duration>, String> {
+    match text {
+        "never" | "off" => Ok(Limit::Off),
+        _ => duration(text)
+            .map(Limit::At)
+            .map_err(|wrong| format!("{wrong}; or `never`")),
+    }
+}
+
+/// `IDLE/INTERVAL/COUNT`, like `60s/10s/5`, or `off`.
+pub(crate) fn keep_alive(text: &str) -> Result<Limit<KeepAlive>, String> {
+    const FORM: &str = "keep-alive is `IDLE/INTERVAL/COUNT`, like `60s/10s/5`, or `off`";
+    if text == "off" {
+        return Ok(Limit::Off);
+    }
+    let parts: Vec<_> = text.split('/').collect();
+    let [idle, interval, count] = parts[..] else {
+        return Err(FORM.into());
+    };
+    let seconds = |text| match duration(text)? {
+        // The kernel takes whole seconds, see tcp(7).
+        time if time.subsec_nanos() == 0 && time.as_secs() <= 32767 => Ok(time),
+        _ => Err(format!(
+            "keep-alive times are whole seconds from 1s to 32767s, not `{text}`"
+        )),
+    };
+    let Ok(count @ 1..=127) = count.parse() else {
+        return Err(format!(
+            "keep-alive's COUNT is from 1 to 127, not `{count}`"
+        ));
+    };
+    Ok(Limit::At(
+        KeepAlive::new()
+            .idle(seconds(idle)?)
+            .interval(seconds(interval)?)
+            .count(count),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert!(duration("30").unwrap_err().contains("`30s`"));
+        for wrong in ["", "s", "0s", "-1s", "never", "200y", "1.5"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(limit("never"), Ok(Limit::Off));
+        assert_eq!(limit("2m"), Ok(Limit::At(Duration::from_secs(120))));
+        assert!(limit("2").unwrap_err().contains("never"));
+    }
+
+    #[test]
+    fn keep_alive_has_three_parts() {
+        let probes = KeepAlive::new()
+            .idle(Duration::from_secs(30))
+            .interval(Duration::from_secs(5))
+            .count(4);
+        assert_eq!(keep_alive("30s/5s/4"), Ok(Limit::At(probes)));
+        assert_eq!(keep_alive("off"), Ok(Limit::Off));
+        for wrong in [
+            "30s",
+            "30s/5s",
+            "30/5/4",
+            "500ms/5s/4",
+            "30s/5s/0",
+            "30s/5s/128",
+            "10h/1s/1",
+        ] {
+            assert!(keep_alive(wrong).is_err(), "{wrong}");
+        }
+    }
+}
