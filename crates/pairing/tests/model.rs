@@ -25,7 +25,8 @@ const NOTICED: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 enum Step {
     Arrive(Side),
-    /// The one that waits there, counted from the oldest, sends that many bytes.
+    /// One of those that wait there, counted from the oldest and over again, sends that many
+    /// bytes.
     Speak(Side, usize, usize),
     Leave(Side, usize, Parting),
     Advance(Duration),
@@ -78,7 +79,7 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         4 => side().prop_map(Step::Arrive),
-        3 => (side(), 0..PLACES, 1..=EARLY + 2).prop_map(|(side, n, bytes)| Step::Speak(side, n, bytes)),
+        3 => (side(), 0..PLACES, 1..2 * EARLY).prop_map(|(side, n, bytes)| Step::Speak(side, n, bytes)),
         3 => (side(), 0..PLACES, parting).prop_map(|(side, n, parting)| Step::Leave(side, n, parting)),
         2 => (1..6000_u64).prop_map(|ms| Step::Advance(Duration::from_millis(ms))),
         2 => Just(Step::Ask),
@@ -231,10 +232,15 @@ impl ModelSide {
         place.call(conn).await.expect("the pairing goes on");
     }
 
-    /// The nth that waits and can still do something.
+    /// One of those that wait and can still do something.
     fn nth(&mut self, n: usize) -> Option<(usize, &mut Waiting)> {
-        let able = |(_, waiting): &(usize, &mut Waiting)| waiting.peer.is_some();
-        self.queue.iter_mut().enumerate().filter(able).nth(n)
+        let able = |waiting: &Waiting| waiting.peer.is_some();
+        let count = self.queue.iter().filter(|waiting| able(waiting)).count();
+        self.queue
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, waiting)| able(waiting))
+            .nth(n.checked_rem(count)?)
     }
 
     async fn speak(&mut self, nth: usize, bytes: usize) {

@@ -312,6 +312,23 @@ async fn more_early_bytes_than_are_read_ahead_wait_with_their_sender() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_may_send_nothing_early_is_watched_all_the_same() {
+    let (mut a, mut b, mut pairs) = rendezvous(Policy::default().early(0));
+    let (_, leaves) = arrive(&mut a);
+    let (on_a, mut a_peer) = arrive(&mut a);
+    a_peer.write_all(b"hello").await.unwrap();
+    settle().await;
+    drop(leaves);
+    until(|| pairs.counts().died(Side::A) == 1).await;
+    let (on_b, _b_peer) = arrive(&mut b);
+    let mut pair = next(&mut pairs).await;
+    assert_eq!(joined(&pair).map(|info| info.id), [on_a, on_b]);
+    let mut heard = [0; 5];
+    soon(pair.a.read_exact(&mut heard)).await.unwrap();
+    assert_eq!(&heard, b"hello");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reset_behind_all_that_is_read_ahead_is_noticed_within_a_second() {
     let (mut a, _b, pairs) = rendezvous::<_, MemoryStream>(Policy::default().early(4));
     let counts = pairs.counts();
@@ -369,24 +386,32 @@ async fn the_dead_are_seen_at_the_match_and_the_living_keep_their_turn() {
 #[tokio::test(start_paused = true)]
 async fn who_found_only_the_dead_is_watched_as_before() {
     let policy = Policy::default().early(1).wait(Some(10 * SECOND));
-    let (mut a, mut b, mut pairs) = rendezvous(policy);
-    let counts = pairs.counts();
-    let (_, leaves) = arrive(&mut a);
-    let (_, _expires) = arrive(&mut a);
-    settle().await;
-    advance(4 * SECOND).await;
-    let (_, mut dead) = arrive(&mut b);
-    dead.write_all(b"x").await.unwrap();
-    settle().await;
-    reset(dead);
-    assert_pending!(task::spawn(pairs.next()).poll());
-    until(|| counts.died(Side::B) == 1).await;
+    for spoke in [false, true] {
+        let (mut a, mut b, mut pairs) = rendezvous(policy);
+        let counts = pairs.counts();
+        let (_, mut leaves) = arrive(&mut a);
+        let (_, mut expires) = arrive(&mut a);
+        for peer in [&mut leaves, &mut expires] {
+            peer.write_all(if spoke { b"x" } else { b"" })
+                .await
+                .unwrap();
+        }
+        settle().await;
+        advance(4 * SECOND).await;
+        let (_, mut dead) = arrive(&mut b);
+        dead.write_all(b"x").await.unwrap();
+        settle().await;
+        reset(dead);
+        assert_pending!(task::spawn(pairs.next()).poll());
+        until(|| counts.died(Side::B) == 1).await;
 
-    drop(leaves);
-    until(|| counts.died(Side::A) == 1).await;
-    advance(6 * SECOND).await;
-    settle().await;
-    assert_eq!(counts.expired(Side::A), 1);
+        reset(leaves);
+        advance(if spoke { SECOND } else { Duration::ZERO }).await;
+        until(|| counts.died(Side::A) == 1).await;
+        advance(6 * SECOND).await;
+        until(|| counts.expired(Side::A) == 1).await;
+        drop(expires);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -565,13 +590,17 @@ async fn without_its_pairs_the_pairing_ends() {
     settle().await;
     let mut pending = task::spawn(a.ready());
     assert_pending!(pending.poll());
+    let mut pending_b = task::spawn(b.ready());
+    assert_pending!(pending_b.poll());
 
     drop(pairs);
     assert_eq!(soon(a_peer.read(&mut [0])).await.unwrap(), 0);
     assert_eq!(counts.waiting(Side::A), 0);
     assert!(pending.is_woken());
     assert_ready_err!(pending.poll());
-    assert_ready_err!(task::spawn(b.ready()).poll());
+    // Even where the place itself is not free.
+    assert!(pending_b.is_woken());
+    assert_ready_err!(pending_b.poll());
     assert_ready_err!(
         task::spawn(reserved.ready()).poll(),
         "even if it is reserved"

@@ -306,3 +306,43 @@ impl Wake for WakeOne {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use couplet_endpoint::{Origin, memory};
+    use tokio::io::AsyncWriteExt;
+    use tokio_test::task;
+
+    use super::*;
+    use crate::seats::free_seats;
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_kept_of_those_who_left() {
+        let (send, arrivals) = mpsc::unbounded_channel();
+        let seats = free_seats(2);
+        let policy = Policy::default().early(1);
+        let counts = WaitingCounts::default();
+        let mut set = WaitingSet::new(Side::A, policy, arrivals, Arc::clone(&seats), counts);
+        let mut peers = Vec::new();
+        for _ in 0..2 {
+            let (io, mut peer) = memory::connection(64);
+            peer.write_all(b"hi").await.unwrap();
+            peers.push(peer);
+            let conn = Conn::new(io, Origin::Accepted);
+            let seat = Arc::clone(&seats).try_acquire_owned().unwrap();
+            assert!(send.send(Arrival { conn, seat }).is_ok());
+        }
+        let mut keep = task::spawn(());
+        keep.enter(|cx, _| set.poll_keep(cx));
+        assert_eq!(set.unwatched.len(), 2);
+
+        // The one is matched, the other expires.
+        assert!(set.take_oldest().is_some());
+        assert_eq!(set.unwatched.len(), 1);
+        tokio::time::advance(Duration::from_secs(300)).await;
+        keep.enter(|cx, _| set.poll_keep(cx));
+        assert!(set.is_empty() && set.unwatched.is_empty());
+        assert_eq!(set.next_due(), None);
+        assert_eq!(seats.available_permits(), 2);
+    }
+}
