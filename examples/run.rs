@@ -1,0 +1,140 @@
+//! Each example is run, and does what it says.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+use std::{
+    env,
+    io::{BufRead, BufReader, Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+/// An example at work; it is ended with the test.
+struct Example {
+    process: Child,
+    said: BufReader<ChildStdout>,
+}
+
+impl Example {
+    fn start(name: &str, sides: [&str; 2]) -> Self {
+        // Examples lie beside the tests' folder, and `cargo test` has just built them.
+        let tests = env::current_exe().unwrap();
+        let target = tests.ancestors().nth(2).unwrap();
+        let mut process = Command::new(target.join("examples").join(name))
+            .args(sides)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("the example {name} is not built: {error}"));
+        let said = BufReader::new(process.stdout.take().unwrap());
+        Self { process, said }
+    }
+
+    /// Reads what it says until a line has `part` in it.
+    fn says(&mut self, part: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let read = self.said.read_line(&mut line).unwrap();
+            assert!(read > 0, "it ended without a word of {part:?}");
+            if line.contains(part) {
+                return line.trim_end().to_owned();
+            }
+        }
+    }
+
+    fn connect(&mut self, side: &str) -> TcpStream {
+        let line = self.says(&format!("{side} listens on "));
+        let address: SocketAddr = line.rsplit(' ').next().unwrap().parse().unwrap();
+        TcpStream::connect(address).unwrap()
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+const ANY: [&str; 2] = ["127.0.0.1:0", "127.0.0.1:0"];
+
+fn rest(stream: &mut TcpStream) -> String {
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    rest
+}
+
+#[test]
+fn server_to_server_shows_the_traffic() {
+    let mut example = Example::start("server_to_server", ANY);
+    let mut a = example.connect("A");
+    let mut b = example.connect("B");
+    a.write_all(b"hello\n").unwrap();
+    assert!(example.says("A -> B").ends_with(r"hello\n"));
+    b.write_all(b"\x1b[2Jhi").unwrap();
+    assert!(example.says("B -> A").ends_with(r"\x1b[2Jhi"));
+}
+
+#[test]
+fn the_authenticator_has_four_answers() {
+    let mut example = Example::start("authenticator", ANY);
+    let mut yes = example.connect("A");
+    let a = yes.peer_addr().unwrap();
+    let mut partner = example.connect("B");
+
+    let mut no = TcpStream::connect(a).unwrap();
+    no.write_all(b"no\n").unwrap();
+    assert_eq!(rest(&mut no), "");
+    let mut what = TcpStream::connect(a).unwrap();
+    what.write_all(b"what?\n").unwrap();
+    assert_eq!(rest(&mut what), "");
+    let mut silent = TcpStream::connect(a).unwrap();
+    assert_eq!(rest(&mut silent), "");
+
+    yes = TcpStream::connect(a).unwrap();
+    yes.write_all(b"yes\nand more").unwrap();
+    example.says("was let in");
+    yes.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(rest(&mut partner), "and more");
+}
+
+#[test]
+fn wait_for_done_ends_with_its_pair() {
+    let mut example = Example::start("wait_for_done", ANY);
+    let mut a = example.connect("A");
+    let mut b = example.connect("B");
+    b.write_all(b"bye").unwrap();
+    drop(b);
+    assert_eq!(rest(&mut a), "bye");
+    drop(a);
+    example.says("ended: ");
+    assert!(example.says("done: ").contains("0 live, 1 in all"));
+    assert!(example.process.wait().unwrap().success());
+}
+
+#[test]
+fn an_own_layer_ends_the_session() {
+    let mut example = Example::start("own_layer", ANY);
+    let mut a = example.connect("A");
+    let mut b = example.connect("B");
+    a.write_all(&[b'x'; 51]).unwrap();
+    b.read_exact(&mut [0; 51]).unwrap();
+    example.says("has used up its 50 bytes");
+    // An end that nobody made is not made up: it is a reset.
+    assert!(b.read(&mut [0; 1]).is_err());
+}
+
+#[test]
+fn the_transforms_change_both_directions() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = server.local_addr().unwrap().to_string();
+    let mut example = Example::start("transform", ["127.0.0.1:0", &target]);
+    let mut client = example.connect("A");
+    let (mut served, _) = server.accept().unwrap();
+
+    client.write_all(b"shout\n").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(rest(&mut served), "SHOUT\n");
+    served.write_all(b"one\ntwo\nno end of line").unwrap();
+    drop(served);
+    assert_eq!(rest(&mut client), "1: one\n2: two\n3: no end of line\n");
+}

@@ -1,0 +1,55 @@
+//! What goes from A to B is written in capitals, what goes from B to A gets line numbers: a plain
+//! function of bytes, and a codec that changes lengths.
+//!
+//! ```sh
+//! ncat --listen 127.0.0.1 8000                                     # the server
+//! cargo run -p couplet-examples --example transform                # in a second terminal
+//! ncat 127.0.0.1 9000                                              # in a third
+//! ```
+
+use std::env;
+
+use couplet_connector::{
+    Connector,
+    endpoint::{BoxError, Dial, Listen, Side},
+    layers::{Codec, TransformLayer, map_bytes},
+};
+use tokio_util::{
+    bytes::BytesMut,
+    codec::{Encoder, LinesCodec},
+};
+
+/// Writes lines with a number before each.
+#[derive(Debug, Default)]
+struct Numbered(u64);
+
+impl Encoder<String> for Numbered {
+    type Error = std::io::Error;
+
+    fn encode(&mut self, line: String, out: &mut BytesMut) -> Result<(), Self::Error> {
+        self.0 += 1;
+        out.extend_from_slice(format!("{}: {line}\n", self.0).as_bytes());
+        Ok(())
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let mut args = env::args().skip(1);
+    let a = args.next().unwrap_or_else(|| "127.0.0.1:9000".into());
+    let b = args.next().unwrap_or_else(|| "127.0.0.1:8000".into());
+
+    // The closures run once for each pair: every pair has transforms of its own.
+    let transforms = TransformLayer::new()
+        .a_to_b(|| map_bytes(|bytes| bytes.to_ascii_uppercase()))
+        .b_to_a(|| Codec::new(LinesCodec::new_with_max_length(4096), Numbered::default()));
+
+    let connector = Connector::server_to_socket(Listen::bind(a.as_str()).await?, Dial::to(&b)?)
+        .pair(transforms)
+        .start();
+
+    if let Some(address) = connector.local_addr(Side::A) {
+        println!("A listens on {address}");
+    }
+    Ok(connector.done().await?)
+}
