@@ -1,4 +1,73 @@
 //! Joins two connections into one, whichever way round each of them comes.
+//!
+//! **Everything is a stream driven into a tower service.** Three stages, two hand-overs, one
+//! driver:
+//!
+//! ```text
+//!  endpoint A ──serve──▶ side stack A ─┐
+//!  (stream of Conn)      (tower)       ├─▶ pairing ──serve──▶ pair stack ─▶ Relay
+//!  endpoint B ──serve──▶ side stack B ─┘   (stream of Pair)   (tower)       (moves the bytes)
+//! ```
+//!
+//! - An **endpoint** is a stream of connections: [`Listen`](endpoint::Listen) accepts,
+//!   [`Dial`](endpoint::Dial) connects out.
+//! - A **side stack** is what happens to one connection before it has a partner. Its innermost
+//!   service is a place in the pairing.
+//! - The **pairing** turns waiting connections into a stream of pairs.
+//! - A **pair stack** is what happens to two joined connections. Its innermost service is the
+//!   [`Relay`](relay::Relay).
+//! - [`serve`] drives a stream into a service. It asks for capacity *first*, so that back-pressure
+//!   runs from the relay to the system's accept queue.
+//!
+//! A [`Connector`] puts the stages together in one of four modes:
+//!
+//! | constructor | A | B | pairing |
+//! |---|---|---|---|
+//! | [`server_to_server`](Connector::server_to_server) | comes to us | comes to us | [`rendezvous`](pairing::rendezvous) |
+//! | [`server_to_socket`](Connector::server_to_socket) | comes to us | is dialled | [`dial_for_a`](pairing::dial_for_a) |
+//! | [`socket_to_server`](Connector::socket_to_server) | is dialled | comes to us | [`dial_for_b`](pairing::dial_for_b); once: [`rendezvous`](pairing::rendezvous) |
+//! | [`socket_to_socket`](Connector::socket_to_socket) | is dialled | is dialled | [`dial_for_a`](pairing::dial_for_a), one at a time |
+//!
+//! ```
+//! use couplet_connector::{
+//!     Connector,
+//!     endpoint::{BoxError, Dial, Listen, Side},
+//!     layers::{TransformLayer, map_bytes},
+//! };
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! use tokio::net::{TcpListener, TcpStream};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let server = TcpListener::bind("127.0.0.1:0").await?;
+//!
+//! let relay = Connector::server_to_socket(
+//!     Listen::bind("127.0.0.1:0").await?,
+//!     Dial::new(server.local_addr()?),
+//! )
+//! .pair(TransformLayer::new().a_to_b(|| map_bytes(|bytes| bytes.to_ascii_uppercase())))
+//! .once()
+//! .start();
+//!
+//! let mut client = TcpStream::connect(relay.local_addr(Side::A).expect("it listens")).await?;
+//! client.write_all(b"hello").await?;
+//! client.shutdown().await?;
+//!
+//! let (mut served, _) = server.accept().await?;
+//! let mut heard = String::new();
+//! served.read_to_string(&mut heard).await?;
+//! assert_eq!(heard, "HELLO");
+//! drop(served);
+//!
+//! relay.done().await?;
+//! assert_eq!(relay.snapshot().a_to_b, 5);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The [`Handle`] that [`start`](Connector::start) returns knows the live sessions and the
+//! statistics, drains, and closes. A relay of another shape is built from the stages themselves, which
+//! are re-exported here: [`endpoint`], [`pairing`], [`layers`], [`relay`].
 
 mod assembly;
 mod connector;
@@ -26,7 +95,7 @@ pub use self::{
         SocketToSocket,
     },
     seat::{Arrival, Partner, Seat},
-    serve::{ServeError, serve, serve_with},
+    serve::{Serve, ServeError, serve, serve_with},
 };
 
 use couplet_endpoint::BoxIo;
@@ -34,3 +103,8 @@ use couplet_pairing::Pair;
 
 /// A pair as the pair stack of a [`Connector`] gets it.
 pub type BoxPair = Pair<BoxIo, BoxIo>;
+
+/// The README's program.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
