@@ -58,7 +58,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PROBES", value_parser = keep_alive)]
     keep_alive: Option<Limit<KeepAlive>>,
 
-    /// Give a peer up that leaves data unacknowledged so long, or off [default: 30s]
+    /// Give a peer up that takes no data for so long, or off [default: off]
     #[arg(long, value_name = "TIME", value_parser = limit)]
     user_timeout: Option<Limit<Duration>>,
 

@@ -113,10 +113,12 @@ mod tests {
     use std::future::pending;
 
     use couplet_endpoint::{Conn, Origin, Side};
+    use tokio::io::AsyncWriteExt;
     use tokio_test::{assert_pending, task};
     use tower::service_fn;
 
     use super::*;
+    use crate::testing::{Relayed, assert_reset, read_all, read_some, relay};
 
     fn pair() -> Pair<(), ()> {
         Pair::new(
@@ -143,5 +145,78 @@ mod tests {
         assert!(serving.is_woken());
         assert_pending!(serving.poll());
         assert_eq!(session.close_requested(), Some(CloseReason::IdleTimeout));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_timer_is_set_by_a_byte() {
+        let pair = pair();
+        let session = pair.session.handle();
+        let mut service = IdleTimeoutLayer::new(Duration::from_secs(10))
+            .layer(service_fn(|_: Pair<(), ()>| pending::<Result<(), ()>>()));
+        let mut serving = task::spawn(service.call(pair));
+        assert_pending!(serving.poll());
+        let mut wakes = 0;
+        for _ in 0..1000 {
+            tokio::time::advance(Duration::from_millis(100)).await;
+            session.meter().add(Side::A, 1);
+            if serving.is_woken() {
+                wakes += 1;
+            }
+            assert_pending!(serving.poll());
+        }
+        assert_eq!(session.close_requested(), None);
+        // Every ten seconds, and a bit less as the last byte is a bit older then.
+        assert!((9..=11).contains(&wakes), "{wakes} wakes in 100 seconds");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_pair_ends_with_its_summary() {
+        let layer = IdleTimeoutLayer::new(Duration::from_secs(10));
+        let Relayed {
+            mut a, mut b, end, ..
+        } = relay(layer, 64);
+        for _ in 0..5 {
+            tokio::time::advance(Duration::from_secs(9)).await;
+            b.write_all(b"still here").await.unwrap();
+            assert_eq!(read_some(&mut a, 10).await, b"still here");
+        }
+        let summary = end.await.unwrap().unwrap();
+        assert_eq!(summary.reason, CloseReason::IdleTimeout);
+        assert_eq!(summary.duration, Duration::from_secs(55));
+        assert_eq!(summary.b_to_a, 50);
+        assert_reset(&read_all(&mut a).await.1);
+        assert_reset(&read_all(&mut b).await.1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_never_reads_is_idle() {
+        let layer = IdleTimeoutLayer::new(Duration::from_secs(10));
+        let Relayed {
+            mut a, b: _b, end, ..
+        } = relay(layer, 64);
+        // More than the relay and the connection hold.
+        let writing = tokio::spawn(async move { a.write_all(&[b'x'; 256 * 1024]).await });
+        let summary = end.await.unwrap().unwrap();
+        assert_eq!(summary.reason, CloseReason::IdleTimeout);
+        assert_eq!(summary.a_to_b, 64);
+        writing.await.unwrap().unwrap_err();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_ends_by_itself_ends_as_it_did() {
+        let layer = IdleTimeoutLayer::new(Duration::from_secs(10));
+        let Relayed { a, b, end, .. } = relay(layer, 64);
+        drop((a, b));
+        let summary = end.await.unwrap().unwrap();
+        assert_eq!(summary.reason, CloseReason::Finished(Side::A));
+        assert_eq!(summary.duration, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timeout_may_be_as_good_as_endless() {
+        let Relayed { a, b, end, .. } = relay(IdleTimeoutLayer::new(Duration::MAX), 64);
+        tokio::time::advance(Duration::from_secs(1_000_000)).await;
+        drop((a, b));
+        assert!(end.await.unwrap().unwrap().reason.is_clean());
     }
 }

@@ -63,6 +63,8 @@ pub mod idle_timeout;
 pub mod live_limit;
 pub mod max_lifetime;
 pub mod stats;
+#[cfg(test)]
+mod testing;
 pub mod token;
 mod traffic_log;
 pub mod transform;

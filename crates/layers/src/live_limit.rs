@@ -16,6 +16,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+#[cfg(unix)]
+use couplet_endpoint::io::Socket;
 use couplet_endpoint::{Conn, Io};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -57,8 +59,10 @@ impl<S> Layer<S> for LiveLimitLayer {
     type Service = LiveLimit<S>;
 
     fn layer(&self, inner: S) -> LiveLimit<S> {
+        // What is more than a semaphore counts is as good as endless.
+        let limit = self.0.min(Semaphore::MAX_PERMITS);
         LiveLimit {
-            free: PollSemaphore::new(Arc::new(Semaphore::new(self.0))),
+            free: PollSemaphore::new(Arc::new(Semaphore::new(limit))),
             permit: None,
             inner,
         }
@@ -115,6 +119,16 @@ impl<I: Io> Io for Live<I> {
     fn has_unsent(&mut self) -> bool {
         self.io.has_unsent()
     }
+
+    #[cfg(unix)]
+    fn splice_source(&self) -> Option<Socket<'_>> {
+        self.io.splice_source()
+    }
+
+    #[cfg(unix)]
+    fn splice_sink(&self) -> Option<Socket<'_>> {
+        self.io.splice_sink()
+    }
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for Live<I> {
@@ -133,11 +147,24 @@ couplet_endpoint::forward_async_write!(impl[I: AsyncWrite + Unpin] for Live<I>, 
 mod tests {
     use std::convert::Infallible;
 
-    use couplet_endpoint::{Origin, memory};
+    use couplet_endpoint::{
+        Origin,
+        memory::{self, MemoryStream},
+    };
+    use couplet_pairing::CloseReason;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio_test::{assert_pending, assert_ready, task};
-    use tower::{ServiceExt, service_fn};
+    use tower::{ServiceExt, layer::util::Identity, limit::ConcurrencyLimit, service_fn};
 
     use super::*;
+    use crate::testing::{assert_reset, becomes_ready, conn, read_all, relay_between};
+
+    type Opened = Conn<Live<MemoryStream>>;
+
+    /// Gives the connection back.
+    async fn open(conn: Opened) -> Result<Opened, Infallible> {
+        Ok(conn)
+    }
 
     #[tokio::test]
     async fn a_permit_goes_with_the_connection_to_its_end() {
@@ -167,5 +194,70 @@ mod tests {
         assert_pending!(ready.poll());
         drop(service);
         assert_ready!(ready.poll()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_joined_connection_is_open_until_its_pair_has_ended() {
+        let mut service = LiveLimitLayer::new(1).layer(service_fn(open));
+        let (mut a, a_io) = memory::connection(64);
+        let (_b, b_io) = memory::connection(64);
+        let opened = service.ready().await.unwrap().call(conn(a_io)).await;
+        let (session, end) = relay_between(Identity::new(), opened.unwrap().io, b_io);
+        a.write_all(b"hello").await.unwrap();
+        let mut ready = becomes_ready(&mut service);
+        assert_pending!(ready.poll());
+        session.close(CloseReason::Closed);
+        end.await.unwrap().unwrap();
+        assert!(ready.is_woken());
+        assert!(assert_ready!(ready.poll()));
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_is_open_no_more() {
+        let refuse = service_fn(async |_: Opened| Err::<(), _>("refused"));
+        let mut service = LiveLimitLayer::new(1).layer(refuse);
+        for _ in 0..3 {
+            let (_peer, io) = memory::connection(64);
+            let service = service.ready().await.unwrap();
+            service.call(conn(io)).await.unwrap_err();
+        }
+    }
+
+    #[tokio::test]
+    async fn the_inner_service_must_be_ready_too() {
+        let full = ConcurrencyLimit::new(service_fn(open), 0);
+        let mut service = LiveLimitLayer::new(1).layer(full);
+        assert_pending!(becomes_ready(&mut service).poll());
+    }
+
+    #[tokio::test]
+    async fn a_limit_may_be_as_good_as_none() {
+        let mut service = LiveLimitLayer::new(usize::MAX).layer(service_fn(open));
+        service.ready().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn bytes_and_questions_are_passed_on() {
+        let mut service = LiveLimitLayer::new(2).layer(service_fn(open));
+        let (mut peer, io) = memory::connection(64);
+        let opened = service.ready().await.unwrap().call(conn(io)).await;
+        let mut io = opened.unwrap().io;
+        peer.write_all(b"hello").await.unwrap();
+        assert_eq!(io.read_u8().await.unwrap(), b'h');
+        io.write_all(b"bye").await.unwrap();
+        assert!(!io.has_unsent());
+        assert!(io.take_error().is_none());
+        io.abort();
+        drop(io);
+        let (heard, end) = read_all(&mut peer).await;
+        assert_eq!(heard, b"bye");
+        assert_reset(&end);
+
+        let (mut peer, io) = memory::connection(64);
+        let opened = service.ready().await.unwrap().call(conn(io)).await;
+        let mut io = opened.unwrap().io;
+        peer.abort();
+        drop(peer);
+        assert!(io.take_error().is_some());
     }
 }

@@ -74,7 +74,7 @@ impl<A, B, S: Service<Pair<A, B>>> Service<Pair<A, B>> for MaxLifetime<S> {
 
     fn call(&mut self, pair: Pair<A, B>) -> Self::Future {
         MaxLifetimeFuture {
-            timer: tokio::time::sleep_until(pair.session.since() + self.lifetime),
+            timer: tokio::time::sleep(self.lifetime.saturating_sub(pair.session.duration())),
             session: pair.session.handle(),
             inner: self.inner.call(pair),
         }
@@ -101,10 +101,12 @@ mod tests {
     use std::future::pending;
 
     use couplet_endpoint::{Conn, Origin, Side};
+    use tokio::io::AsyncWriteExt;
     use tokio_test::{assert_pending, task};
     use tower::service_fn;
 
     use super::*;
+    use crate::testing::{Relayed, assert_reset, read_all, read_some, relay};
 
     #[tokio::test(start_paused = true)]
     async fn its_time_is_up_however_busy_it_is() {
@@ -127,5 +129,42 @@ mod tests {
         assert!(serving.is_woken());
         assert_pending!(serving.poll());
         assert_eq!(session.close_requested(), Some(CloseReason::MaxLifetime));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_pair_ends_with_its_summary() {
+        let layer = MaxLifetimeLayer::new(Duration::from_secs(10));
+        let Relayed {
+            mut a, mut b, end, ..
+        } = relay(layer, 64);
+        for _ in 0..9 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            a.write_all(b"busy").await.unwrap();
+            assert_eq!(read_some(&mut b, 4).await, b"busy");
+        }
+        let summary = end.await.unwrap().unwrap();
+        assert_eq!(summary.reason, CloseReason::MaxLifetime);
+        assert_eq!(summary.duration, Duration::from_secs(10));
+        assert_eq!(summary.a_to_b, 36);
+        assert_reset(&read_all(&mut a).await.1);
+        assert_reset(&read_all(&mut b).await.1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_ends_by_itself_ends_as_it_did() {
+        let layer = MaxLifetimeLayer::new(Duration::from_secs(10));
+        let Relayed { a, b, end, .. } = relay(layer, 64);
+        drop((a, b));
+        let summary = end.await.unwrap().unwrap();
+        assert_eq!(summary.reason, CloseReason::Finished(Side::A));
+        assert_eq!(summary.duration, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lifetime_may_be_as_good_as_endless() {
+        let Relayed { a, b, end, .. } = relay(MaxLifetimeLayer::new(Duration::MAX), 64);
+        tokio::time::advance(Duration::from_secs(1_000_000)).await;
+        drop((a, b));
+        assert!(end.await.unwrap().unwrap().reason.is_clean());
     }
 }

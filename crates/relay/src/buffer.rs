@@ -16,14 +16,16 @@ pub(crate) const SIZE: usize = 64 * 1024;
 const KEEP: usize = 16;
 
 thread_local! {
-    static UNUSED: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+    static UNUSED: RefCell<Vec<Box<Bytes>>> = const { RefCell::new(Vec::new()) };
 }
+
+type Bytes = [u8; SIZE];
 
 /// A buffer with bytes in it that wait to be written. A direction owns one only while they do.
 #[derive(Debug)]
 pub(crate) struct Buffer {
-    /// Empty only while it is being dropped.
-    bytes: Box<[u8]>,
+    /// `None` only while it is being dropped.
+    bytes: Option<Box<Bytes>>,
     start: u32,
     end: u32,
 }
@@ -38,7 +40,7 @@ impl Buffer {
         from: &mut R,
     ) -> Poll<io::Result<Option<Self>>> {
         let mut buffer = Self::borrow();
-        let mut unfilled = ReadBuf::new(&mut buffer.bytes);
+        let mut unfilled = ReadBuf::new(buffer.bytes());
         ready!(Pin::new(from).poll_read(cx, &mut unfilled))?;
         let n = unfilled.filled().len();
         buffer.end = u32::try_from(n).expect("a buffer is smaller than 4 GiB");
@@ -51,7 +53,8 @@ impl Buffer {
         cx: &mut Context<'_>,
         to: &mut W,
     ) -> Poll<io::Result<u32>> {
-        let waiting = &self.bytes[self.start as usize..self.end as usize];
+        let (start, end) = (self.start as usize, self.end as usize);
+        let waiting = &self.bytes()[start..end];
         let n = ready!(Pin::new(to).poll_write(cx, waiting))?;
         if n == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -62,8 +65,8 @@ impl Buffer {
     }
 
     /// How many bytes wait in it.
-    pub(crate) fn len(&self) -> u64 {
-        (self.end - self.start).into()
+    pub(crate) fn len(&self) -> u32 {
+        self.end - self.start
     }
 
     pub(crate) fn is_drained(&self) -> bool {
@@ -73,16 +76,22 @@ impl Buffer {
     fn borrow() -> Self {
         let bytes = UNUSED.with_borrow_mut(Vec::pop);
         Self {
-            bytes: bytes.unwrap_or_else(|| vec![0; SIZE].into_boxed_slice()),
+            bytes: Some(bytes.unwrap_or_else(zeroed)),
             start: 0,
             end: 0,
         }
+    }
+
+    fn bytes(&mut self) -> &mut Bytes {
+        self.bytes.as_mut().expect("it is not being dropped")
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let bytes = std::mem::take(&mut self.bytes);
+        let Some(bytes) = self.bytes.take() else {
+            return;
+        };
         // When the thread is ending, so is its pool.
         let _ = UNUSED.try_with(|unused| {
             let mut unused = unused.borrow_mut();
@@ -91,6 +100,12 @@ impl Drop for Buffer {
             }
         });
     }
+}
+
+/// Made on the heap, where an array literal would pass by the stack.
+fn zeroed() -> Box<Bytes> {
+    let bytes = vec![0; SIZE].into_boxed_slice().try_into();
+    bytes.expect("it is as long as a buffer")
 }
 
 #[cfg(test)]

@@ -9,20 +9,25 @@ use std::{
 use couplet_endpoint::{Io, Side};
 use couplet_pairing::Meter;
 
-use crate::buffer::Buffer;
+use crate::{
+    buffer::Buffer,
+    held::{Held, Pace, Splice},
+};
 
-/// After so many reads in a row, others get a turn.
+/// After so many reads in a row, or so many bytes, others get a turn.
 const ROUNDS: u32 = 32;
+const BYTES: u32 = 2 * 1024 * 1024;
 
 /// How much is read and thrown away of what can't be delivered any more.
 const DISCARD: u64 = 64 * 1024 * 1024;
 
-/// One direction of a pair. It owns a buffer only while bytes wait in it.
+/// One direction of a pair.
 #[derive(Debug)]
 pub(crate) struct Direction {
     from: Side,
     state: State,
-    buffer: Option<Buffer>,
+    pace: Pace,
+    held: Held,
     /// Something was written since the last flush.
     unflushed: bool,
 }
@@ -69,13 +74,14 @@ pub(crate) enum Event {
 // ===== impl Direction =====
 
 impl Direction {
-    pub(crate) const fn new(from: Side) -> Self {
+    pub(crate) const fn new(from: Side, splice: Splice) -> Self {
         Self {
             from,
             state: State::Flow {
                 source_broken: false,
             },
-            buffer: None,
+            pace: Pace::new(splice),
+            held: Held::Nothing,
             unflushed: false,
         }
     }
@@ -101,7 +107,7 @@ impl Direction {
 
     /// The sink is gone.
     pub(crate) fn discard(&mut self) {
-        self.buffer = None;
+        self.held = Held::Nothing;
         match self.state {
             State::Flow { .. } => self.state = State::Discard { left: DISCARD },
             State::End | State::Fail => self.state = State::Done(Outcome::Discarded),
@@ -170,13 +176,20 @@ impl Direction {
         sink: &mut W,
         meter: &Meter,
     ) -> Poll<Event> {
+        let mut bytes = 0;
         for _ in 0..ROUNDS {
             if let Err(error) = ready!(self.poll_write(cx, sink, meter)) {
                 return Poll::Ready(Event::SinkFailed(error));
             }
-            match Buffer::poll_read(cx, source) {
-                Poll::Ready(Ok(Some(buffer))) => self.buffer = Some(buffer),
-                Poll::Ready(Ok(None)) => return Poll::Ready(Event::SourceEnded),
+            if bytes >= BYTES {
+                break;
+            }
+            match self.pace.poll_take(cx, source, sink) {
+                Poll::Ready(Ok(Held::Nothing)) => return Poll::Ready(Event::SourceEnded),
+                Poll::Ready(Ok(held)) => {
+                    bytes += held.len();
+                    self.held = held;
+                }
                 Poll::Ready(Err(error)) => return Poll::Ready(Event::SourceFailed(error)),
                 // The source stalls: nothing it sent may wait in a buffer on the way.
                 Poll::Pending => {
@@ -191,15 +204,15 @@ impl Direction {
         Poll::Pending
     }
 
-    /// Writes out the buffer, if there is one.
+    /// Writes out what is held.
     fn poll_write<W: Io>(
         &mut self,
         cx: &mut Context<'_>,
         sink: &mut W,
         meter: &Meter,
     ) -> Poll<io::Result<()>> {
-        while let Some(buffer) = &mut self.buffer {
-            let n = match buffer.poll_write(cx, sink) {
+        while self.held.len() > 0 {
+            let n = match self.held.poll_write(cx, sink) {
                 Poll::Ready(result) => result?,
                 Poll::Pending => {
                     // A sink may need to flush before it can take more.
@@ -209,9 +222,6 @@ impl Direction {
             };
             self.unflushed = true;
             meter.add(self.from, n.into());
-            if buffer.is_drained() {
-                self.buffer = None;
-            }
         }
         Poll::Ready(Ok(()))
     }
@@ -241,7 +251,11 @@ impl Direction {
         meter: &Meter,
     ) -> Poll<io::Result<()>> {
         ready!(self.poll_deliver(cx, sink, meter))?;
-        Pin::new(sink).poll_shutdown(cx)
+        // To shut down a connection that is broken succeeds, and says nothing of what was lost.
+        match sink.take_error() {
+            Some(error) => Poll::Ready(Err(error)),
+            None => Pin::new(sink).poll_shutdown(cx),
+        }
     }
 
     /// Ready when nothing more comes.
@@ -254,7 +268,7 @@ impl Direction {
                 return Poll::Pending; // The sender is held up; a timer ends it.
             }
             match ready!(Buffer::poll_read(cx, source)) {
-                Ok(Some(buffer)) => *left = left.saturating_sub(buffer.len()),
+                Ok(Some(buffer)) => *left = left.saturating_sub(buffer.len().into()),
                 Ok(None) | Err(_) => return Poll::Ready(()),
             }
         }

@@ -40,11 +40,15 @@
 
 mod buffer;
 mod direction;
+mod held;
+#[cfg(target_os = "linux")]
+mod pipe;
 mod relay;
 mod relaying;
 mod summary;
 
 pub use self::{
+    held::Splice,
     relay::Relay,
     relaying::Relaying,
     summary::{RelayError, Summary},

@@ -7,7 +7,7 @@ use couplet_endpoint::Io;
 use couplet_pairing::Pair;
 use tower_service::Service;
 
-use crate::{RelayError, Relaying, Summary};
+use crate::{RelayError, Relaying, Splice, Summary};
 
 /// Moves the bytes of a pair: the innermost service of a pair stack.
 ///
@@ -40,6 +40,7 @@ pub struct Relay {
 pub(crate) struct Limits {
     pub(crate) half_close: Option<Duration>,
     pub(crate) linger: Duration,
+    pub(crate) splice: Splice,
 }
 
 // ===== impl Relay =====
@@ -65,6 +66,13 @@ impl Relay {
         self.limits.linger = time;
         self
     }
+
+    /// Whether bytes may pass by this process, in the kernel alone; [`Splice::Auto`] by default.
+    #[must_use]
+    pub const fn splice(mut self, splice: Splice) -> Self {
+        self.limits.splice = splice;
+        self
+    }
 }
 
 impl<A: Io, B: Io> Service<Pair<A, B>> for Relay {
@@ -86,6 +94,7 @@ impl Default for Limits {
         Self {
             half_close: Some(Duration::from_secs(60)),
             linger: Duration::from_secs(30),
+            splice: Splice::Auto,
         }
     }
 }

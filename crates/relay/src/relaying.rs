@@ -70,8 +70,8 @@ impl<A: Io, B: Io> Relaying<A, B> {
         Self {
             a: pair.a,
             b: pair.b,
-            a_to_b: Direction::new(Side::A),
-            b_to_a: Direction::new(Side::B),
+            a_to_b: Direction::new(Side::A, limits.splice),
+            b_to_a: Direction::new(Side::B, limits.splice),
             session: pair.session,
             limits,
             ending: None,
@@ -134,19 +134,25 @@ impl<A: Io, B: Io> Relaying<A, B> {
         };
         loop {
             let now = Instant::now();
-            let (due, reason) = match wait {
+            let (since, limit, reason) = match wait {
                 Wait::Over => return Poll::Ready(ending.reason()),
                 Wait::Flow => {
-                    let Some(timeout) = self.limits.half_close else {
-                        return Poll::Pending;
+                    let timeout = match (self.limits.half_close, &ending.failure) {
+                        (Some(timeout), _) => timeout,
+                        // What a broken connection had sent is there, or never comes.
+                        (None, Some(_)) => self.limits.linger,
+                        (None, None) => return Poll::Pending,
                     };
                     let idle_since = ending.since.max(self.session.meter().last_progress());
-                    (idle_since + timeout, ending.half_close_reason())
+                    (idle_since, timeout, ending.half_close_reason())
                 }
                 Wait::Linger | Wait::Unsent => {
                     let since = *ending.lingering.get_or_insert(now);
-                    (since + self.limits.linger, ending.reason())
+                    (since, self.limits.linger, ending.reason())
                 }
+            };
+            let Some(due) = since.checked_add(limit) else {
+                return Poll::Pending; // As good as never.
             };
             if due <= now {
                 return Poll::Ready(reason);

@@ -15,7 +15,7 @@ async fn a_stalled_source_flushes_its_sink() {
     for side in SIDES {
         let (mut this, this_io) = memory::connection(64);
         let (mut other, other_io) = memory::connection(64);
-        let (other_io, calls) = Holding::new(other_io);
+        let (other_io, calls) = Holding::new(other_io, MIB);
         let (_, mut relaying) = by_hand(Relay::new(), join(side, this_io, other_io));
 
         for word in [b"one", b"two"] {
@@ -37,7 +37,7 @@ async fn what_is_held_goes_out_before_the_end() {
         let (mut this, this_io) = memory::connection(64);
         // Less room than is held, so that the flush has to wait.
         let (mut other, other_io) = memory::connection(4);
-        let (other_io, calls) = Holding::new(other_io);
+        let (other_io, calls) = Holding::new(other_io, MIB);
         let (_, mut relaying) = by_hand(Relay::new(), join(side, this_io, other_io));
 
         write_now(&mut this, b"last words");
@@ -60,7 +60,7 @@ async fn what_is_held_goes_out_before_a_reset() {
     for side in SIDES {
         let (mut this, this_io) = memory::connection(64);
         let (mut other, other_io) = memory::connection(4);
-        let (other_io, calls) = Holding::new(other_io);
+        let (other_io, calls) = Holding::new(other_io, MIB);
         let (_, mut relaying) = by_hand(Relay::new(), join(side, this_io, other_io));
 
         write_now(&mut this, b"last words");
@@ -78,11 +78,27 @@ async fn what_is_held_goes_out_before_a_reset() {
 }
 
 #[tokio::test]
+async fn a_sink_that_is_full_is_flushed() {
+    for side in SIDES {
+        let (mut this, this_io) = memory::connection(64);
+        let (mut other, other_io) = memory::connection(64);
+        let (other_io, calls) = Holding::new(other_io, 4);
+        let (_, mut relaying) = by_hand(Relay::new(), join(side, this_io, other_io));
+
+        write_now(&mut this, b"012345");
+        assert!(drive(&mut relaying).is_pending());
+        assert_eq!(read_now(&mut other).0, b"012345");
+        let expected = [Call::Write(4), Call::Flush, Call::Write(2), Call::Flush];
+        assert_eq!(*calls.lock().unwrap(), expected);
+    }
+}
+
+#[tokio::test]
 async fn where_nothing_was_written_nothing_is_flushed() {
     for side in SIDES {
         let (mut this, this_io) = memory::connection(64);
         let (mut other, other_io) = memory::connection(64);
-        let (other_io, calls) = Holding::new(other_io);
+        let (other_io, calls) = Holding::new(other_io, MIB);
         let (_, mut relaying) = by_hand(Relay::new(), join(side, this_io, other_io));
 
         assert!(drive(&mut relaying).is_pending());
@@ -100,10 +116,10 @@ async fn a_source_that_keeps_coming_is_not_flushed_piece_by_piece() {
     for side in SIDES {
         let (mut this, this_io) = memory::connection(MIB);
         let (mut other, other_io) = memory::connection(MIB);
-        let (other_io, calls) = Holding::new(other_io);
+        let (other_io, calls) = Holding::new(other_io, MIB);
         let (_, mut relaying) = by_hand(Relay::new(), join(side, this_io, other_io));
 
-        write_now(&mut this, &vec![0; MIB]);
+        assert_eq!(write_now(&mut this, &vec![0; MIB]), MIB);
         assert!(drive(&mut relaying).is_pending());
         assert_eq!(read_now(&mut other).0.len(), MIB);
         let calls = calls.lock().unwrap();

@@ -56,10 +56,11 @@ async fn the_surviving_direction_may_be_idle_for_exactly_the_timeout() {
         let (session, mut relaying) = by_hand(Relay::new(), pair);
         assert!(drive(&mut relaying).is_pending());
 
+        write_now(&mut this, b"question");
+        assert!(drive(&mut relaying).is_pending());
         // The time before the end does not count.
         advance(TIMEOUT * 10).await;
         assert!(!relaying.is_woken());
-        write_now(&mut this, b"question");
         shut_down(&mut this);
         assert!(drive(&mut relaying).is_pending());
         let (heard, end) = read_now(&mut other);

@@ -9,14 +9,12 @@ use couplet_endpoint::{
     memory::{self, MemoryStream},
 };
 use couplet_relay::Relay;
-use helper::{Relayed, Relaying, SIDES, by_hand, drive, join, noise, now, reset, shut_down};
+use helper::{ByHand, Relayed, SIDES, by_hand, drive, join, noise, now, reset, shut_down};
 use proptest::{collection::vec, prelude::*, sample::select};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     runtime::Builder,
-    task::coop::Unconstrained,
 };
-use tokio_test::task::Spawn;
 
 /// What one of the two peers does next.
 #[derive(Clone, Copy, Debug)]
@@ -150,7 +148,7 @@ fn action() -> impl Strategy<Value = Action> {
 struct Model {
     a: Peer,
     b: Peer,
-    relaying: Option<Spawn<Unconstrained<Relaying>>>,
+    relaying: Option<ByHand>,
     relayed: Option<Relayed>,
 }
 

@@ -182,6 +182,54 @@ async fn a_sink_that_fails_to_end_has_failed() {
     }
 }
 
+#[tokio::test]
+async fn a_sink_that_takes_nothing_has_failed() {
+    for side in SIDES {
+        let (mut this, this_io) = memory::connection(64);
+        let (other, other_io) = memory::connection(64);
+        let (other_io, faults) = Faulty::new(other_io);
+        faults.set().write = Some(Fault::Ends);
+        let (_, mut relaying) = by_hand(Relay::new(), join(side, this_io, other_io));
+        write_now(&mut this, b"unheard");
+        assert!(drive(&mut relaying).is_pending());
+        drop(other);
+
+        let error = finish(relaying).unwrap_err();
+        assert_eq!(error.summary().reason, CloseReason::Failed(!side));
+        assert_eq!(cause(&error), io::ErrorKind::WriteZero);
+        assert_reset(&read_now(&mut this).1.unwrap());
+    }
+}
+
+/// What a broken connection had sent is there, or never comes.
+#[tokio::test(start_paused = true)]
+async fn a_pair_that_has_failed_is_not_kept_for_ever() {
+    let relay = Relay::new().linger(Duration::from_secs(3));
+    for side in SIDES {
+        let (mut this, this_io) = memory::connection(64);
+        let (mut other, other_io) = memory::connection(64);
+        let (other_io, faults) = Faulty::new(other_io);
+        let relay = relay.clone().half_close_timeout(None);
+        let (_, mut relaying) = by_hand(relay, join(side, this_io, other_io));
+        faults.set().write = Some(Fault::Fails(io::ErrorKind::InvalidData));
+        write_now(&mut this, b"what can't be encoded");
+        assert!(drive(&mut relaying).is_pending());
+        advance(Duration::from_secs(2)).await;
+        write_now(&mut other, b"answer");
+        assert!(drive(&mut relaying).is_pending());
+        advance(Duration::from_secs(3) - MOMENT).await;
+        assert!(drive(&mut relaying).is_pending());
+        advance(MOMENT).await;
+
+        let error = finish(relaying).unwrap_err();
+        assert_eq!(error.summary().reason, CloseReason::Failed(!side));
+        let (heard, end) = read_now(&mut this);
+        assert_eq!(heard, b"answer");
+        assert_reset(&end.unwrap());
+        assert_reset(&read_now(&mut other).1.unwrap());
+    }
+}
+
 // ===== what the system holds =====
 
 #[tokio::test(start_paused = true)]

@@ -45,6 +45,42 @@ async fn a_side_that_has_ended_gets_its_answer() {
 }
 
 #[tokio::test]
+async fn what_has_ended_arrives_though_the_pair_is_over() {
+    let sent = noise(1, 2 * MIB);
+    for side in SIDES {
+        let (mut this, mut other, pair) = tcp_pair(side).await;
+        let (_, relaying) = spawn(Relay::new(), pair);
+        other.shutdown().await.unwrap();
+        this.write_all(&sent).await.unwrap();
+        this.shutdown().await.unwrap();
+        let summary = relaying.await.unwrap().unwrap();
+        assert_eq!(summary.reason, CloseReason::Finished(!side));
+        let (heard, end) = read_all(&mut other).await;
+        assert!(heard == sent);
+        assert!(end.is_ok());
+    }
+}
+
+/// The kernel takes bytes for a peer that is gone until it hears so.
+#[tokio::test]
+async fn an_end_that_finds_the_connection_broken_is_not_clean() {
+    for side in SIDES {
+        let (mut this, mut other, pair) = tcp_pair(side).await;
+        let (session, relaying) = spawn(Relay::new(), pair);
+        this.write_all(&[0; 100_000]).await.unwrap();
+        until(|| session.meter().bytes(side) == 100_000).await;
+        has_input(&other).await;
+        other.shutdown().await.unwrap();
+        assert!(read_all(&mut this).await.1.is_ok());
+        drop(other);
+
+        this.shutdown().await.unwrap();
+        let summary = relaying.await.unwrap().unwrap();
+        assert_eq!(summary.reason, CloseReason::ClosedEarly(!side));
+    }
+}
+
+#[tokio::test]
 async fn a_reset_comes_after_what_was_sent_before() {
     for side in SIDES {
         let (mut this, mut other, pair) = tcp_pair(side).await;

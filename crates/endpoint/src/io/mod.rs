@@ -2,7 +2,11 @@
 
 mod opaque;
 mod replay;
+#[cfg(unix)]
+mod socket;
 
+#[cfg(unix)]
+pub use self::socket::Socket;
 pub use self::{opaque::Opaque, replay::Replay};
 
 use std::{any::Any, io};
@@ -41,6 +45,25 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     fn has_unsent(&mut self) -> bool {
         false
     }
+
+    /// The socket to splice *from*: while, and only while, every byte that a reader would get comes
+    /// from it unchanged, and none has been read ahead of it.
+    ///
+    /// Asked again and again, for each direction apart: a wrapper may say no at first and pass the
+    /// question on later, and one that changes or watches what is read may still pass on
+    /// [`splice_sink`](Self::splice_sink). To say nothing is to say no: nobody is bypassed who has
+    /// not agreed to it.
+    #[cfg(unix)]
+    fn splice_source(&self) -> Option<Socket<'_>> {
+        None
+    }
+
+    /// The socket to splice *into*: while, and only while, every byte written reaches it unchanged
+    /// and none is held back, and shutting the io down does no more than shutting the socket down.
+    #[cfg(unix)]
+    fn splice_sink(&self) -> Option<Socket<'_>> {
+        None
+    }
 }
 
 /// An [`Io`] whose type is forgotten: what connections become where stacks of different types
@@ -70,6 +93,16 @@ impl<T: Io + ?Sized> Io for Box<T> {
     fn has_unsent(&mut self) -> bool {
         (**self).has_unsent()
     }
+
+    #[cfg(unix)]
+    fn splice_source(&self) -> Option<Socket<'_>> {
+        (**self).splice_source()
+    }
+
+    #[cfg(unix)]
+    fn splice_sink(&self) -> Option<Socket<'_>> {
+        (**self).splice_sink()
+    }
 }
 
 // ===== impl Io for TcpStream =====
@@ -86,6 +119,34 @@ impl Io for TcpStream {
 
     fn has_unsent(&mut self) -> bool {
         tcp_has_unsent(self)
+    }
+
+    #[cfg(unix)]
+    fn splice_source(&self) -> Option<Socket<'_>> {
+        Some(Socket::Tcp(self))
+    }
+
+    #[cfg(unix)]
+    fn splice_sink(&self) -> Option<Socket<'_>> {
+        Some(Socket::Tcp(self))
+    }
+}
+
+// ===== impl Io for UnixStream =====
+
+/// A Unix socket has no resets: aborting it is closing it.
+#[cfg(unix)]
+impl Io for tokio::net::UnixStream {
+    fn take_error(&mut self) -> Option<io::Error> {
+        SockRef::from(&*self).take_error().ok().flatten()
+    }
+
+    fn splice_source(&self) -> Option<Socket<'_>> {
+        Some(Socket::Unix(self))
+    }
+
+    fn splice_sink(&self) -> Option<Socket<'_>> {
+        Some(Socket::Unix(self))
     }
 }
 

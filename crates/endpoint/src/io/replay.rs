@@ -125,6 +125,19 @@ impl<I: Io> Io for Replay<I> {
     fn has_unsent(&mut self) -> bool {
         self.io.has_unsent()
     }
+
+    #[cfg(unix)]
+    fn splice_source(&self) -> Option<super::Socket<'_>> {
+        match self.ahead.is_empty() {
+            true => self.io.splice_source(),
+            false => None, // Not before these were read.
+        }
+    }
+
+    #[cfg(unix)]
+    fn splice_sink(&self) -> Option<super::Socket<'_>> {
+        self.io.splice_sink()
+    }
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for Replay<I> {

@@ -38,6 +38,8 @@
 mod error;
 mod future;
 mod layer;
+#[cfg(test)]
+mod tests;
 
 pub use self::{error::HandshakeError, future::HandshakeFuture, layer::HandshakeLayer};
 
@@ -98,6 +100,8 @@ pub struct HandshakeService<H, S> {
 
 impl<H, S> HandshakeService<H, S> {
     fn new(handshake: H, timeout: Option<Duration>, bound: usize, inner: S) -> Self {
+        // What is more than a semaphore counts is as good as endless.
+        let bound = bound.min(Semaphore::MAX_PERMITS);
         Self {
             handshake,
             timeout,

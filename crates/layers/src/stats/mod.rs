@@ -26,6 +26,8 @@
 mod pair;
 mod side;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     pair::{StatsFuture, StatsLayer, StatsService},

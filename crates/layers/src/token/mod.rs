@@ -96,7 +96,30 @@ impl fmt::Debug for Token {
 
 #[cfg(test)]
 mod tests {
+    use std::{convert::Infallible, time::Duration};
+
+    use couplet_endpoint::{Conn, Io, Replay, find_cause, memory};
+    use tokio::io::AsyncWriteExt;
+    use tower::{Service, ServiceExt, service_fn};
+    use tower_layer::Layer;
+
     use super::*;
+    use crate::{
+        HandshakeError, HandshakeLayer,
+        testing::{conn, read_all},
+    };
+
+    fn token(secret: impl AsRef<[u8]>) -> Token {
+        Token::new(secret).unwrap()
+    }
+
+    /// A side that lets those pass who know the secret.
+    fn guarded<I: Io>(
+        secret: &Token,
+    ) -> impl Service<Conn<I>, Response = Conn<Replay<I>>, Error = couplet_endpoint::BoxError> {
+        let pass = service_fn(async |conn| Ok::<_, Infallible>(conn));
+        HandshakeLayer::new(ExpectToken::new(secret.clone())).layer(pass)
+    }
 
     #[test]
     fn only_the_same_line_matches() {
@@ -120,5 +143,57 @@ mod tests {
     fn it_is_not_shown() {
         let token = Token::new("secret").unwrap();
         assert!(!format!("{token:?}").contains("secret"));
+    }
+
+    #[tokio::test]
+    async fn who_sends_it_is_let_in() {
+        for secret in [&b"secret"[..], b"\0\r\xff", b"x", &[b'x'; 4094]] {
+            // It does not come at once.
+            let (ours, theirs) = memory::connection(100);
+            let send = HandshakeLayer::new(SendToken::new(token(secret)))
+                .layer(service_fn(async |conn| Ok::<_, Infallible>(conn)));
+            let sending = async {
+                let mut conn = send.oneshot(conn(ours)).await.unwrap();
+                conn.io.write_all(b"rest").await.unwrap();
+            };
+            let expected = token(secret);
+            let expecting = guarded(&expected).oneshot(conn(theirs));
+            let (_, let_in) = tokio::join!(sending, expecting);
+            assert_eq!(read_all(&mut let_in.unwrap().io).await.0, b"rest");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_longest_may_end_in_carriage_return_and_line_feed() {
+        let (mut peer, io) = memory::connection(8192);
+        let line = [&[b'x'; 4094][..], b"\r\nrest"].concat();
+        peer.write_all(&line).await.unwrap();
+        drop(peer);
+        let let_in = guarded(&token([b'x'; 4094])).oneshot(conn(io)).await;
+        assert_eq!(read_all(&mut let_in.unwrap().io).await.0, b"rest");
+    }
+
+    #[tokio::test]
+    async fn who_sends_another_is_told_nothing() {
+        let (mut ours, theirs) = memory::connection(64);
+        ours.write_all(b"guess\n").await.unwrap();
+        let refused = guarded(&token("secret")).oneshot(conn(theirs)).await;
+        let error = refused.unwrap_err();
+        let cause = find_cause(&*error);
+        assert!(matches!(cause, Some(TokenRefused::Mismatch)));
+        let (heard, end) = read_all(&mut ours).await;
+        assert!(heard.is_empty());
+        end.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_says_nothing_is_refused_in_time() {
+        let (mut ours, theirs) = memory::connection(64);
+        ours.write_all(b"secre").await.unwrap();
+        let refused = guarded(&token("secret")).oneshot(conn(theirs)).await;
+        let error: Box<HandshakeError> = refused.unwrap_err().downcast().unwrap();
+        let time = Duration::from_secs(10);
+        assert!(matches!(*error, HandshakeError::Timeout(after) if after == time));
+        assert!(read_all(&mut ours).await.0.is_empty());
     }
 }

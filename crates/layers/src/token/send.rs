@@ -38,8 +38,8 @@ impl<I: Io> Handshake<Conn<I>> for SendToken {
 
 #[cfg(test)]
 mod tests {
-    use couplet_endpoint::{Origin, memory};
-    use tokio::io::AsyncReadExt;
+    use couplet_endpoint::{Opaque, Origin, memory};
+    use tokio::io::{AsyncReadExt, BufWriter};
 
     use super::*;
 
@@ -56,5 +56,19 @@ mod tests {
         let mut heard = String::new();
         peer.read_to_string(&mut heard).await.unwrap();
         assert_eq!(heard, "secret\nrest");
+    }
+
+    #[tokio::test]
+    async fn the_line_is_flushed() {
+        let (mut peer, io) = memory::connection(64);
+        let io = Opaque(BufWriter::new(io));
+        let send = SendToken::new(Token::new("secret").unwrap());
+        let _open = send
+            .handshake(Conn::new(io, Origin::Dialled))
+            .await
+            .unwrap();
+        let mut heard = [0; 7];
+        peer.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"secret\n");
     }
 }

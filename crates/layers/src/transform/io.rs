@@ -6,6 +6,8 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
+#[cfg(unix)]
+use couplet_endpoint::io::Socket;
 use couplet_endpoint::{BoxError, Io};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -29,11 +31,12 @@ struct Active {
     transform: Box<dyn Transform>,
     input: BytesMut,
     output: BytesMut,
-    /// The transform may make more of the input as it is.
+    /// The transform may have more to say without more input.
     resumable: bool,
     /// Input was taken since the last flush.
     unflushed: bool,
-    ended: bool,
+    /// How it has ended; told once the output has gone.
+    end: Option<io::Result<()>>,
 }
 
 // ===== impl Transformed =====
@@ -47,7 +50,7 @@ impl<I> Transformed<I> {
                 output: BytesMut::new(),
                 resumable: false,
                 unflushed: false,
-                ended: false,
+                end: None,
             })
         });
         Self { io, active }
@@ -66,6 +69,19 @@ impl<I: Io> Io for Transformed<I> {
     fn has_unsent(&mut self) -> bool {
         self.io.has_unsent()
     }
+
+    #[cfg(unix)]
+    fn splice_source(&self) -> Option<Socket<'_>> {
+        match self.active {
+            None => self.io.splice_source(),
+            Some(_) => None,
+        }
+    }
+
+    #[cfg(unix)]
+    fn splice_sink(&self) -> Option<Socket<'_>> {
+        self.io.splice_sink()
+    }
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for Transformed<I> {
@@ -78,8 +94,13 @@ impl<I: AsyncRead + Unpin> AsyncRead for Transformed<I> {
         let Some(active) = active else {
             return Pin::new(io).poll_read(cx, buf);
         };
-        while active.output.is_empty() && !active.ended {
-            ready!(active.poll_more(cx, io))?;
+        while active.output.is_empty() {
+            if let Some(end) = &mut active.end {
+                return Poll::Ready(tell(end));
+            }
+            if let Err(error) = ready!(active.poll_more(cx, io)) {
+                active.end = Some(Err(error));
+            }
         }
         active.take_output(buf);
         Poll::Ready(Ok(()))
@@ -107,32 +128,27 @@ impl Active {
         io: &mut I,
     ) -> Poll<io::Result<()>> {
         if self.resumable {
-            self.transform()?;
-            if !self.output.is_empty() {
-                return Poll::Ready(Ok(()));
-            }
+            return Poll::Ready(self.transform());
         }
         let mut chunk = [MaybeUninit::uninit(); CHUNK];
         let mut chunk = ReadBuf::uninit(&mut chunk);
-        match Pin::new(io).poll_read(cx, &mut chunk)? {
-            Poll::Ready(()) if chunk.filled().is_empty() => {
-                self.ended = true;
-                self.transform
-                    .finish(&mut self.input, &mut self.output)
-                    .map_err(failed)?;
+        match Pin::new(io).poll_read(cx, &mut chunk) {
+            Poll::Ready(Ok(())) if chunk.filled().is_empty() => {
+                let finished = self.transform.finish(&mut self.input, &mut self.output);
+                self.end = Some(finished.map_err(failed));
             }
-            Poll::Ready(()) => {
+            Poll::Ready(Ok(())) => {
                 self.input.extend_from_slice(chunk.filled());
                 self.transform()?;
             }
-            Poll::Pending if self.unflushed => {
-                self.unflushed = false;
-                self.transform.flush(&mut self.output).map_err(failed)?;
+            // What the transform holds back came before.
+            Poll::Ready(Err(error)) => return Poll::Ready(self.flush().and(Err(error))),
+            Poll::Pending => {
+                self.flush()?;
                 if self.output.is_empty() {
                     return Poll::Pending;
                 }
             }
-            Poll::Pending => return Poll::Pending,
         }
         Poll::Ready(Ok(()))
     }
@@ -142,7 +158,7 @@ impl Active {
         self.transform
             .transform(&mut self.input, &mut self.output)
             .map_err(failed)?;
-        self.resumable = !self.input.is_empty() && !self.output.is_empty();
+        self.resumable = !self.output.is_empty();
         if self.output.is_empty() && self.input.len() > PENDING {
             return Err(failed("it makes nothing of 8 MiB".into()));
         }
@@ -152,12 +168,30 @@ impl Active {
         Ok(())
     }
 
+    fn flush(&mut self) -> io::Result<()> {
+        if !std::mem::take(&mut self.unflushed) {
+            return Ok(());
+        }
+        self.transform.flush(&mut self.output).map_err(failed)
+    }
+
     fn take_output(&mut self, buf: &mut ReadBuf<'_>) {
         let n = self.output.len().min(buf.remaining());
         buf.put_slice(&self.output[..n]);
         self.output.advance(n);
         if self.output.is_empty() {
             self.output = BytesMut::new();
+        }
+    }
+}
+
+/// An error is told once, and then again by its kind.
+fn tell(end: &mut io::Result<()>) -> io::Result<()> {
+    match end {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            let again = error.kind().into();
+            Err(std::mem::replace(error, again))
         }
     }
 }

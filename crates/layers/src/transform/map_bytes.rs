@@ -25,7 +25,9 @@ where
     B: AsRef<[u8]>,
 {
     fn transform(&mut self, input: &mut BytesMut, output: &mut BytesMut) -> Result<(), BoxError> {
-        output.extend_from_slice((self.0)(input.split().freeze()).as_ref());
+        if !input.is_empty() {
+            output.extend_from_slice((self.0)(input.split().freeze()).as_ref());
+        }
         Ok(())
     }
 

@@ -16,6 +16,8 @@
 //!   sits inside it.
 //! - A transform that fails ends the pair: its source's side has
 //!   [failed](couplet_pairing::CloseReason::Failed), and the other side sees a reset, not an end.
+//!   What was made before is delivered first.
+//! - When the source itself fails, what its transform holds back is delivered before the reset.
 //! - Bytes are counted once, as they are delivered: the session's meter shows what came out.
 //!
 //! **Where:** on a pair stack. What stands above it sees the bytes before, what stands below sees
@@ -36,6 +38,8 @@ mod codec;
 mod io;
 mod layer;
 mod map_bytes;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     codec::Codec,
@@ -51,16 +55,17 @@ use couplet_endpoint::BoxError;
 pub trait Transform: Send + 'static {
     /// Takes what it can from the front of `input` and appends what becomes of it to `output`.
     ///
-    /// What it leaves in `input` is there the next time, with more behind it. It may stop at some
-    /// 64 KiB of output: it is called again once they have gone.
+    /// What it leaves in `input` is there the next time, with more behind it. Whenever it has made
+    /// output it is called again once that has gone, before there is more input and even if there
+    /// is none left. So it may stop at some 64 KiB of output, however much is still to come.
     ///
     /// # Errors
     ///
     /// When the input is not what it should be: the pair ends.
     fn transform(&mut self, input: &mut BytesMut, output: &mut BytesMut) -> Result<(), BoxError>;
 
-    /// The source stalls: appends what it holds back, if a reader can use it. Called once after
-    /// each burst.
+    /// The source stalls, or fails: appends what it holds back, if a reader can use it. Called once
+    /// after each burst.
     ///
     /// # Errors
     ///

@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use couplet_endpoint::Io;
@@ -73,6 +73,9 @@ impl AsyncWrite for Endless {
 pub(crate) struct Holding<I> {
     io: I,
     held: Vec<u8>,
+    /// When so much is held, it takes no more before it was flushed.
+    room: usize,
+    writer: Option<Waker>,
     calls: Arc<Mutex<Vec<Call>>>,
 }
 
@@ -84,11 +87,13 @@ pub(crate) enum Call {
 }
 
 impl<I> Holding<I> {
-    pub(crate) fn new(io: I) -> (Self, Arc<Mutex<Vec<Call>>>) {
+    pub(crate) fn new(io: I, room: usize) -> (Self, Arc<Mutex<Vec<Call>>>) {
         let calls = Arc::default();
         let this = Self {
             io,
             held: Vec::new(),
+            room,
+            writer: None,
             calls: Arc::clone(&calls),
         };
         (this, calls)
@@ -114,12 +119,17 @@ impl<I: AsyncRead + Unpin> AsyncRead for Holding<I> {
 impl<I: AsyncWrite + Unpin> AsyncWrite for Holding<I> {
     fn poll_write(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.record(Call::Write(buf.len()));
-        self.held.extend_from_slice(buf);
-        Poll::Ready(Ok(buf.len()))
+        let n = buf.len().min(self.room - self.held.len());
+        if n == 0 {
+            self.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        self.record(Call::Write(n));
+        self.held.extend_from_slice(&buf[..n]);
+        Poll::Ready(Ok(n))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -129,6 +139,9 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Holding<I> {
             this.held.drain(..n);
         }
         this.record(Call::Flush);
+        if let Some(writer) = this.writer.take() {
+            writer.wake();
+        }
         Pin::new(&mut this.io).poll_flush(cx)
     }
 
@@ -164,7 +177,7 @@ pub(crate) enum Fault {
     Fails(io::ErrorKind),
     Pends,
     Panics,
-    /// Only a read can say so.
+    /// Nothing more is read, or taken.
     Ends,
 }
 
@@ -191,7 +204,7 @@ impl Fault {
             Self::Fails(kind) => Poll::Ready(Err(kind.into())),
             Self::Pends => Poll::Pending,
             Self::Panics => panic!("as the script says"),
-            Self::Ends => unreachable!("only a read can end"),
+            Self::Ends => unreachable!("a shutdown can't end"),
         }
     }
 }
@@ -234,6 +247,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Faulty<I> {
         let fault = self.faults.set().write;
         match fault {
             None => Pin::new(&mut self.io).poll_write(cx, buf),
+            Some(Fault::Ends) => Poll::Ready(Ok(0)),
             Some(fault) => fault.poll(),
         }
     }

@@ -77,29 +77,50 @@ pub(crate) fn spawn(mut relay: Relay, pair: Pair<BoxIo, BoxIo>) -> (Session, Joi
     (session, tokio::spawn(relay.call(pair)))
 }
 
-/// Relays by hand: it goes on only in [`drive`], and whatever does not have to wait is done then.
-pub(crate) fn by_hand(
-    mut relay: Relay,
-    pair: Pair<BoxIo, BoxIo>,
-) -> (Session, Spawn<Unconstrained<Relaying>>) {
-    let session = pair.session.handle();
-    let relaying = tokio::task::coop::unconstrained(relay.call(pair));
-    (session, tokio_test::task::spawn(relaying))
+/// A relay that goes on only in [`drive`], and as in a runtime only when it was woken.
+pub(crate) struct ByHand {
+    task: Spawn<Unconstrained<Relaying>>,
+    has_begun: bool,
 }
 
-/// Polls for as long as there is a reason to.
-pub(crate) fn drive<F: Future>(task: &mut Spawn<F>) -> Poll<F::Output> {
-    loop {
-        let poll = task.poll();
-        if poll.is_ready() || !task.is_woken() {
-            return poll;
-        }
+pub(crate) fn by_hand(mut relay: Relay, pair: Pair<BoxIo, BoxIo>) -> (Session, ByHand) {
+    let session = pair.session.handle();
+    let relaying = tokio::task::coop::unconstrained(relay.call(pair));
+    let by_hand = ByHand {
+        task: tokio_test::task::spawn(relaying),
+        has_begun: false,
+    };
+    (session, by_hand)
+}
+
+impl ByHand {
+    pub(crate) fn is_woken(&self) -> bool {
+        self.task.is_woken()
+    }
+
+    /// One turn.
+    pub(crate) fn poll(&mut self) -> Poll<Relayed> {
+        self.has_begun = true;
+        self.task.poll()
     }
 }
 
+/// Lets it do whatever does not have to wait.
+pub(crate) fn drive(relaying: &mut ByHand) -> Poll<Relayed> {
+    for _ in 0..100_000 {
+        if relaying.has_begun && !relaying.is_woken() {
+            return Poll::Pending;
+        }
+        if let Poll::Ready(relayed) = relaying.poll() {
+            return Poll::Ready(relayed);
+        }
+    }
+    panic!("it spins");
+}
+
 /// Drives it to its end, which must not need to wait for anything.
-pub(crate) fn finish(mut task: Spawn<Unconstrained<Relaying>>) -> Relayed {
-    match drive(&mut task) {
+pub(crate) fn finish(mut relaying: ByHand) -> Relayed {
+    match drive(&mut relaying) {
         Poll::Ready(relayed) => relayed,
         Poll::Pending => panic!("it has come to its end"),
     }

@@ -1,4 +1,5 @@
 use tokio::io::AsyncWriteExt;
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt};
 
 use super::{HELLO, Writes, hear, join};
 use crate::traffic_log::{Colour, TrafficLogLayer};
@@ -6,11 +7,11 @@ use crate::traffic_log::{Colour, TrafficLogLayer};
 async fn traced(layer: TrafficLogLayer, filter: &str) -> Vec<String> {
     let events = Writes::default();
     let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
         .with_writer(events.clone())
         .with_ansi(false)
         .without_time()
-        .finish();
+        .finish()
+        .with(filter.parse::<Targets>().unwrap());
     let _guard = tracing::subscriber::set_default(subscriber);
     let mut joined = join(&layer.colour(Colour::Always));
     joined.peer_a.write_all(HELLO).await.unwrap();

@@ -1,0 +1,101 @@
+//! What the tests of several layers share.
+
+use std::io;
+
+use couplet_endpoint::{
+    Conn, Io, Origin,
+    memory::{self, MemoryStream},
+};
+use couplet_pairing::{Pair, Session};
+use couplet_relay::{Relay, RelayError, Summary};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    task::JoinHandle,
+};
+use tokio_test::task::Spawn;
+use tower::{Service, ServiceExt};
+use tower_layer::Layer;
+
+pub(crate) type End = Result<Summary, RelayError>;
+
+/// A pair that is relayed below a layer, and the ends of its peers.
+pub(crate) struct Relayed {
+    pub(crate) a: MemoryStream,
+    pub(crate) b: MemoryStream,
+    pub(crate) session: Session,
+    pub(crate) end: JoinHandle<End>,
+}
+
+pub(crate) fn conn<I>(io: I) -> Conn<I> {
+    Conn::new(io, Origin::Accepted)
+}
+
+/// Relays between two peers, whose connections hold that many bytes each way.
+pub(crate) fn relay<L>(layer: L, buffer: usize) -> Relayed
+where
+    L: Layer<Relay>,
+    L::Service: Service<
+            Pair<MemoryStream, MemoryStream>,
+            Response = Summary,
+            Error = RelayError,
+            Future: Send,
+        > + Send
+        + 'static,
+{
+    let (a, a_io) = memory::connection(buffer);
+    let (b, b_io) = memory::connection(buffer);
+    let (session, end) = relay_between(layer, a_io, b_io);
+    Relayed { a, b, session, end }
+}
+
+/// Relays between two ios.
+pub(crate) fn relay_between<L, A: Io, B: Io>(layer: L, a: A, b: B) -> (Session, JoinHandle<End>)
+where
+    L: Layer<Relay>,
+    L::Service:
+        Service<Pair<A, B>, Response = Summary, Error = RelayError, Future: Send> + Send + 'static,
+{
+    let pair = Pair::new(conn(a), conn(b));
+    let session = pair.session.handle();
+    let relaying = layer.layer(Relay::new()).oneshot(pair);
+    (session, tokio::spawn(relaying))
+}
+
+/// Waits until the service is ready; is it?
+pub(crate) fn becomes_ready<R, S>(service: &mut S) -> Spawn<impl Future<Output = bool>>
+where
+    S: Service<R>,
+{
+    tokio_test::task::spawn(async { service.ready().await.is_ok() })
+}
+
+/// Reads until the stream ends or fails.
+pub(crate) async fn read_all(peer: &mut (impl AsyncRead + Unpin)) -> (Vec<u8>, io::Result<()>) {
+    let mut heard = Vec::new();
+    let end = peer.read_to_end(&mut heard).await;
+    (heard, end.map(drop))
+}
+
+/// Reads so many bytes.
+pub(crate) async fn read_some(peer: &mut (impl AsyncRead + Unpin), len: usize) -> Vec<u8> {
+    let mut heard = vec![0; len];
+    peer.read_exact(&mut heard).await.unwrap();
+    heard
+}
+
+#[track_caller]
+pub(crate) fn assert_reset(end: &io::Result<()>) {
+    let kind = end.as_ref().map_err(io::Error::kind);
+    assert_eq!(kind, Err(io::ErrorKind::ConnectionReset));
+}
+
+/// An error and all it was caused by, as a log shows them.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text += &format!(": {error}");
+        next = error.source();
+    }
+    text
+}

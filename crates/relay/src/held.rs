@@ -1,0 +1,139 @@
+//! What a direction holds between its source and its sink, and how it got there.
+
+use std::{
+    io,
+    task::{Context, Poll, ready},
+};
+
+use couplet_endpoint::Io;
+
+use crate::buffer::Buffer;
+#[cfg(target_os = "linux")]
+use crate::{
+    buffer::SIZE,
+    pipe::{Fill, Pipe},
+};
+
+/// How bytes are moved, where there is a choice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Splice {
+    /// By splice(2) where both ios agree and much is to be moved, else by copying: the default.
+    #[default]
+    Auto,
+    /// By copying.
+    Never,
+}
+
+/// Bytes on their way. Empty, it holds no memory and no descriptor.
+#[derive(Debug)]
+pub(crate) enum Held {
+    Nothing,
+    Buffer(Buffer),
+    #[cfg(target_os = "linux")]
+    Pipe(Pipe),
+}
+
+/// Whether to copy or to splice, learned from how much comes at a time: splicing costs less a
+/// byte, copying less a call.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    splice: Splice,
+    /// How many reads in a row have filled a buffer.
+    #[cfg(target_os = "linux")]
+    full: u8,
+}
+
+/// So many full buffers in a row begin splicing.
+#[cfg(target_os = "linux")]
+const FULL: u8 = 2;
+
+/// A splice that brings less ends it.
+#[cfg(target_os = "linux")]
+const LITTLE: u32 = 16 * 1024;
+
+// ===== impl Pace =====
+
+impl Pace {
+    pub(crate) const fn new(splice: Splice) -> Self {
+        Self {
+            splice,
+            #[cfg(target_os = "linux")]
+            full: 0,
+        }
+    }
+
+    /// Takes bytes from the source; nothing at its end. While it is pending, nothing is held.
+    pub(crate) fn poll_take<R: Io, W: Io>(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut R,
+        sink: &W,
+    ) -> Poll<io::Result<Held>> {
+        #[cfg(target_os = "linux")]
+        if self.full >= FULL
+            && self.splice == Splice::Auto
+            && sink.splice_sink().is_some()
+            && let Some(socket) = source.splice_source()
+        {
+            match ready!(Pipe::poll_fill(cx, socket))? {
+                Fill::Bytes(pipe) => {
+                    if pipe.len() < LITTLE {
+                        self.full = 0;
+                    }
+                    return Poll::Ready(Ok(Held::Pipe(pipe)));
+                }
+                Fill::End => return Poll::Ready(Ok(Held::Nothing)),
+                Fill::Refused => self.splice = Splice::Never,
+            }
+        }
+        let Some(buffer) = ready!(Buffer::poll_read(cx, source))? else {
+            return Poll::Ready(Ok(Held::Nothing));
+        };
+        #[cfg(target_os = "linux")]
+        {
+            self.full = match buffer.len() as usize {
+                SIZE => (self.full + 1).min(FULL),
+                _ => 0,
+            };
+        }
+        Poll::Ready(Ok(Held::Buffer(buffer)))
+    }
+}
+
+// ===== impl Held =====
+
+impl Held {
+    /// Writes once; returns how many bytes went. It must hold some.
+    pub(crate) fn poll_write<W: Io>(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut W,
+    ) -> Poll<io::Result<u32>> {
+        let (result, drained) = match self {
+            Self::Nothing => return Poll::Ready(Ok(0)),
+            Self::Buffer(buffer) => (ready!(buffer.poll_write(cx, sink)), buffer.is_drained()),
+            #[cfg(target_os = "linux")]
+            Self::Pipe(pipe) => {
+                let Some(socket) = sink.splice_sink() else {
+                    let error = "an io that could be spliced into can't any more";
+                    return Poll::Ready(Err(io::Error::other(error)));
+                };
+                (ready!(pipe.poll_drain(cx, socket)), pipe.is_drained())
+            }
+        };
+        if drained {
+            *self = Self::Nothing;
+        }
+        Poll::Ready(result)
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        match self {
+            Self::Nothing => 0,
+            Self::Buffer(buffer) => buffer.len(),
+            #[cfg(target_os = "linux")]
+            Self::Pipe(pipe) => pipe.len(),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The pipes that bytes are spliced through, shared by all pairs of a thread: splice(2), pipe(7).
+
+use std::{
+    cell::RefCell,
+    io,
+    os::fd::OwnedFd,
+    task::{Context, Poll, ready},
+};
+
+use couplet_endpoint::io::Socket;
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+use tokio::io::Interest;
+
+/// How much a pipe is to hold; the kernel may grant less.
+const SIZE: usize = 1024 * 1024;
+
+/// How many empty ones a thread keeps. Unprivileged users may have 64 MiB of pipes in all.
+const KEEP: usize = 8;
+
+const FLAGS: SpliceFlags = SpliceFlags::NONBLOCK.union(SpliceFlags::MOVE);
+
+thread_local! {
+    static EMPTY: RefCell<Vec<Ends>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A pipe with bytes in it that wait to be written. A direction owns one only while they do.
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    /// `None` only while it is being dropped.
+    ends: Option<Ends>,
+    /// How many bytes are in it.
+    len: u32,
+}
+
+/// What came of filling a pipe.
+#[derive(Debug)]
+pub(crate) enum Fill {
+    /// These bytes.
+    Bytes(Pipe),
+    /// The end of the stream.
+    End,
+    /// Nothing: no pipe is to be had, or the kernel does not splice from such a socket.
+    Refused,
+}
+
+#[derive(Debug)]
+struct Ends {
+    read: OwnedFd,
+    write: OwnedFd,
+}
+
+// ===== impl Pipe =====
+
+impl Pipe {
+    /// Splices once from a socket into an empty pipe. While nothing is there, no pipe is held.
+    ///
+    /// Only an empty pipe is ever filled: so `WouldBlock` can only mean that the socket is dry, and
+    /// its readiness may be cleared.
+    pub(crate) fn poll_fill(cx: &mut Context<'_>, from: Socket<'_>) -> Poll<io::Result<Fill>> {
+        ready!(from.poll_read_ready(cx))?;
+        let Ok(mut pipe) = Self::borrow() else {
+            return Poll::Ready(Ok(Fill::Refused));
+        };
+        loop {
+            let ends = pipe.ends();
+            let filled = from.try_io(Interest::READABLE, || {
+                Ok(splice(from, None, &ends.write, None, SIZE, FLAGS)?)
+            });
+            return Poll::Ready(match filled {
+                Ok(0) => Ok(Fill::End),
+                Ok(n) => {
+                    pipe.len = u32::try_from(n).expect("a pipe is smaller than 4 GiB");
+                    Ok(Fill::Bytes(pipe))
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => {
+                        ready!(from.poll_read_ready(cx))?;
+                        continue;
+                    }
+                    io::ErrorKind::InvalidInput => Ok(Fill::Refused),
+                    _ => Err(error),
+                },
+            });
+        }
+    }
+
+    /// Splices once into a socket; returns how many bytes went. It must not be
+    /// [drained](Self::is_drained).
+    pub(crate) fn poll_drain(
+        &mut self,
+        cx: &mut Context<'_>,
+        into: Socket<'_>,
+    ) -> Poll<io::Result<u32>> {
+        loop {
+            ready!(into.poll_write_ready(cx))?;
+            let ends = self.ends();
+            let drained = into.try_io(Interest::WRITABLE, || {
+                Ok(splice(
+                    &ends.read,
+                    None,
+                    into,
+                    None,
+                    self.len as usize,
+                    FLAGS,
+                )?)
+            });
+            match drained {
+                Ok(n) => {
+                    let n = u32::try_from(n).expect("a pipe is smaller than 4 GiB");
+                    self.len -= n;
+                    return Poll::Ready(Ok(n));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// How many bytes wait in it.
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
+    pub(crate) fn is_drained(&self) -> bool {
+        self.len == 0
+    }
+
+    fn borrow() -> io::Result<Self> {
+        let ends = match EMPTY.with_borrow_mut(Vec::pop) {
+            Some(ends) => ends,
+            None => Ends::new()?,
+        };
+        Ok(Self {
+            ends: Some(ends),
+            len: 0,
+        })
+    }
+
+    fn ends(&self) -> &Ends {
+        self.ends.as_ref().expect("it is not being dropped")
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        // What one pair left in it is never seen by the next: such a pipe is closed.
+        if self.len == 0
+            && let Some(ends) = self.ends.take()
+        {
+            // When the thread is ending, so is its pool.
+            let _ = EMPTY.try_with(|empty| {
+                let mut empty = empty.borrow_mut();
+                if empty.len() < KEEP {
+                    empty.push(ends);
+                }
+            });
+        }
+    }
+}
+
+// ===== impl Ends =====
+
+impl Ends {
+    fn new() -> io::Result<Self> {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        // Where the user's pipes are used up it stays as small as it is, and works.
+        let _ = fcntl_setpipe_size(&write, SIZE);
+        Ok(Self { read, write })
+    }
+}
