@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use couplet_endpoint::{BoxError, BoxIo, Conn, Endpoint, Side};
-use couplet_layers::{LiveLimitLayer, SideStatsLayer, StatsLayer, live_limit::Live};
+use couplet_layers::{
+    LiveLimitLayer, SideStatsLayer, StatsLayer, live_limit::Live, stats::SideStatsService,
+};
 use couplet_pairing::{Policy, WaitingCounts};
 use couplet_relay::Summary;
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 use tokio::sync::Semaphore;
-use tower::{Service, ServiceBuilder, limit::ConcurrencyLimitLayer};
+use tower::{Layer, Service, ServiceBuilder, limit::ConcurrencyLimitLayer};
 
 use crate::{
     BoxPair, ConnectorError,
     lifecycle::Lifecycle,
     refusals::RefusalsLayer,
+    seat::Partner,
     serve::{ServeError, serve_with},
     settings::Settings,
     track::TrackLayer,
@@ -90,7 +93,17 @@ impl Assembly {
         self.lifecycle.spawn_until_stopped(serving);
     }
 
-    pub(crate) fn side_stats(&self, side: Side) -> SideStatsLayer {
+    /// What dials a side for the other, and leads each connection through that side's stack.
+    pub(crate) fn partner<D, S>(
+        &self,
+        side: Side,
+        dial: D,
+        stack: S,
+    ) -> Partner<D, SideStatsService<S>> {
+        Partner::new(dial, side, self.side_stats(side).layer(stack))
+    }
+
+    fn side_stats(&self, side: Side) -> SideStatsLayer {
         SideStatsLayer::new(self.lifecycle.stats().clone(), side)
     }
 
@@ -109,12 +122,17 @@ impl Assembly {
                 self.settings.hooks.clone(),
             ))
             .service(stack);
-        let pairs = pairs.take(match self.settings.once {
-            true => 1,
-            false => usize::MAX,
-        });
+        let once = self.settings.once;
+        let pairs = pairs.take(if once { 1 } else { usize::MAX });
         let lifecycle = Arc::clone(&self.lifecycle);
-        let spawn = move |future| lifecycle.spawn(future);
+        let spawn = move |future| {
+            lifecycle.spawn(future);
+            if once {
+                // Not when the stack asks for the next pair: it may have no room before this one's
+                // end.
+                lifecycle.stop();
+            }
+        };
         let lifecycle = Arc::clone(&self.lifecycle);
         let serving = serve_with(pairs.map(Ok::<_, BoxError>), stack, spawn);
         self.lifecycle

@@ -1,18 +1,16 @@
 use std::{error::Error as StdError, fmt, sync::Arc};
 
 use couplet_endpoint::{BoxError, Side};
-use thiserror::Error;
 
 /// A connector could not do what it was made for.
 ///
 /// A server that refuses connections, or can't dial a partner for some, goes on and logs it. This
 /// is for what ends a connector: an endpoint that fails, or a failure where there was to be one
 /// pair only.
-#[derive(Clone, Debug, Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ConnectorError {
     /// A side's endpoint failed: it could not be dialled, or can't accept any more.
-    #[error("side {side} failed")]
     Side {
         /// Which side.
         side: Side,
@@ -20,13 +18,11 @@ pub enum ConnectorError {
         source: Arc<dyn StdError + Send + Sync>,
     },
     /// There was to be one pair, and a connection for it was refused or found no partner.
-    #[error("the pair could not be made")]
     Pair {
         /// Why.
         source: Arc<dyn StdError + Send + Sync>,
     },
     /// There was to be one pair, and a connection for it went away before it was made.
-    #[error("a connection went away before it was joined")]
     NoPair,
 }
 
@@ -43,6 +39,27 @@ impl ConnectorError {
     pub(crate) fn pair(source: BoxError) -> Self {
         Self::Pair {
             source: source.into(),
+        }
+    }
+}
+
+impl fmt::Display for ConnectorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Side { side, .. } => write!(f, "side {side} failed"),
+            Self::Pair { .. } => f.write_str("the pair could not be made"),
+            Self::NoPair => f.write_str("a connection went away before it was joined"),
+        }
+    }
+}
+
+// By hand, so that the cause is what failed and not the `Arc` around it, which nobody could
+// recognise.
+impl StdError for ConnectorError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Side { source, .. } | Self::Pair { source } => Some(&**source),
+            Self::NoPair => None,
         }
     }
 }

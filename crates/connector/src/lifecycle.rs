@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use couplet_endpoint::BoxError;
 use couplet_layers::Stats;
 use couplet_pairing::{CloseReason, Session};
 use futures::FutureExt;
@@ -34,6 +35,8 @@ pub(crate) struct Lifecycle {
     /// No session may go on, nor begin.
     closing: OnceLock<CloseReason>,
     failure: OnceLock<ConnectorError>,
+    /// Why the first pair was not joined that was not: a failure where it was to be the only one.
+    refusal: OnceLock<ConnectorError>,
     joined: AtomicBool,
     sessions: OnceLock<broadcast::Sender<Session>>,
     live: watch::Sender<usize>,
@@ -129,6 +132,11 @@ impl Lifecycle {
         }
     }
 
+    /// A step of the pair stack failed before the session's bytes could move.
+    pub(crate) fn pair_refused(&self, error: BoxError) {
+        let _ = self.refusal.set(ConnectorError::pair(error));
+    }
+
     pub(crate) fn ended(&self) {
         self.live.send_modify(|live| *live -= 1);
     }
@@ -161,7 +169,8 @@ impl Lifecycle {
                 && !self.joined.load(Ordering::Relaxed)
                 && !self.asked.load(Ordering::Relaxed) =>
             {
-                Err(ConnectorError::NoPair)
+                let refusal = self.refusal.get();
+                Err(refusal.cloned().unwrap_or(ConnectorError::NoPair))
             }
             None => Ok(()),
         }

@@ -3,6 +3,7 @@
 use std::{convert::Infallible, net::SocketAddr};
 
 use couplet_endpoint::{BoxError, BoxIo, Conn, Endpoint, Info, Io, Side, once, repeat};
+use couplet_layers::stats::SideStatsService;
 use couplet_pairing::{DialFor, Pair, Pairs, Place, dial_for_a, dial_for_b, rendezvous};
 use futures::{Stream, StreamExt, stream::BoxStream};
 use tower::{Layer, Service};
@@ -78,7 +79,7 @@ pub trait Dials<R>:
 }
 
 /// The innermost service of a side for whose connections partners are dialled.
-type Dialling<D, S> = Seat<DialFor<BoxIo, BoxIo, Partner<D, S>, BoxPair>>;
+type Dialling<D, S> = Seat<DialFor<BoxIo, BoxIo, Partner<D, SideStatsService<S>>, BoxPair>>;
 
 // ===== impl Mode =====
 
@@ -114,7 +115,7 @@ where
     }
 
     fn start(self, a: &LA, b: &LB, assembly: &Assembly) -> BoxStream<'static, BoxPair> {
-        let partner = Partner::new(self.1, Side::B, b.layer(Arrival));
+        let partner = assembly.partner(Side::B, self.1, b.layer(Arrival));
         let (service, pairs) = dial_for_a(assembly.policy(), partner);
         let open = assembly.open_for_pairs();
         assembly.serve_side(Side::A, self.0, open, a.layer(Seat(service)));
@@ -144,7 +145,7 @@ where
             assembly.watch(pairs.counts());
             return all(pairs).map(unwrap_drained).boxed();
         }
-        let partner = Partner::new(self.0, Side::A, a.layer(Arrival));
+        let partner = assembly.partner(Side::A, self.0, a.layer(Arrival));
         let (service, pairs) = dial_for_b(assembly.policy(), partner);
         let open = assembly.open_for_pairs();
         assembly.serve_side(Side::B, self.1, open, b.layer(Seat(service)));
@@ -165,7 +166,7 @@ where
     }
 
     fn start(self, a: &LA, b: &LB, assembly: &Assembly) -> BoxStream<'static, BoxPair> {
-        let partner = Partner::new(self.1, Side::B, b.layer(Arrival));
+        let partner = assembly.partner(Side::B, self.1, b.layer(Arrival));
         let (service, pairs) = dial_for_a(assembly.policy(), partner);
         let stack = a.layer(Seat(service));
         // One at a time: the next is dialled when this one's pair has ended.

@@ -1,4 +1,5 @@
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -22,7 +23,8 @@ const ROUNDS: u32 = 64;
 /// Spawn this future rather than waiting for it in the body of `#[tokio::main]`: there each
 /// request pays for a wake-up across threads.
 ///
-/// Dropping it stops the stream and the service; what was spawned goes on.
+/// Dropping it stops the stream and the service; what was spawned goes on. A call that panics ends
+/// its own request and no other.
 ///
 /// # Errors
 ///
@@ -100,7 +102,11 @@ where
             match ready!(this.requests.as_mut().poll_next(cx)) {
                 Some(Ok(request)) => {
                     *this.ready = false;
-                    (this.spawn)(this.service.call(request));
+                    // A panic in the call ends its request alone, as one in its future does.
+                    let call = AssertUnwindSafe(|| this.service.call(request));
+                    if let Ok(future) = catch_unwind(call) {
+                        (this.spawn)(future);
+                    }
                 }
                 Some(Err(error)) => return Poll::Ready(Err(ServeError::Requests(error.into()))),
                 None => return Poll::Ready(Ok(())),
@@ -165,6 +171,21 @@ mod tests {
         tokio::task::yield_now().await;
         assert_pending!(serving.poll());
         assert_eq!(taken.load(Ordering::Relaxed), 4);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_ends_its_request_alone() {
+        let (send, mut served) = tokio::sync::mpsc::unbounded_channel();
+        let service = service_fn(move |n: u8| {
+            assert_ne!(n, 2, "as it was told");
+            send.send(n).unwrap();
+            async { Ok::<_, Infallible>(()) }
+        });
+        let requests = stream::iter([1, 2, 3].map(Ok::<_, Infallible>));
+        serve(requests, service).await.unwrap();
+        for n in [Some(1), Some(3), None] {
+            assert_eq!(served.recv().await, n);
+        }
     }
 
     #[tokio::test]

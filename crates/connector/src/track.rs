@@ -2,6 +2,7 @@
 //! the connector.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -104,7 +105,7 @@ where
         let result = this.inner.poll(cx);
         this.tracked.look_for_join();
         if let Err(error) = ready!(result) {
-            this.tracked.error = Some(Causes(&*error.into()).to_string());
+            this.tracked.fails(error.into());
         }
         Poll::Ready(Ok(()))
     }
@@ -140,6 +141,13 @@ impl Tracked {
         }
     }
 
+    fn fails(&mut self, error: BoxError) {
+        self.error = Some(Causes(&*error).to_string());
+        if !self.joined {
+            self.layer.lifecycle.pair_refused(error);
+        }
+    }
+
     fn tell_end(&self, reason: CloseReason) {
         let meter = self.session.meter();
         tracing::info!(
@@ -156,7 +164,8 @@ impl Tracked {
         if self.joined
             && let Some(ended) = &self.layer.hooks.ended
         {
-            ended(&self.session, reason);
+            // Caught, because this may be the end of a session that panicked already.
+            let _ = catch_unwind(AssertUnwindSafe(|| ended(&self.session, reason)));
         }
     }
 }

@@ -1,0 +1,510 @@
+//! How a connector ends: by itself, when it is told to, and how not.
+
+mod helper;
+
+use std::{io, sync::Arc, time::Duration};
+
+use couplet_connector::{
+    BoxPair, Connector, ConnectorError,
+    endpoint::{BoxIo, Conn, Side, is_caused_by, memory},
+    layers::{ExpectToken, HandshakeLayer, Token, TransformLayer, map_bytes},
+    pairing::CloseReason,
+};
+use helper::*;
+use tokio::{task::JoinHandle, time::advance};
+
+// ===== by itself =====
+
+#[tokio::test(start_paused = true)]
+async fn once_is_one_pair_in_every_mode() {
+    every_mode!(|connector, rig| {
+        let told = Told::default();
+        let relay = connector.on_end(told.on_end()).once().start();
+        let [mut a, mut b] = rig.pair().await;
+        joined(&mut a, &mut b).await;
+        assert!(!relay.is_closed());
+        // Nobody else gets in: the endpoints are closed while the pair goes on.
+        until(|| !rig.is_listened_to()).await;
+        joined(&mut a, &mut b).await;
+        drop((a, b));
+        soon(relay.done()).await.expect("a pair was joined");
+        assert!(relay.is_closed(), "{}", rig.mode);
+        assert_eq!(relay.snapshot().total_pairs, 1);
+        assert_eq!(told.reasons().len(), 1);
+        no_task_left().await;
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_lets_go_of_all_others_at_the_join() {
+    // Even if the pair stack has room for this one alone.
+    for max_pairs in [1, 10] {
+        let (connector, mut rig) = server_to_server();
+        let relay = connector.max_pairs(max_pairs).once().start();
+        let mut a = rig.meet(Side::A).await;
+        let mut other = rig.meet(Side::A).await;
+        until(|| relay.waiting(Side::A) == 2).await;
+        let mut b = rig.meet(Side::B).await;
+        joined(&mut a, &mut b).await;
+        soon(gone(&mut other)).await;
+        assert!(!rig.is_listened_to());
+        joined(&mut a, &mut b).await;
+        drop((a, b));
+        soon(relay.done()).await.unwrap();
+
+        let (script, mut servers) = Script::new([Step::Hang]);
+        let (clients, listen) = memory::endpoint();
+        let relay = Connector::server_to_socket(listen, script.clone())
+            .once()
+            .start();
+        let mut other = clients.connect().await.unwrap();
+        until(|| script.at_work() == 1).await;
+        let mut a = clients.connect().await.unwrap();
+        let mut b = soon(accept(&mut servers)).await;
+        joined(&mut a, &mut b).await;
+        soon(gone(&mut other)).await;
+        assert_eq!(script.at_work(), 0);
+        drop((a, b));
+        soon(relay.done()).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_pair_that_is_refused_is_the_end_and_says_why() {
+    every_mode!(|connector, rig| {
+        let told = Told::default();
+        let relay = connector
+            .before_join(|_: BoxPair| async { Err::<BoxPair, _>(io::Error::other("no")) })
+            .on_end(told.on_end())
+            .once()
+            .start();
+        let [mut a, mut b] = rig.pair().await;
+        soon(gone(&mut a)).await;
+        soon(gone(&mut b)).await;
+        let error = soon(relay.done()).await.unwrap_err();
+        assert!(matches!(error, ConnectorError::Pair { .. }), "{error:?}");
+        assert!(is_caused_by::<io::Error>(&error), "{error:?}");
+        assert_eq!(told.reasons(), []);
+        no_task_left().await;
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_nobody_to_come_it_is_done_when_the_last_pair_is() {
+    let (connector, mut rig) = server_to_server();
+    let relay = connector.start();
+    let [mut a, mut b] = rig.pair().await;
+    let mut waits = rig.meet(Side::A).await;
+    joined(&mut a, &mut b).await;
+    rig.closes(Side::B);
+    soon(gone(&mut waits)).await;
+    ends_with(relay, [a, b]).await;
+
+    let (connector, mut rig) = server_to_socket();
+    let relay = connector.start();
+    let [a, b] = rig.pair().await;
+    rig.closes(Side::A);
+    ends_with(relay, [a, b]).await;
+
+    let (connector, mut rig) = socket_to_server();
+    let relay = connector.start();
+    let [a, b] = rig.pair().await;
+    rig.closes(Side::B);
+    ends_with(relay, [a, b]).await;
+}
+
+async fn ends_with(relay: couplet_connector::Handle, [mut a, mut b]: [memory::MemoryStream; 2]) {
+    joined(&mut a, &mut b).await;
+    settle().await;
+    assert!(!relay.is_closed());
+    drop((a, b));
+    soon(relay.done()).await.expect("it is no failure");
+    no_task_left().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_pair_for_which_nobody_comes_is_no_pair() {
+    let (connector, mut rig) = server_to_server();
+    let relay = connector.once().start();
+    rig.closes(Side::A);
+    let error = soon(relay.done()).await.unwrap_err();
+    assert!(matches!(error, ConnectorError::NoPair), "{error:?}");
+    // Who asked for the end has nothing to be told.
+    let (connector, _rig) = server_to_server();
+    close(&connector.once().start()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_closes_when_it_is_idle_and_not_before() {
+    every_mode!(|connector, rig| {
+        let relay = connector.close_when_idle(10 * SECOND).start();
+        let begin = tokio::time::Instant::now();
+        advance(9 * SECOND).await;
+        let [mut a, mut b] = rig.pair().await;
+        joined(&mut a, &mut b).await;
+        advance(1000 * SECOND).await;
+        settle().await;
+        joined(&mut a, &mut b).await;
+        drop((a, b));
+        until(|| relay.live_pairs() == 0).await;
+        if rig.mode == "socket to socket" {
+            // It ends by itself.
+            soon(relay.done()).await.unwrap();
+            assert_eq!(begin.elapsed(), 1009 * SECOND);
+        } else {
+            advance(9 * SECOND).await;
+            let [mut a, mut b] = rig.pair().await;
+            joined(&mut a, &mut b).await;
+            drop((a, b));
+            until(|| relay.live_pairs() == 0).await;
+            let (done, took) = timed(relay.done()).await;
+            done.unwrap();
+            assert_eq!(took, 10 * SECOND, "{}", rig.mode);
+            assert_eq!(begin.elapsed(), 1028 * SECOND);
+        }
+        no_task_left().await;
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_closes_when_it_is_idle_from_the_start() {
+    let (connector, mut rig) = server_to_server();
+    let relay = connector.once().close_when_idle(10 * SECOND).start();
+    let mut waits = rig.meet(Side::A).await;
+    let (done, took) = timed(relay.done()).await;
+    done.expect("that is what it was told");
+    assert_eq!(took, 10 * SECOND);
+    soon(gone(&mut waits)).await;
+    no_task_left().await;
+}
+
+// ===== when it is told to =====
+
+/// Holds something until it is dropped.
+fn holding<R>(
+    guard: &Arc<()>,
+) -> impl Fn(R) -> futures::future::BoxFuture<'static, io::Result<R>> + Clone + use<R>
+where
+    R: Send + 'static,
+{
+    let guard = Arc::clone(guard);
+    move |request| {
+        let held = (Arc::clone(&guard), request);
+        Box::pin(async move {
+            std::future::pending::<()>().await;
+            Ok(held.1)
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_ends_everything_at_once() {
+    // One that is live, one before its join, one that is dialled for, one that shakes hands.
+    let (script, mut servers) = Script::new([Step::Connect, Step::Connect, Step::Hang]);
+    let (clients, listen) = memory::endpoint();
+    let guard = Arc::new(());
+    let told = Told::default();
+    let second = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let hold = holding::<BoxPair>(&guard);
+    let before_join = move |pair: BoxPair| {
+        let is_second = second.swap(true, std::sync::atomic::Ordering::Relaxed);
+        let hold = hold.clone();
+        async move {
+            match is_second {
+                true => hold(pair).await,
+                false => Ok(pair),
+            }
+        }
+    };
+    let token = Token::new("x").unwrap();
+    let relay = Connector::server_to_socket(listen, script.clone())
+        .side_a(HandshakeLayer::new(ExpectToken::new(token)))
+        .before_join(before_join)
+        .on_end(told.on_end())
+        .start();
+    let mut peers = Vec::new();
+    for _ in 0..2 {
+        let mut client = clients.connect().await.unwrap();
+        say(&mut client, "x\n").await;
+        peers.push(client);
+        peers.push(soon(accept(&mut servers)).await);
+    }
+    let mut dialled_for = clients.connect().await.unwrap();
+    say(&mut dialled_for, "x\n").await;
+    peers.push(dialled_for);
+    until(|| script.count() == 3).await;
+    peers.push(clients.connect().await.unwrap());
+    until(|| relay.snapshot().a.connections == 4).await;
+    until(|| relay.live_pairs() == 2).await;
+    assert_eq!(script.at_work(), 1);
+    let (one, other) = peers.split_at_mut(1);
+    joined(&mut one[0], &mut other[0]).await;
+
+    soon(relay.close()).await.unwrap();
+    assert!(relay.is_closed());
+    for peer in &mut peers {
+        soon(gone(peer)).await;
+    }
+    assert_eq!(told.reasons(), [CloseReason::Closed]);
+    assert_eq!(relay.live_pairs(), 0);
+    assert_eq!(relay.waiting(Side::A), 0);
+    no_task_left().await;
+    assert_eq!(script.at_work(), 0);
+    assert_eq!(Arc::strong_count(&guard), 1, "no step is at work");
+    clients.connect().await.unwrap_err();
+    // As often as one likes.
+    soon(relay.close()).await.unwrap();
+    soon(relay.shutdown(SECOND)).await.unwrap();
+    soon(relay.done()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_ends_a_rendezvous_and_all_who_wait() {
+    let (connector, mut rig) = server_to_server();
+    let guard = Arc::new(());
+    let relay = connector
+        .side_b(HandshakeLayer::new(holding::<Conn<BoxIo>>(&guard)))
+        .start();
+    let mut peers = Vec::new();
+    for _ in 0..20 {
+        peers.push(rig.meet(Side::A).await);
+        peers.push(rig.meet(Side::B).await);
+    }
+    until(|| relay.waiting(Side::A) == 20).await;
+    until(|| relay.snapshot().b.connections == 20).await;
+    soon(relay.close()).await.unwrap();
+    assert_eq!(relay.waiting(Side::A), 0);
+    for peer in &mut peers {
+        soon(gone(peer)).await;
+    }
+    no_task_left().await;
+    assert_eq!(Arc::strong_count(&guard), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_ends_dials_in_every_mode() {
+    let (a, _a) = Script::new([Step::Hang]);
+    let (b, _b) = Script::new([Step::Hang]);
+    let (clients, listen) = memory::endpoint();
+    let (once_clients, once_listen) = memory::endpoint();
+    let relays = [
+        Connector::socket_to_server(a.clone(), once_listen)
+            .once()
+            .start(),
+        Connector::socket_to_server(b.clone(), listen).start(),
+        Connector::socket_to_socket(Script::new([Step::Hang]).0, b.clone()).start(),
+    ];
+    let mut comes = clients.connect().await.unwrap();
+    let mut comes_once = once_clients.connect().await.unwrap();
+    until(|| a.count() == 1 && b.count() == 1).await;
+    for relay in &relays {
+        soon(relay.close()).await.unwrap();
+    }
+    soon(gone(&mut comes)).await;
+    soon(gone(&mut comes_once)).await;
+    no_task_left().await;
+}
+
+fn shutdown(
+    relay: &couplet_connector::Handle,
+    grace: Duration,
+) -> JoinHandle<Result<(), ConnectorError>> {
+    let relay = relay.clone();
+    tokio::spawn(async move { relay.shutdown(grace).await })
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_lets_the_live_finish_and_nobody_else() {
+    let (connector, mut rig) = server_to_server();
+    let told = Told::default();
+    let relay = connector.on_end(told.on_end()).start();
+    let [mut a, mut b] = rig.pair().await;
+    let [mut stuck_a, mut stuck_b] = rig.pair().await;
+    joined(&mut a, &mut b).await;
+    joined(&mut stuck_a, &mut stuck_b).await;
+    let mut waits = rig.meet(Side::A).await;
+    until(|| relay.waiting(Side::A) == 1).await;
+
+    let shutdown = shutdown(&relay, 30 * SECOND);
+    soon(gone(&mut waits)).await;
+    until(|| !rig.is_listened_to()).await;
+    assert_eq!(relay.waiting(Side::A), 0);
+    // Within the grace a pair goes on, and to its own end.
+    advance(29 * SECOND).await;
+    joined(&mut a, &mut b).await;
+    drop((a, b));
+    until(|| relay.live_pairs() == 1).await;
+    assert!(!shutdown.is_finished());
+    joined(&mut stuck_a, &mut stuck_b).await;
+
+    let (done, took) = timed(shutdown).await;
+    done.unwrap().unwrap();
+    assert_eq!(took, SECOND);
+    soon(gone(&mut stuck_a)).await;
+    soon(gone(&mut stuck_b)).await;
+    let [finished, ended] = told.reasons()[..] else {
+        panic!("both have ended");
+    };
+    assert!(matches!(finished, CloseReason::Finished(_)));
+    assert_eq!(ended, CloseReason::Shutdown);
+    let bytes: Vec<_> = told.ends.lock().unwrap()[1..]
+        .iter()
+        .map(|(session, _)| session.meter().bytes(Side::A))
+        .collect();
+    assert_eq!(bytes, [8]);
+    assert_eq!(relay.snapshot().a_to_b, 16);
+    no_task_left().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_is_over_with_the_last_pair() {
+    every_mode!(|connector, rig| {
+        let relay = connector.start();
+        let [mut a, mut b] = rig.pair().await;
+        joined(&mut a, &mut b).await;
+        let shutdown = shutdown(&relay, Duration::MAX);
+        until(|| !rig.is_listened_to()).await;
+        joined(&mut a, &mut b).await;
+        drop((a, b));
+        soon(shutdown).await.unwrap().unwrap();
+        no_task_left().await;
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_shortens_a_shutdown() {
+    let (connector, mut rig) = server_to_socket();
+    let told = Told::default();
+    let relay = connector.on_end(told.on_end()).start();
+    let [mut a, mut b] = rig.pair().await;
+    joined(&mut a, &mut b).await;
+    let shutdown = shutdown(&relay, 30 * SECOND);
+    settle().await;
+    soon(relay.close()).await.unwrap();
+    soon(shutdown).await.unwrap().unwrap();
+    assert_eq!(told.reasons(), [CloseReason::Closed]);
+    soon(gone(&mut a)).await;
+    soon(gone(&mut b)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_that_is_given_up_leaves_the_live_alone() {
+    let (connector, mut rig) = server_to_server();
+    let relay = connector.start();
+    let [mut a, mut b] = rig.pair().await;
+    joined(&mut a, &mut b).await;
+    let shutdown = shutdown(&relay, SECOND);
+    settle().await;
+    shutdown.abort();
+    advance(10 * SECOND).await;
+    joined(&mut a, &mut b).await;
+    assert!(!rig.is_listened_to());
+    drop((a, b));
+    soon(relay.done()).await.unwrap();
+}
+
+// ===== how not =====
+
+#[tokio::test(start_paused = true)]
+async fn it_goes_on_without_its_handle() {
+    every_mode!(|connector, rig| {
+        drop(connector.start());
+        settle().await;
+        let [mut a, mut b] = rig.pair().await;
+        joined(&mut a, &mut b).await;
+        drop((a, b));
+        rig.closes(Side::A);
+        rig.closes(Side::B);
+        no_task_left().await;
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_ends_only_its_pair() {
+    let transform = || {
+        TransformLayer::new().a_to_b(|| {
+            map_bytes(|bytes| {
+                assert!(!bytes.starts_with(b"panic"), "as it was told");
+                bytes
+            })
+        })
+    };
+    every_mode!(|connector, rig| {
+        if rig.mode != "socket to socket" {
+            let told = Told::default();
+            let relay = connector
+                .pair(transform())
+                .on_join(told.on_join())
+                .on_end(told.on_end())
+                .start();
+            let [mut a, mut b] = rig.pair().await;
+            joined(&mut a, &mut b).await;
+            let [mut bad_a, mut bad_b] = rig.pair().await;
+            joined(&mut bad_a, &mut bad_b).await;
+            say(&mut bad_a, "panic").await;
+            soon(gone(&mut bad_a)).await;
+            soon(gone(&mut bad_b)).await;
+            until(|| told.reasons() == [CloseReason::Dropped]).await;
+            assert_eq!(relay.live_pairs(), 1);
+            joined(&mut a, &mut b).await;
+            let [mut a, mut b] = rig.pair().await;
+            joined(&mut a, &mut b).await;
+            assert_eq!(told.joins(), 3);
+            close(&relay).await;
+        }
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_call_ends_only_its_pair_or_connection() {
+    let (connector, mut rig) = server_to_server();
+    let panics_at = |nth: usize| {
+        let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        move || {
+            let n = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            assert_ne!(n, nth, "as it was told");
+        }
+    };
+    let (on_a, on_pair) = (Arc::new(panics_at(1)), Arc::new(panics_at(1)));
+    let relay = connector
+        .side_a(HandshakeLayer::new(move |conn: Conn<BoxIo>| {
+            on_a();
+            std::future::ready(io::Result::Ok(conn))
+        }))
+        .before_join(move |pair: BoxPair| {
+            on_pair();
+            std::future::ready(io::Result::Ok(pair))
+        })
+        .start();
+    let [mut a, mut b] = rig.pair().await;
+    joined(&mut a, &mut b).await;
+    // The second on side A.
+    soon(gone(&mut rig.meet(Side::A).await)).await;
+    // The second pair.
+    let [mut bad_a, mut bad_b] = rig.pair().await;
+    soon(gone(&mut bad_a)).await;
+    soon(gone(&mut bad_b)).await;
+    joined(&mut a, &mut b).await;
+    let [mut a, mut b] = rig.pair().await;
+    joined(&mut a, &mut b).await;
+    assert_eq!(relay.live_pairs(), 2);
+    close(&relay).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_that_panics_ends_only_its_pair() {
+    let (connector, mut rig) = server_to_server();
+    let relay = connector
+        .on_end(|_, _| panic!("as it was told"))
+        .close_when_idle(10 * SECOND)
+        .start();
+    for _ in 0..3 {
+        let [mut a, mut b] = rig.pair().await;
+        joined(&mut a, &mut b).await;
+    }
+    until(|| relay.live_pairs() == 0).await;
+    let (done, took) = timed(relay.done()).await;
+    done.unwrap();
+    assert_eq!(took, 10 * SECOND);
+    no_task_left().await;
+}
