@@ -94,5 +94,7 @@ async fn a_half_closed_one_is_woken_by_bytes_and_its_timer_alone() {
 /// A pair's memory while it is idle, but for the two sockets' registrations and the session.
 #[test]
 fn it_is_small() {
-    assert_eq!(size_of::<Relaying<TcpStream, TcpStream>>(), 232);
+    // tokio's socket is 8 bytes larger where the multi-thread runtime is built too.
+    let sockets = 2 * size_of::<TcpStream>();
+    assert_eq!(size_of::<Relaying<TcpStream, TcpStream>>() - sockets, 152);
 }
