@@ -5,6 +5,8 @@ use std::{
 };
 
 use couplet_endpoint::Io;
+#[cfg(unix)]
+use couplet_endpoint::io::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::direction::DirectionLog;
@@ -42,6 +44,19 @@ impl<I: Io> Io for Logged<I> {
 
     fn has_unsent(&mut self) -> bool {
         self.io.has_unsent()
+    }
+
+    #[cfg(unix)]
+    fn splice_source(&self) -> Option<Socket<'_>> {
+        match self.log {
+            None => self.io.splice_source(),
+            Some(_) => None,
+        }
+    }
+
+    #[cfg(unix)]
+    fn splice_sink(&self) -> Option<Socket<'_>> {
+        self.io.splice_sink()
     }
 }
 
