@@ -67,9 +67,13 @@ impl Assembly {
             Open::Unbounded => Semaphore::MAX_PERMITS,
             Open::AtMost(limit) => limit,
         };
+        let heart = self.lifecycle.heart().clone();
         let stack = ServiceBuilder::new()
             .layer(LiveLimitLayer::new(limit))
-            .map_request(move |conn: Conn<Live<E::Io>>| conn.on(side).boxed())
+            .map_request(move |conn: Conn<Live<E::Io>>| {
+                heart.came();
+                conn.on(side).boxed()
+            })
             .layer(RefusalsLayer::new(
                 Arc::clone(&self.lifecycle),
                 side,

@@ -222,6 +222,7 @@ where
         if let Some(idle) = assembly.settings.close_when_idle {
             lifecycle.spawn_until_stopped(Arc::clone(&lifecycle).close_when_idle(idle));
         }
+        lifecycle.spawn_until_stopped(lifecycle.heart().clone().beat());
         lifecycle.all_spawned();
         Handle::new(lifecycle, local_addrs, one_expected)
     }

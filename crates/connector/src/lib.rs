@@ -73,6 +73,7 @@ mod assembly;
 mod connector;
 mod error;
 mod handle;
+mod heartbeat;
 mod lifecycle;
 mod modes;
 mod refusals;

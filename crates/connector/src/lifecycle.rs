@@ -15,7 +15,7 @@ use futures::FutureExt;
 use tokio::sync::{broadcast, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::ConnectorError;
+use crate::{ConnectorError, heartbeat::Heart};
 
 /// How many new sessions a slow reader of the session stream may be behind.
 const SESSIONS: usize = 256;
@@ -32,6 +32,7 @@ pub(crate) struct Lifecycle {
     asked: AtomicBool,
     tasks: TaskTracker,
     stats: Stats,
+    heart: Heart,
     /// No session may go on, nor begin.
     closing: OnceLock<CloseReason>,
     failure: OnceLock<ConnectorError>,
@@ -47,6 +48,10 @@ pub(crate) struct Lifecycle {
 impl Lifecycle {
     pub(crate) fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    pub(crate) fn heart(&self) -> &Heart {
+        &self.heart
     }
 
     /// Spawns what ends when no new connections are wanted.

@@ -122,6 +122,7 @@ impl Direction {
         source: &mut R,
         sink: &mut W,
         meter: &Meter,
+        other: Option<Outcome>,
     ) -> Poll<Event> {
         match self.state {
             State::Flow { source_broken } => {
@@ -144,7 +145,7 @@ impl Direction {
                 }
             }
             State::End => {
-                let result = ready!(self.poll_end(cx, sink, meter));
+                let result = ready!(self.poll_end(cx, sink, meter, other));
                 self.done_or_failed(result, Outcome::Ended)
             }
             State::Fail => {
@@ -249,13 +250,22 @@ impl Direction {
         cx: &mut Context<'_>,
         sink: &mut W,
         meter: &Meter,
+        other: Option<Outcome>,
     ) -> Poll<io::Result<()>> {
         ready!(self.poll_deliver(cx, sink, meter))?;
         // To shut down a connection that is broken succeeds, and says nothing of what was lost.
-        match sink.take_error() {
-            Some(error) => Poll::Ready(Err(error)),
-            None => Pin::new(sink).poll_shutdown(cx),
+        if let Some(error) = sink.take_error() {
+            return Poll::Ready(Err(error));
         }
+        // What the sink had to say was read to its end: closing the socket, which comes next, tells
+        // the same as shutting it down.
+        #[cfg(unix)]
+        if other == Some(Outcome::Ended) && sink.splice_sink().is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        #[cfg(not(unix))]
+        let _ = other;
+        Pin::new(sink).poll_shutdown(cx)
     }
 
     /// Ready when nothing more comes.

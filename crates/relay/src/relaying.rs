@@ -82,8 +82,9 @@ impl<A: Io, B: Io> Relaying<A, B> {
     fn drive(&mut self, cx: &mut Context<'_>) {
         loop {
             let meter = self.session.meter();
-            let forth = self.a_to_b.poll(cx, &mut self.a, &mut self.b, meter);
-            let back = self.b_to_a.poll(cx, &mut self.b, &mut self.a, meter);
+            let (a, b) = (&mut self.a, &mut self.b);
+            let forth = self.a_to_b.poll(cx, a, b, meter, self.b_to_a.outcome());
+            let back = self.b_to_a.poll(cx, b, a, meter, self.a_to_b.outcome());
             if forth.is_pending() && back.is_pending() {
                 return;
             }
