@@ -1,1 +1,31 @@
+//! The harness of the black-box tests.
+//!
+//! A test starts the command with [`Couplet`], in one of the four modes with [`Rig`], and talks to
+//! it through real sockets ([`net`]) or real programs ([`Process`]). Three things hold throughout:
+//!
+//! - Nothing is waited for without a bound ([`LIMIT`]), and nothing by sleeping: for a line of a
+//!   log, or [`until`] a condition holds. Where a test does pause, the pause is what it tests: a
+//!   server that takes its time, a peer that stays idle.
+//! - A process ends with its test. When the test fails, it shows what the process had to say.
+//! - No test passes by being left out: a program it [`need`]s and does not find is a failure.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what can't be done here fails the test, and the line says what it was"
+)]
+
+mod couplet;
+mod mode;
+mod need;
+pub mod net;
+pub mod pattern;
+mod process;
+mod wait;
+
+pub use self::{
+    couplet::Couplet,
+    mode::{Mode, Rig},
+    need::{need, program},
+    process::{Finished, Process, finish},
+    wait::{LIMIT, until},
+};

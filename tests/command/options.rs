@@ -1,0 +1,142 @@
+//! The options of the command and of its sides.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use couplet_tests::{
+    Couplet,
+    net::{accept, connect, dial, expect_closed, expect_end, listen, listen_at, nobody_comes},
+    pattern,
+};
+
+#[test]
+fn the_next_pair_waits_until_there_is_room() {
+    let target = listen();
+    let couplet = Couplet::start(&["listen:0", &dial(&target), "--max-pairs=2"]);
+    let mut clients: Vec<_> = (0..3).map(|_| connect(couplet.address('A'))).collect();
+    let servers = [accept(&target), accept(&target)];
+    nobody_comes(&target);
+    let third = clients.pop().unwrap();
+    pattern::send(&third, 3, 1000);
+    drop((clients, servers));
+    pattern::expect(&accept(&target), 3, 1000);
+}
+
+#[test]
+fn those_that_come_by_themselves_wait_for_room_too() {
+    let couplet = Couplet::start(&["listen:0", "listen:0", "--max-pairs=1"]);
+    let pair = || (connect(couplet.address('A')), connect(couplet.address('B')));
+    let first = pair();
+    couplet.joined(1);
+    let (a, b) = pair();
+    pattern::send(&a, 2, 1000);
+    let timeout = std::time::Duration::from_millis(500);
+    b.set_read_timeout(Some(timeout)).unwrap();
+    b.peek(&mut [0]).unwrap_err();
+    b.set_read_timeout(Some(couplet_tests::LIMIT)).unwrap();
+    drop(first);
+    pattern::expect(&b, 2, 1000);
+}
+
+#[test]
+fn who_finds_no_partner_is_let_go() {
+    let couplet = Couplet::start(&["listen:0", "listen:0", "--wait-timeout=1s"]);
+    for side in ['A', 'B'] {
+        let alone = connect(couplet.address(side));
+        expect_closed(&alone);
+    }
+    couplet.events("let go: no partner came in time", 2);
+    // The next are not joined with them.
+    let (a, b) = (connect(couplet.address('A')), connect(couplet.address('B')));
+    pattern::send(&a, 1, 1000);
+    pattern::expect(&b, 1, 1000);
+}
+
+#[test]
+fn a_source_to_dial_from() {
+    let target = listen();
+    let side = format!("{},source=127.0.0.2", dial(&target));
+    let couplet = Couplet::start(&["listen:0", &side]);
+    let _client = connect(couplet.address('A'));
+    let server = accept(&target);
+    assert_eq!(
+        server.peer_addr().unwrap().ip(),
+        Ipv4Addr::new(127, 0, 0, 2)
+    );
+}
+
+#[test]
+fn a_shared_port() {
+    let one = Couplet::start(&["listen:0,reuse-port", "listen:0"]);
+    let shared = one.address('A');
+    let two = Couplet::start(&[&format!("listen:{shared},reuse-port"), "listen:0"]);
+    assert_eq!(two.address('A'), shared);
+    Couplet::run(&[&format!("listen:{shared}"), "listen:0"])
+        .with(1)
+        .said(&shared.to_string());
+}
+
+#[test]
+fn a_name_is_dialled_at_each_of_its_addresses() {
+    // `localhost` may be ::1 as well, where nobody listens.
+    let target = listen();
+    let side = format!("dial:localhost:{}", target.local_addr().unwrap().port());
+    let couplet = Couplet::start(&["listen:localhost:0", &side]);
+    let client = connect(couplet.address('A'));
+    let server = accept(&target);
+    pattern::send(&client, 1, 1000);
+    pattern::expect(&server, 1, 1000);
+}
+
+#[test]
+fn ipv6() {
+    let target = listen_at((Ipv6Addr::LOCALHOST, 0).into());
+    let couplet = Couplet::start(&["listen:[::1]:0", &dial(&target)]);
+    let client = connect(couplet.address('A'));
+    let server = accept(&target);
+    pattern::send(&client, 1, 1000);
+    pattern::expect(&server, 1, 1000);
+
+    let anywhere = Couplet::start(&["listen:*:0", &dial(&target)]);
+    let port = anywhere.address('A').port();
+    for host in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
+        let client = connect(SocketAddr::new(host, port));
+        let server = accept(&target);
+        drop(client);
+        expect_end(&server);
+    }
+}
+
+#[test]
+fn keep_alive_and_user_timeout_may_be_off() {
+    let target = listen();
+    let a = "listen:0,keep-alive=off";
+    let b = format!("{},keep-alive=5s/2s/3,user-timeout=off", dial(&target));
+    let flags = ["--keep-alive=1s/1s/1", "--user-timeout=5s"];
+    let couplet = Couplet::start(&[&[a, &b], &flags[..]].concat());
+    let client = connect(couplet.address('A'));
+    let server = accept(&target);
+    pattern::send(&client, 1, 1000);
+    pattern::expect(&server, 1, 1000);
+    assert_eq!(keep_alive_timer(couplet.address('A').port(), &client), None);
+    let dialled = server.peer_addr().unwrap().port();
+    let timer = keep_alive_timer(dialled, &server);
+    // In hundredths of a second: at most the five seconds of the side, not the one of the flag.
+    assert!(
+        timer.is_some_and(|left| (150..=500).contains(&left)),
+        "{timer:?}"
+    );
+}
+
+/// How long until the next probe of the command's connection to this one, see proc_net(5).
+fn keep_alive_timer(port: u16, to: &std::net::TcpStream) -> Option<u64> {
+    const KEEP_ALIVE: &str = "02";
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let ports = [port, to.local_addr().unwrap().port()].map(|port| format!(":{port:04X}"));
+    let line = table.lines().find(|line| {
+        let fields: Vec<_> = line.split_ascii_whitespace().collect();
+        fields[1].ends_with(&ports[0]) && fields[2].ends_with(&ports[1])
+    });
+    let timer = line.unwrap().split_ascii_whitespace().nth(5).unwrap();
+    let (kind, left) = timer.split_once(':').unwrap();
+    (kind == KEEP_ALIVE).then(|| u64::from_str_radix(left, 16).unwrap())
+}

@@ -1,0 +1,117 @@
+//! Exit statuses: 0 done or drained, 1 could not do it, 2 wrong usage.
+
+use std::time::{Duration, Instant};
+
+use couplet_tests::{
+    Couplet, LIMIT,
+    net::{BlackHole, accept, connect, dial, expect_closed, expect_end, free_port, listen},
+};
+
+#[test]
+fn help_and_version() {
+    for short_or_long in ["--help", "-h"] {
+        Couplet::run(&[short_or_long])
+            .ok()
+            .said("listen:[HOST:]PORT")
+            .said("dial:HOST:PORT");
+    }
+    Couplet::run(&["--version"]).ok().said("couplet ");
+}
+
+#[test]
+fn a_port_that_is_taken() {
+    let holder = listen();
+    let address = holder.local_addr().unwrap();
+    let side = format!("listen:{address}");
+    for args in [[&side, "listen:0"], ["listen:0", &side]] {
+        Couplet::run(&args).with(1).said(&address.to_string());
+    }
+}
+
+#[test]
+fn an_address_that_is_not_ours() {
+    Couplet::run(&["listen:192.0.2.1:9000", "listen:0"])
+        .with(1)
+        .said("192.0.2.1:9000");
+}
+
+#[test]
+fn a_name_that_nobody_has() {
+    let target = "dial:nobody.invalid:80";
+    Couplet::run(&[target, "dial:127.0.0.1:1"])
+        .with(1)
+        .said("nobody.invalid:80");
+}
+
+#[test]
+fn two_dials_of_which_one_is_refused() {
+    let refuses = format!("127.0.0.1:{}", free_port());
+    let side = format!("dial:{refuses}");
+    let target = listen();
+    Couplet::run(&[&side, &dial(&target)])
+        .with(1)
+        .said(&refuses);
+
+    let couplet = Couplet::start(&[&dial(&target), &side]);
+    expect_closed(&accept(&target));
+    couplet.finish().with(1).said(&refuses);
+}
+
+#[test]
+fn two_dials_of_which_one_is_never_answered() {
+    let hole = BlackHole::new();
+    let side = format!("dial:{}", hole.address());
+    let target = listen();
+    for args in [[&*side, &*dial(&target)], [&*dial(&target), &*side]] {
+        let start = Instant::now();
+        let timeout = "--connect-timeout=1s";
+        Couplet::run(&[&args[..], &[timeout]].concat())
+            .with(1)
+            .said(&hole.address().to_string());
+        assert!(start.elapsed() >= Duration::from_secs(1), "it did not wait");
+        assert!(start.elapsed() < LIMIT / 2, "it waited longer");
+    }
+}
+
+#[test]
+fn one_pair_whose_dial_is_refused() {
+    let refuses = format!("127.0.0.1:{}", free_port());
+    let side = format!("dial:{refuses}");
+
+    let couplet = Couplet::start(&["listen:0", &side, "--once"]);
+    expect_closed(&connect(couplet.address('A')));
+    couplet.finish().with(1).said(&refuses);
+
+    // Here side A is dialled at once, and nobody has come to B yet.
+    let listening = "listen:0";
+    Couplet::run(&[&side, listening, "--once"])
+        .with(1)
+        .said(&refuses);
+}
+
+#[test]
+fn two_dials_are_done_with_their_pair() {
+    let targets = [listen(), listen()];
+    let couplet = Couplet::start(&[&dial(&targets[0]), &dial(&targets[1])]);
+    let ends = targets.each_ref().map(accept);
+    drop(ends);
+    couplet.finish().ok();
+}
+
+#[test]
+fn idle_from_the_start() {
+    Couplet::run(&["listen:0", "listen:0", "--exit-when-idle=1s"]).ok();
+}
+
+#[test]
+fn many_pairs_then_idle() {
+    let target = listen();
+    let couplet = Couplet::start(&["listen:0", &dial(&target), "--exit-when-idle=1s"]);
+    for _ in 0..3 {
+        let client = connect(couplet.address('A'));
+        let server = accept(&target);
+        drop(client);
+        expect_end(&server);
+    }
+    couplet.finish().ok();
+}

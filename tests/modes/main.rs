@@ -1,0 +1,6 @@
+//! What holds in every mode of the command.
+
+mod bytes;
+mod ends;
+mod limits;
+mod stop;

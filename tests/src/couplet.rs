@@ -1,0 +1,165 @@
+use std::{
+    net::SocketAddr,
+    ops::{Deref, DerefMut},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+use serde_json::Value;
+
+use crate::{Finished, Process, finish};
+
+/// The command, running, with a log of JSON lines.
+#[derive(Debug)]
+pub struct Couplet(Process);
+
+// ===== impl Couplet =====
+
+impl Couplet {
+    /// Starts it, and waits until it listens wherever it is to listen.
+    pub fn start(args: &[&str]) -> Self {
+        Self::start_as(Self::command(args).arg("--log-format=json"))
+    }
+
+    /// As [`start`](Self::start), with a log for people.
+    pub fn start_text(args: &[&str]) -> Self {
+        Self::start_as(&mut Self::command(args))
+    }
+
+    /// As [`start`](Self::start), with so many descriptors at most.
+    pub fn start_with_descriptors(most: u32, args: &[&str]) -> Self {
+        let mut command = Command::new("bash");
+        command
+            .args(["-c", &format!("ulimit -n {most}; exec \"$@\""), "bash"])
+            .arg(Self::binary())
+            .args(args)
+            .arg("--log-format=json");
+        Self::start_as(&mut command)
+    }
+
+    fn start_as(command: &mut Command) -> Self {
+        let arg = |arg: &std::ffi::OsStr| arg.to_str().unwrap().starts_with("listen:");
+        let listening = command.get_args().filter(|given| arg(given)).count();
+        let couplet = Self(Process::spawn("couplet", command));
+        couplet.look("it listens", |lines| {
+            let all = lines.iter().filter_map(|line| listening_at(line));
+            (all.count() == listening).then_some(())
+        });
+        couplet
+    }
+
+    /// Runs it to its end.
+    pub fn run(args: &[&str]) -> Finished {
+        finish("couplet", &mut Self::command(args))
+    }
+
+    /// The command with these arguments.
+    pub fn command(args: &[&str]) -> Command {
+        let mut command = Command::new(Self::binary());
+        command.args(args).env_remove("RUST_LOG");
+        command
+    }
+
+    /// The program: built when it is first asked for, from the sources as they are now.
+    ///
+    /// With the profile, and into the target directory, of the test that asks.
+    pub fn binary() -> &'static Path {
+        static BINARY: OnceLock<PathBuf> = OnceLock::new();
+        BINARY.get_or_init(|| {
+            let test = std::env::current_exe().unwrap();
+            let built = test.parent().unwrap().parent().unwrap();
+            let profile = match built.file_name().unwrap().to_str().unwrap() {
+                "debug" => "dev",
+                profile => profile,
+            };
+            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+            let mut build = Command::new(cargo);
+            build
+                .args(["build", "--quiet", "--package=couplet", "--bin=couplet"])
+                .arg(format!("--profile={profile}"))
+                .arg("--target-dir")
+                .arg(built.parent().unwrap())
+                .current_dir(env!("CARGO_MANIFEST_DIR"));
+            // Not with a bound: what it takes to build depends on what has been built.
+            let built_it = build.status().unwrap().success();
+            assert!(built_it, "the command could not be built");
+            built.join(format!("couplet{}", std::env::consts::EXE_SUFFIX))
+        })
+    }
+
+    /// Where a side listens.
+    pub fn address(&self, side: char) -> SocketAddr {
+        self.find("it listens", |line| {
+            let (at, address) = listening_at(line)?;
+            (at == side).then_some(address)
+        })
+    }
+
+    /// Where a side listens, as others dial it: `dial:127.0.0.1:9000`.
+    pub fn dial(&self, side: char) -> String {
+        format!("dial:{}", self.address(side))
+    }
+
+    /// Waits for so many events with this message, and returns them.
+    pub fn events(&self, message: &str, number: usize) -> Vec<Value> {
+        self.look(&format!("{number} times `{message}`"), |lines| {
+            let events: Vec<_> = lines.iter().filter_map(|line| event(line)).collect();
+            let events = events
+                .into_iter()
+                .filter(|event| event["message"] == message);
+            let events: Vec<_> = events.collect();
+            (events.len() >= number).then_some(events)
+        })
+    }
+
+    /// Waits until so many pairs were joined.
+    pub fn joined(&self, number: usize) {
+        self.events("joined", number);
+    }
+
+    /// Waits until so many pairs have ended, and returns why the last of them did.
+    pub fn ended(&self, number: usize) -> String {
+        let last = self.events("ended", number).pop().unwrap();
+        last["reason"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits for its end.
+    pub fn finish(self) -> Finished {
+        self.0.finish()
+    }
+}
+
+impl Deref for Couplet {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.0
+    }
+}
+
+impl DerefMut for Couplet {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.0
+    }
+}
+
+/// `… listening side=A address=127.0.0.1:9000`, or the same as JSON.
+fn listening_at(line: &str) -> Option<(char, SocketAddr)> {
+    let (side, address) = match event(line) {
+        Some(event) => (
+            event["side"].as_str()?.to_owned(),
+            event["address"].as_str()?.to_owned(),
+        ),
+        None => {
+            let (_, fields) = line.split_once(" listening side=")?;
+            let (side, address) = fields.split_once(" address=")?;
+            (side.to_owned(), address.to_owned())
+        }
+    };
+    Some((side.chars().next()?, address.parse().ok()?))
+}
+
+fn event(line: &str) -> Option<Value> {
+    serde_json::from_str(line).ok()
+}

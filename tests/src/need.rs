@@ -1,0 +1,61 @@
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The programs that tests run, and the Debian packages they are in. `tests/run` installs them.
+const PACKAGES: &[(&str, &str)] = &[
+    ("bash", "bash"),
+    ("curl", "curl"),
+    ("groff", "groff-base"),
+    ("iperf3", "iperf3"),
+    ("ncat", "ncat"),
+    ("redis-cli", "redis-tools"),
+    ("redis-server", "redis-server"),
+    ("rsync", "rsync"),
+    ("scp", "openssh-client"),
+    ("socat", "socat"),
+    ("ssh", "openssh-client"),
+    ("ssh-keygen", "openssh-client"),
+    ("sshd", "openssh-server"),
+];
+
+/// Finds a program that this test can't do without.
+///
+/// # Panics
+///
+/// When it is not there: the message names the Debian package it is in.
+#[track_caller]
+pub fn need(program: &str) -> PathBuf {
+    let package = PACKAGES.iter().find(|(name, _)| *name == program);
+    let (_, package) = package.unwrap_or_else(|| panic!("{program} is not in the list of need.rs"));
+    let path = env::var_os("PATH").unwrap_or_default();
+    // Where Debian keeps the daemons, which is not on everybody's path.
+    let daemons = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
+    let mut places = env::split_paths(&path).chain(daemons);
+    let found = places.find_map(|place| {
+        let file = place.join(program);
+        is_program(&file).then_some(file)
+    });
+    found.unwrap_or_else(|| {
+        let thread = std::thread::current();
+        let test = thread.name().unwrap_or("this test");
+        panic!(
+            "`{test}` needs `{program}`: install the Debian package `{package}`, or use tests/run"
+        )
+    })
+}
+
+/// The command of a program that this test can't do without.
+#[track_caller]
+pub fn program(name: &str) -> Command {
+    Command::new(need(name))
+}
+
+fn is_program(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+
+    file.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}

@@ -1,0 +1,235 @@
+//! Sockets whose every operation has a bound, and what can be known of them.
+
+use std::{
+    fs,
+    io::{ErrorKind, Read},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
+};
+
+use socket2::{Domain, SockRef, Socket, Type};
+
+use crate::{LIMIT, until};
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// `LISTEN` in /proc/net/tcp, see proc_net(5).
+const LISTENS: &str = "0A";
+
+/// Listens on a port of the system's choice.
+pub fn listen() -> TcpListener {
+    listen_at((LOOPBACK, 0).into())
+}
+
+/// Listens there.
+pub fn listen_at(address: SocketAddr) -> TcpListener {
+    let listener = TcpListener::bind(address).unwrap();
+    bounded(&listener);
+    listener
+}
+
+/// The address to dial a listener: `dial:127.0.0.1:9000`.
+pub fn dial(listener: &TcpListener) -> String {
+    format!("dial:{}", listener.local_addr().unwrap())
+}
+
+/// Connects.
+#[track_caller]
+pub fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect_timeout(&address, LIMIT).unwrap();
+    stream.set_nodelay(true).unwrap();
+    bounded(&stream);
+    stream
+}
+
+/// Accepts.
+#[track_caller]
+pub fn accept(listener: &TcpListener) -> TcpStream {
+    let (stream, _) = listener.accept().unwrap();
+    stream.set_nodelay(true).unwrap();
+    bounded(&stream);
+    stream
+}
+
+/// Nobody may come for a while.
+#[track_caller]
+pub fn nobody_comes(listener: &TcpListener) {
+    SockRef::from(listener)
+        .set_read_timeout(Some(Duration::from_millis(500)))
+        .unwrap();
+    let came = listener.accept();
+    bounded(listener);
+    assert_eq!(came.unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+/// A port that nobody uses: outside of those that the system gives to whoever connects, so that
+/// it stays so.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = std::process::id() % 16_000;
+    until("a free port", || {
+        let offset = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = 12_000 + u16::try_from((start + offset) % 20_000).unwrap();
+        TcpListener::bind((LOOPBACK, port)).ok().map(|_| port)
+    })
+}
+
+/// Waits until somebody listens on this port.
+pub fn listens(port: u16) {
+    until(&format!("somebody listens on port {port}"), || {
+        has_listener(port).then_some(())
+    });
+}
+
+/// Waits until nobody listens there any more: who comes then is refused.
+#[track_caller]
+pub fn listens_no_more(address: SocketAddr) {
+    // Not by connecting: who comes in time is let in, and would have to be dealt with.
+    until(&format!("nobody listens at {address}"), || {
+        (!has_listener(address.port())).then_some(())
+    });
+    let refused = TcpStream::connect_timeout(&address, LIMIT).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+}
+
+/// Waits until all that was sent on this connection has arrived in the peer's system.
+pub fn arrived(stream: &TcpStream) {
+    let local = stream.local_addr().unwrap().port();
+    let peer = stream.peer_addr().unwrap().port();
+    until("all that was sent has arrived", || {
+        let line = tables().find(|line| (line.local_port, line.peer_port) == (local, peer));
+        line.is_none_or(|line| line.unsent == 0).then_some(())
+    });
+}
+
+/// Closes a connection with a reset.
+pub fn reset(stream: TcpStream) {
+    SockRef::from(&stream)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
+}
+
+/// The peer must end its stream, with nothing before.
+#[track_caller]
+pub fn expect_end(mut stream: &TcpStream) {
+    let read = stream.read(&mut [0; 64]);
+    assert_eq!(read.unwrap(), 0, "it said more");
+}
+
+/// The peer must reset the connection, with nothing before.
+#[track_caller]
+pub fn expect_reset(mut stream: &TcpStream) {
+    let read = stream.read(&mut [0; 64]);
+    assert_eq!(read.unwrap_err().kind(), ErrorKind::ConnectionReset);
+}
+
+/// The connection must be closed, either way, with nothing before.
+#[track_caller]
+pub fn expect_closed(mut stream: &TcpStream) {
+    match stream.read(&mut [0; 64]) {
+        Ok(read) => assert_eq!(read, 0, "it said something"),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+    }
+}
+
+/// An address that never answers.
+#[derive(Debug)]
+pub struct BlackHole {
+    listener: Socket,
+    /// They fill the listener's queue, so that the system drops whatever comes next.
+    fill: Vec<TcpStream>,
+    address: SocketAddr,
+}
+
+// ===== impl BlackHole =====
+
+impl BlackHole {
+    /// One on this machine.
+    pub fn new() -> Self {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener
+            .bind(&SocketAddr::from((LOOPBACK, 0)).into())
+            .unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let mut fill = Vec::new();
+        until("the queue is full", || {
+            match TcpStream::connect_timeout(&address, Duration::from_millis(500)) {
+                Ok(stream) => {
+                    fill.push(stream);
+                    None
+                }
+                Err(_) => Some(()),
+            }
+        });
+        Self {
+            listener,
+            fill,
+            address,
+        }
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Lets it answer from now on.
+    pub fn open(self) -> TcpListener {
+        self.listener.listen(128).unwrap();
+        for _ in &self.fill {
+            self.listener.accept().unwrap();
+        }
+        let listener = self.listener.into();
+        bounded(&listener);
+        listener
+    }
+}
+
+impl Default for BlackHole {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+// ===== helpers =====
+
+fn bounded<'a, S>(socket: &'a S)
+where
+    SockRef<'a>: From<&'a S>,
+{
+    let socket = SockRef::from(socket);
+    socket.set_read_timeout(Some(LIMIT)).unwrap();
+    socket.set_write_timeout(Some(LIMIT)).unwrap();
+}
+
+fn has_listener(port: u16) -> bool {
+    tables().any(|line| line.local_port == port && line.state == LISTENS)
+}
+
+/// A line of /proc/net/tcp.
+struct Line {
+    local_port: u16,
+    peer_port: u16,
+    state: String,
+    unsent: u32,
+}
+
+fn tables() -> impl Iterator<Item = Line> {
+    let read = |name| fs::read_to_string(format!("/proc/net/{name}")).unwrap_or_default();
+    let lines = read("tcp") + &read("tcp6");
+    let lines: Vec<_> = lines.lines().filter_map(line).collect();
+    lines.into_iter()
+}
+
+fn line(text: &str) -> Option<Line> {
+    let fields: Vec<_> = text.split_ascii_whitespace().collect();
+    let port = |field: &str| u16::from_str_radix(field.rsplit_once(':')?.1, 16).ok();
+    Some(Line {
+        local_port: port(fields.get(1)?)?,
+        peer_port: port(fields.get(2)?)?,
+        state: (*fields.get(3)?).to_owned(),
+        unsent: u32::from_str_radix(fields.get(4)?.split_once(':')?.0, 16).ok()?,
+    })
+}
