@@ -11,6 +11,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("groff", "groff-base"),
     ("iperf3", "iperf3"),
     ("ncat", "ncat"),
+    ("python3", "python3"),
     ("redis-cli", "redis-tools"),
     ("redis-server", "redis-server"),
     ("rsync", "rsync"),

@@ -1,1 +1,6 @@
-//! To come.
+//! Peers and systems that behave badly: what they do stays theirs.
+
+mod crowd;
+mod descriptors;
+mod dials;
+mod waiting;

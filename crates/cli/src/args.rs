@@ -9,10 +9,11 @@ use couplet_connector::endpoint::{KeepAlive, Side};
 use crate::{
     run::{Plan, Traffic},
     side::{EndpointSpec, SideSpec},
-    units::{Limit, duration, keep_alive, limit},
+    units::{Limit, Threads, duration, keep_alive, limit, threads},
 };
 
-const EXAMPLES: &str = "\
+/// What stands below the help.
+pub(crate) const NOTES: &str = "\
 A side is where it comes from, then its options in the order a connection meets them:
   listen:[HOST:]PORT   others connect to us; without HOST from this machine alone, `*` from anywhere
   dial:HOST:PORT       we connect to it
@@ -40,7 +41,7 @@ SIGTERM and SIGINT drain; a second one ends at once.";
     version,
     about,
     long_about = None,
-    after_help = EXAMPLES,
+    after_help = NOTES,
     subcommand_negates_reqs = true,
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true
@@ -53,6 +54,10 @@ pub(crate) struct Args {
     /// Side B, likewise
     #[arg(value_name = "B", required = true)]
     b: Option<String>,
+
+    /// Taken only to be refused in words that help
+    #[arg(hide = true)]
+    surplus: Vec<String>,
 
     /// Probe idle connections: IDLE/INTERVAL/COUNT or off [default: 60s/10s/5]
     #[arg(long, value_name = "PROBES", value_parser = keep_alive)]
@@ -106,6 +111,10 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "once")]
     reconnect: bool,
 
+    /// How many threads move bytes, or auto: one for each core
+    #[arg(long, value_name = "NUMBER", value_parser = threads, default_value = "auto")]
+    threads: Threads,
+
     /// Show what the two sides say to each other
     #[arg(
         long,
@@ -157,6 +166,7 @@ pub(crate) enum LogFormat {
 impl Args {
     /// What is to be done; or what is wrong, and what would be right.
     pub(crate) fn plan(&self) -> Result<Plan, String> {
+        self.refuse_surplus()?;
         let mut a = self.side(Side::A, self.a.as_deref())?;
         let mut b = self.side(Side::B, self.b.as_deref())?;
         self.refuse_idle_flags(&a, &b)?;
@@ -179,6 +189,7 @@ impl Args {
             once: self.once,
             exit_when_idle: self.exit_when_idle,
             reconnect: self.reconnect,
+            threads: self.threads,
             traffic: self.log_traffic.map(|format| Traffic {
                 format,
                 log: self.log_format,
@@ -192,6 +203,19 @@ impl Args {
             .unwrap_or_default()
             .parse()
             .map_err(|error| format!("side {side}: {error:#}"))
+    }
+
+    fn refuse_surplus(&self) -> Result<(), String> {
+        match self.surplus.first() {
+            None => Ok(()),
+            Some(word) if TrafficFormat::from_str(word, true).is_ok() => Err(format!(
+                "a format is joined to its flag: `--log-traffic={word}`"
+            )),
+            Some(word) => Err(format!(
+                "there are two sides, and `{}` is one too many",
+                word.escape_debug()
+            )),
+        }
     }
 
     /// A flag that would do nothing here is a mistake.
@@ -278,6 +302,11 @@ mod tests {
                 "--once",
             ),
             (&["listen:1", "listen:2", "-q", "-v"], "--quiet"),
+            (&["listen:1", "listen:2", "listen:3"], "`listen:3`"),
+            (
+                &["listen:1", "listen:2", "--log-traffic", "hex"],
+                "--log-traffic=hex",
+            ),
         ] {
             let error = plan(args).unwrap_err();
             assert!(error.contains(flag), "{args:?}: {error}");

@@ -3,6 +3,7 @@
 mod args;
 mod descriptors;
 mod log;
+mod man;
 mod run;
 mod side;
 mod stacks;
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 
-use crate::args::{Args, Tool};
+use crate::args::{Args, LogFormat, Tool};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Some(Tool::Man) => {
-            return told(clap_mangen::Man::new(Args::command()).render(&mut std::io::stdout()));
+            return told(man::write(&mut std::io::stdout()), LogFormat::Text);
         }
         None => {}
     }
@@ -39,15 +40,18 @@ fn main() -> ExitCode {
     };
     log::init(&args);
     descriptors::allow_many();
-    told(run::run(plan))
+    told(run::run(plan), args.log_format)
 }
 
-fn told<E: Into<anyhow::Error>>(result: Result<(), E>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("couplet: {:#}", error.into());
-            ExitCode::FAILURE
-        }
+/// Says what went wrong, in a line like all the others on standard error.
+fn told<E: Into<anyhow::Error>>(result: Result<(), E>, format: LogFormat) -> ExitCode {
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    let error = error.into();
+    match format {
+        LogFormat::Text => eprintln!("couplet: {error:#}"),
+        LogFormat::Json => tracing::error!("{error:#}"),
     }
+    ExitCode::FAILURE
 }

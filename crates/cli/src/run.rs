@@ -1,14 +1,16 @@
 //! The command at work: from its plan to its end.
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 use anyhow::Context;
 use couplet_connector::{Connector, Handle, endpoint::Side};
+use tokio::runtime::Builder;
 
 use crate::{
     args::{LogFormat, TrafficFormat},
     side::{Endpoint, EndpointSpec, SideSpec},
     stacks::start,
+    units::Threads,
 };
 
 /// What is to be done.
@@ -26,6 +28,7 @@ pub(crate) struct Plan {
     pub(crate) once: bool,
     pub(crate) exit_when_idle: Option<Duration>,
     pub(crate) reconnect: bool,
+    pub(crate) threads: Threads,
     pub(crate) traffic: Option<Traffic>,
 }
 
@@ -37,7 +40,15 @@ pub(crate) struct Traffic {
 }
 
 pub(crate) fn run(plan: Plan) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let mut runtime = match plan.threads {
+        // No thread has to wake another.
+        Threads::Count(NonZeroUsize::MIN) => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    if let Threads::Count(count) = plan.threads {
+        runtime.worker_threads(count.get());
+    }
+    let runtime = runtime
         .enable_all()
         .build()
         .context("the runtime could not be started")?;

@@ -1,6 +1,6 @@
 //! Values with units, as people write them.
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 use couplet_connector::endpoint::KeepAlive;
 
@@ -9,6 +9,13 @@ use couplet_connector::endpoint::KeepAlive;
 pub(crate) enum Limit<T> {
     At(T),
     Off,
+}
+
+/// A number of threads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Threads {
+    Auto,
+    Count(NonZeroUsize),
 }
 
 // ===== impl Limit =====
@@ -84,6 +91,20 @@ pub(crate) fn keep_alive(text: &str) -> Result<Limit<KeepAlive>, String> {
     ))
 }
 
+/// A number of threads, or `auto`.
+pub(crate) fn threads(text: &str) -> Result<Threads, String> {
+    match text.parse::<NonZeroUsize>() {
+        _ if text == "auto" => Ok(Threads::Auto),
+        Ok(count) if count.get() <= MOST_THREADS => Ok(Threads::Count(count)),
+        _ => Err(format!(
+            "it is `auto`, or a number from 1 to {MOST_THREADS}"
+        )),
+    }
+}
+
+/// More threads than any machine has cores.
+const MOST_THREADS: usize = 1024;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +120,16 @@ mod tests {
         assert_eq!(limit("never"), Ok(Limit::Off));
         assert_eq!(limit("2m"), Ok(Limit::At(Duration::from_secs(120))));
         assert!(limit("2").unwrap_err().contains("never"));
+    }
+
+    #[test]
+    fn threads_are_counted() {
+        assert_eq!(threads("auto"), Ok(Threads::Auto));
+        let two = NonZeroUsize::new(2).unwrap();
+        assert_eq!(threads("2"), Ok(Threads::Count(two)));
+        for wrong in ["0", "-1", "many", "1025", ""] {
+            assert!(threads(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

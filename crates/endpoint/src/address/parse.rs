@@ -139,12 +139,12 @@ impl<'a> Input<'a> {
         let rest = self.rest();
         let (here, after) = match rest.strip_prefix('[') {
             Some(inner) => self.bracketed(inner)?,
-            None if is_bare_ipv6(rest) => {
-                let all = self.at..self.whole.len();
-                let right = self.right(Some("[IPV6]:PORT"));
-                return self.fail(all, "an IPv6 address goes in brackets", right);
-            }
             None => {
+                if let Some(bracketed) = bracketed_ipv6(rest) {
+                    let all = self.at..self.whole.len();
+                    let right = self.right(Some(&bracketed));
+                    return self.fail(all, "an IPv6 address goes in brackets", right);
+                }
                 let host = rest.split(':').next().unwrap_or_default();
                 (self.plain(host)?, self.at + host.len())
             }
@@ -282,11 +282,18 @@ fn host(text: &str) -> Result<Host, (Range<usize>, Mistake)> {
     Ok(Host::Name(HostName::checked(text)))
 }
 
-/// Is it an IPv6 address without brackets, with or without a port after it?
-fn is_bare_ipv6(text: &str) -> bool {
+/// What is probably meant by an IPv6 address without brackets, with or without a port after it.
+fn bracketed_ipv6(text: &str) -> Option<String> {
     let is_ipv6 = |text: &str| {
         let ip = text.split('%').next().unwrap_or_default();
         ip.parse::<Ipv6Addr>().is_ok()
     };
-    is_ipv6(text) || text.rsplit_once(':').is_some_and(|(ip, _)| is_ipv6(ip))
+    match text.rsplit_once(':') {
+        Some((ip, port)) if is_ipv6(ip) && port.parse::<u16>().is_ok() => {
+            Some(format!("[{ip}]:{port}"))
+        }
+        _ if is_ipv6(text) => Some(format!("[{text}]:PORT")),
+        Some((ip, _)) if is_ipv6(ip) => Some(format!("[{ip}]:PORT")),
+        _ => None,
+    }
 }
