@@ -33,7 +33,7 @@ fn sides() {
     wrong(&["listen:1", "dial:example.org"], "dial:example.org:PORT");
     wrong(&["listen:1", "dial:*:22"], "dial:HOST:PORT");
     wrong(&["listen:1", "dial:127.0.0.1:0"], "port");
-    wrong(&["listen:::1:9000", "listen:1"], "[IPV6]:PORT");
+    wrong(&["listen:::1:9000", "listen:1"], "[::1]:9000");
     wrong(&["tcp:9000", "listen:1"], "listen:");
     wrong(&["listen:1", "listen:2", "listen:3"], "two sides");
     wrong(&["listen:\u{1b}[2J\u{7}", "listen:1"], "\\u{1b}");
