@@ -1,0 +1,127 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::{count::Case, load::Work};
+
+const MORE: &str = "\
+Columns: bulk-1 bulk-16 duplex-1 duplex-16 request-64b-1 request-64b-64 request-64b-512
+  request-4k-64 request-32k-64 connect-32 idle stuck pairing-32 start-up size
+Relays:  couplet couplet-one-thread haproxy-splice haproxy-copy nginx socat by-hand
+A name's beginning stands for all that begin so: --columns bulk,request --relays couplet,haproxy";
+
+/// Measures Couplet beside the relays that people use instead
+#[derive(Debug, Parser)]
+#[command(
+    name = "couplet-bench",
+    version,
+    about,
+    after_help = MORE,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) tool: Option<Tool>,
+
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+}
+
+/// What the table is made of.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct TableArgs {
+    /// One round of very little work: shows that it works, and no more
+    #[arg(long)]
+    pub(crate) quick: bool,
+
+    /// Which columns [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) columns: Vec<String>,
+
+    /// Which relays [default: all that are installed]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) relays: Vec<String>,
+
+    /// How often each cell is measured [default: 4, or 1 if quick]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) rounds: Option<u32>,
+
+    /// About how long a fast relay takes for a cell's work, in seconds [default: 1]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) seconds: Option<f64>,
+
+    /// Where to write performance.md and performance.svg [default: docs/, if the table is whole]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// The Cargo profile to measure
+    #[arg(long, value_name = "NAME", default_value = "release")]
+    pub(crate) profile: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tool {
+    /// Count the instructions of one connection's life, of one round trip, and of pairing
+    Count,
+    /// The load generator: a process of its own, told what to do by the driver
+    #[command(hide = true)]
+    Load {
+        #[command(subcommand)]
+        work: Work,
+    },
+    /// What is run under callgrind
+    #[command(hide = true)]
+    Live { case: Case, times: u64 },
+}
+
+// ===== impl TableArgs =====
+
+impl TableArgs {
+    pub(crate) fn rounds(&self) -> u32 {
+        self.rounds.unwrap_or(if self.quick { 1 } else { 4 })
+    }
+
+    pub(crate) fn seconds(&self) -> f64 {
+        self.seconds.unwrap_or(if self.quick { 0.02 } else { 1.0 })
+    }
+
+    /// Is it all there is to measure, with the work that makes it worth keeping?
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.quick
+            && self.columns.is_empty()
+            && self.relays.is_empty()
+            && self.profile == "release"
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.001..=60.0).contains(&seconds) => Ok(seconds),
+        _ => Err("it is a number from 0.001 to 60".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_names_every_column_and_relay() {
+        for column in crate::columns::all(1.0, false) {
+            assert!(MORE.contains(column.name), "{}", column.name);
+        }
+        for name in crate::relays::NAMES {
+            assert!(MORE.contains(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+#![doc = include_str!("../README.md")]
+#![cfg(target_os = "linux")]
+
+mod args;
+mod built;
+mod cell;
+mod columns;
+mod count;
+mod descriptors;
+mod driver;
+mod generator;
+mod load;
+mod measure;
+mod metric;
+mod relays;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::args::{Args, Tool};
+
+/// The command.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    let result = match args.tool {
+        None => driver::run(&args.table),
+        Some(Tool::Count) => count::run(),
+        Some(Tool::Load { work }) => load::run(work),
+        Some(Tool::Live { case, times }) => count::live(case, times),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("couplet-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

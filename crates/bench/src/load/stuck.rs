@@ -1,0 +1,76 @@
+//! Pairs whose client sends as much as goes, and whose backend reads nothing.
+
+use std::{
+    future, io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::future::try_join_all;
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout},
+};
+
+use super::{
+    backend::{Backend, connect},
+    bytes::send,
+    control::Control,
+    exchange::{Volume, exchange, serve},
+    outcome::Outcome,
+};
+
+/// Who could not send for so long is stuck.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+/// What the one that goes before them moves, to warm up.
+const WARM: Volume = Volume {
+    up: 4 << 20,
+    down: 0,
+};
+
+pub(super) async fn run(mut control: Control, pairs: usize) -> anyhow::Result<()> {
+    let deaf = Arc::<AtomicBool>::default();
+    let backend = Backend::start({
+        let deaf = Arc::clone(&deaf);
+        move |stream| {
+            let deaf = deaf.load(Ordering::Relaxed);
+            async move {
+                match deaf {
+                    true => future::pending().await,
+                    false => serve(stream, [WARM]).await,
+                }
+            }
+        }
+    })?;
+    let target = control.target(backend.addr).await?;
+    let mut first = connect(target).await?;
+    exchange(&mut first, WARM).await?;
+    drop(first);
+    backend.open(0).await;
+    deaf.store(true, Ordering::Relaxed);
+    control.warm().await?;
+
+    let begin = Instant::now();
+    let mut clients = Vec::with_capacity(pairs);
+    for _ in 0..pairs {
+        clients.push(connect(target).await?);
+    }
+    let sent: u64 = try_join_all(clients.iter().map(fill)).await?.iter().sum();
+    let outcome = Outcome::new(sent, begin.elapsed());
+    control.done(&outcome).await
+}
+
+/// Sends until nothing goes any more, and says how much went.
+async fn fill(stream: &TcpStream) -> io::Result<u64> {
+    const STEP: u64 = 1024;
+    let mut sent = 0;
+    while let Ok(step) = timeout(PATIENCE, send(stream, STEP)).await {
+        step?;
+        sent += STEP;
+    }
+    Ok(sent)
+}

@@ -1,0 +1,12 @@
+//! What the system knows of processes, and of itself.
+
+mod date;
+mod group;
+mod machine;
+mod proc_stat;
+
+pub(crate) use self::{
+    date::today,
+    group::{Group, Usage},
+    machine::Machine,
+};

@@ -1,0 +1,109 @@
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{Relay, To, backend, find};
+
+pub(super) const SPLICE: &str = "haproxy-splice";
+pub(super) const COPY: &str = "haproxy-copy";
+
+/// More pairs than any column has; two descriptors each.
+const MAX_PAIRS: u32 = 8000;
+
+/// More pipes than any column can use: one for each direction that is bulk.
+const MAX_PIPES: u32 = 256;
+
+/// HAProxy in TCP mode. It always sets `TCP_NODELAY`.
+#[derive(Debug)]
+pub(super) struct Haproxy {
+    program: PathBuf,
+    version: String,
+    splice: Splice,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Splice {
+    Auto,
+    Never,
+}
+
+// ===== impl Haproxy =====
+
+impl Haproxy {
+    pub(super) fn find(splice: Splice) -> anyhow::Result<Self> {
+        let program = find::program("haproxy")?;
+        let said = find::said(Command::new(&program).arg("-v"));
+        Ok(Self {
+            version: find::word_after(&said, "version ").to_owned(),
+            program,
+            splice,
+        })
+    }
+}
+
+impl Relay for Haproxy {
+    fn name(&self) -> &'static str {
+        match self.splice {
+            Splice::Auto => SPLICE,
+            Splice::Never => COPY,
+        }
+    }
+
+    fn title(&self) -> &'static str {
+        match self.splice {
+            Splice::Auto => "HAProxy, splice",
+            Splice::Never => "HAProxy, no splice",
+        }
+    }
+
+    fn about(&self) -> String {
+        let splice = match self.splice {
+            Splice::Auto => "`option splice-auto`",
+            Splice::Never => "without splicing",
+        };
+        format!("{}, `mode tcp`, `nbthread 1`, {splice}", self.version)
+    }
+
+    fn command(&self, listen: SocketAddr, to: To, folder: &Path) -> anyhow::Result<Command> {
+        let file = folder.join("haproxy.cfg");
+        fs::write(&file, config(listen, backend(to)?, self.splice))?;
+        let mut command = Command::new(&self.program);
+        command.args(["-db", "-q", "-f"]).arg(file);
+        Ok(command)
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.program.clone()]
+    }
+}
+
+fn config(listen: SocketAddr, backend: SocketAddr, splice: Splice) -> String {
+    let splice = match splice {
+        Splice::Auto => "option splice-auto",
+        Splice::Never => "",
+    };
+    // It reserves descriptors for its pipes at the start, for a quarter of its connections unless
+    // it is told otherwise.
+    format!(
+        "global
+    maxconn {MAX_PAIRS}
+    maxpipes {MAX_PIPES}
+    nbthread 1
+defaults
+    mode tcp
+    maxconn {MAX_PAIRS}
+    backlog 4096
+    timeout connect 10s
+    timeout client 1h
+    timeout server 1h
+    option tcpka
+    {splice}
+listen relay
+    bind {listen}
+    server backend {backend}
+"
+    )
+}

@@ -1,0 +1,105 @@
+//! The relays, a file each: where they are, how they are told what to do, and what they can't.
+
+mod by_hand;
+mod couplet;
+mod find;
+mod haproxy;
+mod nginx;
+mod port;
+mod running;
+mod socat;
+
+use std::{
+    fmt::Debug,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+pub(crate) use self::{port::free_port, running::Running};
+use crate::{built::Built, columns::Column};
+
+/// A relay that can be started.
+pub(crate) trait Relay: Debug {
+    /// How it is called on the command line.
+    fn name(&self) -> &'static str;
+
+    /// Is it Couplet?
+    fn is_ours(&self) -> bool {
+        self.name().starts_with(couplet::NAME)
+    }
+
+    /// What it is called in the report.
+    fn title(&self) -> &'static str;
+
+    /// Which version it is, and how it is set up, for the report.
+    fn about(&self) -> String;
+
+    /// What it is started with. It may leave files in the folder.
+    fn command(&self, listen: SocketAddr, to: To, folder: &Path) -> anyhow::Result<Command>;
+
+    /// The files it consists of.
+    fn files(&self) -> Vec<PathBuf>;
+
+    /// Why it is not measured in a column, if so.
+    fn leaves_out(&self, column: &Column) -> Option<&'static str> {
+        column
+            .is_pairing()
+            .then_some("it can't join two clients that both connect")
+    }
+}
+
+/// The other side of a relay.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum To {
+    /// It connects to a backend for each client.
+    Backend(SocketAddr),
+    /// It listens there, too.
+    Listen(SocketAddr),
+}
+
+/// A relay that is not there, and why.
+#[derive(Clone, Debug)]
+pub(crate) struct Missing {
+    pub(crate) name: &'static str,
+    pub(crate) why: String,
+}
+
+pub(crate) const NAMES: [&str; 7] = [
+    couplet::NAME,
+    couplet::ONE_THREAD,
+    haproxy::SPLICE,
+    haproxy::COPY,
+    nginx::NAME,
+    socat::NAME,
+    by_hand::NAME,
+];
+
+/// A relay by its name.
+pub(crate) fn find(name: &'static str, built: &Built) -> Result<Box<dyn Relay>, Missing> {
+    let found: anyhow::Result<Box<dyn Relay>> = match name {
+        couplet::NAME => couplet::Couplet::new(built, couplet::Threads::Auto).map(boxed),
+        couplet::ONE_THREAD => couplet::Couplet::new(built, couplet::Threads::One).map(boxed),
+        haproxy::SPLICE => haproxy::Haproxy::find(haproxy::Splice::Auto).map(boxed),
+        haproxy::COPY => haproxy::Haproxy::find(haproxy::Splice::Never).map(boxed),
+        nginx::NAME => nginx::Nginx::find().map(boxed),
+        socat::NAME => socat::Socat::find().map(boxed),
+        _ => Ok(boxed(by_hand::ByHand::new(built))),
+    };
+    found.map_err(|error| Missing {
+        name,
+        why: format!("{error:#}"),
+    })
+}
+
+fn boxed<R: Relay + 'static>(relay: R) -> Box<dyn Relay> {
+    Box::new(relay)
+}
+
+/// A relay does not know `To::Listen` unless it says so in `leaves_out`.
+fn backend(to: To) -> anyhow::Result<SocketAddr> {
+    match to {
+        To::Backend(addr) => Ok(addr),
+        To::Listen(_) => anyhow::bail!("it can't join two clients that both connect"),
+    }
+}

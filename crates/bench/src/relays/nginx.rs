@@ -1,0 +1,107 @@
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::bail;
+
+use super::{Relay, To, backend, find};
+
+pub(super) const NAME: &str = "nginx";
+
+const MODULE: &str = "ngx_stream_module.so";
+const MODULE_FOLDERS: [&str; 4] = [
+    "/usr/lib/nginx/modules",
+    "/usr/lib64/nginx/modules",
+    "/usr/share/nginx/modules",
+    "/usr/local/nginx/modules",
+];
+
+/// nginx's stream module, with one worker. It sets `TCP_NODELAY` unless told otherwise.
+#[derive(Debug)]
+pub(super) struct Nginx {
+    program: PathBuf,
+    /// `None`: it is built in.
+    module: Option<PathBuf>,
+    version: String,
+}
+
+// ===== impl Nginx =====
+
+impl Nginx {
+    pub(super) fn find() -> anyhow::Result<Self> {
+        let program = find::program("nginx")?;
+        let said = find::said(Command::new(&program).arg("-V"));
+        let module = MODULE_FOLDERS
+            .iter()
+            .map(|folder| Path::new(folder).join(MODULE))
+            .find(|file| file.is_file());
+        let built_in = said.split_whitespace().any(|word| word == "--with-stream");
+        if module.is_none() && !built_in {
+            bail!("its stream module is not installed (Debian: libnginx-mod-stream)");
+        }
+        Ok(Self {
+            program,
+            module: module.filter(|_| !built_in),
+            version: find::word_after(&said, "nginx/").to_owned(),
+        })
+    }
+}
+
+impl Relay for Nginx {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn title(&self) -> &'static str {
+        "nginx"
+    }
+
+    fn about(&self) -> String {
+        format!("{}, its stream module, `worker_processes 1`", self.version)
+    }
+
+    fn command(&self, listen: SocketAddr, to: To, folder: &Path) -> anyhow::Result<Command> {
+        let file = folder.join("nginx.conf");
+        let config = config(listen, backend(to)?, self.module.as_deref(), folder);
+        fs::write(&file, config)?;
+        let mut command = Command::new(&self.program);
+        command.args(["-e", "stderr", "-c"]).arg(file);
+        Ok(command)
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let program = self.program.clone();
+        [program].into_iter().chain(self.module.clone()).collect()
+    }
+}
+
+fn config(listen: SocketAddr, backend: SocketAddr, module: Option<&Path>, folder: &Path) -> String {
+    let module = module.map_or(String::new(), |module| {
+        format!("load_module {};", module.display())
+    });
+    format!(
+        "{module}
+daemon off;
+worker_processes 1;
+pid {pid};
+error_log stderr emerg;
+events {{
+    worker_connections 16000;
+}}
+stream {{
+    access_log off;
+    tcp_nodelay on;
+    proxy_timeout 1h;
+    proxy_socket_keepalive on;
+    server {{
+        listen {listen} backlog=4096 so_keepalive=on;
+        proxy_pass {backend};
+    }}
+}}
+",
+        pid = folder.join("nginx.pid").display()
+    )
+}

@@ -1,0 +1,37 @@
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::atomic::{AtomicU16, Ordering},
+};
+
+use anyhow::Context;
+
+/// Below those that the system gives to clients, so that none of them takes it in between.
+const FIRST: u16 = 20_000;
+const PORTS: u16 = 10_000;
+
+static NEXT: AtomicU16 = AtomicU16::new(0);
+
+/// An address of this machine on which nobody listens, another each time.
+pub(crate) fn free_port() -> anyhow::Result<SocketAddr> {
+    let mine = (std::process::id() % u32::from(PORTS)) as u16;
+    (0..PORTS)
+        .map(|_| {
+            let next = NEXT.fetch_add(1, Ordering::Relaxed);
+            let port = FIRST + mine.wrapping_add(next) % PORTS;
+            SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+        })
+        .find(|addr| TcpListener::bind(addr).is_ok())
+        .context("there is no free port")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_port_is_another() {
+        let (one, other) = (free_port().unwrap(), free_port().unwrap());
+        assert_ne!(one, other);
+        assert!(one.ip().is_loopback());
+    }
+}

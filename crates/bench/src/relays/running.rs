@@ -1,0 +1,64 @@
+use std::{
+    fs::{self, File},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    process::Stdio,
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use tokio::time::Instant;
+
+use super::{Relay, To, free_port};
+use crate::measure::{Group, Usage};
+
+/// Who does not listen after so long never will.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A relay at work; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Running {
+    group: Group,
+    /// Where it listens.
+    pub(crate) listen: SocketAddr,
+    /// How long it took until its port accepted.
+    pub(crate) started_in: Duration,
+}
+
+// ===== impl Running =====
+
+impl Running {
+    /// Starts it and waits until its port accepts.
+    pub(crate) fn start(relay: &dyn Relay, to: To, folder: &Path) -> anyhow::Result<Self> {
+        let listen = free_port()?;
+        let log = folder.join("log");
+        let file = File::create(&log)?;
+        let mut command = relay.command(listen, to, folder)?;
+        command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file);
+        let begin = Instant::now();
+        let mut group = Group::start(&mut command)?;
+        while TcpStream::connect(listen).is_err() {
+            if let Some(status) = group.ended()? {
+                let said = fs::read_to_string(&log).unwrap_or_default();
+                bail!("it ended with {status}: {}", said.trim());
+            }
+            if begin.elapsed() > PATIENCE {
+                bail!("it does not listen");
+            }
+            thread::sleep(Duration::from_micros(50));
+        }
+        Ok(Self {
+            group,
+            listen,
+            started_in: begin.elapsed(),
+        })
+    }
+
+    pub(crate) fn usage(&self) -> anyhow::Result<Usage> {
+        self.group.usage().context("the relay")
+    }
+}

@@ -1,0 +1,200 @@
+//! The tables, aligned so that they can be read as they are.
+
+use std::fmt::Write;
+
+use super::{
+    Report,
+    numbers::{number, ratio},
+    rows::Row,
+};
+use crate::metric::{Better, Section};
+
+// ===== impl Report =====
+
+impl Report {
+    /// The tables alone.
+    pub(crate) fn tables(&self) -> String {
+        let mut text = String::new();
+        for section in Section::ALL {
+            let rows: Vec<_> = self
+                .rows()
+                .filter(|row| row.metric.section() == section)
+                .collect();
+            if !rows.is_empty() {
+                let _ = write!(
+                    text,
+                    "## {}\n\n{}\n\n{}\n",
+                    section.title(),
+                    section.note(),
+                    self.table(&rows)
+                );
+            }
+        }
+        text
+    }
+
+    /// A whole document.
+    pub(crate) fn markdown(&self) -> String {
+        format!(
+            "# Performance\n\n\
+             Couplet beside the relays that people use instead, all with the same work on the \
+             same machine, one after the other in turn. The ratios are what counts: absolute \
+             figures differ from machine to machine, and from run to run.\n\n\
+             ![Each relay's figures in terms of the best peer's](performance.svg)\n\n\
+             {}\n{}## How it was measured\n\n{}",
+            self.legend(),
+            self.tables(),
+            self.method()
+        )
+    }
+
+    fn legend(&self) -> String {
+        "A cell is the median of the rounds ± half the range between the lowest and the highest. \
+         The best of a line is **bold**; a dash means that there is no such figure. The last \
+         column is Couplet's figure divided by that of the best peer.\n"
+            .to_owned()
+    }
+
+    fn method(&self) -> String {
+        let asked = &self.asked;
+        let commit = asked.commit.as_ref();
+        let commit = commit.map_or(String::new(), |commit| format!(", at commit {commit}"));
+        let mut text = format!(
+            "`{}` on {}{commit}; {} rounds; {}.\n\n",
+            asked.command, asked.date, asked.rounds, asked.machine
+        );
+        for relay in &self.relays {
+            let _ = writeln!(text, "- {}: {}.", relay.title, relay.about);
+        }
+        for missing in &self.missing {
+            let _ = writeln!(text, "- {} was left out: {}.", missing.name, missing.why);
+        }
+        let mut failures = self.failures.clone();
+        failures.sort_unstable();
+        failures.dedup();
+        for (column, relay) in failures {
+            let _ = writeln!(text, "- {relay} failed at {column}.");
+        }
+        text.push_str(
+            "\nClients and backend are one process on the same machine, with `TCP_NODELAY` on \
+             their sockets and on those of all relays; no relay logs. Each cell is a relay just \
+             started, warmed up with a part of the work. How the work is made up is said in \
+             `crates/bench/README.md`.\n",
+        );
+        text
+    }
+
+    fn table(&self, rows: &[Row<'_>]) -> String {
+        let ours = self.relays.iter().position(|relay| relay.ours);
+        let titles = self.relays.iter().map(|relay| relay.title.to_owned());
+        let compared = ours.is_some() && self.relays.len() > 1;
+        let mut lines = vec![
+            [String::new()]
+                .into_iter()
+                .chain(titles)
+                .chain(compared.then(|| "÷ best peer".to_owned()))
+                .collect::<Vec<_>>(),
+        ];
+        for row in rows {
+            let label = format!("{}: {}", row.column.title, row.metric.unit());
+            let cells = (0..self.relays.len()).map(|relay| cell(row, relay));
+            let comparison = ours
+                .filter(|_| compared)
+                .map(|ours| self.comparison(row, ours));
+            lines.push([label].into_iter().chain(cells).chain(comparison).collect());
+        }
+        align(&lines)
+    }
+
+    fn comparison(&self, row: &Row<'_>, ours: usize) -> String {
+        let (Some(factor), Some(peer)) = (row.ratio(ours), row.best_peer) else {
+            return "–".to_owned();
+        };
+        format!("{} ({})", ratio(factor), self.relays[peer].title)
+    }
+}
+
+fn cell(row: &Row<'_>, relay: usize) -> String {
+    let Some(stat) = row.stats[relay] else {
+        return "–".to_owned();
+    };
+    let median = match row.best == Some(relay) && row.metric.better() != Better::Neither {
+        true => format!("**{}**", number(stat.median)),
+        false => number(stat.median),
+    };
+    match stat.spread() {
+        Some(spread) if spread >= 0.5 => format!("{median} ±{spread:.0} %"),
+        _ => median,
+    }
+}
+
+/// A table whose first line is its head.
+fn align(lines: &[Vec<String>]) -> String {
+    let width = |text: &str| text.chars().count();
+    let columns = lines.first().map_or(0, Vec::len);
+    let widths: Vec<_> = (0..columns)
+        .map(|column| {
+            let cells = lines.iter().map(|line| width(&line[column]));
+            cells.max().unwrap_or(0).max(3)
+        })
+        .collect();
+    let mut text = String::new();
+    for (index, line) in lines.iter().enumerate() {
+        for (cell, wanted) in line.iter().zip(&widths) {
+            let padding = " ".repeat(wanted - width(cell));
+            let _ = write!(text, "| {cell}{padding} ");
+        }
+        text.push_str("|\n");
+        if index == 0 {
+            for wanted in &widths {
+                let _ = write!(text, "|{}", "-".repeat(wanted + 2));
+            }
+            text.push_str("|\n");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::report::tests::sample;
+
+    #[test]
+    fn tables_can_be_read_as_they_are() {
+        let tables = sample().tables();
+        let expected = "\
+|                             | Couplet   | nginx     | so<cat | ÷ best peer  |
+|-----------------------------|-----------|-----------|--------|--------------|
+| bulk, 1 connection: s/GiB   | **0.100** | 0.200 ±5 % | 1.00   | 0.50 (nginx) |
+";
+        let squeeze = |text: &str| text.replace(' ', "").replace('-', "");
+        assert!(
+            squeeze(&tables).contains(&squeeze(expected)),
+            "{tables}\n{expected}"
+        );
+        let widths: Vec<_> = tables
+            .lines()
+            .skip_while(|line| !line.starts_with('|'))
+            .take_while(|line| line.starts_with('|'))
+            .map(|line| line.chars().count())
+            .collect();
+        assert!(widths.windows(2).all(|pair| pair[0] == pair[1]), "{tables}");
+        assert!(tables.contains("## What pairs hold"));
+        assert!(!tables.contains("## Latency"));
+    }
+
+    #[test]
+    fn the_document_says_how_it_came_about() {
+        let text = sample().markdown();
+        for part in [
+            "`the-command --rounds 2` on 2026-01-31, at commit abc1234; 2 rounds; ",
+            "- Couplet: Couplet 1.0.",
+            "- haproxy-splice was left out: it is not installed.",
+            "- socat failed at idle.",
+            "](performance.svg)",
+            "0.17 (nginx)",
+        ] {
+            assert!(text.contains(part), "`{part}` is not in\n{text}");
+        }
+    }
+}

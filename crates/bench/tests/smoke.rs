@@ -1,0 +1,58 @@
+//! The whole table, with very little work.
+#![cfg(target_os = "linux")]
+
+use std::process::Command;
+
+#[test]
+fn the_table_is_made() {
+    let folder = env!("CARGO_TARGET_TMPDIR");
+    let output = Command::new(env!("CARGO_BIN_EXE_couplet-bench"))
+        .args(["--quick", "--relays=couplet,by-hand", "--profile=dev"])
+        .args(["--out", folder])
+        .output()
+        .unwrap();
+    let (said, told) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{told}");
+    for part in [
+        "bulk, 16 connections: s/GiB",
+        "both ways, 16 connections: GiB/s",
+        "64 B requests × 512: 99th percentile, µs",
+        "connect, echo, close × 32: connections/s",
+        "idle pairs: bytes/pair",
+        "idle pairs: descriptors/pair",
+        "stuck pairs: bytes/pair",
+        "listen and listen × 32: pairs/s",
+        "start-up: ms",
+        "size: MiB",
+    ] {
+        assert!(said.contains(part), "`{part}` is not in\n{said}\n{told}");
+    }
+    for (file, part) in [
+        ("performance.md", "# Performance"),
+        ("performance.svg", "</svg>"),
+    ] {
+        let text = std::fs::read_to_string(format!("{folder}/{file}")).unwrap();
+        assert!(text.contains(part));
+        assert!(
+            !text.contains(folder),
+            "a path of this machine is in {file}"
+        );
+    }
+}
+
+#[test]
+fn what_there_is_not_is_named() {
+    let output = Command::new(env!("CARGO_BIN_EXE_couplet-bench"))
+        .args(["--columns", "bluk"])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        told.contains("there is no `bluk`; there are bulk-1"),
+        "{told}"
+    );
+}
