@@ -3,7 +3,7 @@ use std::{
     ops::{Deref, DerefMut},
     path::{Path, PathBuf},
     process::Command,
-    sync::OnceLock,
+    sync::{Once, OnceLock},
 };
 
 use serde_json::Value;
@@ -39,6 +39,7 @@ impl Couplet {
     }
 
     fn start_as(command: &mut Command) -> Self {
+        allow_many();
         let arg = |arg: &std::ffi::OsStr| arg.to_str().unwrap().starts_with("listen:");
         let listening = command.get_args().filter(|given| arg(given)).count();
         let couplet = Self(Process::spawn("couplet", command));
@@ -142,6 +143,18 @@ impl DerefMut for Couplet {
     fn deref_mut(&mut self) -> &mut Process {
         &mut self.0
     }
+}
+
+/// Raises the limit of descriptors of this process, the test: it has both ends of many pairs.
+fn allow_many() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    static DONE: Once = Once::new();
+    DONE.call_once(|| {
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        setrlimit(Resource::Nofile, limit).unwrap();
+    });
 }
 
 /// `… listening side=A address=127.0.0.1:9000`, or the same as JSON.

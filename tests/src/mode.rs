@@ -23,15 +23,13 @@ pub enum Mode {
 pub struct Rig {
     /// The command.
     pub couplet: Couplet,
-    /// Where side A comes from.
-    pub a: End,
-    /// Where side B comes from.
-    pub b: End,
+    a: End,
+    b: End,
 }
 
 /// The test's end of a side.
 #[derive(Debug)]
-pub enum End {
+enum End {
     /// The command listens here.
     Connect(SocketAddr),
     /// The command dials this.
@@ -101,6 +99,16 @@ impl Rig {
         let a = a.unwrap_or_else(|| self.a.is_come_to());
         let b = b.unwrap_or_else(|| self.b.is_come_to());
         (a, b)
+    }
+
+    /// The listener that the command dials, where it dials one.
+    pub fn target(&self) -> &TcpListener {
+        let mut ends = [&self.b, &self.a].into_iter();
+        let target = ends.find_map(|end| match end {
+            End::Accept(target) => Some(target),
+            End::Connect(_) => None,
+        });
+        target.expect("it dials a side")
     }
 
     /// Where the command listens.

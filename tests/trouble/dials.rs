@@ -40,7 +40,9 @@ fn dials_that_are_never_answered_are_waited_for_side_by_side() {
     for (args, side) in [(["listen:0", &*side], 'A'), ([&*side, "listen:0"], 'B')] {
         let couplet = Couplet::start(&[&args[..], &["--connect-timeout=3s"]].concat());
         let start = Instant::now();
-        let clients: Vec<_> = (0..CLIENTS).map(|_| connect(couplet.address(side))).collect();
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| connect(couplet.address(side)))
+            .collect();
         clients.iter().for_each(expect_closed);
         // One after the other they would have taken two minutes.
         assert!(start.elapsed() < LIMIT);
@@ -87,16 +89,12 @@ fn a_pair_is_its_own() {
     for mode in [Mode::ListenDial, Mode::DialListen] {
         let rig = Rig::new(mode, &[]);
         let address = rig.listening().next().unwrap();
-        let target = match mode {
-            Mode::ListenDial => &rig.b,
-            _ => &rig.a,
-        };
         let clients: Vec<_> = (0..100).map(|_| connect(address)).collect();
         for (number, client) in clients.iter().enumerate() {
             std::io::Write::write_all(&mut &*client, &[u8::try_from(number).unwrap()]).unwrap();
         }
         for _ in &clients {
-            let mut server = target.accept();
+            let mut server = accept(rig.target());
             let mut number = [0];
             std::io::Read::read_exact(&mut server, &mut number).unwrap();
             let number = usize::from(number[0]);

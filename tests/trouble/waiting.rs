@@ -135,7 +135,9 @@ fn those_who_are_gone_leave_nothing_behind() {
 fn more_than_may_wait_wait_outside() {
     // 1024 places: the rest stays with the system, and is let in as places become free.
     let couplet = Couplet::start(&["listen:0", "listen:0"]);
-    let waiting: Vec<_> = (0..1100_u16).map(|_| connect(couplet.address('A'))).collect();
+    let waiting: Vec<_> = (0..1100_u16)
+        .map(|_| connect(couplet.address('A')))
+        .collect();
     for (mut waiting, number) in waiting.iter().zip(0_u16..) {
         waiting.write_all(&number.to_be_bytes()).unwrap();
     }
