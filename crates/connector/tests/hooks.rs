@@ -166,7 +166,7 @@ async fn each_session_is_told_of_once_when_it_begins_and_when_it_ends() {
         until(|| told.reasons() == [CloseReason::Finished(Side::B)]).await;
         settle().await;
         assert_eq!((told.joins(), told.reasons().len()), (1, 1), "{}", rig.mode);
-        let (session, _) = &told.ends.lock().unwrap()[0];
+        let (session, _) = told.ends.lock().unwrap()[0].clone();
         assert_eq!(told.joins.lock().unwrap()[0].id(), session.id());
         assert_eq!(session.end_reason(), Some(CloseReason::Finished(Side::B)));
         let meter = session.meter();
@@ -331,16 +331,15 @@ async fn over_sockets(
     let session = eventually(sessions.next()).await.expect("it is joined");
     for (side, peer) in [(Side::A, &a), (Side::B, &b)] {
         let info = session.info(side);
-        assert_eq!(info.peer, Some(peer.local_addr().unwrap()));
-        assert_eq!(info.local, Some(peer.peer_addr().unwrap()));
-        let listens = relay.local_addr(side);
-        assert!(listens.is_none_or(|addr| addr == peer.peer_addr().unwrap()));
+        assert_eq!(info.peer, peer.local_addr().ok());
+        assert_eq!(info.local, peer.peer_addr().ok());
+        assert!(matches!(relay.local_addr(side), addr if addr.is_none() || addr == info.local));
     }
     const MANY: usize = 3_000_001;
     const FEW: usize = 100_003;
     let (a, b) = (send_and_hear(a, MANY, FEW), send_and_hear(b, FEW, MANY));
-    eventually(a).await.unwrap();
-    eventually(b).await.unwrap();
+    eventually(a).await.expect("it is whole");
+    eventually(b).await.expect("it is whole");
     let reason = eventually(session.ended()).await;
     assert!(matches!(reason, CloseReason::Finished(_)), "{reason}");
     assert_eq!(session.meter().bytes(Side::A), MANY as u64);
@@ -349,7 +348,7 @@ async fn over_sockets(
     for side in SIDES {
         assert_eq!(relay.stats().addresses(side), address);
     }
-    eventually(relay.close()).await.unwrap();
+    eventually(relay.close()).await.expect("nothing has failed");
 }
 
 type Id = tower::layer::util::Identity;
@@ -359,12 +358,12 @@ fn send_and_hear(peer: TcpStream, send: usize, expect: usize) -> JoinHandle<()> 
     tokio::spawn(async move {
         let (mut read, mut write) = peer.into_split();
         let sending = async {
-            write.write_all(&vec![7; send]).await.unwrap();
-            write.shutdown().await.unwrap();
+            write.write_all(&vec![7; send]).await.expect("it is read");
+            end(&mut write).await;
         };
         let mut heard = Vec::new();
         let ((), read) = tokio::join!(sending, read.read_to_end(&mut heard));
-        assert_eq!(read.unwrap(), expect);
+        assert_eq!(read.expect("no reset"), expect);
     })
 }
 

@@ -151,7 +151,7 @@ async fn each_direction_has_its_transform() {
 }
 
 fn expect(token: &str) -> HandshakeLayer<ExpectToken> {
-    HandshakeLayer::new(ExpectToken::new(Token::new(token).unwrap()))
+    HandshakeLayer::new(ExpectToken::new(Token::new(token).expect("it is one")))
 }
 
 #[tokio::test(start_paused = true)]

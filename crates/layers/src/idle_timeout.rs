@@ -5,7 +5,7 @@
 //! idle timeout by default, because an idle `ssh` session must live; for a public relay an hour is
 //! a good one.
 //!
-//! The time runs from the join. A session that ends so has the reason
+//! The time runs from when a pair comes to this layer. A session that ends so has the reason
 //! [`IdleTimeout`](couplet_pairing::CloseReason::IdleTimeout).
 //!
 //! **Where:** anywhere on a pair stack. **Splice:** costs none. **Memory:** one timer a pair, which

@@ -5,7 +5,10 @@ use std::{
     collections::VecDeque,
     io,
     pin::pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -338,7 +341,7 @@ pub(crate) async fn accept(listen: &mut memory::Listen) -> MemoryStream {
 pub(crate) struct Script {
     steps: Arc<Mutex<VecDeque<Step>>>,
     dialled: Arc<Mutex<Vec<Duration>>>,
-    at_work: Arc<Arc<()>>,
+    at_work: Arc<AtomicUsize>,
     begin: Instant,
     dial: memory::Dial,
 }
@@ -365,18 +368,18 @@ impl Script {
 
     /// How many dials there have been.
     pub(crate) fn count(&self) -> usize {
-        self.dialled.lock().unwrap().len()
+        self.dialled.lock().expect("nobody panics with it").len()
     }
 
     /// When it was dialled, in milliseconds.
     pub(crate) fn dialled(&self) -> Vec<u128> {
-        let dialled = self.dialled.lock().unwrap();
+        let dialled = self.dialled.lock().expect("nobody panics with it");
         dialled.iter().map(Duration::as_millis).collect()
     }
 
     /// How many are being dialled.
     pub(crate) fn at_work(&self) -> usize {
-        Arc::strong_count(&*self.at_work) - 1
+        self.at_work.load(Ordering::Relaxed)
     }
 }
 
@@ -390,10 +393,17 @@ impl<R> Service<R> for Script {
     }
 
     fn call(&mut self, _: R) -> Self::Future {
-        self.dialled.lock().unwrap().push(self.begin.elapsed());
-        let step = self.steps.lock().unwrap().pop_front();
+        self.dialled
+            .lock()
+            .expect("nobody panics with it")
+            .push(self.begin.elapsed());
+        let step = self
+            .steps
+            .lock()
+            .expect("nobody panics with it")
+            .pop_front();
         let dial = self.dial.clone();
-        let at_work = Arc::clone(&*self.at_work);
+        let at_work = AtWork::new(Arc::clone(&self.at_work));
         async move {
             let _at_work = at_work;
             match step.unwrap_or(Step::Connect) {
@@ -403,6 +413,22 @@ impl<R> Service<R> for Script {
             }
         }
         .boxed()
+    }
+}
+
+/// Counts a dial, as long as it is there.
+struct AtWork(Arc<AtomicUsize>);
+
+impl AtWork {
+    fn new(count: Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -418,20 +444,29 @@ pub(crate) struct Told {
 impl Told {
     pub(crate) fn on_join(&self) -> impl Fn(&Session) + Send + Sync + 'static {
         let joins = Arc::clone(&self.joins);
-        move |session| joins.lock().unwrap().push(session.clone())
+        move |session| {
+            joins
+                .lock()
+                .expect("nobody panics with it")
+                .push(session.clone())
+        }
     }
 
     pub(crate) fn on_end(&self) -> impl Fn(&Session, CloseReason) + Send + Sync + 'static {
         let ends = Arc::clone(&self.ends);
-        move |session, reason| ends.lock().unwrap().push((session.clone(), reason))
+        move |session, reason| {
+            ends.lock()
+                .expect("nobody panics with it")
+                .push((session.clone(), reason))
+        }
     }
 
     pub(crate) fn joins(&self) -> usize {
-        self.joins.lock().unwrap().len()
+        self.joins.lock().expect("nobody panics with it").len()
     }
 
     pub(crate) fn reasons(&self) -> Vec<CloseReason> {
-        let ends = self.ends.lock().unwrap();
+        let ends = self.ends.lock().expect("nobody panics with it");
         ends.iter().map(|(_, reason)| *reason).collect()
     }
 }
