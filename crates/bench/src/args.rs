@@ -10,7 +10,8 @@ const MORE: &str = "\
 Columns: bulk-1 bulk-16 duplex-1 duplex-16 request-64b-1 request-64b-64 request-64b-512
   request-4k-64 request-32k-64 connect-32 idle stuck pairing-32 start-up size
 Relays:  couplet couplet-one-thread haproxy-splice haproxy-copy nginx socat by-hand
-A name's beginning stands for all that begin so: --columns bulk,request --relays couplet,haproxy";
+A name's beginning stands for all that begin so, unless it is a name itself:
+  --columns bulk,request-64b --relays couplet,haproxy";
 
 /// Measures Couplet beside the relays that people use instead
 #[derive(Debug, Parser)]

@@ -20,21 +20,27 @@ pub(crate) type Figures = Vec<(Metric, f64)>;
 /// The tasks of the last connections may end after their clients are content.
 const TAIL: Duration = Duration::from_millis(50);
 
-/// How long idle pairs are watched.
-const WATCH: Duration = Duration::from_secs(2);
-
 /// How often a relay is started to see how long that takes.
 const STARTS: u32 = 10;
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// Until a relay is given up.
+    pub(crate) limit: Duration,
+    /// While idle pairs are watched.
+    pub(crate) watch: Duration,
+}
 
 /// Measures a relay in a column. It is started, warmed up, and killed.
 pub(crate) async fn measure(
     relay: &dyn Relay,
     column: &Column,
-    limit: Duration,
+    times: Times,
     folder: &Path,
 ) -> anyhow::Result<Figures> {
     match column.kind {
-        Kind::Load(work) => timeout(limit, load(relay, work, folder))
+        Kind::Load(work) => timeout(times.limit, load(relay, work, times.watch, folder))
             .await
             .context("it took too long")?,
         Kind::StartUp => start_up(relay, folder),
@@ -42,7 +48,12 @@ pub(crate) async fn measure(
     }
 }
 
-async fn load(relay: &dyn Relay, work: Work, folder: &Path) -> anyhow::Result<Figures> {
+async fn load(
+    relay: &dyn Relay,
+    work: Work,
+    watch: Duration,
+    folder: &Path,
+) -> anyhow::Result<Figures> {
     let mut generator = Generator::start(work)?;
     let backend = generator.backend().await?;
     let second = match work {
@@ -61,10 +72,10 @@ async fn load(relay: &dyn Relay, work: Work, folder: &Path) -> anyhow::Result<Fi
     let after = relay.usage()?;
     let mut figures = figures(work, before, after, outcome);
     if let Work::Idle { .. } = work {
-        sleep(WATCH).await;
+        sleep(watch).await;
         let later = relay.usage()?;
         let cpu = later.cpu.saturating_sub(after.cpu).as_secs_f64();
-        figures.push((Metric::IdleCpu, cpu * 1e3 / WATCH.as_secs_f64()));
+        figures.push((Metric::IdleCpu, cpu * 1e3 / watch.as_secs_f64()));
     }
     Ok(figures)
 }

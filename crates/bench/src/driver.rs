@@ -1,10 +1,6 @@
 //! Measures each relay in each column, in turn, several times.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{env, fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     args::TableArgs,
     built::{build, commit, root},
-    cell,
+    cell::{self, Times},
     columns::{self, Column},
     descriptors,
     measure::{Machine, today},
@@ -58,7 +54,7 @@ pub(crate) fn run(args: &TableArgs) -> anyhow::Result<()> {
         machine: Machine::this(),
         date: today(),
         commit: commit(),
-        command: command(),
+        command: command(env::args().skip(1)),
         rounds: args.rounds(),
     };
     let mut report = Report::new(asked, &columns, &relays, missing);
@@ -96,15 +92,18 @@ async fn measure(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let scratch = Scratch::new()?;
-    // The slowest relay is some ten times slower than the work is made for.
-    let limit = Duration::from_secs(30) + Duration::from_secs_f64(args.seconds()) * 30;
+    let times = Times {
+        // The slowest relay is some ten times slower than the work is made for.
+        limit: Duration::from_secs(30) + Duration::from_secs_f64(args.seconds()) * 30,
+        watch: Duration::from_millis(if args.quick { 200 } else { 2000 }),
+    };
     for column in columns {
         for round in 1..=args.rounds() {
             for relay in relays {
                 if relay.leaves_out(column).is_some() {
                     continue;
                 }
-                let measured = cell::measure(&**relay, column, limit, &scratch.0).await;
+                let measured = cell::measure(&**relay, column, times, &scratch.0).await;
                 eprint!(
                     "{} {round}/{} {}:",
                     column.name,
@@ -145,53 +144,61 @@ async fn interrupted() -> anyhow::Result<()> {
     bail!("interrupted")
 }
 
-/// Those whose names begin as one of the given ones, or all.
+/// Those that are called as one of the given names, or begin so if none is called so; or all.
 fn chosen<T>(all: Vec<T>, given: &[String], name: impl Fn(&T) -> &str) -> anyhow::Result<Vec<T>> {
+    let names: Vec<_> = all.iter().map(|one| name(one).to_owned()).collect();
     for given in given {
-        if !all.iter().any(|one| name(one).starts_with(given)) {
-            let names: Vec<_> = all.iter().map(&name).collect();
+        if !names.iter().any(|name| name.starts_with(given)) {
             bail!("there is no `{given}`; there are {}", names.join(", "));
         }
     }
-    let is_chosen = |one: &T| {
-        given.is_empty()
-            || given
-                .iter()
-                .any(|given| name(one).starts_with(given.as_str()))
+    let is_meant = |given: &String, one: &str| match names.contains(given) {
+        true => one == given,
+        false => one.starts_with(given.as_str()),
     };
+    let is_chosen =
+        |one: &T| given.is_empty() || given.iter().any(|given| is_meant(given, name(one)));
     Ok(all.into_iter().filter(is_chosen).collect())
 }
 
-/// How to ask for the same again.
-fn command() -> String {
-    let args = env::args().skip(1);
-    ["cargo run --release -p couplet-bench".to_owned()]
-        .into_iter()
-        .chain((env::args().len() > 1).then(|| "--".to_owned()))
-        .chain(args)
-        .collect::<Vec<_>>()
-        .join(" ")
+/// How to ask for the same again. Where it is written to is nobody's business.
+fn command(args: impl Iterator<Item = String>) -> String {
+    let mut command = String::from("cargo run --release -p couplet-bench");
+    let mut args = args.peekable();
+    if args.peek().is_some() {
+        command.push_str(" --");
+    }
+    while let Some(arg) = args.next() {
+        if arg == "--out" {
+            args.next();
+        } else if !arg.starts_with("--out=") {
+            command.push(' ');
+            command.push_str(&arg);
+        }
+    }
+    command
 }
 
 // ===== impl Scratch =====
 
 impl Scratch {
     fn new() -> anyhow::Result<Self> {
-        let folder = env::temp_dir().join(format!("couplet-bench-{}", std::process::id()));
-        fs::create_dir_all(&folder).context("a folder for temporary files")?;
-        Ok(Self(folder))
+        // A folder that is there is somebody else's.
+        let name = |nth| format!("couplet-bench-{}-{nth}", std::process::id());
+        let made = (0..100).map(|nth| {
+            let folder = env::temp_dir().join(name(nth));
+            fs::create_dir(&folder).map(|()| folder)
+        });
+        let folder = made.into_iter().find_map(Result::ok);
+        folder
+            .map(Self)
+            .context("a folder for temporary files could not be made")
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-impl AsRef<Path> for Scratch {
-    fn as_ref(&self) -> &Path {
-        &self.0
     }
 }
 
@@ -208,8 +215,20 @@ mod tests {
     fn a_beginning_stands_for_all_that_begin_so() {
         assert_eq!(choose(&[]).unwrap(), ["bulk-1", "bulk-16", "idle"]);
         assert_eq!(choose(&["bulk"]).unwrap(), ["bulk-1", "bulk-16"]);
+        assert_eq!(choose(&["bulk-1"]).unwrap(), ["bulk-1"]);
         assert_eq!(choose(&["idle", "bulk-16"]).unwrap(), ["bulk-16", "idle"]);
         let error = choose(&["bluk"]).unwrap_err().to_string();
         assert!(error.contains("bluk") && error.contains("bulk-16"));
+    }
+
+    #[test]
+    fn the_command_says_what_was_measured() {
+        let command = |line: &str| command(line.split_whitespace().map(str::to_owned));
+        let plain = "cargo run --release -p couplet-bench";
+        assert_eq!(command(""), plain);
+        assert_eq!(
+            command("--rounds 2 --out /here --out=there --quick"),
+            format!("{plain} -- --rounds 2 --quick")
+        );
     }
 }

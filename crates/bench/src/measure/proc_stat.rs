@@ -34,8 +34,10 @@ pub(super) fn schedstat(text: &str) -> Option<Duration> {
 
 /// Reads a line like `Rss:  1836 kB`, of `/proc/PID/smaps_rollup` or `/proc/PID/status`, in bytes.
 pub(super) fn kilobytes(text: &str, key: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
-    let number = line.strip_prefix(':')?.trim().strip_suffix("kB")?;
+    let number = text
+        .lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+    let number = number.trim().strip_suffix("kB")?;
     Some(number.trim().parse::<u64>().ok()? * 1024)
 }
 

@@ -96,7 +96,7 @@ fn boxed<R: Relay + 'static>(relay: R) -> Box<dyn Relay> {
     Box::new(relay)
 }
 
-/// A relay does not know `To::Listen` unless it says so in `leaves_out`.
+/// The backend of a relay that can do no other.
 fn backend(to: To) -> anyhow::Result<SocketAddr> {
     match to {
         To::Backend(addr) => Ok(addr),

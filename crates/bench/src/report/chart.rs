@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Report, numbers::ratio, rows::Row};
+use crate::relays;
 
 const WIDTH: u32 = 860;
 /// Where bars begin.
@@ -15,9 +16,9 @@ const BAR: u32 = 11;
 const GAP: u32 = 14;
 const TOP: u32 = 74;
 
-/// Colours that are told apart without telling red from green; ours is the darkest.
-const COLOURS: [&str; 6] = [
-    "#0b3c6f", "#e69f00", "#f3d37a", "#56b4e9", "#bbbbbb", "#cc79a7",
+/// Colours that are told apart without telling red from green; ours are the blues.
+const COLOURS: [&str; relays::NAMES.len()] = [
+    "#0b3c6f", "#4a7db3", "#e69f00", "#f3d37a", "#009e73", "#bbbbbb", "#cc79a7",
 ];
 
 // ===== impl Report =====

@@ -50,8 +50,10 @@ impl Report {
 
     fn legend(&self) -> String {
         "A cell is the median of the rounds ± half the range between the lowest and the highest. \
-         The best of a line is **bold**; a dash means that there is no such figure. The last \
-         column is Couplet's figure divided by that of the best peer.\n"
+         The best of a line is **bold**. A dash means that there is no such figure: joining two \
+         clients that both connect is for Couplet alone, and socat, which forks for each \
+         connection, is left out where there are many. The last column is Couplet's figure \
+         divided by that of the best peer.\n"
             .to_owned()
     }
 
@@ -60,7 +62,7 @@ impl Report {
         let commit = asked.commit.as_ref();
         let commit = commit.map_or(String::new(), |commit| format!(", at commit {commit}"));
         let mut text = format!(
-            "`{}` on {}{commit}; {} rounds; {}.\n\n",
+            "`{}` on {}{commit}; rounds: {}; {}.\n\n",
             asked.command, asked.date, asked.rounds, asked.machine
         );
         for relay in &self.relays {
@@ -167,7 +169,7 @@ mod tests {
 |-----------------------------|-----------|-----------|--------|--------------|
 | bulk, 1 connection: s/GiB   | **0.100** | 0.200 ±5 % | 1.00   | 0.50 (nginx) |
 ";
-        let squeeze = |text: &str| text.replace(' ', "").replace('-', "");
+        let squeeze = |text: &str| text.replace([' ', '-'], "");
         assert!(
             squeeze(&tables).contains(&squeeze(expected)),
             "{tables}\n{expected}"
@@ -187,7 +189,7 @@ mod tests {
     fn the_document_says_how_it_came_about() {
         let text = sample().markdown();
         for part in [
-            "`the-command --rounds 2` on 2026-01-31, at commit abc1234; 2 rounds; ",
+            "`the-command --rounds 2` on 2026-01-31, at commit abc1234; rounds: 2; ",
             "- Couplet: Couplet 1.0.",
             "- haproxy-splice was left out: it is not installed.",
             "- socat failed at idle.",

@@ -74,7 +74,6 @@ impl Row<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::report::tests::sample;
 
     #[test]
