@@ -1,10 +1,11 @@
 //! What the command can't show of the library: a target that is chosen, a pool of dialled
 //! connections.
 
+#![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
+
 use std::{
     collections::HashSet,
-    io::Write,
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -15,7 +16,7 @@ use couplet_connector::{
 };
 use couplet_tests::{
     LIMIT,
-    net::{BlackHole, accept, connect, expect_closed, expect_end, listen, nobody_comes},
+    net::{BlackHole, accept, connect, expect_closed, expect_end, flood, listen, nobody_comes},
     pattern, until,
 };
 use tokio::runtime::Runtime;
@@ -31,12 +32,6 @@ fn runtime() -> Runtime {
 
 fn address(relay: &Handle, side: Side) -> SocketAddr {
     relay.local_addr(side).unwrap()
-}
-
-/// Sends until nothing more is taken.
-fn flood(mut stream: &TcpStream) {
-    stream.set_nonblocking(true).unwrap();
-    while stream.write(&[0; 64 * 1024]).is_ok() {}
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
 
 use couplet_tests::{
     Mode, Rig, in_every_mode,
-    net::{expect_end, expect_reset, listens_no_more},
+    net::{expect_end, expect_reset, flood, listens_no_more},
     pattern, until,
 };
 
@@ -108,12 +108,10 @@ fn pairs_that_do_nothing_cost_nothing(mode: Mode) {
     half_closed.0.shutdown(Shutdown::Write).unwrap();
     expect_end(&half_closed.1);
 
-    blocked.0.set_nonblocking(true).unwrap();
-    let piece = [0; 64 * 1024];
-    until("it takes no more", || {
-        while (&blocked.0).write(&piece).is_ok() {}
+    until("nothing more is taken", || {
+        flood(&blocked.0);
         thread::sleep(Duration::from_millis(200));
-        (&blocked.0).write(&piece).is_err().then_some(())
+        (&blocked.0).write(b"x").is_err().then_some(())
     });
 
     for rig in &rigs {

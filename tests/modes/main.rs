@@ -1,5 +1,7 @@
 //! What holds in every mode of the command.
 
+#![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
+
 mod bytes;
 mod ends;
 mod limits;

@@ -24,8 +24,8 @@ struct Sshd {
 }
 
 /// The way to a server: where it is connected to.
-struct Way<'a> {
-    sshd: &'a Sshd,
+struct Way {
+    sshd: Sshd,
     port: u16,
 }
 
@@ -77,7 +77,7 @@ impl Sshd {
     }
 }
 
-impl Way<'_> {
+impl Way {
     fn options(&self) -> Vec<String> {
         let key = self.sshd.file("key");
         let mut options = vec!["-F".into(), "none".into(), "-i".into()];
@@ -155,27 +155,23 @@ impl Way<'_> {
 }
 
 /// Through a port that is forwarded.
-fn forwarded(test: impl Fn(&Way<'_>)) {
+fn forwarded(test: impl Fn(&Way)) {
     let sshd = Sshd::start();
     let couplet = Couplet::start(&["listen:0", &sshd.dial()]);
-    test(&Way {
-        sshd: &sshd,
-        port: couplet.address('A').port(),
-    });
+    let port = couplet.address('A').port();
+    test(&Way { sshd, port });
 }
 
 /// Through a relay in the middle, to which the server's side connects from behind its NAT.
-fn behind_a_nat(test: impl Fn(&Way<'_>)) {
+fn behind_a_nat(test: impl Fn(&Way)) {
     let sshd = Sshd::start();
     let middle = Couplet::start(&["listen:0", "listen:0"]);
     let _far = Couplet::start(&[&middle.dial('A'), &sshd.dial(), "--reconnect"]);
-    test(&Way {
-        sshd: &sshd,
-        port: middle.address('B').port(),
-    });
+    let port = middle.address('B').port();
+    test(&Way { sshd, port });
 }
 
-fn sessions(way: &Way<'_>) {
+fn sessions(way: &Way) {
     for number in 0..4 {
         let word = format!("hello-{number}");
         assert_eq!(way.ssh(&format!("echo {word}")).ok().log, word);

@@ -3,7 +3,7 @@
 use couplet_tests::{Couplet, Process, finish, net::free_port, program};
 use serde_json::Value;
 
-const BYTES: u64 = 64 * 1024 * 1024;
+const BYTES: u64 = 256 * 1024 * 1024;
 
 #[track_caller]
 fn measure(options: &[&str]) -> Value {
@@ -33,9 +33,13 @@ fn measure(options: &[&str]) -> Value {
     server.finish().ok();
     let result: Value = serde_json::from_str(&measured.log).unwrap();
     assert!(result.get("error").is_none(), "{measured}");
-    let received = result["end"]["sum_received"]["bytes"].as_u64().unwrap();
-    // It stops as soon as it has sent them, whether or not the last have arrived.
-    assert!(received >= BYTES * 9 / 10, "{received} bytes were received");
+    let end = &result["end"];
+    let received = |of: &Value| of["bytes"].as_u64().unwrap();
+    for stream in end["streams"].as_array().unwrap() {
+        assert!(received(&stream["receiver"]) > 0, "{measured}");
+    }
+    // It stops when it has sent them all, whether or not what is on its way has arrived.
+    assert!(received(&end["sum_received"]) > BYTES / 2, "{measured}");
     result
 }
 

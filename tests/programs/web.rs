@@ -107,7 +107,7 @@ fn a_client_that_leaves_in_the_middle() {
     let web = Web::start();
     let couplet = web.behind();
     let to = web.file("part");
-    // It takes what it wants and closes with more to come: status 63, more than it allows.
+    // It finds itself too slow after a second, and leaves with status 28.
     let mut leaves = curl(&couplet, &to);
     leaves.args([
         "--limit-rate",

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{ErrorKind, Read},
+    io::{ErrorKind, Read, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     sync::atomic::{AtomicU16, Ordering},
     time::Duration,
@@ -101,6 +101,12 @@ pub fn arrived(stream: &TcpStream) {
         let line = tables().find(|line| (line.local_port, line.peer_port) == (local, peer));
         line.is_none_or(|line| line.unsent == 0).then_some(())
     });
+}
+
+/// Sends until nothing more is taken. The stream is non-blocking then.
+pub fn flood(mut stream: &TcpStream) {
+    stream.set_nonblocking(true).unwrap();
+    while stream.write(&[0; 64 * 1024]).is_ok() {}
 }
 
 /// Closes a connection with a reset.

@@ -180,6 +180,10 @@ impl Drop for Process {
 
 // ===== impl Finished =====
 
+#[expect(
+    clippy::return_self_not_must_use,
+    reason = "each is a check, and may be the last"
+)]
 impl Finished {
     /// It must have done what it was asked.
     #[track_caller]

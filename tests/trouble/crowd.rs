@@ -2,21 +2,14 @@
 
 use std::{
     io::Write,
-    net::TcpStream,
     time::{Duration, Instant},
 };
 
 use couplet_tests::{
     Couplet, LIMIT,
-    net::{accept, connect, dial, listen},
+    net::{accept, connect, dial, expect_closed, expect_end, flood, listen},
     pattern,
 };
-
-/// Sends until nothing more is taken.
-fn flood(mut stream: &TcpStream) {
-    stream.set_nonblocking(true).unwrap();
-    while stream.write(&[0; 64 * 1024]).is_ok() {}
-}
 
 #[test]
 fn the_stuck_and_the_silent_delay_nobody() {
@@ -66,13 +59,10 @@ fn those_who_wait_delay_nobody_who_ends() {
     pattern::send(&partner, 1, 1000);
     pattern::expect(&waiting[0], 1, 1000);
     drop(partner);
-    couplet_tests::net::expect_end(&waiting[0]);
+    expect_end(&waiting[0]);
     couplet.terminate();
     let start = Instant::now();
-    waiting
-        .iter()
-        .skip(1)
-        .for_each(couplet_tests::net::expect_closed);
+    waiting.iter().skip(1).for_each(expect_closed);
     drop(waiting);
     couplet.finish().ok();
     assert!(

@@ -7,7 +7,7 @@ use std::{
 
 use couplet_tests::{
     Couplet,
-    net::{arrived, connect, expect_closed, reset},
+    net::{arrived, connect, expect_closed, flood, reset},
     pattern,
 };
 
@@ -100,16 +100,12 @@ fn who_speaks_early_without_end_is_held_up() {
     let couplet = Couplet::start(&["listen:0", "listen:0"]);
     let early: Vec<_> = (0..20).map(|_| connect(couplet.address('A'))).collect();
     let before = couplet.memory();
-    for early in &early {
-        early.set_nonblocking(true).unwrap();
-        while (&*early).write(&[0; 64 * 1024]).is_ok() {}
-    }
+    early.iter().for_each(flood);
     couplet.rest();
     let more = couplet.memory().saturating_sub(before);
     assert!(more < 4 * 1024 * 1024, "{more} bytes of memory more");
     for _ in &early {
         let partner = connect(couplet.address('B'));
-        partner.set_nonblocking(false).unwrap();
         assert_eq!(hear(&partner), 0);
     }
 }
