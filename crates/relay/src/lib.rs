@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!              ┌───────── Relay ─────────┐
-//!   A ──read──▶│ buffer, while it waits  │──write──▶ B
-//!   A ◀─write──│  buffer, while it waits │◀──read─── B
+//!   A ──read──▶│ buffer or pipe, while   │──write──▶ B
+//!   A ◀─write──│ bytes wait              │◀──read─── B
 //!              └─────────────────────────┘
 //! ```
 //!
