@@ -162,11 +162,16 @@ fn forwarded(test: impl Fn(&Way)) {
     test(&Way { sshd, port });
 }
 
-/// Through a relay in the middle, to which the server's side connects from behind its NAT.
+/// Through a relay in the middle, to which the server's side connects from behind its NAT: the
+/// README's recipe.
 fn behind_a_nat(test: impl Fn(&Way)) {
     let sshd = Sshd::start();
-    let middle = Couplet::start(&["listen:0", "listen:0"]);
-    let _far = Couplet::start(&[&middle.dial('A'), &sshd.dial(), "--reconnect"]);
+    let secret = sshd.file("secret");
+    fs::write(&secret, "a shared secret\n").unwrap();
+    let token = format!(",token=@{}", secret.display());
+    let middle = Couplet::start(&[&format!("listen:0{token}"), "listen:0"]);
+    let home = format!("{}{token}", middle.dial('A'));
+    let _home = Couplet::start(&[&home, &sshd.dial(), "--reconnect"]);
     let port = middle.address('B').port();
     test(&Way { sshd, port });
 }
