@@ -26,7 +26,9 @@ pub(super) struct Haproxy {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Splice {
-    Auto,
+    /// With `splice-auto` it would decide for itself, which here means that it does not: it looks
+    /// at a stream again only when something but bytes happens to it.
+    Always,
     Never,
 }
 
@@ -47,21 +49,21 @@ impl Haproxy {
 impl Relay for Haproxy {
     fn name(&self) -> &'static str {
         match self.splice {
-            Splice::Auto => SPLICE,
+            Splice::Always => SPLICE,
             Splice::Never => COPY,
         }
     }
 
     fn title(&self) -> &'static str {
         match self.splice {
-            Splice::Auto => "HAProxy, splice",
+            Splice::Always => "HAProxy, splice",
             Splice::Never => "HAProxy, no splice",
         }
     }
 
     fn about(&self) -> String {
         let splice = match self.splice {
-            Splice::Auto => "`option splice-auto`",
+            Splice::Always => "`option splice-request` and `splice-response`",
             Splice::Never => "without splicing",
         };
         format!("{}, `mode tcp`, `nbthread 1`, {splice}", self.version)
@@ -82,7 +84,7 @@ impl Relay for Haproxy {
 
 fn config(listen: SocketAddr, backend: SocketAddr, splice: Splice) -> String {
     let splice = match splice {
-        Splice::Auto => "option splice-auto",
+        Splice::Always => "option splice-request\n    option splice-response",
         Splice::Never => "",
     };
     // It reserves descriptors for its pipes at the start, for a quarter of its connections unless

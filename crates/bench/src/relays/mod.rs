@@ -80,7 +80,7 @@ pub(crate) fn find(name: &'static str, built: &Built) -> Result<Box<dyn Relay>, 
     let found: anyhow::Result<Box<dyn Relay>> = match name {
         couplet::NAME => couplet::Couplet::new(built, couplet::Threads::Auto).map(boxed),
         couplet::ONE_THREAD => couplet::Couplet::new(built, couplet::Threads::One).map(boxed),
-        haproxy::SPLICE => haproxy::Haproxy::find(haproxy::Splice::Auto).map(boxed),
+        haproxy::SPLICE => haproxy::Haproxy::find(haproxy::Splice::Always).map(boxed),
         haproxy::COPY => haproxy::Haproxy::find(haproxy::Splice::Never).map(boxed),
         nginx::NAME => nginx::Nginx::find().map(boxed),
         socat::NAME => socat::Socat::find().map(boxed),
