@@ -27,7 +27,7 @@ pub(crate) fn all(seconds: f64, quick: bool) -> Vec<Column> {
     let amount =
         |a_second: usize, parallel: usize| ((a_second as f64 * seconds) as usize / parallel).max(1);
     let exchange = |name, title, connections, duplex: bool| {
-        let bytes = amount(3 << 30, connections) as u64;
+        let bytes = amount(2 << 30, connections) as u64;
         let work = match duplex {
             false => (bytes, 0),
             true => (bytes / 2, bytes / 2),
