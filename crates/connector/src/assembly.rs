@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use couplet_endpoint::{BoxError, BoxIo, Conn, Endpoint, Side};
-use couplet_layers::{
-    LiveLimitLayer, SideStatsLayer, StatsLayer, live_limit::Live, stats::SideStatsService,
-};
+use couplet_endpoint::{BoxError, Conn, Endpoint, Io, Side};
+use couplet_layers::{LiveLimitLayer, SideStatsLayer, StatsLayer, stats::SideStatsService};
 use couplet_pairing::{Policy, WaitingCounts};
 use couplet_relay::Summary;
 use futures::{FutureExt, StreamExt, stream::BoxStream};
-use tokio::sync::Semaphore;
 use tower::{Layer, Service, ServiceBuilder, limit::ConcurrencyLimitLayer};
 
 use crate::{
     BoxPair, ConnectorError,
     lifecycle::Lifecycle,
+    modes::SideStack,
     refusals::RefusalsLayer,
     seat::Partner,
     serve::{ServeError, serve_with},
@@ -29,15 +27,6 @@ pub struct Assembly {
     pub(crate) lifecycle: Arc<Lifecycle>,
 }
 
-/// How many connections of a side may be open.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Open {
-    /// The pairing bounds those that wait, the pair stack those that are joined.
-    Unbounded,
-    /// Each will be one pair.
-    AtMost(usize),
-}
-
 // ===== impl Assembly =====
 
 impl Assembly {
@@ -45,11 +34,9 @@ impl Assembly {
         self.settings.policy
     }
 
-    /// How many connections may be open on a side each of whose connections brings its partner.
-    pub(crate) fn open_for_pairs(&self) -> Open {
-        self.settings
-            .max_pairs
-            .map_or(Open::Unbounded, Open::AtMost)
+    /// Bounds the pairs where each connection brings its partner, from the dial on.
+    pub(crate) fn pair_limit(&self) -> LiveLimitLayer {
+        LiveLimitLayer::new(self.settings.max_pairs.unwrap_or(usize::MAX))
     }
 
     pub(crate) fn watch(&self, waiting: WaitingCounts) {
@@ -57,20 +44,31 @@ impl Assembly {
     }
 
     /// Spawns the loop that drives a side's connections into its stack.
-    pub(crate) fn serve_side<E, S>(&self, side: Side, endpoint: E, open: Open, stack: S)
-    where
-        E: Endpoint,
-        S: Service<Conn<BoxIo>, Response = (), Error: Into<BoxError>> + Send + 'static,
-        S::Future: Send + 'static,
-    {
-        let limit = match open {
-            Open::Unbounded => Semaphore::MAX_PERMITS,
-            Open::AtMost(limit) => limit,
-        };
+    pub(crate) fn serve_side<E: Endpoint>(&self, side: Side, endpoint: E, stack: impl SideStack) {
+        self.serve_conns(side, endpoint, self.topped(side, stack));
+    }
+
+    /// As [`serve_side`](Self::serve_side), but asks for the next connection only when the one
+    /// before has been closed.
+    pub(crate) fn serve_side_in_turn<E: Endpoint>(
+        &self,
+        side: Side,
+        endpoint: E,
+        stack: impl SideStack,
+    ) {
+        let stack = LiveLimitLayer::new(1).layer(self.topped(side, stack));
+        self.serve_conns(side, endpoint, stack);
+    }
+
+    /// A side stack with what is above all of them.
+    fn topped<I: Io>(
+        &self,
+        side: Side,
+        stack: impl SideStack,
+    ) -> impl Service<Conn<I>, Error: Into<BoxError>, Future: Send + 'static> + Send + 'static {
         let heart = self.lifecycle.heart().clone();
-        let stack = ServiceBuilder::new()
-            .layer(LiveLimitLayer::new(limit))
-            .map_request(move |conn: Conn<Live<E::Io>>| {
+        ServiceBuilder::new()
+            .map_request(move |conn: Conn<I>| {
                 heart.came();
                 conn.on(side).boxed()
             })
@@ -80,7 +78,14 @@ impl Assembly {
                 self.settings.expects_one_pair(),
             ))
             .layer(self.side_stats(side))
-            .service(stack);
+            .service(stack)
+    }
+
+    fn serve_conns<E, S>(&self, side: Side, endpoint: E, stack: S)
+    where
+        E: Endpoint,
+        S: Service<Conn<E::Io>, Error: Into<BoxError>, Future: Send + 'static> + Send + 'static,
+    {
         let lifecycle = Arc::clone(&self.lifecycle);
         let spawn = move |future| lifecycle.spawn_until_stopped(future);
         let lifecycle = Arc::clone(&self.lifecycle);

@@ -156,7 +156,8 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
     }
 
     /// Bounds the live pairs. What comes beyond them waits: in the pairing where both sides come by
-    /// themselves, in the system's queue where partners are dialled. No bound, by default.
+    /// themselves; in the system's queue, or behind its handshake, where partners are dialled, and
+    /// none is dialled for it. No bound, by default.
     pub fn max_pairs(mut self, pairs: usize) -> Self {
         self.settings.max_pairs = Some(pairs);
         self

@@ -3,14 +3,14 @@
 use std::{convert::Infallible, net::SocketAddr};
 
 use couplet_endpoint::{BoxError, BoxIo, Conn, Endpoint, Info, Io, Side, once, repeat};
-use couplet_layers::stats::SideStatsService;
+use couplet_layers::{live_limit::LiveLimit, stats::SideStatsService};
 use couplet_pairing::{DialFor, Pair, Pairs, Place, dial_for_a, dial_for_b, rendezvous};
 use futures::{Stream, StreamExt, stream::BoxStream};
 use tower::{Layer, Service};
 
 use crate::{
     BoxPair,
-    assembly::{Assembly, Open},
+    assembly::Assembly,
     seat::{Arrival, Partner, Seat, unwrap_drained},
 };
 
@@ -79,7 +79,10 @@ pub trait Dials<R>:
 }
 
 /// The innermost service of a side for whose connections partners are dialled.
-type Dialling<D, S> = Seat<DialFor<BoxIo, BoxIo, Partner<D, SideStatsService<S>>, BoxPair>>;
+///
+/// The limit is below the side's handshakes, so that who is silent in one takes no other's pair.
+type Dialling<D, S> =
+    LiveLimit<Seat<DialFor<BoxIo, BoxIo, Partner<D, SideStatsService<S>>, BoxPair>>>;
 
 // ===== impl Mode =====
 
@@ -96,8 +99,8 @@ where
 
     fn start(self, a: &LA, b: &LB, assembly: &Assembly) -> BoxStream<'static, BoxPair> {
         let (place_a, place_b, pairs) = rendezvous(assembly.policy());
-        assembly.serve_side(Side::A, self.0, Open::Unbounded, a.layer(Seat(place_a)));
-        assembly.serve_side(Side::B, self.1, Open::Unbounded, b.layer(Seat(place_b)));
+        assembly.serve_side(Side::A, self.0, a.layer(Seat(place_a)));
+        assembly.serve_side(Side::B, self.1, b.layer(Seat(place_b)));
         assembly.watch(pairs.counts());
         all(pairs).map(unwrap_drained).boxed()
     }
@@ -117,8 +120,8 @@ where
     fn start(self, a: &LA, b: &LB, assembly: &Assembly) -> BoxStream<'static, BoxPair> {
         let partner = assembly.partner(Side::B, self.1, b.layer(Arrival));
         let (service, pairs) = dial_for_a(assembly.policy(), partner);
-        let open = assembly.open_for_pairs();
-        assembly.serve_side(Side::A, self.0, open, a.layer(Seat(service)));
+        let innermost = assembly.pair_limit().layer(Seat(service));
+        assembly.serve_side(Side::A, self.0, a.layer(innermost));
         assembly.watch(pairs.counts());
         all(pairs).boxed()
     }
@@ -140,15 +143,15 @@ where
         if assembly.settings.once {
             let (place_a, place_b, pairs) = rendezvous(assembly.policy());
             let dialled = once::<A, <A as Dials<()>>::Io>(self.0);
-            assembly.serve_side(Side::A, dialled, Open::Unbounded, a.layer(Seat(place_a)));
-            assembly.serve_side(Side::B, self.1, Open::Unbounded, b.layer(Seat(place_b)));
+            assembly.serve_side(Side::A, dialled, a.layer(Seat(place_a)));
+            assembly.serve_side(Side::B, self.1, b.layer(Seat(place_b)));
             assembly.watch(pairs.counts());
             return all(pairs).map(unwrap_drained).boxed();
         }
         let partner = assembly.partner(Side::A, self.0, a.layer(Arrival));
         let (service, pairs) = dial_for_b(assembly.policy(), partner);
-        let open = assembly.open_for_pairs();
-        assembly.serve_side(Side::B, self.1, open, b.layer(Seat(service)));
+        let innermost = assembly.pair_limit().layer(Seat(service));
+        assembly.serve_side(Side::B, self.1, b.layer(innermost));
         assembly.watch(pairs.counts());
         all(pairs).boxed()
     }
@@ -168,14 +171,13 @@ where
     fn start(self, a: &LA, b: &LB, assembly: &Assembly) -> BoxStream<'static, BoxPair> {
         let partner = assembly.partner(Side::B, self.1, b.layer(Arrival));
         let (service, pairs) = dial_for_a(assembly.policy(), partner);
-        let stack = a.layer(Seat(service));
-        // One at a time: the next is dialled when this one's pair has ended.
-        let open = Open::AtMost(1);
+        let stack = a.layer(assembly.pair_limit().layer(Seat(service)));
+        // The next is dialled when this one's pair has ended.
         match assembly.settings.reconnect {
             Some(backoff) => {
-                assembly.serve_side(Side::A, repeat(self.0, backoff), open, stack);
+                assembly.serve_side_in_turn(Side::A, repeat(self.0, backoff), stack);
             }
-            None => assembly.serve_side(Side::A, once(self.0), open, stack),
+            None => assembly.serve_side_in_turn(Side::A, once(self.0), stack),
         }
         assembly.watch(pairs.counts());
         all(pairs).boxed()

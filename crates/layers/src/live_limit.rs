@@ -6,8 +6,9 @@
 //! brings its own partner it bounds the pairs, and those beyond are not even accepted: they stay in
 //! the system's queue.
 //!
-//! **Where:** at the top of a side stack. **Splice:** costs none. **Readiness:** a permit is
-//! reserved before the accept or the dial, given back on drop, and never cloned.
+//! **Where:** at the top of a side stack, or below its handshakes: then who is silent in one takes
+//! no permit, and who has shaken hands waits for one. **Splice:** costs none. **Readiness:** a
+//! permit is reserved before the accept or the dial, given back on drop, and never cloned.
 
 use std::{
     io,
