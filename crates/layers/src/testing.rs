@@ -1,6 +1,6 @@
 //! What the tests of several layers share.
 
-use std::io;
+use std::{io, time::Duration};
 
 use couplet_endpoint::{
     Conn, Io, Origin,
@@ -72,15 +72,22 @@ where
 /// Reads until the stream ends or fails.
 pub(crate) async fn read_all(peer: &mut (impl AsyncRead + Unpin)) -> (Vec<u8>, io::Result<()>) {
     let mut heard = Vec::new();
-    let end = peer.read_to_end(&mut heard).await;
+    let end = in_time(peer.read_to_end(&mut heard)).await;
     (heard, end.map(drop))
 }
 
 /// Reads so many bytes.
 pub(crate) async fn read_some(peer: &mut (impl AsyncRead + Unpin), len: usize) -> Vec<u8> {
     let mut heard = vec![0; len];
-    peer.read_exact(&mut heard).await.unwrap();
+    in_time(peer.read_exact(&mut heard)).await.unwrap();
     heard
+}
+
+/// What never comes is a failure, not a test that hangs.
+async fn in_time<F: Future>(reading: F) -> F::Output {
+    let watchdog = Duration::from_secs(60);
+    let read = tokio::time::timeout(watchdog, reading).await;
+    read.expect("what the test expects to read comes")
 }
 
 #[track_caller]

@@ -1,7 +1,6 @@
 //! What each layer costs: a direction that it has to see is not spliced, every other is.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
-
 #![cfg(unix)]
 
 use std::{
