@@ -34,7 +34,7 @@ pub fn write(mut to: impl Write, number: usize, length: usize) -> io::Result<()>
     pieces(number, length).try_for_each(|piece| to.write_all(piece))
 }
 
-/// As [`write`], which must succeed.
+/// As [`write()`], which must succeed.
 #[track_caller]
 pub fn send(to: impl Write, number: usize, length: usize) {
     write(to, number, length).unwrap();

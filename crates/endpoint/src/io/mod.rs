@@ -39,9 +39,9 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     }
 
     /// Are bytes that were written still held on this side, for want of room at the peer?
-    /// An abortive close would discard them.
+    /// An abortive close would discard them. Asked only when nothing more will be written.
     ///
-    /// Exact on Linux's TCP; elsewhere, and by default, `false`.
+    /// On Linux's TCP it is exact but for a last small segment; elsewhere, and by default, `false`.
     fn has_unsent(&mut self) -> bool {
         false
     }
@@ -151,12 +151,14 @@ impl Io for tokio::net::UnixStream {
 }
 
 /// With `TCP_NOTSENT_LOWAT` at one byte, poll(2) calls a socket writable only when everything
-/// written has been sent: see tcp(7).
+/// written has been sent, and with the smallest `SO_SNDBUF` only when hardly anything of it is
+/// unacknowledged: see tcp(7) and socket(7). For a socket that will not be written to any more.
 #[cfg(target_os = "linux")]
 fn tcp_has_unsent(stream: &TcpStream) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-    if SockRef::from(stream).set_tcp_notsent_lowat(1).is_err() {
+    let socket = SockRef::from(stream);
+    if socket.set_tcp_notsent_lowat(1).is_err() || socket.set_send_buffer_size(1).is_err() {
         return false;
     }
     let mut fds = [PollFd::new(stream, PollFlags::OUT)];
