@@ -47,8 +47,11 @@ SIGTERM and SIGINT drain; a second one ends at once.";
     disable_help_subcommand = true
 )]
 pub(crate) struct Args {
-    /// Side A: listen:[HOST:]PORT or dial:HOST:PORT, then ,option[=value]…
-    #[arg(value_name = "A", required = true)]
+    #[arg(
+        value_name = "A",
+        required = true,
+        help = "Side A: listen:[HOST:]PORT or dial:HOST:PORT, then ,option[=value]…"
+    )]
     a: Option<String>,
 
     /// Side B, likewise
