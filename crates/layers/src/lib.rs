@@ -59,6 +59,7 @@
 //! | [`MaxLifetimeLayer`] | pair | ends sessions that have lasted long enough | no |
 
 pub mod handshake;
+mod identity;
 pub mod idle_timeout;
 pub mod live_limit;
 pub mod max_lifetime;
@@ -71,6 +72,7 @@ pub mod transform;
 
 pub use self::{
     handshake::{Handshake, HandshakeError, HandshakeLayer},
+    identity::Identity,
     idle_timeout::IdleTimeoutLayer,
     live_limit::LiveLimitLayer,
     max_lifetime::MaxLifetimeLayer,

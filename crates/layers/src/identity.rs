@@ -1,0 +1,40 @@
+use std::{fmt, sync::Arc};
+
+/// Who a peer is, as it has proved: put into the extensions of
+/// [`Info`](couplet_endpoint::Info) by whatever authenticates it, for access decisions and logs.
+///
+/// Shown, control bytes and escapes are escaped: a name may be of the peer's own making.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identity(Arc<str>);
+
+// ===== impl Identity =====
+
+impl Identity {
+    /// An identity of this name.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name as it is.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.escape_debug().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_it_shows_is_safe_for_a_terminal() {
+        let identity = Identity::new("a\u{1b}[2Jb\n");
+        assert_eq!(identity.to_string(), "a\\u{1b}[2Jb\\n");
+        assert_eq!(identity.name(), "a\u{1b}[2Jb\n");
+    }
+}
