@@ -44,11 +44,14 @@ fn io_kind(error: &DialError) -> io::ErrorKind {
 #[tokio::test]
 async fn a_connection_knows_both_its_ends() {
     let mut listen = Listen::bind("0").await.unwrap();
-    let conn = Dial::new(listen.local_addr()).connect().await.unwrap();
+    let dial = Dial::new(listen.local_addr());
+    let conn = dial.connect().await.unwrap();
     let accepted = listen.next().await.unwrap().unwrap();
     assert_eq!(conn.info.origin, Origin::Dialled);
     assert_eq!(conn.info.peer, Some(listen.local_addr()));
     assert_eq!(conn.info.local, accepted.info.peer);
+    assert_eq!(conn.info.target.as_deref(), Some(dial.target()));
+    assert_eq!(accepted.info.target, None);
     assert!(SockRef::from(&conn.io).keepalive().unwrap());
     assert!(conn.io.nodelay().unwrap());
 }

@@ -2,13 +2,16 @@ use std::{
     fmt,
     net::SocketAddr,
     ops::Not,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::time::Instant;
 
 use super::Extensions;
-use crate::dial::Pooled;
+use crate::{address::DialAddr, dial::Pooled};
 
 /// What is known of a connection.
 ///
@@ -24,6 +27,8 @@ pub struct Info {
     /// The side of the relay it is on: set by a connector as it enters that side's stack, and at
     /// the latest by the pairing.
     pub side: Option<Side>,
+    /// What was dialled, as it was written, if it was: the name by which a layer knows the peer.
+    pub target: Option<Arc<DialAddr>>,
     /// The other end's address, where it has one.
     pub peer: Option<SocketAddr>,
     /// Our end's address, where it has one.
@@ -69,6 +74,7 @@ impl Info {
             id: ConnId::next(),
             origin,
             side: None,
+            target: None,
             peer: None,
             local: None,
             since: Instant::now(),

@@ -14,6 +14,7 @@ pub use self::{
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -66,7 +67,8 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct Dial {
-    target: DialAddr,
+    /// Shared with what is known of each connection.
+    target: Arc<DialAddr>,
     connect_timeout: Duration,
     source: Option<IpAddr>,
     socket: SocketOptions,
@@ -78,7 +80,7 @@ impl Dial {
     /// To dial this address, or this [`SocketAddr`].
     pub fn new(target: impl Into<DialAddr>) -> Self {
         Self {
-            target: target.into(),
+            target: Arc::new(target.into()),
             connect_timeout: Duration::from_secs(10),
             source: None,
             socket: SocketOptions::new(),
@@ -143,7 +145,7 @@ impl Dial {
             Ok(Err(reason)) => reason,
             Err(_) => Reason::Deadline(self.connect_timeout),
         };
-        Err(DialError::new(self.target.clone(), reason, failed))
+        Err(DialError::new((*self.target).clone(), reason, failed))
     }
 
     /// One connection: [`once`].
@@ -197,6 +199,7 @@ impl Dial {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
         let mut conn = Conn::new(io, Origin::Dialled);
+        conn.info.target = Some(Arc::clone(&self.target));
         conn.info.peer = Some(peer);
         conn.info.local = Some(local);
         Ok(conn)
