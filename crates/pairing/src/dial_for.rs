@@ -10,7 +10,7 @@ use futures::{FutureExt, future::BoxFuture};
 use tower_service::Service;
 
 use crate::{
-    Pair, PairError, PairingEnded, Pairs, Policy, WaitingCounts,
+    Pair, PairError, PairingEnded, Pairs, Policy, WaitEvent, WaitObserver, WaitingCounts,
     handover::{Giver, handover},
     seats::{Seat, Seats, free_seats},
 };
@@ -115,6 +115,7 @@ where
     fn call(&mut self, conn: Conn<I>) -> Self::Future {
         let waits = Waits::new(self.seats.take(), self.counts.clone(), self.side);
         let conn = conn.on(self.side);
+        WaitObserver::tell(&conn.info, WaitEvent::Entered);
         let dialling = self.connect.call(conn.info.clone());
         let join = self.join;
         let mut giver = self.giver.clone();

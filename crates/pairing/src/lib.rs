@@ -25,6 +25,7 @@ mod counts;
 mod dial_for;
 mod error;
 mod handover;
+mod observer;
 mod pair;
 mod pairs;
 mod policy;
@@ -36,6 +37,7 @@ pub use self::{
     counts::WaitingCounts,
     dial_for::{DialFor, dial_for_a, dial_for_b},
     error::{PairError, PairingEnded},
+    observer::{WaitEvent, WaitObserver},
     pair::Pair,
     pairs::Pairs,
     policy::Policy,

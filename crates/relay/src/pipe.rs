@@ -63,7 +63,7 @@ impl Pipe {
         };
         loop {
             let ends = pipe.ends();
-            let filled = from.try_io(Interest::READABLE, || {
+            let filled = from.try_move(Interest::READABLE, || {
                 Ok(splice(from, None, &ends.write, None, SIZE, FLAGS)?)
             });
             return Poll::Ready(match filled {
@@ -94,7 +94,7 @@ impl Pipe {
         loop {
             ready!(into.poll_write_ready(cx))?;
             let ends = self.ends();
-            let drained = into.try_io(Interest::WRITABLE, || {
+            let drained = into.try_move(Interest::WRITABLE, || {
                 Ok(splice(
                     &ends.read,
                     None,

@@ -112,6 +112,11 @@ impl fmt::Display for PeerName {
 // ===== impl ConnId =====
 
 impl ConnId {
+    /// The number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
     fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))

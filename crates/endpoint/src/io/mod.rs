@@ -123,12 +123,12 @@ impl Io for TcpStream {
 
     #[cfg(unix)]
     fn splice_source(&self) -> Option<Socket<'_>> {
-        Some(Socket::Tcp(self))
+        Some(Socket::tcp(self))
     }
 
     #[cfg(unix)]
     fn splice_sink(&self) -> Option<Socket<'_>> {
-        Some(Socket::Tcp(self))
+        Some(Socket::tcp(self))
     }
 }
 
@@ -142,11 +142,11 @@ impl Io for tokio::net::UnixStream {
     }
 
     fn splice_source(&self) -> Option<Socket<'_>> {
-        Some(Socket::Unix(self))
+        Some(Socket::unix(self))
     }
 
     fn splice_sink(&self) -> Option<Socket<'_>> {
-        Some(Socket::Unix(self))
+        Some(Socket::unix(self))
     }
 }
 

@@ -1,6 +1,7 @@
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd},
+    sync::atomic::{AtomicU64, Ordering},
     task::{Context, Poll},
 };
 
@@ -12,26 +13,55 @@ use tokio::{
 /// A socket whose bytes a relay may move without reading them, see
 /// [`Io::splice_source`](super::Io::splice_source).
 #[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Socket<'a> {
-    /// A TCP socket.
+pub struct Socket<'a> {
+    stream: Stream<'a>,
+    counter: Option<&'a AtomicU64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stream<'a> {
     Tcp(&'a TcpStream),
-    /// A Unix stream socket.
     Unix(&'a UnixStream),
 }
 
 // ===== impl Socket =====
 
-impl Socket<'_> {
+impl<'a> Socket<'a> {
+    /// A TCP socket.
+    pub const fn tcp(stream: &'a TcpStream) -> Self {
+        Self::new(Stream::Tcp(stream))
+    }
+
+    /// A Unix stream socket.
+    pub const fn unix(stream: &'a UnixStream) -> Self {
+        Self::new(Stream::Unix(stream))
+    }
+
+    const fn new(stream: Stream<'a>) -> Self {
+        Self {
+            stream,
+            counter: None,
+        }
+    }
+
+    /// The same socket, whose [moved](Self::try_move) bytes are added to `counter`: for a wrapper
+    /// that counts what goes through it, and would not see these. There is one counter; a second
+    /// call replaces it.
+    #[must_use]
+    pub const fn counted(mut self, counter: &'a AtomicU64) -> Self {
+        self.counter = Some(counter);
+        self
+    }
+
     /// Ready when there may be something to read.
     ///
     /// # Errors
     ///
     /// When the runtime is shutting down.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(socket) => socket.poll_read_ready(cx),
-            Self::Unix(socket) => socket.poll_read_ready(cx),
+        match self.stream {
+            Stream::Tcp(socket) => socket.poll_read_ready(cx),
+            Stream::Unix(socket) => socket.poll_read_ready(cx),
         }
     }
 
@@ -41,34 +71,39 @@ impl Socket<'_> {
     ///
     /// When the runtime is shutting down.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(socket) => socket.poll_write_ready(cx),
-            Self::Unix(socket) => socket.poll_write_ready(cx),
+        match self.stream {
+            Stream::Tcp(socket) => socket.poll_write_ready(cx),
+            Stream::Unix(socket) => socket.poll_write_ready(cx),
         }
     }
 
-    /// Tries a system call that does not block. If it would have, the readiness is cleared.
+    /// Tries a system call that moves bytes and does not block; it returns how many. If it would
+    /// have blocked, the readiness is cleared.
     ///
     /// # Errors
     ///
     /// Those of the call, `WouldBlock` included.
-    pub fn try_io<T>(
+    pub fn try_move(
         &self,
         interest: Interest,
-        call: impl FnOnce() -> io::Result<T>,
-    ) -> io::Result<T> {
-        match self {
-            Self::Tcp(socket) => socket.try_io(interest, call),
-            Self::Unix(socket) => socket.try_io(interest, call),
+        call: impl FnOnce() -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let moved = match self.stream {
+            Stream::Tcp(socket) => socket.try_io(interest, call),
+            Stream::Unix(socket) => socket.try_io(interest, call),
+        }?;
+        if let Some(counter) = self.counter {
+            counter.fetch_add(moved as u64, Ordering::Relaxed);
         }
+        Ok(moved)
     }
 }
 
 impl AsFd for Socket<'_> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(socket) => socket.as_fd(),
-            Self::Unix(socket) => socket.as_fd(),
+        match self.stream {
+            Stream::Tcp(socket) => socket.as_fd(),
+            Stream::Unix(socket) => socket.as_fd(),
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tower_service::Service;
 
 use crate::{
-    PairingEnded,
+    PairingEnded, WaitEvent, WaitObserver,
     seats::{Seat, Seats},
 };
 
@@ -60,8 +60,10 @@ impl<I> Service<Conn<I>> for Place<I> {
     }
 
     fn call(&mut self, conn: Conn<I>) -> Self::Future {
+        let conn = conn.on(self.side);
+        WaitObserver::tell(&conn.info, WaitEvent::Entered);
         let arrival = Arrival {
-            conn: conn.on(self.side),
+            conn,
             seat: self.seats.take(),
         };
         ready(self.arrivals.send(arrival).map_err(|_| PairingEnded(())))

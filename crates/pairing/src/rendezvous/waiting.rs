@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::place::Arrival;
-use crate::{Policy, WaitingCounts, seats::Seat};
+use crate::{Policy, WaitEvent, WaitObserver, WaitingCounts, seats::Seat};
 
 /// How often those are looked at whose io can't wake us any more.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -216,6 +216,7 @@ impl<I: Io> WaitingSet<I> {
             let Waiting { number, conn, .. } = oldest.remove();
             self.forget(number);
             self.counts.side(self.side).expired();
+            WaitObserver::tell(&conn.info, WaitEvent::Expired);
             tracing::info!(side = %self.side, conn = %conn.info.id,
                 peer = %conn.info.peer_name(), waited = ?wait, "let go: no partner came in time");
         }
@@ -232,6 +233,7 @@ impl<I: Io> WaitingSet<I> {
 
     fn died(&self, Waiting { conn, since, .. }: Waiting<I>) {
         self.counts.side(self.side).died();
+        WaitObserver::tell(&conn.info, WaitEvent::Died);
         tracing::debug!(side = %self.side, conn = %conn.info.id, peer = %conn.info.peer_name(),
             waited = ?since.elapsed(), "went away while it waited");
     }

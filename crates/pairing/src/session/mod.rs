@@ -205,6 +205,11 @@ impl Drop for OwnedSession {
 // ===== impl SessionId =====
 
 impl SessionId {
+    /// The number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
     fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))

@@ -40,6 +40,43 @@ impl CloseReason {
         matches!(self, Self::Finished(_))
     }
 
+    /// The reason in two letters, for a log that programs read, in the manner of HAProxy's
+    /// termination state: the first says who ended the session, the second how.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | `AF`, `BF` | [`Finished`](Self::Finished): all is well, this side ended first |
+    /// | `AE`, `BE` | [`ClosedEarly`](Self::ClosedEarly) |
+    /// | `AR`, `BR` | [`Reset`](Self::Reset) |
+    /// | `AX`, `BX` | [`Failed`](Self::Failed) |
+    /// | `AH`, `BH` | [`HalfCloseTimeout`](Self::HalfCloseTimeout): this side had ended |
+    /// | `TI` | [`IdleTimeout`](Self::IdleTimeout): a time ran out |
+    /// | `TL` | [`MaxLifetime`](Self::MaxLifetime) |
+    /// | `PR` | [`Refused`](Self::Refused) by the pair's stack |
+    /// | `OC` | [`Closed`](Self::Closed) by whoever operates the relay |
+    /// | `OS` | [`Shutdown`](Self::Shutdown) |
+    /// | `ID` | [`Dropped`](Self::Dropped): an internal end |
+    pub const fn termination_state(self) -> &'static str {
+        match self {
+            Self::Finished(Side::A) => "AF",
+            Self::Finished(Side::B) => "BF",
+            Self::ClosedEarly(Side::A) => "AE",
+            Self::ClosedEarly(Side::B) => "BE",
+            Self::Reset(Side::A) => "AR",
+            Self::Reset(Side::B) => "BR",
+            Self::Failed(Side::A) => "AX",
+            Self::Failed(Side::B) => "BX",
+            Self::HalfCloseTimeout(Side::A) => "AH",
+            Self::HalfCloseTimeout(Side::B) => "BH",
+            Self::IdleTimeout => "TI",
+            Self::MaxLifetime => "TL",
+            Self::Refused => "PR",
+            Self::Closed => "OC",
+            Self::Shutdown => "OS",
+            Self::Dropped => "ID",
+        }
+    }
+
     /// The side that ended the session, where it was one of them.
     pub const fn side(self) -> Option<Side> {
         match self {
@@ -68,5 +105,40 @@ impl fmt::Display for CloseReason {
             Self::Shutdown => f.write_str("shutdown"),
             Self::Dropped => f.write_str("dropped"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_reasons_have_the_same_letters() {
+        let of = |side| {
+            [
+                CloseReason::Finished(side),
+                CloseReason::ClosedEarly(side),
+                CloseReason::Reset(side),
+                CloseReason::Failed(side),
+                CloseReason::HalfCloseTimeout(side),
+            ]
+        };
+        let mut reasons = [of(Side::A), of(Side::B)].concat();
+        for reason in &reasons {
+            let side = reason.side().unwrap().to_string();
+            assert!(reason.termination_state().starts_with(&side), "{reason}");
+        }
+        reasons.extend([
+            CloseReason::IdleTimeout,
+            CloseReason::MaxLifetime,
+            CloseReason::Refused,
+            CloseReason::Closed,
+            CloseReason::Shutdown,
+            CloseReason::Dropped,
+        ]);
+        let mut states: Vec<_> = reasons.iter().map(|r| r.termination_state()).collect();
+        states.sort_unstable();
+        states.dedup();
+        assert_eq!(states.len(), reasons.len());
     }
 }
