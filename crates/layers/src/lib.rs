@@ -2,10 +2,10 @@
 //! once it is joined.
 //!
 //! ```text
-//!  conn ──▶ [SideStats] ─▶ [Handshake: token, …] ─▶ place ─┐
-//!                                                          ├─▶ pairing
-//!  conn ──▶ [SideStats] ─▶ [Handshake: token, …] ─▶ place ─┘      │
-//!                                                                 ▼
+//!  conn ──▶ [SideStats] ─▶ [Access] ─▶ [Handshake: token, …] ─▶ place ─┐
+//!                                                                      ├─▶ pairing
+//!  conn ──▶ [SideStats] ─▶ [Access] ─▶ [Handshake: token, …] ─▶ place ─┘      │
+//!                                                                             ▼
 //!    pair ──▶ [Stats] ─▶ [Handshake: the step before the join] ─▶ [TrafficLog]
 //!         ─▶ [Transform] ─▶ [IdleTimeout] ─▶ [MaxLifetime] ─▶ relay
 //! ```
@@ -49,6 +49,7 @@
 //! |---|---|---|---|
 //! | [`HandshakeLayer`] | side | a step that talks: authentication, TLS, a protocol header | as the step does |
 //! | [`HandshakeLayer`] with [`ExpectToken`], [`SendToken`] | side | the first line is a shared secret | no |
+//! | [`AccessLayer`] | side | lets in whom a list of networks (feature `access-list`) or a closure admits | no |
 //! | [`LiveLimitLayer`] | side | bounds the connections that are open, from accept to close | no |
 //! | [`SideStatsLayer`] | side | counts connections, refusals and addresses | no |
 //! | [`HandshakeLayer`] | pair | the step before the join: sees both, chooses transforms, refuses | as the step does |
@@ -58,6 +59,7 @@
 //! | [`IdleTimeoutLayer`] | pair | ends sessions that are idle | no |
 //! | [`MaxLifetimeLayer`] | pair | ends sessions that have lasted long enough | no |
 
+pub mod access;
 pub mod handshake;
 mod identity;
 pub mod idle_timeout;
@@ -70,7 +72,10 @@ pub mod token;
 mod traffic_log;
 pub mod transform;
 
+#[cfg(feature = "access-list")]
+pub use self::access::{AccessList, Networks};
 pub use self::{
+    access::{AccessLayer, AccessRefused, AccessRule},
     handshake::{Handshake, HandshakeError, HandshakeLayer},
     identity::Identity,
     idle_timeout::IdleTimeoutLayer,

@@ -12,10 +12,11 @@ use std::{
     time::Duration,
 };
 
-use couplet_endpoint::{Conn, Io, Origin, Side};
+use couplet_endpoint::{Conn, Info, Io, Origin, Side};
 use couplet_layers::{
-    ExpectToken, HandshakeLayer, IdleTimeoutLayer, LiveLimitLayer, MaxLifetimeLayer, SendToken,
-    SideStatsLayer, Stats, StatsLayer, Token, TrafficLogLayer, TransformLayer, map_bytes,
+    AccessLayer, ExpectToken, HandshakeLayer, IdleTimeoutLayer, LiveLimitLayer, MaxLifetimeLayer,
+    SendToken, SideStatsLayer, Stats, StatsLayer, Token, TrafficLogLayer, TransformLayer,
+    map_bytes,
 };
 use couplet_pairing::Pair;
 use tokio::{
@@ -106,6 +107,9 @@ async fn a_log_costs_its_direction() {
 
 #[tokio::test]
 async fn a_side_that_is_counted_or_limited_costs_nothing() {
+    let all = AccessLayer::new(|_: &Info| io::Result::Ok(()));
+    let io = side(all, b"").await;
+    assert!(io.splice_source().is_some() && io.splice_sink().is_some());
     let io = side(LiveLimitLayer::new(1), b"").await;
     assert!(io.splice_source().is_some() && io.splice_sink().is_some());
     let io = side(SideStatsLayer::new(Stats::new(), Side::A), b"").await;

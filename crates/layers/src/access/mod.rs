@@ -1,0 +1,122 @@
+//! Who may come in: decided by what is known of a connection, before anything is said.
+//!
+//! [`AccessLayer`] asks an [`AccessRule`] and closes the connection that may not pass. The rule is
+//! an `AccessList` of networks (feature `access-list`), or a closure that looks at the
+//! [`Info`]: at its addresses, or at what a layer above has found out and put into its extensions.
+//!
+//! It looks at the `Info` as it is when the connection meets the layer. So below a layer that reads
+//! the client's real address from a PROXY protocol header, the real address counts; above it, the
+//! proxy's.
+//!
+//! - **Where:** at the top of a side stack, so that who may not enter takes neither time nor a
+//!   place; below a handshake where the rule needs its outcome. On a side that is dialled the
+//!   peer's address is the one that was reached: a name that leads where it should not is let go
+//!   before a byte is sent.
+//! - **Splice:** costs none. **Memory:** the rule, shared by all connections.
+//! - **Errors:** [`AccessRefused`], with the rule's reason as its source. The peer is told nothing.
+//!
+//! ```
+//! use couplet_endpoint::Info;
+//! use couplet_layers::{AccessLayer, Identity};
+//!
+//! let members_only = AccessLayer::new(|info: &Info| match info.extensions.get::<Identity>() {
+//!     Some(who) if who.name().ends_with("@example.org") => Ok(()),
+//!     _ => Err("not a member"),
+//! });
+//! ```
+
+mod error;
+mod future;
+mod layer;
+#[cfg(feature = "access-list")]
+mod list;
+#[cfg(feature = "access-list")]
+mod networks;
+#[cfg(test)]
+mod tests;
+
+pub use self::{error::AccessRefused, future::AccessFuture, layer::AccessLayer};
+#[cfg(feature = "access-list")]
+pub use self::{
+    error::{InvalidNetwork, NetworksError, NotListed},
+    list::AccessList,
+    networks::Networks,
+};
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use couplet_endpoint::{BoxError, Conn, Info};
+use tower_service::Service;
+
+/// Decides who may come in.
+///
+/// Implemented by `AccessList` (feature `access-list`), and by every function and closure of the shape `Fn(&Info) ->
+/// Result<(), Error>`.
+pub trait AccessRule {
+    /// Why a connection may not pass.
+    type Error: Into<BoxError>;
+
+    /// May it pass? It is asked in the accept loop and should answer at once; a decision that takes
+    /// time is a [`Handshake`](crate::Handshake).
+    ///
+    /// # Errors
+    ///
+    /// Why it may not.
+    fn check(&self, info: &Info) -> Result<(), Self::Error>;
+}
+
+impl<F, E> AccessRule for F
+where
+    F: Fn(&Info) -> Result<(), E>,
+    E: Into<BoxError>,
+{
+    type Error = E;
+
+    fn check(&self, info: &Info) -> Result<(), E> {
+        self(info)
+    }
+}
+
+/// Lets those connections through that its rule admits: made by [`AccessLayer`].
+#[derive(Debug)]
+pub struct AccessService<R, S> {
+    rule: Arc<R>,
+    inner: S,
+}
+
+// ===== impl AccessService =====
+
+impl<R, I, S> Service<Conn<I>> for AccessService<R, S>
+where
+    R: AccessRule,
+    S: Service<Conn<I>>,
+    S::Error: Into<BoxError>,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = AccessFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, conn: Conn<I>) -> Self::Future {
+        match self.rule.check(&conn.info) {
+            Ok(()) => AccessFuture::admitted(self.inner.call(conn)),
+            // The inner service stays ready for the next one.
+            Err(reason) => AccessFuture::refused(AccessRefused::new(reason)),
+        }
+    }
+}
+
+impl<R, S: Clone> Clone for AccessService<R, S> {
+    fn clone(&self) -> Self {
+        Self {
+            rule: Arc::clone(&self.rule),
+            inner: self.inner.clone(),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+use std::{fs, net::IpAddr, path::Path, str::FromStr};
+
+use ipnet::{IpNet, Ipv4Net};
+
+use super::{InvalidNetwork, NetworksError};
+
+/// How much of a wrong text an error shows.
+const SHOWN: usize = 64;
+
+/// A set of networks, each written as in RFC 4632: `10.0.0.0/8`, `2001:db8::/32`, or one address.
+///
+/// An address within a network (`10.0.0.7/8`) is an error, as it may stand for either. An IPv4
+/// network may be written as an IPv6 one (`::ffff:10.0.0.0/104`); any other IPv6 network holds IPv6
+/// addresses alone, so that everybody is `0.0.0.0/0` and `::/0`.
+///
+/// A look-up takes a time that grows with the logarithm of their number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Networks {
+    /// Disjoint, in the order of their addresses.
+    networks: Vec<IpNet>,
+}
+
+// ===== impl Networks =====
+
+impl Networks {
+    /// Reads a file: one network a line, and comments from `#` to the line's end.
+    ///
+    /// Blocks while it reads, as is right before a relay starts.
+    ///
+    /// # Errors
+    ///
+    /// When the file can't be read, or a line of it is wrong: the error names the file, the line
+    /// and the column.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, NetworksError> {
+        let path = path.as_ref();
+        let text = fs::read_to_string(path).map_err(|source| NetworksError::Read {
+            path: path.into(),
+            source,
+        })?;
+        let mut networks = Vec::new();
+        for (line, number) in text.lines().zip(1..) {
+            let network = parse_line(line).map_err(|(at, source)| NetworksError::Line {
+                path: path.into(),
+                line: number,
+                column: line[..at].chars().count() + 1,
+                source,
+            })?;
+            networks.extend(network);
+        }
+        Ok(networks.into_iter().collect())
+    }
+
+    /// Is the address in one of them? An IPv4 address that is written as an IPv6 one is taken for
+    /// what it is.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let behind = self
+            .networks
+            .partition_point(|network| network.network() <= address);
+        behind > 0 && self.networks[behind - 1].contains(&address)
+    }
+
+    pub(super) fn and(self, other: Self) -> Self {
+        self.networks.into_iter().chain(other.networks).collect()
+    }
+}
+
+/// Of an address within a network, the network counts.
+impl FromIterator<IpNet> for Networks {
+    fn from_iter<T: IntoIterator<Item = IpNet>>(networks: T) -> Self {
+        let networks: Vec<_> = networks.into_iter().map(canonical).collect();
+        let mut networks = IpNet::aggregate(&networks);
+        networks.sort_unstable();
+        Self { networks }
+    }
+}
+
+/// One network, or several joined by `+`: `10.0.0.0/8+192.168.0.0/16`.
+impl FromStr for Networks {
+    type Err = InvalidNetwork;
+
+    fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
+        text.split('+').map(parse).collect()
+    }
+}
+
+/// The network on a line, if there is one; or what is wrong, and at which byte.
+fn parse_line(line: &str) -> Result<Option<IpNet>, (usize, InvalidNetwork)> {
+    let content = line.split('#').next().unwrap_or_default();
+    let mut words = content.split_whitespace();
+    let at = |word: &str| word.as_ptr() as usize - line.as_ptr() as usize;
+    let Some(word) = words.next() else {
+        return Ok(None);
+    };
+    let network = parse(word).map_err(|wrong| (at(word), wrong))?;
+    match words.next() {
+        None => Ok(Some(network)),
+        Some(word) => Err((at(word), InvalidNetwork::Surplus(shown(word)))),
+    }
+}
+
+fn parse(text: &str) -> Result<IpNet, InvalidNetwork> {
+    // Not by ipnet's own parser, which takes `010.0.0.0` for `10.0.0.0`.
+    let network = match text.split_once('/') {
+        None => text.parse::<IpAddr>().ok().map(IpNet::from),
+        Some((address, prefix)) if prefix.bytes().all(|byte| byte.is_ascii_digit()) => {
+            let new = |address| IpNet::new(address, prefix.parse().ok()?).ok();
+            address.parse().ok().and_then(new)
+        }
+        Some(_) => None,
+    };
+    match network {
+        None => Err(InvalidNetwork::Syntax(shown(text))),
+        Some(network) if network.addr() != network.network() => Err(InvalidNetwork::HostBits {
+            text: shown(text),
+            network: network.trunc(),
+            host: network.addr(),
+        }),
+        Some(network) => Ok(canonical(network)),
+    }
+}
+
+/// The IPv4 network, where that is what an IPv6 one stands for (RFC 4291, section 2.5.5.2).
+fn canonical(network: IpNet) -> IpNet {
+    let network = network.trunc();
+    match (network.addr().to_canonical(), network.prefix_len()) {
+        (IpAddr::V4(address), prefix) if network.addr().is_ipv6() && prefix >= 96 => {
+            let network = Ipv4Net::new(address, prefix - 96);
+            network.expect("32 bits are left of 128").into()
+        }
+        _ => network,
+    }
+}
+
+/// What was written, fit for a terminal.
+fn shown(text: &str) -> String {
+    let start: String = text.chars().take(SHOWN).collect();
+    let more = if start.len() < text.len() { "…" } else { "" };
+    format!("{}{more}", start.escape_debug())
+}
