@@ -50,6 +50,7 @@
 //! | [`HandshakeLayer`] | side | a step that talks: authentication, TLS, a protocol header | as the step does |
 //! | [`HandshakeLayer`] with [`ExpectToken`], [`SendToken`] | side | the first line is a shared secret | no |
 //! | [`AccessLayer`] | side | lets in whom a list of networks (feature `access-list`) or a closure admits | no |
+//! | [`HandshakeLayer`] with `ExpectSignedToken` (feature `signed-token`) | side | the first line is a token that is signed and expires | no |
 //! | [`LiveLimitLayer`] | side | bounds the connections that are open, from accept to close | no |
 //! | [`SideStatsLayer`] | side | counts connections, refusals and addresses | no |
 //! | [`HandshakeLayer`] | pair | the step before the join: sees both, chooses transforms, refuses | as the step does |
@@ -63,8 +64,12 @@ pub mod access;
 pub mod handshake;
 mod identity;
 pub mod idle_timeout;
+#[cfg(any(feature = "ed25519", feature = "noise", feature = "signed-token"))]
+mod key_file;
 pub mod live_limit;
 pub mod max_lifetime;
+#[cfg(feature = "signed-token")]
+pub mod signed_token;
 pub mod stats;
 #[cfg(test)]
 mod testing;
@@ -74,9 +79,16 @@ pub mod transform;
 
 #[cfg(feature = "access-list")]
 pub use self::access::{AccessList, Networks};
+#[cfg(any(feature = "ed25519", feature = "noise", feature = "signed-token"))]
+pub use self::key_file::KeyFileError;
+#[cfg(feature = "signed-token")]
+pub use self::signed_token::{
+    Claims, ExpectSignedToken, InvalidClaims, InvalidSecret, Keyring, SignedClaims, SignedToken,
+    SignedTokenRefused,
+};
 pub use self::{
     access::{AccessLayer, AccessRefused, AccessRule},
-    handshake::{Handshake, HandshakeError, HandshakeLayer},
+    handshake::{Handshake, HandshakeError, HandshakeLayer, LineError, take_line},
     identity::Identity,
     idle_timeout::IdleTimeoutLayer,
     live_limit::LiveLimitLayer,

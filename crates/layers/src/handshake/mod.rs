@@ -38,10 +38,16 @@
 mod error;
 mod future;
 mod layer;
+mod line;
 #[cfg(test)]
 mod tests;
 
-pub use self::{error::HandshakeError, future::HandshakeFuture, layer::HandshakeLayer};
+pub use self::{
+    error::HandshakeError,
+    future::HandshakeFuture,
+    layer::HandshakeLayer,
+    line::{LineError, take_line},
+};
 
 use std::{
     sync::Arc,

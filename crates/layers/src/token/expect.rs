@@ -5,7 +5,7 @@ use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
 
 use super::{MAX_LINE, Token};
-use crate::handshake::Handshake;
+use crate::handshake::{Handshake, LineError, take_line};
 
 /// Lets a connection pass whose first line is the token. See the [module](super).
 ///
@@ -32,6 +32,18 @@ pub enum TokenRefused {
     Io(#[from] io::Error),
 }
 
+// ===== impl TokenRefused =====
+
+impl From<LineError> for TokenRefused {
+    fn from(error: LineError) -> Self {
+        match error {
+            LineError::TooLong(_) => Self::TooLong,
+            LineError::Ended => Self::Ended,
+            LineError::Io(error) => Self::Io(error),
+        }
+    }
+}
+
 // ===== impl ExpectToken =====
 
 impl ExpectToken {
@@ -50,33 +62,13 @@ impl<I: Io> Handshake<Conn<I>> for ExpectToken {
         let token = self.0.clone();
         async move {
             let mut conn = conn.map_io(Replay::new);
-            let end = read_line(&mut conn.io).await?;
-            let line = &conn.io.ahead()[..end];
-            if !token.matches(line.strip_suffix(b"\r").unwrap_or(line)) {
-                return Err(TokenRefused::Mismatch);
+            let line = take_line(&mut conn.io, MAX_LINE).await?;
+            match token.matches(&line) {
+                true => Ok(conn),
+                false => Err(TokenRefused::Mismatch),
             }
-            conn.io.consume(end + 1);
-            Ok(conn)
         }
         .boxed()
-    }
-}
-
-/// Reads ahead until there is a line feed, and returns where it is.
-async fn read_line<I: Io>(io: &mut Replay<I>) -> Result<usize, TokenRefused> {
-    let mut searched = 0;
-    loop {
-        let unsearched = &io.ahead()[searched..];
-        if let Some(at) = unsearched.iter().position(|byte| *byte == b'\n') {
-            return Ok(searched + at);
-        }
-        searched = io.ahead().len();
-        if searched == MAX_LINE {
-            return Err(TokenRefused::TooLong);
-        }
-        if io.read_ahead(MAX_LINE).await? == 0 {
-            return Err(TokenRefused::Ended);
-        }
     }
 }
 
