@@ -43,7 +43,7 @@ fn sides() {
 fn side_options() {
     wrong(
         &["listen:1,tokn=@f", "listen:2"],
-        "keep-alive, user-timeout, token",
+        "keep-alive, user-timeout, token; on listen: reuse-port",
     );
     wrong(&["listen:1,token=hunter2", "listen:2"], "token=@FILE");
     wrong(
@@ -77,7 +77,7 @@ fn flags() {
     );
     wrong(
         &["listen:1", "listen:2", "--handshake-timeout=1s"],
-        "neither side has a token",
+        "neither side has a step that talks",
     );
 }
 

@@ -2,26 +2,31 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use couplet_connector::endpoint::{KeepAlive, Side};
 
 use crate::{
-    run::{Plan, Traffic},
-    side::{EndpointSpec, SideSpec},
+    log::LogArgs,
+    pair::{PairArgs, PairContext},
+    plan::{Pairing, Plan},
+    side::{self, EndpointFlags, SideSpec},
+    step::Known,
     units::{Limit, Threads, duration, keep_alive, limit, threads},
 };
 
 /// What stands below the help.
-pub(crate) const NOTES: &str = "\
-A side is where it comes from, then its options in the order a connection meets them:
+pub(crate) fn notes() -> String {
+    format!("{SIDES}\n{}\n{EXAMPLES}", side::help())
+}
+
+const SIDES: &str = "\
+A side is where it comes from, then its options in the order in which a connection meets them:
   listen:[HOST:]PORT   others connect to us; without HOST from this machine alone, `*` from anywhere
   dial:HOST:PORT       we connect to it
+";
 
-  keep-alive=IDLE/INTERVAL/COUNT|off  user-timeout=TIME|off  token=@FILE
-  listen: reuse-port                  dial: connect-timeout=TIME  source=IP
-A token is a secret first line: on `listen` the peer must send it, on `dial` we do.
-
+const EXAMPLES: &str = "\
 Examples:
   couplet listen:127.0.0.1:9000 listen:127.0.0.1:8000   join two clients, first come, first joined
   couplet listen:*:2222 dial:192.0.2.7:22               forward a port
@@ -29,6 +34,8 @@ Examples:
                                                         offer ssh from behind a NAT
   couplet listen:*:9000,token=@a.secret listen:8000     who comes to 9000 must know the secret
   couplet listen:8080 dial:localhost:80 --log-traffic=hex
+  couplet explain listen:*:9000,token=@a.secret listen:8000
+                                                        what would stand in its stacks
 
 Times are like 500ms, 30s, 5m, 1h30m; where it makes sense, never.
 Exit status: 0 done or drained, 1 could not do it, 2 wrong usage.
@@ -41,12 +48,22 @@ SIGTERM and SIGINT drain; a second one ends at once.";
     version,
     about,
     long_about = None,
-    after_help = NOTES,
+    after_help = notes(),
     subcommand_negates_reqs = true,
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true
 )]
 pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) relay: RelayArgs,
+
+    #[command(subcommand)]
+    pub(crate) tool: Option<Tool>,
+}
+
+/// What is to be relayed, and how.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RelayArgs {
     #[arg(
         value_name = "A",
         required = true,
@@ -74,7 +91,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     connect_timeout: Option<Duration>,
 
-    /// How long a side's token may take, or never [default: 10s]
+    /// How long each step of a side that talks may take, or never [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = limit)]
     handshake_timeout: Option<Limit<Duration>>,
 
@@ -82,21 +99,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", value_parser = limit)]
     wait_timeout: Option<Limit<Duration>>,
 
-    /// End a pair when one side has ended and the other is idle so long, or never
-    #[arg(long, value_name = "TIME", value_parser = limit, default_value = "60s")]
-    half_close_timeout: Limit<Duration>,
+    /// End a pair when one side has ended and the other is idle so long, or never [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = limit)]
+    half_close_timeout: Option<Limit<Duration>>,
 
-    /// End a pair that is idle so long, or never
-    #[arg(long, value_name = "TIME", value_parser = limit, default_value = "never")]
-    idle_timeout: Limit<Duration>,
+    /// End a pair that is idle so long, or never [default: never]
+    #[arg(long, value_name = "TIME", value_parser = limit)]
+    idle_timeout: Option<Limit<Duration>>,
 
-    /// End a pair that has lasted so long, or never
-    #[arg(long, value_name = "TIME", value_parser = limit, default_value = "never")]
-    max_lifetime: Limit<Duration>,
+    /// End a pair that has lasted so long, or never [default: never]
+    #[arg(long, value_name = "TIME", value_parser = limit)]
+    max_lifetime: Option<Limit<Duration>>,
 
-    /// When told to stop, give live pairs so long to end, or never end them
-    #[arg(long, value_name = "TIME", value_parser = limit, default_value = "30s")]
-    drain_timeout: Limit<Duration>,
+    /// When told to stop, give live pairs so long to end, or never end them [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = limit)]
+    drain_timeout: Option<Limit<Duration>>,
 
     /// Join at most so many pairs at a time [default: any number]
     #[arg(long, value_name = "NUMBER", conflicts_with = "once")]
@@ -118,115 +135,84 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NUMBER", value_parser = threads, default_value = "auto")]
     threads: Threads,
 
-    /// Show what the two sides say to each other
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "text"
-    )]
-    log_traffic: Option<TrafficFormat>,
+    #[command(flatten)]
+    pair: PairArgs,
 
-    /// Log more; twice, everything
-    #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
-    pub(crate) verbose: u8,
-
-    /// Log warnings and errors only
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
-
-    /// How log lines are written
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub(crate) log_format: LogFormat,
-
-    #[command(subcommand)]
-    pub(crate) tool: Option<Tool>,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tool {
+    /// Print the stacks that these arguments make, and how their bytes move; relay nothing
+    #[command(after_help = notes())]
+    Explain(Box<RelayArgs>),
     /// Print a completion script for a shell
     Completions { shell: Shell },
     /// Print the man page
     Man,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-pub(crate) enum TrafficFormat {
-    Text,
-    Hex,
-}
+// ===== impl RelayArgs =====
 
-#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-pub(crate) enum LogFormat {
-    Text,
-    Json,
-}
-
-// ===== impl Args =====
-
-impl Args {
+impl RelayArgs {
     /// What is to be done; or what is wrong, and what would be right.
     pub(crate) fn plan(&self) -> Result<Plan, String> {
         self.refuse_surplus()?;
-        let mut a = self.side(Side::A, self.a.as_deref())?;
-        let mut b = self.side(Side::B, self.b.as_deref())?;
-        self.refuse_idle_flags(&a, &b)?;
-        for side in [&mut a, &mut b] {
-            side.inherit(self.keep_alive, self.user_timeout, self.connect_timeout);
-        }
-        let default = |given: Option<Limit<Duration>>, default: Duration| {
-            given.map_or(Some(default), Limit::get)
+        let timeout = |given: Option<Limit<Duration>>, default: Option<u64>| {
+            let default = default.map(Duration::from_secs);
+            Known::flag(given.map(Limit::get), default)
         };
-        Ok(Plan {
-            a,
-            b,
-            handshake_timeout: default(self.handshake_timeout, Duration::from_secs(10)),
-            wait_timeout: default(self.wait_timeout, Duration::from_secs(5 * 60)),
-            half_close_timeout: self.half_close_timeout.get(),
-            idle_timeout: self.idle_timeout.get(),
-            max_lifetime: self.max_lifetime.get(),
-            drain_timeout: self.drain_timeout.get(),
+        let handshake_timeout = timeout(self.handshake_timeout, Some(10));
+        // Clap has seen to it that both are there.
+        let side = |side: Side, given: &Option<String>| {
+            SideSpec::read(given.as_deref().unwrap_or_default(), handshake_timeout)
+                .map_err(|error| format!("side {side}: {error:#}"))
+        };
+        let plan = Plan {
+            a: side(Side::A, &self.a)?,
+            b: side(Side::B, &self.b)?,
+            endpoint_flags: EndpointFlags {
+                keep_alive: self.keep_alive,
+                user_timeout: self.user_timeout,
+                connect_timeout: self.connect_timeout,
+            },
+            pair: self.pair.steps(PairContext {
+                log_format: self.log.log_format,
+            })?,
+            wait_timeout: timeout(self.wait_timeout, Some(5 * 60)),
+            half_close_timeout: timeout(self.half_close_timeout, Some(60)),
+            idle_timeout: timeout(self.idle_timeout, None),
+            max_lifetime: timeout(self.max_lifetime, None),
+            drain_timeout: timeout(self.drain_timeout, Some(30)),
             max_pairs: self.max_pairs.map(NonZeroUsize::get),
             once: self.once,
             exit_when_idle: self.exit_when_idle,
             reconnect: self.reconnect,
             threads: self.threads,
-            traffic: self.log_traffic.map(|format| Traffic {
-                format,
-                log: self.log_format,
-            }),
-        })
-    }
-
-    fn side(&self, side: Side, given: Option<&str>) -> Result<SideSpec, String> {
-        // Clap has seen to it that it is there.
-        given
-            .unwrap_or_default()
-            .parse()
-            .map_err(|error| format!("side {side}: {error:#}"))
+        };
+        self.refuse_idle_flags(&plan)?;
+        Ok(plan)
     }
 
     fn refuse_surplus(&self) -> Result<(), String> {
-        match self.surplus.first() {
-            None => Ok(()),
-            Some(word) if TrafficFormat::from_str(word, true).is_ok() => Err(format!(
-                "a format is joined to its flag: `--log-traffic={word}`"
-            )),
-            Some(word) => Err(format!(
+        let Some(word) = self.surplus.first() else {
+            return Ok(());
+        };
+        Err(self.pair.joined_value(word).unwrap_or_else(|| {
+            format!(
                 "there are two sides, and `{}` is one too many",
                 word.escape_debug()
-            )),
-        }
+            )
+        }))
     }
 
     /// A flag that would do nothing here is a mistake.
-    fn refuse_idle_flags(&self, a: &SideSpec, b: &SideSpec) -> Result<(), String> {
-        let dialled = [a, b].map(|side| matches!(side.endpoint, EndpointSpec::Dial { .. }));
-        let any_dialled = dialled.contains(&true);
-        let all_dialled = dialled == [true, true];
-        let both_wait = !any_dialled || (dialled == [true, false] && self.once);
+    fn refuse_idle_flags(&self, plan: &Plan) -> Result<(), String> {
+        let sides = [&plan.a, &plan.b];
+        let any_dialled = sides.iter().any(|side| side.endpoint.is_dialled());
+        let all_dialled = sides.iter().all(|side| side.endpoint.is_dialled());
+        let mut steps = sides.iter().flat_map(|side| &side.steps);
         let idle_flags = [
             (
                 self.connect_timeout.is_some() && !any_dialled,
@@ -234,12 +220,12 @@ impl Args {
                 "neither side is dialled",
             ),
             (
-                self.handshake_timeout.is_some() && a.token.is_none() && b.token.is_none(),
+                self.handshake_timeout.is_some() && !steps.any(|step| step.has_deadline()),
                 "--handshake-timeout",
-                "neither side has a token",
+                "neither side has a step that talks, such as a token",
             ),
             (
-                self.wait_timeout.is_some() && !both_wait,
+                self.wait_timeout.is_some() && plan.pairing() == Pairing::DialFor,
                 "--wait-timeout",
                 "no connection waits: its partner is dialled for it",
             ),
@@ -270,6 +256,7 @@ mod tests {
     fn plan(args: &[&str]) -> Result<Plan, String> {
         Args::try_parse_from([&["couplet"], args].concat())
             .map_err(|error| error.to_string())?
+            .relay
             .plan()
     }
 
@@ -327,13 +314,17 @@ mod tests {
             "--keep-alive=1s/2s/3",
         ])
         .unwrap();
-        let probes = KeepAlive::new()
-            .idle(Duration::from_secs(1))
-            .interval(Duration::from_secs(2))
-            .count(3);
-        assert_eq!(plan.a.user_timeout, Some(Limit::At(Duration::from_secs(5))));
-        assert_eq!(plan.a.keep_alive, Some(Limit::At(probes)));
-        assert_eq!(plan.b.user_timeout, Some(Limit::At(Duration::from_secs(7))));
-        assert_eq!(plan.b.keep_alive, Some(Limit::Off));
+        let settings = |side: &SideSpec| {
+            let settings = side.endpoint.settings(plan.endpoint_flags);
+            settings.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            settings(&plan.a),
+            ["keep-alive 1s/2s/3 (flag)", "user-timeout 5s (side)"]
+        );
+        assert_eq!(
+            settings(&plan.b),
+            ["keep-alive off (side)", "user-timeout 7s (flag)"]
+        );
     }
 }

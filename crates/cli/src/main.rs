@@ -2,45 +2,53 @@
 
 mod args;
 mod descriptors;
+mod explain;
 mod log;
 mod man;
+mod pair;
+mod plan;
 mod run;
 mod side;
 mod stacks;
+mod step;
 mod units;
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 
-use crate::args::{Args, LogFormat, Tool};
+use crate::{
+    args::{Args, RelayArgs, Tool},
+    log::LogFormat,
+    plan::Plan,
+};
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match &args.tool {
+    let stdout = &mut io::stdout();
+    match args.tool {
+        Some(Tool::Explain(relay)) => told(explain::write(&plan(&relay), stdout), LogFormat::Text),
         Some(Tool::Completions { shell }) => {
-            clap_complete::generate(
-                *shell,
-                &mut Args::command(),
-                "couplet",
-                &mut std::io::stdout(),
-            );
-            return ExitCode::SUCCESS;
+            clap_complete::generate(shell, &mut Args::command(), "couplet", stdout);
+            ExitCode::SUCCESS
         }
-        Some(Tool::Man) => {
-            return told(man::write(&mut std::io::stdout()), LogFormat::Text);
+        Some(Tool::Man) => told(man::write(stdout), LogFormat::Text),
+        None => {
+            let plan = plan(&args.relay);
+            args.relay.log.init();
+            descriptors::allow_many();
+            told(run::run(plan), args.relay.log.log_format)
         }
-        None => {}
     }
-    let plan = match args.plan() {
-        Ok(plan) => plan,
-        Err(wrong) => Args::command()
+}
+
+/// What is to be done; where that is wrong, says so and exits with status 2.
+fn plan(args: &RelayArgs) -> Plan {
+    args.plan().unwrap_or_else(|wrong| {
+        Args::command()
             .error(ErrorKind::ValueValidation, wrong)
-            .exit(), // with status 2
-    };
-    log::init(&args);
-    descriptors::allow_many();
-    told(run::run(plan), args.log_format)
+            .exit()
+    })
 }
 
 /// Says what went wrong, in a line like all the others on standard error.

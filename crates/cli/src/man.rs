@@ -8,7 +8,7 @@ use clap_mangen::{
     roff::{Roff, roman},
 };
 
-use crate::args::{Args, NOTES};
+use crate::args::{Args, notes};
 
 /// What clap knows of the command, then the notes below its help, line by line as they are there.
 pub(crate) fn write(to: &mut dyn Write) -> io::Result<()> {
@@ -16,7 +16,7 @@ pub(crate) fn write(to: &mut dyn Write) -> io::Result<()> {
     let notes = Roff::new()
         .control("SH", ["NOTES AND EXAMPLES"])
         .control("nf", [])
-        .text([roman(NOTES)])
+        .text([roman(notes())])
         .control("fi", [])
         .to_roff();
     to.write_all(notes.as_bytes())

@@ -3,41 +3,13 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use anyhow::Context;
-use couplet_connector::{Connector, Handle, endpoint::Side};
+use couplet_connector::{
+    Connector, Handle,
+    endpoint::{Address, Side},
+};
 use tokio::runtime::Builder;
 
-use crate::{
-    args::{LogFormat, TrafficFormat},
-    side::{Endpoint, EndpointSpec, SideSpec},
-    stacks::start,
-    units::Threads,
-};
-
-/// What is to be done.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    pub(crate) a: SideSpec,
-    pub(crate) b: SideSpec,
-    pub(crate) handshake_timeout: Option<Duration>,
-    pub(crate) wait_timeout: Option<Duration>,
-    pub(crate) half_close_timeout: Option<Duration>,
-    pub(crate) idle_timeout: Option<Duration>,
-    pub(crate) max_lifetime: Option<Duration>,
-    pub(crate) drain_timeout: Option<Duration>,
-    pub(crate) max_pairs: Option<usize>,
-    pub(crate) once: bool,
-    pub(crate) exit_when_idle: Option<Duration>,
-    pub(crate) reconnect: bool,
-    pub(crate) threads: Threads,
-    pub(crate) traffic: Option<Traffic>,
-}
-
-/// How traffic is shown, and the log that it may be a part of.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Traffic {
-    pub(crate) format: TrafficFormat,
-    pub(crate) log: LogFormat,
-}
+use crate::{plan::Plan, side::Endpoint, stacks::start, units::Threads};
 
 pub(crate) fn run(plan: Plan) -> anyhow::Result<()> {
     let mut runtime = match plan.threads {
@@ -61,11 +33,15 @@ pub(crate) fn run(plan: Plan) -> anyhow::Result<()> {
 async fn relay(plan: Plan) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     for (side, spec) in [(Side::A, &plan.a), (Side::B, &plan.b)] {
-        if let EndpointSpec::Dial { addr, .. } = &spec.endpoint {
+        if let Address::Dial(addr) = &spec.endpoint.address {
             tracing::info!(%side, target = %addr, "dials");
         }
     }
-    let ends = (plan.a.open().await?, plan.b.open().await?);
+    let flags = plan.endpoint_flags;
+    let ends = (
+        plan.a.endpoint.open(flags).await?,
+        plan.b.endpoint.open(flags).await?,
+    );
     let handle = match ends {
         (Endpoint::Listen(a), Endpoint::Listen(b)) => {
             start(Connector::server_to_server(a, b), &plan)
@@ -76,7 +52,7 @@ async fn relay(plan: Plan) -> anyhow::Result<()> {
     };
     tokio::select! {
         done = handle.done() => Ok(done?),
-        () = signals.next() => drain(&handle, plan.drain_timeout, signals).await,
+        () = signals.next() => drain(&handle, plan.drain_timeout.value, signals).await,
     }
 }
 

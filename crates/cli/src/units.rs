@@ -1,6 +1,6 @@
 //! Values with units, as people write them.
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::{fmt, num::NonZeroUsize, time::Duration};
 
 use couplet_connector::endpoint::KeepAlive;
 
@@ -25,6 +25,24 @@ impl<T> Limit<T> {
         match self {
             Self::At(value) => Some(value),
             Self::Off => None,
+        }
+    }
+}
+
+impl fmt::Display for Limit<KeepAlive> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(keep_alive) => keep_alive.fmt(f),
+            Self::Off => f.write_str("off"),
+        }
+    }
+}
+
+impl fmt::Display for Limit<Duration> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(time) => humantime::format_duration(*time).fmt(f),
+            Self::Off => f.write_str("never"),
         }
     }
 }

@@ -74,6 +74,7 @@ mod connector;
 mod error;
 mod handle;
 mod heartbeat;
+pub mod layer_list;
 mod lifecycle;
 mod modes;
 mod refusals;
@@ -91,6 +92,7 @@ pub use self::{
     connector::Connector,
     error::ConnectorError,
     handle::Handle,
+    layer_list::{PairLayers, SideLayers},
     modes::{
         Dials, Mode, PartnerStack, ServerToServer, ServerToSocket, SideStack, SocketToServer,
         SocketToSocket,

@@ -1,6 +1,6 @@
 //! What is set on a TCP socket before its bytes go through it.
 
-use std::{io, time::Duration};
+use std::{fmt, io, time::Duration};
 
 use socket2::{SockRef, TcpKeepalive};
 
@@ -115,6 +115,13 @@ impl Default for SocketOptions {
 }
 
 // ===== impl KeepAlive =====
+
+/// As it is written on a command line: `60s/10s/5`.
+impl fmt::Display for KeepAlive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}/{:?}/{}", self.idle, self.interval, self.count)
+    }
+}
 
 impl KeepAlive {
     /// Idle connections are not probed.

@@ -1,0 +1,105 @@
+//! `couplet explain`: the stacks that a plan makes, and how bytes move through them.
+
+use std::io::{self, Write};
+
+use couplet_connector::endpoint::Side;
+
+use crate::{
+    plan::{Pairing, Plan},
+    side::SideSpec,
+    step::{Bytes, Known, Setting, Step},
+    units::Limit,
+};
+
+/// Writes it, top to bottom: the order in which a connection, and then a pair, meets the layers.
+pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
+    for (side, spec) in [(Side::A, &plan.a), (Side::B, &plan.b)] {
+        writeln!(to, "side {side}: {}", spec.endpoint.address)?;
+        line(to, "sockets", &spec.endpoint.settings(plan.endpoint_flags))?;
+        steps(to, &spec.steps)?;
+    }
+    writeln!(to, "pairing")?;
+    match plan.pairing() {
+        Pairing::Rendezvous => {
+            line(to, "rendezvous", &[time("wait-timeout", plan.wait_timeout)])?;
+        }
+        Pairing::DialFor => line(to, "dial-for", &[])?,
+    }
+    writeln!(to, "pair")?;
+    steps(to, &plan.pair)?;
+    for (name, timeout) in [
+        ("idle-timeout", plan.idle_timeout),
+        ("max-lifetime", plan.max_lifetime),
+    ] {
+        if timeout.value.is_some() {
+            line(to, name, &[time("time", timeout)])?;
+        }
+    }
+    line(
+        to,
+        "relay",
+        &[time("half-close-timeout", plan.half_close_timeout)],
+    )?;
+    writeln!(to, "bytes")?;
+    for from in [Side::A, Side::B] {
+        writeln!(to, "  {from} to {}: {}", !from, movement(plan, from))?;
+    }
+    Ok(())
+}
+
+fn steps<L>(to: &mut dyn Write, steps: &[Step<L>]) -> io::Result<()> {
+    for step in steps {
+        line(to, step.name, &step.settings)?;
+    }
+    Ok(())
+}
+
+fn line(to: &mut dyn Write, name: &str, settings: &[Setting]) -> io::Result<()> {
+    let settings: Vec<_> = settings.iter().map(ToString::to_string).collect();
+    let line = format!("  {name:16}  {}", settings.join(", "));
+    writeln!(to, "{}", line.trim_end())
+}
+
+fn time(name: &'static str, timeout: Known<Option<std::time::Duration>>) -> Setting {
+    let shown = timeout.value.map_or(Limit::Off, Limit::At);
+    Setting::new(name, shown, timeout.from)
+}
+
+/// How the bytes that come from this side move, and why.
+fn movement(plan: &Plan, from: Side) -> String {
+    let (source, sink, way) = match from {
+        Side::A => (&plan.a, &plan.b, 0),
+        Side::B => (&plan.b, &plan.a, 1),
+    };
+    let read = |spec: &SideSpec| {
+        spec.steps
+            .iter()
+            .map(|step| step.bytes[0])
+            .collect::<Vec<_>>()
+    };
+    let written = sink.steps.iter().map(|step| step.bytes[1]);
+    let on_pair = plan.pair.iter().map(|step| step.bytes[way]);
+    let all: Vec<_> = read(source)
+        .into_iter()
+        .chain(on_pair)
+        .chain(written)
+        .collect();
+    let why: Vec<_> = all
+        .iter()
+        .filter_map(|bytes| match bytes {
+            Bytes::Copied(why) => Some(*why),
+            _ => None,
+        })
+        .collect();
+    if !why.is_empty() {
+        return format!("by copy: {}", why.join(", "));
+    }
+    if !cfg!(target_os = "linux") {
+        return "by copy: splice(2) is Linux's".into();
+    }
+    let ahead = all.contains(&Bytes::ReadAhead) || plan.pairing() == Pairing::Rendezvous;
+    match ahead {
+        true => "by splice where much moves, once what was read ahead is delivered".into(),
+        false => "by splice where much moves".into(),
+    }
+}

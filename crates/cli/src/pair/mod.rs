@@ -1,0 +1,46 @@
+//! The layers of the pair stack: the flags that ask for each, and what each is.
+//!
+//! To add one: a file beside this one with its flags and their `steps`, a field in [`PairArgs`], a
+//! line in [`PairArgs::steps`] where it stands in the stack, a line in the README.
+
+mod traffic_log;
+
+use couplet_connector::PairLayers;
+
+use self::traffic_log::TrafficLogArgs;
+use crate::{log::LogFormat, step::Step};
+
+/// The flags of the pair stack.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PairArgs {
+    #[command(flatten)]
+    traffic_log: TrafficLogArgs,
+}
+
+/// A layer of the pair stack.
+pub(crate) type PairStep = Step<PairLayers>;
+
+/// What a layer may have to know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PairContext {
+    pub(crate) log_format: LogFormat,
+}
+
+// ===== impl PairArgs =====
+
+impl PairArgs {
+    /// Those that were asked for, top to bottom; or what is wrong, and what would be right.
+    ///
+    /// Below them stand the idle timeout, the lifetime and the relay.
+    pub(crate) fn steps(&self, context: PairContext) -> Result<Vec<PairStep>, String> {
+        Ok([self.traffic_log.step(context)]
+            .into_iter()
+            .flatten()
+            .collect())
+    }
+
+    /// A word too many that is the value of one of the flags here: how it is joined to it.
+    pub(crate) fn joined_value(&self, word: &str) -> Option<String> {
+        self.traffic_log.joined_value(word)
+    }
+}

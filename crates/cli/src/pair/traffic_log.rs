@@ -1,0 +1,62 @@
+//! `--log-traffic`: shows what the two sides say to each other.
+
+use clap::ValueEnum;
+use couplet_connector::{PairLayers, layers::TrafficLogLayer};
+
+use super::{PairContext, PairStep};
+use crate::{
+    log::LogFormat,
+    step::{Bytes, Source, Step},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct TrafficLogArgs {
+    /// Show what the two sides say to each other
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "text"
+    )]
+    log_traffic: Option<TrafficFormat>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum TrafficFormat {
+    Text,
+    Hex,
+}
+
+// ===== impl TrafficLogArgs =====
+
+impl TrafficLogArgs {
+    pub(super) fn step(&self, context: PairContext) -> Option<PairStep> {
+        let format = self.log_traffic?;
+        let layer = match format {
+            TrafficFormat::Text => TrafficLogLayer::text(),
+            TrafficFormat::Hex => TrafficLogLayer::hex(),
+        };
+        let mut layers = PairLayers::new();
+        layers.push(match context.log_format {
+            LogFormat::Text => layer.to_stderr(),
+            // So that every line on standard error is JSON.
+            LogFormat::Json => layer.to_tracing(),
+        });
+        let shown = match format {
+            TrafficFormat::Text => "text",
+            TrafficFormat::Hex => "hex",
+        };
+        Some(
+            Step::new("log-traffic", layers)
+                .bytes([Bytes::Copied("log-traffic shows them"); 2])
+                .set("format", shown, Source::Flag),
+        )
+    }
+
+    pub(super) fn joined_value(&self, word: &str) -> Option<String> {
+        TrafficFormat::from_str(word, true)
+            .is_ok()
+            .then(|| format!("a format is joined to its flag: `--log-traffic={word}`"))
+    }
+}

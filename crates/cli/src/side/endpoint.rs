@@ -1,0 +1,114 @@
+use std::{net::IpAddr, time::Duration};
+
+use couplet_connector::endpoint::{Address, BindError, Dial, KeepAlive, Listen, SocketOptions};
+
+use crate::{
+    step::{Known, Setting, Source},
+    units::Limit,
+};
+
+/// Where a side comes from, and how its sockets are set. What is `None` was not said.
+#[derive(Clone, Debug)]
+pub(crate) struct EndpointSpec {
+    pub(crate) address: Address,
+    pub(crate) keep_alive: Option<Limit<KeepAlive>>,
+    pub(crate) user_timeout: Option<Limit<Duration>>,
+    pub(crate) reuse_port: bool,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) source: Option<IpAddr>,
+}
+
+/// What the flags say of every side's endpoint.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct EndpointFlags {
+    pub(crate) keep_alive: Option<Limit<KeepAlive>>,
+    pub(crate) user_timeout: Option<Limit<Duration>>,
+    pub(crate) connect_timeout: Option<Duration>,
+}
+
+/// A side that is ready to be joined.
+#[derive(Debug)]
+pub(crate) enum Endpoint {
+    Listen(Listen),
+    Dial(Dial),
+}
+
+// ===== impl EndpointSpec =====
+
+impl EndpointSpec {
+    pub(super) fn new(address: Address) -> Self {
+        Self {
+            address,
+            keep_alive: None,
+            user_timeout: None,
+            reuse_port: false,
+            connect_timeout: None,
+            source: None,
+        }
+    }
+
+    pub(crate) fn is_dialled(&self) -> bool {
+        matches!(self.address, Address::Dial(_))
+    }
+
+    /// Listens, or gets ready to dial.
+    pub(crate) async fn open(&self, flags: EndpointFlags) -> Result<Endpoint, BindError> {
+        match &self.address {
+            Address::Listen(addr) => Listen::options()
+                .reuse_port(self.reuse_port)
+                .socket(self.socket(flags))
+                .bind(addr.clone())
+                .await
+                .map(Endpoint::Listen),
+            Address::Dial(addr) => Ok(Endpoint::Dial(
+                Dial::new(addr.clone())
+                    .socket(self.socket(flags))
+                    .connect_timeout(self.known_connect_timeout(flags).value)
+                    .source(self.source),
+            )),
+        }
+    }
+
+    /// What is in effect, for `explain`.
+    pub(crate) fn settings(&self, flags: EndpointFlags) -> Vec<Setting> {
+        let keep_alive = self.known_keep_alive(flags);
+        let user_timeout = self.known_user_timeout(flags);
+        let mut settings = vec![
+            Setting::new("keep-alive", keep_alive.value, keep_alive.from),
+            Setting::new("user-timeout", user_timeout.value, user_timeout.from),
+        ];
+        if self.is_dialled() {
+            let timeout = self.known_connect_timeout(flags);
+            let shown = Limit::At(timeout.value);
+            settings.push(Setting::new("connect-timeout", shown, timeout.from));
+        }
+        if let Some(source) = self.source {
+            settings.push(Setting::new("source", source, Source::Side));
+        }
+        if self.reuse_port {
+            settings.push(Setting::new("reuse-port", "on", Source::Side));
+        }
+        settings
+    }
+
+    fn socket(&self, flags: EndpointFlags) -> SocketOptions {
+        SocketOptions::new()
+            .keep_alive(self.known_keep_alive(flags).value.get())
+            .user_timeout(self.known_user_timeout(flags).value.get())
+    }
+
+    fn known_keep_alive(&self, flags: EndpointFlags) -> Known<Limit<KeepAlive>> {
+        Known::flag(flags.keep_alive, Limit::At(KeepAlive::new())).unless(self.keep_alive)
+    }
+
+    fn known_user_timeout(&self, flags: EndpointFlags) -> Known<Limit<Duration>> {
+        Known::flag(flags.user_timeout, Limit::Off).unless(self.user_timeout)
+    }
+
+    fn known_connect_timeout(&self, flags: EndpointFlags) -> Known<Duration> {
+        Known::flag(flags.connect_timeout, CONNECT_TIMEOUT).unless(self.connect_timeout)
+    }
+}
+
+/// The library's default.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

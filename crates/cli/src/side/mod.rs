@@ -1,0 +1,158 @@
+//! One string is one side: its endpoint, then its options.
+
+mod endpoint;
+mod help;
+pub(crate) mod options;
+#[cfg(test)]
+mod tests;
+mod word;
+
+pub(crate) use self::{
+    endpoint::{Endpoint, EndpointFlags, EndpointSpec},
+    help::help,
+    options::SideStep,
+    word::{Given, Word},
+};
+
+use std::time::Duration;
+
+use couplet_connector::{SideLayers, endpoint::AddressError};
+
+use self::options::{ALL, Context, Does, On, SideOption, Value};
+use crate::step::Known;
+
+/// What a side is to be.
+#[derive(Clone, Debug)]
+pub(crate) struct SideSpec {
+    pub(crate) endpoint: EndpointSpec,
+    /// Top to bottom.
+    pub(crate) steps: Vec<SideStep>,
+}
+
+// ===== impl SideSpec =====
+
+impl SideSpec {
+    /// Reads a side as it is given on the command line.
+    pub(crate) fn read(
+        input: &str,
+        handshake_timeout: Known<Option<Duration>>,
+    ) -> Result<Self, AddressError> {
+        let whole = Word {
+            input,
+            at: 0,
+            text: input,
+        };
+        let (address, mut rest) = whole.cut(',');
+        let mut options: Vec<(&SideOption, Given<'_>)> = Vec::new();
+        while let Some(words) = rest {
+            let (word, behind) = words.cut(',');
+            rest = behind;
+            take(word, &mut options)?;
+        }
+        let mut side = Self {
+            endpoint: EndpointSpec::new(address.text.parse()?),
+            steps: Vec::new(),
+        };
+        for (option, given) in options {
+            side.add(option, &given, handshake_timeout)?;
+        }
+        Ok(side)
+    }
+
+    /// The layers of its stack.
+    pub(crate) fn layers(&self) -> SideLayers {
+        let mut layers = SideLayers::new();
+        for step in &self.steps {
+            layers.append(step.layers.clone());
+        }
+        layers
+    }
+
+    fn add(
+        &mut self,
+        option: &SideOption,
+        given: &Given<'_>,
+        handshake_timeout: Known<Option<Duration>>,
+    ) -> Result<(), AddressError> {
+        let wrong_way = match (option.on, self.endpoint.is_dialled()) {
+            (On::Listen, true) => Some("listening"),
+            (On::Dial, false) => Some("dialled"),
+            _ => None,
+        };
+        if let Some(right) = wrong_way {
+            let message = format!("`{}` is for a {right} side", option.name);
+            return Err(given.wrong(message, help::names(self.endpoint.is_dialled())));
+        }
+        match option.does {
+            Does::Set(set) => set(&mut self.endpoint, given),
+            Does::Layer(layer) => {
+                let context = Context {
+                    endpoint: &self.endpoint,
+                    handshake_timeout,
+                };
+                self.steps.push(layer(given, &context)?);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Takes one `name=value`: an option of its own, or a setting of one before it.
+fn take<'a>(
+    word: Word<'a>,
+    options: &mut Vec<(&'static SideOption, Given<'a>)>,
+) -> Result<(), AddressError> {
+    let (name, value) = word.cut('=');
+    let Some((option_name, setting)) = name.text.split_once('.') else {
+        let Some(option) = ALL.iter().find(|option| option.name == name.text) else {
+            let message = format!("`{}` is not an option of a side", name.text);
+            return Err(name.wrong(message, help::all_names()));
+        };
+        if options.iter().any(|(other, _)| other.name == option.name) {
+            return Err(name.wrong("it is there twice", "once"));
+        }
+        match (option.value, value) {
+            (Value::None, Some(value)) => {
+                return Err(value.wrong("it takes no value", format!("`{}`", option.name)));
+            }
+            (Value::Needed(form), None) => {
+                let hint = format!("`{}={form}`", option.name);
+                return Err(name.wrong("it needs a value", hint));
+            }
+            _ => {}
+        }
+        let settings = Vec::new();
+        options.push((
+            option,
+            Given {
+                name,
+                value,
+                settings,
+            },
+        ));
+        return Ok(());
+    };
+    let Some((option, given)) = options.iter_mut().find(|(o, _)| o.name == option_name) else {
+        let message =
+            format!("there is no `{option_name}` before it that it could be a setting of");
+        let hint = format!("`{option_name}…,{}`", word.text);
+        return Err(name.wrong(message, hint));
+    };
+    let Some(known) = option.settings.iter().find(|known| known.name == setting) else {
+        let message = format!("`{setting}` is not a setting of `{option_name}`");
+        return Err(name.wrong(message, help::setting_names(option)));
+    };
+    if value.is_none() {
+        let hint = format!("`{}={}`", name.text, known.value);
+        return Err(name.wrong("it needs a value", hint));
+    }
+    let there = given
+        .settings
+        .iter()
+        .any(|(other, _)| other.text == name.text);
+    if there && !known.many {
+        return Err(name.wrong("it is there twice", "once"));
+    }
+    given.settings.push((name, value));
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! The options of a side: one table, from which they are read, listed in the help and explained.
+//!
+//! To add one: a file beside this one with its [`SideOption`], a line in [`ALL`], a line in the
+//! README.
+
+mod socket;
+mod token;
+
+use std::time::Duration;
+
+use couplet_connector::{SideLayers, endpoint::AddressError};
+
+use super::{EndpointSpec, Given};
+use crate::{
+    step::{Known, Step},
+    units::Limit,
+};
+
+/// All there are, in the order in which the help shows them.
+pub(crate) static ALL: &[&SideOption] = &[
+    &socket::KEEP_ALIVE,
+    &socket::USER_TIMEOUT,
+    &socket::REUSE_PORT,
+    &socket::CONNECT_TIMEOUT,
+    &socket::SOURCE,
+    &token::TOKEN,
+];
+
+/// An option of a side: `name`, or `name=value`, and its settings behind it, `name.setting=value`.
+#[derive(Debug)]
+pub(crate) struct SideOption {
+    pub(crate) name: &'static str,
+    pub(crate) on: On,
+    /// How its value looks.
+    pub(crate) value: Value,
+    /// One line.
+    pub(crate) help: &'static str,
+    pub(crate) settings: &'static [SideSetting],
+    pub(crate) does: Does,
+}
+
+/// A setting of an option. It always has a value.
+#[derive(Debug)]
+pub(crate) struct SideSetting {
+    pub(crate) name: &'static str,
+    pub(crate) value: &'static str,
+    pub(crate) help: &'static str,
+    /// It may stand there more than once.
+    pub(crate) many: bool,
+}
+
+/// Which sides may have it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum On {
+    Either,
+    Listen,
+    Dial,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Value {
+    None,
+    Needed(&'static str),
+    /// It may be left out.
+    #[allow(dead_code)]
+    Optional(&'static str),
+}
+
+/// What an option does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Does {
+    /// It sets something of the endpoint or its sockets.
+    Set(fn(&mut EndpointSpec, &Given<'_>) -> Result<(), AddressError>),
+    /// It puts a layer on the side's stack, below those that stand before it.
+    Layer(fn(&Given<'_>, &Context<'_>) -> Result<SideStep, AddressError>),
+}
+
+/// A layer of a side stack.
+pub(crate) type SideStep = Step<SideLayers>;
+
+/// What an option may have to know.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
+    /// The side's endpoint.
+    pub(crate) endpoint: &'a EndpointSpec,
+    /// `--handshake-timeout`: for each step that talks.
+    pub(crate) handshake_timeout: Known<Option<Duration>>,
+}
+
+// ===== impl SideStep =====
+
+impl SideStep {
+    /// A step that talks, which may take so long.
+    pub(crate) fn deadline(self, context: &Context<'_>) -> Self {
+        let timeout = context.handshake_timeout;
+        let shown = timeout.value.map_or(Limit::Off, Limit::At);
+        self.set(DEADLINE, shown, timeout.from)
+    }
+
+    /// Does `--handshake-timeout` bound it?
+    pub(crate) fn has_deadline(&self) -> bool {
+        self.settings.iter().any(|setting| setting.name == DEADLINE)
+    }
+}
+
+/// How a step's deadline is called where it is explained.
+const DEADLINE: &str = "handshake-timeout";

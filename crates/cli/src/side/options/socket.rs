@@ -1,0 +1,67 @@
+//! The options of a side's endpoint and its sockets.
+
+use super::{Does, On, SideOption, Value};
+use crate::units::{duration, keep_alive, limit};
+
+pub(super) static KEEP_ALIVE: SideOption = SideOption {
+    name: "keep-alive",
+    on: On::Either,
+    value: Value::Needed("IDLE/INTERVAL/COUNT|off"),
+    help: "as --keep-alive, for this side",
+    settings: &[],
+    does: Does::Set(|endpoint, given| {
+        endpoint.keep_alive = Some(given.needed()?.parse(keep_alive)?);
+        Ok(())
+    }),
+};
+
+pub(super) static USER_TIMEOUT: SideOption = SideOption {
+    name: "user-timeout",
+    on: On::Either,
+    value: Value::Needed("TIME|off"),
+    help: "as --user-timeout, for this side",
+    settings: &[],
+    does: Does::Set(|endpoint, given| {
+        endpoint.user_timeout = Some(given.needed()?.parse(limit)?);
+        Ok(())
+    }),
+};
+
+pub(super) static REUSE_PORT: SideOption = SideOption {
+    name: "reuse-port",
+    on: On::Listen,
+    value: Value::None,
+    help: "share the port with others that do so too",
+    settings: &[],
+    does: Does::Set(|endpoint, _| {
+        endpoint.reuse_port = true;
+        Ok(())
+    }),
+};
+
+pub(super) static CONNECT_TIMEOUT: SideOption = SideOption {
+    name: "connect-timeout",
+    on: On::Dial,
+    value: Value::Needed("TIME"),
+    help: "as --connect-timeout, for this side",
+    settings: &[],
+    does: Does::Set(|endpoint, given| {
+        endpoint.connect_timeout = Some(given.needed()?.parse(duration)?);
+        Ok(())
+    }),
+};
+
+pub(super) static SOURCE: SideOption = SideOption {
+    name: "source",
+    on: On::Dial,
+    value: Value::Needed("IP"),
+    help: "the address to dial from",
+    settings: &[],
+    does: Does::Set(|endpoint, given| {
+        endpoint.source = Some(given.needed()?.parse(|text| {
+            text.parse()
+                .map_err(|_| format!("`{text}` is not an IP address"))
+        })?);
+        Ok(())
+    }),
+};

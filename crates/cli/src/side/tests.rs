@@ -1,0 +1,74 @@
+use super::*;
+use crate::step::Source;
+
+const TIMEOUT: Known<Option<Duration>> = Known {
+    value: None,
+    from: Source::Default,
+};
+
+fn read(input: &str) -> Result<SideSpec, AddressError> {
+    SideSpec::read(input, TIMEOUT)
+}
+
+fn wrong(input: &str) -> String {
+    let error = read(input).unwrap_err();
+    format!("{error:#}")
+}
+
+#[test]
+fn options_follow_the_address() {
+    let side = read("dial:[::1]:22,source=::2,connect-timeout=3s,keep-alive=off").unwrap();
+    assert_eq!(side.endpoint.address.to_string(), "dial:[::1]:22");
+    assert_eq!(side.endpoint.connect_timeout, Some(Duration::from_secs(3)));
+    assert_eq!(side.endpoint.source, Some("::2".parse().unwrap()));
+    let settings = side.endpoint.settings(EndpointFlags::default());
+    assert_eq!(settings[0].to_string(), "keep-alive off (side)");
+}
+
+#[test]
+fn a_mistake_is_pointed_at() {
+    assert_eq!(
+        wrong("listen:9000,reuse-prot"),
+        format!(
+            "`reuse-prot` is not an option of a side: {}\n  \
+             listen:9000,reuse-prot\n              ^^^^^^^^^^",
+            help::all_names()
+        )
+    );
+    assert_eq!(
+        wrong("listen:9000,user-timeout=30"),
+        "a time needs a unit: `30s`, `30ms`, `30m`; or `never`\n  \
+         listen:9000,user-timeout=30\n                           ^^"
+    );
+}
+
+#[test]
+fn mistakes_are_told_apart() {
+    for (input, part) in [
+        ("listen:9000,", "not an option"),
+        ("listen:9000,keep-alive", "needs a value"),
+        ("listen:9000,reuse-port=yes", "takes no value"),
+        ("listen:9000,reuse-port,reuse-port", "twice"),
+        ("listen:9000,keep-alive=off,keep-alive=off", "twice"),
+        ("listen:9000,connect-timeout=1s", "dialled side"),
+        ("dial:h:1,reuse-port", "listening side"),
+        ("dial:h:1,source=here", "not an IP address"),
+        ("listen:9000,token=secret", "token=@FILE"),
+        ("listen:9000,token=@/nowhere", "can't be read"),
+        ("listen:9000,token.file=1", "no `token` before it"),
+        ("listen:9000,\u{1b}[2J", "\\u{1b}"),
+    ] {
+        let error = wrong(input);
+        assert!(error.contains(part), "{input}: {error}");
+        assert!(!error.contains('\u{1b}'));
+    }
+}
+
+#[test]
+fn every_option_is_in_the_readme() {
+    let readme = include_str!("../../../../README.md");
+    for option in ALL {
+        let name = format!("`{}", option.name);
+        assert!(readme.contains(&name), "the README has no {name}`");
+    }
+}

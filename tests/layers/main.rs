@@ -1,0 +1,3 @@
+//! The layers, as options of the command, with real peers.
+
+mod order;
