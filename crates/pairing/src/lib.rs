@@ -42,5 +42,5 @@ pub use self::{
     pairs::Pairs,
     policy::Policy,
     rendezvous::{Place, rendezvous},
-    session::{CloseReason, Meter, OwnedSession, Session, SessionId},
+    session::{Budget, Budgets, CloseReason, Meter, OwnedSession, Scope, Session, SessionId},
 };

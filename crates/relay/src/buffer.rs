@@ -33,14 +33,16 @@ pub(crate) struct Buffer {
 // ===== impl Buffer =====
 
 impl Buffer {
-    /// Reads once into a buffer; `None` at the end of the stream. While the read is pending, no
-    /// buffer is held.
+    /// Reads once into a buffer, so many bytes at most; `None` at the end of the stream. While the
+    /// read is pending, no buffer is held.
     pub(crate) fn poll_read<R: AsyncRead + Unpin>(
         cx: &mut Context<'_>,
         from: &mut R,
+        most: u32,
     ) -> Poll<io::Result<Option<Self>>> {
         let mut buffer = Self::borrow();
-        let mut unfilled = ReadBuf::new(buffer.bytes());
+        let most = SIZE.min(most as usize);
+        let mut unfilled = ReadBuf::new(&mut buffer.bytes()[..most]);
         ready!(Pin::new(from).poll_read(cx, &mut unfilled))?;
         let n = unfilled.filled().len();
         buffer.end = u32::try_from(n).expect("a buffer is smaller than 4 GiB");
@@ -124,7 +126,7 @@ mod tests {
     #[tokio::test]
     async fn none_is_held_while_a_read_is_pending() {
         let (mut peer, mut io) = memory::connection(SIZE);
-        let mut reading = tokio_test::task::spawn(poll_fn(|cx| Buffer::poll_read(cx, &mut io)));
+        let mut reading = tokio_test::task::spawn(poll_fn(|cx| Buffer::poll_read(cx, &mut io, 1)));
         assert!(reading.poll().is_pending());
         assert_eq!(unused(), 1);
         peer.write_all(b"x").await.unwrap();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use couplet_endpoint::{Io, Side};
-use couplet_pairing::Meter;
+use couplet_pairing::{Budgets, Meter};
 
 use crate::{
     buffer::Buffer,
@@ -38,7 +38,7 @@ enum State {
     Flow { source_broken: bool },
     /// The source has ended; what is left goes out, then the end itself.
     End,
-    /// The source has failed; what is left goes out, and no end.
+    /// The source has failed, or may send no more; what is left goes out, and no end.
     Fail,
     /// The sink is gone. What still comes is thrown away, so that a source which must finish
     /// sending before it reads can do so.
@@ -52,7 +52,7 @@ enum State {
 pub(crate) enum Outcome {
     /// Everything was delivered, the end of the stream too.
     Ended,
-    /// Everything that came before the source failed was delivered.
+    /// Everything that came before the source failed, or might send no more, was delivered.
     Failed,
     /// There was nowhere to deliver to.
     Discarded,
@@ -65,6 +65,8 @@ pub(crate) enum Event {
     SourceEnded,
     /// The source has failed.
     SourceFailed(io::Error),
+    /// The source has sent more than its budget will ever allow.
+    Exhausted,
     /// The sink takes no more.
     SinkFailed(io::Error),
     /// It is [done](Direction::outcome).
@@ -94,6 +96,10 @@ impl Direction {
         }
     }
 
+    pub(crate) const fn is_flowing(&self) -> bool {
+        matches!(self.state, State::Flow { .. })
+    }
+
     pub(crate) const fn is_discarding(&self) -> bool {
         matches!(self.state, State::Discard { .. })
     }
@@ -102,6 +108,13 @@ impl Direction {
     pub(crate) fn distrust_end(&mut self) {
         if let State::Flow { source_broken } = &mut self.state {
             *source_broken = true;
+        }
+    }
+
+    /// Nothing more may be taken from the source.
+    pub(crate) fn cut(&mut self) {
+        if self.is_flowing() {
+            self.state = State::Fail;
         }
     }
 
@@ -121,12 +134,12 @@ impl Direction {
         cx: &mut Context<'_>,
         source: &mut R,
         sink: &mut W,
-        meter: &Meter,
+        (meter, budgets): (&Meter, Option<&mut Budgets>),
         other: Option<Outcome>,
     ) -> Poll<Event> {
         match self.state {
             State::Flow { source_broken } => {
-                match ready!(self.poll_flow(cx, source, sink, meter)) {
+                match ready!(self.poll_flow(cx, source, sink, meter, budgets)) {
                     Event::SourceEnded if source_broken => {
                         self.state = State::Fail;
                         let error = io::ErrorKind::ConnectionReset.into();
@@ -137,7 +150,7 @@ impl Direction {
                         Poll::Ready(Event::SourceEnded)
                     }
                     event => {
-                        if let Event::SourceFailed(_) = event {
+                        if let Event::SourceFailed(_) | Event::Exhausted = event {
                             self.state = State::Fail;
                         }
                         Poll::Ready(event)
@@ -176,6 +189,7 @@ impl Direction {
         source: &mut R,
         sink: &mut W,
         meter: &Meter,
+        mut budgets: Option<&mut Budgets>,
     ) -> Poll<Event> {
         let mut bytes = 0;
         for _ in 0..ROUNDS {
@@ -185,13 +199,20 @@ impl Direction {
             if bytes >= BYTES {
                 break;
             }
-            match self.pace.poll_take(cx, source, sink) {
+            let taken = match &mut budgets {
+                None => self
+                    .pace
+                    .poll_take(cx, source, sink, u32::MAX)
+                    .map_err(Event::SourceFailed),
+                Some(budgets) => self.poll_take_within(cx, source, sink, budgets),
+            };
+            match taken {
                 Poll::Ready(Ok(Held::Nothing)) => return Poll::Ready(Event::SourceEnded),
                 Poll::Ready(Ok(held)) => {
                     bytes += held.len();
                     self.held = held;
                 }
-                Poll::Ready(Err(error)) => return Poll::Ready(Event::SourceFailed(error)),
+                Poll::Ready(Err(event)) => return Poll::Ready(event),
                 // The source stalls: nothing it sent may wait in a buffer on the way.
                 Poll::Pending => {
                     return match ready!(self.poll_flush(cx, sink)) {
@@ -203,6 +224,28 @@ impl Direction {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Takes no more from the source than the budgets allow.
+    fn poll_take_within<R: Io, W: Io>(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut R,
+        sink: &W,
+        budgets: &mut Budgets,
+    ) -> Poll<Result<Held, Event>> {
+        let most = ready!(budgets.poll_reserve(cx, self.from));
+        // Where nothing may come any more it is still to be seen whether the source has ended.
+        let taken = self.pace.poll_take(cx, source, sink, most.max(1));
+        let n = match &taken {
+            Poll::Ready(Ok(held)) => held.len(),
+            _ => 0,
+        };
+        budgets.settle(self.from, n.min(most));
+        Poll::Ready(match ready!(taken) {
+            Ok(held) if held.len() > most => Err(Event::Exhausted),
+            taken => taken.map_err(Event::SourceFailed),
+        })
     }
 
     /// Writes out what is held.
@@ -277,7 +320,7 @@ impl Direction {
             if *left == 0 {
                 return Poll::Pending; // The sender is held up; a timer ends it.
             }
-            match ready!(Buffer::poll_read(cx, source)) {
+            match ready!(Buffer::poll_read(cx, source, u32::MAX)) {
                 Ok(Some(buffer)) => *left = left.saturating_sub(buffer.len().into()),
                 Ok(None) | Err(_) => return Poll::Ready(()),
             }

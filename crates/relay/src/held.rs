@@ -63,12 +63,14 @@ impl Pace {
         }
     }
 
-    /// Takes bytes from the source; nothing at its end. While it is pending, nothing is held.
+    /// Takes bytes from the source, so many at most; nothing at its end. While it is pending,
+    /// nothing is held.
     pub(crate) fn poll_take<R: Io, W: Io>(
         &mut self,
         cx: &mut Context<'_>,
         source: &mut R,
         sink: &W,
+        most: u32,
     ) -> Poll<io::Result<Held>> {
         #[cfg(target_os = "linux")]
         if self.full >= FULL
@@ -76,7 +78,7 @@ impl Pace {
             && sink.splice_sink().is_some()
             && let Some(socket) = source.splice_source()
         {
-            match ready!(Pipe::poll_fill(cx, socket))? {
+            match ready!(Pipe::poll_fill(cx, socket, most))? {
                 Fill::Bytes(pipe) => {
                     if pipe.len() < LITTLE {
                         self.full = 0;
@@ -87,13 +89,14 @@ impl Pace {
                 Fill::Refused => self.splice = Splice::Never,
             }
         }
-        let Some(buffer) = ready!(Buffer::poll_read(cx, source))? else {
+        let Some(buffer) = ready!(Buffer::poll_read(cx, source, most))? else {
             return Poll::Ready(Ok(Held::Nothing));
         };
         #[cfg(target_os = "linux")]
         {
-            self.full = match buffer.len() as usize {
-                SIZE => (self.full + 1).min(FULL),
+            // What is as much as may come now counts as well, unless that is little.
+            self.full = match buffer.len() {
+                n if n == SIZE as u32 || (n == most && n >= LITTLE) => (self.full + 1).min(FULL),
                 _ => 0,
             };
         }

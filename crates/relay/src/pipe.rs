@@ -52,11 +52,17 @@ struct Ends {
 // ===== impl Pipe =====
 
 impl Pipe {
-    /// Splices once from a socket into an empty pipe. While nothing is there, no pipe is held.
+    /// Splices once from a socket into an empty pipe, so many bytes at most. While nothing is there,
+    /// no pipe is held.
     ///
     /// Only an empty pipe is ever filled: so `WouldBlock` can only mean that the socket is dry, and
     /// its readiness may be cleared.
-    pub(crate) fn poll_fill(cx: &mut Context<'_>, from: Socket<'_>) -> Poll<io::Result<Fill>> {
+    pub(crate) fn poll_fill(
+        cx: &mut Context<'_>,
+        from: Socket<'_>,
+        most: u32,
+    ) -> Poll<io::Result<Fill>> {
+        let most = SIZE.min(most as usize);
         ready!(from.poll_read_ready(cx))?;
         let Ok(mut pipe) = Self::borrow() else {
             return Poll::Ready(Ok(Fill::Refused));
@@ -64,7 +70,7 @@ impl Pipe {
         loop {
             let ends = pipe.ends();
             let filled = from.try_move(Interest::READABLE, || {
-                Ok(splice(from, None, &ends.write, None, SIZE, FLAGS)?)
+                Ok(splice(from, None, &ends.write, None, most, FLAGS)?)
             });
             return Poll::Ready(match filled {
                 Ok(0) => Ok(Fill::End),

@@ -45,6 +45,8 @@ struct Ending {
     closed_early: Option<Side>,
     /// The first failure, and the side it was on.
     failure: Option<(Side, io::Error)>,
+    /// More came than ever may.
+    exhausted: bool,
     /// Since when nothing is left to deliver but what the system holds.
     lingering: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -81,12 +83,13 @@ impl<A: Io, B: Io> Relaying<A, B> {
     /// Lets both directions go as far as they can.
     fn drive(&mut self, cx: &mut Context<'_>) {
         loop {
-            let meter = self.session.meter();
             let (a, b) = (&mut self.a, &mut self.b);
-            let forth = self.a_to_b.poll(cx, a, b, meter, self.b_to_a.outcome());
-            let back = self.b_to_a.poll(cx, b, a, meter, self.a_to_b.outcome());
+            let counts = self.session.meter_and_budgets();
+            let forth = self.a_to_b.poll(cx, a, b, counts, self.b_to_a.outcome());
+            let counts = self.session.meter_and_budgets();
+            let back = self.b_to_a.poll(cx, b, a, counts, self.a_to_b.outcome());
             if forth.is_pending() && back.is_pending() {
-                return;
+                break;
             }
             if let Poll::Ready(event) = forth {
                 self.befell(Side::A, event);
@@ -94,6 +97,14 @@ impl<A: Io, B: Io> Relaying<A, B> {
             if let Poll::Ready(event) = back {
                 self.befell(Side::B, event);
             }
+        }
+        if let (meter, Some(budgets)) = self.session.meter_and_budgets() {
+            for (from, direction) in [(Side::A, &self.a_to_b), (Side::B, &self.b_to_a)] {
+                if !direction.is_flowing() {
+                    budgets.settle(from, 0); // It asks no more, and may keep nobody waiting.
+                }
+            }
+            meter.held_up(budgets.is_waited_for());
         }
     }
 
@@ -111,6 +122,10 @@ impl<A: Io, B: Io> Relaying<A, B> {
             Event::SourceFailed(error) => {
                 ending.failure.get_or_insert((from, error));
                 other.discard();
+            }
+            Event::Exhausted => {
+                ending.exhausted = true;
+                other.cut();
             }
             // The kernel says so of a peer that had ended its stream before it refused ours: its
             // answer is whole.
@@ -138,11 +153,11 @@ impl<A: Io, B: Io> Relaying<A, B> {
             let (since, limit, reason) = match wait {
                 Wait::Over => return Poll::Ready(ending.reason()),
                 Wait::Flow => {
-                    let timeout = match (self.limits.half_close, &ending.failure) {
-                        (Some(timeout), _) => timeout,
+                    let timeout = match self.limits.half_close {
+                        Some(timeout) => timeout,
                         // What a broken connection had sent is there, or never comes.
-                        (None, Some(_)) => self.limits.linger,
-                        (None, None) => return Poll::Pending,
+                        None if ending.failure.is_some() || ending.exhausted => self.limits.linger,
+                        None => return Poll::Pending,
                     };
                     let idle_since = ending.since.max(self.session.meter().last_progress());
                     (idle_since, timeout, ending.half_close_reason())
@@ -252,6 +267,7 @@ impl Ending {
             first: None,
             closed_early: None,
             failure: None,
+            exhausted: false,
             lingering: None,
             timer: None,
         }
@@ -265,6 +281,7 @@ impl Ending {
                 }
                 _ => CloseReason::Failed(*side),
             },
+            (None, ..) if self.exhausted => CloseReason::QuotaExceeded,
             (None, Some(side), _) => CloseReason::ClosedEarly(side),
             (None, None, Some(side)) => CloseReason::Finished(side),
             (None, None, None) => unreachable!("a pair ends because something befell it"),

@@ -13,10 +13,13 @@ use tokio::time::Instant;
 pub struct Meter {
     a_to_b: AtomicU64,
     b_to_a: AtomicU64,
-    /// Milliseconds since the start, rounded down.
+    /// Milliseconds since the start, rounded down; or [`HELD_UP`].
     progress: AtomicU64,
     start: Instant,
 }
+
+/// The progress of a pair that waits for its budget.
+const HELD_UP: u64 = u64::MAX;
 
 // ===== impl Meter =====
 
@@ -37,11 +40,17 @@ impl Meter {
     pub fn add(&self, from: Side, bytes: u64) {
         let counter = self.counter(from);
         counter.store(counter.load(Ordering::Relaxed) + bytes, Ordering::Relaxed);
-        let elapsed = self.start.elapsed().as_millis();
-        self.progress.store(
-            u64::try_from(elapsed).unwrap_or(u64::MAX),
-            Ordering::Relaxed,
-        );
+        self.progress.store(self.elapsed(), Ordering::Relaxed);
+    }
+
+    /// Says whether a direction waits for its [budget](super::Budget): then the pair is not idle,
+    /// whatever its peers do. For the relay alone.
+    pub fn held_up(&self, is_held_up: bool) {
+        if is_held_up {
+            self.progress.store(HELD_UP, Ordering::Relaxed);
+        } else if self.progress.load(Ordering::Relaxed) == HELD_UP {
+            self.progress.store(self.elapsed(), Ordering::Relaxed);
+        }
     }
 
     /// The bytes that came from `from` and were delivered to the other side.
@@ -51,13 +60,23 @@ impl Meter {
         self.counter(from).load(Ordering::Relaxed)
     }
 
-    /// When bytes were last delivered, or when the session began; exact to a millisecond.
+    /// When bytes were last delivered, or when the session began; exact to a millisecond. While a
+    /// direction waits for its [budget](super::Budget) it is now.
     pub fn last_progress(&self) -> Instant {
-        self.start + Duration::from_millis(self.progress.load(Ordering::Relaxed))
+        match self.progress.load(Ordering::Relaxed) {
+            HELD_UP => Instant::now(),
+            progress => self.start + Duration::from_millis(progress),
+        }
     }
 
     pub(super) fn start(&self) -> Instant {
         self.start
+    }
+
+    /// In milliseconds.
+    fn elapsed(&self) -> u64 {
+        let elapsed = self.start.elapsed().as_millis();
+        u64::try_from(elapsed).unwrap_or(HELD_UP)
     }
 
     fn counter(&self, from: Side) -> &AtomicU64 {

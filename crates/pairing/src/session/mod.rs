@@ -1,9 +1,14 @@
 //! [`Session`]: the handle that travels with a pair.
 
+mod budget;
 mod meter;
 mod reason;
 
-pub use self::{meter::Meter, reason::CloseReason};
+pub use self::{
+    budget::{Budget, Budgets, Scope},
+    meter::Meter,
+    reason::CloseReason,
+};
 
 use std::{
     fmt,
@@ -31,7 +36,11 @@ pub struct Session(Arc<Shared>);
 /// The [`Session`] as the [`Pair`](crate::Pair) holds it: if it is dropped before the session
 /// has ended, the session ends with it.
 #[derive(Debug)]
-pub struct OwnedSession(Session);
+pub struct OwnedSession {
+    session: Session,
+    /// Boxed, because most pairs have none.
+    budgets: Option<Box<Budgets>>,
+}
 
 /// A session's number, unique within the process: `7`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -150,7 +159,7 @@ impl OwnedSession {
     pub(crate) fn new(mut a: Info, mut b: Info) -> Self {
         a.joined();
         b.joined();
-        Self(Session(Arc::new(Shared {
+        let session = Session(Arc::new(Shared {
             id: SessionId::next(),
             a,
             b,
@@ -160,24 +169,39 @@ impl OwnedSession {
             close: OnceLock::new(),
             end: OnceLock::new(),
             ended: Notify::new(),
-        })))
+        }));
+        Self {
+            session,
+            budgets: None,
+        }
     }
 
     /// A handle for whoever watches.
     pub fn handle(&self) -> Session {
-        self.0.clone()
+        self.session.clone()
+    }
+
+    /// Bytes move only as this budget says, from when the relay gets the pair.
+    pub fn limit(&mut self, budget: impl Budget) {
+        let budgets = self.budgets.get_or_insert_with(|| Box::new(Budgets::new()));
+        budgets.add(budget);
+    }
+
+    /// The counters, and what limits them. For the relay.
+    pub fn meter_and_budgets(&mut self) -> (&Meter, Option<&mut Budgets>) {
+        (&self.session.0.meter, self.budgets.as_deref_mut())
     }
 
     /// Says that bytes begin to move. For the relay.
     pub fn begin(&self) {
-        self.0.0.relaying.store(true, Ordering::Relaxed);
+        self.session.0.relaying.store(true, Ordering::Relaxed);
     }
 
     /// Says that the session has ended, and why. For the relay; the first call counts.
     pub fn end(&self, reason: CloseReason) {
         let at = Instant::now();
-        if self.0.0.end.set(End { reason, at }).is_ok() {
-            self.0.0.ended.notify_waiters();
+        if self.session.0.end.set(End { reason, at }).is_ok() {
+            self.session.0.ended.notify_waiters();
         }
     }
 }
@@ -186,7 +210,7 @@ impl Deref for OwnedSession {
     type Target = Session;
 
     fn deref(&self) -> &Session {
-        &self.0
+        &self.session
     }
 }
 

@@ -22,6 +22,8 @@ pub enum CloseReason {
     IdleTimeout,
     /// The session had lasted as long as it may.
     MaxLifetime,
+    /// As many bytes had been delivered as may be, and more came.
+    QuotaExceeded,
     /// A step before the join refused it, or failed.
     Refused,
     /// Whoever holds the session closed it.
@@ -52,6 +54,7 @@ impl CloseReason {
     /// | `AH`, `BH` | [`HalfCloseTimeout`](Self::HalfCloseTimeout): this side had ended |
     /// | `TI` | [`IdleTimeout`](Self::IdleTimeout): a time ran out |
     /// | `TL` | [`MaxLifetime`](Self::MaxLifetime) |
+    /// | `LQ` | [`QuotaExceeded`](Self::QuotaExceeded): a limit was reached |
     /// | `PR` | [`Refused`](Self::Refused) by the pair's stack |
     /// | `OC` | [`Closed`](Self::Closed) by whoever operates the relay |
     /// | `OS` | [`Shutdown`](Self::Shutdown) |
@@ -70,6 +73,7 @@ impl CloseReason {
             Self::HalfCloseTimeout(Side::B) => "BH",
             Self::IdleTimeout => "TI",
             Self::MaxLifetime => "TL",
+            Self::QuotaExceeded => "LQ",
             Self::Refused => "PR",
             Self::Closed => "OC",
             Self::Shutdown => "OS",
@@ -100,6 +104,7 @@ impl fmt::Display for CloseReason {
             Self::HalfCloseTimeout(side) => write!(f, "half-close timeout, {side} had ended"),
             Self::IdleTimeout => f.write_str("idle timeout"),
             Self::MaxLifetime => f.write_str("maximal lifetime reached"),
+            Self::QuotaExceeded => f.write_str("quota exceeded"),
             Self::Refused => f.write_str("refused before the join"),
             Self::Closed => f.write_str("closed"),
             Self::Shutdown => f.write_str("shutdown"),
@@ -131,6 +136,7 @@ mod tests {
         reasons.extend([
             CloseReason::IdleTimeout,
             CloseReason::MaxLifetime,
+            CloseReason::QuotaExceeded,
             CloseReason::Refused,
             CloseReason::Closed,
             CloseReason::Shutdown,
