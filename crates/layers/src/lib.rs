@@ -53,17 +53,22 @@
 //! | [`HandshakeLayer`] with `ExpectSignedToken` (feature `signed-token`) | side | the first line is a token that is signed and expires | no |
 //! | [`LiveLimitLayer`] | side | bounds the connections that are open, from accept to close | no |
 //! | [`SideStatsLayer`] | side | counts connections, refusals and addresses | no |
+//! | [`SideAccessLogLayer`] | side | takes down what becomes of each connection, for the access log | no |
 //! | [`HandshakeLayer`] | pair | the step before the join: sees both, chooses transforms, refuses | as the step does |
 //! | [`StatsLayer`] | pair | counts pairs and bytes, knows the live sessions | no |
+//! | [`AccessLogLayer`] | pair | makes a record of each pair that has ended | no |
 //! | [`TransformLayer`] | pair | changes the bytes of a direction | in its direction |
 //! | [`TrafficLogLayer`] | pair | shows the bytes as text or hex dump | in its direction |
 //! | [`IdleTimeoutLayer`] | pair | ends sessions that are idle | no |
 //! | [`MaxLifetimeLayer`] | pair | ends sessions that have lasted long enough | no |
 
 pub mod access;
+pub mod access_log;
 pub mod handshake;
 mod identity;
 pub mod idle_timeout;
+#[cfg(feature = "json")]
+mod json;
 #[cfg(any(feature = "ed25519", feature = "noise", feature = "signed-token"))]
 mod key_file;
 pub mod live_limit;
@@ -76,6 +81,7 @@ mod testing;
 pub mod token;
 mod traffic_log;
 pub mod transform;
+mod writer;
 
 #[cfg(feature = "access-list")]
 pub use self::access::{AccessList, Networks};
@@ -88,6 +94,7 @@ pub use self::signed_token::{
 };
 pub use self::{
     access::{AccessLayer, AccessRefused, AccessRule},
+    access_log::{AccessLog, AccessLogLayer, SideAccessLogLayer},
     handshake::{Handshake, HandshakeError, HandshakeLayer, LineError, take_line},
     identity::Identity,
     idle_timeout::IdleTimeoutLayer,

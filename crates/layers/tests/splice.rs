@@ -14,9 +14,9 @@ use std::{
 
 use couplet_endpoint::{Conn, Info, Io, Origin, Side};
 use couplet_layers::{
-    AccessLayer, ExpectToken, HandshakeLayer, IdleTimeoutLayer, LiveLimitLayer, MaxLifetimeLayer,
-    SendToken, SideStatsLayer, Stats, StatsLayer, Token, TrafficLogLayer, TransformLayer,
-    map_bytes,
+    AccessLayer, AccessLog, AccessLogLayer, ExpectToken, HandshakeLayer, IdleTimeoutLayer,
+    LiveLimitLayer, MaxLifetimeLayer, SendToken, SideAccessLogLayer, SideStatsLayer, Stats,
+    StatsLayer, Token, TrafficLogLayer, TransformLayer, map_bytes,
 };
 use couplet_pairing::Pair;
 use tokio::{
@@ -81,6 +81,8 @@ async fn who_only_watches_costs_nothing() {
     let long = Duration::from_secs(3600);
     assert_eq!(below(Identity::new()).await, [true, true]);
     assert_eq!(below(StatsLayer::new(Stats::new())).await, [true, true]);
+    let log = AccessLog::new(|_| {});
+    assert_eq!(below(AccessLogLayer::new(log)).await, [true, true]);
     assert_eq!(below(IdleTimeoutLayer::new(long)).await, [true, true]);
     assert_eq!(below(MaxLifetimeLayer::new(long)).await, [true, true]);
     let step = HandshakeLayer::new(async |pair| io::Result::Ok(pair));
@@ -113,6 +115,9 @@ async fn a_side_that_is_counted_or_limited_costs_nothing() {
     let io = side(LiveLimitLayer::new(1), b"").await;
     assert!(io.splice_source().is_some() && io.splice_sink().is_some());
     let io = side(SideStatsLayer::new(Stats::new(), Side::A), b"").await;
+    assert!(io.splice_source().is_some() && io.splice_sink().is_some());
+    let log = SideAccessLogLayer::new(AccessLog::new(|_| {}), Side::A);
+    let io = side(log, b"").await;
     assert!(io.splice_source().is_some() && io.splice_sink().is_some());
 }
 

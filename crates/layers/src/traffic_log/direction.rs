@@ -89,10 +89,10 @@ impl DirectionLog {
                 total = self.total,
                 "{how}"
             ),
-            Sink::Writer(writer) => {
+            Sink::Writer { to, .. } => {
                 let (on, off) = self.colour.around(self.from);
                 let (head, total) = (self.head(), self.total);
-                writer.write(&format!("{on}{head} total={total} {how}{off}\n"));
+                to.write(&format!("{on}{head} total={total} {how}{off}\n"));
             }
         }
     }
@@ -113,7 +113,7 @@ impl DirectionLog {
                     );
                 }
             }
-            Sink::Writer(writer) => writer.write(&self.record(lines)),
+            Sink::Writer { to, .. } => to.write(&self.record(lines)),
         }
     }
 

@@ -1,0 +1,163 @@
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use couplet_endpoint::{BoxError, ConnId, Info, Origin, Side, is_caused_by};
+use couplet_pairing::{PairError, PairingEnded, WaitEvent, WaitObserver};
+use tokio::time::Instant;
+
+use super::{AccessLog, Leg, Record, Unjoined, causes};
+use crate::Identity;
+
+/// A connection under way. If it is gone and was not joined, its record is made.
+#[derive(Debug)]
+pub(super) struct Entry {
+    log: AccessLog,
+    side: Side,
+    id: ConnId,
+    origin: Origin,
+    local: Option<SocketAddr>,
+    since: Instant,
+    pub(super) received: AtomicU64,
+    pub(super) sent: AtomicU64,
+    progress: Mutex<Progress>,
+}
+
+/// The entry as the connection's `Info` carries it.
+#[derive(Debug)]
+pub(super) struct Tracked(pub(super) Arc<Entry>);
+
+/// How far it has come.
+#[derive(Debug)]
+struct Progress {
+    peer: Option<SocketAddr>,
+    identity: Option<Identity>,
+    /// When it was through its side's stack.
+    through: Option<Instant>,
+    unjoined: Option<(Unjoined, Option<String>)>,
+    joined: bool,
+}
+
+// ===== impl Entry =====
+
+impl Entry {
+    /// Begins the entry of this connection, which carries it from now on.
+    pub(super) fn begin(log: AccessLog, side: Side, info: &mut Info) -> Arc<Self> {
+        let entry = Arc::new(Self {
+            log,
+            side,
+            id: info.id,
+            origin: info.origin,
+            local: info.local,
+            since: info.since,
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            progress: Mutex::new(Progress {
+                peer: info.peer,
+                identity: None,
+                through: None,
+                unjoined: None,
+                joined: false,
+            }),
+        });
+        let waiting = Arc::clone(&entry);
+        let observe = move |info: &Info, event| waiting.observe(info, event);
+        info.extensions.insert(WaitObserver::new(observe));
+        info.extensions.insert(Tracked(Arc::clone(&entry)));
+        entry
+    }
+
+    pub(super) const fn side(&self) -> Side {
+        self.side
+    }
+
+    pub(super) const fn since(&self) -> Instant {
+        self.since
+    }
+
+    fn observe(&self, info: &Info, event: WaitEvent) {
+        let mut progress = self.progress();
+        // What a layer has learned of it: behind a proxy its peer is another.
+        progress.peer = info.peer;
+        progress.identity = info.extensions.get().cloned();
+        match event {
+            WaitEvent::Entered => progress.is_through(),
+            WaitEvent::Expired => progress.is_unjoined(Unjoined::Expired, None),
+            WaitEvent::Died => progress.is_unjoined(Unjoined::Gone, None),
+            _ => {}
+        }
+    }
+
+    /// Its side's stack is done with it.
+    pub(super) fn through(&self) {
+        self.progress().is_through();
+    }
+
+    /// Its side's stack has failed.
+    pub(super) fn failed(&self, error: &BoxError) {
+        let why = if is_caused_by::<PairingEnded>(&**error) {
+            Unjoined::Stopped
+        } else if is_caused_by::<PairError>(&**error) {
+            Unjoined::NoPartner
+        } else {
+            Unjoined::Refused
+        };
+        self.progress().is_unjoined(why, Some(causes(&**error)));
+    }
+
+    /// It has a partner, and their record is another's business.
+    pub(super) fn joined(&self) {
+        self.progress().joined = true;
+    }
+
+    /// How it went, until it was joined or given up.
+    pub(super) fn leg(&self, until: Instant) -> Leg {
+        let progress = self.progress();
+        let through = progress.through;
+        Leg {
+            conn: self.id,
+            origin: self.origin,
+            peer: progress.peer,
+            local: self.local,
+            identity: progress.identity.clone(),
+            handshake: through.map(|through| through.saturating_duration_since(self.since)),
+            waiting: through.map(|through| until.saturating_duration_since(through)),
+            received: Some(self.received.load(Ordering::Relaxed)),
+            sent: Some(self.sent.load(Ordering::Relaxed)),
+        }
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut progress = self.progress();
+        if progress.joined {
+            return;
+        }
+        let unjoined = progress.unjoined.take();
+        drop(progress);
+        let (why, error) = unjoined.unwrap_or((Unjoined::Stopped, None));
+        let record = Record::unjoined(self.log.now(), why, error, self, Instant::now());
+        self.log.log(&record);
+    }
+}
+
+// ===== impl Progress =====
+
+impl Progress {
+    fn is_through(&mut self) {
+        self.through.get_or_insert_with(Instant::now);
+    }
+
+    fn is_unjoined(&mut self, why: Unjoined, error: Option<String>) {
+        self.unjoined.get_or_insert((why, error));
+    }
+}
