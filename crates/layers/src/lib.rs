@@ -51,6 +51,7 @@
 //! | [`HandshakeLayer`] with [`ExpectToken`], [`SendToken`] | side | the first line is a shared secret | no |
 //! | [`AccessLayer`] | side | lets in whom a list of networks (feature `access-list`) or a closure admits | no |
 //! | [`HandshakeLayer`] with `ExpectSignedToken` (feature `signed-token`) | side | the first line is a token that is signed and expires | no |
+//! | [`HandshakeLayer`] with `Challenge`, `AnswerChallenge` (feature `ed25519`) | side | the peer signs a challenge with a key that is known | no |
 //! | [`LiveLimitLayer`] | side | bounds the connections that are open, from accept to close | no |
 //! | [`SideStatsLayer`] | side | counts connections, refusals and addresses | no |
 //! | [`SideAccessLogLayer`] | side | takes down what becomes of each connection, for the access log | no |
@@ -64,6 +65,8 @@
 
 pub mod access;
 pub mod access_log;
+#[cfg(feature = "ed25519")]
+pub mod challenge;
 pub mod handshake;
 mod identity;
 pub mod idle_timeout;
@@ -71,6 +74,10 @@ pub mod idle_timeout;
 mod json;
 #[cfg(any(feature = "ed25519", feature = "noise", feature = "signed-token"))]
 mod key_file;
+#[cfg(any(feature = "ed25519", feature = "noise"))]
+mod key_names;
+#[cfg(any(feature = "ed25519", feature = "noise"))]
+mod key_text;
 pub mod live_limit;
 pub mod max_lifetime;
 #[cfg(feature = "signed-token")]
@@ -85,8 +92,15 @@ mod writer;
 
 #[cfg(feature = "access-list")]
 pub use self::access::{AccessList, Networks};
+#[cfg(feature = "ed25519")]
+pub use self::challenge::{
+    AnswerChallenge, AuthorizedKeys, Challenge, ChallengeRefused, Ed25519Key, Ed25519PublicKey,
+    NotAsked,
+};
 #[cfg(any(feature = "ed25519", feature = "noise", feature = "signed-token"))]
 pub use self::key_file::KeyFileError;
+#[cfg(any(feature = "ed25519", feature = "noise"))]
+pub use self::key_text::InvalidKey;
 #[cfg(feature = "signed-token")]
 pub use self::signed_token::{
     Claims, ExpectSignedToken, InvalidClaims, InvalidSecret, Keyring, SignedClaims, SignedToken,

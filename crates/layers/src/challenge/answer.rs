@@ -1,0 +1,82 @@
+use std::{io, sync::Arc};
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
+use couplet_endpoint::{Conn, Io, Replay};
+use futures::{FutureExt, future::BoxFuture};
+use thiserror::Error;
+use tokio::io::AsyncWriteExt;
+
+use super::{ANSWER, ASK, Ed25519Key, MAX_LINE, message};
+use crate::handshake::{Handshake, LineError, take_line};
+
+/// Answers the challenge that a connection's peer begins with. See the [module](super).
+///
+/// Reads at most 256 bytes for the challenge, and does not wait to hear what became of its answer:
+/// a peer that does not take it closes the connection.
+#[derive(Clone, Debug)]
+pub struct AnswerChallenge {
+    key: Arc<Ed25519Key>,
+    context: Arc<str>,
+}
+
+/// A connection's peer did not ask what can be answered.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum NotAsked {
+    /// No line came, or one that is too long.
+    #[error("no challenge came")]
+    Line(#[from] LineError),
+    /// Its first line is no challenge.
+    #[error("its first line is no challenge")]
+    Malformed,
+    /// It could not be answered.
+    #[error("the challenge could not be answered")]
+    Unanswered(#[from] io::Error),
+}
+
+// ===== impl AnswerChallenge =====
+
+impl AnswerChallenge {
+    /// Answers with this key, in an empty context.
+    pub fn new(key: Ed25519Key) -> Self {
+        Self {
+            key: Arc::new(key),
+            context: "".into(),
+        }
+    }
+
+    /// What the answer is for, such as the service's name: the peer must have set the same.
+    #[must_use]
+    pub fn context(mut self, context: impl Into<Arc<str>>) -> Self {
+        self.context = context.into();
+        self
+    }
+
+    pub(super) fn answer(&self, line: &[u8]) -> Option<String> {
+        let line = str::from_utf8(line).ok()?;
+        let nonce = line.strip_prefix(ASK)?.strip_prefix(' ')?;
+        let nonce = BASE64.decode(nonce).ok()?.try_into().ok()?;
+        let signature = self.key.sign(&message(&nonce, &self.context));
+        let (public, signature) = (self.key.public(), BASE64.encode(signature));
+        Some(format!("{ANSWER} {public} {signature}\n"))
+    }
+}
+
+impl<I: Io> Handshake<Conn<I>> for AnswerChallenge {
+    type Output = Conn<Replay<I>>;
+    type Error = NotAsked;
+    type Future = BoxFuture<'static, Result<Self::Output, NotAsked>>;
+
+    fn handshake(&self, conn: Conn<I>) -> Self::Future {
+        let answer = self.clone();
+        async move {
+            let mut conn = conn.map_io(Replay::new);
+            let line = take_line(&mut conn.io, MAX_LINE).await?;
+            let line = answer.answer(&line).ok_or(NotAsked::Malformed)?;
+            conn.io.write_all(line.as_bytes()).await?;
+            conn.io.flush().await?;
+            Ok(conn)
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,88 @@
+use std::{fmt, io, str::FromStr};
+
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+
+use crate::key_text::{self, InvalidKey};
+
+const PRIVATE: &str = "ed25519-private";
+const PUBLIC: &str = "ed25519";
+
+/// A private key that answers challenges: `ed25519-private:…`, in base64 for URLs.
+///
+/// It is not shown by `Debug`, and its memory is wiped when it is dropped.
+#[derive(Clone)]
+pub struct Ed25519Key(SigningKey);
+
+/// The public half of a key: `ed25519:…`, in base64 for URLs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ed25519PublicKey([u8; 32]);
+
+// ===== impl Ed25519Key =====
+
+impl Ed25519Key {
+    /// A new key, from the system's source of randomness.
+    ///
+    /// # Errors
+    ///
+    /// When the system has none.
+    pub fn generate() -> io::Result<Self> {
+        Ok(Self(SigningKey::from_bytes(&key_text::random()?)))
+    }
+
+    /// The half that others may know.
+    pub fn public(&self) -> Ed25519PublicKey {
+        Ed25519PublicKey(self.0.verifying_key().to_bytes())
+    }
+
+    /// The key as text, for a file that nobody else can read.
+    pub fn to_secret_text(&self) -> String {
+        key_text::write(PRIVATE, self.0.as_bytes())
+    }
+
+    pub(super) fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(message).to_bytes()
+    }
+}
+
+impl FromStr for Ed25519Key {
+    type Err = InvalidKey;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKey> {
+        key_text::read(PRIVATE, text).map(|key| Self(SigningKey::from_bytes(&key)))
+    }
+}
+
+impl fmt::Debug for Ed25519Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ed25519Key(…)")
+    }
+}
+
+// ===== impl Ed25519PublicKey =====
+
+impl Ed25519PublicKey {
+    pub(super) fn has_signed(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        let signature = Signature::from_bytes(signature);
+        let key = VerifyingKey::from_bytes(&self.0);
+        key.is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
+    }
+}
+
+/// A key of small order is refused: anyone can sign for it.
+impl FromStr for Ed25519PublicKey {
+    type Err = InvalidKey;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKey> {
+        let bytes = key_text::read(PUBLIC, text)?;
+        match VerifyingKey::from_bytes(&bytes) {
+            Ok(key) if !key.is_weak() => Ok(Self(bytes)),
+            _ => Err(key_text::invalid(PUBLIC)),
+        }
+    }
+}
+
+impl fmt::Display for Ed25519PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&key_text::write(PUBLIC, &self.0))
+    }
+}
