@@ -52,7 +52,8 @@
 //! | [`AccessLayer`] | side | lets in whom a list of networks (feature `access-list`) or a closure admits | no |
 //! | [`HandshakeLayer`] with `ExpectSignedToken` (feature `signed-token`) | side | the first line is a token that is signed and expires | no |
 //! | [`HandshakeLayer`] with `Challenge`, `AnswerChallenge` (feature `ed25519`) | side | the peer signs a challenge with a key that is known | no |
-//! | [`LiveLimitLayer`] | side | bounds the connections that are open, from accept to close | no |
+//! | [`ConnLimitLayer`], `ConnRateLayer` (feature `rate-limit`) | side | bound the open and the new connections, of each address and in all: refuse or queue | no |
+//! | [`LiveLimitLayer`] | side | bounds the connections that are open, from accept to close, and accepts no more | no |
 //! | [`SideStatsLayer`] | side | counts connections, refusals and addresses | no |
 //! | [`SideAccessLogLayer`] | side | takes down what becomes of each connection, for the access log | no |
 //! | [`HandshakeLayer`] | pair | the step before the join: sees both, chooses transforms, refuses | as the step does |
@@ -78,6 +79,7 @@ mod key_file;
 mod key_names;
 #[cfg(any(feature = "ed25519", feature = "noise"))]
 mod key_text;
+pub mod limits;
 pub mod live_limit;
 pub mod max_lifetime;
 #[cfg(feature = "signed-token")]
@@ -101,6 +103,8 @@ pub use self::challenge::{
 pub use self::key_file::KeyFileError;
 #[cfg(any(feature = "ed25519", feature = "noise"))]
 pub use self::key_text::InvalidKey;
+#[cfg(feature = "rate-limit")]
+pub use self::limits::{ConnRateLayer, Rate};
 #[cfg(feature = "signed-token")]
 pub use self::signed_token::{
     Claims, ExpectSignedToken, InvalidClaims, InvalidSecret, Keyring, SignedClaims, SignedToken,
@@ -112,6 +116,7 @@ pub use self::{
     handshake::{Handshake, HandshakeError, HandshakeLayer, LineError, take_line},
     identity::Identity,
     idle_timeout::IdleTimeoutLayer,
+    limits::{ConnLimitLayer, LimitCounts, Over, OverLimit},
     live_limit::LiveLimitLayer,
     max_lifetime::MaxLifetimeLayer,
     stats::{SideSnapshot, SideStatsLayer, Snapshot, Stats, StatsLayer},

@@ -4,7 +4,8 @@
 //! tower's `ConcurrencyLimit` on a side stack bounds those on their way to a place, and on a pair
 //! stack the pairs. This one goes with the connection to its very end, so where each connection
 //! brings its own partner it bounds the pairs, and those beyond are not even accepted: they stay in
-//! the system's queue.
+//! the system's queue. [`ConnLimitLayer`](crate::ConnLimitLayer) accepts those, too, and refuses them or
+//! lets them wait; it can tell addresses apart.
 //!
 //! **Where:** at the top of a side stack, or below its handshakes: then who is silent in one takes
 //! no permit, and who has shaken hands waits for one. **Splice:** costs none. **Readiness:** a
@@ -40,11 +41,11 @@ pub struct LiveLimit<S> {
     inner: S,
 }
 
-/// An io that counts as open until it is dropped.
+/// An io that counts as open until it is dropped: it holds a permit.
 #[derive(Debug)]
-pub struct Live<I> {
+pub struct Live<I, P = OwnedSemaphorePermit> {
     io: I,
-    _permit: OwnedSemaphorePermit,
+    _permit: P,
 }
 
 // ===== impl LiveLimitLayer =====
@@ -89,10 +90,7 @@ impl<I, S: Service<Conn<Live<I>>>> Service<Conn<I>> for LiveLimit<S> {
             .permit
             .take()
             .expect("a permit was reserved: poll_ready comes before call");
-        self.inner.call(conn.map_io(|io| Live {
-            io,
-            _permit: permit,
-        }))
+        self.inner.call(conn.map_io(|io| Live::new(io, permit)))
     }
 }
 
@@ -108,7 +106,16 @@ impl<S: Clone> Clone for LiveLimit<S> {
 
 // ===== impl Live =====
 
-impl<I: Io> Io for Live<I> {
+impl<I, P> Live<I, P> {
+    pub(crate) const fn new(io: I, permit: P) -> Self {
+        Self {
+            io,
+            _permit: permit,
+        }
+    }
+}
+
+impl<I: Io, P: Send + Unpin + 'static> Io for Live<I, P> {
     fn abort(&mut self) {
         self.io.abort();
     }
@@ -132,7 +139,7 @@ impl<I: Io> Io for Live<I> {
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Live<I> {
+impl<I: AsyncRead + Unpin, P: Unpin> AsyncRead for Live<I, P> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -142,7 +149,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Live<I> {
     }
 }
 
-couplet_endpoint::forward_async_write!(impl[I: AsyncWrite + Unpin] for Live<I>, io);
+couplet_endpoint::forward_async_write!(impl[I: AsyncWrite + Unpin, P: Unpin] for Live<I, P>, io);
 
 #[cfg(test)]
 mod tests {

@@ -14,9 +14,9 @@ use std::{
 
 use couplet_endpoint::{Conn, Info, Io, Origin, Side};
 use couplet_layers::{
-    AccessLayer, AccessLog, AccessLogLayer, ExpectToken, HandshakeLayer, IdleTimeoutLayer,
-    LiveLimitLayer, MaxLifetimeLayer, SendToken, SideAccessLogLayer, SideStatsLayer, Stats,
-    StatsLayer, Token, TrafficLogLayer, TransformLayer, map_bytes,
+    AccessLayer, AccessLog, AccessLogLayer, ConnLimitLayer, ExpectToken, HandshakeLayer,
+    IdleTimeoutLayer, LiveLimitLayer, MaxLifetimeLayer, SendToken, SideAccessLogLayer,
+    SideStatsLayer, Stats, StatsLayer, Token, TrafficLogLayer, TransformLayer, map_bytes,
 };
 use couplet_pairing::Pair;
 use tokio::{
@@ -111,6 +111,8 @@ async fn a_log_costs_its_direction() {
 async fn a_side_that_is_counted_or_limited_costs_nothing() {
     let all = AccessLayer::new(|_: &Info| io::Result::Ok(()));
     let io = side(all, b"").await;
+    assert!(io.splice_source().is_some() && io.splice_sink().is_some());
+    let io = side(ConnLimitLayer::per_address(1), b"").await;
     assert!(io.splice_source().is_some() && io.splice_sink().is_some());
     let io = side(LiveLimitLayer::new(1), b"").await;
     assert!(io.splice_source().is_some() && io.splice_sink().is_some());

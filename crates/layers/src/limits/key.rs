@@ -1,0 +1,82 @@
+use std::net::{IpAddr, Ipv4Addr};
+
+use couplet_endpoint::Info;
+
+/// Whom a limit is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Client {
+    V4(Ipv4Addr),
+    /// The first 64 bits.
+    V6([u8; 8]),
+    /// All peers without an address.
+    NoAddress,
+    /// All those there was no room to remember.
+    #[cfg(feature = "rate-limit")]
+    Others,
+    /// Everybody.
+    All,
+}
+
+/// Whether each client has a limit of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    PerAddress,
+    Overall,
+}
+
+// ===== impl Client =====
+
+impl Client {
+    /// The client at the other end.
+    pub(super) fn of(info: &Info) -> Self {
+        match info.peer.map(|peer| peer.ip().to_canonical()) {
+            None => Self::NoAddress,
+            Some(IpAddr::V4(address)) => Self::V4(address),
+            Some(IpAddr::V6(address)) => {
+                let [network @ .., _, _, _, _, _, _, _, _] = address.octets();
+                Self::V6(network)
+            }
+        }
+    }
+
+    /// Whom the limit that this client meets is for.
+    pub(super) const fn within(self, scope: Scope) -> Self {
+        match scope {
+            Scope::PerAddress => self,
+            Scope::Overall => Self::All,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use couplet_endpoint::Origin;
+
+    use super::*;
+
+    fn client(peer: &str) -> Client {
+        let mut info = Info::new(Origin::Accepted);
+        info.peer = Some(peer.parse::<SocketAddr>().unwrap());
+        Client::of(&info)
+    }
+
+    #[test]
+    fn a_client_is_an_ipv4_address_or_an_ipv6_network() {
+        assert_eq!(client("192.0.2.7:1"), client("192.0.2.7:2"));
+        assert_ne!(client("192.0.2.7:1"), client("192.0.2.8:1"));
+        assert_eq!(client("192.0.2.7:1"), client("[::ffff:192.0.2.7]:1"));
+        assert_eq!(
+            client("[2001:db8::1]:1"),
+            client("[2001:db8::ffff:0:0:1]:2")
+        );
+        assert_ne!(client("[2001:db8::1]:1"), client("[2001:db8:0:1::1]:1"));
+        let unix = Client::of(&Info::new(Origin::Accepted));
+        assert_eq!(unix, Client::NoAddress);
+        assert_eq!(
+            unix.within(Scope::Overall),
+            client("[::1]:1").within(Scope::Overall)
+        );
+    }
+}
