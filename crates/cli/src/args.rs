@@ -7,6 +7,7 @@ use clap_complete::Shell;
 use couplet_connector::endpoint::{KeepAlive, Side};
 
 use crate::{
+    access_log::AccessLogArgs,
     log::LogArgs,
     pair::{PairArgs, PairContext},
     plan::{Pairing, Plan},
@@ -139,6 +140,9 @@ pub(crate) struct RelayArgs {
     pair: PairArgs,
 
     #[command(flatten)]
+    access_log: AccessLogArgs,
+
+    #[command(flatten)]
     pub(crate) log: LogArgs,
 }
 
@@ -169,7 +173,7 @@ impl RelayArgs {
             SideSpec::read(given.as_deref().unwrap_or_default(), handshake_timeout)
                 .map_err(|error| format!("side {side}: {error:#}"))
         };
-        let plan = Plan {
+        let mut plan = Plan {
             a: side(Side::A, &self.a)?,
             b: side(Side::B, &self.b)?,
             endpoint_flags: EndpointFlags {
@@ -190,7 +194,14 @@ impl RelayArgs {
             exit_when_idle: self.exit_when_idle,
             reconnect: self.reconnect,
             threads: self.threads,
+            access_log: None,
         };
+        if let Some(access_log) = self.access_log.steps() {
+            plan.a.steps.insert(0, access_log.side(Side::A));
+            plan.b.steps.insert(0, access_log.side(Side::B));
+            plan.pair.insert(0, access_log.pair());
+            plan.access_log = Some(access_log.file);
+        }
         self.refuse_idle_flags(&plan)?;
         Ok(plan)
     }

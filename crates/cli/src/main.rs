@@ -1,9 +1,11 @@
 //! The command `couplet`: joins two connections into one, whichever way round each of them comes.
 
+mod access_log;
 mod args;
 mod descriptors;
 mod explain;
 mod log;
+mod log_file;
 mod man;
 mod pair;
 mod plan;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    log_file::LogFile,
     pair::PairStep,
     side::{EndpointFlags, SideSpec},
     step::Known,
@@ -27,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) exit_when_idle: Option<Duration>,
     pub(crate) reconnect: bool,
     pub(crate) threads: Threads,
+    /// To be opened before the first connection comes.
+    pub(crate) access_log: Option<LogFile>,
 }
 
 /// How connections meet.

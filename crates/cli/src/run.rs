@@ -9,7 +9,9 @@ use couplet_connector::{
 };
 use tokio::runtime::Builder;
 
-use crate::{plan::Plan, side::Endpoint, stacks::start, units::Threads};
+use crate::{
+    log_file::reopen_on_hangup, plan::Plan, side::Endpoint, stacks::start, units::Threads,
+};
 
 pub(crate) fn run(plan: Plan) -> anyhow::Result<()> {
     let mut runtime = match plan.threads {
@@ -32,6 +34,10 @@ pub(crate) fn run(plan: Plan) -> anyhow::Result<()> {
 
 async fn relay(plan: Plan) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
+    if let Some(file) = &plan.access_log {
+        file.open()?;
+        reopen_on_hangup(file.clone())?;
+    }
     for (side, spec) in [(Side::A, &plan.a), (Side::B, &plan.b)] {
         if let Address::Dial(addr) = &spec.endpoint.address {
             tracing::info!(%side, target = %addr, "dials");

@@ -1,0 +1,185 @@
+//! `--access-log`: a line for each pair that has ended, and for each connection that was not joined.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use couplet_tests::{
+    Couplet, Process, finish,
+    net::{accept, connect, dial, expect_closed, expect_end, free_port, listen, listens},
+    pattern, program, until,
+};
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What Python makes of the lines: whether each has all that is expected of it, and no control
+/// character raw.
+const PYTHON: &str = r"
+import json, sys
+for line in open(sys.argv[1], encoding='ascii'):
+    assert all(' ' <= c <= '~' for c in line.rstrip('\n')), line
+    record = json.loads(line)
+    legs = [record[leg] for leg in 'ab' if leg in record]
+    assert len(legs) == {'pair': 2, 'connection': 1}[record['event']], line
+    for leg in legs:
+        assert leg['peer'].startswith('127.0.0.1:'), line
+        assert isinstance(leg['received'], int) and isinstance(leg['sent'], int), line
+    assert isinstance(record['duration'], float), line
+    print(record['state'], record.get('a_to_b', '-'))
+";
+
+fn scratch() -> (TempDir, PathBuf) {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("access.log");
+    (scratch, file)
+}
+
+/// Waits for so many lines.
+fn lines(file: &Path, number: usize) -> Vec<String> {
+    until(&format!("{number} lines in {}", file.display()), || {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let lines: Vec<_> = text.lines().map(ToOwned::to_owned).collect();
+        (lines.len() >= number && text.ends_with('\n')).then_some(lines)
+    })
+}
+
+#[test]
+fn as_json() {
+    let (scratch, file) = scratch();
+    let secret = scratch.path().join("secret");
+    fs::write(&secret, "open sesame\n").unwrap();
+    let target = listen();
+    let couplet = Couplet::start(&[
+        &format!("listen:0,token=@{}", secret.display()),
+        &dial(&target),
+        &format!("--access-log={}", file.display()),
+        "--access-log-format=json",
+    ]);
+    let client = connect(couplet.address('A'));
+    (&client).write_all(b"open sesame\n").unwrap();
+    pattern::send(&client, 1, 1000);
+    let server = accept(&target);
+    pattern::expect(&server, 1, 1000);
+    drop(client);
+    expect_end(&server);
+    drop(server);
+    lines(&file, 1);
+
+    let stranger = connect(couplet.address('A'));
+    (&stranger).write_all(b"\x1b[2J \xc2\x9b31m\n").unwrap();
+    expect_closed(&stranger);
+    lines(&file, 2);
+
+    drop(target);
+    let nobody_there = connect(couplet.address('A'));
+    (&nobody_there).write_all(b"open sesame\n").unwrap();
+    expect_closed(&nobody_there);
+    let lines = lines(&file, 3);
+
+    let pair: Value = serde_json::from_str(&lines[0]).unwrap();
+    assert_eq!(pair["a_to_b"], 1000);
+    assert_eq!(
+        pair["a"]["received"], 1012,
+        "the token went over the wire, too"
+    );
+    assert_eq!(pair["b"]["sent"], 1000);
+    assert_eq!(pair["b"]["origin"], "dialled");
+
+    let mut python = program("python3");
+    let judged = finish("python3", python.args(["-c", PYTHON]).arg(&file)).ok();
+    assert_eq!(judged.log, "AF 1000\naR -\naP -");
+}
+
+#[test]
+fn who_waits_in_vain_has_a_line() {
+    let (_scratch, file) = scratch();
+    let couplet = Couplet::start(&[
+        "listen:0",
+        "listen:0",
+        "--wait-timeout=1s",
+        &format!("--access-log={}", file.display()),
+    ]);
+    drop(connect(couplet.address('B')));
+    let waits = connect(couplet.address('A'));
+    expect_closed(&waits);
+    let lines = lines(&file, 2);
+    assert!(
+        lines.iter().any(|line| line.contains("Z bG duration=")),
+        "{lines:?}"
+    );
+    let expired = lines
+        .iter()
+        .find(|line| line.contains("Z aE duration=1."))
+        .unwrap();
+    let name = format!(" a={} ", waits.local_addr().unwrap());
+    assert!(expired.contains(&name), "{expired}");
+    drop(couplet);
+}
+
+#[test]
+fn a_file_that_was_moved_is_opened_anew() {
+    let (scratch, file) = scratch();
+    let target = listen();
+    let couplet = Couplet::start(&[
+        "listen:0",
+        &dial(&target),
+        &format!("--access-log={}", file.display()),
+    ]);
+    let moved = scratch.path().join("access.log.1");
+    for number in 0..2 {
+        let client = connect(couplet.address('A'));
+        let server = accept(&target);
+        pattern::send(&client, 1, 100);
+        pattern::expect(&server, 1, 100);
+        drop(client);
+        expect_end(&server);
+        drop(server);
+        if number == 0 {
+            lines(&file, 1);
+            fs::rename(&file, &moved).unwrap();
+            couplet.signal(Signal::HUP);
+            couplet.events("opened anew", 1);
+        }
+    }
+    assert_eq!(lines(&file, 1).len(), 1);
+    assert_eq!(lines(&moved, 1).len(), 1);
+}
+
+#[test]
+fn to_standard_output() {
+    let target = listen();
+    let port = free_port();
+    let side = format!("listen:{port}");
+    let args = ["-q", &side, &dial(&target), "--once", "--access-log=-"];
+    let couplet = Process::spawn("couplet", &mut Couplet::command(&args));
+    listens(port);
+    let client = connect(([127, 0, 0, 1], port).into());
+    let server = accept(&target);
+    drop(client);
+    expect_end(&server);
+    drop(server);
+    let log = couplet.finish().ok().log;
+    assert!(
+        log.contains("Z AF session=") && log.lines().count() == 1,
+        "{log}"
+    );
+}
+
+#[test]
+fn what_can_t_be_done_is_told() {
+    let nowhere = "--access-log=/nonexistent/access.log";
+    Couplet::run(&["listen:0", "listen:0", nowhere])
+        .with(1)
+        .said("/nonexistent/access.log can't be opened");
+    Couplet::run(&["listen:0", "listen:0", "--access-log-format=json"])
+        .with(2)
+        .said("--access-log");
+    let explained = Couplet::run(&["explain", "listen:0", "listen:0", nowhere]).ok();
+    let shown = "access-log        path /nonexistent/access.log (flag), format text (default)";
+    assert!(explained.log.contains(shown), "{}", explained.log);
+}
