@@ -2,10 +2,10 @@
 //! once it is joined.
 //!
 //! ```text
-//!  conn ──▶ [SideStats] ─▶ [Access] ─▶ [Handshake: token, …] ─▶ place ─┐
-//!                                                                      ├─▶ pairing
-//!  conn ──▶ [SideStats] ─▶ [Access] ─▶ [Handshake: token, …] ─▶ place ─┘      │
-//!                                                                             ▼
+//!  conn ──▶ [SideStats] ─▶ [Access] ─▶ [Codec] ─▶ [Handshake: token, …] ─▶ place ─┐
+//!                                                                                 ├─▶ pairing
+//!  conn ──▶ [SideStats] ─▶ [Access] ─▶ [Codec] ─▶ [Handshake: token, …] ─▶ place ─┘      │
+//!                                                                                        ▼
 //!    pair ──▶ [Stats] ─▶ [Handshake: the step before the join] ─▶ [TrafficLog]
 //!         ─▶ [Transform] ─▶ [IdleTimeout] ─▶ [MaxLifetime] ─▶ relay
 //! ```
@@ -54,6 +54,7 @@
 //! | [`HandshakeLayer`] with `Challenge`, `AnswerChallenge` (feature `ed25519`) | side | the peer signs a challenge with a key that is known | no |
 //! | [`ConnLimitLayer`], `ConnRateLayer` (feature `rate-limit`) | side | bound the open and the new connections, of each address and in all: refuse or queue | no |
 //! | [`LiveLimitLayer`] | side | bounds the connections that are open, from accept to close, and accepts no more | no |
+//! | [`CodecLayer`] | side | a wire format on that side, plain bytes within | in both directions |
 //! | [`SideStatsLayer`] | side | counts connections, refusals and addresses | no |
 //! | [`SideAccessLogLayer`] | side | takes down what becomes of each connection, for the access log | no |
 //! | [`HandshakeLayer`] | pair | the step before the join: sees both, chooses transforms, refuses | as the step does |
@@ -68,6 +69,7 @@ pub mod access;
 pub mod access_log;
 #[cfg(feature = "ed25519")]
 pub mod challenge;
+pub mod codec;
 pub mod handshake;
 mod identity;
 pub mod idle_timeout;
@@ -113,6 +115,7 @@ pub use self::signed_token::{
 pub use self::{
     access::{AccessLayer, AccessRefused, AccessRule},
     access_log::{AccessLog, AccessLogLayer, SideAccessLogLayer},
+    codec::{CodecLayer, PlainBytes, PlainText},
     handshake::{Handshake, HandshakeError, HandshakeLayer, LineError, take_line},
     identity::Identity,
     idle_timeout::IdleTimeoutLayer,

@@ -1,59 +1,65 @@
 use std::{
     fmt, io,
-    mem::MaybeUninit,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
-use bytes::{Buf, BytesMut};
+use couplet_endpoint::Io;
 #[cfg(unix)]
 use couplet_endpoint::io::Socket;
-use couplet_endpoint::{BoxError, Io};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::Transform;
+use super::{Transform, reading::Reading, writing::Writing};
 
-/// How much is read at once.
-const CHUNK: usize = 16 * 1024;
-
-/// How much input a transform may leave untouched.
-const PENDING: usize = 8 * 1024 * 1024;
-
-/// An io whose bytes are transformed as they are read, if it has a transform; what is written to
-/// it goes straight through.
+/// An io whose bytes go through a transform as they are read, through another as they are written,
+/// or through none.
+///
+/// [`TransformLayer`](super::TransformLayer) and [`CodecLayer`](crate::CodecLayer) make it; a
+/// handshake that has agreed on what is spoken from here on makes it by hand.
+///
+/// What is written is held until the transform has made something of it and the io has taken that:
+/// flush it. Shutting it down lets the transform say its last words first; an io that is dropped,
+/// or aborted, without that has not ended its stream. Once a transform of writes has failed, reads
+/// fail too.
 pub struct Transformed<I> {
     io: I,
-    /// Boxed, because most pairs have a transform in one direction or none.
-    active: Option<Box<Active>>,
-}
-
-struct Active {
-    transform: Box<dyn Transform>,
-    input: BytesMut,
-    output: BytesMut,
-    /// The transform may have more to say without more input.
-    resumable: bool,
-    /// Input was taken since the last flush.
-    unflushed: bool,
-    /// How it has ended; told once the output has gone.
-    end: Option<io::Result<()>>,
+    /// Boxed, because most ios have a transform in one direction or none.
+    reading: Option<Box<Reading>>,
+    writing: Option<Box<Writing>>,
 }
 
 // ===== impl Transformed =====
 
 impl<I> Transformed<I> {
-    pub(super) fn new(io: I, transform: Option<Box<dyn Transform>>) -> Self {
-        let active = transform.map(|transform| {
-            Box::new(Active {
-                transform,
-                input: BytesMut::new(),
-                output: BytesMut::new(),
-                resumable: false,
-                unflushed: false,
-                end: None,
-            })
-        });
-        Self { io, active }
+    /// With no transform in either direction.
+    pub const fn new(io: I) -> Self {
+        Self::with(io, None, None)
+    }
+
+    /// What is read from the io goes through this transform.
+    #[must_use]
+    pub fn reading(mut self, transform: impl Transform) -> Self {
+        self.reading = Some(Box::new(Reading::new(transform)));
+        self
+    }
+
+    /// What is written to the io goes through this transform.
+    #[must_use]
+    pub fn writing(mut self, transform: impl Transform) -> Self {
+        self.writing = Some(Box::new(Writing::new(transform)));
+        self
+    }
+
+    pub(crate) const fn with(
+        io: I,
+        reading: Option<Box<Reading>>,
+        writing: Option<Box<Writing>>,
+    ) -> Self {
+        Self {
+            io,
+            reading,
+            writing,
+        }
     }
 }
 
@@ -72,7 +78,7 @@ impl<I: Io> Io for Transformed<I> {
 
     #[cfg(unix)]
     fn splice_source(&self) -> Option<Socket<'_>> {
-        match self.active {
+        match self.reading {
             None => self.io.splice_source(),
             Some(_) => None,
         }
@@ -80,7 +86,10 @@ impl<I: Io> Io for Transformed<I> {
 
     #[cfg(unix)]
     fn splice_sink(&self) -> Option<Socket<'_>> {
-        self.io.splice_sink()
+        match self.writing {
+            None => self.io.splice_sink(),
+            Some(_) => None,
+        }
     }
 }
 
@@ -90,116 +99,75 @@ impl<I: AsyncRead + Unpin> AsyncRead for Transformed<I> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { io, active } = &mut *self;
-        let Some(active) = active else {
-            return Pin::new(io).poll_read(cx, buf);
-        };
-        while active.output.is_empty() {
-            if let Some(end) = &mut active.end {
-                return Poll::Ready(tell(end));
-            }
-            if let Err(error) = ready!(active.poll_more(cx, io)) {
-                active.end = Some(Err(error));
-            }
+        let Self {
+            io,
+            reading,
+            writing,
+        } = &mut *self;
+        // A connection that can't say what it should is broken, and nobody waits for its answer.
+        if let Some(error) = writing.as_mut().and_then(|writing| writing.failure()) {
+            return Poll::Ready(Err(error));
         }
-        active.take_output(buf);
-        Poll::Ready(Ok(()))
+        match reading {
+            None => Pin::new(io).poll_read(cx, buf),
+            Some(reading) => reading.poll_read(cx, io, buf),
+        }
     }
 }
 
-couplet_endpoint::forward_async_write!(impl[I: AsyncWrite + Unpin] for Transformed<I>, io);
+#[warn(clippy::missing_trait_methods)]
+impl<I: AsyncWrite + Unpin> AsyncWrite for Transformed<I> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let Self { io, writing, .. } = &mut *self;
+        match writing {
+            None => Pin::new(io).poll_write(cx, bytes),
+            Some(writing) => writing.poll_write(cx, io, &[io::IoSlice::new(bytes)]),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { io, writing, .. } = &mut *self;
+        match writing {
+            None => Pin::new(io).poll_flush(cx),
+            Some(writing) => writing.poll_flush(cx, io),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { io, writing, .. } = &mut *self;
+        match writing {
+            None => Pin::new(io).poll_shutdown(cx),
+            Some(writing) => writing.poll_shutdown(cx, io),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Self { io, writing, .. } = &mut *self;
+        match writing {
+            None => Pin::new(io).poll_write_vectored(cx, slices),
+            Some(writing) => writing.poll_write(cx, io, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.writing.is_some() || self.io.is_write_vectored()
+    }
+}
 
 impl<I: fmt::Debug> fmt::Debug for Transformed<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transformed")
             .field("io", &self.io)
-            .field("transforms", &self.active.is_some())
+            .field("transforms_reads", &self.reading.is_some())
+            .field("transforms_writes", &self.writing.is_some())
             .finish()
     }
 }
-
-// ===== impl Active =====
-
-impl Active {
-    /// Lets the transform go on with what is left of its input, or else with more.
-    fn poll_more<I: AsyncRead + Unpin>(
-        &mut self,
-        cx: &mut Context<'_>,
-        io: &mut I,
-    ) -> Poll<io::Result<()>> {
-        if self.resumable {
-            return Poll::Ready(self.transform());
-        }
-        let mut chunk = [MaybeUninit::uninit(); CHUNK];
-        let mut chunk = ReadBuf::uninit(&mut chunk);
-        match Pin::new(io).poll_read(cx, &mut chunk) {
-            Poll::Ready(Ok(())) if chunk.filled().is_empty() => {
-                let finished = self.transform.finish(&mut self.input, &mut self.output);
-                self.end = Some(finished.map_err(failed));
-            }
-            Poll::Ready(Ok(())) => {
-                self.input.extend_from_slice(chunk.filled());
-                self.transform()?;
-            }
-            // What the transform holds back came before.
-            Poll::Ready(Err(error)) => return Poll::Ready(self.flush().and(Err(error))),
-            Poll::Pending => {
-                self.flush()?;
-                if self.output.is_empty() {
-                    return Poll::Pending;
-                }
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn transform(&mut self) -> io::Result<()> {
-        self.unflushed = true;
-        self.transform
-            .transform(&mut self.input, &mut self.output)
-            .map_err(failed)?;
-        self.resumable = !self.output.is_empty();
-        if self.output.is_empty() && self.input.len() > PENDING {
-            return Err(failed("it makes nothing of 8 MiB".into()));
-        }
-        if self.input.is_empty() {
-            self.input = BytesMut::new();
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if !std::mem::take(&mut self.unflushed) {
-            return Ok(());
-        }
-        self.transform.flush(&mut self.output).map_err(failed)
-    }
-
-    fn take_output(&mut self, buf: &mut ReadBuf<'_>) {
-        let n = self.output.len().min(buf.remaining());
-        buf.put_slice(&self.output[..n]);
-        self.output.advance(n);
-        if self.output.is_empty() {
-            self.output = BytesMut::new();
-        }
-    }
-}
-
-/// An error is told once, and then again by its kind.
-fn tell(end: &mut io::Result<()>) -> io::Result<()> {
-    match end {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            let again = error.kind().into();
-            Err(std::mem::replace(error, again))
-        }
-    }
-}
-
-fn failed(source: BoxError) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, TransformFailed(source))
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("a transform failed")]
-struct TransformFailed(#[source] BoxError);

@@ -8,9 +8,9 @@ use couplet_pairing::Pair;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Transform, Transformed};
+use super::{Reading, Transform, Transformed};
 
-type Make = Arc<dyn Fn() -> Box<dyn Transform> + Send + Sync>;
+type Make = Arc<dyn Fn() -> Box<Reading> + Send + Sync>;
 
 /// Transforms the bytes of each pair. See the [module](super).
 ///
@@ -43,23 +43,22 @@ impl TransformLayer {
     /// What comes from A goes through the transform that `make` makes for each pair.
     #[must_use]
     pub fn a_to_b<T: Transform>(mut self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
-        self.a_to_b = Some(Arc::new(move || Box::new(make())));
+        self.a_to_b = Some(Arc::new(move || Box::new(Reading::new(make()))));
         self
     }
 
     /// What comes from B goes through the transform that `make` makes for each pair.
     #[must_use]
     pub fn b_to_a<T: Transform>(mut self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
-        self.b_to_a = Some(Arc::new(move || Box::new(make())));
+        self.b_to_a = Some(Arc::new(move || Box::new(Reading::new(make()))));
         self
     }
 
     /// Gives this pair its transforms.
     pub fn apply<A, B>(&self, pair: Pair<A, B>) -> Pair<Transformed<A>, Transformed<B>> {
         let make = |make: &Option<Make>| make.as_ref().map(|make| make());
-        let (a_to_b, b_to_a) = (make(&self.a_to_b), make(&self.b_to_a));
-        pair.map_a(|io| Transformed::new(io, a_to_b))
-            .map_b(|io| Transformed::new(io, b_to_a))
+        pair.map_a(|io| Transformed::with(io, make(&self.a_to_b), None))
+            .map_b(|io| Transformed::with(io, make(&self.b_to_a), None))
     }
 }
 

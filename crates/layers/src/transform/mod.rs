@@ -2,7 +2,8 @@
 //!
 //! A [`Transform`] changes the bytes of one direction: it may lengthen or shorten them, hold some
 //! back until more come, and say last words when its source ends. [`TransformLayer`] gives each
-//! pair fresh ones. There are three ways to get one:
+//! pair fresh ones; where one side speaks another format than the relay should see,
+//! [`codec`](crate::codec) gives that side two of them. There are three ways to get one:
 //!
 //! - [`Codec`]: a decoder and an encoder of `tokio_util::codec`, item by item;
 //! - [`map_bytes`]: a plain function of bytes, chunk by chunk, however they are cut;
@@ -38,8 +39,11 @@ mod codec;
 mod io;
 mod layer;
 mod map_bytes;
+mod reading;
 #[cfg(test)]
 mod tests;
+mod work;
+mod writing;
 
 pub use self::{
     codec::Codec,
@@ -47,11 +51,15 @@ pub use self::{
     layer::{TransformLayer, TransformService},
     map_bytes::{MapBytes, map_bytes},
 };
+pub(crate) use self::{reading::Reading, writing::Writing};
 
 use bytes::BytesMut;
 use couplet_endpoint::BoxError;
 
-/// Changes the bytes of one direction of one pair. See the [module](self).
+/// Changes the bytes of one direction of one pair, or of one connection. See the [module](self).
+///
+/// Its source is the side that is read from; for what is written to a [`Transformed`], it is who
+/// writes.
 pub trait Transform: Send + 'static {
     /// Takes what it can from the front of `input` and appends what becomes of it to `output`.
     ///
@@ -64,7 +72,7 @@ pub trait Transform: Send + 'static {
     /// When the input is not what it should be: the pair ends.
     fn transform(&mut self, input: &mut BytesMut, output: &mut BytesMut) -> Result<(), BoxError>;
 
-    /// The source stalls, or fails: appends what it holds back, if a reader can use it. Called once
+    /// The source stalls (who writes flushes), or fails: appends what it holds back, if a reader can use it. Called once
     /// after each burst.
     ///
     /// # Errors
@@ -75,7 +83,7 @@ pub trait Transform: Send + 'static {
         Ok(())
     }
 
-    /// The source has ended: takes the rest of `input` and appends its last bytes.
+    /// The source has ended (who writes shuts down): takes the rest of `input` and appends its last bytes.
     ///
     /// # Errors
     ///

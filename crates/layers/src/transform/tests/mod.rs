@@ -160,7 +160,7 @@ fn frame(item: &[u8]) -> Vec<u8> {
 // ===== reading =====
 
 fn transformed<I>(io: I, transform: impl Transform) -> Transformed<I> {
-    Transformed::new(io, Some(Box::new(transform)))
+    Transformed::new(io).reading(transform)
 }
 
 /// Reads with a buffer of that size to the end, each read apart.

@@ -1,0 +1,94 @@
+use std::{
+    io,
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Buf;
+use tokio::io::{AsyncRead, ReadBuf};
+
+use super::{
+    Transform,
+    work::{CHUNK, Work, tell},
+};
+
+/// What is read from an io goes through a transform.
+pub(crate) struct Reading<T: ?Sized = dyn Transform> {
+    /// How it has ended; told once the output has gone.
+    end: Option<io::Result<()>>,
+    work: Work<T>,
+}
+
+// ===== impl Reading =====
+
+impl<T: Transform> Reading<T> {
+    pub(crate) fn new(transform: T) -> Self {
+        Self {
+            end: None,
+            work: Work::new(transform),
+        }
+    }
+}
+
+impl<T: Transform + ?Sized> Reading<T> {
+    pub(super) fn poll_read<I: AsyncRead + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        io: &mut I,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.work.output.is_empty() {
+            match &mut self.end {
+                Some(Ok(())) => return Poll::Ready(Ok(())),
+                Some(Err(error)) => return Poll::Ready(Err(tell(error))),
+                None => {}
+            }
+            if let Err(error) = ready!(self.poll_more(cx, io)) {
+                self.end = Some(Err(error));
+            }
+        }
+        self.take_output(buf);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Lets the transform go on with what is left of its input, or else with more.
+    fn poll_more<I: AsyncRead + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        io: &mut I,
+    ) -> Poll<io::Result<()>> {
+        self.work.resume()?;
+        if !self.work.output.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut chunk = [MaybeUninit::uninit(); CHUNK];
+        let mut chunk = ReadBuf::uninit(&mut chunk);
+        match Pin::new(io).poll_read(cx, &mut chunk) {
+            Poll::Ready(Ok(())) if chunk.filled().is_empty() => {
+                self.end = Some(self.work.finish());
+            }
+            Poll::Ready(Ok(())) => {
+                self.work.input.extend_from_slice(chunk.filled());
+                self.work.run()?;
+            }
+            // What the transform holds back came before.
+            Poll::Ready(Err(error)) => return Poll::Ready(self.work.flush().and(Err(error))),
+            Poll::Pending => {
+                self.work.flush()?;
+                if self.work.output.is_empty() {
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn take_output(&mut self, buf: &mut ReadBuf<'_>) {
+        let output = &mut self.work.output;
+        let n = output.len().min(buf.remaining());
+        buf.put_slice(&output[..n]);
+        output.advance(n);
+        self.work.free_when_drained();
+    }
+}

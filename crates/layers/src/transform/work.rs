@@ -1,0 +1,102 @@
+//! A transform at work, whichever way its bytes go.
+
+use std::{io, mem};
+
+use bytes::BytesMut;
+use couplet_endpoint::BoxError;
+
+use super::Transform;
+
+/// How much goes in at once.
+pub(super) const CHUNK: usize = 16 * 1024;
+
+/// How much input a transform may leave untouched.
+const PENDING: usize = 8 * 1024 * 1024;
+
+/// A transform with what goes into it and what comes out. Its methods are called when no output is
+/// left of the last call.
+pub(super) struct Work<T: ?Sized> {
+    pub(super) input: BytesMut,
+    pub(super) output: BytesMut,
+    /// It may have more to say without more input.
+    resumable: bool,
+    /// It took input since the last flush.
+    unflushed: bool,
+    transform: T,
+}
+
+// ===== impl Work =====
+
+impl<T> Work<T> {
+    pub(super) fn new(transform: T) -> Self {
+        Self {
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            resumable: false,
+            unflushed: false,
+            transform,
+        }
+    }
+}
+
+impl<T: Transform + ?Sized> Work<T> {
+    /// Goes on with what is left of the input. If no output comes of it, more input is needed.
+    pub(super) fn resume(&mut self) -> io::Result<()> {
+        match self.resumable {
+            true => self.run(),
+            false => Ok(()),
+        }
+    }
+
+    /// Makes something of the input.
+    pub(super) fn run(&mut self) -> io::Result<()> {
+        self.unflushed = true;
+        self.transform
+            .transform(&mut self.input, &mut self.output)
+            .map_err(failed)?;
+        self.resumable = !self.output.is_empty();
+        if self.output.is_empty() && self.input.len() > PENDING {
+            return Err(failed("it makes nothing of 8 MiB".into()));
+        }
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        Ok(())
+    }
+
+    /// Says what it holds back, once after each burst.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        if !mem::take(&mut self.unflushed) {
+            return Ok(());
+        }
+        self.transform.flush(&mut self.output).map_err(failed)
+    }
+
+    /// Says its last words.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        self.transform
+            .finish(&mut self.input, &mut self.output)
+            .map_err(failed)
+    }
+
+    /// Frees what is drained.
+    pub(super) fn free_when_drained(&mut self) {
+        if self.output.is_empty() {
+            self.output = BytesMut::new();
+        }
+    }
+}
+
+/// An error is told once, and then again by its kind.
+pub(super) fn tell(error: &mut io::Error) -> io::Error {
+    let again = error.kind().into();
+    mem::replace(error, again)
+}
+
+fn failed(source: BoxError) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, TransformFailed(source))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("a transform failed")]
+struct TransformFailed(#[source] BoxError);
