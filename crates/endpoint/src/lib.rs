@@ -47,7 +47,7 @@
 //!   [`Backoff`].
 //!
 //! A dial is also a [`tower::Service`](tower_service::Service), which is how each connection
-//! brings a partner of its own.
+//! brings a partner of its own; [`dial_by`] chooses the dial for each.
 
 mod address;
 mod conn;
@@ -64,7 +64,9 @@ mod socket;
 pub use self::{
     address::{Address, AddressError, DialAddr, Host, HostName, ListenAddr},
     conn::{Conn, ConnId, Extensions, Info, Origin, PeerName, Side},
-    dial::{Backoff, Dial, DialError, Keep, Once, Pooled, Repeat, keep, once, repeat},
+    dial::{
+        Backoff, Dial, DialBy, DialError, Keep, Once, Pooled, Repeat, dial_by, keep, once, repeat,
+    },
     endpoint::Endpoint,
     error::{BoxError, find_cause, is_caused_by},
     io::{BoxIo, Io, Opaque, Replay},

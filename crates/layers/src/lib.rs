@@ -49,6 +49,9 @@
 //! |---|---|---|---|
 //! | [`HandshakeLayer`] | side | a step that talks: authentication, TLS, a protocol header | as the step does |
 //! | [`HandshakeLayer`] with [`ExpectToken`], [`SendToken`] | side | the first line is a shared secret | no |
+//! | [`HandshakeLayer`] with `ExpectProxyHeader`, `SendProxyHeader` (feature `proxy-protocol`) | side | the PROXY protocol: who the client behind a proxy is | no |
+//! | [`HandshakeLayer`] with [`Sniff`] | side | which protocol the first bytes are, and for which host | no |
+//! | [`DialledForLayer`] | dial | what is dialled knows for whom | no |
 //! | [`AccessLayer`] | side | lets in whom a list of networks (feature `access-list`) or a closure admits | no |
 //! | [`HandshakeLayer`] with `ExpectSignedToken` (feature `signed-token`) | side | the first line is a token that is signed and expires | no |
 //! | [`HandshakeLayer`] with `Challenge`, `AnswerChallenge` (feature `ed25519`) | side | the peer signs a challenge with a key that is known | no |
@@ -70,6 +73,7 @@ pub mod access_log;
 #[cfg(feature = "ed25519")]
 pub mod challenge;
 pub mod codec;
+pub mod dialled_for;
 pub mod handshake;
 mod identity;
 pub mod idle_timeout;
@@ -84,8 +88,11 @@ mod key_text;
 pub mod limits;
 pub mod live_limit;
 pub mod max_lifetime;
+#[cfg(feature = "proxy-protocol")]
+pub mod proxy_protocol;
 #[cfg(feature = "signed-token")]
 pub mod signed_token;
+pub mod sniff;
 pub mod stats;
 #[cfg(test)]
 mod testing;
@@ -107,6 +114,8 @@ pub use self::key_file::KeyFileError;
 pub use self::key_text::InvalidKey;
 #[cfg(feature = "rate-limit")]
 pub use self::limits::{ConnRateLayer, Rate};
+#[cfg(feature = "proxy-protocol")]
+pub use self::proxy_protocol::{ExpectProxyHeader, SendProxyHeader};
 #[cfg(feature = "signed-token")]
 pub use self::signed_token::{
     Claims, ExpectSignedToken, InvalidClaims, InvalidSecret, Keyring, SignedClaims, SignedToken,
@@ -116,12 +125,14 @@ pub use self::{
     access::{AccessLayer, AccessRefused, AccessRule},
     access_log::{AccessLog, AccessLogLayer, SideAccessLogLayer},
     codec::{CodecLayer, PlainBytes, PlainText},
+    dialled_for::{DialledFor, DialledForLayer},
     handshake::{Handshake, HandshakeError, HandshakeLayer, LineError, take_line},
     identity::Identity,
     idle_timeout::IdleTimeoutLayer,
     limits::{ConnLimitLayer, LimitCounts, Over, OverLimit},
     live_limit::LiveLimitLayer,
     max_lifetime::MaxLifetimeLayer,
+    sniff::{Protocol, Sniff},
     stats::{SideSnapshot, SideStatsLayer, Snapshot, Stats, StatsLayer},
     token::{ExpectToken, InvalidToken, SendToken, Token, TokenRefused},
     traffic_log::{Colour, Logged, TrafficLog, TrafficLogLayer},

@@ -16,7 +16,7 @@ use couplet_endpoint::{Conn, Info, Io, Origin, Side};
 use couplet_layers::{
     AccessLayer, AccessLog, AccessLogLayer, ConnLimitLayer, ExpectToken, HandshakeLayer,
     IdleTimeoutLayer, LiveLimitLayer, MaxLifetimeLayer, SendToken, SideAccessLogLayer,
-    SideStatsLayer, Stats, StatsLayer, Token, TrafficLogLayer, TransformLayer, map_bytes,
+    SideStatsLayer, Sniff, Stats, StatsLayer, Token, TrafficLogLayer, TransformLayer, map_bytes,
 };
 use couplet_pairing::Pair;
 use tokio::{
@@ -136,4 +136,35 @@ async fn a_token_costs_nothing_once_what_came_with_it_was_read() {
     assert!(io.splice_source().is_none() && io.splice_sink().is_some());
     io.read_exact(&mut [0; 4]).await.unwrap();
     assert!(io.splice_source().is_some());
+}
+
+#[tokio::test]
+async fn sniffing_costs_nothing_once_what_was_looked_at_was_read() {
+    let mut io = side(HandshakeLayer::new(Sniff::new()), b"SSH-2.0-x").await;
+    assert!(io.splice_source().is_none() && io.splice_sink().is_some());
+    io.read_exact(&mut [0; 9]).await.unwrap();
+    assert!(io.splice_source().is_some());
+}
+
+#[cfg(feature = "proxy-protocol")]
+#[tokio::test]
+async fn a_proxy_header_costs_nothing_once_what_came_with_it_was_read() {
+    use couplet_layers::{DialledFor, ExpectProxyHeader, Handshake, SendProxyHeader};
+
+    let (mut peer, io) = UnixStream::pair().unwrap();
+    peer.write_all(b"PROXY UNKNOWN\r\nrest").await.unwrap();
+    let mut conn = Conn::new(io, Origin::Accepted);
+    conn.info.peer = Some("127.0.0.1:1".parse().unwrap());
+    let expect = ExpectProxyHeader::required("127.0.0.1".parse().unwrap());
+    let mut io = expect.handshake(conn).await.unwrap().io;
+    assert!(io.splice_source().is_none() && io.splice_sink().is_some());
+    io.read_exact(&mut [0; 4]).await.unwrap();
+    assert!(io.splice_source().is_some());
+
+    let (_peer, io) = UnixStream::pair().unwrap();
+    let mut conn = Conn::new(io, Origin::Dialled);
+    let client = DialledFor(Info::new(Origin::Accepted));
+    conn.info.extensions.insert(client);
+    let io = SendProxyHeader::v1().handshake(conn).await.unwrap().io;
+    assert!(io.splice_source().is_some() && io.splice_sink().is_some());
 }

@@ -1,12 +1,14 @@
 //! [`Dial`]: we connect to others.
 
 mod backoff;
+mod by;
 mod error;
 mod race;
 mod stream;
 
 pub use self::{
     backoff::Backoff,
+    by::{DialBy, dial_by},
     error::DialError,
     stream::{Keep, Once, Pooled, Repeat, keep, once, repeat},
 };

@@ -1,0 +1,175 @@
+//! The first message of a TLS client (RFC 8446, section 4.1.2), as far as what it asks for.
+
+use std::borrow::Cow;
+
+use super::{
+    LIMIT,
+    detect::{Look, Until},
+    protocol::{ClientHello, Protocol, host},
+};
+
+/// The first byte of a record that carries a handshake message.
+pub(super) const RECORD: u8 = 22;
+
+const CLIENT_HELLO: u8 = 1;
+
+/// The longest content of a record that is not encrypted.
+const MAX_RECORD: usize = 1 << 14;
+
+const SERVER_NAME: u16 = 0;
+const ALPN: u16 = 16;
+const HOST_NAME: u8 = 0;
+
+/// What the records hold so far.
+enum Message<'a> {
+    /// The message, without its header.
+    Whole(Cow<'a, [u8]>),
+    /// There have to be so many bytes at least.
+    Short(usize),
+    /// Something else.
+    Other,
+}
+
+/// Looks at bytes of which the first is [`RECORD`].
+pub(super) fn look(bytes: &[u8]) -> Look {
+    match bytes {
+        // A version of 3.x, some length, and the type of the message.
+        [_, 3, _, _, _, CLIENT_HELLO, ..] => {}
+        [_] | [_, 3] | [_, 3, ..] if bytes.len() < 6 => return Look::Perhaps(Until::Len(6)),
+        _ => return Look::Is(Protocol::Unknown),
+    }
+    match message(bytes) {
+        Message::Short(len) => Look::Begun(Until::Len(len)),
+        Message::Other => Look::Is(Protocol::Unknown),
+        Message::Whole(message) => Look::Is(match parse(Reader(&message)) {
+            Some(hello) => Protocol::Tls(hello),
+            None => Protocol::Unknown,
+        }),
+    }
+}
+
+/// The message, which may be spread over several records.
+fn message(bytes: &[u8]) -> Message<'_> {
+    let mut message = Cow::Borrowed(&[][..]);
+    let mut rest = bytes;
+    loop {
+        let at = bytes.len() - rest.len();
+        let Some((&[kind, major, _, high, low], behind)) = rest.split_first_chunk() else {
+            return Message::Short(at + 5 + 1);
+        };
+        let len = usize::from(u16::from_be_bytes([high, low]));
+        if kind != RECORD || major != 3 || !(1..=MAX_RECORD).contains(&len) {
+            return Message::Other;
+        }
+        let here = &behind[..len.min(behind.len())];
+        rest = &behind[here.len()..];
+        if message.is_empty() {
+            message = here.into();
+        } else {
+            message.to_mut().extend_from_slice(here);
+        }
+        if let Some(&[_, high, middle, low]) = message.first_chunk() {
+            let whole = 4 + usize::try_from(u32::from_be_bytes([0, high, middle, low]))
+                .unwrap_or(usize::MAX);
+            if whole > LIMIT {
+                return Message::Other;
+            }
+            if message.len() >= whole {
+                return Message::Whole(match message {
+                    Cow::Borrowed(message) => message[4..whole].into(),
+                    Cow::Owned(message) => message[4..whole].to_vec().into(),
+                });
+            }
+        }
+        if here.len() < len {
+            return Message::Short(at + 5 + len);
+        }
+    }
+}
+
+/// A message that breaks the rules is none.
+fn parse(mut message: Reader<'_>) -> Option<ClientHello> {
+    message.bytes(2 + 32)?; // version, random
+    message.u8_prefixed()?; // session
+    message.u16_prefixed()?; // cipher suites
+    message.u8_prefixed()?; // compression
+    let mut hello = ClientHello::default();
+    if message.is_empty() {
+        return Some(hello);
+    }
+    let mut extensions = message.u16_prefixed()?;
+    message.end()?;
+    let (mut named, mut offered) = (false, false);
+    while !extensions.is_empty() {
+        let kind = extensions.u16()?;
+        let mut extension = extensions.u16_prefixed()?;
+        match kind {
+            SERVER_NAME if !std::mem::replace(&mut named, true) => {
+                let mut names = extension.u16_prefixed()?;
+                extension.end()?;
+                while !names.is_empty() {
+                    let kind = names.u8()?;
+                    let name = names.u16_prefixed()?;
+                    if kind == HOST_NAME && hello.server_name.replace(host(name.0)?).is_some() {
+                        return None;
+                    }
+                }
+            }
+            ALPN if !std::mem::replace(&mut offered, true) => {
+                let mut protocols = extension.u16_prefixed()?;
+                extension.end()?;
+                while !protocols.is_empty() {
+                    let protocol = protocols.u8_prefixed()?;
+                    hello.alpn.push(protocol.0.into());
+                }
+            }
+            // There twice: who sees which of them?
+            SERVER_NAME | ALPN => return None,
+            _ => {}
+        }
+    }
+    Some(hello)
+}
+
+/// What is left of a message.
+struct Reader<'a>(&'a [u8]);
+
+// ===== impl Reader =====
+
+impl<'a> Reader<'a> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn end(&self) -> Option<()> {
+        self.is_empty().then_some(())
+    }
+
+    fn bytes(&mut self, len: usize) -> Option<Self> {
+        let (bytes, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(Self(bytes))
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        let (byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*byte)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        let (bytes, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u16::from_be_bytes(*bytes))
+    }
+
+    fn u8_prefixed(&mut self) -> Option<Self> {
+        let len = self.u8()?;
+        self.bytes(len.into())
+    }
+
+    fn u16_prefixed(&mut self) -> Option<Self> {
+        let len = self.u16()?;
+        self.bytes(len.into())
+    }
+}
