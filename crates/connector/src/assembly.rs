@@ -7,7 +7,12 @@ use couplet_layers::{LiveLimitLayer, SideStatsLayer, StatsLayer, stats::SideStat
 use couplet_pairing::{Policy, WaitingCounts};
 use couplet_relay::Summary;
 use futures::{FutureExt, StreamExt, stream::BoxStream};
-use tower::{Layer, Service, ServiceBuilder, limit::ConcurrencyLimitLayer};
+use tower::{
+    Layer, Service, ServiceBuilder,
+    layer::util::Identity,
+    limit::ConcurrencyLimitLayer,
+    util::{Either, option_layer},
+};
 
 use crate::{
     BoxPair, ConnectorError,
@@ -35,8 +40,8 @@ impl Assembly {
     }
 
     /// Bounds the pairs where each connection brings its partner, from the dial on.
-    pub(crate) fn pair_limit(&self) -> LiveLimitLayer {
-        LiveLimitLayer::new(self.settings.max_pairs.unwrap_or(usize::MAX))
+    pub(crate) fn pair_limit(&self) -> Either<LiveLimitLayer, Identity> {
+        option_layer(self.settings.max_pairs.map(LiveLimitLayer::new))
     }
 
     pub(crate) fn watch(&self, waiting: WaitingCounts) {
@@ -126,10 +131,7 @@ impl Assembly {
         let stack = ServiceBuilder::new()
             .option_layer(self.settings.max_pairs.map(ConcurrencyLimitLayer::new))
             .layer(StatsLayer::new(self.lifecycle.stats().clone()))
-            .layer(TrackLayer::new(
-                Arc::clone(&self.lifecycle),
-                self.settings.hooks.clone(),
-            ))
+            .layer(TrackLayer::new(Arc::clone(&self.lifecycle)))
             .service(stack);
         let once = self.settings.once;
         let pairs = pairs.take(if once { 1 } else { usize::MAX });

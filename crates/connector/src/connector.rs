@@ -211,7 +211,7 @@ where
                 tracing::info!(%side, %address, "listening");
             }
         }
-        let lifecycle = Arc::new(Lifecycle::default());
+        let lifecycle = Arc::new(Lifecycle::new(&self.settings));
         let one_expected = self.settings.expects_one_pair();
         let relay = self.settings.relay.clone();
         let assembly = Assembly {

@@ -97,7 +97,7 @@ pub use self::{
         Dials, Mode, PartnerStack, ServerToServer, ServerToSocket, SideStack, SocketToServer,
         SocketToSocket,
     },
-    seat::{Arrival, Partner, Seat},
+    seat::{Arrival, Partner, PartnerFuture, Seat},
     serve::{Serve, ServeError, serve, serve_with},
 };
 

@@ -15,7 +15,11 @@ use futures::FutureExt;
 use tokio::sync::{broadcast, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{ConnectorError, heartbeat::Heart};
+use crate::{
+    ConnectorError,
+    heartbeat::Heart,
+    settings::{Hooks, Settings},
+};
 
 /// How many new sessions a slow reader of the session stream may be behind.
 const SESSIONS: usize = 256;
@@ -24,7 +28,7 @@ const SESSIONS: usize = 256;
 ///
 /// A connector ends by itself: the side loops with their endpoints, the pairing with the sides,
 /// the pair loop with the pairing, and the connector when the last task has.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Lifecycle {
     /// No new connections, and none of those that have no partner yet.
     stop: CancellationToken,
@@ -40,14 +44,37 @@ pub(crate) struct Lifecycle {
     refusal: OnceLock<ConnectorError>,
     joined: AtomicBool,
     sessions: OnceLock<broadcast::Sender<Session>>,
-    live: watch::Sender<usize>,
+    /// How many sessions are live, where somebody waits for there to be none.
+    live: Option<watch::Sender<usize>>,
+    hooks: Hooks,
 }
 
 // ===== impl Lifecycle =====
 
 impl Lifecycle {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            stop: CancellationToken::new(),
+            asked: AtomicBool::new(false),
+            tasks: TaskTracker::new(),
+            stats: Stats::new(),
+            heart: Heart::default(),
+            closing: OnceLock::new(),
+            failure: OnceLock::new(),
+            refusal: OnceLock::new(),
+            joined: AtomicBool::new(false),
+            sessions: OnceLock::new(),
+            live: settings.close_when_idle.map(|_| watch::Sender::new(0)),
+            hooks: settings.hooks.clone(),
+        }
+    }
+
     pub(crate) fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    pub(crate) fn hooks(&self) -> &Hooks {
+        &self.hooks
     }
 
     pub(crate) fn heart(&self) -> &Heart {
@@ -105,7 +132,9 @@ impl Lifecycle {
 
     /// Closes everything once no pair has been live for so long.
     pub(crate) async fn close_when_idle(self: Arc<Self>, idle: Duration) {
-        let mut live = self.live.subscribe();
+        let Some(mut live) = self.live.as_ref().map(watch::Sender::subscribe) else {
+            return;
+        };
         loop {
             if live.wait_for(|live| *live == 0).await.is_err() {
                 return;
@@ -122,7 +151,9 @@ impl Lifecycle {
 
     /// A session begins; it is among the live ones of the statistics already.
     pub(crate) fn begins(&self, session: &Session) {
-        self.live.send_modify(|live| *live += 1);
+        if let Some(live) = &self.live {
+            live.send_modify(|live| *live += 1);
+        }
         if let Some(reason) = self.closing.get() {
             session.close(*reason);
         }
@@ -143,7 +174,9 @@ impl Lifecycle {
     }
 
     pub(crate) fn ended(&self) {
-        self.live.send_modify(|live| *live -= 1);
+        if let Some(live) = &self.live {
+            live.send_modify(|live| *live -= 1);
+        }
     }
 
     pub(crate) fn sessions(&self) -> broadcast::Receiver<Session> {

@@ -6,7 +6,7 @@ use couplet_endpoint::{BoxError, BoxIo, Conn, Endpoint, Info, Io, Side, once, re
 use couplet_layers::{live_limit::LiveLimit, stats::SideStatsService};
 use couplet_pairing::{DialFor, Pair, Pairs, Place, dial_for_a, dial_for_b, rendezvous};
 use futures::{Stream, StreamExt, stream::BoxStream};
-use tower::{Layer, Service};
+use tower::{Layer, Service, util::Either};
 
 use crate::{
     BoxPair,
@@ -80,9 +80,10 @@ pub trait Dials<R>:
 
 /// The innermost service of a side for whose connections partners are dialled.
 ///
-/// The limit is below the side's handshakes, so that who is silent in one takes no other's pair.
-type Dialling<D, S> =
-    LiveLimit<Seat<DialFor<BoxIo, BoxIo, Partner<D, SideStatsService<S>>, BoxPair>>>;
+/// The limit, where there is one, is below the side's handshakes, so that who is silent in one takes no other's pair.
+type Dialling<D, S> = Either<LiveLimit<Dialled<D, S>>, Dialled<D, S>>;
+
+type Dialled<D, S> = Seat<DialFor<BoxIo, BoxIo, Partner<D, SideStatsService<S>>, BoxPair>>;
 
 // ===== impl Mode =====
 

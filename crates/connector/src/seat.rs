@@ -1,14 +1,16 @@
 //! Where the types of a connector's stacks are forgotten: the innermost services of its side
 //! stacks take any io, and what they hand on is boxed.
 
-use std::task::{Context, Poll, ready};
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
 use couplet_endpoint::{BoxError, BoxIo, Conn, Info, Io, Replay, Side};
 use couplet_pairing::Pair;
-use futures::{
-    FutureExt, TryFutureExt,
-    future::{BoxFuture, MapErr},
-};
+use futures::{TryFutureExt, future::MapErr};
+use pin_project::pin_project;
 use tower_service::Service;
 
 /// The innermost service of a side stack: boxes the io, whatever the stack has made of it, and the
@@ -27,6 +29,28 @@ pub struct Partner<D, S> {
     dial: D,
     side: Side,
     stack: S,
+}
+
+/// The future of a [`Partner`].
+#[pin_project(project = PartnerProj)]
+#[must_use = "futures do nothing unless polled"]
+pub enum PartnerFuture<F, S: Service<Conn<BoxIo>>> {
+    /// The connection is dialled.
+    Dialling {
+        /// The dial.
+        #[pin]
+        dialling: F,
+        /// The side's stack, ready.
+        stack: S,
+        /// The side.
+        side: Side,
+    },
+    /// It goes through its side's stack.
+    Arriving {
+        /// The stack's answer.
+        #[pin]
+        arriving: S::Future,
+    },
 }
 
 // ===== impl Seat =====
@@ -86,7 +110,7 @@ where
 {
     type Response = Conn<BoxIo>;
     type Error = BoxError;
-    type Future = BoxFuture<'static, Result<Conn<BoxIo>, BoxError>>;
+    type Future = PartnerFuture<D::Future, S>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         ready!(self.dial.poll_ready(cx)).map_err(Into::into)?;
@@ -97,12 +121,51 @@ where
         let dialling = self.dial.call(partner_of);
         // The ready one goes along; its clone has to become ready anew.
         let clone = self.stack.clone();
-        let mut stack = std::mem::replace(&mut self.stack, clone);
-        let side = self.side;
-        dialling
-            .map_err(Into::into)
-            .and_then(move |conn| stack.call(conn.on(side).boxed()).map_err(Into::into))
-            .boxed()
+        let stack = std::mem::replace(&mut self.stack, clone);
+        PartnerFuture::Dialling {
+            dialling,
+            stack,
+            side: self.side,
+        }
+    }
+}
+
+impl<F, S, J, E> Future for PartnerFuture<F, S>
+where
+    F: Future<Output = Result<Conn<J>, E>>,
+    E: Into<BoxError>,
+    J: Io,
+    S: Service<Conn<BoxIo>, Response = Conn<BoxIo>>,
+    S::Error: Into<BoxError>,
+{
+    type Output = Result<Conn<BoxIo>, BoxError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match self.as_mut().project() {
+                PartnerProj::Dialling {
+                    dialling,
+                    stack,
+                    side,
+                } => {
+                    let conn = ready!(dialling.poll(cx)).map_err(Into::into)?;
+                    let arriving = stack.call(conn.on(*side).boxed());
+                    self.set(Self::Arriving { arriving });
+                }
+                PartnerProj::Arriving { arriving } => {
+                    return arriving.poll(cx).map_err(Into::into);
+                }
+            }
+        }
+    }
+}
+
+impl<F, S: Service<Conn<BoxIo>>> fmt::Debug for PartnerFuture<F, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dialling { .. } => "PartnerFuture(Dialling)",
+            Self::Arriving { .. } => "PartnerFuture(Arriving)",
+        })
     }
 }
 

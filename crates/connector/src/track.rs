@@ -13,17 +13,14 @@ use couplet_pairing::{CloseReason, Pair, Session};
 use pin_project::pin_project;
 use tower::{Layer, Service};
 
-use crate::{error::Causes, lifecycle::Lifecycle, settings::Hooks};
+use crate::{error::Causes, lifecycle::Lifecycle};
 
 #[derive(Clone, Debug)]
-pub(crate) struct TrackLayer {
-    lifecycle: Arc<Lifecycle>,
-    hooks: Hooks,
-}
+pub(crate) struct TrackLayer(Arc<Lifecycle>);
 
 #[derive(Debug)]
 pub(crate) struct Track<S> {
-    layer: TrackLayer,
+    lifecycle: Arc<Lifecycle>,
     inner: S,
 }
 
@@ -40,16 +37,16 @@ pub(crate) struct TrackFuture<F> {
 #[derive(Debug)]
 struct Tracked {
     session: Session,
-    layer: TrackLayer,
+    lifecycle: Arc<Lifecycle>,
     joined: bool,
-    error: Option<String>,
+    error: Option<Box<str>>,
 }
 
 // ===== impl TrackLayer =====
 
 impl TrackLayer {
-    pub(crate) fn new(lifecycle: Arc<Lifecycle>, hooks: Hooks) -> Self {
-        Self { lifecycle, hooks }
+    pub(crate) fn new(lifecycle: Arc<Lifecycle>) -> Self {
+        Self(lifecycle)
     }
 }
 
@@ -58,7 +55,7 @@ impl<S> Layer<S> for TrackLayer {
 
     fn layer(&self, inner: S) -> Track<S> {
         Track {
-            layer: self.clone(),
+            lifecycle: Arc::clone(&self.0),
             inner,
         }
     }
@@ -80,7 +77,7 @@ where
     }
 
     fn call(&mut self, pair: Pair<A, B>) -> Self::Future {
-        let tracked = Tracked::new(pair.session.handle(), self.layer.clone());
+        let tracked = Tracked::new(pair.session.handle(), Arc::clone(&self.lifecycle));
         TrackFuture {
             inner: self.inner.call(pair),
             tracked,
@@ -114,11 +111,11 @@ where
 // ===== impl Tracked =====
 
 impl Tracked {
-    fn new(session: Session, layer: TrackLayer) -> Self {
-        layer.lifecycle.begins(&session);
+    fn new(session: Session, lifecycle: Arc<Lifecycle>) -> Self {
+        lifecycle.begins(&session);
         Self {
             session,
-            layer,
+            lifecycle,
             joined: false,
             error: None,
         }
@@ -135,16 +132,16 @@ impl Tracked {
             b = %self.session.info(Side::B).peer_name(),
             "joined",
         );
-        self.layer.lifecycle.joined(&self.session);
-        if let Some(joined) = &self.layer.hooks.joined {
+        self.lifecycle.joined(&self.session);
+        if let Some(joined) = &self.lifecycle.hooks().joined {
             joined(&self.session);
         }
     }
 
     fn fails(&mut self, error: BoxError) {
-        self.error = Some(Causes(&*error).to_string());
+        self.error = Some(Causes(&*error).to_string().into());
         if !self.joined {
-            self.layer.lifecycle.pair_refused(error);
+            self.lifecycle.pair_refused(error);
         }
     }
 
@@ -162,7 +159,7 @@ impl Tracked {
             "ended",
         );
         if self.joined
-            && let Some(ended) = &self.layer.hooks.ended
+            && let Some(ended) = &self.lifecycle.hooks().ended
         {
             // Caught, because this may be the end of a session that panicked already.
             let _ = catch_unwind(AssertUnwindSafe(|| ended(&self.session, reason)));
@@ -175,6 +172,6 @@ impl Drop for Tracked {
         // Set by now: whatever owned the session was dropped before.
         let reason = self.session.end_reason().unwrap_or(CloseReason::Dropped);
         self.tell_end(reason);
-        self.layer.lifecycle.ended();
+        self.lifecycle.ended();
     }
 }

@@ -12,6 +12,9 @@ const DELAY: Duration = Duration::from_millis(250);
 /// addresses (RFC 6724), so that the first one's family is the one to begin with: IPv6, unless
 /// this machine has none.
 pub(super) fn interleave(addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    if addrs.len() < 2 {
+        return addrs;
+    }
     let begin_with_ipv6 = addrs.first().is_some_and(SocketAddr::is_ipv6);
     let count = addrs.len();
     let (first, second): (Vec<_>, Vec<_>) = addrs
@@ -40,6 +43,16 @@ where
     C: Fn(SocketAddr) -> F,
     F: Future<Output = io::Result<T>>,
 {
+    if let [addr] = addrs[..] {
+        // Nothing to race with: so it is mostly, and costs no more than the attempt.
+        return match connect(addr).await {
+            Ok(connected) => Some(connected),
+            Err(error) => {
+                failed.push((addr, error));
+                None
+            }
+        };
+    }
     let mut addrs = addrs.into_iter();
     let mut running = FuturesUnordered::new();
     loop {
