@@ -92,6 +92,7 @@ pub mod live_limit;
 pub mod max_lifetime;
 #[cfg(feature = "proxy-protocol")]
 pub mod proxy_protocol;
+mod redact;
 #[cfg(feature = "signed-token")]
 pub mod signed_token;
 pub mod sniff;
