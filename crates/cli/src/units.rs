@@ -2,6 +2,7 @@
 
 use std::{fmt, num::NonZeroUsize, time::Duration};
 
+use bytesize::ByteSize;
 use couplet_connector::endpoint::KeepAlive;
 
 /// A value, or the word that says there is none.
@@ -63,6 +64,20 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         Ok(time) if time > LONGEST => Err("a time must be less than 100 years: or `never`".into()),
         Ok(time) => Ok(time),
         Err(_) => Err("a time is like `500ms`, `30s`, `5m` or `1h30m`".into()),
+    }
+}
+
+/// A number of bytes like `512B`, `4KiB` or `10MB`: more than nothing.
+pub(crate) fn size(text: &str) -> Result<ByteSize, String> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!(
+            "a size needs a unit: `{text}B`, `{text}KiB`, `{text}MiB`"
+        ));
+    }
+    match text.parse() {
+        Ok(ByteSize(0)) => Err("a size must be more than 0".into()),
+        Ok(size) => Ok(size),
+        Err(_) => Err("a size is like `512B`, `4KiB` or `10MB`".into()),
     }
 }
 
@@ -138,6 +153,17 @@ mod tests {
         assert_eq!(limit("never"), Ok(Limit::Off));
         assert_eq!(limit("2m"), Ok(Limit::At(Duration::from_secs(120))));
         assert!(limit("2").unwrap_err().contains("never"));
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("512B"), Ok(ByteSize::b(512)));
+        assert_eq!(size("4KiB"), Ok(ByteSize::kib(4)));
+        assert_eq!(size("10MB"), Ok(ByteSize::mb(10)));
+        assert!(size("30").unwrap_err().contains("`30KiB`"));
+        for wrong in ["", "B", "0B", "-1KiB", "4 bananas", "never"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -65,7 +65,7 @@
 //! | [`StatsLayer`] | pair | counts pairs and bytes, knows the live sessions | no |
 //! | [`AccessLogLayer`] | pair | makes a record of each pair that has ended | no |
 //! | [`TransformLayer`] | pair | changes the bytes of a direction | in its direction |
-//! | [`TrafficLogLayer`] | pair | shows the bytes as text or hex dump | in its direction |
+//! | [`TrafficLogLayer`] | pair | shows the bytes as text, hex dump or JSON | in its direction |
 //! | [`IdleTimeoutLayer`] | pair | ends sessions that are idle | no |
 //! | [`MaxLifetimeLayer`] | pair | ends sessions that have lasted long enough | no |
 
