@@ -16,12 +16,16 @@ struct Example {
 }
 
 impl Example {
-    fn start(name: &str, sides: [&str; 2]) -> Self {
+    fn start(name: &str, args: [&str; 2]) -> Self {
+        Self::start_with(name, &args)
+    }
+
+    fn start_with(name: &str, args: &[&str]) -> Self {
         // Examples lie beside the tests' folder, and `cargo test` has just built them.
         let tests = env::current_exe().unwrap();
         let target = tests.ancestors().nth(2).unwrap();
         let mut process = Command::new(target.join("examples").join(name))
-            .args(sides)
+            .args(args)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("the example {name} is not built: {error}"));
@@ -137,4 +141,43 @@ fn the_transforms_change_both_directions() {
     served.write_all(b"one\ntwo\nno end of line").unwrap();
     drop(served);
     assert_eq!(rest(&mut client), "1: one\n2: two\n3: no end of line\n");
+}
+
+#[test]
+fn an_outside_verdict_is_asked_for() {
+    let service = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = service.local_addr().unwrap().to_string();
+    let mut example = Example::start_with("outside_verdict", &[ANY[0], ANY[1], &address]);
+    let a: SocketAddr = {
+        let line = example.says("A listens on ");
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    let mut b = example.connect("B");
+    let answer = |status: &str| {
+        let mut stream = BufReader::new(service.accept().unwrap().0);
+        let (mut head, mut length) = (String::new(), 0);
+        while !head.ends_with("\r\n\r\n") {
+            let from = head.len();
+            stream.read_line(&mut head).unwrap();
+            if let Some(value) = head[from..].strip_prefix("Content-Length: ") {
+                length = value.trim().parse().unwrap();
+            }
+        }
+        let mut asked = vec![0; length];
+        stream.read_exact(&mut asked).unwrap();
+        write!(stream.get_mut(), "HTTP/1.0 {status}\r\n\r\n").unwrap();
+        String::from_utf8(asked).unwrap()
+    };
+
+    let mut turned_away = TcpStream::connect(a).unwrap();
+    turned_away.write_all(b"mallory\n").unwrap();
+    assert_eq!(answer("403 no"), "mallory");
+    assert_eq!(rest(&mut turned_away), "");
+
+    let mut let_in = TcpStream::connect(a).unwrap();
+    let_in.write_all(b"ada\nhello").unwrap();
+    assert_eq!(answer("200 yes"), "ada");
+    assert_eq!(example.says("was let in"), "ada was let in");
+    let_in.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(rest(&mut b), "hello");
 }

@@ -81,7 +81,8 @@ fn traffic_as_hex() {
 
 #[test]
 fn every_line_is_json() {
-    for traffic in ["--log-traffic=text", "--log-traffic=hex"] {
+    for format in ["text", "hex", "json"] {
+        let traffic = &format!("--log-traffic={format}");
         let target = listen();
         let couplet = Couplet::start(&["-vv", "listen:0", &dial(&target), traffic]);
         say_nasty_things(&couplet, &target);
@@ -89,6 +90,33 @@ fn every_line_is_json() {
         couplet.terminate();
         every_line_of(&couplet.finish().ok().log);
     }
+}
+
+#[test]
+fn traffic_as_json() {
+    let target = listen();
+    let limit = "--log-traffic-limit=10B";
+    let couplet = Couplet::start_text(&["listen:0", &dial(&target), "--log-traffic=json", limit]);
+    say_nasty_things(&couplet, &target);
+    ended(&couplet);
+    let is_json = |line: &String| serde_json::from_str::<Value>(line).ok();
+    let lines = couplet.lines();
+    for line in &lines {
+        assert!(is_safe(line), "{line:?}");
+    }
+    let values: Vec<_> = lines.iter().filter_map(is_json).collect();
+    for from in ["A", "B"] {
+        let of: Vec<_> = values
+            .iter()
+            .filter(|value| value["from"] == from)
+            .collect();
+        assert_eq!(of[0]["text"], "\u{1b}[31mred\u{7}\0", "{values:?}");
+        assert_eq!(of[1]["end"], "limit reached");
+        assert_eq!(of.len(), 2);
+    }
+    Couplet::run(&["listen:0", "listen:0", limit])
+        .with(2)
+        .said("--log-traffic");
 }
 
 #[test]

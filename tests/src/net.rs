@@ -43,6 +43,20 @@ pub fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
+/// Connects from this address.
+#[track_caller]
+pub fn connect_from(source: impl Into<IpAddr>, address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+    socket
+        .bind(&SocketAddr::new(source.into(), 0).into())
+        .unwrap();
+    socket.connect_timeout(&address.into(), LIMIT).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_nodelay(true).unwrap();
+    bounded(&stream);
+    stream
+}
+
 /// Accepts.
 #[track_caller]
 pub fn accept(listener: &TcpListener) -> TcpStream {

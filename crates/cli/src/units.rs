@@ -2,7 +2,8 @@
 
 use std::{fmt, num::NonZeroUsize, time::Duration};
 
-use couplet_connector::endpoint::KeepAlive;
+use bytesize::ByteSize;
+use couplet_connector::{endpoint::KeepAlive, layers::Rate};
 
 /// A value, or the word that says there is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,6 +67,20 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A number of bytes like `512B`, `4KiB` or `10MB`: more than nothing.
+pub(crate) fn size(text: &str) -> Result<ByteSize, String> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!(
+            "a size needs a unit: `{text}B`, `{text}KiB`, `{text}MiB`"
+        ));
+    }
+    match text.parse() {
+        Ok(ByteSize(0)) => Err("a size must be more than 0".into()),
+        Ok(size) => Ok(size),
+        Err(_) => Err("a size is like `512B`, `4KiB` or `10MB`".into()),
+    }
+}
+
 /// Longer ones can't be added to the clock everywhere.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
@@ -109,6 +124,31 @@ pub(crate) fn keep_alive(text: &str) -> Result<Limit<KeepAlive>, String> {
     ))
 }
 
+/// A number of things: 1 or more.
+pub(crate) fn count(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is not a number: 1, or more"))
+}
+
+/// So many in a time: `10/s`, `100/m` or `20/10s`.
+pub(crate) fn rate(text: &str) -> Result<Rate, String> {
+    let parts = text
+        .split_once('/')
+        .and_then(|(count, time)| Some((count.parse().ok()?, time)));
+    let Some((count, time)) = parts else {
+        return Err(format!(
+            "`{text}` is not a rate: a number in a time, like `10/s`, `100/m` or `20/10s`"
+        ));
+    };
+    let one = matches!(time, "s" | "m" | "h").then(|| format!("1{time}"));
+    let time = duration(one.as_deref().unwrap_or(time))?;
+    let rate = Rate::new(count, time);
+    if rate.time() < time {
+        return Err("the time of a rate is too long: it is a year at most".into());
+    }
+    Ok(rate)
+}
+
 /// A number of threads, or `auto`.
 pub(crate) fn threads(text: &str) -> Result<Threads, String> {
     match text.parse::<NonZeroUsize>() {
@@ -138,6 +178,43 @@ mod tests {
         assert_eq!(limit("never"), Ok(Limit::Off));
         assert_eq!(limit("2m"), Ok(Limit::At(Duration::from_secs(120))));
         assert!(limit("2").unwrap_err().contains("never"));
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("512B"), Ok(ByteSize::b(512)));
+        assert_eq!(size("4KiB"), Ok(ByteSize::kib(4)));
+        assert_eq!(size("10MB"), Ok(ByteSize::mb(10)));
+        assert!(size("30").unwrap_err().contains("`30KiB`"));
+        for wrong in ["", "B", "0B", "-1KiB", "4 bananas", "never"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn rates_are_a_number_in_a_time() {
+        let of = |count: u32, seconds| {
+            let count = count.try_into().unwrap();
+            Ok(Rate::new(count, Duration::from_secs(seconds)))
+        };
+        assert_eq!(rate("10/s"), of(10, 1));
+        assert_eq!(rate("100/m"), of(100, 60));
+        assert_eq!(rate("1/h"), of(1, 3600));
+        assert_eq!(rate("20/10s"), of(20, 10));
+        for wrong in [
+            "",
+            "10",
+            "/s",
+            "0/s",
+            "10/",
+            "-1/s",
+            "10/fortnight",
+            "10/0s",
+            "10/2y",
+        ] {
+            assert!(rate(wrong).is_err(), "{wrong}");
+        }
+        assert!(rate("10/30").unwrap_err().contains("`30s`"));
     }
 
     #[test]

@@ -58,18 +58,20 @@
 //! | [`ConnLimitLayer`], `ConnRateLayer` (feature `rate-limit`) | side | bound the open and the new connections, of each address and in all: refuse or queue | no |
 //! | [`LiveLimitLayer`] | side | bounds the connections that are open, from accept to close, and accepts no more | no |
 //! | [`CodecLayer`] | side | a wire format on that side, plain bytes within | in both directions |
+//! | [`AttemptsLayer`] | side | counts failed handshakes by address, refuses or delays those that fail too often | no |
 //! | [`SideStatsLayer`] | side | counts connections, refusals and addresses | no |
 //! | [`SideAccessLogLayer`] | side | takes down what becomes of each connection, for the access log | no |
 //! | [`HandshakeLayer`] | pair | the step before the join: sees both, chooses transforms, refuses | as the step does |
 //! | [`StatsLayer`] | pair | counts pairs and bytes, knows the live sessions | no |
 //! | [`AccessLogLayer`] | pair | makes a record of each pair that has ended | no |
 //! | [`TransformLayer`] | pair | changes the bytes of a direction | in its direction |
-//! | [`TrafficLogLayer`] | pair | shows the bytes as text or hex dump | in its direction |
+//! | [`TrafficLogLayer`] | pair | shows the bytes as text, hex dump or JSON | in its direction |
 //! | [`IdleTimeoutLayer`] | pair | ends sessions that are idle | no |
 //! | [`MaxLifetimeLayer`] | pair | ends sessions that have lasted long enough | no |
 
 pub mod access;
 pub mod access_log;
+pub mod attempts;
 #[cfg(feature = "ed25519")]
 pub mod challenge;
 pub mod codec;
@@ -90,6 +92,7 @@ pub mod live_limit;
 pub mod max_lifetime;
 #[cfg(feature = "proxy-protocol")]
 pub mod proxy_protocol;
+mod redact;
 #[cfg(feature = "signed-token")]
 pub mod signed_token;
 pub mod sniff;
@@ -124,6 +127,7 @@ pub use self::signed_token::{
 pub use self::{
     access::{AccessLayer, AccessRefused, AccessRule},
     access_log::{AccessLog, AccessLogLayer, SideAccessLogLayer},
+    attempts::{AttemptCounts, Attempts, AttemptsLayer, TooManyAttempts},
     codec::{CodecLayer, PlainBytes, PlainText},
     dialled_for::{DialledFor, DialledForLayer},
     handshake::{Handshake, HandshakeError, HandshakeLayer, LineError, take_line},

@@ -108,6 +108,21 @@ async fn a_log_costs_its_direction() {
 }
 
 #[tokio::test]
+async fn a_log_that_has_reached_its_limit_costs_nothing() {
+    let (mut peer, a) = UnixStream::pair().unwrap();
+    let (_, b) = UnixStream::pair().unwrap();
+    let conn = |io| Conn::new(io, Origin::Accepted);
+    let layer = TrafficLogLayer::text().limit(4);
+    let pair = layer.layer(GiveBack).oneshot(Pair::new(conn(a), conn(b)));
+    let mut pair = pair.await.unwrap();
+    for (sent, reached) in [(b"abc", false), (b"def", true)] {
+        peer.write_all(sent).await.unwrap();
+        pair.a.read_exact(&mut [0; 3]).await.unwrap();
+        assert_eq!(pair.a.splice_source().is_some(), reached);
+    }
+}
+
+#[tokio::test]
 async fn a_side_that_is_counted_or_limited_costs_nothing() {
     let all = AccessLayer::new(|_: &Info| io::Result::Ok(()));
     let io = side(all, b"").await;

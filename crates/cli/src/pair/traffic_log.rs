@@ -1,5 +1,6 @@
 //! `--log-traffic`: shows what the two sides say to each other.
 
+use bytesize::ByteSize;
 use clap::ValueEnum;
 use couplet_connector::{PairLayers, layers::TrafficLogLayer};
 
@@ -7,6 +8,7 @@ use super::{PairContext, PairStep};
 use crate::{
     log::LogFormat,
     step::{Bytes, Source, Step},
+    units::size,
 };
 
 #[derive(Debug, clap::Args)]
@@ -20,12 +22,17 @@ pub(super) struct TrafficLogArgs {
         default_missing_value = "text"
     )]
     log_traffic: Option<TrafficFormat>,
+
+    /// Show the first so many bytes of each direction alone [default: all]
+    #[arg(long, value_name = "SIZE", value_parser = size, requires = "log_traffic")]
+    log_traffic_limit: Option<ByteSize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum TrafficFormat {
     Text,
     Hex,
+    Json,
 }
 
 // ===== impl TrafficLogArgs =====
@@ -36,6 +43,11 @@ impl TrafficLogArgs {
         let layer = match format {
             TrafficFormat::Text => TrafficLogLayer::text(),
             TrafficFormat::Hex => TrafficLogLayer::hex(),
+            TrafficFormat::Json => TrafficLogLayer::json(),
+        };
+        let layer = match self.log_traffic_limit {
+            Some(ByteSize(limit)) => layer.limit(limit),
+            None => layer,
         };
         let mut layers = PairLayers::new();
         layers.push(match context.log_format {
@@ -46,12 +58,15 @@ impl TrafficLogArgs {
         let shown = match format {
             TrafficFormat::Text => "text",
             TrafficFormat::Hex => "hex",
+            TrafficFormat::Json => "json",
         };
-        Some(
-            Step::new("log-traffic", layers)
-                .bytes([Bytes::Copied("log-traffic shows them"); 2])
-                .set("format", shown, Source::Flag),
-        )
+        let step = Step::new("log-traffic", layers)
+            .bytes([Bytes::Copied("log-traffic shows them"); 2])
+            .set("format", shown, Source::Flag);
+        Some(match self.log_traffic_limit {
+            Some(limit) => step.set("limit", limit, Source::Flag),
+            None => step,
+        })
     }
 
     pub(super) fn joined_value(&self, word: &str) -> Option<String> {

@@ -56,6 +56,19 @@ fn mistakes_are_told_apart() {
         ("listen:9000,token=secret", "token=@FILE"),
         ("listen:9000,token=@/nowhere", "can't be read"),
         ("listen:9000,token.file=1", "no `token` before it"),
+        ("listen:9000,allow=10.0.0.7/8", "write `10.0.0.0/8`"),
+        (
+            "listen:9000,deny=10.0.0.0/8+here",
+            "`here` is not a network",
+        ),
+        ("listen:9000,allow=@/nowhere", "/nowhere can't be read: No"),
+        ("listen:9000,max-conns=0", "1, or more"),
+        ("listen:9000,rate=10", "`10/s`"),
+        ("listen:9000,rate=10/30", "needs a unit"),
+        ("listen:9000,max-conns=1,max-conns.queue=2", "nobody waits"),
+        ("listen:9000,max-conns=1,max-conns.wait=2", "needs a unit"),
+        ("listen:9000,rate.wait=2s", "no `rate` before it"),
+        ("dial:h:1,max-per-addr=1", "listening side"),
         ("listen:9000,\u{1b}[2J", "\\u{1b}"),
     ] {
         let error = wrong(input);

@@ -82,7 +82,6 @@ impl<'a> Given<'a> {
     }
 
     /// The values of a setting, in their order.
-    #[allow(dead_code)]
     pub(crate) fn all(&self, setting: &str) -> impl Iterator<Item = Word<'a>> {
         let given = self.settings.iter();
         let found = given
@@ -95,7 +94,6 @@ impl<'a> Given<'a> {
     }
 
     /// The value of a setting that stands once at most.
-    #[allow(dead_code)]
     pub(crate) fn setting(&self, setting: &str) -> Option<Word<'a>> {
         self.all(setting).next()
     }

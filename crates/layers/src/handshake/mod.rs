@@ -35,6 +35,35 @@
 //! # }
 //! ```
 
+//! A closure may ask somebody else, by what is known of the connection and by its first line. What
+//! it needs for that goes in as a handle, of which each call has its own:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use couplet_endpoint::{BoxError, Conn, Info, Io, Replay};
+//! use couplet_layers::{Handshake, HandshakeLayer, Identity, take_line};
+//!
+//! # struct Database;
+//! # impl Database {
+//! #     async fn user(&self, info: &Info, secret: &[u8]) -> Result<Option<String>, BoxError> {
+//! #         Ok(None)
+//! #     }
+//! # }
+//! fn verdict<I: Io>(database: Arc<Database>) -> HandshakeLayer<impl Handshake<Conn<I>> + Clone> {
+//!     HandshakeLayer::new(move |conn: Conn<I>| {
+//!         let database = Arc::clone(&database);
+//!         async move {
+//!             let mut conn = conn.map_io(Replay::new);
+//!             let line = take_line(&mut conn.io, 1024).await?;
+//!             let user = database.user(&conn.info, &line).await?.ok_or("nobody")?;
+//!             conn.info.extensions.insert(Identity::new(user));
+//!             Ok::<_, BoxError>(conn)
+//!         }
+//!     })
+//! }
+//! ```
+
 mod error;
 mod future;
 mod layer;

@@ -3,8 +3,10 @@ use std::{fmt, io, mem, time::SystemTime};
 use couplet_endpoint::Side;
 use couplet_pairing::SessionId;
 
+#[cfg(feature = "json")]
+use super::json::{self, Entry, What};
 use super::{
-    Colour, hex,
+    Colour, TrafficLogLayer, hex,
     layer::Format,
     sink::{Sink, TARGET},
     text,
@@ -15,14 +17,13 @@ use super::{
 pub(super) struct DirectionLog {
     from: Side,
     session: SessionId,
-    format: Format,
     /// How many bytes there were until now.
     total: u64,
     /// Was its end logged?
     ended: bool,
-    sink: Sink,
+    /// Its format is this direction's own.
+    layer: TrafficLogLayer,
     colour: Colour,
-    clock: fn() -> SystemTime,
 }
 
 /// `A -> B`, for what comes from side A.
@@ -31,23 +32,14 @@ struct Direction(Side);
 // ===== impl DirectionLog =====
 
 impl DirectionLog {
-    pub(super) const fn new(
-        from: Side,
-        session: SessionId,
-        format: Format,
-        sink: Sink,
-        colour: Colour,
-        clock: fn() -> SystemTime,
-    ) -> Self {
+    pub(super) fn new(from: Side, session: SessionId, layer: TrafficLogLayer) -> Self {
         Self {
             from,
             session,
-            format,
             total: 0,
             ended: false,
-            sink,
-            colour,
-            clock,
+            colour: layer.sink.colour(layer.colour),
+            layer,
         }
     }
 
@@ -55,14 +47,17 @@ impl DirectionLog {
     pub(super) fn data(&mut self, bytes: &[u8]) {
         let offset = self.total;
         self.total += bytes.len() as u64;
-        let enabled = self.sink.is_enabled();
-        let lines = match &mut self.format {
-            Format::Text(text) if enabled => text.lines(bytes),
-            Format::Text(text) => return text.forget(),
-            Format::Hex if enabled => hex::lines(offset, bytes),
-            Format::Hex => return,
-        };
-        self.write(&lines);
+        let left = self.layer.limit.saturating_sub(offset);
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        self.show(offset, &bytes[..bytes.len().min(left)]);
+        if self.is_over() {
+            self.end(format_args!("limit reached"));
+        }
+    }
+
+    /// Has everything been logged that is to be?
+    pub(super) const fn is_over(&self) -> bool {
+        self.total >= self.layer.limit
     }
 
     /// Logs that nothing more comes, unless its end was logged before.
@@ -76,12 +71,29 @@ impl DirectionLog {
         self.end(format_args!("error: {}", text::shown(&error.to_string())));
     }
 
+    fn show(&mut self, offset: u64, bytes: &[u8]) {
+        if !self.layer.sink.is_enabled() {
+            if let Format::Text(text) = &mut self.layer.format {
+                text.forget();
+            }
+            return;
+        }
+        let redacted = self.layer.redact.apply(self.from, bytes);
+        let lines = match &mut self.layer.format {
+            Format::Text(text) => text.lines(&redacted),
+            Format::Hex => hex::lines(offset, bytes.len(), &redacted),
+            #[cfg(feature = "json")]
+            Format::Json => return self.write_json(offset, bytes.len(), &redacted),
+        };
+        self.write(&lines);
+    }
+
     fn end(&mut self, how: fmt::Arguments<'_>) {
         if mem::replace(&mut self.ended, true) {
             return;
         }
         self.write_rest();
-        match &self.sink {
+        match &self.layer.sink {
             Sink::Tracing => tracing::info!(
                 target: TARGET,
                 session = %self.session,
@@ -89,6 +101,11 @@ impl DirectionLog {
                 total = self.total,
                 "{how}"
             ),
+            #[cfg(feature = "json")]
+            Sink::Writer { to, .. } if matches!(self.layer.format, Format::Json) => {
+                let (total, how) = (self.total, how.to_string());
+                to.write(&self.json(What::End { total, how }));
+            }
             Sink::Writer { to, .. } => {
                 let (on, off) = self.colour.around(self.from);
                 let (head, total) = (self.head(), self.total);
@@ -102,7 +119,7 @@ impl DirectionLog {
         if lines.is_empty() {
             return;
         }
-        match &self.sink {
+        match &self.layer.sink {
             Sink::Tracing => {
                 for line in lines.lines() {
                     tracing::info!(
@@ -117,41 +134,78 @@ impl DirectionLog {
         }
     }
 
+    #[cfg(feature = "json")]
+    fn write_json(&self, offset: u64, length: usize, bytes: &[u8]) {
+        match &self.layer.sink {
+            Sink::Tracing => {
+                let (name, shown) = json::shown(bytes);
+                let is = |wanted| (name == wanted).then_some(shown.as_str());
+                tracing::info!(
+                    target: TARGET,
+                    session = %self.session,
+                    direction = %Direction(self.from),
+                    offset,
+                    length,
+                    text = is("text").map(text::shown),
+                    hex = is("hex"),
+                    "data"
+                );
+            }
+            Sink::Writer { to, .. } => to.write(&self.json(What::Data {
+                offset,
+                length,
+                bytes,
+            })),
+        }
+    }
+
+    #[cfg(feature = "json")]
+    fn json(&self, what: What<'_>) -> String {
+        let entry = Entry {
+            time: self.time(),
+            session: self.session.get(),
+            from: self.from,
+            what,
+        };
+        crate::json::line(&entry) + "\n"
+    }
+
     /// The lines as a writer gets them: each with a head in text, the first alone in hex.
     fn record(&self, lines: &str) -> String {
         let (on, off) = self.colour.around(self.from);
+        let is_hex = matches!(self.layer.format, Format::Hex);
         let mut head = self.head();
-        head.push_str(match self.format {
-            Format::Text(_) => ": ",
-            Format::Hex => " ",
-        });
+        head.push_str(if is_hex { " " } else { ": " });
         let mut record = String::with_capacity(head.len() + lines.len());
         for line in lines.lines() {
             for part in [on, &head, line, off, "\n"] {
                 record.push_str(part);
             }
-            if let Format::Hex = self.format {
+            if is_hex {
                 head.clear();
             }
         }
         record
     }
 
-    fn head(&self) -> String {
+    fn time(&self) -> String {
         // Before its epoch the time can't be written, and a log never breaks a relay.
-        let time = (self.clock)().max(SystemTime::UNIX_EPOCH);
-        let time = humantime::format_rfc3339_micros(time);
-        let session = self.session;
-        match (&self.format, self.from) {
-            (Format::Text(_), from) => format!("{time} session={session} {}", Direction(from)),
+        let time = (self.layer.clock)().max(SystemTime::UNIX_EPOCH);
+        humantime::format_rfc3339_micros(time).to_string()
+    }
+
+    fn head(&self) -> String {
+        let (time, session) = (self.time(), self.session);
+        match (&self.layer.format, self.from) {
             (Format::Hex, Side::A) => format!("> {time} session={session}"),
             (Format::Hex, Side::B) => format!("< {time} session={session}"),
+            (_, from) => format!("{time} session={session} {}", Direction(from)),
         }
     }
 
     /// Writes what waits for the rest of a character that won't come.
     fn write_rest(&mut self) {
-        if let Format::Text(text) = &mut self.format {
+        if let Format::Text(text) = &mut self.layer.format {
             let rest = text.rest();
             self.write(&rest);
         }

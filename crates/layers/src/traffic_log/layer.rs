@@ -5,6 +5,7 @@ use couplet_pairing::SessionId;
 use tower_layer::Layer;
 
 use super::{Colour, TrafficLog, direction::DirectionLog, sink::Sink, text::Text};
+use crate::redact::Redact;
 
 /// Logs the bytes of a pair, for whoever wants to see what two programs say to each other.
 ///
@@ -18,8 +19,8 @@ use super::{Colour, TrafficLog, direction::DirectionLog, sink::Sink, text::Text}
 /// # What it costs
 ///
 /// Every byte of a logged direction is read in user space: that direction is never spliced.
-/// [`only`](Self::only) leaves the other direction alone. A pair holds less than a hundred bytes
-/// more a direction; what is rendered of one read (about ten times its bytes, more where it is
+/// [`only`](Self::only) leaves the other direction alone, and so does [`limit`](Self::limit) the rest
+/// of both. A pair holds some 150 bytes more a direction; what is rendered of one read (about ten times its bytes, more where it is
 /// mostly line breaks) is freed once it is written, so there is one such at a time in a thread.
 ///
 /// A record is written by the task that moves the bytes, so a writer that blocks holds the relay
@@ -60,13 +61,24 @@ use super::{Colour, TrafficLog, direction::DirectionLog, sink::Sink, text::Text}
 /// > 2026-11-23T09:15:02.000904Z session=7 total=53 EOF
 /// ```
 ///
+/// # JSON
+///
+/// For programs (feature `json`): an object a line for what was read at once, and one for the end.
+/// The bytes are in `text` where they are UTF-8, else in `hex`; what is not printable ASCII is
+/// escaped as JSON has it.
+///
+/// ```text
+/// {"time":"2026-11-23T09:15:02.000123Z","session":7,"from":"A","offset":35,"length":18,"text":"GET / HTTP/1.1\r\n\r\n"}
+/// {"time":"2026-11-23T09:15:02.000904Z","session":7,"from":"A","total":53,"end":"EOF"}
+/// ```
+///
 /// # Where it goes
 ///
 /// To `tracing`, unless a writer is given: target `couplet::traffic`, level info, fields
 /// `session`, `direction` and the message. Every line is an event of its own (in hex the header
 /// and each row), because what collects events is made for lines; the message is the line without
 /// what the fields say. The end of a direction has the field `total` besides, which tells it from
-/// data that looks the same. While no subscriber wants the target nothing is rendered.
+/// data that looks the same. JSON is one event for what was read at once, its members fields. While no subscriber wants the target nothing is rendered.
 ///
 /// To a writer, each record (all lines of one read) goes in a single `write_all`, so that those of
 /// two sessions don't mix. It is never flushed.
@@ -100,11 +112,13 @@ use super::{Colour, TrafficLog, direction::DirectionLog, sink::Sink, text::Text}
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct TrafficLogLayer {
-    format: Format,
+    pub(super) format: Format,
     only: Option<Side>,
-    sink: Sink,
-    colour: Colour,
-    clock: fn() -> SystemTime,
+    pub(super) limit: u64,
+    pub(super) redact: Redact,
+    pub(super) sink: Sink,
+    pub(super) colour: Colour,
+    pub(super) clock: fn() -> SystemTime,
 }
 
 /// How bytes are shown, and what each direction has to remember for it.
@@ -112,6 +126,8 @@ pub struct TrafficLogLayer {
 pub(super) enum Format {
     Text(Text),
     Hex,
+    #[cfg(feature = "json")]
+    Json,
 }
 
 // ===== impl TrafficLogLayer =====
@@ -127,10 +143,18 @@ impl TrafficLogLayer {
         Self::new(Format::Hex)
     }
 
+    /// Logs the bytes as JSON, an object for what was read at once. Feature `json`.
+    #[cfg(feature = "json")]
+    pub const fn json() -> Self {
+        Self::new(Format::Json)
+    }
+
     const fn new(format: Format) -> Self {
         Self {
             format,
             only: None,
+            limit: u64::MAX,
+            redact: Redact::NOTHING,
             sink: Sink::Tracing,
             colour: Colour::Auto,
             clock: SystemTime::now,
@@ -140,6 +164,21 @@ impl TrafficLogLayer {
     /// Logs what is read from this side alone: with [`Side::A`], the direction `A -> B`.
     pub const fn only(mut self, from: Side) -> Self {
         self.only = Some(from);
+        self
+    }
+
+    /// Logs no more than the first so many bytes of each direction. What follows is not looked at,
+    /// neither its bytes nor its end, and may be spliced. Everything, by default.
+    pub const fn limit(mut self, bytes: u64) -> Self {
+        self.limit = bytes;
+        self
+    }
+
+    /// Shows only what this function leaves of the bytes that came from a side. It is called with
+    /// what was read at once, wherever that was cut; nothing is redacted by default. Offsets and
+    /// lengths are those of the bytes as they were.
+    pub fn redact(mut self, redact: impl Fn(Side, &mut Vec<u8>) + Send + Sync + 'static) -> Self {
+        self.redact = Redact::new(redact);
         self
     }
 
@@ -188,14 +227,7 @@ impl TrafficLogLayer {
         if self.only.is_some_and(|only| only != from) {
             return None;
         }
-        Some(DirectionLog::new(
-            from,
-            session,
-            self.format.clone(),
-            self.sink.clone(),
-            self.sink.colour(self.colour),
-            self.clock,
-        ))
+        Some(DirectionLog::new(from, session, self.clone()))
     }
 }
 

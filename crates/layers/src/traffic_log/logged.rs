@@ -67,10 +67,16 @@ impl<I: AsyncRead + Unpin> AsyncRead for Logged<I> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let result = ready!(Pin::new(&mut self.io).poll_read(cx, buf));
-        if let Some(log) = &mut self.log {
+        let this = &mut *self;
+        let result = ready!(Pin::new(&mut this.io).poll_read(cx, buf));
+        if let Some(log) = &mut this.log {
             match &result {
-                Ok(()) if buf.filled().len() > before => log.data(&buf.filled()[before..]),
+                Ok(()) if buf.filled().len() > before => {
+                    log.data(&buf.filled()[before..]);
+                    if log.is_over() {
+                        this.log = None;
+                    }
+                }
                 Ok(()) if buf.remaining() > 0 => log.ended(),
                 // Nothing came because nothing was asked for.
                 Ok(()) => {}

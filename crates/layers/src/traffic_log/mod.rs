@@ -3,12 +3,14 @@
 //! ```text
 //!  TrafficLogLayer ──layer──▶ TrafficLog ──wraps──▶ Logged<A>, Logged<B>
 //!                                                      │ what is read
-//!                                                 DirectionLog ──text or hex──▶ Sink
+//!                                                 DirectionLog ──text, hex or JSON──▶ Sink
 //! ```
 
 mod colour;
 mod direction;
 mod hex;
+#[cfg(feature = "json")]
+mod json;
 mod layer;
 mod logged;
 mod sink;

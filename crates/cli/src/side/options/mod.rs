@@ -3,6 +3,8 @@
 //! To add one: a file beside this one with its [`SideOption`], a line in [`ALL`], a line in the
 //! README.
 
+mod access;
+mod limits;
 mod socket;
 mod token;
 
@@ -23,6 +25,12 @@ pub(crate) static ALL: &[&SideOption] = &[
     &socket::REUSE_PORT,
     &socket::CONNECT_TIMEOUT,
     &socket::SOURCE,
+    &access::ALLOW,
+    &access::DENY,
+    &limits::MAX_PER_ADDR,
+    &limits::MAX_CONNS,
+    &limits::RATE_PER_ADDR,
+    &limits::RATE_ALL,
     &token::TOKEN,
 ];
 

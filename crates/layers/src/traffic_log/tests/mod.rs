@@ -1,3 +1,4 @@
+mod bounds;
 mod records;
 mod relay;
 mod tracing;

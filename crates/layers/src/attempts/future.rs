@@ -1,0 +1,168 @@
+use std::{
+    error::Error,
+    fmt,
+    net::IpAddr,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use couplet_endpoint::{BoxError, Conn};
+use pin_project::pin_project;
+use tokio::{sync::OwnedSemaphorePermit, time::Sleep};
+use tower_service::Service;
+
+use super::{Attempts, TooManyAttempts};
+
+/// The future of an [`AttemptsService`](super::AttemptsService): the delay, if there is one, then
+/// the inner service's call, whose failure is counted.
+#[pin_project]
+#[must_use = "futures do nothing unless polled"]
+pub struct AttemptsFuture<I, S>
+where
+    S: Service<Conn<I>>,
+{
+    #[pin]
+    state: State<I, S, S::Future>,
+    failure: Option<Failure>,
+}
+
+/// Where a failure is counted, and which ones are.
+pub(super) struct Failure {
+    pub(super) attempts: Attempts,
+    pub(super) peer: IpAddr,
+    pub(super) counts_if: fn(&(dyn Error + 'static)) -> bool,
+}
+
+#[pin_project(project = StateProj, project_replace = StateOwned)]
+enum State<I, S, C> {
+    Refused(IpAddr),
+    Delayed {
+        #[pin]
+        delay: Sleep,
+        permit: OwnedSemaphorePermit,
+        conn: Conn<I>,
+        inner: S,
+    },
+    /// Waiting for the inner service.
+    Waiting {
+        conn: Conn<I>,
+        inner: S,
+    },
+    Calling {
+        #[pin]
+        call: C,
+    },
+    Between,
+}
+
+// ===== impl AttemptsFuture =====
+
+impl<I, S: Service<Conn<I>>> AttemptsFuture<I, S> {
+    pub(super) fn uncounted(call: S::Future) -> Self {
+        Self {
+            state: State::Calling { call },
+            failure: None,
+        }
+    }
+
+    pub(super) fn counted(call: S::Future, failure: Failure) -> Self {
+        Self {
+            state: State::Calling { call },
+            failure: Some(failure),
+        }
+    }
+
+    pub(super) fn refused(peer: IpAddr) -> Self {
+        Self {
+            state: State::Refused(peer),
+            failure: None,
+        }
+    }
+
+    pub(super) fn delayed(
+        conn: Conn<I>,
+        inner: S,
+        time: Duration,
+        permit: OwnedSemaphorePermit,
+        failure: Failure,
+    ) -> Self {
+        Self {
+            state: State::Delayed {
+                delay: tokio::time::sleep(time),
+                permit,
+                conn,
+                inner,
+            },
+            failure: Some(failure),
+        }
+    }
+}
+
+impl<I, S> Future for AttemptsFuture<I, S>
+where
+    S: Service<Conn<I>>,
+    S::Error: Into<BoxError>,
+{
+    type Output = Result<S::Response, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut state = this.state;
+        loop {
+            match state.as_mut().project() {
+                StateProj::Refused(peer) => {
+                    return Poll::Ready(Err(TooManyAttempts(*peer).into()));
+                }
+                StateProj::Delayed { delay, .. } => {
+                    ready!(delay.poll(cx));
+                    if let StateOwned::Delayed { conn, inner, .. } =
+                        state.as_mut().project_replace(State::Between)
+                    {
+                        state.set(State::Waiting { conn, inner });
+                    }
+                }
+                StateProj::Waiting { inner, .. } => {
+                    ready!(inner.poll_ready(cx)).map_err(Into::into)?;
+                    if let StateOwned::Waiting { conn, mut inner } =
+                        state.as_mut().project_replace(State::Between)
+                    {
+                        let call = inner.call(conn);
+                        state.set(State::Calling { call });
+                    }
+                }
+                StateProj::Calling { call } => {
+                    let result = ready!(call.poll(cx)).map_err(Into::into);
+                    if let (Err(error), Some(failure)) = (&result, this.failure) {
+                        failure.count(&**error);
+                    }
+                    return Poll::Ready(result);
+                }
+                StateProj::Between => unreachable!("a state is always followed by the next"),
+            }
+        }
+    }
+}
+
+impl<I, S: Service<Conn<I>>> fmt::Debug for AttemptsFuture<I, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Refused(_) => "refused",
+            State::Delayed { .. } => "delayed",
+            State::Waiting { .. } => "waiting for the inner service",
+            State::Calling { .. } => "calling the inner service",
+            State::Between => "between",
+        };
+        f.debug_tuple("AttemptsFuture").field(&state).finish()
+    }
+}
+
+// ===== impl Failure =====
+
+impl Failure {
+    fn count(&self, error: &(dyn Error + 'static)) {
+        if (self.counts_if)(error) {
+            self.attempts.fail(self.peer);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+use std::{error::Error, net::IpAddr, sync::Arc, time::Duration};
+
+use couplet_endpoint::is_caused_by;
+use tokio::sync::Semaphore;
+use tower_layer::Layer;
+
+use super::{Attempts, AttemptsService};
+use crate::handshake::HandshakeError;
+
+/// How many connections are delayed at a time.
+const MAX_DELAYED: usize = 256;
+
+/// Refuses or delays addresses whose handshakes fail too often. See the [module](super).
+#[derive(Clone, Debug)]
+pub struct AttemptsLayer {
+    attempts: Attempts,
+    otherwise: Otherwise,
+    counts_if: fn(&(dyn Error + 'static)) -> bool,
+}
+
+/// What becomes of an address that has failed too often.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Otherwise {
+    Refuse,
+    Delay(Duration),
+}
+
+/// A connection's address has failed too often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many handshakes of {0} have failed")]
+pub struct TooManyAttempts(pub(super) IpAddr);
+
+// ===== impl AttemptsLayer =====
+
+impl AttemptsLayer {
+    /// Counts with these, which may be those of other layers as well; refuses at once.
+    pub fn new(attempts: Attempts) -> Self {
+        Self {
+            attempts,
+            otherwise: Otherwise::Refuse,
+            counts_if: is_caused_by::<HandshakeError>,
+        }
+    }
+
+    /// Delays each connection of an address that has failed too often, in place of refusing it.
+    #[must_use]
+    pub fn delay(mut self, time: Duration) -> Self {
+        self.otherwise = Otherwise::Delay(time);
+        self
+    }
+
+    /// Which errors count, in place of every [`HandshakeError`]: for a handshake that can fail
+    /// without its peer being to blame.
+    #[must_use]
+    pub fn counts_if(mut self, counts_if: fn(&(dyn Error + 'static)) -> bool) -> Self {
+        self.counts_if = counts_if;
+        self
+    }
+}
+
+impl<S> Layer<S> for AttemptsLayer {
+    type Service = AttemptsService<S>;
+
+    fn layer(&self, inner: S) -> AttemptsService<S> {
+        AttemptsService {
+            attempts: self.attempts.clone(),
+            otherwise: self.otherwise,
+            counts_if: self.counts_if,
+            delays: Arc::new(Semaphore::new(MAX_DELAYED)),
+            inner,
+        }
+    }
+}
+
+// ===== impl TooManyAttempts =====
+
+impl TooManyAttempts {
+    /// The address.
+    pub const fn peer(&self) -> IpAddr {
+        self.0
+    }
+}

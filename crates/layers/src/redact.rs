@@ -1,0 +1,38 @@
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use couplet_endpoint::Side;
+
+/// What takes out of the bytes what nobody is to see.
+#[derive(Clone, Default)]
+pub(crate) struct Redact(Option<Arc<Redacts>>);
+
+type Redacts = dyn Fn(Side, &mut Vec<u8>) + Send + Sync;
+
+// ===== impl Redact =====
+
+impl Redact {
+    /// Changes nothing.
+    pub(crate) const NOTHING: Self = Self(None);
+
+    pub(crate) fn new(redact: impl Fn(Side, &mut Vec<u8>) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(redact)))
+    }
+
+    /// What is left of bytes that came from this side.
+    pub(crate) fn apply<'a>(&self, from: Side, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        match &self.0 {
+            None => Cow::Borrowed(bytes),
+            Some(redact) => {
+                let mut bytes = bytes.to_vec();
+                redact(from, &mut bytes);
+                Cow::Owned(bytes)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Redact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Redact({})", self.0.is_some())
+    }
+}

@@ -1,0 +1,92 @@
+//! Somebody else decides who is let in: an HTTP service is asked about each connection of side A,
+//! by its address and its first line. Whether it is a web server, a database or a program makes no
+//! difference to the handshake, which is an async closure.
+//!
+//! ```sh
+//! cargo run -p couplet-examples --example outside_verdict -- 127.0.0.1:9000 127.0.0.1:8000 127.0.0.1:8080
+//! ncat 127.0.0.1 9000     # say a line: the service at port 8080 is asked `POST /verdict`
+//! ncat 127.0.0.1 8000     # the other side is let in by nobody but itself
+//! ```
+
+use std::{env, io, sync::Arc, time::Duration};
+
+use couplet_connector::{
+    Connector,
+    endpoint::{BoxError, BoxIo, Conn, Info, Listen, Replay, Side},
+    layers::{Attempts, AttemptsLayer, HandshakeLayer, Identity, take_line},
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+};
+
+/// What is asked: it stands for an HTTP client, a pool of connections to a database, and the like.
+struct Service {
+    address: String,
+}
+
+impl Service {
+    /// Whom it takes the peer for; or an error, and the connection is closed without a word.
+    async fn verdict(&self, info: &Info, line: &[u8]) -> Result<Identity, BoxError> {
+        let head = format!(
+            "POST /verdict HTTP/1.0\r\nForwarded: for=\"{}\"\r\nContent-Length: {}\r\n\r\n",
+            info.peer_name(),
+            line.len()
+        );
+        let mut stream = TcpStream::connect(&*self.address).await?;
+        // What the peer said goes into the body, where it can be nothing else.
+        stream.write_all(&[head.as_bytes(), line].concat()).await?;
+        let mut status = String::new();
+        BufReader::new(stream).read_line(&mut status).await?;
+        match status.split(' ').nth(1) {
+            Some("200") => Ok(Identity::new(String::from_utf8_lossy(line).into_owned())),
+            Some("403") => Err("the service says no".into()),
+            _ => Err(io::Error::other("the service has no answer").into()),
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let mut args = env::args().skip(1);
+    let mut arg = |default: &str| args.next().unwrap_or_else(|| default.into());
+    let a = Listen::bind(&*arg("127.0.0.1:9000")).await?;
+    let b = Listen::bind(&*arg("127.0.0.1:8000")).await?;
+    let service = Arc::new(Service {
+        address: arg("127.0.0.1:8080"),
+    });
+
+    // The closure is called for each connection, so each gets a handle of what it needs.
+    let verdict = move |conn: Conn<BoxIo>| {
+        let service = Arc::clone(&service);
+        async move {
+            let mut conn = conn.map_io(Replay::new);
+            let line = take_line(&mut conn.io, 1024).await?;
+            let identity = service.verdict(&conn.info, &line).await?;
+            conn.info.extensions.insert(identity);
+            Ok::<_, BoxError>(conn)
+        }
+    };
+
+    let connector = Connector::server_to_server(a, b)
+        // Who is turned away ten times in a minute is not asked about again until it is over. That
+        // the service has no answer is not its fault.
+        .side_a(
+            AttemptsLayer::new(Attempts::new(10, Duration::from_secs(60)))
+                .counts_if(|error| !couplet_connector::endpoint::is_caused_by::<io::Error>(error)),
+        )
+        // The time is for the line and the verdict together.
+        .side_a(HandshakeLayer::new(verdict).timeout(Some(Duration::from_secs(5))))
+        .on_join(|session| {
+            let identity = session.info(Side::A).extensions.get::<Identity>();
+            println!("{} was let in", identity.expect("the verdict put it there"));
+        })
+        .start();
+
+    for side in [Side::A, Side::B] {
+        if let Some(address) = connector.local_addr(side) {
+            println!("{side} listens on {address}");
+        }
+    }
+    Ok(connector.done().await?)
+}

@@ -1,0 +1,81 @@
+//! `allow=…` and `deny=…`: who may come in.
+
+use std::net::Shutdown;
+
+use couplet_tests::{
+    Couplet,
+    net::{accept, connect, connect_from, dial, expect_closed, listen, nobody_comes},
+    pattern,
+};
+
+const FRIEND: [u8; 4] = [127, 0, 0, 1];
+const FOE: [u8; 4] = [127, 0, 0, 2];
+
+#[test]
+fn who_may_come_in_by_network() {
+    let target = listen();
+    for options in [
+        "deny=127.0.0.2",
+        "allow=127.0.0.1",
+        "allow=127.0.0.0/8,deny=127.0.0.2/31+10.0.0.0/8",
+        "deny=127.0.0.2,allow=127.0.0.0/8",
+    ] {
+        let couplet = Couplet::start(&[&format!("listen:*:0,{options}"), &dial(&target)]);
+        let port = couplet.address('A').port();
+        let foe = connect_from(FOE, (FRIEND, port).into());
+        expect_closed(&foe);
+        let event = couplet.events("refused", 1).remove(0);
+        let error = event["error"].as_str().unwrap();
+        assert!(error.starts_with("access refused: its address"), "{error}");
+        let friend = connect_from(FRIEND, (FRIEND, port).into());
+        let server = accept(&target);
+        pattern::send(&friend, 1, 1000);
+        friend.shutdown(Shutdown::Write).unwrap();
+        pattern::expect_all(&server, 1, 1000);
+    }
+    nobody_comes(&target);
+}
+
+#[test]
+fn the_networks_may_be_in_a_file() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("allowed");
+    std::fs::write(&file, "# friends\n127.0.0.1 # the first\n\n::1\n").unwrap();
+    let target = listen();
+    let side = format!("listen:0,allow=@{}", file.display());
+    let couplet = Couplet::start(&[&side, &dial(&target)]);
+    expect_closed(&connect_from(FOE, couplet.address('A')));
+    let friend = connect_from(FRIEND, couplet.address('A'));
+    let server = accept(&target);
+    pattern::send(&friend, 1, 1000);
+    pattern::expect(&server, 1, 1000);
+
+    std::fs::write(&file, "127.0.0.1\n  localhost\n").unwrap();
+    Couplet::run(&[&side, &dial(&target)])
+        .with(2)
+        .said(", line 2, column 3: `localhost` is not a network");
+}
+
+#[test]
+fn where_it_is_dialled_it_is_not_reached() {
+    let target = listen();
+    let port = target.local_addr().unwrap().port();
+    let b = format!("dial:localhost:{port},deny=127.0.0.0/8+::1");
+    let couplet = Couplet::start(&["listen:0", &b]);
+    let client = connect(couplet.address('A'));
+    pattern::send(&client, 1, 1000);
+    // Nothing is said before it is closed.
+    expect_closed(&accept(&target));
+    expect_closed(&client);
+}
+
+#[test]
+fn it_is_explained() {
+    Couplet::run(&[
+        "explain",
+        "listen:9000,allow=10.0.0.0/8+::1,deny=10.66.0.0/16",
+        "dial:localhost:22",
+    ])
+    .ok()
+    .said("  allow             networks 10.0.0.0/8+::1 (side)\n  deny              networks 10.66.0.0/16 (side)\n");
+}
