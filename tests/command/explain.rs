@@ -18,6 +18,7 @@ fn each_setting_and_where_it_came_from() {
         "--handshake-timeout=3s",
         "--idle-timeout=1h",
         "--log-traffic=hex",
+        "--threads=2",
     ]);
     let expected = format!(
         "side A: listen:127.0.0.1:9000
@@ -31,6 +32,8 @@ pair
   log-traffic       format hex (flag)
   idle-timeout      time 1h (flag)
   relay             half-close-timeout 1m (default)
+threads
+  2, each with pairs of its own
 bytes
   A to B: by copy: log-traffic shows them
   B to A: by copy: log-traffic shows them
@@ -39,6 +42,18 @@ bytes
     );
     assert_eq!(explained, expected.trim_end());
     assert!(!explained.contains("hunter2"));
+}
+
+#[test]
+fn which_threads_move_them() {
+    let proxy = ["listen:9000", "dial:localhost:22"];
+    let with = |args: &[&str]| explain(&[&proxy, args].concat());
+    assert!(with(&["--threads=3"]).contains("3, each with pairs of its own"));
+    assert!(with(&["--threads=3", "--max-pairs=9"]).contains("3, with all pairs together"));
+    assert!(with(&["--threads=1"]).contains("threads\n  1\n"));
+    assert!(with(&["--threads=3", "--once"]).contains("threads\n  1\n"));
+    let rendezvous = explain(&["listen:9000", "listen:9001", "--threads=3"]);
+    assert!(rendezvous.contains("3, with all pairs together"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use couplet_connector::endpoint::Side;
 
 use crate::{
-    plan::{Pairing, Plan},
+    plan::{Pairing, Plan, Shape},
     side::SideSpec,
     step::{Bytes, Known, Setting, Step},
     units::Limit,
@@ -40,6 +40,12 @@ pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
         "relay",
         &[time("half-close-timeout", plan.half_close_timeout)],
     )?;
+    writeln!(to, "threads")?;
+    match plan.shape() {
+        Shape::One => writeln!(to, "  1")?,
+        Shape::Apart(count) => writeln!(to, "  {count}, each with pairs of its own")?,
+        Shape::Together(count) => writeln!(to, "  {count}, with all pairs together")?,
+    }
     writeln!(to, "bytes")?;
     for from in [Side::A, Side::B] {
         writeln!(to, "  {from} to {}: {}", !from, movement(plan, from))?;

@@ -1,6 +1,8 @@
 //! The command `couplet`: joins two connections into one, whichever way round each of them comes.
 
 mod access_log;
+#[cfg(target_os = "linux")]
+mod apart;
 mod args;
 mod descriptors;
 mod explain;
@@ -11,6 +13,7 @@ mod pair;
 mod plan;
 mod run;
 mod side;
+mod signals;
 mod stacks;
 mod step;
 mod units;

@@ -1,38 +1,48 @@
 //! The command at work: from its plan to its end.
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use couplet_connector::{
     Connector, Handle,
     endpoint::{Address, Side},
 };
-use tokio::runtime::Builder;
+use futures::future::{join_all, try_join_all};
+use tokio::runtime::{Builder, Runtime};
 
+#[cfg(target_os = "linux")]
+use crate::apart;
 use crate::{
-    log_file::reopen_on_hangup, plan::Plan, side::Endpoint, stacks::start, units::Threads,
+    log_file::reopen_on_hangup,
+    plan::{Plan, Shape},
+    side::Endpoint,
+    signals::Signals,
+    stacks::start,
 };
 
 pub(crate) fn run(plan: Plan) -> anyhow::Result<()> {
-    let mut runtime = match plan.threads {
-        // No thread has to wake another.
-        Threads::Count(NonZeroUsize::MIN) => Builder::new_current_thread(),
-        _ => Builder::new_multi_thread(),
+    let runtime = match plan.shape() {
+        Shape::One | Shape::Apart(_) => single_threaded()?,
+        Shape::Together(count) => Builder::new_multi_thread()
+            .worker_threads(count.get())
+            .enable_all()
+            .build()
+            .context(NO_RUNTIME)?,
     };
-    if let Threads::Count(count) = plan.threads {
-        runtime.worker_threads(count.get());
-    }
-    let runtime = runtime
-        .enable_all()
-        .build()
-        .context("the runtime could not be started")?;
-    let result = runtime.block_on(relay(plan));
+    let result = runtime.block_on(relay(Arc::new(plan)));
     // Nothing is left that would have to be waited for; a name look-up may hang in a thread.
     runtime.shutdown_background();
     result
 }
 
-async fn relay(plan: Plan) -> anyhow::Result<()> {
+pub(crate) fn single_threaded() -> anyhow::Result<Runtime> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.context(NO_RUNTIME)
+}
+
+const NO_RUNTIME: &str = "the runtime could not be started";
+
+async fn relay(plan: Arc<Plan>) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     if let Some(file) = &plan.access_log {
         file.open()?;
@@ -43,90 +53,52 @@ async fn relay(plan: Plan) -> anyhow::Result<()> {
             tracing::info!(%side, target = %addr, "dials");
         }
     }
-    let flags = plan.endpoint_flags;
-    let ends = (
-        plan.a.endpoint.open(flags).await?,
-        plan.b.endpoint.open(flags).await?,
-    );
-    let handle = match ends {
-        (Endpoint::Listen(a), Endpoint::Listen(b)) => {
-            start(Connector::server_to_server(a, b), &plan)
+    let relays = match plan.shape() {
+        #[cfg(target_os = "linux")]
+        Shape::Apart(count) => apart::start_all(&plan, count).await?,
+        _ => {
+            let a = plan.a.endpoint.open(plan.endpoint_flags).await?;
+            let b = plan.b.endpoint.open(plan.endpoint_flags).await?;
+            vec![join(a, b, &plan)]
         }
-        (Endpoint::Listen(a), Endpoint::Dial(b)) => start(Connector::server_to_socket(a, b), &plan),
-        (Endpoint::Dial(a), Endpoint::Listen(b)) => start(Connector::socket_to_server(a, b), &plan),
-        (Endpoint::Dial(a), Endpoint::Dial(b)) => start(Connector::socket_to_socket(a, b), &plan),
     };
     tokio::select! {
-        done = handle.done() => Ok(done?),
-        () = signals.next() => drain(&handle, plan.drain_timeout.value, signals).await,
+        done = try_join_all(relays.iter().map(Handle::done)) => Ok(done.map(drop)?),
+        () = signals.next() => drain(&relays, plan.drain_timeout.value, signals).await,
+    }
+}
+
+/// Joins two sides, as the plan wants it.
+pub(crate) fn join(a: Endpoint, b: Endpoint, plan: &Plan) -> Handle {
+    match (a, b) {
+        (Endpoint::Listen(a), Endpoint::Listen(b)) => {
+            start(Connector::server_to_server(a, b), plan)
+        }
+        (Endpoint::Listen(a), Endpoint::Dial(b)) => start(Connector::server_to_socket(a, b), plan),
+        (Endpoint::Dial(a), Endpoint::Listen(b)) => start(Connector::socket_to_server(a, b), plan),
+        (Endpoint::Dial(a), Endpoint::Dial(b)) => start(Connector::socket_to_socket(a, b), plan),
     }
 }
 
 async fn drain(
-    handle: &Handle,
+    relays: &[Handle],
     grace: Option<Duration>,
     mut signals: Signals,
 ) -> anyhow::Result<()> {
-    let live = handle.live_pairs();
+    let live = || relays.iter().map(Handle::live_pairs).sum::<usize>();
     tracing::info!(
-        live,
+        live = live(),
         ?grace,
         "stopping: no new connections, live pairs may end"
     );
-    let drained = async {
-        match grace {
-            Some(grace) => handle.shutdown(grace).await,
-            None => handle.shutdown(Duration::MAX).await,
-        }
-    };
+    let grace = grace.unwrap_or(Duration::MAX);
+    let drained = join_all(relays.iter().map(|relay| relay.shutdown(grace)));
     tokio::select! {
-        drained = drained => Ok(drained?),
+        drained = drained => Ok(drained.into_iter().collect::<Result<_, _>>()?),
         () = signals.next() => {
-            tracing::info!(live = handle.live_pairs(), "stopping at once");
-            Ok(handle.close().await?)
-        }
-    }
-}
-
-/// The signals that ask for an end.
-#[cfg(unix)]
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        let listen = |kind| signal(kind).context("signals can't be listened for");
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
+            tracing::info!(live = live(), "stopping at once");
+            let closed = join_all(relays.iter().map(Handle::close)).await;
+            Ok(closed.into_iter().collect::<Result<_, _>>()?)
         }
     }
 }

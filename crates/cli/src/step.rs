@@ -10,6 +10,8 @@ pub(crate) struct Step<L> {
     /// On a side: what is read from the peer, what is written to it. On the pair: A to B, B to A.
     pub(crate) bytes: [Bytes; 2],
     pub(crate) layers: L,
+    /// It counts, or remembers, over all connections: they have to meet the same layer.
+    pub(crate) shared: bool,
 }
 
 /// A setting as it is in effect.
@@ -55,12 +57,19 @@ impl<L> Step<L> {
             settings: Vec::new(),
             bytes: [Bytes::Untouched; 2],
             layers,
+            shared: true,
         }
     }
 
     /// What it does to the bytes of either direction.
     pub(crate) const fn bytes(mut self, bytes: [Bytes; 2]) -> Self {
         self.bytes = bytes;
+        self
+    }
+
+    /// Each connection, or pair, is by itself to it.
+    pub(crate) const fn for_each(mut self) -> Self {
+        self.shared = false;
         self
     }
 

@@ -61,6 +61,8 @@ pub mod memory;
 mod resolve;
 mod socket;
 
+#[cfg(target_os = "linux")]
+pub use self::listen::Bound;
 pub use self::{
     address::{Address, AddressError, DialAddr, Host, HostName, ListenAddr},
     conn::{Conn, ConnId, Extensions, Info, Origin, PeerName, Side},

@@ -1,6 +1,12 @@
+#[cfg(target_os = "linux")]
+use std::num::NonZeroUsize;
 use std::{net::IpAddr, time::Duration};
 
-use couplet_connector::endpoint::{Address, BindError, Dial, KeepAlive, Listen, SocketOptions};
+#[cfg(target_os = "linux")]
+use couplet_connector::endpoint::Bound;
+use couplet_connector::endpoint::{
+    Address, BindError, Dial, DialAddr, KeepAlive, Listen, ListenOptions, SocketOptions,
+};
 
 use crate::{
     step::{Known, Setting, Source},
@@ -54,19 +60,26 @@ impl EndpointSpec {
     /// Listens, or gets ready to dial.
     pub(crate) async fn open(&self, flags: EndpointFlags) -> Result<Endpoint, BindError> {
         match &self.address {
-            Address::Listen(addr) => Listen::options()
-                .reuse_port(self.reuse_port)
-                .socket(self.socket(flags))
-                .bind(addr.clone())
-                .await
-                .map(Endpoint::Listen),
-            Address::Dial(addr) => Ok(Endpoint::Dial(
-                Dial::new(addr.clone())
-                    .socket(self.socket(flags))
-                    .connect_timeout(self.known_connect_timeout(flags).value)
-                    .source(self.source),
-            )),
+            Address::Listen(addr) => {
+                let options = self.listen_options(flags);
+                Ok(Endpoint::Listen(options.bind(addr.clone()).await?))
+            }
+            Address::Dial(addr) => Ok(Endpoint::Dial(self.dial(flags, addr))),
         }
+    }
+
+    /// Listens with that many sockets on its port; a dialled side has none.
+    #[cfg(target_os = "linux")]
+    pub(crate) async fn bind_many(
+        &self,
+        flags: EndpointFlags,
+        count: NonZeroUsize,
+    ) -> Result<Vec<Bound>, BindError> {
+        let Address::Listen(addr) = &self.address else {
+            return Ok(Vec::new());
+        };
+        let listen = self.listen_options(flags);
+        listen.bind_many(addr.clone(), count).await
     }
 
     /// What is in effect, for `explain`.
@@ -89,6 +102,19 @@ impl EndpointSpec {
             settings.push(Setting::new("reuse-port", "on", Source::Side));
         }
         settings
+    }
+
+    fn listen_options(&self, flags: EndpointFlags) -> ListenOptions {
+        Listen::options()
+            .reuse_port(self.reuse_port)
+            .socket(self.socket(flags))
+    }
+
+    fn dial(&self, flags: EndpointFlags, addr: &DialAddr) -> Dial {
+        Dial::new(addr.clone())
+            .socket(self.socket(flags))
+            .connect_timeout(self.known_connect_timeout(flags).value)
+            .source(self.source)
     }
 
     fn socket(&self, flags: EndpointFlags) -> SocketOptions {
