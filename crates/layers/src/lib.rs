@@ -62,6 +62,7 @@
 //! | [`SideStatsLayer`] | side | counts connections, refusals and addresses | no |
 //! | [`SideAccessLogLayer`] | side | takes down what becomes of each connection, for the access log | no |
 //! | [`HandshakeLayer`] | pair | the step before the join: sees both, chooses transforms, refuses | as the step does |
+//! | [`HandshakeLayer`] with [`AnnounceJoin`] | pair | tells both that they have found each other | no |
 //! | [`StatsLayer`] | pair | counts pairs and bytes, knows the live sessions | no |
 //! | [`AccessLogLayer`] | pair | makes a record of each pair that has ended | no |
 //! | [`TransformLayer`] | pair | changes the bytes of a direction | in its direction |
@@ -71,6 +72,7 @@
 
 pub mod access;
 pub mod access_log;
+pub mod announce_join;
 pub mod attempts;
 #[cfg(feature = "ed25519")]
 pub mod challenge;
@@ -127,6 +129,7 @@ pub use self::signed_token::{
 pub use self::{
     access::{AccessLayer, AccessRefused, AccessRule},
     access_log::{AccessLog, AccessLogLayer, SideAccessLogLayer},
+    announce_join::{AnnounceJoin, PartnerLeft},
     attempts::{AttemptCounts, Attempts, AttemptsLayer, TooManyAttempts},
     codec::{CodecLayer, PlainBytes, PlainText},
     dialled_for::{DialledFor, DialledForLayer},

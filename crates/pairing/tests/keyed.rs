@@ -25,7 +25,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf},
     time::advance,
 };
-use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
+use tokio_test::{assert_pending, assert_ready_err, task};
 use tower::ServiceExt;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -114,15 +114,15 @@ async fn those_with_the_same_key_are_joined() {
 async fn never_two_of_the_same_side() {
     let policy = Policy::default();
     let mut ends = keyed(policy, by_key_and_name().per_key(2, WhenFull::Refuse));
-    let (first, _1) = arrive_as(&mut ends.0, 1, "ann");
-    let (second, _2) = arrive_as(&mut ends.0, 1, "ann");
+    let (first, _first_peer) = arrive_as(&mut ends.0, 1, "ann");
+    let (second, _second_peer) = arrive_as(&mut ends.0, 1, "ann");
     assert_pending!(task::spawn(ends.1.next()).poll());
     settle().await;
     assert_pending!(task::spawn(ends.1.next()).poll());
-    let (bob, _3) = arrive_as(&mut ends.0, 1, "bob");
+    let (bob, _third_peer) = arrive_as(&mut ends.0, 1, "bob");
     assert_eq!(next_ids(&mut ends).await, [first, bob]);
     // Who does not say may meet any.
-    let (any, _4) = arrive_as(&mut ends.0, 1, None);
+    let (any, _fourth_peer) = arrive_as(&mut ends.0, 1, None);
     assert_eq!(next_ids(&mut ends).await, [second, any]);
 }
 
@@ -229,13 +229,13 @@ async fn without_a_key_one_is_refused() {
 async fn beyond_its_places_it_takes_in_only_partners() {
     let mut ends = keyed(Policy::default().places(2), by_key());
     let counts = ends.1.counts();
-    let (first, _1) = arrive(&mut ends.0, 1);
+    let (first, _first_peer) = arrive(&mut ends.0, 1);
     let (_, mut second) = arrive(&mut ends.0, 2);
     let (_, mut third) = arrive(&mut ends.0, 3);
     assert_eq!(last_words(&mut third).await, "too many wait");
     drop(third);
     assert_eq!(counts.waiting(Side::A), 2);
-    let (partner, _2) = arrive(&mut ends.0, 1);
+    let (partner, _second_peer) = arrive(&mut ends.0, 1);
     settle().await;
     assert_eq!(counts.waiting(Side::A), 3);
     // Now one is alone, so there is room for one.
@@ -298,8 +298,8 @@ async fn the_dead_take_up_no_room() {
 #[tokio::test(start_paused = true)]
 async fn a_third_is_refused_while_two_are_joined() {
     let mut ends = keyed(Policy::default(), by_key().third(Third::Refuse));
-    let (_, _1) = arrive(&mut ends.0, 1);
-    let (_, _2) = arrive(&mut ends.0, 1);
+    let (_, _first_peer) = arrive(&mut ends.0, 1);
+    let (_, _second_peer) = arrive(&mut ends.0, 1);
     // Before the join.
     let (_, mut third) = arrive(&mut ends.0, 1);
     assert_eq!(last_words(&mut third).await, "too many with its key");
@@ -356,23 +356,36 @@ async fn no_partner_in_time() {
 // ===== the farewell =====
 
 #[tokio::test(start_paused = true)]
-async fn a_farewell_takes_no_longer_than_it_may() {
-    let policy = Policy::default().places(1).wait(Some(10 * SECOND));
+async fn who_does_not_listen_to_a_farewell_holds_up_nobody() {
+    let policy = Policy::default().places(2);
     let rule = by_key().farewell(SECOND, |_, _| Some(vec![b'!'; 4096].into()));
-    let (mut place, _pairs) = keyed(policy, rule);
-    let (_, _does_not_read) = arrive(&mut place, 1);
+    let mut ends = keyed(policy, rule);
+    let (first, _first_peer) = arrive(&mut ends.0, 0);
+    let (_, _second_peer) = arrive(&mut ends.0, 1);
+    let mut deaf = Vec::new();
+    for key in 2..100 {
+        deaf.push(arrive(&mut ends.0, key).1);
+        settle().await;
+    }
+    assert_eq!(refused(&ends.1.counts(), Refusal::Full), 98);
+    // Twice as many are told as there are places, and those no longer than they may take.
+    for (n, peer) in deaf.iter_mut().enumerate() {
+        let told = n < 4;
+        let mut byte = [0];
+        assert_eq!(
+            soon(peer.read(&mut byte)).await.expect("no reset"),
+            usize::from(told)
+        );
+    }
+    let (partner, _partner_peer) = arrive(&mut ends.0, 0);
+    assert_eq!(next_ids(&mut ends).await, [first, partner]);
+    advance(SECOND).await;
     settle().await;
-    let (_, _does_not_read_either) = arrive(&mut place, 2);
-    settle().await;
-    // The one waits, the other is being told: both places are taken.
-    let mut free = task::spawn(place.ready());
-    assert_pending!(free.poll());
-    advance(SECOND - Duration::from_millis(1)).await;
-    settle().await;
-    assert_pending!(free.poll());
-    advance(Duration::from_millis(1)).await;
-    settle().await;
-    assert_ready_ok!(free.poll());
+    let words = last_words(&mut deaf[0]).await;
+    assert!(words.len() < 4095, "it was cut off");
+    let (_, _third_peer) = arrive(&mut ends.0, 100);
+    let (_, mut listens) = arrive(&mut ends.0, 101);
+    assert_eq!(last_words(&mut listens).await.len(), 4096);
 }
 
 #[tokio::test(start_paused = true)]

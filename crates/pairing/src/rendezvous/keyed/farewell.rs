@@ -1,16 +1,9 @@
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use couplet_endpoint::{Info, Io};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    time::timeout,
-};
+use couplet_endpoint::{Info, Io, io::last_words};
 
 use crate::Refusal;
-
-/// How much is read of a peer that is told farewell, and thrown away.
-const LINGER: u64 = 64 * 1024;
 
 /// The last words for those who are refused.
 #[derive(Clone)]
@@ -37,22 +30,11 @@ impl Farewell {
         &self,
         info: &Info,
         refusal: Refusal,
-        mut io: I,
+        io: I,
     ) -> Option<impl Future<Output = ()> + use<I>> {
         let words = (self.words)(info, refusal)?;
         let within = self.within;
-        let saying = async move {
-            io.write_all(&words).await?;
-            io.shutdown().await?;
-            // What is closed with bytes unread is reset, and the reset overtakes the words.
-            let mut rest = io.take(LINGER);
-            tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
-            io::Result::Ok(())
-        };
-        // Whoever does not listen, or has gone, is not told.
-        Some(async move {
-            let _ = timeout(within, saying).await;
-        })
+        Some(async move { last_words(io, &words, within).await })
     }
 }
 

@@ -22,14 +22,12 @@ use crate::{
         place::{Arrival, Arrivals},
         waiting::{Leavers, Waiting, WaitingSet, tell_refused},
     },
-    seats::Seat,
 };
 
 /// The task that keeps the waiting and joins those with the same key when a pair is asked for.
 #[derive(Debug)]
 pub(super) struct Matchmaker<I, K, S> {
     keyed: Keyed<K, S>,
-    places: usize,
     arrivals: Arrivals<I>,
     waiting: WaitingSet<I, Tag<K, S>, Desk<K, S>>,
     counts: WaitingCounts,
@@ -45,6 +43,7 @@ pub(super) struct Matchmaker<I, K, S> {
 #[derive(Debug)]
 struct Desk<K, S> {
     index: Index<K, S>,
+    places: usize,
     farewell: Option<Farewell>,
     farewells: JoinSet<()>,
 }
@@ -66,11 +65,11 @@ where
     ) -> Self {
         let desk = Desk {
             index: Index::new(),
+            places: policy.places,
             farewell: keyed.farewell.clone(),
             farewells: JoinSet::new(),
         };
         Self {
-            places: policy.places,
             arrivals,
             waiting: WaitingSet::new(policy, counts.clone(), desk).silent(keyed.silent),
             keyed,
@@ -86,14 +85,8 @@ where
     fn enter(&mut self, arrival: Arrival<I>) {
         let info = &arrival.conn.info;
         let Some(key) = (self.keyed.key)(info) else {
-            let Arrival { conn, seat } = arrival;
-            tell_refused(
-                &self.counts,
-                &conn.info,
-                Refusal::UnknownKey,
-                Duration::ZERO,
-            );
-            return self.desk().see_off(conn, seat, Refusal::UnknownKey);
+            tell_refused(&self.counts, info, Refusal::UnknownKey, Duration::ZERO);
+            return self.desk().see_off(arrival.conn, Refusal::UnknownKey);
         };
         let side = (self.keyed.side)(info);
         let tag = Tag { key, side };
@@ -121,7 +114,7 @@ where
                     Refusal::Duplicate,
                     Refusal::Replaced,
                 )
-            } else if self.desk().index.alone() >= self.places {
+            } else if self.desk().index.alone() >= self.desk().places {
                 let oldest = self.desk().index.oldest_alone();
                 (oldest, self.keyed.full, Refusal::Full, Refusal::Evicted)
             } else {
@@ -157,7 +150,7 @@ where
     }
 
     fn join(&mut self, one: Waiting<I, Tag<K, S>>, other: Conn<Replay<I>>) {
-        let (one, _, Tag { key, .. }) = one.into_parts();
+        let (one, Tag { key, .. }) = one.into_parts();
         let (a, b) = in_order(one, other);
         let pair = Pair::new(a, b);
         match self.keyed.third {
@@ -238,15 +231,14 @@ fn in_order<I>(older: Conn<I>, newer: Conn<I>) -> (Conn<I>, Conn<I>) {
 // ===== impl Desk =====
 
 impl<K, S> Desk<K, S> {
-    /// Says why, if there is anything to say; the seat is kept for as long.
-    fn see_off<I: Io>(&mut self, conn: Conn<I>, seat: Seat, refusal: Refusal) {
+    /// Says why, if there is anything to say and not too many are being told already.
+    fn see_off<I: Io>(&mut self, conn: Conn<I>, refusal: Refusal) {
         let Conn { io, info } = conn;
-        let farewell = self.farewell.as_ref();
-        if let Some(saying) = farewell.and_then(|farewell| farewell.say(&info, refusal, io)) {
-            self.farewells.spawn(async move {
-                saying.await;
-                drop(seat);
-            });
+        if let Some(farewell) = &self.farewell
+            && self.farewells.len() < self.places.saturating_mul(2)
+            && let Some(saying) = farewell.say(&info, refusal, io)
+        {
+            self.farewells.spawn(saying);
         }
     }
 }
@@ -259,10 +251,10 @@ where
 {
     fn left(&mut self, waiting: Waiting<I, Tag<K, S>>, refusal: Option<Refusal>) {
         let number = waiting.number();
-        let (conn, seat, tag) = waiting.into_parts();
+        let (conn, tag) = waiting.into_parts();
         self.index.leave(number, &tag.key);
         if let Some(refusal) = refusal {
-            self.see_off(conn, seat, refusal);
+            self.see_off(conn, refusal);
         }
     }
 }

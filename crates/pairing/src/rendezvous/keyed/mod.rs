@@ -124,10 +124,9 @@ impl<K, S> Keyed<K, S> {
         self
     }
 
-    /// The last words for those who are refused: what `words` returns is written, the stream
-    /// ended, and what still comes is read and thrown away, up to 64 KiB, so that the words are not
-    /// lost in a reset. All this takes at most the time `within`, and the connection's place as
-    /// long.
+    /// The [last words](couplet_endpoint::io::last_words) for those who are refused, where `words`
+    /// returns some. Saying them takes at most the time `within`. Twice as many are told at a time as
+    /// there are [places](Policy::places); to those beyond, and by default, nothing is said.
     #[must_use]
     pub fn farewell(
         mut self,
@@ -163,8 +162,8 @@ impl<K, S> fmt::Debug for Keyed<K, S> {
 ///
 /// Up to [`Policy::places`] wait without a partner. Unlike in a plain rendezvous, one more is not
 /// left with the system, as it may be the partner of one that waits: it is taken in, and refused
-/// ([`Refusal::Full`]) if it is not. No more are taken in while as many again are on their way:
-/// they have a partner and no room in the pair stack, or are being told farewell.
+/// ([`Refusal::Full`]) if it is not. No more are taken in while as many again have a partner and
+/// the pair stack has no room for them.
 ///
 /// A connection costs about half a kilobyte beside its io, and one that comes or leaves costs the
 /// logarithm of how many there are.

@@ -19,7 +19,7 @@ pub(in crate::rendezvous) struct Waiting<I, T> {
     pub(super) since: Instant,
     pub(in crate::rendezvous) tag: T,
     wake: Arc<WakeOne>,
-    seat: Seat,
+    _seat: Seat,
 }
 
 #[derive(Debug, PartialEq)]
@@ -41,7 +41,7 @@ impl<I: Io, T> Waiting<I, T> {
             since: Instant::now(),
             tag,
             wake,
-            seat,
+            _seat: seat,
         }
     }
 
@@ -90,8 +90,8 @@ impl<I, T> Waiting<I, T> {
         self.conn
     }
 
-    /// Leaves the waiting set, and has its place as long as the seat is kept.
-    pub(in crate::rendezvous) fn into_parts(self) -> (Conn<Replay<I>>, Seat, T) {
-        (self.conn, self.seat, self.tag)
+    /// Leaves the waiting set for good, with its tag.
+    pub(in crate::rendezvous) fn into_parts(self) -> (Conn<Replay<I>>, T) {
+        (self.conn, self.tag)
     }
 }
