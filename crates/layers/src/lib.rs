@@ -58,6 +58,7 @@
 //! | [`ConnLimitLayer`], `ConnRateLayer` (feature `rate-limit`) | side | bound the open and the new connections, of each address and in all: refuse or queue | no |
 //! | [`LiveLimitLayer`] | side | bounds the connections that are open, from accept to close, and accepts no more | no |
 //! | [`CodecLayer`] | side | a wire format on that side, plain bytes within | in both directions |
+//! | [`HandshakeLayer`] with `NoiseInitiator`, `NoiseResponder` (feature `noise`) | side | encrypts, by a shared secret or known keys | in both directions |
 //! | [`AttemptsLayer`] | side | counts failed handshakes by address, refuses or delays those that fail too often | no |
 //! | [`SideStatsLayer`] | side | counts connections, refusals and addresses | no |
 //! | [`SideAccessLogLayer`] | side | takes down what becomes of each connection, for the access log | no |
@@ -92,6 +93,8 @@ mod key_text;
 pub mod limits;
 pub mod live_limit;
 pub mod max_lifetime;
+#[cfg(feature = "noise")]
+pub mod noise;
 #[cfg(feature = "proxy-protocol")]
 pub mod proxy_protocol;
 mod redact;
@@ -119,6 +122,11 @@ pub use self::key_file::KeyFileError;
 pub use self::key_text::InvalidKey;
 #[cfg(feature = "rate-limit")]
 pub use self::limits::{ConnRateLayer, Rate};
+#[cfg(feature = "noise")]
+pub use self::noise::{
+    BadRecord, NoiseFailed, NoiseInitiator, NoiseKey, NoisePeers, NoisePsk, NoisePublicKey,
+    NoiseResponder, ShortSecret,
+};
 #[cfg(feature = "proxy-protocol")]
 pub use self::proxy_protocol::{ExpectProxyHeader, SendProxyHeader};
 #[cfg(feature = "signed-token")]
