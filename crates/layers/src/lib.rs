@@ -60,6 +60,7 @@
 //! | [`CodecLayer`] | side | a wire format on that side, plain bytes within | in both directions |
 //! | [`HandshakeLayer`] with `NoiseInitiator`, `NoiseResponder` (feature `noise`) | side | encrypts, by a shared secret or known keys | in both directions |
 //! | [`AttemptsLayer`] | side | counts failed handshakes by address, refuses or delays those that fail too often | no |
+//! | `Zstd`, `Lz4` (features `zstd`, `lz4`) | side | that side is compressed | in both directions |
 //! | [`SideStatsLayer`] | side | counts connections, refusals and addresses | no |
 //! | [`SideAccessLogLayer`] | side | takes down what becomes of each connection, for the access log | no |
 //! | [`HandshakeLayer`] | pair | the step before the join: sees both, chooses transforms, refuses | as the step does |
@@ -79,6 +80,8 @@ pub mod attempts;
 pub mod challenge;
 pub mod codec;
 pub mod dialled_for;
+#[cfg(any(feature = "lz4", feature = "zstd"))]
+pub mod compress;
 pub mod handshake;
 mod identity;
 pub mod idle_timeout;
