@@ -2,5 +2,6 @@
 
 mod access;
 mod access_log;
+mod compress;
 mod limits;
 mod order;

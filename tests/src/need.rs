@@ -10,6 +10,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("groff", "groff-base"),
     ("iperf3", "iperf3"),
+    ("lz4", "lz4"),
     ("ncat", "ncat"),
     ("python3", "python3"),
     ("redis-cli", "redis-tools"),
@@ -20,6 +21,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ssh", "openssh-client"),
     ("ssh-keygen", "openssh-client"),
     ("sshd", "openssh-server"),
+    ("zstd", "zstd"),
 ];
 
 /// Finds a program that this test can't do without.

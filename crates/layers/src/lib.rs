@@ -79,9 +79,9 @@ pub mod attempts;
 #[cfg(feature = "ed25519")]
 pub mod challenge;
 pub mod codec;
-pub mod dialled_for;
 #[cfg(any(feature = "lz4", feature = "zstd"))]
 pub mod compress;
+pub mod dialled_for;
 pub mod handshake;
 mod identity;
 pub mod idle_timeout;

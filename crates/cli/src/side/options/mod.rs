@@ -4,6 +4,7 @@
 //! README.
 
 mod access;
+mod compress;
 mod limits;
 mod socket;
 mod token;
@@ -32,6 +33,7 @@ pub(crate) static ALL: &[&SideOption] = &[
     &limits::RATE_PER_ADDR,
     &limits::RATE_ALL,
     &token::TOKEN,
+    &compress::COMPRESS,
 ];
 
 /// An option of a side: `name`, or `name=value`, and its settings behind it, `name.setting=value`.
