@@ -5,3 +5,5 @@ mod access_log;
 mod compress;
 mod limits;
 mod order;
+mod proxy_protocol;
+mod sniff;

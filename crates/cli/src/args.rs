@@ -203,6 +203,7 @@ impl RelayArgs {
             plan.access_log = Some(access_log.file);
         }
         self.refuse_idle_flags(&plan)?;
+        plan.refuse_idle_options()?;
         Ok(plan)
     }
 

@@ -3,12 +3,14 @@
 mod access_log;
 mod args;
 mod descriptors;
+mod dialler;
 mod explain;
 mod log;
 mod log_file;
 mod man;
 mod pair;
 mod plan;
+mod routes;
 mod run;
 mod side;
 mod stacks;

@@ -1,8 +1,12 @@
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use couplet_connector::endpoint::{Address, BindError, Dial, KeepAlive, Listen, SocketOptions};
+use couplet_connector::endpoint::{
+    Address, BindError, Dial, DialAddr, KeepAlive, Listen, SocketOptions,
+};
 
 use crate::{
+    dialler::{Dialler, RoutedDials},
+    routes::{Routes, Target},
     step::{Known, Setting, Source},
     units::Limit,
 };
@@ -16,6 +20,9 @@ pub(crate) struct EndpointSpec {
     pub(crate) reuse_port: bool,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) source: Option<IpAddr>,
+    pub(crate) routes: Option<Arc<Routes>>,
+    /// A layer has to know for whom a connection was dialled.
+    pub(crate) tells_for_whom: bool,
 }
 
 /// What the flags say of every side's endpoint.
@@ -30,7 +37,7 @@ pub(crate) struct EndpointFlags {
 #[derive(Debug)]
 pub(crate) enum Endpoint {
     Listen(Listen),
-    Dial(Dial),
+    Dial(Dialler),
 }
 
 // ===== impl EndpointSpec =====
@@ -44,6 +51,8 @@ impl EndpointSpec {
             reuse_port: false,
             connect_timeout: None,
             source: None,
+            routes: None,
+            tells_for_whom: false,
         }
     }
 
@@ -60,12 +69,18 @@ impl EndpointSpec {
                 .bind(addr.clone())
                 .await
                 .map(Endpoint::Listen),
-            Address::Dial(addr) => Ok(Endpoint::Dial(
-                Dial::new(addr.clone())
-                    .socket(self.socket(flags))
-                    .connect_timeout(self.known_connect_timeout(flags).value)
-                    .source(self.source),
-            )),
+            Address::Dial(addr) => Ok(Endpoint::Dial(Dialler {
+                dial: self.dial(addr, flags),
+                routes: self.routes.clone().map(|routes| {
+                    let dials = routes.targets().map(|target| match target {
+                        Target::Dial(addr) => Some(self.dial(addr, flags)),
+                        Target::Refuse => None,
+                    });
+                    let dials = dials.collect();
+                    Arc::new(RoutedDials { routes, dials })
+                }),
+                tells_for_whom: self.tells_for_whom,
+            })),
         }
     }
 
@@ -85,10 +100,20 @@ impl EndpointSpec {
         if let Some(source) = self.source {
             settings.push(Setting::new("source", source, Source::Side));
         }
+        if let Some(routes) = &self.routes {
+            settings.push(Setting::new("route", routes, Source::Side));
+        }
         if self.reuse_port {
             settings.push(Setting::new("reuse-port", "on", Source::Side));
         }
         settings
+    }
+
+    fn dial(&self, addr: &DialAddr, flags: EndpointFlags) -> Dial {
+        Dial::new(addr.clone())
+            .socket(self.socket(flags))
+            .connect_timeout(self.known_connect_timeout(flags).value)
+            .source(self.source)
     }
 
     fn socket(&self, flags: EndpointFlags) -> SocketOptions {

@@ -49,7 +49,8 @@ fn layer(
     Ok(Step::new(name, layers).set(what, text, Source::Side))
 }
 
-fn networks(text: &str) -> Result<Networks, String> {
+/// `NETWORK+…`, or `@FILE`.
+pub(super) fn networks(text: &str) -> Result<Networks, String> {
     match text.strip_prefix('@') {
         Some(path) => Networks::read(path).map_err(|error| {
             let why = std::error::Error::source(&error).map(ToString::to_string);

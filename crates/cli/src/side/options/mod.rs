@@ -6,6 +6,8 @@
 mod access;
 mod compress;
 mod limits;
+mod proxy_protocol;
+pub(crate) mod sniff;
 mod socket;
 mod token;
 
@@ -32,6 +34,9 @@ pub(crate) static ALL: &[&SideOption] = &[
     &limits::MAX_CONNS,
     &limits::RATE_PER_ADDR,
     &limits::RATE_ALL,
+    &sniff::ROUTE,
+    &proxy_protocol::PROXY_PROTOCOL,
+    &sniff::SNIFF,
     &token::TOKEN,
     &compress::COMPRESS,
 ];
@@ -72,7 +77,6 @@ pub(crate) enum Value {
     None,
     Needed(&'static str),
     /// It may be left out.
-    #[allow(dead_code)]
     Optional(&'static str),
 }
 
@@ -80,10 +84,16 @@ pub(crate) enum Value {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Does {
     /// It sets something of the endpoint or its sockets.
-    Set(fn(&mut EndpointSpec, &Given<'_>) -> Result<(), AddressError>),
+    Set(Set),
     /// It puts a layer on the side's stack, below those that stand before it.
-    Layer(fn(&Given<'_>, &Context<'_>) -> Result<SideStep, AddressError>),
+    Layer(MakeLayer),
+    /// Both.
+    Both(Set, MakeLayer),
 }
+
+type Set = fn(&mut EndpointSpec, &Given<'_>) -> Result<(), AddressError>;
+
+type MakeLayer = fn(&Given<'_>, &Context<'_>) -> Result<SideStep, AddressError>;
 
 /// A layer of a side stack.
 pub(crate) type SideStep = Step<SideLayers>;
