@@ -7,7 +7,7 @@
 //!  conn ──▶ [SideStats] ─▶ [Access] ─▶ [Codec] ─▶ [Handshake: token, …] ─▶ place ─┘      │
 //!                                                                                        ▼
 //!    pair ──▶ [Stats] ─▶ [Handshake: the step before the join] ─▶ [TrafficLog]
-//!         ─▶ [Transform] ─▶ [IdleTimeout] ─▶ [MaxLifetime] ─▶ relay
+//!         ─▶ [Transform] ─▶ [Bandwidth] ─▶ [IdleTimeout] ─▶ [MaxLifetime] ─▶ relay
 //! ```
 //!
 //! Each is an ordinary tower layer, works alone and in any order that makes sense, and stands
@@ -71,11 +71,14 @@
 //! | [`TrafficLogLayer`] | pair | shows the bytes as text, hex dump or JSON | in its direction |
 //! | [`IdleTimeoutLayer`] | pair | ends sessions that are idle | no |
 //! | [`MaxLifetimeLayer`] | pair | ends sessions that have lasted long enough | no |
+//! | [`BandwidthLayer`] | pair | bounds the bytes per second: of a pair, of an address, of all | no |
+//! | [`QuotaLayer`] | pair | ends sessions that would move more bytes than they may | no |
 
 pub mod access;
 pub mod access_log;
 pub mod announce_join;
 pub mod attempts;
+pub mod bandwidth;
 #[cfg(feature = "ed25519")]
 pub mod challenge;
 pub mod codec;
@@ -100,6 +103,7 @@ pub mod max_lifetime;
 pub mod noise;
 #[cfg(feature = "proxy-protocol")]
 pub mod proxy_protocol;
+pub mod quota;
 mod redact;
 #[cfg(feature = "signed-token")]
 pub mod signed_token;
@@ -144,6 +148,7 @@ pub use self::{
     attempts::{AttemptCounts, Attempts, AttemptsLayer, TooManyAttempts},
     codec::{CodecLayer, PlainBytes, PlainText},
     dialled_for::{DialledFor, DialledForLayer},
+    bandwidth::{BandwidthLayer, Rate},
     handshake::{Handshake, HandshakeError, HandshakeLayer, LineError, take_line},
     identity::Identity,
     idle_timeout::IdleTimeoutLayer,
@@ -151,6 +156,7 @@ pub use self::{
     live_limit::LiveLimitLayer,
     max_lifetime::MaxLifetimeLayer,
     sniff::{Protocol, Sniff},
+    quota::QuotaLayer,
     stats::{SideSnapshot, SideStatsLayer, Snapshot, Stats, StatsLayer},
     token::{ExpectToken, InvalidToken, SendToken, Token, TokenRefused},
     traffic_log::{Colour, Logged, TrafficLog, TrafficLogLayer},
