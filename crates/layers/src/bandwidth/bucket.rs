@@ -87,9 +87,10 @@ impl Bucket {
         cx: &mut Context<'_>,
         most: u32,
     ) -> Poll<u32> {
-        let wanted = self.rate.turn().min(most);
         loop {
             let mut state = self.refilled();
+            let others = state.line.len() - usize::from(lane.ticket.is_some());
+            let wanted = self.rate.turn_among(others).min(most);
             let first = state.is_first(lane.ticket);
             if first && state.free >= wanted.into() {
                 state.free -= u64::from(wanted);

@@ -3,6 +3,9 @@ use std::num::NonZeroU64;
 /// The most that one turn may be.
 const MOST: u64 = 1024 * 1024;
 
+/// A turn is not made smaller because many wait.
+const LEAST: u32 = 4096;
+
 /// Bytes per second, and how many may pass at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -48,5 +51,13 @@ impl Rate {
     pub(super) fn turn(self) -> u32 {
         let turn = (self.per_second.get() / 50).clamp(1, MOST);
         u32::try_from(turn.min(self.burst.get())).expect("a turn is at most 1 MiB")
+    }
+
+    /// The same where others wait: all of them have theirs in that time. So one that can take but
+    /// little at a time, for a bound of its own, is not left behind.
+    pub(super) fn turn_among(self, others: usize) -> u32 {
+        let turn = self.turn();
+        let others = u32::try_from(others).unwrap_or(u32::MAX);
+        (turn / others.saturating_add(1)).max(turn.min(LEAST))
     }
 }

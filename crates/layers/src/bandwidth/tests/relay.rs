@@ -139,49 +139,56 @@ async fn pairs_that_share_it_get_the_same_each() {
         session
     });
     let (mut quiet, mut quiet_b, _) = relay_from(&layer, "192.0.2.1:2");
+    // Whoever came first had the burst.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = sessions.each_ref().map(|s| s.meter().bytes(Side::A));
     for second in 1..=10 {
-        tokio::time::sleep(Duration::from_millis(500)).await;
         // One that has little to say waits for a turn of each of the others, and not for more.
         let said = Instant::now();
         quiet.write_all(b"a word").await.unwrap();
         assert_eq!(read_some(&mut quiet_b, 6).await, b"a word");
         let waited = said.elapsed();
-        assert!(waited <= Duration::from_millis(5 * 20), "{waited:?}");
+        assert!(waited <= Duration::from_millis(4 * 20), "{waited:?}");
 
-        tokio::time::sleep_until(said + Duration::from_millis(500)).await;
-        let moved = sessions.each_ref().map(|s| s.meter().bytes(Side::A));
-        let (least, most) = (moved.iter().min().unwrap(), moved.iter().max().unwrap());
-        assert!(most - least <= 8000, "{moved:?}");
-        let sum: u64 = moved.iter().sum();
-        assert!(sum.abs_diff(400_000 * second + 40_000) <= 9000, "{sum}");
+        tokio::time::sleep_until(said + Duration::from_secs(1)).await;
+        for (session, before) in sessions.iter().zip(before) {
+            let moved = session.meter().bytes(Side::A) - before;
+            assert!(
+                moved.abs_diff(100_000 * second) <= 8000,
+                "{moved} in {second} s"
+            );
+        }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn of_several_bounds_the_least_counts_and_the_others_get_the_rest() {
-    let shared = BandwidthLayer::shared(rate(100_000));
+    let shared = BandwidthLayer::shared(rate(10_000_000));
     let both = ServiceBuilder::new()
         .layer(shared.clone())
-        .layer(BandwidthLayer::per_pair(rate(10_000)))
+        .layer(BandwidthLayer::per_pair(rate(1_000_000)))
         .into_inner();
     let Relayed {
-        a: slow,
-        b: mut slow_b,
+        a,
+        b,
+        session: slow,
         ..
     } = relay(both, BUFFER);
-    let Relayed {
-        a: fast,
-        b: mut fast_b,
-        ..
-    } = relay(shared, BUFFER);
-    flood(slow);
-    flood(fast);
-    let time = Duration::from_secs(10);
-    let (slow, fast) = tokio::join!(read_for(&mut slow_b, time), read_for(&mut fast_b, time));
-    assert!((99_000..=101_000).contains(&slow), "{slow}");
-    let sum = slow + fast;
+    flood(a);
+    drain(b);
+    let fast = [(); 5].map(|()| {
+        let Relayed { a, b, session, .. } = relay(shared.clone(), BUFFER);
+        flood(a);
+        drain(b);
+        session
+    });
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let slow = slow.meter().bytes(Side::A);
+    assert!((9_980_000..=10_100_000).contains(&slow), "{slow}");
+    let fast = fast.map(|session| session.meter().bytes(Side::A));
+    let sum = slow + fast.iter().sum::<u64>();
     assert!(
-        (1_008_000..=1_010_000).contains(&sum),
+        (100_800_000..=101_000_000).contains(&sum),
         "{sum}: none is lost"
     );
 }
@@ -205,7 +212,7 @@ async fn an_address_is_bounded_however_many_pairs_it_has() {
     tokio::time::sleep(Duration::from_secs(10)).await;
     for ((client, expected), session) in clients.into_iter().zip(sessions) {
         let moved = session.meter().bytes(Side::A);
-        assert!(moved.abs_diff(expected) <= 2000, "{client}: {moved}");
+        assert!(moved.abs_diff(expected) <= 8000, "{client}: {moved}");
     }
 }
 
