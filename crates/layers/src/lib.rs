@@ -146,7 +146,7 @@ pub use self::{
     access_log::{AccessLog, AccessLogLayer, SideAccessLogLayer},
     announce_join::{AnnounceJoin, PartnerLeft},
     attempts::{AttemptCounts, Attempts, AttemptsLayer, TooManyAttempts},
-    bandwidth::{BandwidthLayer, Rate},
+    bandwidth::{BandwidthLayer, ByteRate},
     codec::{CodecLayer, PlainBytes, PlainText},
     dialled_for::{DialledFor, DialledForLayer},
     handshake::{Handshake, HandshakeError, HandshakeLayer, LineError, take_line},

@@ -16,7 +16,7 @@ use std::{
 };
 
 use couplet_endpoint::{Conn, Io, Origin, io::Socket};
-use couplet_layers::{BandwidthLayer, QuotaLayer, Rate};
+use couplet_layers::{BandwidthLayer, ByteRate, QuotaLayer};
 use couplet_pairing::{CloseReason, Pair};
 use couplet_relay::{Relay, RelayError, Summary};
 use tokio::{
@@ -105,8 +105,8 @@ where
     Relayed { a, b, spliced, end }
 }
 
-fn rate(per_second: usize) -> Rate {
-    Rate::per_second(NonZeroU64::new(per_second as u64).unwrap())
+fn rate(per_second: usize) -> ByteRate {
+    ByteRate::per_second(NonZeroU64::new(per_second as u64).unwrap())
 }
 
 fn pattern(len: usize) -> Vec<u8> {

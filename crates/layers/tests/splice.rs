@@ -15,10 +15,10 @@ use std::{
 
 use couplet_endpoint::{Conn, Info, Io, Origin, Side};
 use couplet_layers::{
-    AccessLayer, AccessLog, AccessLogLayer, BandwidthLayer, ConnLimitLayer, ExpectToken,
-    HandshakeLayer, IdleTimeoutLayer, LiveLimitLayer, MaxLifetimeLayer, QuotaLayer, Rate,
-    SendToken, SideAccessLogLayer, SideStatsLayer, Sniff, Stats, StatsLayer, Token,
-    TrafficLogLayer, TransformLayer, map_bytes,
+    AccessLayer, AccessLog, AccessLogLayer, BandwidthLayer, ByteRate, ConnLimitLayer, ExpectToken,
+    HandshakeLayer, IdleTimeoutLayer, LiveLimitLayer, MaxLifetimeLayer, QuotaLayer, SendToken,
+    SideAccessLogLayer, SideStatsLayer, Sniff, Stats, StatsLayer, Token, TrafficLogLayer,
+    TransformLayer, map_bytes,
 };
 use couplet_pairing::Pair;
 use tokio::{
@@ -87,7 +87,7 @@ async fn who_only_watches_costs_nothing() {
     assert_eq!(below(AccessLogLayer::new(log)).await, [true, true]);
     assert_eq!(below(IdleTimeoutLayer::new(long)).await, [true, true]);
     assert_eq!(below(MaxLifetimeLayer::new(long)).await, [true, true]);
-    let rate = Rate::per_second(NonZeroU64::MIN);
+    let rate = ByteRate::per_second(NonZeroU64::MIN);
     assert_eq!(below(BandwidthLayer::shared(rate)).await, [true, true]);
     assert_eq!(below(QuotaLayer::new(1)).await, [true, true]);
     let step = HandshakeLayer::new(async |pair| io::Result::Ok(pair));

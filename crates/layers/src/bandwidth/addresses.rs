@@ -6,7 +6,7 @@ use std::{
 
 use couplet_pairing::Scope;
 
-use super::{Rate, bucket::Bucket};
+use super::{ByteRate, bucket::Bucket};
 
 /// Fewer are not worth sweeping.
 const FEW: usize = 64;
@@ -14,7 +14,7 @@ const FEW: usize = 64;
 /// A bucket for each address.
 #[derive(Debug)]
 pub(super) struct Addresses {
-    rate: Rate,
+    rate: ByteRate,
     state: Mutex<State>,
 }
 
@@ -29,7 +29,7 @@ struct State {
 // ===== impl Addresses =====
 
 impl Addresses {
-    pub(super) fn new(rate: Rate) -> Self {
+    pub(super) fn new(rate: ByteRate) -> Self {
         let state = State {
             buckets: HashMap::new(),
             sweep_at: FEW,

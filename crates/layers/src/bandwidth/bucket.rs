@@ -12,7 +12,7 @@ use std::{
 use couplet_pairing::Scope;
 use tokio::time::{Instant, Sleep};
 
-use super::Rate;
+use super::ByteRate;
 
 const NANOS: u128 = 1_000_000_000;
 
@@ -22,7 +22,7 @@ const NANOS: u128 = 1_000_000_000;
 /// bytes set aside here, no more than a burst passes at once.
 #[derive(Debug)]
 pub(super) struct Bucket {
-    rate: Rate,
+    rate: ByteRate,
     scope: Scope,
     state: Mutex<State>,
 }
@@ -54,7 +54,7 @@ pub(super) struct Lane {
 
 impl Bucket {
     /// A full one.
-    pub(super) fn new(rate: Rate, scope: Scope) -> Self {
+    pub(super) fn new(rate: ByteRate, scope: Scope) -> Self {
         let state = State {
             free: rate.most_at_once(),
             part: 0,
@@ -163,7 +163,7 @@ impl Bucket {
 // ===== impl State =====
 
 impl State {
-    fn refill(&mut self, rate: Rate) {
+    fn refill(&mut self, rate: ByteRate) {
         let now = Instant::now();
         let elapsed = now.saturating_duration_since(self.refilled);
         self.refilled = now;
@@ -180,7 +180,7 @@ impl State {
     }
 
     /// When so many bytes will be free if nobody does anything, if ever.
-    fn due(&self, rate: Rate, wanted: u32) -> Option<Instant> {
+    fn due(&self, rate: ByteRate, wanted: u32) -> Option<Instant> {
         let wanted = u64::from(wanted);
         if wanted > rate.most_at_once() - self.set_aside {
             return None;

@@ -4,7 +4,7 @@ use couplet_endpoint::Side;
 use couplet_pairing::{Scope, Session};
 use tower_layer::Layer;
 
-use super::{Bandwidth, Rate, addresses::Addresses, bucket::Bucket, share::Share};
+use super::{Bandwidth, ByteRate, addresses::Addresses, bucket::Bucket, share::Share};
 
 /// Bounds how many bytes pass in a second. See the [module](super).
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub struct BandwidthLayer {
 /// Whose bytes are counted together.
 #[derive(Clone, Debug)]
 enum Of {
-    Pair(Rate),
+    Pair(ByteRate),
     Address(Side, Arc<Addresses>),
     All(Arc<Bucket>),
 }
@@ -25,7 +25,7 @@ enum Of {
 
 impl BandwidthLayer {
     /// Bounds each pair.
-    pub const fn per_pair(rate: Rate) -> Self {
+    pub const fn per_pair(rate: ByteRate) -> Self {
         Self::new(Of::Pair(rate))
     }
 
@@ -33,12 +33,12 @@ impl BandwidthLayer {
     ///
     /// A peer is its IP address, and with IPv6 its /64 network. Peers without an address, such as
     /// those of Unix sockets, are taken for one. Clones of the layer count together.
-    pub fn per_address(side: Side, rate: Rate) -> Self {
+    pub fn per_address(side: Side, rate: ByteRate) -> Self {
         Self::new(Of::Address(side, Arc::new(Addresses::new(rate))))
     }
 
     /// Bounds all pairs together: those of this layer and of its clones, in other stacks too.
-    pub fn shared(rate: Rate) -> Self {
+    pub fn shared(rate: ByteRate) -> Self {
         let scope = Scope::All(Bucket::number());
         Self::new(Of::All(Arc::new(Bucket::new(rate, scope))))
     }

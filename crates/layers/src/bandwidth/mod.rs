@@ -4,7 +4,7 @@
 //! is still spliced. Nothing is dropped: a sender that is too fast is not read from for a while, and
 //! the system holds it up as it does for a slow reader.
 //!
-//! - **Exact.** In any span of time at most [`Rate::burst`] more bytes pass than the rate allows, and
+//! - **Exact.** In any span of time at most [`ByteRate::burst`] more bytes pass than the rate allows, and
 //!   a sender that is always ready gets all of it.
 //! - **Several at once.** Bounds of a pair, of its address and of all are added as layers, and the
 //!   least counts.
@@ -27,13 +27,13 @@
 //! use std::num::NonZeroU64;
 //!
 //! use couplet_endpoint::Side;
-//! use couplet_layers::{BandwidthLayer, Rate};
+//! use couplet_layers::{BandwidthLayer, ByteRate};
 //!
 //! # fn main() -> Option<()> {
 //! let mib = |n: u64| NonZeroU64::new(n * 1024 * 1024);
-//! let upload = BandwidthLayer::per_pair(Rate::per_second(mib(1)?)).only(Side::A);
-//! let client = BandwidthLayer::per_address(Side::A, Rate::per_second(mib(10)?));
-//! let all = BandwidthLayer::shared(Rate::per_second(mib(100)?).burst(mib(50)?));
+//! let upload = BandwidthLayer::per_pair(ByteRate::per_second(mib(1)?)).only(Side::A);
+//! let client = BandwidthLayer::per_address(Side::A, ByteRate::per_second(mib(10)?));
+//! let all = BandwidthLayer::shared(ByteRate::per_second(mib(100)?).burst(mib(50)?));
 //! # Some(())
 //! # }
 //! # main().unwrap();
@@ -47,7 +47,7 @@ mod share;
 #[cfg(test)]
 mod tests;
 
-pub use self::{layer::BandwidthLayer, rate::Rate};
+pub use self::{layer::BandwidthLayer, rate::ByteRate};
 
 use std::task::{Context, Poll};
 

@@ -8,14 +8,14 @@ const LEAST: u32 = 4096;
 
 /// Bytes per second, and how many may pass at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
+pub struct ByteRate {
     per_second: NonZeroU64,
     burst: NonZeroU64,
 }
 
-// ===== impl Rate =====
+// ===== impl ByteRate =====
 
-impl Rate {
+impl ByteRate {
     /// So many bytes per second. At once may pass what does in a tenth of a second.
     pub const fn per_second(bytes: NonZeroU64) -> Self {
         let burst = match NonZeroU64::new(bytes.get() / 10) {

@@ -10,11 +10,11 @@ use tokio_test::{
 
 use super::{rate, rate_and_burst};
 use crate::bandwidth::{
-    Rate,
+    ByteRate,
     bucket::{Bucket, Lane},
 };
 
-fn bucket(rate: Rate) -> Bucket {
+fn bucket(rate: ByteRate) -> Bucket {
     Bucket::new(rate, Scope::Pair)
 }
 

@@ -5,14 +5,14 @@ mod relay;
 
 use std::num::NonZeroU64;
 
-use super::Rate;
+use super::ByteRate;
 
 const MIB: u64 = 1024 * 1024;
 
-fn rate(per_second: u64) -> Rate {
-    Rate::per_second(NonZeroU64::new(per_second).unwrap())
+fn rate(per_second: u64) -> ByteRate {
+    ByteRate::per_second(NonZeroU64::new(per_second).unwrap())
 }
 
-fn rate_and_burst(per_second: u64, burst: u64) -> Rate {
+fn rate_and_burst(per_second: u64, burst: u64) -> ByteRate {
     rate(per_second).burst(NonZeroU64::new(burst).unwrap())
 }
