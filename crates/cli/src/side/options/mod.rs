@@ -4,9 +4,14 @@
 //! README.
 
 mod access;
+mod attempts;
+mod challenge;
 mod compress;
 mod limits;
+mod noise;
 mod proxy_protocol;
+pub(crate) mod secret;
+mod signed_token;
 pub(crate) mod sniff;
 mod socket;
 mod token;
@@ -37,7 +42,11 @@ pub(crate) static ALL: &[&SideOption] = &[
     &sniff::ROUTE,
     &proxy_protocol::PROXY_PROTOCOL,
     &sniff::SNIFF,
+    &attempts::ATTEMPTS,
+    &noise::NOISE,
     &token::TOKEN,
+    &signed_token::SIGNED_TOKEN,
+    &challenge::CHALLENGE,
     &compress::COMPRESS,
 ];
 
