@@ -181,3 +181,51 @@ fn an_outside_verdict_is_asked_for() {
     let_in.shutdown(Shutdown::Write).unwrap();
     assert_eq!(rest(&mut b), "hello");
 }
+
+#[test]
+fn sni_routing_goes_by_the_name() {
+    let [tls, other] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [to_tls, to_other] = [&tls, &other].map(|at| at.local_addr().unwrap().to_string());
+    let mut example = Example::start_with("sni_routing", &["127.0.0.1:0", &to_tls, &to_other]);
+    let mut client = example.connect("A");
+    let at = client.peer_addr().unwrap();
+    let hello = client_hello("Example.org");
+    client.write_all(&hello).unwrap();
+    example.says("speaks tls:example.org");
+    let mut heard = vec![0; hello.len()];
+    tls.accept().unwrap().0.read_exact(&mut heard).unwrap();
+    assert_eq!(heard, hello);
+
+    let mut stranger = TcpStream::connect(at).unwrap();
+    stranger.write_all(&client_hello("example.net")).unwrap();
+    example.says("speaks tls:example.net");
+    // It is closed, and what it had sent was thrown away.
+    assert!(matches!(stranger.read(&mut [0; 1]), Ok(0) | Err(_)));
+
+    let mut client = TcpStream::connect(at).unwrap();
+    client.write_all(b"SSH-2.0-me\r\n").unwrap();
+    example.says("speaks ssh");
+    let mut heard = [0; 12];
+    other.accept().unwrap().0.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"SSH-2.0-me\r\n");
+}
+
+/// A TLS ClientHello that asks for this name and nothing else.
+fn client_hello(name: &str) -> Vec<u8> {
+    fn prefixed<const WIDTH: usize>(bytes: &[u8]) -> Vec<u8> {
+        let len = bytes.len().to_be_bytes();
+        [&len[len.len() - WIDTH..], bytes].concat()
+    }
+    let entry = [&[0], &*prefixed::<2>(name.as_bytes())].concat();
+    let extension = [&[0, 0], &*prefixed::<2>(&prefixed::<2>(&entry))].concat();
+    let body = [
+        &[3, 3][..],
+        &[7; 32],
+        &prefixed::<1>(&[]),
+        &prefixed::<2>(&[0x13, 1]),
+        &prefixed::<1>(&[0]),
+        &prefixed::<2>(&extension),
+    ];
+    let message = [&[1], &*prefixed::<3>(&body.concat())].concat();
+    [&[22, 3, 1], &*prefixed::<2>(&message)].concat()
+}

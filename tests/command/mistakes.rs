@@ -43,7 +43,7 @@ fn sides() {
 fn side_options() {
     wrong(
         &["listen:1,tokn=@f", "listen:2"],
-        "keep-alive, user-timeout, ",
+        "keep-alive, user-timeout",
     );
     wrong(&["listen:1,token=hunter2", "listen:2"], "token=@FILE");
     wrong(

@@ -2,5 +2,10 @@
 
 mod access;
 mod access_log;
+mod auth;
+mod compress;
 mod limits;
+mod noise;
 mod order;
+mod proxy_protocol;
+mod sniff;

@@ -176,6 +176,16 @@ fn behind_a_nat(test: impl Fn(&Way)) {
     test(&Way { sshd, port });
 }
 
+/// Through two relays with a compressed line between them.
+fn compressed(test: impl Fn(&Way)) {
+    let sshd = Sshd::start();
+    let far = Couplet::start(&["listen:0,compress=zstd", &sshd.dial()]);
+    let line = format!("{},compress=zstd", far.dial('A'));
+    let near = Couplet::start(&["listen:0", &line]);
+    let port = near.address('A').port();
+    test(&Way { sshd, port });
+}
+
 fn sessions(way: &Way) {
     for number in 0..4 {
         let word = format!("hello-{number}");
@@ -212,4 +222,14 @@ fn rsync_through_a_forwarded_port() {
 #[test]
 fn rsync_behind_a_nat() {
     behind_a_nat(Way::rsync);
+}
+
+#[test]
+fn sessions_through_a_compressed_line() {
+    compressed(sessions);
+}
+
+#[test]
+fn rsync_through_a_compressed_line() {
+    compressed(Way::rsync);
 }

@@ -9,8 +9,12 @@ const PACKAGES: &[(&str, &str)] = &[
     ("bash", "bash"),
     ("curl", "curl"),
     ("groff", "groff-base"),
+    ("haproxy", "haproxy"),
     ("iperf3", "iperf3"),
+    ("lz4", "lz4"),
     ("ncat", "ncat"),
+    ("nginx", "nginx"),
+    ("openssl", "openssl"),
     ("python3", "python3"),
     ("redis-cli", "redis-tools"),
     ("redis-server", "redis-server"),
@@ -20,6 +24,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ssh", "openssh-client"),
     ("ssh-keygen", "openssh-client"),
     ("sshd", "openssh-server"),
+    ("zstd", "zstd"),
 ];
 
 /// Finds a program that this test can't do without.

@@ -74,6 +74,7 @@ impl AccessLogSteps {
         };
         Step::new("access-log", layers)
             .for_each()
+            .for_each()
             .set("path", &self.file, crate::step::Source::Flag)
             .set("format", format, self.format.from)
     }

@@ -8,11 +8,13 @@ use couplet_connector::endpoint::{KeepAlive, Side};
 
 use crate::{
     access_log::AccessLogArgs,
+    keygen::KeygenArgs,
     log::LogArgs,
     pair::{PairArgs, PairContext},
     plan::{Pairing, Plan},
     side::{self, EndpointFlags, SideSpec},
     step::Known,
+    token::TokenArgs,
     units::{Limit, Threads, duration, keep_alive, limit, threads},
 };
 
@@ -151,6 +153,10 @@ pub(crate) enum Tool {
     /// Print the stacks that these arguments make, and how their bytes move; relay nothing
     #[command(after_help = notes())]
     Explain(Box<RelayArgs>),
+    /// Make a private key or a secret, in a file that is new, and print the public key
+    Keygen(KeygenArgs),
+    /// Print a signed token, which opens a side with signed-token=@FILE until it expires
+    Token(TokenArgs),
     /// Print a completion script for a shell
     Completions { shell: Shell },
     /// Print the man page
@@ -203,6 +209,7 @@ impl RelayArgs {
             plan.access_log = Some(access_log.file);
         }
         self.refuse_idle_flags(&plan)?;
+        plan.refuse_idle_options()?;
         Ok(plan)
     }
 

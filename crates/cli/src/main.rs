@@ -5,17 +5,21 @@ mod access_log;
 mod apart;
 mod args;
 mod descriptors;
+mod dialler;
 mod explain;
+mod keygen;
 mod log;
 mod log_file;
 mod man;
 mod pair;
 mod plan;
+mod routes;
 mod run;
 mod side;
 mod signals;
 mod stacks;
 mod step;
+mod token;
 mod units;
 
 use std::{io, process::ExitCode};
@@ -33,6 +37,8 @@ fn main() -> ExitCode {
     let stdout = &mut io::stdout();
     match args.tool {
         Some(Tool::Explain(relay)) => told(explain::write(&plan(&relay), stdout), LogFormat::Text),
+        Some(Tool::Keygen(keygen)) => told(keygen.run(stdout), LogFormat::Text),
+        Some(Tool::Token(token)) => told(token.run(stdout), LogFormat::Text),
         Some(Tool::Completions { shell }) => {
             clap_complete::generate(shell, &mut Args::command(), "couplet", stdout);
             ExitCode::SUCCESS

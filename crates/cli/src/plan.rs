@@ -2,10 +2,12 @@
 
 use std::{num::NonZeroUsize, thread, time::Duration};
 
+use couplet_connector::endpoint::Side;
+
 use crate::{
     log_file::LogFile,
     pair::PairStep,
-    side::{EndpointFlags, SideSpec},
+    side::{EndpointFlags, SideSpec, options::sniff},
     step::Known,
     units::Threads,
 };
@@ -88,5 +90,43 @@ impl Plan {
             (true, false) if self.once => Pairing::Rendezvous,
             _ => Pairing::DialFor,
         }
+    }
+
+    /// The side that is dialled for the connections of the other, and that other's side.
+    pub(crate) fn dialled_for(&self) -> Option<(&SideSpec, &SideSpec)> {
+        match self.pairing() {
+            Pairing::Rendezvous => None,
+            Pairing::DialFor if self.b.endpoint.is_dialled() => Some((&self.b, &self.a)),
+            Pairing::DialFor => Some((&self.a, &self.b)),
+        }
+    }
+
+    /// An option that would do nothing here, because of how its side is paired, is a mistake.
+    pub(crate) fn refuse_idle_options(&self) -> Result<(), String> {
+        let partner = self.dialled_for();
+        let sniffs = |spec: &SideSpec| spec.steps.iter().any(|step| step.name == sniff::NAME);
+        for (side, spec) in [(Side::A, &self.a), (Side::B, &self.b)] {
+            let for_others = partner.filter(|(dialled, _)| std::ptr::eq(*dialled, spec));
+            let wrong = match for_others {
+                None if spec.endpoint.tells_for_whom => {
+                    "`proxy-protocol` has nobody to tell of: it is not dialled for a connection of \
+                     the other side"
+                }
+                None if spec.endpoint.routes.is_some() => {
+                    "`route` has nothing to choose by: it is not dialled for a connection of the \
+                     other side"
+                }
+                Some((_, other)) if spec.endpoint.routes.is_some() && !sniffs(other) => {
+                    "`route` goes by what the client speaks: the other side needs `sniff`"
+                }
+                Some(_) if sniffs(spec) => {
+                    "`sniff` is for the side whose client speaks first, not for the one that is \
+                     dialled for it"
+                }
+                _ => continue,
+            };
+            return Err(format!("side {side}: {wrong}"));
+        }
+        Ok(())
     }
 }

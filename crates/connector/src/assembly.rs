@@ -50,7 +50,13 @@ impl Assembly {
 
     /// Spawns the loop that drives a side's connections into its stack.
     pub(crate) fn serve_side<E: Endpoint>(&self, side: Side, endpoint: E, stack: impl SideStack) {
-        self.serve_conns(side, endpoint, self.topped(side, stack));
+        self.serve_conns(side, endpoint, self.topped(side, Some(side), stack));
+    }
+
+    /// As [`serve_side`](Self::serve_side), for connections of either side: they count as A's, and
+    /// which they are on is for a handshake to say.
+    pub(crate) fn serve_all<E: Endpoint>(&self, endpoint: E, stack: impl SideStack) {
+        self.serve_conns(Side::A, endpoint, self.topped(Side::A, None, stack));
     }
 
     /// As [`serve_side`](Self::serve_side), but asks for the next connection only when the one
@@ -61,21 +67,24 @@ impl Assembly {
         endpoint: E,
         stack: impl SideStack,
     ) {
-        let stack = LiveLimitLayer::new(1).layer(self.topped(side, stack));
+        let stack = LiveLimitLayer::new(1).layer(self.topped(side, Some(side), stack));
         self.serve_conns(side, endpoint, stack);
     }
 
-    /// A side stack with what is above all of them.
+    /// A side stack with what is above all of them. Its connections count as those of `side`, and
+    /// are on the side `on`, if on any.
     fn topped<I: Io>(
         &self,
         side: Side,
+        on: Option<Side>,
         stack: impl SideStack,
     ) -> impl Service<Conn<I>, Error: Into<BoxError>, Future: Send + 'static> + Send + 'static {
         let heart = self.lifecycle.heart().clone();
         ServiceBuilder::new()
-            .map_request(move |conn: Conn<I>| {
+            .map_request(move |mut conn: Conn<I>| {
                 heart.came();
-                conn.on(side).boxed()
+                conn.info.side = on;
+                conn.boxed()
             })
             .layer(RefusalsLayer::new(
                 Arc::clone(&self.lifecycle),

@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use couplet_endpoint::{Backoff, BoxError, Endpoint, Side};
 use couplet_layers::HandshakeLayer;
-use couplet_pairing::{CloseReason, Policy, Session};
+use couplet_pairing::{CloseReason, Keyed, Policy, Session};
 use couplet_relay::{Relay, Summary};
 use tower::{
     Layer, Service,
@@ -13,11 +13,14 @@ use crate::{
     BoxPair, Handle,
     assembly::Assembly,
     lifecycle::Lifecycle,
-    modes::{Mode, ServerToServer, ServerToSocket, SocketToServer, SocketToSocket},
+    modes::{
+        KeyedServer, KeyedServers, Mode, ServerToServer, ServerToSocket, SocketToServer,
+        SocketToSocket,
+    },
     settings::Settings,
 };
 
-/// Joins two sides: made by one of the four constructors, given layers, and started.
+/// Joins two sides: made by one of the constructors, given layers, and started.
 ///
 /// The layers of a side, and of the pair, are met in the order in which they are added: the first
 /// is the outermost. They are ordinary tower layers; on a side they make a service of
@@ -40,7 +43,7 @@ pub struct Connector<M, LA = Identity, LB = Identity, LP = Identity> {
 
 // ===== impl Connector =====
 
-/// The four modes.
+/// The modes.
 impl Connector<()> {
     /// Both sides come to us: whoever waits longest on the one is joined with whoever waits longest
     /// on the other.
@@ -52,6 +55,24 @@ impl Connector<()> {
         b: B,
     ) -> Connector<ServerToServer<A, B>> {
         Connector::new(ServerToServer(a, b))
+    }
+
+    /// All come to the same endpoint, and those with the same key are joined: a rendezvous for many
+    /// at once.
+    ///
+    /// The key is what a handshake, a layer of [`side_a`](Self::side_a), finds out about a
+    /// connection; the layers of side B are not used. How many may wait, and for how long, is the
+    /// [`policy`](Self::policy)'s; what becomes of those beyond, and what they are told,
+    /// [`Keyed`]'s. In the statistics all count as side A's, unless the handshake sets
+    /// [`Info::side`](couplet_endpoint::Info::side) of those who wait.
+    ///
+    /// For protocols in which both are told when they have found each other, there is
+    /// [`AnnounceJoin`](couplet_layers::AnnounceJoin).
+    pub fn rendezvous<E: Endpoint, K, S>(
+        endpoint: E,
+        keyed: Keyed<K, S>,
+    ) -> Connector<KeyedServer<E, K, S>> {
+        Connector::new(KeyedServer { endpoint, keyed })
     }
 
     /// Side A comes to us, and for each of its connections side B is dialled: a TCP proxy.
@@ -75,6 +96,27 @@ impl Connector<()> {
         let mut connector = Connector::new(SocketToSocket(a, b));
         connector.settings.dials_only = true;
         connector
+    }
+}
+
+impl<A, B, LA, LB, LP> Connector<ServerToServer<A, B>, LA, LB, LP> {
+    /// Joins not by the order in which they come, but those with the same key, wherever they came.
+    /// See [`rendezvous`](Connector::rendezvous).
+    ///
+    /// To join only A's with B's, give [`Info::side`](couplet_endpoint::Info::side) as the
+    /// [side](Keyed::side).
+    pub fn keyed<K, S>(
+        self,
+        keyed: Keyed<K, S>,
+    ) -> Connector<KeyedServers<A, B, K, S>, LA, LB, LP> {
+        let ServerToServer(a, b) = self.mode;
+        Connector {
+            mode: KeyedServers { a, b, keyed },
+            side_a: self.side_a,
+            side_b: self.side_b,
+            pair: self.pair,
+            settings: self.settings,
+        }
     }
 }
 

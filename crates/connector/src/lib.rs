@@ -19,7 +19,7 @@
 //! - [`serve`] drives a stream into a service. It asks for capacity *first*, so that back-pressure
 //!   runs from the relay to the system's accept queue.
 //!
-//! A [`Connector`] puts the stages together in one of four modes:
+//! A [`Connector`] puts the stages together in one of these modes:
 //!
 //! | constructor | A | B | pairing |
 //! |---|---|---|---|
@@ -27,6 +27,8 @@
 //! | [`server_to_socket`](Connector::server_to_socket) | comes to us | is dialled | [`dial_for_a`](pairing::dial_for_a) |
 //! | [`socket_to_server`](Connector::socket_to_server) | is dialled | comes to us | [`dial_for_b`](pairing::dial_for_b); once: [`rendezvous`](pairing::rendezvous) |
 //! | [`socket_to_socket`](Connector::socket_to_socket) | is dialled | is dialled | [`dial_for_a`](pairing::dial_for_a), one at a time |
+//! | [`rendezvous`](Connector::rendezvous) | all come to us | | by a key: [`rendezvous_keyed`](pairing::rendezvous_keyed) |
+//! | [`server_to_server`](Connector::server_to_server)`(…).`[`keyed`](Connector::keyed)`(…)` | comes to us | comes to us | by a key, too |
 //!
 //! ```
 //! use couplet_connector::{
@@ -94,8 +96,8 @@ pub use self::{
     handle::Handle,
     layer_list::{PairLayers, SideLayers},
     modes::{
-        Dials, Mode, PartnerStack, ServerToServer, ServerToSocket, SideStack, SocketToServer,
-        SocketToSocket,
+        Dials, KeyedServer, KeyedServers, Mode, PartnerStack, ServerToServer, ServerToSocket,
+        SideStack, SocketToServer, SocketToSocket,
     },
     seat::{Arrival, Partner, PartnerFuture, Seat},
     serve::{Serve, ServeError, serve, serve_with},

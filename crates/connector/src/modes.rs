@@ -1,10 +1,12 @@
-//! The four modes: which endpoints, and which pairing between them.
+//! The modes: which endpoints, and which pairing between them.
 
-use std::{convert::Infallible, net::SocketAddr};
+use std::{convert::Infallible, hash::Hash, net::SocketAddr};
 
 use couplet_endpoint::{BoxError, BoxIo, Conn, Endpoint, Info, Io, Side, once, repeat};
 use couplet_layers::{live_limit::LiveLimit, stats::SideStatsService};
-use couplet_pairing::{DialFor, Pair, Pairs, Place, dial_for_a, dial_for_b, rendezvous};
+use couplet_pairing::{
+    DialFor, Keyed, Pair, Pairs, Place, dial_for_a, dial_for_b, rendezvous, rendezvous_keyed,
+};
 use futures::{Stream, StreamExt, stream::BoxStream};
 use tower::{Layer, Service, util::Either};
 
@@ -17,6 +19,21 @@ use crate::{
 /// Both sides come to us.
 #[derive(Clone, Debug)]
 pub struct ServerToServer<A, B>(pub(crate) A, pub(crate) B);
+
+/// Both sides come to us, and those with the same key are joined.
+#[derive(Clone, Debug)]
+pub struct KeyedServers<A, B, K, S> {
+    pub(crate) a: A,
+    pub(crate) b: B,
+    pub(crate) keyed: Keyed<K, S>,
+}
+
+/// All come to the same server, and those with the same key are joined.
+#[derive(Clone, Debug)]
+pub struct KeyedServer<E, K, S> {
+    pub(crate) endpoint: E,
+    pub(crate) keyed: Keyed<K, S>,
+}
 
 /// Side A comes to us, and for each of its connections side B is dialled.
 #[derive(Clone, Debug)]
@@ -102,6 +119,47 @@ where
         let (place_a, place_b, pairs) = rendezvous(assembly.policy());
         assembly.serve_side(Side::A, self.0, a.layer(Seat(place_a)));
         assembly.serve_side(Side::B, self.1, b.layer(Seat(place_b)));
+        assembly.watch(pairs.counts());
+        all(pairs).map(unwrap_drained).boxed()
+    }
+}
+
+impl<A, B, K, S, LA, LB> Mode<LA, LB> for KeyedServers<A, B, K, S>
+where
+    A: Endpoint,
+    B: Endpoint,
+    K: Eq + Hash + Clone + Send + 'static,
+    S: Eq + Clone + Send + 'static,
+    LA: Layer<Seat<Place<BoxIo>>, Service: SideStack>,
+    LB: Layer<Seat<Place<BoxIo>>, Service: SideStack>,
+{
+    fn local_addrs(&self) -> [Option<SocketAddr>; 2] {
+        [self.a.local_addr(), self.b.local_addr()]
+    }
+
+    fn start(self, a: &LA, b: &LB, assembly: &Assembly) -> BoxStream<'static, BoxPair> {
+        let (place, pairs) = rendezvous_keyed(assembly.policy(), self.keyed);
+        assembly.serve_side(Side::A, self.a, a.layer(Seat(place.clone())));
+        assembly.serve_side(Side::B, self.b, b.layer(Seat(place)));
+        assembly.watch(pairs.counts());
+        all(pairs).map(unwrap_drained).boxed()
+    }
+}
+
+impl<E, K, S, LA, LB> Mode<LA, LB> for KeyedServer<E, K, S>
+where
+    E: Endpoint,
+    K: Eq + Hash + Clone + Send + 'static,
+    S: Eq + Clone + Send + 'static,
+    LA: Layer<Seat<Place<BoxIo>>, Service: SideStack>,
+{
+    fn local_addrs(&self) -> [Option<SocketAddr>; 2] {
+        [self.endpoint.local_addr(), None]
+    }
+
+    fn start(self, a: &LA, _: &LB, assembly: &Assembly) -> BoxStream<'static, BoxPair> {
+        let (place, pairs) = rendezvous_keyed(assembly.policy(), self.keyed);
+        assembly.serve_all(self.endpoint, a.layer(Seat(place)));
         assembly.watch(pairs.counts());
         all(pairs).map(unwrap_drained).boxed()
     }

@@ -65,8 +65,8 @@ impl<'a> Entry<'a> {
 }
 
 impl KeyFileError {
-    /// Nothing in the file says anything.
-    pub(crate) fn empty(wrong: &str) -> Self {
+    /// The file is wrong as a whole.
+    pub(crate) fn whole(wrong: &str) -> Self {
         Self {
             line: 1,
             column: 1,

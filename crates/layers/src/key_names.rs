@@ -33,7 +33,7 @@ where
         }
     }
     match keys.is_empty() {
-        true => Err(KeyFileError::empty(
+        true => Err(KeyFileError::whole(
             "there is no key: a line is a key and a name",
         )),
         false => Ok(keys),

@@ -24,7 +24,8 @@ pub(crate) fn read(kind: &'static str, text: &str) -> Result<[u8; 32], InvalidKe
     read().ok_or(InvalidKey(kind))
 }
 
-/// One that is not known.
+/// It has the form, and is no key.
+#[cfg(feature = "ed25519")]
 pub(crate) const fn invalid(kind: &'static str) -> InvalidKey {
     InvalidKey(kind)
 }

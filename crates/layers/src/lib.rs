@@ -7,7 +7,7 @@
 //!  conn ──▶ [SideStats] ─▶ [Access] ─▶ [Codec] ─▶ [Handshake: token, …] ─▶ place ─┘      │
 //!                                                                                        ▼
 //!    pair ──▶ [Stats] ─▶ [Handshake: the step before the join] ─▶ [TrafficLog]
-//!         ─▶ [Transform] ─▶ [IdleTimeout] ─▶ [MaxLifetime] ─▶ relay
+//!         ─▶ [Transform] ─▶ [Bandwidth] ─▶ [IdleTimeout] ─▶ [MaxLifetime] ─▶ relay
 //! ```
 //!
 //! Each is an ordinary tower layer, works alone and in any order that makes sense, and stands
@@ -58,23 +58,32 @@
 //! | [`ConnLimitLayer`], `ConnRateLayer` (feature `rate-limit`) | side | bound the open and the new connections, of each address and in all: refuse or queue | no |
 //! | [`LiveLimitLayer`] | side | bounds the connections that are open, from accept to close, and accepts no more | no |
 //! | [`CodecLayer`] | side | a wire format on that side, plain bytes within | in both directions |
+//! | [`HandshakeLayer`] with `NoiseInitiator`, `NoiseResponder` (feature `noise`) | side | encrypts, by a shared secret or known keys | in both directions |
 //! | [`AttemptsLayer`] | side | counts failed handshakes by address, refuses or delays those that fail too often | no |
+//! | `Zstd`, `Lz4` (features `zstd`, `lz4`) | side | that side is compressed | in both directions |
 //! | [`SideStatsLayer`] | side | counts connections, refusals and addresses | no |
 //! | [`SideAccessLogLayer`] | side | takes down what becomes of each connection, for the access log | no |
 //! | [`HandshakeLayer`] | pair | the step before the join: sees both, chooses transforms, refuses | as the step does |
+//! | [`HandshakeLayer`] with [`AnnounceJoin`] | pair | tells both that they have found each other | no |
 //! | [`StatsLayer`] | pair | counts pairs and bytes, knows the live sessions | no |
 //! | [`AccessLogLayer`] | pair | makes a record of each pair that has ended | no |
 //! | [`TransformLayer`] | pair | changes the bytes of a direction | in its direction |
 //! | [`TrafficLogLayer`] | pair | shows the bytes as text, hex dump or JSON | in its direction |
 //! | [`IdleTimeoutLayer`] | pair | ends sessions that are idle | no |
 //! | [`MaxLifetimeLayer`] | pair | ends sessions that have lasted long enough | no |
+//! | [`BandwidthLayer`] | pair | bounds the bytes per second: of a pair, of an address, of all | no |
+//! | [`QuotaLayer`] | pair | ends sessions that would move more bytes than they may | no |
 
 pub mod access;
 pub mod access_log;
+pub mod announce_join;
 pub mod attempts;
+pub mod bandwidth;
 #[cfg(feature = "ed25519")]
 pub mod challenge;
 pub mod codec;
+#[cfg(any(feature = "lz4", feature = "zstd"))]
+pub mod compress;
 pub mod dialled_for;
 pub mod handshake;
 mod identity;
@@ -90,8 +99,11 @@ mod key_text;
 pub mod limits;
 pub mod live_limit;
 pub mod max_lifetime;
+#[cfg(feature = "noise")]
+pub mod noise;
 #[cfg(feature = "proxy-protocol")]
 pub mod proxy_protocol;
+pub mod quota;
 mod redact;
 #[cfg(feature = "signed-token")]
 pub mod signed_token;
@@ -117,6 +129,11 @@ pub use self::key_file::KeyFileError;
 pub use self::key_text::InvalidKey;
 #[cfg(feature = "rate-limit")]
 pub use self::limits::{ConnRateLayer, Rate};
+#[cfg(feature = "noise")]
+pub use self::noise::{
+    BadRecord, NoiseFailed, NoiseInitiator, NoiseKey, NoisePeers, NoisePsk, NoisePublicKey,
+    NoiseResponder, ShortSecret,
+};
 #[cfg(feature = "proxy-protocol")]
 pub use self::proxy_protocol::{ExpectProxyHeader, SendProxyHeader};
 #[cfg(feature = "signed-token")]
@@ -127,7 +144,9 @@ pub use self::signed_token::{
 pub use self::{
     access::{AccessLayer, AccessRefused, AccessRule},
     access_log::{AccessLog, AccessLogLayer, SideAccessLogLayer},
+    announce_join::{AnnounceJoin, PartnerLeft},
     attempts::{AttemptCounts, Attempts, AttemptsLayer, TooManyAttempts},
+    bandwidth::{BandwidthLayer, ByteRate},
     codec::{CodecLayer, PlainBytes, PlainText},
     dialled_for::{DialledFor, DialledForLayer},
     handshake::{Handshake, HandshakeError, HandshakeLayer, LineError, take_line},
@@ -136,6 +155,7 @@ pub use self::{
     limits::{ConnLimitLayer, LimitCounts, Over, OverLimit},
     live_limit::LiveLimitLayer,
     max_lifetime::MaxLifetimeLayer,
+    quota::QuotaLayer,
     sniff::{Protocol, Sniff},
     stats::{SideSnapshot, SideStatsLayer, Snapshot, Stats, StatsLayer},
     token::{ExpectToken, InvalidToken, SendToken, Token, TokenRefused},

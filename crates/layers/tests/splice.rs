@@ -8,15 +8,17 @@ use std::{
     fmt,
     future::{Ready, ready},
     io,
+    num::NonZeroU64,
     task::{Context, Poll},
     time::Duration,
 };
 
 use couplet_endpoint::{Conn, Info, Io, Origin, Side};
 use couplet_layers::{
-    AccessLayer, AccessLog, AccessLogLayer, ConnLimitLayer, ExpectToken, HandshakeLayer,
-    IdleTimeoutLayer, LiveLimitLayer, MaxLifetimeLayer, SendToken, SideAccessLogLayer,
-    SideStatsLayer, Sniff, Stats, StatsLayer, Token, TrafficLogLayer, TransformLayer, map_bytes,
+    AccessLayer, AccessLog, AccessLogLayer, BandwidthLayer, ByteRate, ConnLimitLayer, ExpectToken,
+    HandshakeLayer, IdleTimeoutLayer, LiveLimitLayer, MaxLifetimeLayer, QuotaLayer, SendToken,
+    SideAccessLogLayer, SideStatsLayer, Sniff, Stats, StatsLayer, Token, TrafficLogLayer,
+    TransformLayer, map_bytes,
 };
 use couplet_pairing::Pair;
 use tokio::{
@@ -85,6 +87,9 @@ async fn who_only_watches_costs_nothing() {
     assert_eq!(below(AccessLogLayer::new(log)).await, [true, true]);
     assert_eq!(below(IdleTimeoutLayer::new(long)).await, [true, true]);
     assert_eq!(below(MaxLifetimeLayer::new(long)).await, [true, true]);
+    let rate = ByteRate::per_second(NonZeroU64::MIN);
+    assert_eq!(below(BandwidthLayer::shared(rate)).await, [true, true]);
+    assert_eq!(below(QuotaLayer::new(1)).await, [true, true]);
     let step = HandshakeLayer::new(async |pair| io::Result::Ok(pair));
     assert_eq!(below(step).await, [true, true]);
 }

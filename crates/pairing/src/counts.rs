@@ -1,12 +1,20 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-use couplet_endpoint::Side;
+use couplet_endpoint::{Info, Side};
+
+use crate::Refusal;
 
 /// How the connections of a pairing fare before they are joined, side by side. Cheap to clone;
 /// clones show the same counts.
+///
+/// A connection that is on no side, as may be in [`rendezvous_keyed`](crate::rendezvous_keyed),
+/// counts as side A's.
 #[derive(Clone, Debug, Default)]
 pub struct WaitingCounts(Arc<[SideCounts; 2]>);
 
@@ -14,7 +22,14 @@ pub struct WaitingCounts(Arc<[SideCounts; 2]>);
 pub(crate) struct SideCounts {
     waiting: AtomicU64,
     died: AtomicU64,
-    expired: AtomicU64,
+    refused: [Refused; Refusal::ALL.len()],
+}
+
+#[derive(Debug, Default)]
+struct Refused {
+    count: AtomicU64,
+    /// Microseconds.
+    waited: AtomicU64,
 }
 
 // ===== impl WaitingCounts =====
@@ -32,11 +47,35 @@ impl WaitingCounts {
 
     /// How many were let go because no partner had come in time.
     pub fn expired(&self, side: Side) -> u64 {
-        self.side(side).expired.load(Ordering::Relaxed)
+        self.refused(side, Refusal::Expired)
+    }
+
+    /// How many were let go for this reason.
+    pub fn refused(&self, side: Side, refusal: Refusal) -> u64 {
+        let refused = &self.side(side).refused[refusal as usize];
+        refused.count.load(Ordering::Relaxed)
+    }
+
+    /// How many were let go for whatever reason but [`Refusal::Expired`].
+    pub fn turned_away(&self, side: Side) -> u64 {
+        let reasons = Refusal::ALL.into_iter();
+        let reasons = reasons.filter(|refusal| *refusal != Refusal::Expired);
+        reasons.map(|refusal| self.refused(side, refusal)).sum()
+    }
+
+    /// How long those have waited, in all, who were let go for this reason.
+    pub fn waited(&self, side: Side, refusal: Refusal) -> Duration {
+        let refused = &self.side(side).refused[refusal as usize];
+        Duration::from_micros(refused.waited.load(Ordering::Relaxed))
     }
 
     pub(crate) fn side(&self, side: Side) -> &SideCounts {
         &self.0[side as usize]
+    }
+
+    /// The counts among which a connection is.
+    pub(crate) fn of(&self, info: &Info) -> &SideCounts {
+        self.side(info.side.unwrap_or(Side::A))
     }
 }
 
@@ -55,7 +94,36 @@ impl SideCounts {
         self.died.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn expired(&self) {
-        self.expired.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn refused(&self, refusal: Refusal, waited: Duration) {
+        let refused = &self.refused[refusal as usize];
+        refused.count.fetch_add(1, Ordering::Relaxed);
+        let waited = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
+        refused.waited.fetch_add(waited, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_is_counted_by_itself() {
+        let counts = WaitingCounts::default();
+        for (n, refusal) in Refusal::ALL.into_iter().enumerate() {
+            assert_eq!(refusal as usize, n);
+            for _ in 0..=n {
+                counts
+                    .side(Side::B)
+                    .refused(refusal, Duration::from_millis(1500));
+            }
+        }
+        for (n, refusal) in (1..).zip(Refusal::ALL) {
+            assert_eq!(counts.refused(Side::B, refusal), u64::from(n));
+            let waited = Duration::from_millis(1500) * n;
+            assert_eq!(counts.waited(Side::B, refusal), waited);
+            assert_eq!(counts.refused(Side::A, refusal), 0);
+        }
+        assert_eq!(counts.expired(Side::B), 1);
+        assert_eq!(counts.turned_away(Side::B), (2..=8).sum());
     }
 }

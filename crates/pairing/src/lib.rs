@@ -8,7 +8,8 @@
 //!
 //! There are two pairings, because they are two things:
 //!
-//! - [`rendezvous`]: both sides come by themselves, and the oldest is joined with the oldest.
+//! - [`rendezvous`]: both sides come by themselves, and the oldest is joined with the oldest; with
+//!   [`rendezvous_keyed`], those who have the same key.
 //! - [`dial_for_a`], [`dial_for_b`]: each connection brings its own partner, which is dialled
 //!   for it and belongs to it alone.
 //!
@@ -29,6 +30,7 @@ mod observer;
 mod pair;
 mod pairs;
 mod policy;
+mod refusal;
 mod rendezvous;
 mod seats;
 mod session;
@@ -41,6 +43,7 @@ pub use self::{
     pair::Pair,
     pairs::Pairs,
     policy::Policy,
-    rendezvous::{Place, rendezvous},
+    refusal::Refusal,
+    rendezvous::{Keyed, Place, Third, WhenFull, rendezvous, rendezvous_keyed},
     session::{Budget, Budgets, CloseReason, Meter, OwnedSession, Scope, Session, SessionId},
 };

@@ -2,6 +2,8 @@ use std::fmt;
 
 use couplet_endpoint::Info;
 
+use crate::Refusal;
+
 /// Is told how a connection fares in its pairing: put into the extensions of the connection's
 /// [`Info`] by whoever wants to know, before it comes there. Of the others nothing is told, and
 /// no time is taken.
@@ -29,6 +31,8 @@ pub enum WaitEvent {
     Entered,
     /// It was let go, because no partner had come in time.
     Expired,
+    /// It was let go for another reason, or not let wait.
+    Refused(Refusal),
     /// It went away while it waited.
     Died,
 }

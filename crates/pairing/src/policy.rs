@@ -5,13 +5,15 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct Policy {
     /// How many connections of a side may wait at a time; 1024 by default. Once they are taken,
-    /// the side's endpoint accepts or dials no more until one is free.
+    /// the side's endpoint accepts or dials no more until one is free. In
+    /// [`rendezvous_keyed`](crate::rendezvous_keyed) it is how many may wait without a partner, of
+    /// all sides and keys, and what comes beyond them is refused.
     pub places: usize,
-    /// How long a connection waits for its partner, [`rendezvous`](crate::rendezvous) alone;
+    /// How long a connection waits for its partner, in a [`rendezvous`](crate::rendezvous) alone;
     /// 5 minutes by default, `None` for ever.
     pub wait: Option<Duration>,
     /// How many bytes are read ahead from a connection that speaks while it waits,
-    /// [`rendezvous`](crate::rendezvous) alone; 16 KiB by default. The rest stays with the system,
+    /// in a [`rendezvous`](crate::rendezvous) alone; 16 KiB by default. The rest stays with the system,
     /// which holds the sender up.
     pub early: usize,
 }

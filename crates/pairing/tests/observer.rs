@@ -10,7 +10,9 @@ use std::{
 };
 
 use couplet_endpoint::{Conn, ConnId, Info, memory::MemoryStream};
-use couplet_pairing::{Policy, WaitEvent, WaitObserver, dial_for_a, rendezvous};
+use couplet_pairing::{
+    Keyed, Policy, Refusal, WaitEvent, WaitObserver, dial_for_a, rendezvous, rendezvous_keyed,
+};
 use helper::{conn, next, settle};
 use tower::{Service, ServiceExt, service_fn};
 
@@ -74,4 +76,16 @@ async fn of_its_wait_for_one_that_is_dialled() {
     joining.await.unwrap().unwrap();
     drop(pair);
     assert_eq!(told.take(), []);
+}
+
+#[tokio::test]
+async fn of_its_refusal() {
+    let told = Told::default();
+    let (mut place, _pairs) = rendezvous_keyed(Policy::default(), Keyed::new(|_| None::<u32>));
+    let (refused, _peer) = told.conn();
+    let id = refused.info.id;
+    place.ready().await.unwrap().call(refused).await.unwrap();
+    settle().await;
+    let refused = WaitEvent::Refused(Refusal::UnknownKey);
+    assert_eq!(told.take(), [(id, WaitEvent::Entered), (id, refused)]);
 }

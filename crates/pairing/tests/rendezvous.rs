@@ -4,10 +4,10 @@ mod helper;
 
 use std::{io, time::Duration};
 
-use couplet_endpoint::{Conn, ConnId, Io, Origin, Side, memory::MemoryStream};
+use couplet_endpoint::{Conn, ConnId, Origin, Side, memory::MemoryStream};
 use couplet_pairing::{Place, Policy, rendezvous};
 use futures::StreamExt;
-use helper::{conn, conn_holding, joined, next, reset, settle, soon, until};
+use helper::{conn, conn_holding, fill, joined, next, reset, settle, soon, until};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -17,12 +17,6 @@ use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok
 use tower::{Service, ServiceExt};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Fills a place at once.
-fn fill<I: Io>(place: &mut Place<I>, conn: Conn<I>) {
-    assert_ready_ok!(task::spawn(place.ready()).poll());
-    assert_ready_ok!(task::spawn(place.call(conn)).poll());
-}
 
 /// A connection comes: its number, and its peer.
 fn arrive(place: &mut Place<MemoryStream>) -> (ConnId, MemoryStream) {

@@ -234,15 +234,15 @@ impl Direction {
         sink: &W,
         budgets: &mut Budgets,
     ) -> Poll<Result<Held, Event>> {
-        let most = ready!(budgets.poll_reserve(cx, self.from));
-        // Where nothing may come any more it is still to be seen whether the source has ended.
-        let taken = self.pace.poll_take(cx, source, sink, most.max(1));
-        let n = match &taken {
-            Poll::Ready(Ok(held)) => held.len(),
-            _ => 0,
-        };
-        budgets.settle(self.from, n.min(most));
-        Poll::Ready(match ready!(taken) {
+        let pace = &mut self.pace;
+        let (taken, most) = ready!(budgets.poll_take(cx, self.from, |cx, most| {
+            let taken = pace.poll_take(cx, source, sink, most);
+            taken.map(|taken| {
+                let n = taken.as_ref().map_or(0, Held::len);
+                (taken, n)
+            })
+        }));
+        Poll::Ready(match taken {
             Ok(held) if held.len() > most => Err(Event::Exhausted),
             taken => taken.map_err(Event::SourceFailed),
         })

@@ -101,7 +101,7 @@ impl<A: Io, B: Io> Relaying<A, B> {
         if let (meter, Some(budgets)) = self.session.meter_and_budgets() {
             for (from, direction) in [(Side::A, &self.a_to_b), (Side::B, &self.b_to_a)] {
                 if !direction.is_flowing() {
-                    budgets.settle(from, 0); // It asks no more, and may keep nobody waiting.
+                    budgets.leave(from);
                 }
             }
             meter.held_up(budgets.is_waited_for());

@@ -1,6 +1,6 @@
 #[cfg(target_os = "linux")]
 use std::num::NonZeroUsize;
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 #[cfg(target_os = "linux")]
 use couplet_connector::endpoint::Bound;
@@ -9,6 +9,8 @@ use couplet_connector::endpoint::{
 };
 
 use crate::{
+    dialler::{Dialler, RoutedDials},
+    routes::{Routes, Target},
     step::{Known, Setting, Source},
     units::Limit,
 };
@@ -22,6 +24,9 @@ pub(crate) struct EndpointSpec {
     pub(crate) reuse_port: bool,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) source: Option<IpAddr>,
+    pub(crate) routes: Option<Arc<Routes>>,
+    /// A layer has to know for whom a connection was dialled.
+    pub(crate) tells_for_whom: bool,
 }
 
 /// What the flags say of every side's endpoint.
@@ -36,7 +41,7 @@ pub(crate) struct EndpointFlags {
 #[derive(Debug)]
 pub(crate) enum Endpoint {
     Listen(Listen),
-    Dial(Dial),
+    Dial(Dialler),
 }
 
 // ===== impl EndpointSpec =====
@@ -50,6 +55,8 @@ impl EndpointSpec {
             reuse_port: false,
             connect_timeout: None,
             source: None,
+            routes: None,
+            tells_for_whom: false,
         }
     }
 
@@ -64,7 +71,18 @@ impl EndpointSpec {
                 let options = self.listen_options(flags);
                 Ok(Endpoint::Listen(options.bind(addr.clone()).await?))
             }
-            Address::Dial(addr) => Ok(Endpoint::Dial(self.dial(flags, addr))),
+            Address::Dial(addr) => Ok(Endpoint::Dial(Dialler {
+                dial: self.dial(addr, flags),
+                routes: self.routes.clone().map(|routes| {
+                    let dials = routes.targets().map(|target| match target {
+                        Target::Dial(addr) => Some(self.dial(addr, flags)),
+                        Target::Refuse => None,
+                    });
+                    let dials = dials.collect();
+                    Arc::new(RoutedDials { routes, dials })
+                }),
+                tells_for_whom: self.tells_for_whom,
+            })),
         }
     }
 
@@ -98,6 +116,9 @@ impl EndpointSpec {
         if let Some(source) = self.source {
             settings.push(Setting::new("source", source, Source::Side));
         }
+        if let Some(routes) = &self.routes {
+            settings.push(Setting::new("route", routes, Source::Side));
+        }
         if self.reuse_port {
             settings.push(Setting::new("reuse-port", "on", Source::Side));
         }
@@ -110,7 +131,7 @@ impl EndpointSpec {
             .socket(self.socket(flags))
     }
 
-    fn dial(&self, flags: EndpointFlags, addr: &DialAddr) -> Dial {
+    fn dial(&self, addr: &DialAddr, flags: EndpointFlags) -> Dial {
         Dial::new(addr.clone())
             .socket(self.socket(flags))
             .connect_timeout(self.known_connect_timeout(flags).value)

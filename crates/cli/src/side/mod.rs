@@ -83,17 +83,17 @@ impl SideSpec {
             let message = format!("`{}` is for a {right} side", option.name);
             return Err(given.wrong(message, help::names(self.endpoint.is_dialled())));
         }
-        match option.does {
-            Does::Set(set) => set(&mut self.endpoint, given),
-            Does::Layer(layer) => {
-                let context = Context {
-                    endpoint: &self.endpoint,
-                    handshake_timeout,
-                };
-                self.steps.push(layer(given, &context)?);
-                Ok(())
-            }
+        if let Does::Set(set) | Does::Both(set, _) = option.does {
+            set(&mut self.endpoint, given)?;
         }
+        if let Does::Layer(layer) | Does::Both(_, layer) = option.does {
+            let context = Context {
+                endpoint: &self.endpoint,
+                handshake_timeout,
+            };
+            self.steps.push(layer(given, &context)?);
+        }
+        Ok(())
     }
 }
 

@@ -69,7 +69,6 @@ impl<'a> Given<'a> {
     }
 
     /// The value, where the option may have none.
-    #[allow(dead_code)]
     pub(crate) fn value(&self) -> Option<Word<'a>> {
         self.value
     }

@@ -1,5 +1,6 @@
 //! [`Io`]: what a connection's bytes go through.
 
+mod last_words;
 mod opaque;
 mod replay;
 #[cfg(unix)]
@@ -7,7 +8,7 @@ mod socket;
 
 #[cfg(unix)]
 pub use self::socket::Socket;
-pub use self::{opaque::Opaque, replay::Replay};
+pub use self::{last_words::last_words, opaque::Opaque, replay::Replay};
 
 use std::{any::Any, io};
 

@@ -87,6 +87,9 @@ impl Entry {
         match event {
             WaitEvent::Entered => progress.is_through(),
             WaitEvent::Expired => progress.is_unjoined(Unjoined::Expired, None),
+            WaitEvent::Refused(refusal) => {
+                progress.is_unjoined(Unjoined::Refused, Some(refusal.to_string()));
+            }
             WaitEvent::Died => progress.is_unjoined(Unjoined::Gone, None),
             _ => {}
         }

@@ -76,7 +76,7 @@ pub enum End {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Unjoined {
-    /// Its side's stack refused it: an access list, a handshake, a deadline.
+    /// Its side's stack refused it: an access list, a handshake, a deadline; or the pairing did.
     Refused,
     /// Its partner could not be dialled, or was refused by its own side's stack.
     NoPartner,

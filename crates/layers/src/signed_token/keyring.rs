@@ -139,7 +139,7 @@ impl FromStr for Keyring {
             })?;
         }
         match keyring.0.is_empty() {
-            true => Err(KeyFileError::empty(
+            true => Err(KeyFileError::whole(
                 "there is no secret: a line is `name: secret`",
             )),
             false => Ok(keyring),

@@ -79,6 +79,12 @@ impl Stats {
         let _ = self.0.waiting.set(waiting);
     }
 
+    /// How those fare who wait, and why others were not let wait; nothing unless
+    /// [watched](Self::watch).
+    pub fn waiting(&self) -> Option<&WaitingCounts> {
+        self.0.waiting.get()
+    }
+
     /// How it stands now. Costs a look at each live session.
     pub fn snapshot(&self) -> Snapshot {
         let pairs = self.pairs();
@@ -125,7 +131,8 @@ impl Stats {
         let waiting = self.0.waiting.get();
         SideSnapshot {
             connections: self.side(side).connections(),
-            refused: self.side(side).refused(),
+            refused: self.side(side).refused()
+                + waiting.map_or(0, |counts| counts.turned_away(side)),
             waiting: waiting.map_or(0, |counts| counts.waiting(side)),
             died_waiting: waiting.map_or(0, |counts| counts.died(side)),
             expired: waiting.map_or(0, |counts| counts.expired(side)),

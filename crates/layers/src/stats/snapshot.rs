@@ -24,8 +24,8 @@ pub struct Snapshot {
 pub struct SideSnapshot {
     /// How many connections were made: accepted or dialled.
     pub connections: u64,
-    /// How many of them were closed before they were joined because a layer refused them, or
-    /// because no partner could be dialled for them.
+    /// How many of them were closed before they were joined because a layer refused them,
+    /// because no partner could be dialled for them, or because the pairing had no place for them.
     pub refused: u64,
     /// How many wait for a partner now.
     pub waiting: u64,

@@ -1,18 +1,20 @@
-//! Both sides come by themselves: the oldest of the one is joined with the oldest of the other.
+//! Both sides come by themselves: joined in the order they come, or by a key.
 
-mod matchmaker;
+mod demand;
+mod fifo;
+mod keyed;
 mod place;
 mod waiting;
 
-pub use self::place::Place;
-
-use std::sync::Arc;
+pub use self::{
+    keyed::{Keyed, Third, WhenFull, rendezvous_keyed},
+    place::Place,
+};
 
 use couplet_endpoint::{Io, Replay, Side};
-use tokio::sync::mpsc;
 
-use self::{matchmaker::Matchmaker, waiting::WaitingSet};
-use crate::{Pairs, Policy, WaitingCounts, handover::handover, seats::free_seats};
+use self::{fifo::Fifo, place::places};
+use crate::{Pairs, Policy, WaitingCounts, handover::handover};
 
 /// Joins connections that come by themselves on both sides: whoever has waited longest on side A
 /// with whoever has waited longest on side B.
@@ -57,16 +59,8 @@ pub fn rendezvous<A: Io, B: Io>(
 ) -> (Place<A>, Place<B>, Pairs<Replay<A>, Replay<B>>) {
     let counts = WaitingCounts::default();
     let (giver, taker) = handover();
-    let (a, a_set) = side(Side::A, policy, &counts);
-    let (b, b_set) = side(Side::B, policy, &counts);
-    tokio::spawn(Matchmaker::new(a_set, b_set, giver));
-    (a, b, Pairs::new(taker, counts))
-}
-
-fn side<I: Io>(side: Side, policy: Policy, counts: &WaitingCounts) -> (Place<I>, WaitingSet<I>) {
-    let seats = free_seats(policy.places);
-    let (send, arrivals) = mpsc::unbounded_channel();
-    let place = Place::new(side, Arc::clone(&seats), send);
-    let set = WaitingSet::new(side, policy, arrivals, seats, counts.clone());
-    (place, set)
+    let (place_a, a) = places(Some(Side::A), policy.places);
+    let (place_b, b) = places(Some(Side::B), policy.places);
+    tokio::spawn(Fifo::new(a, b, giver, policy, &counts));
+    (place_a, place_b, Pairs::new(taker, counts))
 }

@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use crate::{
     PairingEnded, WaitEvent, WaitObserver,
-    seats::{Seat, Seats},
+    seats::{Seat, Seats, free_seats},
 };
 
 /// A place in a [`rendezvous`](crate::rendezvous): the innermost service of a side's stack.
@@ -19,7 +19,7 @@ use crate::{
 /// pairing, not in the call. Dropping the service gives a reserved place back; a clone has none.
 #[derive(Debug)]
 pub struct Place<I> {
-    side: Side,
+    side: Option<Side>,
     seats: Seats,
     arrivals: mpsc::UnboundedSender<Arrival<I>>,
 }
@@ -30,22 +30,33 @@ pub(super) struct Arrival<I> {
     pub(super) seat: Seat,
 }
 
-// ===== impl Place =====
-
-impl<I> Place<I> {
-    pub(super) fn new(
-        side: Side,
-        free: Arc<Semaphore>,
-        // Not bounded in itself: every arrival holds a seat.
-        arrivals: mpsc::UnboundedSender<Arrival<I>>,
-    ) -> Self {
-        Self {
-            side,
-            seats: Seats::new(free),
-            arrivals,
-        }
-    }
+/// Those who have filled a place and have not been taken in yet.
+#[derive(Debug)]
+pub(super) struct Arrivals<I> {
+    queue: mpsc::UnboundedReceiver<Arrival<I>>,
+    over: bool,
+    seats: Arc<Semaphore>,
 }
+
+/// So many places, and those who come to fill them: on this side, or on whichever they are.
+pub(super) fn places<I>(side: Option<Side>, places: usize) -> (Place<I>, Arrivals<I>) {
+    let free = free_seats(places);
+    // Not bounded in itself: every arrival holds a seat.
+    let (arrivals, queue) = mpsc::unbounded_channel();
+    let place = Place {
+        side,
+        seats: Seats::new(Arc::clone(&free)),
+        arrivals,
+    };
+    let arrivals = Arrivals {
+        queue,
+        over: false,
+        seats: free,
+    };
+    (place, arrivals)
+}
+
+// ===== impl Place =====
 
 impl<I> Service<Conn<I>> for Place<I> {
     type Response = ();
@@ -59,8 +70,8 @@ impl<I> Service<Conn<I>> for Place<I> {
         self.seats.poll_reserve(cx)
     }
 
-    fn call(&mut self, conn: Conn<I>) -> Self::Future {
-        let conn = conn.on(self.side);
+    fn call(&mut self, mut conn: Conn<I>) -> Self::Future {
+        conn.info.side = self.side.or(conn.info.side);
         WaitObserver::tell(&conn.info, WaitEvent::Entered);
         let arrival = Arrival {
             conn,
@@ -77,5 +88,36 @@ impl<I> Clone for Place<I> {
             seats: self.seats.clone(),
             arrivals: self.arrivals.clone(),
         }
+    }
+}
+
+// ===== impl Arrivals =====
+
+impl<I> Arrivals<I> {
+    /// The next that has come, if one is there.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Option<Arrival<I>> {
+        if self.over {
+            return None;
+        }
+        match self.queue.poll_recv(cx) {
+            Poll::Ready(Some(arrival)) => Some(arrival),
+            Poll::Ready(None) => {
+                self.over = true;
+                None
+            }
+            Poll::Pending => None,
+        }
+    }
+
+    /// Can nobody come any more?
+    pub(super) fn are_over(&self) -> bool {
+        self.over
+    }
+}
+
+impl<I> Drop for Arrivals<I> {
+    fn drop(&mut self) {
+        // So that those who wait for a place hear that none will be free.
+        self.seats.close();
     }
 }

@@ -1,9 +1,14 @@
 use std::{
     fmt,
-    task::{Context, Poll, ready},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker, ready},
 };
 
 use couplet_endpoint::Side;
+use futures::task::AtomicWaker;
 
 /// Says how many bytes of a pair may move, and when: what a limit of bandwidth or a quota is made
 /// of. It wraps no io and sees no byte, so what it limits may be spliced.
@@ -46,29 +51,39 @@ pub enum Scope {
 pub struct Budgets {
     /// By their scope.
     all: Vec<Box<dyn Budget>>,
-    a_to_b: Asked,
-    b_to_a: Asked,
+    a_to_b: Direction,
+    b_to_a: Direction,
 }
 
-/// How far a direction has come in asking.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
+/// How far a direction has come in asking, and whether it need ask at all.
+struct Direction {
     /// How many budgets have granted.
     granted: usize,
     /// The least that one of them did.
     least: u32,
     /// The next one is waited for.
     waits: bool,
+    /// The source had nothing. Until it wakes the task it is not asked for: a pair that is idle takes
+    /// no place in any line, however often the other direction is woken.
+    is_dry: bool,
+    source: Arc<Source>,
+}
+
+/// What wakes the task on behalf of a source, and remembers that it was the source.
+#[derive(Default)]
+struct Source {
+    has_woken: AtomicBool,
+    task: AtomicWaker,
 }
 
 // ===== impl Budgets =====
 
 impl Budgets {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             all: Vec::new(),
-            a_to_b: Asked::NOTHING,
-            b_to_a: Asked::NOTHING,
+            a_to_b: Direction::new(),
+            b_to_a: Direction::new(),
         }
     }
 
@@ -78,29 +93,63 @@ impl Budgets {
         self.all.insert(at, Box::new(budget));
     }
 
-    /// As [`Budget::poll_reserve`], of all of them.
-    pub fn poll_reserve(&mut self, cx: &mut Context<'_>, from: Side) -> Poll<u32> {
-        let (all, asked) = self.of(from);
-        while let Some(budget) = all.get_mut(asked.granted) {
-            asked.waits = true;
-            asked.least = ready!(budget.poll_reserve(cx, from, asked.least));
-            asked.waits = false;
-            asked.granted += 1;
-            if asked.least == 0 {
+    /// Takes bytes from a source as all the budgets allow.
+    ///
+    /// `take` may take as many as it is told, or one if that is 0: so an end that comes just there is
+    /// seen. It tells how many it took. Ready with what it gave, and how many were allowed.
+    pub fn poll_take<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: Side,
+        take: impl FnOnce(&mut Context<'_>, u32) -> Poll<(T, u32)>,
+    ) -> Poll<(T, u32)> {
+        let (_, direction) = self.of(from);
+        direction.source.task.register(cx.waker());
+        if direction.is_dry && !direction.source.has_woken.load(Ordering::Acquire) {
+            return Poll::Pending;
+        }
+        let most = ready!(self.poll_reserve(cx, from));
+        let (_, direction) = self.of(from);
+        direction.source.has_woken.store(false, Ordering::Release);
+        let waker = Waker::from(Arc::clone(&direction.source));
+        let taken = take(&mut Context::from_waker(&waker), most.max(1));
+        direction.is_dry = taken.is_pending();
+        let n = match &taken {
+            Poll::Ready((_, n)) => *n,
+            Poll::Pending => 0,
+        };
+        self.settle(from, n.min(most));
+        taken.map(|(taken, _)| (taken, most))
+    }
+
+    fn poll_reserve(&mut self, cx: &mut Context<'_>, from: Side) -> Poll<u32> {
+        let (all, direction) = self.of(from);
+        while let Some(budget) = all.get_mut(direction.granted) {
+            direction.waits = true;
+            direction.least = ready!(budget.poll_reserve(cx, from, direction.least));
+            direction.waits = false;
+            direction.granted += 1;
+            if direction.least == 0 {
                 break;
             }
         }
-        Poll::Ready(asked.least)
+        Poll::Ready(direction.least)
     }
 
-    /// As [`Budget::settle`], of all of them.
-    pub fn settle(&mut self, from: Side, taken: u32) {
-        let (all, asked) = self.of(from);
-        let concerned = asked.granted + usize::from(asked.waits);
+    fn settle(&mut self, from: Side, taken: u32) {
+        let (all, direction) = self.of(from);
+        let concerned = direction.granted + usize::from(direction.waits);
         for budget in &mut all[..concerned] {
             budget.settle(from, taken);
         }
-        *asked = Asked::NOTHING;
+        direction.granted = 0;
+        direction.least = u32::MAX;
+        direction.waits = false;
+    }
+
+    /// Nothing more will be taken from that side: it may keep nobody waiting.
+    pub fn leave(&mut self, from: Side) {
+        self.settle(from, 0);
     }
 
     /// Does a direction wait for one of them?
@@ -108,12 +157,12 @@ impl Budgets {
         self.a_to_b.waits || self.b_to_a.waits
     }
 
-    fn of(&mut self, from: Side) -> (&mut [Box<dyn Budget>], &mut Asked) {
-        let asked = match from {
+    fn of(&mut self, from: Side) -> (&mut [Box<dyn Budget>], &mut Direction) {
+        let direction = match from {
             Side::A => &mut self.a_to_b,
             Side::B => &mut self.b_to_a,
         };
-        (&mut self.all, asked)
+        (&mut self.all, direction)
     }
 }
 
@@ -124,12 +173,29 @@ impl fmt::Debug for Budgets {
     }
 }
 
-// ===== impl Asked =====
+// ===== impl Direction =====
 
-impl Asked {
-    const NOTHING: Self = Self {
-        granted: 0,
-        least: u32::MAX,
-        waits: false,
-    };
+impl Direction {
+    fn new() -> Self {
+        Self {
+            granted: 0,
+            least: u32::MAX,
+            waits: false,
+            is_dry: false,
+            source: Arc::default(),
+        }
+    }
+}
+
+// ===== impl Source =====
+
+impl Wake for Source {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.has_woken.store(true, Ordering::Release);
+        self.task.wake();
+    }
 }

@@ -7,9 +7,11 @@ use couplet_endpoint::{
     Conn, Info, Io, Origin, Side,
     memory::{self, MemoryStream},
 };
-use couplet_pairing::{Pair, Pairs};
+use couplet_pairing::{Pair, Pairs, Place};
 use futures::{StreamExt, poll};
 use tokio::task::yield_now;
+use tokio_test::{assert_ready_ok, task};
+use tower::{Service, ServiceExt};
 
 /// How often other tasks get their turn before something counts as not happening.
 const TURNS: usize = 100_000;
@@ -72,4 +74,10 @@ pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
         false => Poll::Pending,
     }))
     .await;
+}
+
+/// Fills a place at once.
+pub(crate) fn fill<I: Io>(place: &mut Place<I>, conn: Conn<I>) {
+    assert_ready_ok!(task::spawn(place.ready()).poll());
+    assert_ready_ok!(task::spawn(place.call(conn)).poll());
 }

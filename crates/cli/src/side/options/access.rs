@@ -46,10 +46,13 @@ fn layer(
         Some(path) => ("file", path),
         None => ("networks", value.text),
     };
-    Ok(Step::new(name, layers).set(what, text, Source::Side))
+    Ok(Step::new(name, layers)
+        .for_each()
+        .set(what, text, Source::Side))
 }
 
-fn networks(text: &str) -> Result<Networks, String> {
+/// `NETWORK+…`, or `@FILE`.
+pub(super) fn networks(text: &str) -> Result<Networks, String> {
     match text.strip_prefix('@') {
         Some(path) => Networks::read(path).map_err(|error| {
             let why = std::error::Error::source(&error).map(ToString::to_string);

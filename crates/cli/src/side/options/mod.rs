@@ -4,7 +4,15 @@
 //! README.
 
 mod access;
+mod attempts;
+mod challenge;
+mod compress;
 mod limits;
+mod noise;
+mod proxy_protocol;
+pub(crate) mod secret;
+mod signed_token;
+pub(crate) mod sniff;
 mod socket;
 mod token;
 
@@ -31,7 +39,15 @@ pub(crate) static ALL: &[&SideOption] = &[
     &limits::MAX_CONNS,
     &limits::RATE_PER_ADDR,
     &limits::RATE_ALL,
+    &sniff::ROUTE,
+    &proxy_protocol::PROXY_PROTOCOL,
+    &sniff::SNIFF,
+    &attempts::ATTEMPTS,
+    &noise::NOISE,
     &token::TOKEN,
+    &signed_token::SIGNED_TOKEN,
+    &challenge::CHALLENGE,
+    &compress::COMPRESS,
 ];
 
 /// An option of a side: `name`, or `name=value`, and its settings behind it, `name.setting=value`.
@@ -70,7 +86,6 @@ pub(crate) enum Value {
     None,
     Needed(&'static str),
     /// It may be left out.
-    #[allow(dead_code)]
     Optional(&'static str),
 }
 
@@ -78,10 +93,16 @@ pub(crate) enum Value {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Does {
     /// It sets something of the endpoint or its sockets.
-    Set(fn(&mut EndpointSpec, &Given<'_>) -> Result<(), AddressError>),
+    Set(Set),
     /// It puts a layer on the side's stack, below those that stand before it.
-    Layer(fn(&Given<'_>, &Context<'_>) -> Result<SideStep, AddressError>),
+    Layer(MakeLayer),
+    /// Both.
+    Both(Set, MakeLayer),
 }
+
+type Set = fn(&mut EndpointSpec, &Given<'_>) -> Result<(), AddressError>;
+
+type MakeLayer = fn(&Given<'_>, &Context<'_>) -> Result<SideStep, AddressError>;
 
 /// A layer of a side stack.
 pub(crate) type SideStep = Step<SideLayers>;

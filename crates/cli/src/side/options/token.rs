@@ -1,14 +1,12 @@
 //! `token=@FILE`: the first line is a shared secret.
 
-use std::fs;
-
 use couplet_connector::{
     SideLayers,
     endpoint::AddressError,
     layers::{ExpectToken, HandshakeLayer, SendToken, Token},
 };
 
-use super::{Context, Does, On, SideOption, SideStep, Value};
+use super::{Context, Does, On, SideOption, SideStep, Value, secret};
 use crate::{
     side::Given,
     step::{Bytes, Source, Step},
@@ -42,17 +40,9 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
         .deadline(context))
 }
 
-/// The first line of a file.
+/// The line of a file.
 fn read(value: &str) -> Result<Token, String> {
-    let Some(path) = value.strip_prefix('@') else {
-        return Err(
-            "a secret on the command line can be read by everybody on this machine: \
-             write it to a file, and `token=@FILE`"
-                .into(),
-        );
-    };
-    let text = fs::read(path).map_err(|error| format!("`{path}` can't be read: {error}"))?;
-    let line = text.strip_suffix(b"\n").unwrap_or(&text);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    Token::new(line).map_err(|error| format!("`{path}` is no token: {error}"))
+    let text = secret::read(value, "token=@FILE")?;
+    Token::new(secret::line(&text))
+        .map_err(|error| format!("`{}` is no token: {error}", &value[1..]))
 }

@@ -1,0 +1,94 @@
+//! What a dialled side dials: one target, or one for each client.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use couplet_connector::{
+    endpoint::{BoxError, Conn, Dial, DialError, Info},
+    layers::{DialledForLayer, Protocol},
+};
+use futures::{
+    FutureExt, TryFutureExt,
+    future::{BoxFuture, Either, ErrInto},
+};
+use tokio::net::TcpStream;
+use tower::{Layer, Service};
+
+use crate::routes::Routes;
+
+/// Dials a side.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialler {
+    /// For whom no other is meant.
+    pub(crate) dial: Dial,
+    pub(crate) routes: Option<Arc<RoutedDials>>,
+    /// A layer of the side has to know for whom.
+    pub(crate) tells_for_whom: bool,
+}
+
+/// Routes, and what is dialled for each of their lines; nothing where it refuses.
+#[derive(Debug)]
+pub(crate) struct RoutedDials {
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) dials: Vec<Option<Dial>>,
+}
+
+/// A plain dial is boxed once, by itself.
+type Dialling = Either<
+    ErrInto<BoxFuture<'static, Result<Conn<TcpStream>, DialError>>, BoxError>,
+    BoxFuture<'static, Result<Conn<TcpStream>, BoxError>>,
+>;
+
+// ===== impl Dialler =====
+
+impl Dialler {
+    fn choose(&self, client: &Info) -> Result<Dial, BoxError> {
+        let Some(RoutedDials { routes, dials }) = self.routes.as_deref() else {
+            return Ok(self.dial.clone());
+        };
+        let protocol = client.extensions.get().unwrap_or(&Protocol::Unknown);
+        match routes.find(protocol).map(|line| &dials[line]) {
+            Some(Some(dial)) => Ok(dial.clone()),
+            Some(None) => Err(format!("the routes refuse `{protocol}`").into()),
+            None => Ok(self.dial.clone()),
+        }
+    }
+}
+
+impl Service<Info> for Dialler {
+    type Response = Conn<TcpStream>;
+    type Error = BoxError;
+    type Future = Dialling;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, client: Info) -> Dialling {
+        match self.choose(&client) {
+            Ok(mut dial) if !self.tells_for_whom => dial.call(client).err_into().left_future(),
+            Ok(dial) => {
+                let dialling = DialledForLayer.layer(dial).call(client);
+                dialling.err_into().boxed().right_future()
+            }
+            Err(error) => std::future::ready(Err(error)).boxed().right_future(),
+        }
+    }
+}
+
+/// Where the side is dialled by itself.
+impl Service<()> for Dialler {
+    type Response = Conn<TcpStream>;
+    type Error = BoxError;
+    type Future = Dialling;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, (): ()) -> Dialling {
+        self.dial.call(()).err_into().left_future()
+    }
+}

@@ -1,0 +1,75 @@
+//! `couplet keygen`: makes a key in a file that is new.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use anyhow::Context;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use clap::ValueEnum;
+use couplet_connector::layers::{Ed25519Key, NoiseKey};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct KeygenArgs {
+    /// Where to write it: a file that is not there yet, for its owner's eyes alone
+    file: PathBuf,
+
+    /// What to make
+    #[arg(long, value_enum, default_value = "ed25519")]
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    /// A private key for challenge=@FILE
+    Ed25519,
+    /// A private key for noise=kk:@FILE
+    Noise,
+    /// A secret line for noise=psk:@FILE and token=@FILE; nothing is printed
+    Secret,
+}
+
+// ===== impl KeygenArgs =====
+
+impl KeygenArgs {
+    pub(crate) fn run(&self, out: &mut impl Write) -> anyhow::Result<()> {
+        let (private, public) = match self.kind {
+            Kind::Ed25519 => {
+                let key = Ed25519Key::generate()?;
+                (key.to_secret_text(), Some(key.public().to_string()))
+            }
+            Kind::Noise => {
+                let key = NoiseKey::generate()?;
+                (key.to_secret_text(), Some(key.public().to_string()))
+            }
+            Kind::Secret => {
+                let mut bytes = [0; 32];
+                getrandom::fill(&mut bytes)?;
+                (BASE64_URL_SAFE_NO_PAD.encode(bytes), None)
+            }
+        };
+        self.write(&private)
+            .with_context(|| format!("`{}` can't be written", self.file.display()))?;
+        if let Some(public) = public {
+            writeln!(out, "{public}")?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, private: &str) -> io::Result<()> {
+        let mut file = self.create()?;
+        writeln!(file, "{private}")?;
+        file.sync_all()
+    }
+
+    /// A key that is in use is never overwritten.
+    fn create(&self) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(&self.file)
+    }
+}

@@ -1,0 +1,50 @@
+//! `attempts=NUMBER/TIME`: who fails too often is refused, or delayed.
+
+use std::time::Duration;
+
+use couplet_connector::{
+    SideLayers,
+    endpoint::AddressError,
+    layers::{Attempts, AttemptsLayer},
+};
+
+use super::{Does, On, SideOption, SideSetting, SideStep, Value};
+use crate::{
+    side::Given,
+    step::{Source, Step},
+    units::{Limit, duration, rate},
+};
+
+pub(super) static ATTEMPTS: SideOption = SideOption {
+    name: "attempts",
+    on: On::Listen,
+    value: Value::Needed("NUMBER/TIME"),
+    help: "refuse an address whose handshakes behind it fail so often in a time",
+    settings: &[SideSetting {
+        name: "delay",
+        value: "TIME",
+        help: "delay it so long, instead of refusing it",
+        many: false,
+    }],
+    does: Does::Layer(|given, _| layer(given)),
+};
+
+fn layer(given: &Given<'_>) -> Result<SideStep, AddressError> {
+    let value = given.needed()?;
+    let rate = value.parse(rate)?;
+    let delay: Option<Duration> = given
+        .setting("delay")
+        .map(|word| word.parse(duration))
+        .transpose()?;
+    let mut layer = AttemptsLayer::new(Attempts::new(rate.count().get(), rate.time()));
+    if let Some(delay) = delay {
+        layer = layer.delay(delay);
+    }
+    let mut layers = SideLayers::new();
+    layers.push(layer);
+    let step = Step::new("attempts", layers).set("limit", value.text, Source::Side);
+    Ok(match delay {
+        Some(delay) => step.set("delay", Limit::At(delay), Source::Side),
+        None => step.set("over", "refuse", Source::Default),
+    })
+}

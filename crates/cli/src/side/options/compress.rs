@@ -1,0 +1,93 @@
+//! `compress=zstd`: what is spoken on the side is compressed.
+
+use couplet_connector::{
+    SideLayers,
+    endpoint::AddressError,
+    layers::{
+        CodecLayer,
+        compress::{Lz4, Zstd},
+    },
+};
+
+use super::{Context, Does, On, SideOption, SideStep, Value};
+use crate::{
+    side::Given,
+    step::{Bytes, Source, Step},
+};
+
+pub(super) static COMPRESS: SideOption = SideOption {
+    name: "compress",
+    on: On::Either,
+    value: Value::Needed("zstd|zstd:LEVEL|lz4"),
+    help: "compressed on this side, both ways; the other end does the same",
+    settings: &[],
+    does: Does::Layer(layer),
+};
+
+/// The level where none is given.
+const LEVEL: i32 = 1;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Format {
+    Zstd(Option<i32>),
+    Lz4,
+}
+
+fn layer(given: &Given<'_>, _: &Context<'_>) -> Result<SideStep, AddressError> {
+    let format = given.needed()?.parse(read)?;
+    let step = |layer: CodecLayer, name: &str| {
+        let mut layers = SideLayers::new();
+        layers.push(layer);
+        Step::new("compress", layers)
+            .for_each()
+            .bytes([Bytes::Copied("compress changes them"); 2])
+            .set("format", name, Source::Side)
+    };
+    Ok(match format {
+        Format::Zstd(level) => {
+            let from = match level {
+                Some(_) => Source::Side,
+                None => Source::Default,
+            };
+            let level = level.unwrap_or(LEVEL);
+            step(Zstd::new().level(level).layer(), "zstd").set("level", level, from)
+        }
+        Format::Lz4 => step(Lz4::new().layer(), "lz4"),
+    })
+}
+
+fn read(value: &str) -> Result<Format, String> {
+    let unknown = || format!("`{value}` is no compression: `zstd`, `zstd:LEVEL`, or `lz4`");
+    let (name, level) = match value.split_once(':') {
+        Some((name, level)) => (name, Some(level)),
+        None => (value, None),
+    };
+    match (name, level) {
+        ("zstd", None) => Ok(Format::Zstd(None)),
+        ("zstd", Some(level)) => match level.parse() {
+            Ok(level @ 1..=22) => Ok(Format::Zstd(Some(level))),
+            _ => Err(format!(
+                "`{level}` is no level of zstd: a number from 1, fast, to 22, small"
+            )),
+        },
+        ("lz4", None) => Ok(Format::Lz4),
+        ("lz4", Some(_)) => Err("lz4 has no levels: `lz4`".into()),
+        _ => Err(unknown()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_and_its_level() {
+        assert_eq!(read("zstd"), Ok(Format::Zstd(None)));
+        assert_eq!(read("zstd:19"), Ok(Format::Zstd(Some(19))));
+        assert_eq!(read("lz4"), Ok(Format::Lz4));
+        for wrong in ["", "gzip", "zstd:", "zstd:0", "zstd:23", "zstd:-1", "lz4:1"] {
+            let said = read(wrong).unwrap_err();
+            assert!(said.contains(": "), "{wrong}: {said}");
+        }
+    }
+}

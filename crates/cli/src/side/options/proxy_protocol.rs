@@ -1,0 +1,128 @@
+//! `proxy-protocol=…`: who the client behind a proxy is, told to us and told by us.
+
+use std::time::Duration;
+
+use couplet_connector::{
+    SideLayers,
+    endpoint::AddressError,
+    layers::{ExpectProxyHeader, HandshakeLayer, SendProxyHeader, proxy_protocol::Tlv},
+};
+
+use super::{Context, Does, On, SideOption, SideSetting, SideStep, Value, access};
+use crate::{
+    side::{EndpointSpec, Given},
+    step::{Bytes, Known, Source, Step},
+    units::{Limit, duration},
+};
+
+pub(super) static PROXY_PROTOCOL: SideOption = SideOption {
+    name: "proxy-protocol",
+    on: On::Either,
+    value: Value::Needed("MODE"),
+    help: "PROXY headers: on listen require or accept them, on dial send v1 or v2",
+    settings: &[
+        SideSetting {
+            name: "from",
+            value: "NETWORK+…|@FILE",
+            help: "on listen: where the proxies are whose headers are believed",
+            many: false,
+        },
+        SideSetting {
+            name: "wait",
+            value: "TIME",
+            help: "with accept: how long one that need not come is waited for [default: 3s]",
+            many: false,
+        },
+    ],
+    does: Does::Both(set, layer),
+};
+
+/// The library's default.
+const WAIT: Duration = Duration::from_secs(3);
+
+fn set(endpoint: &mut EndpointSpec, _: &Given<'_>) -> Result<(), AddressError> {
+    endpoint.tells_for_whom = endpoint.is_dialled();
+    Ok(())
+}
+
+fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressError> {
+    let mut layers = SideLayers::new();
+    let step = match context.endpoint.is_dialled() {
+        true => send(given, context, &mut layers),
+        false => expect(given, context, &mut layers),
+    }?;
+    Ok(Step { layers, ..step }.deadline(context))
+}
+
+fn send(
+    given: &Given<'_>,
+    context: &Context<'_>,
+    layers: &mut SideLayers,
+) -> Result<SideStep, AddressError> {
+    let version = given.needed()?;
+    let header = match version.text {
+        "v1" => SendProxyHeader::v1(),
+        "v2" => SendProxyHeader::v2_with(Tlv::known),
+        _ => return Err(version.wrong("a dialled side sends a header", "`v1` or `v2`")),
+    };
+    for setting in ["from", "wait"] {
+        if let Some(value) = given.setting(setting) {
+            return Err(value.wrong("is for a listening side", "none here"));
+        }
+    }
+    layers.push(HandshakeLayer::new(header).timeout(context.handshake_timeout.value));
+    let step = Step::new("proxy-protocol", SideLayers::new()).for_each();
+    Ok(step.set("send", version.text, Source::Side))
+}
+
+fn expect(
+    given: &Given<'_>,
+    context: &Context<'_>,
+    layers: &mut SideLayers,
+) -> Result<SideStep, AddressError> {
+    let mode = given.needed()?;
+    let from = given.setting("from");
+    if from.is_none() && matches!(mode.text, "require" | "accept") {
+        return Err(given.wrong(
+            "a PROXY header says whatever its sender likes: from where is it to be believed?",
+            format!(
+                "`proxy-protocol={},proxy-protocol.from=10.0.0.0/8`",
+                mode.text
+            ),
+        ));
+    }
+    let trusted = from.map(|from| from.parse(access::networks)).transpose()?;
+    let trusted = trusted.unwrap_or_default();
+    let wait = given.setting("wait");
+    let step = Step::new("proxy-protocol", SideLayers::new())
+        .for_each()
+        .bytes([Bytes::ReadAhead, Bytes::Untouched])
+        .set("headers", mode.text, Source::Side)
+        .set(
+            "from",
+            from.map(|from| from.text).unwrap_or_default(),
+            Source::Side,
+        );
+    let (expect, step) = match (mode.text, wait) {
+        ("require", None) => (ExpectProxyHeader::required(trusted), step),
+        ("require", Some(wait)) => {
+            return Err(wait.wrong("a header that is required is waited for", "none here"));
+        }
+        ("accept", wait) => {
+            let wait = wait.map(|wait| wait.parse(duration)).transpose()?;
+            let wait = Known {
+                value: WAIT,
+                from: Source::Default,
+            }
+            .unless(wait);
+            let step = step.set("wait", Limit::At(wait.value), wait.from);
+            (ExpectProxyHeader::accepted(trusted).wait(wait.value), step)
+        }
+        _ => {
+            let hint = "`require` or `accept`";
+            return Err(mode.wrong("a listening side requires or accepts a header", hint));
+        }
+    };
+    layers.push(HandshakeLayer::new(expect).timeout(context.handshake_timeout.value));
+    Ok(step)
+}

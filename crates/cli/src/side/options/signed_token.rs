@@ -1,0 +1,61 @@
+//! `signed-token=@FILE`: the first line is a token that is signed and expires.
+
+use couplet_connector::{
+    SideLayers,
+    endpoint::AddressError,
+    layers::{ExpectSignedToken, HandshakeLayer, Keyring, SendToken, SignedToken},
+};
+
+use super::{Context, Does, On, SideOption, SideSetting, SideStep, Value, secret};
+use crate::{
+    side::Given,
+    step::{Bytes, Source, Step},
+};
+
+pub(super) static SIGNED_TOKEN: SideOption = SideOption {
+    name: "signed-token",
+    on: On::Either,
+    value: Value::Needed("@FILE"),
+    help: "a signed first line that expires: on listen FILE has `name: secret` lines, on dial the token",
+    settings: &[SideSetting {
+        name: "key",
+        value: "NAME",
+        help: "on listen, only tokens for this session",
+        many: false,
+    }],
+    does: Does::Layer(layer),
+};
+
+const FORM: &str = "signed-token=@FILE";
+
+fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressError> {
+    let file = given.needed()?;
+    let key = given.setting("key");
+    let timeout = context.handshake_timeout.value;
+    let mut layers = SideLayers::new();
+    let bytes = if context.endpoint.is_dialled() {
+        if let Some(key) = key {
+            let hint = "the token itself says what it is for";
+            return Err(key.wrong("a dialled side only sends its token", hint));
+        }
+        let token: SignedToken = file.parse(|value| secret::parse(value, FORM))?;
+        layers.push(HandshakeLayer::new(SendToken::new(token.into())).timeout(timeout));
+        [Bytes::Untouched, Bytes::Untouched]
+    } else {
+        let keyring: Keyring = file.parse(|value| secret::parse(value, FORM))?;
+        let mut expect = ExpectSignedToken::new(keyring);
+        if let Some(key) = key {
+            expect = expect.key(key.text);
+        }
+        layers.push(HandshakeLayer::new(expect).timeout(timeout));
+        [Bytes::ReadAhead, Bytes::Untouched]
+    };
+    let mut step = Step::new("signed-token", layers)
+        .for_each()
+        .bytes(bytes)
+        .set("file", &file.text[1..], Source::Side);
+    if let Some(key) = key {
+        step = step.set("key", key.text, Source::Side);
+    }
+    Ok(step.deadline(context))
+}

@@ -1,0 +1,70 @@
+//! `sniff` and `route=@FILE`: what the client speaks, and what is dialled for it.
+
+use std::{sync::Arc, time::Duration};
+
+use couplet_connector::{
+    SideLayers,
+    endpoint::AddressError,
+    layers::{HandshakeLayer, Sniff},
+};
+
+use super::{Context, Does, On, SideOption, SideStep, Value};
+use crate::{
+    routes::Routes,
+    side::Given,
+    step::{Bytes, Known, Source, Step},
+    units::{Limit, duration},
+};
+
+pub(super) static SNIFF: SideOption = SideOption {
+    name: NAME,
+    on: On::Either,
+    value: Value::Optional("TIME"),
+    help: "find out what a client speaks; who says nothing is waited for so long [default: 3s]",
+    settings: &[],
+    does: Does::Layer(layer),
+};
+
+pub(super) static ROUTE: SideOption = SideOption {
+    name: "route",
+    on: On::Dial,
+    value: Value::Needed("@FILE"),
+    help: "dial by what the client speaks: lines like `tls:example.org HOST:PORT`, `ssh refuse`",
+    settings: &[],
+    does: Does::Set(|endpoint, given| {
+        let routes = given
+            .needed()?
+            .parse(|value| match value.strip_prefix('@') {
+                Some(path) => Routes::read(path),
+                None => Err(format!("routes are in a file: `route=@{value}`")),
+            })?;
+        endpoint.routes = Some(Arc::new(routes));
+        Ok(())
+    }),
+};
+
+/// How the step is called.
+pub(crate) const NAME: &str = "sniff";
+
+/// The library's default.
+const WAIT: Duration = Duration::from_secs(3);
+
+fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressError> {
+    let wait = given
+        .value()
+        .map(|value| value.parse(duration))
+        .transpose()?;
+    let wait = Known {
+        value: WAIT,
+        from: Source::Default,
+    }
+    .unless(wait);
+    let mut layers = SideLayers::new();
+    let sniff = HandshakeLayer::new(Sniff::new().wait(wait.value));
+    layers.push(sniff.timeout(context.handshake_timeout.value));
+    Ok(Step::new(NAME, layers)
+        .for_each()
+        .bytes([Bytes::ReadAhead, Bytes::Untouched])
+        .set("wait", Limit::At(wait.value), wait.from)
+        .deadline(context))
+}

@@ -1,0 +1,71 @@
+//! `couplet token`: makes a signed token.
+
+use std::{
+    io::Write,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::Context;
+use clap::ValueEnum;
+use couplet_connector::{
+    endpoint::Side,
+    layers::{Claims, Keyring},
+};
+
+use crate::{side::options::secret, units::duration};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TokenArgs {
+    /// The secrets, one a line: `name: secret`
+    #[arg(long, value_name = "@FILE", value_parser = keyring)]
+    secret: Keyring,
+
+    /// The session it is for
+    #[arg(long, value_name = "NAME")]
+    key: String,
+
+    /// The side its holder may come to [default: either]
+    #[arg(long, value_enum, ignore_case = true)]
+    side: Option<SideName>,
+
+    /// How long it holds
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    expires: Duration,
+
+    /// Which of the secrets is to sign it [default: the first]
+    #[arg(long, value_name = "NAME")]
+    id: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SideName {
+    A,
+    B,
+}
+
+fn keyring(value: &str) -> Result<Keyring, String> {
+    secret::parse(value, "--secret @FILE")
+}
+
+// ===== impl TokenArgs =====
+
+impl TokenArgs {
+    pub(crate) fn run(&self, out: &mut impl Write) -> anyhow::Result<()> {
+        let mut claims = Claims::new(&*self.key, SystemTime::now() + self.expires)?;
+        if let Some(side) = self.side {
+            claims = claims.side(match side {
+                SideName::A => Side::A,
+                SideName::B => Side::B,
+            });
+        }
+        let token = match &self.id {
+            None => self.secret.sign(&claims),
+            Some(id) => {
+                let token = self.secret.sign_with(id, &claims);
+                token.with_context(|| format!("there is no secret `{}`", id.escape_debug()))?
+            }
+        };
+        writeln!(out, "{}", token.as_str())?;
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! A rendezvous by key, from the sockets' side.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod helper;
+
+use std::time::Duration;
+
+use couplet_connector::{
+    Connector, Handle,
+    endpoint::{BoxError, BoxIo, Conn, Replay, Side, memory, memory::MemoryStream},
+    layers::{AnnounceJoin, HandshakeLayer, take_line},
+    pairing::{Keyed, Policy, Refusal, WhenFull},
+};
+use helper::*;
+use tokio::io::AsyncWriteExt;
+
+/// What the first line says: `key`, or `key side`.
+#[derive(Clone, PartialEq, Eq)]
+struct Wish {
+    key: String,
+    side: Option<String>,
+}
+
+async fn first_line(conn: Conn<BoxIo>) -> Result<Conn<Replay<BoxIo>>, BoxError> {
+    let mut conn = conn.map_io(Replay::new);
+    let line = String::from_utf8(take_line(&mut conn.io, 64).await?.into())?;
+    let mut words = line.split(' ').map(str::to_owned);
+    let key = words.next().unwrap_or_default();
+    let side = words.next();
+    conn.info.extensions.insert(Wish { key, side });
+    Ok(conn)
+}
+
+fn keyed() -> Keyed<String, String> {
+    Keyed::new(|info| {
+        let Wish { key, .. } = info.extensions.get()?;
+        (!key.is_empty()).then(|| key.clone())
+    })
+    .side(|info| info.extensions.get::<Wish>()?.side.clone())
+    .farewell(SECOND, |_, refusal| Some(format!("{refusal}\n").into()))
+}
+
+async fn come(dial: &memory::Dial, line: &str) -> MemoryStream {
+    let mut peer = dial.connect().await.unwrap();
+    peer.write_all(line.as_bytes()).await.unwrap();
+    settle().await;
+    peer
+}
+
+async fn waiting(relay: &Handle, number: u64) {
+    until(|| relay.waiting(Side::A) == number).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_come_to_one_endpoint_and_find_their_partners() {
+    let (dial, listen) = memory::endpoint();
+    let relay = Connector::rendezvous(listen, keyed())
+        .side_a(HandshakeLayer::new(first_line))
+        .before_join(AnnounceJoin::new("ok\n"))
+        .start();
+    let mut peers = Vec::new();
+    for n in 0..40 {
+        peers.push(come(&dial, &format!("{n} one\n")).await);
+    }
+    waiting(&relay, 40).await;
+    open(&mut peers[7]).await;
+    for (n, peer) in peers.iter_mut().enumerate().rev() {
+        let mut partner = come(&dial, &format!("{n} other\n")).await;
+        hears(&mut partner, "ok\n").await;
+        hears(peer, "ok\n").await;
+        joined(peer, &mut partner).await;
+    }
+    assert_eq!(relay.live_pairs(), 40);
+    assert_eq!(relay.snapshot().a.connections, 80);
+    close(&relay).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_early_is_delivered_behind_the_ok() {
+    let (dial, listen) = memory::endpoint();
+    let relay = Connector::rendezvous(listen, keyed())
+        .side_a(HandshakeLayer::new(first_line))
+        .before_join(AnnounceJoin::new("ok\n"))
+        .start();
+    let mut a = come(&dial, "key\nfrom a").await;
+    let mut b = come(&dial, "key\nfrom b").await;
+    hears(&mut a, "ok\nfrom b").await;
+    hears(&mut b, "ok\nfrom a").await;
+    end(&mut a).await;
+    assert_eq!(soon(hear_all(&mut b)).await, "");
+    close(&relay).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_refused_is_told_and_counted() {
+    let (dial, listen) = memory::endpoint();
+    let relay = Connector::rendezvous(listen, keyed().when_full(WhenFull::Refuse))
+        .side_a(HandshakeLayer::new(first_line))
+        .policy(Policy::default().places(1).wait(Some(10 * SECOND)))
+        .start();
+    let mut no_key = come(&dial, "\n").await;
+    assert_eq!(soon(hear_all(&mut no_key)).await, "no known key\n");
+    drop(no_key);
+    let mut waits = come(&dial, "one\n").await;
+    let mut too_many = come(&dial, "another\n").await;
+    assert_eq!(soon(hear_all(&mut too_many)).await, "too many wait\n");
+    drop(too_many);
+    assert_eq!(relay.snapshot().a.refused, 2);
+    let counts = relay.stats().waiting().unwrap();
+    assert_eq!(counts.refused(Side::A, Refusal::UnknownKey), 1);
+    assert_eq!(counts.refused(Side::A, Refusal::Full), 1);
+
+    let words = eventually(hear_all(&mut waits)).await;
+    assert_eq!(words, "no partner came in time\n");
+    assert_eq!(relay.snapshot().a.expired, 1);
+    assert_eq!(relay.waiting(Side::A), 0);
+    drop(waits);
+    close(&relay).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_endpoints_may_be_two_sides() {
+    let ((dial_a, a), (dial_b, b)) = (memory::endpoint(), memory::endpoint());
+    let keyed = keyed().side(|info| info.side).per_key(2, WhenFull::Refuse);
+    let relay = Connector::server_to_server(a, b)
+        .policy(Policy::default().places(10))
+        .side_a(HandshakeLayer::new(first_line))
+        .keyed(keyed)
+        .side_b(HandshakeLayer::new(first_line))
+        .start();
+    let mut b = come(&dial_b, "key\n").await;
+    let mut other_b = come(&dial_b, "key\n").await;
+    until(|| relay.waiting(Side::B) == 2).await;
+    let mut stranger = come(&dial_a, "another key\n").await;
+    waiting(&relay, 1).await;
+    let mut a = come(&dial_a, "key\n").await;
+    joined(&mut a, &mut b).await;
+    let [session] = &relay.sessions()[..] else {
+        panic!("there is one");
+    };
+    for side in SIDES {
+        assert_eq!(session.info(side).side, Some(side));
+    }
+    let mut other_a = come(&dial_a, "key\n").await;
+    joined(&mut other_a, &mut other_b).await;
+    open(&mut stranger).await;
+    close(&relay).await;
+    gone(&mut stranger).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn beyond_the_pairs_that_may_be_they_wait_with_their_partners() {
+    let (dial, listen) = memory::endpoint();
+    let relay = Connector::rendezvous(listen, keyed())
+        .side_a(HandshakeLayer::new(first_line))
+        .max_pairs(1)
+        .start();
+    let (mut a, mut b) = (come(&dial, "1\n").await, come(&dial, "1\n").await);
+    joined(&mut a, &mut b).await;
+    let (mut c, mut d) = (come(&dial, "2\n").await, come(&dial, "2\n").await);
+    waiting(&relay, 2).await;
+    open(&mut c).await;
+    drop((a, b));
+    joined(&mut c, &mut d).await;
+    close(&relay).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_is_one_pair() {
+    let (dial, listen) = memory::endpoint();
+    let relay = Connector::rendezvous(listen, keyed())
+        .side_a(HandshakeLayer::new(first_line))
+        .once()
+        .start();
+    let mut alone = come(&dial, "alone\n").await;
+    let (mut a, mut b) = (come(&dial, "1\n").await, come(&dial, "1\n").await);
+    joined(&mut a, &mut b).await;
+    eventually(gone(&mut alone)).await;
+    drop((a, b));
+    assert!(eventually(relay.shutdown(Duration::ZERO)).await.is_ok());
+}

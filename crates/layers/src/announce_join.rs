@@ -1,0 +1,206 @@
+//! Tells both peers that they have found each other.
+//!
+//! [`AnnounceJoin`] is a [handshake](crate::handshake) of the pair stack: it writes the same words
+//! to both, first to the one that has waited longer, before any byte of the other's. It is the
+//! last word of protocols in which one may wait long for a partner and must not speak before:
+//!
+//! ```
+//! use couplet_layers::{AnnounceJoin, HandshakeLayer};
+//!
+//! let layer = HandshakeLayer::new(AnnounceJoin::new("ok\n").partner_left("partner left\n"));
+//! ```
+//!
+//! **Where:** at the top of the pair stack, below what limits and counts pairs. **Splice:** costs
+//! none.
+
+use std::{io, time::Duration};
+
+use bytes::Bytes;
+use couplet_endpoint::{Io, Side, io::last_words};
+use couplet_pairing::Pair;
+use futures::{FutureExt, future::BoxFuture};
+use thiserror::Error;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use crate::handshake::Handshake;
+
+/// How long the one that is left may take to hear that it is.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Writes the same words to both connections of a pair. See the [module](self).
+///
+/// Has no deadline of its own: the [`HandshakeLayer`](crate::HandshakeLayer) has.
+#[derive(Clone, Debug)]
+pub struct AnnounceJoin {
+    words: Bytes,
+    partner_left: Bytes,
+}
+
+/// One of the two had gone when it was to be told.
+#[derive(Debug, Error)]
+#[error("side {side} had gone when they were to be joined")]
+pub struct PartnerLeft {
+    side: Side,
+    source: io::Error,
+}
+
+// ===== impl AnnounceJoin =====
+
+impl AnnounceJoin {
+    /// Writes these words.
+    pub fn new(words: impl Into<Bytes>) -> Self {
+        Self {
+            words: words.into(),
+            partner_left: Bytes::new(),
+        }
+    }
+
+    /// What the one hears that has not been told yet when the other turns out to have gone; by
+    /// default nothing.
+    #[must_use]
+    pub fn partner_left(mut self, words: impl Into<Bytes>) -> Self {
+        self.partner_left = words.into();
+        self
+    }
+
+    async fn tell<A: Io, B: Io>(self, pair: Pair<A, B>) -> Result<Pair<A, B>, PartnerLeft> {
+        let Pair { a, b, session } = pair;
+        let since = |side| session.info(side).since;
+        let (a, b) = if since(Side::A) <= since(Side::B) {
+            self.tell_in_turn((Side::A, a), (Side::B, b)).await?
+        } else {
+            let told = self.tell_in_turn((Side::B, b), (Side::A, a)).await?;
+            (told.1, told.0)
+        };
+        Ok(Pair { a, b, session })
+    }
+
+    async fn tell_in_turn<F: Io, S: Io>(
+        &self,
+        (first_side, mut first): (Side, F),
+        (second_side, mut second): (Side, S),
+    ) -> Result<(F, S), PartnerLeft> {
+        if let Err(source) = say(&mut first, &self.words).await {
+            last_words(second, &self.partner_left, FAREWELL).await;
+            let side = first_side;
+            return Err(PartnerLeft { side, source });
+        }
+        if let Err(source) = say(&mut second, &self.words).await {
+            // It has been told of a partner: an end of stream would pass for that one's.
+            first.abort();
+            let side = second_side;
+            return Err(PartnerLeft { side, source });
+        }
+        Ok((first, second))
+    }
+}
+
+async fn say(io: &mut (impl AsyncWrite + Unpin), words: &[u8]) -> io::Result<()> {
+    io.write_all(words).await?;
+    io.flush().await
+}
+
+impl<A: Io, B: Io> Handshake<Pair<A, B>> for AnnounceJoin {
+    type Output = Pair<A, B>;
+    type Error = PartnerLeft;
+    type Future = BoxFuture<'static, Result<Pair<A, B>, PartnerLeft>>;
+
+    fn handshake(&self, pair: Pair<A, B>) -> Self::Future {
+        self.clone().tell(pair).boxed()
+    }
+}
+
+// ===== impl PartnerLeft =====
+
+impl PartnerLeft {
+    /// Which side had gone.
+    pub const fn side(&self) -> Side {
+        self.side
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use couplet_endpoint::{Opaque, memory, memory::MemoryStream};
+    use tokio::io::BufWriter;
+    use tower::ServiceExt;
+    use tower_layer::Layer;
+
+    use super::*;
+    use crate::{
+        HandshakeLayer,
+        testing::{assert_reset, conn, read_all, read_some},
+    };
+
+    const SIDES: [Side; 2] = [Side::A, Side::B];
+
+    fn announce() -> AnnounceJoin {
+        AnnounceJoin::new("ok\n").partner_left("partner left\n")
+    }
+
+    /// A pair of which that side has waited longer, and its peers.
+    fn pair(older: Side) -> (Pair<MemoryStream, MemoryStream>, [MemoryStream; 2]) {
+        let ((a, a_peer), (b, b_peer)) = (memory::connection(64), memory::connection(64));
+        let (mut a, mut b) = (conn(a), conn(b));
+        let younger = match older {
+            Side::A => &mut b.info,
+            Side::B => &mut a.info,
+        };
+        younger.since += Duration::from_secs(1);
+        (Pair::new(a, b), [a_peer, b_peer])
+    }
+
+    #[tokio::test]
+    async fn both_hear_it_before_the_others_bytes() {
+        let ((a, mut a_peer), (b, mut b_peer)) = (memory::connection(64), memory::connection(64));
+        let buffered = |io| Opaque(BufWriter::new(io));
+        a_peer.write_all(b"from a").await.unwrap();
+        b_peer.write_all(b"from b").await.unwrap();
+        let layer = HandshakeLayer::new(announce());
+        let joined = layer.layer(tower::service_fn(async |pair| {
+            Ok::<_, std::convert::Infallible>(pair)
+        }));
+        let pair = Pair::new(conn(buffered(a)), conn(buffered(b)));
+        let mut pair: Pair<Opaque<BufWriter<MemoryStream>>, _> =
+            joined.oneshot(pair).await.unwrap();
+        assert_eq!(read_some(&mut a_peer, 3).await, b"ok\n");
+        assert_eq!(read_some(&mut b_peer, 3).await, b"ok\n");
+        assert_eq!(read_some(&mut pair.a, 6).await, b"from a");
+        assert_eq!(read_some(&mut pair.b, 6).await, b"from b");
+    }
+
+    #[tokio::test]
+    async fn whose_partner_had_waited_and_left_is_told_so() {
+        for older in SIDES {
+            let (pair, [a, b]) = pair(older);
+            let (left, mut stays) = match older {
+                Side::A => (a, b),
+                Side::B => (b, a),
+            };
+            drop(left);
+            let telling = tokio::spawn(announce().tell(pair));
+            let (heard, end) = read_all(&mut stays).await;
+            assert_eq!(heard, b"partner left\n");
+            end.unwrap();
+            drop(stays);
+            assert_eq!(telling.await.unwrap().unwrap_err().side(), older);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_been_told_of_a_partner_that_left_is_reset() {
+        for older in SIDES {
+            let (pair, [a, b]) = pair(older);
+            let (mut stays, left) = match older {
+                Side::A => (a, b),
+                Side::B => (b, a),
+            };
+            drop(left);
+            let error = announce().tell(pair).await.unwrap_err();
+            assert_eq!(error.side(), !older);
+            let (heard, end) = read_all(&mut stays).await;
+            assert_eq!(heard, b"ok\n");
+            assert_reset(&end);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+use std::sync::Arc;
+
+use couplet_endpoint::Side;
+use couplet_pairing::{Scope, Session};
+use tower_layer::Layer;
+
+use super::{Bandwidth, ByteRate, addresses::Addresses, bucket::Bucket, share::Share};
+
+/// Bounds how many bytes pass in a second. See the [module](super).
+#[derive(Clone, Debug)]
+pub struct BandwidthLayer {
+    of: Of,
+    only: Option<Side>,
+}
+
+/// Whose bytes are counted together.
+#[derive(Clone, Debug)]
+enum Of {
+    Pair(ByteRate),
+    Address(Side, Arc<Addresses>),
+    All(Arc<Bucket>),
+}
+
+// ===== impl BandwidthLayer =====
+
+impl BandwidthLayer {
+    /// Bounds each pair.
+    pub const fn per_pair(rate: ByteRate) -> Self {
+        Self::new(Of::Pair(rate))
+    }
+
+    /// Bounds all pairs together that have the same peer on this side.
+    ///
+    /// A peer is its IP address, and with IPv6 its /64 network. Peers without an address, such as
+    /// those of Unix sockets, are taken for one. Clones of the layer count together.
+    pub fn per_address(side: Side, rate: ByteRate) -> Self {
+        Self::new(Of::Address(side, Arc::new(Addresses::new(rate))))
+    }
+
+    /// Bounds all pairs together: those of this layer and of its clones, in other stacks too.
+    pub fn shared(rate: ByteRate) -> Self {
+        let scope = Scope::All(Bucket::number());
+        Self::new(Of::All(Arc::new(Bucket::new(rate, scope))))
+    }
+
+    const fn new(of: Of) -> Self {
+        Self { of, only: None }
+    }
+
+    /// Bounds what comes from this side alone: with [`Side::A`], the direction A to B.
+    #[must_use]
+    pub const fn only(mut self, from: Side) -> Self {
+        self.only = Some(from);
+        self
+    }
+
+    pub(super) fn share(&self, session: &Session) -> Share {
+        let bucket = match &self.of {
+            Of::Pair(rate) => Arc::new(Bucket::new(*rate, Scope::Pair)),
+            Of::Address(side, addresses) => addresses.bucket(session.info(*side).peer),
+            Of::All(bucket) => Arc::clone(bucket),
+        };
+        Share::new(bucket, self.only)
+    }
+}
+
+impl<S> Layer<S> for BandwidthLayer {
+    type Service = Bandwidth<S>;
+
+    fn layer(&self, inner: S) -> Bandwidth<S> {
+        Bandwidth {
+            layer: self.clone(),
+            inner,
+        }
+    }
+}

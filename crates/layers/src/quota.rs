@@ -1,0 +1,196 @@
+//! Ends a session that would move more bytes than it may.
+//!
+//! As many bytes as the quota are delivered, and not one above. A session that comes to its end with
+//! just that many ends as it would have; when one byte more comes, what was delivered arrives, both
+//! peers see a reset, and the reason is
+//! [`QuotaExceeded`](couplet_pairing::CloseReason::QuotaExceeded).
+//!
+//! It counts the bytes of both directions together, unless it is for
+//! [one of them alone](QuotaLayer::only); those that come out of a transform, as the
+//! [meter](couplet_pairing::Meter) does. It bounds what the relay takes and wraps no io.
+//!
+//! **Where:** anywhere on a pair stack. **Splice:** costs none. **Memory:** a hundred bytes a pair.
+
+use std::task::{Context, Poll};
+
+use couplet_endpoint::Side;
+use couplet_pairing::{Budget, Pair, Scope};
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// Ends sessions that have used up their bytes. See the [module](self).
+#[derive(Clone, Copy, Debug)]
+pub struct QuotaLayer {
+    bytes: u64,
+    only: Option<Side>,
+}
+
+/// Ends sessions that have used up their bytes: made by [`QuotaLayer`].
+#[derive(Clone, Debug)]
+pub struct Quota<S> {
+    layer: QuotaLayer,
+    inner: S,
+}
+
+/// What is left of a quota.
+#[derive(Debug)]
+struct Left {
+    bytes: u64,
+    only: Option<Side>,
+    /// Of which so many are set aside: for one direction at a time, as it is never waited for.
+    set_aside: u32,
+}
+
+// ===== impl QuotaLayer =====
+
+impl QuotaLayer {
+    /// At most so many bytes a session, both directions together.
+    pub const fn new(bytes: u64) -> Self {
+        Self { bytes, only: None }
+    }
+
+    /// Counts what comes from this side alone: with [`Side::A`], the direction A to B. The session
+    /// as a whole ends.
+    #[must_use]
+    pub const fn only(mut self, from: Side) -> Self {
+        self.only = Some(from);
+        self
+    }
+}
+
+impl<S> Layer<S> for QuotaLayer {
+    type Service = Quota<S>;
+
+    fn layer(&self, inner: S) -> Quota<S> {
+        Quota {
+            layer: *self,
+            inner,
+        }
+    }
+}
+
+// ===== impl Quota =====
+
+impl<A, B, S: Service<Pair<A, B>>> Service<Pair<A, B>> for Quota<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut pair: Pair<A, B>) -> S::Future {
+        let QuotaLayer { bytes, only } = self.layer;
+        pair.session.limit(Left {
+            bytes,
+            only,
+            set_aside: 0,
+        });
+        self.inner.call(pair)
+    }
+}
+
+// ===== impl Left =====
+
+impl Left {
+    fn counts(&self, from: Side) -> bool {
+        self.only.is_none_or(|only| only == from)
+    }
+}
+
+impl Budget for Left {
+    fn scope(&self) -> Scope {
+        Scope::Quota
+    }
+
+    fn poll_reserve(&mut self, _: &mut Context<'_>, from: Side, most: u32) -> Poll<u32> {
+        if !self.counts(from) {
+            return Poll::Ready(most);
+        }
+        self.set_aside = u32::try_from(self.bytes).map_or(most, |left| left.min(most));
+        self.bytes -= u64::from(self.set_aside);
+        Poll::Ready(self.set_aside)
+    }
+
+    fn settle(&mut self, from: Side, taken: u32) {
+        if self.counts(from) {
+            self.bytes += u64::from(self.set_aside - taken);
+            self.set_aside = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use couplet_pairing::CloseReason;
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+    use crate::testing::{Relayed, assert_reset, read_all, read_some, relay};
+
+    #[tokio::test]
+    async fn as_many_as_may_be_pass_and_not_one_above() {
+        for quota in [0, 1, 10, 99] {
+            let Relayed {
+                mut a, mut b, end, ..
+            } = relay(QuotaLayer::new(quota), 1024);
+            a.write_all(&[7; 100]).await.unwrap();
+            let (heard, ended) = read_all(&mut b).await;
+            assert_eq!(heard.len() as u64, quota);
+            assert_reset(&ended);
+            assert_reset(&read_all(&mut a).await.1);
+            let summary = end.await.unwrap().unwrap();
+            assert_eq!(summary.reason, CloseReason::QuotaExceeded);
+            assert_eq!(summary.a_to_b, quota);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_ends_at_the_quota_has_finished() {
+        for quota in [0, 100, u64::MAX] {
+            let Relayed {
+                mut a, mut b, end, ..
+            } = relay(QuotaLayer::new(quota), 1024);
+            let sent = vec![7; quota.min(200) as usize];
+            a.write_all(&sent).await.unwrap();
+            a.shutdown().await.unwrap();
+            let (heard, ended) = read_all(&mut b).await;
+            assert_eq!(heard, sent);
+            ended.unwrap();
+            b.shutdown().await.unwrap();
+            let summary = end.await.unwrap().unwrap();
+            assert_eq!(summary.reason, CloseReason::Finished(Side::A));
+        }
+    }
+
+    #[tokio::test]
+    async fn both_directions_count() {
+        let Relayed {
+            mut a, mut b, end, ..
+        } = relay(QuotaLayer::new(100), 1024);
+        a.write_all(&[1; 60]).await.unwrap();
+        assert_eq!(read_some(&mut b, 60).await, [1; 60]);
+        b.write_all(&[2; 60]).await.unwrap();
+        let (heard, ended) = read_all(&mut a).await;
+        assert_eq!(heard, [2; 40]);
+        assert_reset(&ended);
+        let summary = end.await.unwrap().unwrap();
+        assert_eq!(summary.reason, CloseReason::QuotaExceeded);
+    }
+
+    #[tokio::test]
+    async fn the_other_direction_does_not_count_where_it_is_for_one() {
+        let layer = QuotaLayer::new(100).only(Side::B);
+        let Relayed {
+            mut a, mut b, end, ..
+        } = relay(layer, 1024);
+        a.write_all(&[1; 1000]).await.unwrap();
+        assert_eq!(read_some(&mut b, 1000).await, [1; 1000]);
+        b.write_all(&[2; 101]).await.unwrap();
+        assert_eq!(read_all(&mut a).await.0, [2; 100]);
+        assert_reset(&read_all(&mut b).await.1);
+        let summary = end.await.unwrap().unwrap();
+        assert_eq!(summary.reason, CloseReason::QuotaExceeded);
+    }
+}

@@ -1,0 +1,74 @@
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Wake, Waker},
+};
+
+use futures::task::AtomicWaker;
+
+/// The numbers of those whose io has woken them.
+#[derive(Debug, Default)]
+pub(super) struct Woken {
+    numbers: Mutex<Vec<u64>>,
+    keeper: AtomicWaker,
+}
+
+/// Wakes one of those that wait.
+#[derive(Debug)]
+pub(super) struct WakeOne {
+    number: u64,
+    /// In the list already: so the list is never longer than the set.
+    listed: AtomicBool,
+    woken: Arc<Woken>,
+}
+
+// ===== impl Woken =====
+
+impl Woken {
+    pub(super) fn one(self: &Arc<Self>, number: u64) -> Arc<WakeOne> {
+        Arc::new(WakeOne {
+            number,
+            listed: AtomicBool::new(false),
+            woken: Arc::clone(self),
+        })
+    }
+
+    /// Whom to wake when one is woken.
+    pub(super) fn register(&self, keeper: &Waker) {
+        self.keeper.register(keeper);
+    }
+
+    pub(super) fn take(&self) -> Vec<u64> {
+        mem::take(&mut *self.numbers.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+// ===== impl WakeOne =====
+
+impl WakeOne {
+    /// A waker for the look that comes now: what wakes it from here on is listed anew.
+    pub(super) fn waker(self: &Arc<Self>) -> Waker {
+        self.listed.store(false, Ordering::Release);
+        Waker::from(Arc::clone(self))
+    }
+}
+
+impl Wake for WakeOne {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.listed.swap(true, Ordering::AcqRel) {
+            self.woken
+                .numbers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(self.number);
+            self.woken.keeper.wake();
+        }
+    }
+}
