@@ -2,6 +2,7 @@
 
 mod access_log;
 mod args;
+mod capture;
 mod descriptors;
 mod dialler;
 mod explain;

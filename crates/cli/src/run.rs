@@ -13,6 +13,9 @@ use crate::{
     log_file::reopen_on_hangup, plan::Plan, side::Endpoint, stacks::start, units::Threads,
 };
 
+/// How long the end waits for the disk.
+const CAPTURE_PATIENCE: Duration = Duration::from_secs(5);
+
 pub(crate) fn run(plan: Plan) -> anyhow::Result<()> {
     let mut runtime = match plan.threads {
         // No thread has to wake another.
@@ -26,7 +29,13 @@ pub(crate) fn run(plan: Plan) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("the runtime could not be started")?;
+    let capture = plan.capture.clone();
     let result = runtime.block_on(relay(plan));
+    if let Some(capture) = capture
+        && !capture.finish(CAPTURE_PATIENCE)
+    {
+        tracing::warn!("the capture is incomplete");
+    }
     // Nothing is left that would have to be waited for; a name look-up may hang in a thread.
     runtime.shutdown_background();
     result
@@ -37,6 +46,11 @@ async fn relay(plan: Plan) -> anyhow::Result<()> {
     if let Some(file) = &plan.access_log {
         file.open()?;
         reopen_on_hangup(file.clone())?;
+    }
+    if let Some(capture) = &plan.capture {
+        capture
+            .start()
+            .with_context(|| format!("{} can't be captured to", capture.path().display()))?;
     }
     for (side, spec) in [(Side::A, &plan.a), (Side::B, &plan.b)] {
         if let Address::Dial(addr) = &spec.endpoint.address {

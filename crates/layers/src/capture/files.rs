@@ -1,7 +1,7 @@
 //! Which file a packet goes to.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     ffi::OsString,
     fs::{File, OpenOptions},
     io::{self, BufWriter, Write},
@@ -99,13 +99,14 @@ impl Files {
                     blocks,
                 },
             ) => {
-                if !files.contains_key(&session) {
-                    let path = directory.join(name(session, begun));
-                    files.insert(session, PcapFile::create(&path, Exists::Fail)?);
-                }
-                files
-                    .get_mut(&session)
-                    .map_or(Ok(()), |file| file.write(&blocks))
+                let file = match files.entry(session) {
+                    Entry::Occupied(file) => file.into_mut(),
+                    Entry::Vacant(place) => {
+                        let path = directory.join(name(session, begun));
+                        place.insert(PcapFile::create(&path, Exists::Fail)?)
+                    }
+                };
+                file.write(&blocks)
             }
             (Self::Many { files, .. }, Message::End(session)) => match files.remove(&session) {
                 Some(mut file) => file.to.flush(),

@@ -60,7 +60,7 @@ pub use self::captured::Captured;
 
 use std::{
     fmt, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     task::{Context, Poll},
     time::{Duration, SystemTime},
@@ -158,6 +158,13 @@ impl Capture {
     /// started before.
     pub fn start(&self) -> io::Result<()> {
         self.queue.0.start(self.target.open()?)
+    }
+
+    /// The file, or the directory.
+    pub fn path(&self) -> &Path {
+        match &self.target {
+            Target::File { path, .. } | Target::Directory(path) => path,
+        }
     }
 
     /// Are packets taken?

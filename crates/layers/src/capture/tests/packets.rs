@@ -207,7 +207,7 @@ async fn a_reset_is_a_reset_and_nothing_follows() {
 async fn what_is_cut_ends_with_a_reset_that_says_why() {
     let cut = async |mut joined: Joined| {
         joined.peer_a.shutdown().await.unwrap();
-        joined.a.read(&mut [0]).await.unwrap();
+        assert_eq!(joined.a.read(&mut [0]).await.unwrap(), 0);
         joined.session.end(CloseReason::IdleTimeout);
     };
     let (packets, a) = captured(|layer| layer, |_| {}, cut).await;
