@@ -3,6 +3,7 @@
 mod access;
 mod access_log;
 mod auth;
+mod capture;
 mod compress;
 mod limits;
 mod noise;

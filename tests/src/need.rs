@@ -24,6 +24,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ssh", "openssh-client"),
     ("ssh-keygen", "openssh-client"),
     ("sshd", "openssh-server"),
+    ("tshark", "tshark"),
     ("zstd", "zstd"),
 ];
 

@@ -8,6 +8,7 @@ use couplet_connector::endpoint::{KeepAlive, Side};
 
 use crate::{
     access_log::AccessLogArgs,
+    capture::CaptureArgs,
     keygen::KeygenArgs,
     log::LogArgs,
     pair::{PairArgs, PairContext},
@@ -145,6 +146,9 @@ pub(crate) struct RelayArgs {
     access_log: AccessLogArgs,
 
     #[command(flatten)]
+    capture: CaptureArgs,
+
+    #[command(flatten)]
     pub(crate) log: LogArgs,
 }
 
@@ -201,7 +205,12 @@ impl RelayArgs {
             reconnect: self.reconnect,
             threads: self.threads,
             access_log: None,
+            capture: None,
         };
+        if let Some(capture) = self.capture.step()? {
+            plan.pair.insert(0, capture.step);
+            plan.capture = Some(capture.capture);
+        }
         if let Some(access_log) = self.access_log.steps() {
             plan.a.steps.insert(0, access_log.side(Side::A));
             plan.b.steps.insert(0, access_log.side(Side::B));

@@ -4,6 +4,7 @@ mod access_log;
 #[cfg(target_os = "linux")]
 mod apart;
 mod args;
+mod capture;
 mod descriptors;
 mod dialler;
 mod explain;

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, thread, time::Duration};
 
-use couplet_connector::endpoint::Side;
+use couplet_connector::{endpoint::Side, layers::Capture};
 
 use crate::{
     log_file::LogFile,
@@ -32,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) threads: Threads,
     /// To be opened before the first connection comes.
     pub(crate) access_log: Option<LogFile>,
+    /// To be started by then, too.
+    pub(crate) capture: Option<Capture>,
 }
 
 /// How connections meet.

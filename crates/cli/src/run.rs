@@ -20,6 +20,9 @@ use crate::{
     stacks::start,
 };
 
+/// How long the end waits for the disk.
+const CAPTURE_PATIENCE: Duration = Duration::from_secs(5);
+
 pub(crate) fn run(plan: Plan) -> anyhow::Result<()> {
     let runtime = match plan.shape() {
         Shape::One | Shape::Apart(_) => single_threaded()?,
@@ -29,7 +32,13 @@ pub(crate) fn run(plan: Plan) -> anyhow::Result<()> {
             .build()
             .context(NO_RUNTIME)?,
     };
+    let capture = plan.capture.clone();
     let result = runtime.block_on(relay(Arc::new(plan)));
+    if let Some(capture) = capture
+        && !capture.finish(CAPTURE_PATIENCE)
+    {
+        tracing::warn!("the capture is incomplete");
+    }
     // Nothing is left that would have to be waited for; a name look-up may hang in a thread.
     runtime.shutdown_background();
     result
@@ -47,6 +56,11 @@ async fn relay(plan: Arc<Plan>) -> anyhow::Result<()> {
     if let Some(file) = &plan.access_log {
         file.open()?;
         reopen_on_hangup(file.clone())?;
+    }
+    if let Some(capture) = &plan.capture {
+        capture
+            .start()
+            .with_context(|| format!("{} can't be captured to", capture.path().display()))?;
     }
     for (side, spec) in [(Side::A, &plan.a), (Side::B, &plan.b)] {
         if let Address::Dial(addr) = &spec.endpoint.address {

@@ -69,6 +69,7 @@
 //! | [`AccessLogLayer`] | pair | makes a record of each pair that has ended | no |
 //! | [`TransformLayer`] | pair | changes the bytes of a direction | in its direction |
 //! | [`TrafficLogLayer`] | pair | shows the bytes as text, hex dump or JSON | in its direction |
+//! | [`CaptureLayer`] | pair | writes the bytes as packets, to pcapng files | in both directions |
 //! | [`IdleTimeoutLayer`] | pair | ends sessions that are idle | no |
 //! | [`MaxLifetimeLayer`] | pair | ends sessions that have lasted long enough | no |
 //! | [`BandwidthLayer`] | pair | bounds the bytes per second: of a pair, of an address, of all | no |
@@ -79,6 +80,7 @@ pub mod access_log;
 pub mod announce_join;
 pub mod attempts;
 pub mod bandwidth;
+pub mod capture;
 #[cfg(feature = "ed25519")]
 pub mod challenge;
 pub mod codec;
@@ -147,6 +149,7 @@ pub use self::{
     announce_join::{AnnounceJoin, PartnerLeft},
     attempts::{AttemptCounts, Attempts, AttemptsLayer, TooManyAttempts},
     bandwidth::{BandwidthLayer, ByteRate},
+    capture::{Capture, CaptureLayer},
     codec::{CodecLayer, PlainBytes, PlainText},
     dialled_for::{DialledFor, DialledForLayer},
     handshake::{Handshake, HandshakeError, HandshakeLayer, LineError, take_line},

@@ -15,10 +15,10 @@ use std::{
 
 use couplet_endpoint::{Conn, Info, Io, Origin, Side};
 use couplet_layers::{
-    AccessLayer, AccessLog, AccessLogLayer, BandwidthLayer, ByteRate, ConnLimitLayer, ExpectToken,
-    HandshakeLayer, IdleTimeoutLayer, LiveLimitLayer, MaxLifetimeLayer, QuotaLayer, SendToken,
-    SideAccessLogLayer, SideStatsLayer, Sniff, Stats, StatsLayer, Token, TrafficLogLayer,
-    TransformLayer, map_bytes,
+    AccessLayer, AccessLog, AccessLogLayer, BandwidthLayer, ByteRate, Capture, CaptureLayer,
+    ConnLimitLayer, ExpectToken, HandshakeLayer, IdleTimeoutLayer, LiveLimitLayer,
+    MaxLifetimeLayer, QuotaLayer, SendToken, SideAccessLogLayer, SideStatsLayer, Sniff, Stats,
+    StatsLayer, Token, TrafficLogLayer, TransformLayer, map_bytes,
 };
 use couplet_pairing::Pair;
 use tokio::{
@@ -110,6 +110,18 @@ async fn a_log_costs_its_direction() {
     assert_eq!(below(layer.clone().only(Side::A)).await, [false, true]);
     assert_eq!(below(layer.clone().only(Side::B)).await, [true, false]);
     assert_eq!(below(layer).await, [false, false]);
+}
+
+#[tokio::test]
+async fn a_capture_costs_both_directions_while_it_goes_on() {
+    let scratch = tempfile::tempdir().unwrap();
+    let capture = Capture::to_file(scratch.path().join("trace.pcapng"));
+    let layer = CaptureLayer::new(capture.clone());
+    assert_eq!(below(layer.clone()).await, [true, true], "before its start");
+    capture.start().unwrap();
+    assert_eq!(below(layer.clone()).await, [false, false]);
+    capture.finish(Duration::from_secs(60));
+    assert_eq!(below(layer).await, [true, true]);
 }
 
 #[tokio::test]

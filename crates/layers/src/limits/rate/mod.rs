@@ -61,7 +61,8 @@ const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in {:?}", self.count, self.time)
+        let time = humantime::format_duration(self.time);
+        write!(f, "{} in {time}", self.count)
     }
 }
 

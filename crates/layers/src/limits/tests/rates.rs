@@ -49,7 +49,7 @@ async fn each_address_has_its_own() {
     let mut service = ConnRateLayer::per_address(rate(1, 60 * SECOND)).layer(give_back());
     enter(&mut service, [10, 0, 0, 1]).await;
     let why = refused(&mut service, [10, 0, 0, 1]).await;
-    let text = "over the limit of new connections of one address, 1 in 60s";
+    let text = "over the limit of new connections of one address, 1 in 1m";
     assert_eq!(why.to_string(), text);
     enter(&mut service, [10, 0, 0, 2]).await;
     advance(60 * SECOND).await;

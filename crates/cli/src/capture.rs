@@ -1,0 +1,81 @@
+//! `--capture`, `--capture-dir`: the bytes of pairs as packets, in pcapng files.
+
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+use couplet_connector::{
+    PairLayers,
+    layers::{Capture, CaptureLayer},
+};
+
+use crate::{
+    pair::PairStep,
+    step::{Bytes, Source, Step},
+    units::size,
+};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CaptureArgs {
+    /// Write what the two sides say as packets for Wireshark, to a pcapng file, which is replaced
+    #[arg(long, value_name = "FILE", conflicts_with = "capture_dir")]
+    capture: Option<PathBuf>,
+
+    /// The same, to a file for each pair in this directory
+    #[arg(long, value_name = "DIR")]
+    capture_dir: Option<PathBuf>,
+
+    /// Go on in a new file, FILE-2, before one grows beyond so many bytes [default: never]
+    #[arg(long, value_name = "SIZE", value_parser = size, requires = "capture")]
+    capture_roll: Option<ByteSize>,
+
+    /// Capture the first so many bytes of each direction alone [default: all]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    capture_limit: Option<ByteSize>,
+}
+
+/// A capture that is to be started, and its layer.
+#[derive(Debug)]
+pub(crate) struct CaptureStep {
+    pub(crate) capture: Capture,
+    pub(crate) step: PairStep,
+}
+
+// ===== impl CaptureArgs =====
+
+impl CaptureArgs {
+    pub(crate) fn step(&self) -> Result<Option<CaptureStep>, String> {
+        let (capture, name, path) = match (&self.capture, &self.capture_dir) {
+            (Some(file), _) => (Capture::to_file(file), "file", file),
+            (None, Some(directory)) => (Capture::to_directory(directory), "directory", directory),
+            (None, None) if self.capture_limit.is_some() => {
+                return Err(
+                    "--capture-limit would do nothing here: add --capture=FILE or \
+                            --capture-dir=DIR"
+                        .into(),
+                );
+            }
+            (None, None) => return Ok(None),
+        };
+        let capture = match self.capture_roll {
+            Some(ByteSize(size)) => capture.roll(size),
+            None => capture,
+        };
+        let layer = CaptureLayer::new(capture.clone());
+        let mut layers = PairLayers::new();
+        layers.push(match self.capture_limit {
+            Some(ByteSize(limit)) => layer.limit(limit),
+            None => layer,
+        });
+        let step = Step::new("capture", layers)
+            .bytes([Bytes::Copied("capture shows them"); 2])
+            .set(name, path.display(), Source::Flag);
+        let settings = [("roll", self.capture_roll), ("limit", self.capture_limit)];
+        let step = settings
+            .into_iter()
+            .fold(step, |step, (name, size)| match size {
+                Some(size) => step.set(name, size, Source::Flag),
+                None => step,
+            });
+        Ok(Some(CaptureStep { capture, step }))
+    }
+}

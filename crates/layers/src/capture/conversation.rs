@@ -1,0 +1,233 @@
+use std::{fmt, io, time::SystemTime};
+
+use couplet_endpoint::Side;
+use couplet_pairing::Session;
+
+use super::{
+    Capture, CaptureLayer,
+    frame::{ACK, Addresses, FIN, PSH, RST, SYN, Segment, opener},
+    pcapng,
+    queue::Message,
+};
+
+/// One pair as a TCP connection between its two peers.
+pub(super) struct Conversation {
+    layer: CaptureLayer,
+    session: Session,
+    addresses: Addresses,
+    flows: [Flow; 2],
+    /// A reset was captured, or both ends: nothing may follow.
+    closed: bool,
+}
+
+/// What comes from one side.
+#[derive(Debug)]
+struct Flow {
+    next: u32,
+    /// How many bytes there were until now.
+    total: u64,
+    ended: bool,
+}
+
+/// Packets on their way to the queue.
+struct Packets {
+    blocks: Vec<u8>,
+    time: SystemTime,
+}
+
+// ===== impl Conversation =====
+
+impl Conversation {
+    /// Begins with the three segments that open a connection.
+    pub(super) fn open(layer: CaptureLayer, session: Session) -> Self {
+        let mut conversation = Self {
+            addresses: Addresses::of(&session),
+            flows: [Flow::new(&session, 0), Flow::new(&session, 1)],
+            layer,
+            session,
+            closed: false,
+        };
+        let client = opener(&conversation.session);
+        let ends = [Side::A, Side::B].map(|side| conversation.addresses.end(side));
+        let comment = format!(
+            "session {}: A {}, B {}",
+            conversation.session.id(),
+            ends[0],
+            ends[1]
+        );
+        let mut packets = conversation.packets();
+        conversation.add(&mut packets, client, SYN, &[], Some(&comment));
+        conversation.add(&mut packets, !client, SYN | ACK, &[], None);
+        conversation.add(&mut packets, client, ACK, &[], None);
+        conversation.push(packets);
+        conversation
+    }
+
+    /// Is there nothing more to be captured of what comes from this side?
+    pub(super) fn is_over(&self, from: Side) -> bool {
+        !self.layer.capture.is_active() || self.flow(from).total >= self.layer.limit
+    }
+
+    /// What was read at once.
+    pub(super) fn data(&mut self, from: Side, bytes: &[u8]) {
+        if self.closed || self.flow(from).ended || self.is_over(from) {
+            return;
+        }
+        let left = self.layer.limit - self.flow(from).total;
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        let bytes = &bytes[..bytes.len().min(left)];
+        self.flow_mut(from).total += bytes.len() as u64;
+        let redacted = self.layer.redact.apply(from, bytes);
+        let mut packets = self.packets();
+        let mss = self.addresses.mss();
+        let last = redacted.len().div_ceil(mss).saturating_sub(1);
+        for (number, payload) in redacted.chunks(mss).enumerate() {
+            let flags = if number == last { ACK | PSH } else { ACK };
+            self.add(&mut packets, from, flags, payload, None);
+        }
+        let reached = self.flow(from).total >= self.layer.limit;
+        let comment = reached.then_some("limit reached: what follows is not captured");
+        // A second acknowledgement of the same would be taken for a loss.
+        if !redacted.is_empty() {
+            self.add(&mut packets, !from, ACK, &[], comment);
+        }
+        self.push(packets);
+    }
+
+    /// Its stream has ended.
+    pub(super) fn ended(&mut self, from: Side) {
+        let mut packets = self.packets();
+        self.finish(&mut packets, from);
+        self.push(packets);
+    }
+
+    /// Its connection has failed.
+    pub(super) fn failed(&mut self, from: Side, error: &io::Error) {
+        // What it says may come from the peer.
+        let error = error.to_string();
+        let mut packets = self.packets();
+        self.reset(&mut packets, from, &error.escape_debug().to_string());
+        self.push(packets);
+    }
+
+    fn finish(&mut self, packets: &mut Packets, from: Side) {
+        if self.closed || self.flow(from).ended {
+            return;
+        }
+        self.flow_mut(from).ended = true;
+        self.add(packets, from, FIN | ACK, &[], None);
+        self.add(packets, !from, ACK, &[], None);
+        self.closed = self.flow(!from).ended;
+    }
+
+    fn reset(&mut self, packets: &mut Packets, from: Side, why: &str) {
+        if !self.closed {
+            self.add(packets, from, RST | ACK, &[], Some(why));
+            self.closed = true;
+        }
+    }
+
+    /// Adds a segment, and counts what it takes of the sequence.
+    fn add(
+        &mut self,
+        packets: &mut Packets,
+        from: Side,
+        flags: u8,
+        payload: &[u8],
+        comment: Option<&str>,
+    ) {
+        let acknowledged = match flags & ACK {
+            0 => 0,
+            _ => self.flow(!from).next,
+        };
+        let frame = self.addresses.frame(Segment {
+            from,
+            seq: self.flow(from).next,
+            ack: acknowledged,
+            flags,
+            payload,
+        });
+        pcapng::packet(&mut packets.blocks, packets.time, &frame, comment);
+        let taken = payload.len() as u32 + u32::from(flags & (SYN | FIN) != 0);
+        let flow = self.flow_mut(from);
+        flow.next = flow.next.wrapping_add(taken);
+    }
+
+    fn packets(&self) -> Packets {
+        Packets {
+            blocks: Vec::new(),
+            time: (self.layer.clock)(),
+        }
+    }
+
+    fn push(&self, packets: Packets) {
+        if !packets.blocks.is_empty() {
+            let session = self.session.id();
+            self.capture().push(Message::Packets {
+                session,
+                begun: packets.time,
+                blocks: packets.blocks,
+            });
+        }
+    }
+
+    fn capture(&self) -> &Capture {
+        &self.layer.capture
+    }
+
+    fn flow(&self, side: Side) -> &Flow {
+        &self.flows[side as usize]
+    }
+
+    fn flow_mut(&mut self, side: Side) -> &mut Flow {
+        &mut self.flows[side as usize]
+    }
+}
+
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        let mut packets = self.packets();
+        for side in [Side::A, Side::B] {
+            // How it ended was not looked at.
+            if self.flow(side).total >= self.layer.limit {
+                self.finish(&mut packets, side);
+            }
+        }
+        // Whoever ended it, the end of a stream would be made up.
+        let from = if self.flow(Side::A).ended {
+            Side::B
+        } else {
+            Side::A
+        };
+        let why = self.session.end_reason();
+        let why = why.map_or_else(|| "dropped".to_owned(), |reason| reason.to_string());
+        self.reset(&mut packets, from, &why);
+        self.push(packets);
+        self.capture().push(Message::End(self.session.id()));
+    }
+}
+
+impl fmt::Debug for Conversation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conversation")
+            .field("session", &self.session.id())
+            .field("flows", &self.flows)
+            .finish_non_exhaustive()
+    }
+}
+
+// ===== impl Flow =====
+
+impl Flow {
+    fn new(session: &Session, side: u32) -> Self {
+        // No two conversations begin alike, lest one of the same addresses pass for the other.
+        let number = (session.id().get() as u32)
+            .wrapping_mul(2)
+            .wrapping_add(side);
+        Self {
+            next: number.wrapping_mul(0x9e37_79b9),
+            total: 0,
+            ended: false,
+        }
+    }
+}
