@@ -50,6 +50,7 @@
 //! | [`HandshakeLayer`] | side | a step that talks: authentication, TLS, a protocol header | as the step does |
 //! | [`HandshakeLayer`] with [`ExpectToken`], [`SendToken`] | side | the first line is a shared secret | no |
 //! | [`HandshakeLayer`] with `ExpectProxyHeader`, `SendProxyHeader` (feature `proxy-protocol`) | side | the PROXY protocol: who the client behind a proxy is | no |
+//! | [`HandshakeLayer`] with `TlsAccept`, `TlsConnect` (feature `tls`) | side | TLS, from us as the server or as the client | in both directions |
 //! | [`HandshakeLayer`] with [`Sniff`] | side | which protocol the first bytes are, and for which host | no |
 //! | [`DialledForLayer`] | dial | what is dialled knows for whom | no |
 //! | [`AccessLayer`] | side | lets in whom a list of networks (feature `access-list`) or a closure admits | no |
@@ -113,6 +114,8 @@ pub mod sniff;
 pub mod stats;
 #[cfg(test)]
 mod testing;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod token;
 mod traffic_log;
 pub mod transform;
@@ -142,6 +145,11 @@ pub use self::proxy_protocol::{ExpectProxyHeader, SendProxyHeader};
 pub use self::signed_token::{
     Claims, ExpectSignedToken, InvalidClaims, InvalidSecret, Keyring, SignedClaims, SignedToken,
     SignedTokenRefused,
+};
+#[cfg(feature = "tls")]
+pub use self::tls::{
+    TlsAccept, TlsAcceptConfig, TlsCertificate, TlsConnect, TlsConnectConfig, TlsError, TlsInfo,
+    TlsIo,
 };
 pub use self::{
     access::{AccessLayer, AccessRefused, AccessRule},

@@ -1,0 +1,118 @@
+use std::fmt;
+
+use couplet_endpoint::Info;
+use tokio_rustls::rustls::{CommonState, ProtocolVersion, pki_types::CertificateDer};
+use x509_parser::{certificate::X509Certificate, extensions::GeneralName, parse_x509_certificate};
+
+use super::Fingerprint;
+use crate::Identity;
+
+/// What two ends agreed upon when they began to speak TLS: put into the extensions of
+/// [`Info`] by [`TlsAccept`](super::TlsAccept) and [`TlsConnect`](super::TlsConnect).
+///
+/// Shown, it is one line, in which what the peer has made is escaped.
+#[derive(Clone, Debug)]
+pub struct TlsInfo {
+    version: Option<ProtocolVersion>,
+    alpn: Option<Box<[u8]>>,
+    server_name: Option<Box<str>>,
+    fingerprint: Option<Fingerprint>,
+}
+
+// ===== impl TlsInfo =====
+
+impl TlsInfo {
+    pub(super) fn new(session: &CommonState, server_name: Option<&str>) -> Self {
+        let leaf = session.peer_certificates().and_then(<[_]>::first);
+        Self {
+            version: session.protocol_version(),
+            alpn: session.alpn_protocol().map(Into::into),
+            server_name: server_name.map(Into::into),
+            fingerprint: leaf.map(Fingerprint::of),
+        }
+    }
+
+    /// The protocol's version.
+    pub fn version(&self) -> Option<ProtocolVersion> {
+        self.version
+    }
+
+    /// The application protocol (ALPN), if one was agreed upon.
+    pub fn alpn(&self) -> Option<&[u8]> {
+        self.alpn.as_deref()
+    }
+
+    /// The name by which the client asked for the server (SNI): of its own choosing. On a dialled
+    /// connection it is the name, or address, that the server's certificate was checked by.
+    pub fn server_name(&self) -> Option<&str> {
+        self.server_name.as_deref()
+    }
+
+    /// The SHA-256 of the peer's certificate, if it has shown one.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        self.fingerprint
+    }
+}
+
+impl fmt::Display for TlsInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.version {
+            Some(ProtocolVersion::TLSv1_2) => f.write_str("TLS 1.2")?,
+            Some(ProtocolVersion::TLSv1_3) => f.write_str("TLS 1.3")?,
+            _ => f.write_str("TLS")?,
+        }
+        if let Some(name) = self.server_name() {
+            write!(f, ", name {}", name.escape_debug())?;
+        }
+        if let Some(alpn) = self.alpn() {
+            write!(f, ", ALPN {}", alpn.escape_ascii())?;
+        }
+        if let Some(fingerprint) = self.fingerprint {
+            write!(f, ", certificate {fingerprint}")?;
+        }
+        Ok(())
+    }
+}
+
+// ===== identity =====
+
+/// Adds who a client is to what is known of its connection, if it has shown a certificate.
+pub(super) fn add_identity(info: &mut Info, session: &CommonState) {
+    let leaf = session.peer_certificates().and_then(<[_]>::first);
+    if let Some(identity) = leaf.and_then(identity) {
+        info.extensions.insert(identity);
+    }
+}
+
+/// Who the owner of a certificate is: of its alternative names the first URI, or else the first DNS
+/// name, or else the first e-mail address; if it has none of these, its common name.
+fn identity(certificate: &CertificateDer<'_>) -> Option<Identity> {
+    let (_, certificate) = parse_x509_certificate(certificate).ok()?;
+    let name = alternative_name(&certificate).or_else(|| {
+        let mut names = certificate.subject().iter_common_name();
+        names.next()?.as_str().ok()
+    })?;
+    (!name.is_empty()).then(|| Identity::new(name))
+}
+
+fn alternative_name<'a>(certificate: &X509Certificate<'a>) -> Option<&'a str> {
+    let names = certificate.subject_alternative_name().ok()??.value;
+    let names = &names.general_names;
+    let uri = names.iter().find_map(|name| match *name {
+        GeneralName::URI(uri) => Some(uri),
+        _ => None,
+    });
+    let dns = || {
+        names.iter().find_map(|name| match *name {
+            GeneralName::DNSName(dns) => Some(dns),
+            _ => None,
+        })
+    };
+    let email = || {
+        names.iter().find_map(|name| match *name {
+            GeneralName::RFC822Name(email) => Some(email),
+            _ => None,
+        })
+    };
+    uri.or_else(dns).or_else(email)
+}

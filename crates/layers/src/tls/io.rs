@@ -1,0 +1,198 @@
+use std::{
+    fmt, io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use couplet_endpoint::Io;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::{TlsStream, rustls};
+
+use super::{TlsError, wire::Wire};
+
+/// What a peer's end of stream is that no `close_notify` has announced.
+///
+/// TLS says so before it ends (RFC 8446, section 6.1); without it, nobody can tell whether the
+/// peer ended its stream or somebody on the way cut it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Truncation {
+    /// An error: the other side sees a reset.
+    #[default]
+    Refuse,
+    /// An end of stream, for peers that just close: whoever can cut the connection can then pass
+    /// half a message for a whole one. Still an error within a record.
+    Tolerate,
+}
+
+/// A connection that speaks TLS: what is read and written is the plain text.
+///
+/// Shutting it down sends a `close_notify` and leaves the reading half as it is; the socket itself
+/// is shut down only if the peer has ended its stream as well, so that nothing on the way takes
+/// half a close for a whole one. Dropping it sends none: the peer can tell that it was cut.
+pub struct TlsIo<I> {
+    /// Boxed, because a session is a kilobyte and connections are moved about.
+    pub(super) stream: Box<TlsStream<Wire<I>>>,
+    pub(super) truncation: Truncation,
+    /// How the peer's stream has ended.
+    end: Option<io::Result<()>>,
+}
+
+// ===== impl TlsIo =====
+
+impl<I> TlsIo<I> {
+    pub(super) fn new(stream: impl Into<TlsStream<Wire<I>>>, truncation: Truncation) -> Self {
+        Self {
+            stream: Box::new(stream.into()),
+            truncation,
+            end: None,
+        }
+    }
+
+    /// The io within, which carries the records.
+    pub fn get_ref(&self) -> &I {
+        self.stream.get_ref().0.get_ref()
+    }
+
+    /// What rustls knows of the session.
+    pub fn session(&self) -> &rustls::CommonState {
+        self.stream.get_ref().1
+    }
+
+    fn io(&mut self) -> &mut I {
+        self.stream.get_mut().0.get_mut()
+    }
+
+    /// What was decrypted before an error came: that much is sound.
+    fn take_plaintext(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        let mut reader = match &mut *self.stream {
+            TlsStream::Client(stream) => stream.get_mut().1.reader(),
+            TlsStream::Server(stream) => stream.get_mut().1.reader(),
+        };
+        match io::Read::read(&mut reader, buf.initialize_unfilled()) {
+            Ok(n) => {
+                buf.advance(n);
+                n > 0
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// How an error ends the stream.
+    fn judge(&self, error: io::Error) -> io::Result<()> {
+        let wire = self.stream.get_ref().0;
+        if error.kind() != io::ErrorKind::UnexpectedEof || !wire.has_ended() {
+            return Err(TlsError::of_io(error));
+        }
+        match self.truncation {
+            Truncation::Tolerate if wire.is_between_records() => Ok(()),
+            _ => Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                TlsError::Truncated,
+            )),
+        }
+    }
+}
+
+#[warn(clippy::missing_trait_methods)]
+impl<I: Io> Io for TlsIo<I> {
+    fn abort(&mut self) {
+        self.io().abort();
+    }
+
+    fn take_error(&mut self) -> Option<io::Error> {
+        self.io().take_error()
+    }
+
+    fn has_unsent(&mut self) -> bool {
+        self.io().has_unsent()
+    }
+
+    // What the socket carries is not what a reader gets.
+    #[cfg(unix)]
+    fn splice_source(&self) -> Option<couplet_endpoint::io::Socket<'_>> {
+        None
+    }
+
+    #[cfg(unix)]
+    fn splice_sink(&self) -> Option<couplet_endpoint::io::Socket<'_>> {
+        None
+    }
+}
+
+impl<I: Io> AsyncRead for TlsIo<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if self.end.is_none() {
+            let before = buf.filled().len();
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, buf)) {
+                Ok(()) if buf.filled().len() > before => return Poll::Ready(Ok(())),
+                Ok(()) => self.end = Some(Ok(())),
+                Err(error) => self.end = Some(self.judge(error)),
+            }
+        }
+        if self.take_plaintext(buf) {
+            return Poll::Ready(Ok(()));
+        }
+        match self.end.as_mut().expect("it was set above") {
+            Ok(()) => Poll::Ready(Ok(())),
+            // Told once, and then again by its kind.
+            Err(error) => {
+                let again = error.kind().into();
+                Poll::Ready(Err(std::mem::replace(error, again)))
+            }
+        }
+    }
+}
+
+#[warn(clippy::missing_trait_methods)]
+impl<I: Io> AsyncWrite for TlsIo<I> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Of the io below this only flushes, see `Wire`.
+        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        match self.end {
+            Some(Ok(())) => Pin::new(self.io()).poll_shutdown(cx),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl<I: fmt::Debug> fmt::Debug for TlsIo<I> {
+    // Without the session, which holds secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsIo")
+            .field("io", self.get_ref())
+            .field("truncation", &self.truncation)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}

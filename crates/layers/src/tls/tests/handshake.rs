@@ -1,0 +1,198 @@
+//! How a handshake comes about, and how not.
+
+use std::{convert::Infallible, time::Duration};
+
+use couplet_endpoint::{BoxError, find_cause};
+use proptest::prelude::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_test::task;
+use tower::{ServiceExt, service_fn};
+use tower_layer::Layer;
+
+use super::*;
+use crate::{
+    HandshakeError, HandshakeLayer, Identity,
+    testing::{chain, conn, read_all, read_some},
+};
+
+/// What becomes of a client that sends this, and then ends its stream.
+async fn hears(accept: &TlsAccept, script: &[u8]) -> (TlsError, Vec<u8>) {
+    let (mut peer, io) = memory::connection(64 * 1024);
+    peer.write_all(script).await.unwrap();
+    peer.shutdown().await.unwrap();
+    let error = accept.handshake(conn(io)).await.unwrap_err();
+    (error, read_all(&mut peer).await.0)
+}
+
+/// What a client begins with.
+async fn client_hello(ca: &Ca) -> Vec<u8> {
+    let (io, mut peer) = memory::connection(64 * 1024);
+    let mut connecting = task::spawn(ca.connect().handshake(conn(io)));
+    assert!(connecting.poll().is_pending());
+    let mut hello = vec![0; 64 * 1024];
+    let n = peer.read(&mut hello).await.unwrap();
+    hello.truncate(n);
+    hello
+}
+
+#[tokio::test]
+async fn it_may_come_in_small_pieces() {
+    let ca = Ca::new();
+    // Not smaller: the one sends six bytes before it reads, in the middle of the other's flight.
+    for buffer in [6, 7, 16, 100] {
+        let (server, client) =
+            shake_over(buffer, &ca.accept_without_tickets(), &ca.connect()).await;
+        let (mut server, mut client) = (server.unwrap(), client.unwrap());
+        let saying = async {
+            client.io.write_all(b"hello").await.unwrap();
+            client.io.flush().await.unwrap();
+        };
+        let ((), heard) = tokio::join!(saying, read_some(&mut server.io, 5));
+        assert_eq!(heard, b"hello");
+    }
+}
+
+#[tokio::test]
+async fn both_know_what_they_agreed_upon() {
+    let ca = Ca::new();
+    let config = TlsAcceptConfig::new(ca.server(&["server.test"])).alpn(["b", "a"]);
+    let accept = TlsAccept::new(config.build().unwrap());
+    let config = TlsConnectConfig::with_roots(ca.roots()).alpn(["a", "c"]);
+    let connect = connect_to(config, "server.test");
+    let (server, client) = shake(&accept, &connect).await;
+    let (server, client) = (server.unwrap(), client.unwrap());
+    for conn in [&server, &client] {
+        assert_eq!(info(conn).version(), Some(rustls::ProtocolVersion::TLSv1_3));
+        assert_eq!(info(conn).alpn(), Some(&b"a"[..]));
+        assert_eq!(info(conn).server_name(), Some("server.test"));
+    }
+    assert_eq!(info(&server).fingerprint(), None);
+    assert!(info(&client).fingerprint().is_some());
+    let shown = info(&server).to_string();
+    assert_eq!(shown, "TLS 1.3, name server.test, ALPN a");
+    assert!(server.info.extensions.get::<Identity>().is_none());
+}
+
+#[tokio::test]
+async fn what_is_not_tls_is_told() {
+    let accept = Ca::new().accept(&["server.test"]);
+    for garbage in [&b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..], b"SSH-2.0-x\r\n"] {
+        let (error, heard) = hears(&accept, garbage).await;
+        assert!(matches!(error, TlsError::NotTls), "{error:?}");
+        assert_eq!(heard.first(), Some(&21), "an alert");
+    }
+
+    let (mut peer, io) = memory::connection(1024);
+    peer.write_all(b"220 mail ESMTP\r\n").await.unwrap();
+    let error = Ca::new().connect().handshake(conn(io)).await.unwrap_err();
+    assert!(matches!(error, TlsError::NotTls), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_end_in_the_middle_is_told_wherever_it_is() {
+    let ca = Ca::new();
+    let hello = client_hello(&ca).await;
+    let accept = ca.accept(&["server.test"]);
+    for cut in 0..=hello.len() {
+        let (error, _) = hears(&accept, &hello[..cut]).await;
+        assert!(matches!(error, TlsError::Ended), "cut at {cut}: {error:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn garbage_is_refused(mut garbage: Vec<u8>, flips: Vec<(u16, u8)>, begin: bool) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let ca = Ca::new();
+            if begin {
+                let hello = client_hello(&ca).await;
+                garbage.splice(0..0, hello);
+                for (at, flip) in flips {
+                    let at = usize::from(at) % garbage.len();
+                    garbage[at] ^= flip;
+                }
+            }
+            hears(&ca.accept(&["server.test"]), &garbage).await;
+        });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_says_nothing_is_refused_in_time() {
+    let ca = Ca::new();
+    let hello = client_hello(&ca).await;
+    for len in [0, 1, hello.len() - 1, hello.len()] {
+        let (mut peer, io) = memory::connection(64 * 1024);
+        peer.write_all(&hello[..len]).await.unwrap();
+        let pass = service_fn(async |_| Ok::<_, Infallible>(()));
+        let service = HandshakeLayer::new(ca.accept(&["server.test"])).layer(pass);
+        let error: BoxError = service.oneshot(conn(io)).await.unwrap_err();
+        let time = Duration::from_secs(10);
+        let cause = find_cause(&*error);
+        assert!(matches!(cause, Some(HandshakeError::Timeout(after)) if *after == time));
+    }
+}
+
+#[tokio::test]
+async fn a_protocol_that_only_one_knows_is_none() {
+    let ca = Ca::new();
+    let config = TlsAcceptConfig::new(ca.server(&["server.test"])).alpn(["h2"]);
+    let accept = TlsAccept::new(config.build().unwrap());
+    let connect = TlsConnectConfig::with_roots(ca.roots()).alpn(["ftp"]);
+    let (server, client) = shake(&accept, &connect_to(connect, "server.test")).await;
+    for error in [server.unwrap_err(), client.unwrap_err()] {
+        assert!(matches!(error, TlsError::NoCommonProtocol), "{error:?}");
+    }
+
+    // Who names none is let in.
+    let (server, _) = shake(&accept, &ca.connect()).await;
+    assert_eq!(info(&server.unwrap()).alpn(), None);
+}
+
+#[tokio::test]
+async fn certificates_are_replaced_for_those_who_come_then() {
+    let ca = Ca::new();
+    let accept = ca.accept(&["server.test"]);
+    let connect = ca.connect();
+    let (server, client) = shake(&accept, &connect).await;
+    let (mut server, mut client) = (server.unwrap(), client.unwrap());
+    let before = info(&client).fingerprint();
+
+    let renewed = TlsAcceptConfig::new(ca.server(&["server.test"]));
+    accept.clone().replace(renewed.build().unwrap());
+    let (_, renewed) = shake(&accept, &connect).await;
+    assert_ne!(info(&renewed.unwrap()).fingerprint(), before);
+
+    client.io.write_all(b"still here").await.unwrap();
+    client.io.shutdown().await.unwrap();
+    assert_eq!(read_all(&mut server.io).await.0, b"still here");
+}
+
+#[tokio::test]
+async fn nothing_secret_is_shown() {
+    let ca = Ca::new();
+    let (certificate, key) = ca.pems(&named(&["server.test"]));
+    let certificate = TlsCertificate::from_pems(certificate, &key).unwrap();
+    let accept = TlsAcceptConfig::new(certificate.clone());
+    for shown in [
+        format!("{certificate:?}"),
+        format!("{accept:?}"),
+        format!("{:?}", ca.accept(&["x"])),
+        format!("{:?}", ca.connect()),
+    ] {
+        assert!(shown.len() < 300, "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_reset_in_the_middle_is_the_connections() {
+    let (mut peer, io) = memory::connection(1024);
+    couplet_endpoint::Io::abort(&mut peer);
+    drop(peer);
+    let accept = Ca::new().accept(&["server.test"]);
+    let error = accept.handshake(conn(io)).await.unwrap_err();
+    assert_eq!(chain(&error), "its connection failed: connection reset");
+}

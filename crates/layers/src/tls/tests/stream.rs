@@ -1,0 +1,297 @@
+//! What is said after the handshake, and how it ends.
+
+use std::{
+    io::{self, Write},
+    task::Poll,
+};
+
+use couplet_endpoint::Io;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::TlsStream;
+use tokio_test::{assert_pending, assert_ready, task};
+
+use super::*;
+use crate::testing::{assert_reset, read_all, read_some};
+
+/// A client taken apart, so that the test sees what it puts on the wire.
+struct Apart {
+    wire: MemoryStream,
+    session: rustls::ClientConnection,
+}
+
+/// What ends a script.
+#[derive(Clone, Copy, Debug)]
+enum Last {
+    Fin,
+    Reset,
+}
+
+// ===== impl Apart =====
+
+impl Apart {
+    fn of(client: TlsIo<MemoryStream>) -> Self {
+        let TlsStream::Client(stream) = *client.stream else {
+            panic!("it is a client")
+        };
+        let (mut wire, session) = stream.into_inner();
+        Self {
+            wire: std::mem::replace(wire.get_mut(), memory::connection(1).0),
+            session,
+        }
+    }
+
+    /// The records that say this.
+    fn says(&mut self, text: &[u8]) -> Vec<u8> {
+        self.session.writer().write_all(text).unwrap();
+        self.records()
+    }
+
+    fn says_goodbye(&mut self) -> Vec<u8> {
+        self.session.send_close_notify();
+        self.records()
+    }
+
+    fn records(&mut self) -> Vec<u8> {
+        let mut records = Vec::new();
+        while self.session.wants_write() {
+            self.session.write_tls(&mut records).unwrap();
+        }
+        records
+    }
+
+    /// What the server puts on the wire next.
+    async fn hears(&mut self) -> (Vec<u8>, rustls::IoState) {
+        let mut records = vec![0; 4096];
+        let n = self.wire.read(&mut records).await.unwrap();
+        self.session.read_tls(&mut &records[..n]).unwrap();
+        let state = self.session.process_new_packets().unwrap();
+        let mut heard = vec![0; state.plaintext_bytes_to_read()];
+        io::Read::read_exact(&mut self.session.reader(), &mut heard).unwrap();
+        (heard, state)
+    }
+}
+
+async fn apart() -> (TlsIo<MemoryStream>, Apart) {
+    let (server, client) = joined(64 * 1024).await;
+    (server, Apart::of(client))
+}
+
+fn is_cut(error: &io::Error) -> bool {
+    let cause = error.get_ref().and_then(|error| error.downcast_ref());
+    error.kind() == io::ErrorKind::UnexpectedEof && matches!(cause, Some(TlsError::Truncated))
+}
+
+// ===== reading =====
+
+#[tokio::test]
+async fn wherever_the_bytes_are_cut_they_arrive() {
+    let len = {
+        let (_, mut client) = apart().await;
+        client.says(b"hello").len() + client.says(b"world").len() + client.says_goodbye().len()
+    };
+    for cut in 0..=len {
+        let (mut server, mut client) = apart().await;
+        let script = [
+            client.says(b"hello"),
+            client.says(b"world"),
+            client.says_goodbye(),
+        ]
+        .concat();
+        assert_eq!(script.len(), len);
+        let mut heard = Vec::new();
+        {
+            let mut reading = task::spawn(server.read_to_end(&mut heard));
+            client.wire.write_all(&script[..cut]).await.unwrap();
+            if let Poll::Ready(read) = reading.poll() {
+                assert_eq!(cut, len);
+                read.unwrap();
+            } else {
+                client.wire.write_all(&script[cut..]).await.unwrap();
+                assert_ready!(reading.poll()).unwrap();
+            }
+        }
+        assert_eq!(heard, b"helloworld");
+    }
+}
+
+#[tokio::test]
+async fn an_end_that_is_not_announced_is_an_error_wherever_it_is() {
+    let (_, mut client) = apart().await;
+    let hello = client.says(b"hello").len();
+    let whole = hello + client.says_goodbye().len();
+    for truncation in [Truncation::Refuse, Truncation::Tolerate] {
+        for cut in 0..=whole {
+            for last in [Last::Fin, Last::Reset] {
+                let (mut server, mut client) = apart().await;
+                server.truncation = truncation;
+                let script = [client.says(b"hello"), client.says_goodbye()].concat();
+                client.wire.write_all(&script[..cut]).await.unwrap();
+                if let Last::Reset = last {
+                    client.wire.abort();
+                }
+                drop(client);
+
+                let (heard, end) = read_all(&mut server).await;
+                let came = if cut < hello { &b""[..] } else { b"hello" };
+                assert_eq!(heard, came, "cut at {cut}");
+                let between = cut == 0 || cut == hello;
+                match (last, truncation) {
+                    _ if cut == whole => end.unwrap(),
+                    (Last::Reset, _) => assert_reset(&end),
+                    (_, Truncation::Tolerate) if between => end.unwrap(),
+                    _ => {
+                        assert!(is_cut(&end.unwrap_err()), "cut at {cut}");
+                        // Once it is known, it stays so.
+                        let again = server.read(&mut [0]).await.unwrap_err();
+                        assert_eq!(again.kind(), io::ErrorKind::UnexpectedEof);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_came_before_garbage_is_read_first() {
+    for garbage in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        &[23, 3, 3, 0, 20, 0],
+        &[0; 64],
+    ] {
+        let (mut server, mut client) = apart().await;
+        let mut script = client.says(b"hello");
+        script.extend_from_slice(garbage);
+        script.extend_from_slice(&[0; 64]);
+        client.wire.write_all(&script).await.unwrap();
+        let (heard, end) = read_all(&mut server).await;
+        assert_eq!(heard, b"hello");
+        assert_eq!(end.unwrap_err().kind(), io::ErrorKind::InvalidData);
+        // And its peer is told.
+        let mut alert = [0; 1];
+        client.wire.read_exact(&mut alert).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_reader_of_single_bytes_gets_them_all() {
+    let (mut server, mut client) = apart().await;
+    let script = [client.says(b"hello"), client.says_goodbye()].concat();
+    client.wire.write_all(&script).await.unwrap();
+    for byte in b"hello" {
+        assert_eq!(server.read_u8().await.unwrap(), *byte);
+    }
+    assert_eq!(server.read(&mut [0]).await.unwrap(), 0);
+    assert_eq!(server.read(&mut [0]).await.unwrap(), 0);
+}
+
+// ===== half-close =====
+
+#[tokio::test]
+async fn either_half_ends_by_itself() {
+    let (mut server, mut client) = joined(64 * 1024).await;
+    server.write_all(b"answer").await.unwrap();
+    server.shutdown().await.unwrap();
+    assert_eq!(read_all(&mut client).await.0, b"answer");
+    for _ in 0..3 {
+        client.write_all(b"still here").await.unwrap();
+        client.flush().await.unwrap();
+        assert_eq!(read_some(&mut server, 10).await, b"still here");
+    }
+    client.shutdown().await.unwrap();
+    let (rest, end) = read_all(&mut server).await;
+    assert!(rest.is_empty());
+    end.unwrap();
+}
+
+#[tokio::test]
+async fn ending_is_a_close_notify_and_nothing_more() {
+    let (mut server, mut client) = apart().await;
+    server.shutdown().await.unwrap();
+    let (_, state) = client.hears().await;
+    assert!(state.peer_has_closed());
+    let mut buf = [0];
+    assert_pending!(task::spawn(client.wire.read(&mut buf)).poll());
+
+    // The reading half goes on; once it has ended too, so may the connection.
+    let script = [client.says(b"hello"), client.says_goodbye()].concat();
+    client.wire.write_all(&script).await.unwrap();
+    assert_eq!(read_all(&mut server).await.0, b"hello");
+    assert_pending!(task::spawn(client.wire.read(&mut buf)).poll());
+    server.shutdown().await.unwrap();
+    assert_eq!(client.wire.read(&mut buf).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn who_ends_last_ends_the_connection() {
+    let (mut server, mut client) = apart().await;
+    let goodbye = client.says_goodbye();
+    client.wire.write_all(&goodbye).await.unwrap();
+    read_all(&mut server).await.1.unwrap();
+    server.write_all(b"late").await.unwrap();
+    server.shutdown().await.unwrap();
+    let (heard, state) = client.hears().await;
+    assert_eq!(heard, b"late");
+    assert!(state.peer_has_closed());
+    assert_eq!(client.wire.read(&mut [0]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn who_is_dropped_says_no_goodbye() {
+    let (mut server, mut client) = joined(64 * 1024).await;
+    server.write_all(b"half").await.unwrap();
+    drop(server);
+    let (heard, end) = read_all(&mut client).await;
+    assert_eq!(heard, b"half");
+    assert!(is_cut(&end.unwrap_err()));
+}
+
+#[tokio::test]
+async fn who_is_aborted_resets() {
+    let (mut server, mut client) = joined(64 * 1024).await;
+    server.abort();
+    drop(server);
+    assert!(client.take_error().is_some());
+    assert_reset(&read_all(&mut client).await.1);
+}
+
+// ===== writing =====
+
+#[tokio::test]
+async fn a_reader_that_stops_stops_its_writer() {
+    let (mut server, mut client) = joined(1024).await;
+    let mut accepted = 0;
+    let chunk = [7; 64 * 1024];
+    loop {
+        let mut writing = task::spawn(server.write(&chunk));
+        match writing.poll() {
+            Poll::Ready(n) => accepted += n.unwrap(),
+            Poll::Pending => break,
+        }
+        assert!(accepted < 1024 * 1024, "it takes all there is");
+    }
+    assert!(accepted <= 128 * 1024, "it holds {accepted} bytes");
+
+    // None of it is lost.
+    let flushing = async {
+        server.flush().await.unwrap();
+        server.shutdown().await.unwrap();
+    };
+    let reading = read_all(&mut client);
+    let ((), (heard, end)) = tokio::join!(flushing, reading);
+    end.unwrap();
+    assert_eq!(heard.len(), accepted);
+    assert!(heard.iter().all(|byte| *byte == 7));
+}
+
+#[tokio::test]
+async fn a_flush_leaves_nothing_behind() {
+    let (mut server, mut client) = joined(16).await;
+    for text in [&b"a"[..], b"somewhat longer than the wire"] {
+        let writing = async {
+            server.write_all(text).await.unwrap();
+            server.flush().await.unwrap();
+        };
+        let ((), heard) = tokio::join!(writing, read_some(&mut client, text.len()));
+        assert_eq!(heard, text);
+    }
+}
