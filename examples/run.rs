@@ -229,3 +229,41 @@ fn client_hello(name: &str) -> Vec<u8> {
     let message = [&[1], &*prefixed::<3>(&body.concat())].concat();
     [&[22, 3, 1], &*prefixed::<2>(&message)].concat()
 }
+
+#[test]
+fn the_transit_relay_joins_by_token() {
+    let mut example = Example::start_with("wormhole_transit_relay", &["127.0.0.1:0"]);
+    let mut bad = example.connect("A");
+    let address = bad.peer_addr().unwrap();
+    let come = |line: &str| {
+        let mut client = TcpStream::connect(address).unwrap();
+        client.write_all(line.as_bytes()).unwrap();
+        client
+    };
+    let token = "0123456789abcdef".repeat(4);
+    let wish = |token: &str, side| format!("please relay {token} for side {side:016}\n");
+
+    bad.write_all(b"please relay me\n").unwrap();
+    assert_eq!(rest(&mut bad), "bad handshake\n");
+    let mut impatient = come(&(wish(&token, 0) + "hello?"));
+    assert_eq!(rest(&mut impatient), "impatient\n");
+
+    let mut stranger = come(&wish(&token.replace('0', "f"), 2));
+    let mut first = come(&wish(&token, 1));
+    let mut second = come(&wish(&token, 2));
+    let mut ok = [0; 3];
+    second.read_exact(&mut ok).unwrap();
+    assert_eq!(&ok, b"ok\n");
+    second.write_all(b"a file").unwrap();
+    second.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(rest(&mut first), "ok\na file");
+    drop((first, second));
+    example.says("relayed 6 bytes: finished");
+
+    // The old way of asking meets any side.
+    let mut old = come(&format!("please relay {}\n", token.replace('0', "f")));
+    for client in [&mut stranger, &mut old] {
+        client.read_exact(&mut ok).unwrap();
+        assert_eq!(&ok, b"ok\n");
+    }
+}

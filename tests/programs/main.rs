@@ -7,3 +7,4 @@ mod redis;
 mod ssh;
 mod throughput;
 mod web;
+mod wormhole;

@@ -67,26 +67,7 @@ impl Couplet {
     /// With the profile, and into the target directory, of the test that asks.
     pub fn binary() -> &'static Path {
         static BINARY: OnceLock<PathBuf> = OnceLock::new();
-        BINARY.get_or_init(|| {
-            let test = std::env::current_exe().unwrap();
-            let built = test.parent().unwrap().parent().unwrap();
-            let profile = match built.file_name().unwrap().to_str().unwrap() {
-                "debug" => "dev",
-                profile => profile,
-            };
-            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-            let mut build = Command::new(cargo);
-            build
-                .args(["build", "--quiet", "--package=couplet", "--bin=couplet"])
-                .arg(format!("--profile={profile}"))
-                .arg("--target-dir")
-                .arg(built.parent().unwrap())
-                .current_dir(env!("CARGO_MANIFEST_DIR"));
-            // Not with a bound: what it takes to build depends on what has been built.
-            let built_it = build.status().unwrap().success();
-            assert!(built_it, "the command could not be built");
-            built.join(format!("couplet{}", std::env::consts::EXE_SUFFIX))
-        })
+        BINARY.get_or_init(|| build(&["--package=couplet", "--bin=couplet"]).join("couplet"))
     }
 
     /// Where a side listens.
@@ -143,6 +124,34 @@ impl DerefMut for Couplet {
     fn deref_mut(&mut self) -> &mut Process {
         &mut self.0
     }
+}
+
+/// An example, built as the command is.
+pub fn example(name: &str) -> Command {
+    let built = build(&["--package=couplet-examples", "--example", name]);
+    Command::new(built.join("examples").join(name))
+}
+
+/// Builds something, and returns the directory it is in.
+fn build(what: &[&str]) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let built = test.parent().unwrap().parent().unwrap();
+    let profile = match built.file_name().unwrap().to_str().unwrap() {
+        "debug" => "dev",
+        profile => profile,
+    };
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build
+        .args(["build", "--quiet"])
+        .args(what)
+        .arg(format!("--profile={profile}"))
+        .arg("--target-dir")
+        .arg(built.parent().unwrap())
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    // Not with a bound: what it takes to build depends on what has been built.
+    assert!(build.status().unwrap().success(), "{what:?} can't be built");
+    built.to_owned()
 }
 
 /// Raises the limit of descriptors of this process, the test: it has both ends of many pairs.

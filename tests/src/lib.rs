@@ -23,9 +23,9 @@ mod process;
 mod wait;
 
 pub use self::{
-    couplet::Couplet,
+    couplet::{Couplet, example},
     mode::{Mode, Rig},
-    need::{need, program},
+    need::{need, program, python_program},
     process::{Finished, Process, finish},
     wait::{LIMIT, until},
 };

@@ -60,6 +60,24 @@ pub fn program(name: &str) -> Command {
     Command::new(need(name))
 }
 
+/// The command of a program in Python that this test can't do without: `tests/run` installs it, into
+/// the target directory.
+///
+/// # Panics
+///
+/// When it is not there.
+#[track_caller]
+pub fn python_program(name: &str) -> Command {
+    let test = env::current_exe().expect("a test has a program");
+    let target = test
+        .ancestors()
+        .nth(3)
+        .expect("it is in `target/PROFILE/deps`");
+    let file = target.join("python/bin").join(name);
+    assert!(is_program(&file), "`{name}` is missing: use tests/run");
+    Command::new(file)
+}
+
 fn is_program(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
 
