@@ -28,8 +28,8 @@ pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
     writeln!(to, "pair")?;
     steps(to, &plan.pair)?;
     for (name, timeout) in [
-        ("idle-timeout", plan.idle_timeout),
         ("max-lifetime", plan.max_lifetime),
+        ("idle-timeout", plan.idle_timeout),
     ] {
         if timeout.value.is_some() {
             line(to, name, &[time("time", timeout)])?;

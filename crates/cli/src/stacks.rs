@@ -26,16 +26,16 @@ where
     for step in &plan.pair {
         pair.append(step.layers.clone());
     }
+    if let Some(lifetime) = plan.max_lifetime.value {
+        pair.push(MaxLifetimeLayer::new(lifetime));
+    }
     let mut connector = connector
         .side_a(plan.a.layers())
         .side_b(plan.b.layers())
         .pair(pair)
-        // These are no part of the list: many have them, and here they cost no allocation.
+        // No part of the list: many have it, and here it costs no allocation.
         .pair(option_layer(
             plan.idle_timeout.value.map(IdleTimeoutLayer::new),
-        ))
-        .pair(option_layer(
-            plan.max_lifetime.value.map(MaxLifetimeLayer::new),
         ))
         .policy(Policy::default().wait(plan.wait_timeout.value))
         .relay(Relay::new().half_close_timeout(plan.half_close_timeout.value));

@@ -130,6 +130,24 @@ impl Assembly {
         SideStatsLayer::new(self.lifecycle.stats().clone(), side)
     }
 
+    /// A pair stack with what is above all of them.
+    fn pair_stack<S>(
+        &self,
+        stack: S,
+    ) -> impl Service<BoxPair, Response = (), Error: Into<BoxError>, Future: Send + 'static>
+    + Send
+    + 'static
+    where
+        S: Service<BoxPair, Response = Summary, Error: Into<BoxError>> + Send + 'static,
+        S::Future: Send + 'static,
+    {
+        ServiceBuilder::new()
+            .option_layer(self.settings.max_pairs.map(ConcurrencyLimitLayer::new))
+            .layer(StatsLayer::new(self.lifecycle.stats().clone()))
+            .layer(TrackLayer::new(Arc::clone(&self.lifecycle)))
+            .service(stack)
+    }
+
     /// Spawns the loop that drives the pairs into their stack. When no more pairs come, no more
     /// connections are wanted.
     pub(crate) fn serve_pairs<S>(&self, pairs: BoxStream<'static, BoxPair>, stack: S)
@@ -137,11 +155,7 @@ impl Assembly {
         S: Service<BoxPair, Response = Summary, Error: Into<BoxError>> + Send + 'static,
         S::Future: Send + 'static,
     {
-        let stack = ServiceBuilder::new()
-            .option_layer(self.settings.max_pairs.map(ConcurrencyLimitLayer::new))
-            .layer(StatsLayer::new(self.lifecycle.stats().clone()))
-            .layer(TrackLayer::new(Arc::clone(&self.lifecycle)))
-            .service(stack);
+        let stack = self.pair_stack(stack);
         let once = self.settings.once;
         let pairs = pairs.take(if once { 1 } else { usize::MAX });
         let lifecycle = Arc::clone(&self.lifecycle);
@@ -162,5 +176,35 @@ impl Assembly {
                 }
                 lifecycle.stop();
             }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use couplet_layers::IdleTimeoutLayer;
+    use couplet_relay::Relay;
+
+    use super::*;
+
+    fn future<S: Service<BoxPair>>(_: &S) -> usize {
+        size_of::<S::Future>()
+    }
+
+    /// What a pair's task holds while the pair is idle, with its statistics and its idle timeout.
+    /// tokio rounds a task up to a multiple of 128 bytes and takes some 110 of them itself: this is
+    /// the most that fits into 512.
+    #[test]
+    fn a_pair_is_small() {
+        let settings = Settings::default();
+        let lifecycle = Arc::new(Lifecycle::new(&settings));
+        let assembly = Assembly {
+            settings,
+            lifecycle,
+        };
+        let stack = assembly
+            .pair_stack(IdleTimeoutLayer::new(Duration::from_secs(3600)).layer(Relay::new()));
+        assert!(future(&stack) <= 400, "{}", future(&stack));
     }
 }

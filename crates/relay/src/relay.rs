@@ -1,4 +1,5 @@
 use std::{
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -36,7 +37,8 @@ use crate::{RelayError, Relaying, Splice, Summary};
 /// Both directions run in the caller's task. Dropping the future ends both connections.
 #[derive(Clone, Debug, Default)]
 pub struct Relay {
-    limits: Limits,
+    /// Shared, so that each pair holds no more of them than a pointer.
+    limits: Arc<Limits>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,23 +59,23 @@ impl Relay {
     /// How long the surviving direction may be idle after the other has ended; it starts again
     /// with every byte. 60 seconds by default, `None` for ever.
     #[must_use]
-    pub const fn half_close_timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.limits.half_close = timeout;
+    pub fn half_close_timeout(mut self, timeout: Option<Duration>) -> Self {
+        Arc::make_mut(&mut self.limits).half_close = timeout;
         self
     }
 
     /// How long a connection is kept, once everything was written to it, so that what the system
     /// still holds can arrive before the close. 30 seconds by default.
     #[must_use]
-    pub const fn linger(mut self, time: Duration) -> Self {
-        self.limits.linger = time;
+    pub fn linger(mut self, time: Duration) -> Self {
+        Arc::make_mut(&mut self.limits).linger = time;
         self
     }
 
     /// Whether bytes may pass by this process, in the kernel alone; [`Splice::Auto`] by default.
     #[must_use]
-    pub const fn splice(mut self, splice: Splice) -> Self {
-        self.limits.splice = splice;
+    pub fn splice(mut self, splice: Splice) -> Self {
+        Arc::make_mut(&mut self.limits).splice = splice;
         self
     }
 }
@@ -88,7 +90,7 @@ impl<A: Io, B: Io> Service<Pair<A, B>> for Relay {
     }
 
     fn call(&mut self, pair: Pair<A, B>) -> Self::Future {
-        Relaying::new(pair, self.limits)
+        Relaying::new(pair, Arc::clone(&self.limits))
     }
 }
 

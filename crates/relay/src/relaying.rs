@@ -3,6 +3,7 @@
 use std::{
     fmt, io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -31,7 +32,7 @@ pub struct Relaying<A: Io, B: Io> {
     a_to_b: Direction,
     b_to_a: Direction,
     session: OwnedSession,
-    limits: Limits,
+    limits: Arc<Limits>,
     /// What only a pair needs of which a direction has ended.
     ending: Option<Box<Ending>>,
 }
@@ -67,7 +68,7 @@ enum Wait {
 // ===== impl Relaying =====
 
 impl<A: Io, B: Io> Relaying<A, B> {
-    pub(crate) fn new(pair: Pair<A, B>, limits: Limits) -> Self {
+    pub(crate) fn new(pair: Pair<A, B>, limits: Arc<Limits>) -> Self {
         pair.session.begin();
         Self {
             a: pair.a,

@@ -96,5 +96,5 @@ async fn a_half_closed_one_is_woken_by_bytes_and_its_timer_alone() {
 fn it_is_small() {
     // tokio's socket is 8 bytes larger where the multi-thread runtime is built too.
     let sockets = 2 * size_of::<TcpStream>();
-    assert_eq!(size_of::<Relaying<TcpStream, TcpStream>>() - sockets, 160);
+    assert_eq!(size_of::<Relaying<TcpStream, TcpStream>>() - sockets, 128);
 }

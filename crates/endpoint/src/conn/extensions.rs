@@ -6,43 +6,55 @@ use std::{
 
 /// One value of each type, added by layers and looked up by type.
 ///
-/// Cheap to clone: clones share the values. Holds no memory while it is empty, as it mostly is;
+/// Cheap to clone: clones share the values. A pointer wide, as every connection has one; holds no
+/// memory while it is empty, as it mostly is;
 /// it is searched from front to back, as it is mostly short.
 #[derive(Clone, Default)]
-pub struct Extensions(Vec<(TypeId, Arc<dyn Any + Send + Sync>)>);
+pub struct Extensions(Option<Arc<Vec<Extension>>>);
+
+type Extension = (TypeId, Arc<dyn Any + Send + Sync>);
 
 // ===== impl Extensions =====
 
 impl Extensions {
     /// With nothing in it.
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self(None)
     }
 
     /// Adds a value; one of the same type that was there is replaced.
     pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
         self.remove::<T>();
-        self.0.push((TypeId::of::<T>(), Arc::new(value)));
+        let all = Arc::make_mut(self.0.get_or_insert_default());
+        all.push((TypeId::of::<T>(), Arc::new(value)));
     }
 
     /// The value of this type.
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
-        let (_, value) = self.0.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
+        let mut all = self.all().iter();
+        let (_, value) = all.find(|(id, _)| *id == TypeId::of::<T>())?;
         value.downcast_ref()
     }
 
     /// Forgets the value of this type; was there one?
     pub fn remove<T: Send + Sync + 'static>(&mut self) -> bool {
-        let before = self.0.len();
-        self.0.retain(|(id, _)| *id != TypeId::of::<T>());
-        self.0.len() < before
+        let of_this_type = |(id, _): &Extension| *id == TypeId::of::<T>();
+        let Some(all) = self.0.as_mut().filter(|all| all.iter().any(of_this_type)) else {
+            return false;
+        };
+        Arc::make_mut(all).retain(|extension| !of_this_type(extension));
+        true
+    }
+
+    fn all(&self) -> &[Extension] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
     }
 }
 
 impl fmt::Debug for Extensions {
     // Only how many: the values need not be `Debug`, and some are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Extensions({})", self.0.len())
+        write!(f, "Extensions({})", self.all().len())
     }
 }
 

@@ -318,4 +318,10 @@ mod tests {
         );
         assert_eq!(session.duration(), Duration::from_secs(7));
     }
+
+    /// Every pair has one. Most of it is what is known of the two connections, their addresses.
+    #[test]
+    fn it_is_small() {
+        assert_eq!(size_of::<Shared>(), 376);
+    }
 }
