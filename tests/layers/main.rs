@@ -1,5 +1,7 @@
 //! The layers, as options of the command, with real peers.
 
+#![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
+
 mod access;
 mod access_log;
 mod auth;
