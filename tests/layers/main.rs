@@ -6,6 +6,7 @@ mod access;
 mod access_log;
 mod auth;
 mod capture;
+mod bandwidth;
 mod compress;
 mod limits;
 mod noise;
