@@ -5,8 +5,8 @@
 mod access;
 mod access_log;
 mod auth;
-mod capture;
 mod bandwidth;
+mod capture;
 mod compress;
 mod limits;
 mod noise;
