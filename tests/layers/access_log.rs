@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -93,6 +93,32 @@ fn as_json() {
     let mut python = program("python3");
     let judged = finish("python3", python.args(["-c", PYTHON]).arg(&file)).ok();
     assert_eq!(judged.log, "AF 1000\naR -\naP -");
+}
+
+#[test]
+fn what_was_on_the_wire_and_what_came_out_of_it() {
+    let (_scratch, file) = scratch();
+    let target = listen();
+    let far = Couplet::start(&[
+        "listen:0,compress=zstd",
+        &dial(&target),
+        &format!("--access-log={}", file.display()),
+        "--access-log-format=json",
+    ]);
+    let near = Couplet::start(&["listen:0", &format!("{},compress=zstd", far.dial('A'))]);
+    let client = connect(near.address('A'));
+    let server = accept(&target);
+    (&client).write_all(&[b'x'; 100_000]).unwrap();
+    drop(client);
+    let mut heard = Vec::new();
+    (&server).read_to_end(&mut heard).unwrap();
+    assert_eq!(heard, [b'x'; 100_000]);
+    drop(server);
+    let record: Value = serde_json::from_str(&lines(&file, 1)[0]).unwrap();
+    assert_eq!(record["a_to_b"], 100_000);
+    assert_eq!(record["b"]["sent"], 100_000);
+    let received = record["a"]["received"].as_u64().unwrap();
+    assert!((1..10_000).contains(&received), "{record}");
 }
 
 #[test]

@@ -176,6 +176,22 @@ fn both_families_in_one_conversation() {
 }
 
 #[test]
+fn what_is_compressed_is_captured_in_the_clear() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("trace.pcapng");
+    let target = listen();
+    let capture = format!("--capture={}", file.display());
+    let far = Couplet::start(&["listen:0,compress=zstd", &dial(&target), &capture]);
+    let near = Couplet::start(&["listen:0", &format!("{},compress=zstd", far.dial('A'))]);
+    let (client, server) = pair(&near, &target);
+    talk(client, server);
+    far.ended(1);
+    stop(far);
+    is_sound(&file);
+    assert!(follow(&file, 0) == talked());
+}
+
+#[test]
 fn files_of_a_size() {
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("trace.pcapng");

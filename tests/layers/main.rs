@@ -1,8 +1,11 @@
 //! The layers, as options of the command, with real peers.
 
+#![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
+
 mod access;
 mod access_log;
 mod auth;
+mod bandwidth;
 mod capture;
 mod compress;
 mod limits;

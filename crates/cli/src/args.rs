@@ -41,7 +41,8 @@ Examples:
   couplet explain listen:*:9000,token=@a.secret listen:8000
                                                         what would stand in its stacks
 
-Times are like 500ms, 30s, 5m, 1h30m; where it makes sense, never.
+Times are like 500ms, 30s, 5m, 1h30m; where it makes sense, never. Sizes are in bytes: 1M and 1MB are
+1000000, 1MiB is 1048576. A DIRECTION is a-to-b or b-to-a; without one both count together.
 Exit status: 0 done or drained, 1 could not do it, 2 wrong usage.
 SIGTERM and SIGINT drain; a second one ends at once.";
 
@@ -183,9 +184,11 @@ impl RelayArgs {
             SideSpec::read(given.as_deref().unwrap_or_default(), handshake_timeout)
                 .map_err(|error| format!("side {side}: {error:#}"))
         };
+        let (a, b) = (side(Side::A, &self.a)?, side(Side::B, &self.b)?);
+        let listens = [&a, &b].map(|side| !side.endpoint.is_dialled());
         let mut plan = Plan {
-            a: side(Side::A, &self.a)?,
-            b: side(Side::B, &self.b)?,
+            a,
+            b,
             endpoint_flags: EndpointFlags {
                 keep_alive: self.keep_alive,
                 user_timeout: self.user_timeout,
@@ -193,6 +196,7 @@ impl RelayArgs {
             },
             pair: self.pair.steps(PairContext {
                 log_format: self.log.log_format,
+                listens,
             })?,
             wait_timeout: timeout(self.wait_timeout, Some(5 * 60)),
             half_close_timeout: timeout(self.half_close_timeout, Some(60)),

@@ -74,6 +74,7 @@
 //! | [`IdleTimeoutLayer`] | pair | ends sessions that are idle | no |
 //! | [`MaxLifetimeLayer`] | pair | ends sessions that have lasted long enough | no |
 //! | [`BandwidthLayer`] | pair | bounds the bytes per second: of a pair, of an address, of all | no |
+//! | `FaultLayer` (feature `faults`) | pair | lets something go wrong, for tests | in its direction, while on |
 //! | [`QuotaLayer`] | pair | ends sessions that would move more bytes than they may | no |
 
 pub mod access;
@@ -88,6 +89,8 @@ pub mod codec;
 #[cfg(any(feature = "lz4", feature = "zstd"))]
 pub mod compress;
 pub mod dialled_for;
+#[cfg(feature = "faults")]
+pub mod fault;
 pub mod handshake;
 mod identity;
 pub mod idle_timeout;
@@ -128,6 +131,8 @@ pub use self::challenge::{
     AnswerChallenge, AuthorizedKeys, Challenge, ChallengeRefused, Ed25519Key, Ed25519PublicKey,
     NotAsked,
 };
+#[cfg(feature = "faults")]
+pub use self::fault::{Fault, FaultLayer, FaultSwitch};
 #[cfg(any(feature = "ed25519", feature = "noise", feature = "signed-token"))]
 pub use self::key_file::KeyFileError;
 #[cfg(any(feature = "ed25519", feature = "noise"))]

@@ -104,6 +104,20 @@ async fn a_transform_costs_its_direction() {
     assert_eq!(below(layer.a_to_b(same).b_to_a(same)).await, [false, false]);
 }
 
+#[cfg(feature = "faults")]
+#[tokio::test]
+async fn a_fault_costs_its_direction_while_it_is_on() {
+    use couplet_layers::{Fault, FaultLayer};
+
+    let layer = FaultLayer::new(Fault::Blackhole);
+    assert_eq!(below(layer.clone().only(Side::A)).await, [false, true]);
+    assert_eq!(below(layer.clone().only(Side::B)).await, [true, false]);
+    assert_eq!(below(layer.clone().probability(0.0)).await, [true, true]);
+    assert_eq!(below(layer.clone()).await, [false, false]);
+    layer.switch().off();
+    assert_eq!(below(layer).await, [true, true]);
+}
+
 #[tokio::test]
 async fn a_log_costs_its_direction() {
     let layer = TrafficLogLayer::text();

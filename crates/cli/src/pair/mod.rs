@@ -3,11 +3,13 @@
 //! To add one: a file beside this one with its flags and their `steps`, a field in [`PairArgs`], a
 //! line in [`PairArgs::steps`] where it stands in the stack, a line in the README.
 
+mod bandwidth;
+mod direction;
 mod traffic_log;
 
 use couplet_connector::PairLayers;
 
-use self::traffic_log::TrafficLogArgs;
+use self::{bandwidth::BandwidthArgs, traffic_log::TrafficLogArgs};
 use crate::{log::LogFormat, step::Step};
 
 /// The flags of the pair stack.
@@ -15,6 +17,9 @@ use crate::{log::LogFormat, step::Step};
 pub(crate) struct PairArgs {
     #[command(flatten)]
     traffic_log: TrafficLogArgs,
+
+    #[command(flatten)]
+    bandwidth: BandwidthArgs,
 }
 
 /// A layer of the pair stack.
@@ -24,6 +29,8 @@ pub(crate) type PairStep = Step<PairLayers>;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PairContext {
     pub(crate) log_format: LogFormat,
+    /// Whether A does, and B.
+    pub(crate) listens: [bool; 2],
 }
 
 // ===== impl PairArgs =====
@@ -33,10 +40,9 @@ impl PairArgs {
     ///
     /// Below them stand the idle timeout, the lifetime and the relay.
     pub(crate) fn steps(&self, context: PairContext) -> Result<Vec<PairStep>, String> {
-        Ok([self.traffic_log.step(context)]
-            .into_iter()
-            .flatten()
-            .collect())
+        let mut steps: Vec<_> = self.traffic_log.step(context).into_iter().collect();
+        steps.extend(self.bandwidth.steps(context)?);
+        Ok(steps)
     }
 
     /// A word too many that is the value of one of the flags here: how it is joined to it.

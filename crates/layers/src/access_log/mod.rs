@@ -40,7 +40,7 @@
 //! ```
 //!
 //! **Where:** at the top of each stack. **Splice:** costs none; spliced bytes are counted, too.
-//! **Memory:** some 300 bytes a connection on a side with its layer, a few on the pair.
+//! **Memory:** some 500 bytes a connection on a side with its layer, a few on the pair.
 //! The record is made and written by the task that ends the pair or the wait, so a writer that blocks
 //! holds that up; one that fails is reported once through `tracing`, and the relay goes on.
 //!

@@ -84,7 +84,7 @@ const BUFFER: usize = 16 * 1024 * 1024;
 /// Where packets go. Cheap to clone; clones share the files. See the [module](self).
 #[derive(Clone, Debug)]
 pub struct Capture {
-    target: Target,
+    target: Arc<Target>,
     queue: Arc<Queued>,
 }
 
@@ -126,7 +126,7 @@ impl Capture {
 
     fn new(target: Target) -> Self {
         Self {
-            target,
+            target: Arc::new(target),
             queue: Arc::new(Queued(Arc::new(Queue::new(BUFFER)))),
         }
     }
@@ -135,7 +135,7 @@ impl Capture {
     /// `trace-2.pcapng`, and so on. Not for a directory. Never, by default.
     #[must_use]
     pub fn roll(mut self, bytes: u64) -> Self {
-        if let Target::File { roll, .. } = &mut self.target {
+        if let Target::File { roll, .. } = Arc::make_mut(&mut self.target) {
             *roll = Some(bytes);
         }
         self
@@ -162,7 +162,7 @@ impl Capture {
 
     /// The file, or the directory.
     pub fn path(&self) -> &Path {
-        match &self.target {
+        match &*self.target {
             Target::File { path, .. } | Target::Directory(path) => path,
         }
     }

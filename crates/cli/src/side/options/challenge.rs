@@ -16,7 +16,7 @@ pub(super) static CHALLENGE: SideOption = SideOption {
     name: "challenge",
     on: On::Either,
     value: Value::Needed("@FILE"),
-    help: "the peer proves who it is: on listen FILE has `ed25519:… name` lines, on dial our key",
+    help: "the peer proves who it is; FILE: on listen the keys it may have, on dial our key",
     settings: &[SideSetting {
         name: "context",
         value: "TEXT",

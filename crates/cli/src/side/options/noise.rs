@@ -19,11 +19,11 @@ pub(super) static NOISE: SideOption = SideOption {
     name: "noise",
     on: On::Either,
     value: Value::Needed("psk:@FILE|kk:@FILE"),
-    help: "encrypt, facing another couplet: by a secret both have, or by our private key",
+    help: "encrypt, facing another couplet: by a shared secret, or by our private key",
     settings: &[SideSetting {
         name: "peer",
         value: "KEY|@FILE",
-        help: "with kk: the peer's public key; on listen also a file of `noise:… name` lines",
+        help: "with kk: the peer's public key; on listen also a file of them",
         many: false,
     }],
     does: Does::Layer(layer),

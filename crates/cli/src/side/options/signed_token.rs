@@ -16,7 +16,7 @@ pub(super) static SIGNED_TOKEN: SideOption = SideOption {
     name: "signed-token",
     on: On::Either,
     value: Value::Needed("@FILE"),
-    help: "a signed first line that expires: on listen FILE has `name: secret` lines, on dial the token",
+    help: "a signed first line that expires; FILE: on listen the secrets, on dial the token",
     settings: &[SideSetting {
         name: "key",
         value: "NAME",

@@ -94,7 +94,7 @@ impl<K, S> Keyed<K, S> {
 
     /// How many with the same key may wait that can't be joined with each other, because they are
     /// on the same side; 1 by default. And who gives way beyond that; by default the one that
-    /// comes.
+    /// comes. Whoever has lost a partner before the join waits on, whatever the bounds.
     #[must_use]
     pub fn per_key(mut self, connections: usize, when_full: WhenFull) -> Self {
         self.per_key = connections;
@@ -165,8 +165,8 @@ impl<K, S> fmt::Debug for Keyed<K, S> {
 /// ([`Refusal::Full`]) if it is not. No more are taken in while as many again have a partner and
 /// the pair stack has no room for them.
 ///
-/// A connection costs about half a kilobyte beside its io, and one that comes or leaves costs the
-/// logarithm of how many there are.
+/// One that waits takes about a kilobyte beside its io, and one that comes, leaves or is joined takes
+/// time by the logarithm of how many there are.
 ///
 /// # Panics
 ///

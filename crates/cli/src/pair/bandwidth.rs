@@ -1,0 +1,144 @@
+//! `--bandwidth`, `--bandwidth-per-addr`, `--bandwidth-total`, `--quota`: how many bytes pass in a
+//! second, and in all.
+
+use std::num::NonZeroU64;
+
+use bytesize::ByteSize;
+use couplet_connector::{
+    PairLayers,
+    endpoint::Side,
+    layers::{BandwidthLayer, ByteRate, QuotaLayer},
+};
+
+use super::{PairContext, PairStep, direction::Directed};
+use crate::{
+    step::{Source, Step},
+    units::size,
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct BandwidthArgs {
+    /// So many bytes a second of each pair, as 10MiB/s; a-to-b:10MiB/s for one direction alone
+    #[arg(long, value_name = "[DIRECTION:]SIZE/s", value_parser = rate)]
+    bandwidth: Vec<Directed<ByteSize>>,
+
+    /// So many bytes a second of all pairs of an address that connects to us
+    #[arg(long, value_name = "[DIRECTION:]SIZE/s", value_parser = rate)]
+    bandwidth_per_addr: Vec<Directed<ByteSize>>,
+
+    /// So many bytes a second of all pairs
+    #[arg(long, value_name = "[DIRECTION:]SIZE/s", value_parser = rate)]
+    bandwidth_total: Vec<Directed<ByteSize>>,
+
+    /// End a pair that would move more bytes than this, as 1GiB; a-to-b:1GiB for one direction
+    #[arg(long, value_name = "[DIRECTION:]SIZE", value_parser = quota)]
+    quota: Vec<Directed<ByteSize>>,
+}
+
+// ===== impl BandwidthArgs =====
+
+impl BandwidthArgs {
+    pub(super) fn steps(&self, context: PairContext) -> Result<Vec<PairStep>, String> {
+        let sides = [Side::A, Side::B];
+        let listening = sides.into_iter().zip(context.listens);
+        let listening: Vec<_> = listening.filter(|at| at.1).map(|at| at.0).collect();
+        if !self.bandwidth_per_addr.is_empty() && listening.is_empty() {
+            let why = "neither side listens, so no address connects to us";
+            return Err(format!("--bandwidth-per-addr would do nothing here: {why}"));
+        }
+        let mut steps = Vec::new();
+        for given in &self.bandwidth {
+            steps.push(bound("bandwidth", BandwidthLayer::per_pair, given));
+        }
+        for given in &self.bandwidth_per_addr {
+            for &side in &listening {
+                let per_address = |rate| BandwidthLayer::per_address(side, rate);
+                let step = bound("bandwidth-per-addr", per_address, given);
+                steps.push(step.set("address of side", side, Source::Default));
+            }
+        }
+        for given in &self.bandwidth_total {
+            steps.push(bound("bandwidth-total", BandwidthLayer::shared, given));
+        }
+        for given in &self.quota {
+            let layer = QuotaLayer::new(given.value.as_u64());
+            let layer = match given.only {
+                Some(from) => layer.only(from),
+                None => layer,
+            };
+            let mut layers = PairLayers::new();
+            layers.push(layer);
+            let step = Step::new("quota", layers);
+            steps.push(step.set(given.direction(), given.value, Source::Flag));
+        }
+        Ok(steps)
+    }
+}
+
+fn bound(
+    name: &'static str,
+    layer: impl FnOnce(ByteRate) -> BandwidthLayer,
+    given: &Directed<ByteSize>,
+) -> PairStep {
+    let per_second = NonZeroU64::new(given.value.as_u64()).expect("it was read as more than 0");
+    let layer = layer(ByteRate::per_second(per_second));
+    let layer = match given.only {
+        Some(from) => layer.only(from),
+        None => layer,
+    };
+    let mut layers = PairLayers::new();
+    layers.push(layer);
+    let shown = format!("{}/s", given.value);
+    Step::new(name, layers).set(given.direction(), shown, Source::Flag)
+}
+
+/// `10MiB/s`, or `a-to-b:10MiB/s`.
+fn rate(text: &str) -> Result<Directed<ByteSize>, String> {
+    const FORM: &str = "a bandwidth is like `10MiB/s` or `a-to-b:500kB/s`";
+    Directed::read(text, |text| {
+        let Some(text) = text.strip_suffix("/s") else {
+            return Err(format!("{FORM}: in bytes a second"));
+        };
+        size(text).map_err(|wrong| format!("{wrong}; {FORM}"))
+    })
+}
+
+/// `1GiB`, or `a-to-b:1GiB`.
+fn quota(text: &str) -> Result<Directed<ByteSize>, String> {
+    Directed::read(text, |text| {
+        size(text).map_err(|wrong| format!("{wrong}; for one direction `a-to-b:1GiB`"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bandwidth_has_a_unit_and_may_have_a_direction() {
+        let read = |text| rate(text).map(|given| (given.only, given.value.as_u64()));
+        assert_eq!(read("10MiB/s"), Ok((None, 10 << 20)));
+        assert_eq!(read("10MB/s"), Ok((None, 10_000_000)));
+        assert_eq!(read("10M/s"), Ok((None, 10_000_000)));
+        assert_eq!(read("a-to-b:1B/s"), Ok((Some(Side::A), 1)));
+        assert_eq!(read("b-to-a:2kB/s"), Ok((Some(Side::B), 2000)));
+        for (wrong, right) in [
+            ("10MiB", "/s"),
+            ("10/s", "`10MiB`"),
+            ("0B/s", "more than 0"),
+            ("a-b:1MiB/s", "a-to-b"),
+            ("10Mbit/s", "10MiB/s"),
+            ("", "10MiB/s"),
+        ] {
+            let error = read(wrong).unwrap_err();
+            assert!(error.contains(right), "{wrong}: {error}");
+        }
+        assert!(quota("100").unwrap_err().contains("`100B`"));
+        assert!(quota("a-to-b:0B").is_err());
+        let one = Directed {
+            only: Some(Side::B),
+            value: ByteSize::gib(1),
+        };
+        assert_eq!(quota("b-to-a:1GiB"), Ok(one));
+    }
+}

@@ -1,0 +1,124 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use couplet_endpoint::Side;
+use couplet_pairing::Pair;
+use fastrand::Rng;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{Fault, FaultSwitch, Faulty, active::Active};
+
+/// Lets something go wrong. See the [module](super).
+///
+/// Clones share the switch, and count their pairs together.
+#[derive(Clone, Debug)]
+pub struct FaultLayer {
+    fault: Fault,
+    only: Option<Side>,
+    probability: f64,
+    seed: u64,
+    switch: FaultSwitch,
+    /// How many pairs have come.
+    pairs: Arc<AtomicU64>,
+}
+
+/// Lets something go wrong with pairs: made by [`FaultLayer`].
+#[derive(Clone, Debug)]
+pub struct FaultService<S> {
+    layer: FaultLayer,
+    inner: S,
+}
+
+// ===== impl FaultLayer =====
+
+impl FaultLayer {
+    /// This fault, in both directions of every pair, from the start.
+    pub fn new(fault: Fault) -> Self {
+        Self {
+            fault,
+            only: None,
+            probability: 1.0,
+            seed: 0,
+            switch: FaultSwitch::new(),
+            pairs: Arc::default(),
+        }
+    }
+
+    /// In what comes from this side alone: with [`Side::A`], the direction A to B.
+    #[must_use]
+    pub const fn only(mut self, from: Side) -> Self {
+        self.only = Some(from);
+        self
+    }
+
+    /// How likely it is that a pair has the fault: from 0 for never to 1 for always, the default.
+    #[must_use]
+    pub const fn probability(mut self, probability: f64) -> Self {
+        self.probability = probability;
+        self
+    }
+
+    /// What chance is drawn from: 0 by default. The same seed makes the same faults.
+    #[must_use]
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The switch of this fault.
+    pub fn switch(&self) -> FaultSwitch {
+        self.switch.clone()
+    }
+
+    fn apply<A, B>(&self, pair: Pair<A, B>) -> Pair<Faulty<A>, Faulty<B>> {
+        let number = self.pairs.fetch_add(1, Ordering::Relaxed);
+        let mut random = Rng::with_seed(self.seed);
+        random = Rng::with_seed(random.u64(..) ^ number);
+        let is_met = random.f64() < self.probability;
+        let mut active = |from| {
+            // Drawn for both, so that a direction alone fares as it does beside the other.
+            let random = random.fork();
+            let concerns = is_met && self.only.is_none_or(|only| only == from);
+            concerns.then(|| Active::new(self.fault, self.switch.watch(), random))
+        };
+        let (a, b) = (active(Side::A), active(Side::B));
+        pair.map_a(|io| Faulty::new(io, a))
+            .map_b(|io| Faulty::new(io, b))
+    }
+}
+
+impl<S> Layer<S> for FaultLayer {
+    type Service = FaultService<S>;
+
+    fn layer(&self, inner: S) -> FaultService<S> {
+        FaultService {
+            layer: self.clone(),
+            inner,
+        }
+    }
+}
+
+// ===== impl FaultService =====
+
+impl<A, B, S> Service<Pair<A, B>> for FaultService<S>
+where
+    S: Service<Pair<Faulty<A>, Faulty<B>>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, pair: Pair<A, B>) -> S::Future {
+        self.inner.call(self.layer.apply(pair))
+    }
+}

@@ -1,0 +1,104 @@
+//! A network that is bad on purpose, for tests: what comes from a side is late, slow, cut to pieces
+//! or cut off.
+//!
+//! Each [`FaultLayer`] does one [`Fault`]; several stand one above the other, and each takes the
+//! bytes that the one above it lets through. A fault may be for [one direction](FaultLayer::only), for
+//! [some pairs](FaultLayer::probability), and is switched [off and on](FaultSwitch) while pairs are
+//! live. Which pairs it meets, and how long each byte is late, is drawn from a [seed](FaultLayer::seed):
+//! the n-th pair of a layer fares the same in every run. Times are tokio's, so a test may pause them.
+//!
+//! A fault that ends a stream is the one thing in Couplet that makes an end up; it is what
+//! [`Fault::Limit`] is for. All others pass on the end, or a reset, that came.
+//!
+//! **Where:** on a pair stack, above whatever is to be tested. **Splice:** while it is on, the
+//! direction is copied; while it is off, the question is handed on, and a pair it does not meet is
+//! never touched. A direction that waits in splice notices that a fault is switched on with the next
+//! byte. **Memory:** [`Fault::Latency`] holds up to 1 MiB a direction, the others no byte. **Feature:**
+//! `faults`.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use couplet_endpoint::Side;
+//! use couplet_layers::{Fault, FaultLayer};
+//!
+//! let late = FaultLayer::new(Fault::Latency {
+//!     delay: Duration::from_millis(200),
+//!     jitter: Duration::from_millis(50),
+//! });
+//! let flaky = FaultLayer::new(Fault::Reset { after: 10_000 })
+//!     .only(Side::B)
+//!     .probability(0.1)
+//!     .seed(7);
+//! let switch = flaky.switch();
+//! switch.off();
+//! # let _ = late;
+//! ```
+
+mod active;
+mod io;
+mod late;
+mod layer;
+mod switch;
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    io::Faulty,
+    layer::{FaultLayer, FaultService},
+    switch::FaultSwitch,
+};
+
+use std::{
+    num::{NonZeroU64, NonZeroUsize},
+    time::Duration,
+};
+
+/// What goes wrong with the bytes of a direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Bytes, the end and a reset come later, by the delay and at most the jitter more or less, and in
+    /// order.
+    Latency {
+        /// How much later.
+        delay: Duration,
+        /// How much more or less that may be.
+        jitter: Duration,
+    },
+    /// So many bytes a second come, evenly: no burst, and each pair for itself.
+    Slow {
+        /// How many.
+        bytes_per_second: NonZeroU64,
+    },
+    /// So many bytes come at once, and after each piece a pause.
+    Slice {
+        /// The size of a piece.
+        size: NonZeroUsize,
+        /// The pause, which may be none.
+        pause: Duration,
+    },
+    /// The end of the stream, or its reset, comes later; bytes do not.
+    SlowClose {
+        /// How much later.
+        delay: Duration,
+    },
+    /// Nothing comes any more, and after that time the connection fails.
+    Timeout {
+        /// How long after it was switched on, or after the pair began to be relayed.
+        after: Duration,
+    },
+    /// After so many bytes the connection is reset.
+    Reset {
+        /// How many that come while it is on.
+        after: u64,
+    },
+    /// After so many bytes the stream ends, as if its peer had closed it.
+    Limit {
+        /// How many that come while it is on.
+        bytes: u64,
+    },
+    /// What comes is thrown away, and so is the end: the other side hears nothing. Once something was
+    /// lost, switching it off is a reset, for what is lost does not come again.
+    Blackhole,
+}

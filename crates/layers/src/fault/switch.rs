@@ -1,0 +1,109 @@
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Waker},
+};
+
+/// Switches a fault off and on again, for all pairs of its layer, the live ones too. Clones switch the
+/// same fault. It is on at first.
+#[derive(Clone)]
+pub struct FaultSwitch(Arc<Shared>);
+
+struct Shared {
+    is_on: AtomicBool,
+    next: AtomicU64,
+    waiting: Mutex<HashMap<u64, Waker>>,
+}
+
+/// What a direction waits with for its fault to be switched.
+#[derive(Debug)]
+pub(super) struct Watch {
+    switch: FaultSwitch,
+    number: u64,
+}
+
+// ===== impl FaultSwitch =====
+
+impl FaultSwitch {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Shared {
+            is_on: AtomicBool::new(true),
+            next: AtomicU64::new(0),
+            waiting: Mutex::default(),
+        }))
+    }
+
+    /// Is the fault on?
+    pub fn is_on(&self) -> bool {
+        self.0.is_on.load(Ordering::SeqCst)
+    }
+
+    /// Switches the fault on.
+    pub fn on(&self) {
+        self.set(true);
+    }
+
+    /// Switches the fault off: what it held back comes at once.
+    pub fn off(&self) {
+        self.set(false);
+    }
+
+    fn set(&self, is_on: bool) {
+        self.0.is_on.store(is_on, Ordering::SeqCst);
+        let waiting = std::mem::take(&mut *self.0.waiting.lock().expect("no holder panics"));
+        for waker in waiting.into_values() {
+            waker.wake();
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.0.waiting.lock().unwrap().len()
+    }
+
+    pub(super) fn watch(&self) -> Watch {
+        Watch {
+            switch: self.clone(),
+            number: self.0.next.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+}
+
+impl fmt::Debug for FaultSwitch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "FaultSwitch({})",
+            if self.is_on() { "on" } else { "off" }
+        )
+    }
+}
+
+// ===== impl Watch =====
+
+impl Watch {
+    pub(super) fn is_on(&self) -> bool {
+        self.switch.is_on()
+    }
+
+    /// Wakes the task when the fault is no more as it `was`, or at once if that is so already.
+    pub(super) fn register(&self, cx: &mut Context<'_>, was: bool) {
+        let mut waiting = self.switch.0.waiting.lock().expect("no holder panics");
+        waiting.insert(self.number, cx.waker().clone());
+        drop(waiting);
+        if self.is_on() != was {
+            cx.waker().wake_by_ref();
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut waiting = self.switch.0.waiting.lock().expect("no holder panics");
+        waiting.remove(&self.number);
+    }
+}
