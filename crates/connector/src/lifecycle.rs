@@ -13,7 +13,7 @@ use couplet_layers::Stats;
 use couplet_pairing::{CloseReason, Session};
 use futures::FutureExt;
 use tokio::sync::{broadcast, watch};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{future::FutureExt as _, sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     ConnectorError,
@@ -84,8 +84,8 @@ impl Lifecycle {
     /// Spawns what ends when no new connections are wanted.
     pub(crate) fn spawn_until_stopped(&self, future: impl Future + Send + 'static) {
         let stop = self.stop.clone();
-        self.tasks
-            .spawn(stop.run_until_cancelled_owned(future.map(drop)));
+        let until_stopped = future.with_cancellation_token_owned(stop);
+        self.tasks.spawn(until_stopped.map(drop));
     }
 
     /// Spawns what ends by itself, or when its session is closed.

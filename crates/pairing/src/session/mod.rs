@@ -48,8 +48,9 @@ pub struct SessionId(u64);
 
 struct Shared {
     id: SessionId,
-    a: Info,
-    b: Info,
+    /// Apart from the rest: tokio aligns its tasks and its sockets' registrations to 128 bytes, and
+    /// glibc's malloc leaves holes of 240 bytes beside them. Two halves fit in; the whole would not.
+    infos: Box<[Info; 2]>,
     meter: Meter,
     /// Whoever serves the pair waits for this; there is one task that does.
     serving: AtomicWaker,
@@ -76,8 +77,8 @@ impl Session {
     /// What is known of the connection on that side.
     pub fn info(&self, side: Side) -> &Info {
         match side {
-            Side::A => &self.0.a,
-            Side::B => &self.0.b,
+            Side::A => &self.0.infos[0],
+            Side::B => &self.0.infos[1],
         }
     }
 
@@ -145,8 +146,8 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
             .field("id", &self.0.id)
-            .field("a", &self.0.a)
-            .field("b", &self.0.b)
+            .field("a", self.info(Side::A))
+            .field("b", self.info(Side::B))
             .field("meter", &self.0.meter)
             .field("end", &self.end_reason())
             .finish()
@@ -161,8 +162,7 @@ impl OwnedSession {
         b.joined();
         let session = Session(Arc::new(Shared {
             id: SessionId::next(),
-            a,
-            b,
+            infos: Box::new([a, b]),
             meter: Meter::new(),
             serving: AtomicWaker::new(),
             relaying: AtomicBool::new(false),
@@ -319,9 +319,11 @@ mod tests {
         assert_eq!(session.duration(), Duration::from_secs(7));
     }
 
-    /// Every pair has one. Most of it is what is known of the two connections, their addresses.
+    /// Every pair has one, in two halves, each small enough for a hole of 240 bytes: less 8 for the
+    /// allocator, and 16 for the counts of the `Arc`.
     #[test]
     fn it_is_small() {
-        assert_eq!(size_of::<Shared>(), 376);
+        assert!(size_of::<[Info; 2]>() <= 232);
+        assert!(size_of::<Shared>() <= 216);
     }
 }
