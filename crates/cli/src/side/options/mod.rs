@@ -14,6 +14,7 @@ pub(crate) mod secret;
 mod signed_token;
 pub(crate) mod sniff;
 mod socket;
+mod tls;
 mod token;
 
 use std::time::Duration;
@@ -43,6 +44,7 @@ pub(crate) static ALL: &[&SideOption] = &[
     &proxy_protocol::PROXY_PROTOCOL,
     &sniff::SNIFF,
     &attempts::ATTEMPTS,
+    &tls::TLS,
     &noise::NOISE,
     &token::TOKEN,
     &signed_token::SIGNED_TOKEN,
