@@ -13,3 +13,4 @@ mod noise;
 mod order;
 mod proxy_protocol;
 mod sniff;
+mod tls;

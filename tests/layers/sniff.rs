@@ -176,6 +176,9 @@ fn what_makes_no_sense_is_told() {
     Couplet::run(&["listen:1", "dial:h:2,sniff"])
         .with(2)
         .said("whose client speaks first");
+    Couplet::run(&["listen:1,sniff=20s", "dial:h:2"])
+        .with(2)
+        .said("a longer --handshake-timeout");
     Couplet::run(&["listen:1,sniff", "dial:h:2,route=routes"])
         .with(2)
         .said("`route=@routes`");

@@ -10,6 +10,8 @@ use std::{
 
 use anyhow::Context;
 
+use crate::hangup::OnHangup;
+
 /// Where lines go: a file, or standard output for `-`. Clones share it.
 ///
 /// Nothing is opened, and so nothing can be written, before [`open`](Self::open).
@@ -52,6 +54,16 @@ impl LogFile {
         Ok(())
     }
 
+    /// Opens it anew at each SIGHUP, for whoever moves it away.
+    pub(crate) fn on_hangup(&self) -> OnHangup {
+        let file = self.clone();
+        OnHangup::new(move || {
+            file.open()?;
+            tracing::info!(path = %file, "opened anew");
+            Ok(())
+        })
+    }
+
     fn is_stdout(&self) -> bool {
         &*self.path == Path::new("-")
     }
@@ -75,26 +87,4 @@ impl fmt::Display for LogFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.path.display().fmt(f)
     }
-}
-
-/// Opens it anew at each SIGHUP, for whoever moves it away.
-#[cfg(unix)]
-pub(crate) fn reopen_on_hangup(file: LogFile) -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut hangups = signal(SignalKind::hangup()).context("signals can't be listened for")?;
-    tokio::spawn(async move {
-        while hangups.recv().await.is_some() {
-            match file.open() {
-                Ok(()) => tracing::info!(path = %file, "opened anew"),
-                Err(error) => tracing::warn!("{error:#}"),
-            }
-        }
-    });
-    Ok(())
-}
-
-#[cfg(not(unix))]
-pub(crate) fn reopen_on_hangup(_: LogFile) -> anyhow::Result<()> {
-    Ok(())
 }

@@ -8,6 +8,7 @@ mod capture;
 mod descriptors;
 mod dialler;
 mod explain;
+mod hangup;
 mod keygen;
 mod log;
 mod log_file;

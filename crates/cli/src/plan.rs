@@ -5,6 +5,7 @@ use std::{num::NonZeroUsize, thread, time::Duration};
 use couplet_connector::{endpoint::Side, layers::Capture};
 
 use crate::{
+    hangup::OnHangup,
     log_file::LogFile,
     pair::PairStep,
     side::{EndpointFlags, SideSpec, options::sniff},
@@ -59,6 +60,14 @@ pub(crate) enum Shape {
 // ===== impl Plan =====
 
 impl Plan {
+    /// What is done at SIGHUP.
+    pub(crate) fn on_hangup(&self) -> Vec<OnHangup> {
+        let log = self.access_log.iter().map(LogFile::on_hangup);
+        let steps = self.a.steps.iter().chain(&self.b.steps);
+        log.chain(steps.filter_map(|step| step.on_hangup.clone()))
+            .collect()
+    }
+
     /// Threads that share nothing don't wake each other, which saves about a tenth of the time that
     /// a short connection or a small message takes.
     pub(crate) fn shape(&self) -> Shape {

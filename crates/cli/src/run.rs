@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 #[cfg(target_os = "linux")]
 use crate::apart;
 use crate::{
-    log_file::reopen_on_hangup,
+    hangup,
     plan::{Plan, Shape},
     side::Endpoint,
     signals::Signals,
@@ -55,8 +55,8 @@ async fn relay(plan: Arc<Plan>) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     if let Some(file) = &plan.access_log {
         file.open()?;
-        reopen_on_hangup(file.clone())?;
     }
+    hangup::listen(plan.on_hangup())?;
     if let Some(capture) = &plan.capture {
         capture
             .start()

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::hangup::OnHangup;
+
 /// One layer of a stack: `layers` is the list it is alone in.
 #[derive(Clone, Debug)]
 pub(crate) struct Step<L> {
@@ -12,6 +14,8 @@ pub(crate) struct Step<L> {
     pub(crate) layers: L,
     /// It counts, or remembers, over all connections: they have to meet the same layer.
     pub(crate) shared: bool,
+    /// What it does at SIGHUP.
+    pub(crate) on_hangup: Option<OnHangup>,
 }
 
 /// A setting as it is in effect.
@@ -58,6 +62,7 @@ impl<L> Step<L> {
             bytes: [Bytes::Untouched; 2],
             layers,
             shared: true,
+            on_hangup: None,
         }
     }
 
@@ -70,6 +75,12 @@ impl<L> Step<L> {
     /// Each connection, or pair, is by itself to it.
     pub(crate) const fn for_each(mut self) -> Self {
         self.shared = false;
+        self
+    }
+
+    /// What it does at SIGHUP.
+    pub(crate) fn on_hangup(mut self, does: OnHangup) -> Self {
+        self.on_hangup = Some(does);
         self
     }
 

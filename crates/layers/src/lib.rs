@@ -73,6 +73,8 @@
 //! | [`CaptureLayer`] | pair | writes the bytes as packets, to pcapng files | in both directions |
 //! | [`IdleTimeoutLayer`] | pair | ends sessions that are idle | no |
 //! | [`MaxLifetimeLayer`] | pair | ends sessions that have lasted long enough | no |
+//!
+//! Whether a layer of one's own does as it should is told by `conformance` (feature `conformance`).
 //! | [`BandwidthLayer`] | pair | bounds the bytes per second: of a pair, of an address, of all | no |
 //! | `FaultLayer` (feature `faults`) | pair | lets something go wrong, for tests | in its direction, while on |
 //! | [`QuotaLayer`] | pair | ends sessions that would move more bytes than they may | no |
@@ -88,6 +90,8 @@ pub mod challenge;
 pub mod codec;
 #[cfg(any(feature = "lz4", feature = "zstd"))]
 pub mod compress;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod dialled_for;
 #[cfg(feature = "faults")]
 pub mod fault;

@@ -69,6 +69,21 @@ fn mistakes_are_told_apart() {
         ("listen:9000,max-conns=1,max-conns.wait=2", "needs a unit"),
         ("listen:9000,rate.wait=2s", "no `rate` before it"),
         ("dial:h:1,max-per-addr=1", "listening side"),
+        ("listen:9000,tls", "needs a certificate: `tls=CERT.pem`"),
+        ("listen:9000,tls=/nowhere", "can't be read"),
+        ("listen:9000,tls=/dev/null", "no certificate in it"),
+        (
+            "listen:9000,tls=x,tls.client=want",
+            "`tls.client-ca=CA.pem`",
+        ),
+        ("listen:9000,tls=x,tls.unknown-name=no", "`refuse`"),
+        ("listen:9000,tls=x,tls.pin=x", "for a dialled side"),
+        ("dial:h:1,tls=a b", "not the name of a server"),
+        ("dial:h:1,tls,tls.client-ca=x", "for a listening side"),
+        ("dial:h:1,tls,tls.ca=/nowhere", "can't be read"),
+        ("dial:h:1,tls,tls.pin=abc", "`sha256//`"),
+        ("dial:h:1,tls,tls.key=x", "of which certificate"),
+        ("dial:h:1,tls,tls.close-notify=no", "`optional`"),
         ("listen:9000,\u{1b}[2J", "\\u{1b}"),
     ] {
         let error = wrong(input);

@@ -93,7 +93,8 @@ impl ExpectProxyHeader {
         }
     }
 
-    /// How long one that need not send a header is waited for. 3 s by default. Without effect
+    /// How long one that need not send a header is waited for. 3 s by default; to be shorter than
+    /// the deadline of the [`HandshakeLayer`](crate::HandshakeLayer), which refuses. Without effect
     /// where a header is required.
     #[must_use]
     pub fn wait(mut self, wait: Duration) -> Self {

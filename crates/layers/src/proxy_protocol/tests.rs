@@ -443,7 +443,7 @@ async fn additions_have_a_bound() {
     let four = client("192.0.2.1:51234", "198.51.100.7:443");
     let of = |len: usize| SendProxyHeader::v2_with(move |_| vec![Tlv::new(0xe0, vec![0; len])]);
     for len in [65_497, 65_535, 100_000] {
-        let (_peer, io) = memory::connection(64);
+        let (_peer, io) = memory::connection(128 * 1024);
         let refused = of(len).handshake(dialled_for(io, &four)).await.unwrap_err();
         assert!(matches!(refused, SendProxyHeaderError::TooLong));
     }

@@ -81,7 +81,8 @@ impl Sniff {
 
     /// How long a client is waited for that says nothing, or nothing that can be told. Where the
     /// server is to speak first, its clients wait as long. 3 s by default: a lost segment is sent
-    /// again after one.
+    /// again after one. To be shorter than the deadline of the
+    /// [`HandshakeLayer`](crate::HandshakeLayer), which refuses.
     #[must_use]
     pub const fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;

@@ -35,7 +35,9 @@ pub enum TlsError {
     #[error("it shows no certificate, and must")]
     NoCertificate,
     /// A peer's certificate is by nobody whom we trust.
-    #[error("its certificate is by nobody who is trusted here: trust its CA, or pin its key")]
+    #[error(
+        "its certificate is by nobody who is trusted here: trust its CA, or (a server) pin its key"
+    )]
     UnknownIssuer,
     /// A server's certificate is for other names.
     #[error(
@@ -61,7 +63,9 @@ pub enum TlsError {
         Option<SystemTime>,
     ),
     /// A server's certificate is that of a CA.
-    #[error("its certificate is a CA's own: have it sign one for the server, or pin its key")]
+    #[error(
+        "its certificate is a CA's own: have the CA sign one for it, or (a server) pin its key"
+    )]
     CaAsServer,
     /// A server's key is not among those that are pinned.
     #[error("its key is {0}, which is not pinned")]

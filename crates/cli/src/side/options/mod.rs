@@ -14,16 +14,17 @@ pub(crate) mod secret;
 mod signed_token;
 pub(crate) mod sniff;
 mod socket;
+mod tls;
 mod token;
 
 use std::time::Duration;
 
 use couplet_connector::{SideLayers, endpoint::AddressError};
 
-use super::{EndpointSpec, Given};
+use super::{EndpointSpec, Given, Word};
 use crate::{
-    step::{Known, Step},
-    units::Limit,
+    step::{Known, Source, Step},
+    units::{Limit, duration},
 };
 
 /// All there are, in the order in which the help shows them.
@@ -43,6 +44,7 @@ pub(crate) static ALL: &[&SideOption] = &[
     &proxy_protocol::PROXY_PROTOCOL,
     &sniff::SNIFF,
     &attempts::ATTEMPTS,
+    &tls::TLS,
     &noise::NOISE,
     &token::TOKEN,
     &signed_token::SIGNED_TOKEN,
@@ -114,6 +116,37 @@ pub(crate) struct Context<'a> {
     pub(crate) endpoint: &'a EndpointSpec,
     /// `--handshake-timeout`: for each step that talks.
     pub(crate) handshake_timeout: Known<Option<Duration>>,
+}
+
+// ===== impl Context =====
+
+impl Context<'_> {
+    /// How long a step waits for a peer that may say nothing, and then goes on: that has to be
+    /// before its deadline, which ends the connection.
+    fn wait(
+        &self,
+        given: &Given<'_>,
+        value: Option<Word<'_>>,
+        default: Duration,
+    ) -> Result<Known<Duration>, AddressError> {
+        let said = value.map(|value| value.parse(duration)).transpose()?;
+        let wait = Known {
+            value: default,
+            from: Source::Default,
+        }
+        .unless(said);
+        match self.handshake_timeout.value {
+            Some(deadline) if deadline <= wait.value => {
+                let message = format!(
+                    "--handshake-timeout ends it before a wait of {} does",
+                    Limit::At(wait.value)
+                );
+                let hint = "a shorter wait, or a longer --handshake-timeout";
+                Err(value.unwrap_or(given.name).wrong(message, hint))
+            }
+            _ => Ok(wait),
+        }
+    }
 }
 
 // ===== impl SideStep =====

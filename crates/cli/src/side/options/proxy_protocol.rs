@@ -11,8 +11,8 @@ use couplet_connector::{
 use super::{Context, Does, On, SideOption, SideSetting, SideStep, Value, access};
 use crate::{
     side::{EndpointSpec, Given},
-    step::{Bytes, Known, Source, Step},
-    units::{Limit, duration},
+    step::{Bytes, Source, Step},
+    units::Limit,
 };
 
 pub(super) static PROXY_PROTOCOL: SideOption = SideOption {
@@ -109,12 +109,7 @@ fn expect(
             return Err(wait.wrong("a header that is required is waited for", "none here"));
         }
         ("accept", wait) => {
-            let wait = wait.map(|wait| wait.parse(duration)).transpose()?;
-            let wait = Known {
-                value: WAIT,
-                from: Source::Default,
-            }
-            .unless(wait);
+            let wait = context.wait(given, wait, WAIT)?;
             let step = step.set("wait", Limit::At(wait.value), wait.from);
             (ExpectProxyHeader::accepted(trusted).wait(wait.value), step)
         }

@@ -12,8 +12,8 @@ use super::{Context, Does, On, SideOption, SideStep, Value};
 use crate::{
     routes::Routes,
     side::Given,
-    step::{Bytes, Known, Source, Step},
-    units::{Limit, duration},
+    step::{Bytes, Step},
+    units::Limit,
 };
 
 pub(super) static SNIFF: SideOption = SideOption {
@@ -50,15 +50,7 @@ pub(crate) const NAME: &str = "sniff";
 const WAIT: Duration = Duration::from_secs(3);
 
 fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressError> {
-    let wait = given
-        .value()
-        .map(|value| value.parse(duration))
-        .transpose()?;
-    let wait = Known {
-        value: WAIT,
-        from: Source::Default,
-    }
-    .unless(wait);
+    let wait = context.wait(given, given.value(), WAIT)?;
     let mut layers = SideLayers::new();
     let sniff = HandshakeLayer::new(Sniff::new().wait(wait.value));
     layers.push(sniff.timeout(context.handshake_timeout.value));

@@ -1,0 +1,60 @@
+//! What is done at SIGHUP.
+
+use std::{fmt, sync::Arc};
+
+/// Something that is done at each SIGHUP, such as to read a file again. It says itself when it is
+/// done; when it fails, everything is as it was.
+#[derive(Clone)]
+pub(crate) struct OnHangup(Arc<dyn Fn() -> anyhow::Result<()> + Send + Sync>);
+
+// ===== impl OnHangup =====
+
+impl OnHangup {
+    pub(crate) fn new(does: impl Fn() -> anyhow::Result<()> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(does))
+    }
+}
+
+impl fmt::Debug for OnHangup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnHangup")
+    }
+}
+
+/// Does all of it, from now on. Where there is nothing to do, SIGHUP ends the process, as it
+/// always does.
+#[cfg(unix)]
+pub(crate) fn listen(all: Vec<OnHangup>) -> anyhow::Result<()> {
+    use anyhow::Context;
+    use tokio::{
+        signal::unix::{SignalKind, signal},
+        task::spawn_blocking,
+    };
+
+    if all.is_empty() {
+        return Ok(());
+    }
+    let mut hangups = signal(SignalKind::hangup()).context("signals can't be listened for")?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            let all = all.clone();
+            // Files may take their time.
+            let doing = spawn_blocking(move || {
+                for OnHangup(does) in &all {
+                    if let Err(error) = does() {
+                        tracing::warn!("{error:#}");
+                    }
+                }
+            });
+            if let Err(error) = doing.await {
+                tracing::error!(%error, "SIGHUP came to nothing");
+            }
+        }
+    });
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn listen(_: Vec<OnHangup>) -> anyhow::Result<()> {
+    Ok(())
+}

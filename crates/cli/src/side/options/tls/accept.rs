@@ -1,0 +1,141 @@
+use std::{path::Path, sync::Arc};
+
+use couplet_connector::{
+    SideLayers,
+    endpoint::AddressError,
+    layers::{
+        HandshakeLayer,
+        tls::{
+            ClientCertificates, TlsAccept, TlsAcceptConfig, UnknownName, roots_from_file,
+            rustls::ServerConfig,
+        },
+    },
+};
+
+use super::{Context, Given, SideStep, alpn, certificate, chain, texts, truncation};
+use crate::{
+    hangup::OnHangup,
+    step::{Source, Step},
+};
+
+/// What to read, again at each SIGHUP.
+#[derive(Debug)]
+struct Server {
+    /// At least one.
+    certificates: Vec<String>,
+    keys: Vec<String>,
+    unknown_name: UnknownName,
+    client_ca: Option<String>,
+    client: Client,
+    alpn: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Client {
+    Require,
+    Want,
+}
+
+// ===== impl Server =====
+
+impl Server {
+    fn read(given: &Given<'_>) -> Result<Self, AddressError> {
+        let hint = "`tls=CERT.pem`";
+        let first = given
+            .value()
+            .ok_or_else(|| given.wrong("a listening side needs a certificate", hint))?;
+        let unknown_name = match given.setting("unknown-name") {
+            None => UnknownName::Default,
+            Some(word) => match word.text {
+                "default" => UnknownName::Default,
+                "refuse" => UnknownName::Refuse,
+                _ => return Err(word.wrong("who asks so sees", "`default` or `refuse`")),
+            },
+        };
+        let client_ca = given.setting("client-ca");
+        let client = match given.setting("client") {
+            None => Client::Require,
+            Some(word) if client_ca.is_none() => {
+                let message = "by whom are their certificates to be?";
+                return Err(word.wrong(message, "`tls.client-ca=CA.pem`"));
+            }
+            Some(word) => match word.text {
+                "require" => Client::Require,
+                "want" => Client::Want,
+                _ => return Err(word.wrong("a certificate is", "`require` or `want`")),
+            },
+        };
+        let mut certificates = texts(given.all("cert"));
+        certificates.insert(0, first.text.to_owned());
+        Ok(Self {
+            certificates,
+            keys: texts(given.all("key")),
+            unknown_name,
+            client_ca: client_ca.map(|word| word.text.to_owned()),
+            client,
+            alpn: alpn(given),
+        })
+    }
+
+    /// Reads the files.
+    fn config(&self) -> Result<Arc<ServerConfig>, String> {
+        let read = |path: &String| certificate(Path::new(path), &self.keys);
+        let mut certificates = self.certificates.iter().map(read);
+        let first = certificates.next().expect("there is at least one")?;
+        let mut config = TlsAcceptConfig::new(first)
+            .unknown_name(self.unknown_name)
+            .alpn(self.alpn.iter().map(String::as_str));
+        for certificate in certificates {
+            config = config.certificate(certificate?);
+        }
+        if let Some(path) = &self.client_ca {
+            let roots = roots_from_file(path).map_err(|error| chain(&error))?;
+            config = config.clients(match self.client {
+                Client::Require => ClientCertificates::Require(roots),
+                Client::Want => ClientCertificates::Want(roots),
+            });
+        }
+        config.build().map_err(|error| chain(&error))
+    }
+}
+
+// ===== the step =====
+
+pub(super) fn step(
+    given: &Given<'_>,
+    context: &Context<'_>,
+    layers: &mut SideLayers,
+) -> Result<SideStep, AddressError> {
+    let server = Server::read(given)?;
+    let config = given.needed()?.parse(|_| server.config())?;
+    let accept = TlsAccept::new(config).truncation(truncation(given)?);
+    layers.push(HandshakeLayer::new(accept.clone()).timeout(context.handshake_timeout.value));
+
+    let mut step = Step::new("tls", SideLayers::new());
+    for certificate in &server.certificates {
+        step = step.set("certificate", certificate, Source::Side);
+    }
+    if let Some(ca) = &server.client_ca {
+        let client = match server.client {
+            Client::Require => "require",
+            Client::Want => "want",
+        };
+        step = step.set("client-ca", ca, Source::Side);
+        let from = match given.setting("client") {
+            Some(_) => Source::Side,
+            None => Source::Default,
+        };
+        step = step.set("client", client, from);
+    }
+    Ok(step.on_hangup(OnHangup::new(move || {
+        let first = &server.certificates[0];
+        match server.config() {
+            Ok(config) => {
+                accept.replace(config);
+                tracing::info!(path = first, "certificates read again");
+                Ok(())
+            }
+            Err(why) => anyhow::bail!("the old certificates stay: {why}"),
+        }
+    })))
+}

@@ -1,0 +1,169 @@
+//! `tls`: on a listening side we are the server, on a dialled one the client.
+
+mod accept;
+mod connect;
+
+use std::{error::Error, path::Path};
+
+use couplet_connector::{
+    SideLayers,
+    endpoint::AddressError,
+    layers::tls::{TlsCertificate, TlsConfigError, Truncation},
+};
+
+use super::{Context, Does, On, SideOption, SideSetting, SideStep, Value};
+use crate::{
+    side::{Given, Word},
+    step::{Bytes, Step},
+};
+
+pub(super) static TLS: SideOption = SideOption {
+    name: "tls",
+    on: On::Either,
+    value: Value::Optional("CERT.pem|NAME"),
+    help: "TLS: on listen with this certificate, on dial with the server of this name, or that dialled",
+    settings: &[
+        SideSetting {
+            name: "key",
+            value: "KEY.pem",
+            help: "the private key, where the certificate's file has none",
+            many: true,
+        },
+        SideSetting {
+            name: "cert",
+            value: "CERT.pem",
+            help: "on listen another certificate, chosen by its names; on dial the one we show",
+            many: true,
+        },
+        SideSetting {
+            name: "alpn",
+            value: "NAME+…",
+            help: "application protocols, the best first: h2+http/1.1",
+            many: false,
+        },
+        SideSetting {
+            name: "client-ca",
+            value: "CA.pem",
+            help: "on listen: clients show a certificate by one of these CAs",
+            many: false,
+        },
+        SideSetting {
+            name: "client",
+            value: "require|want",
+            help: "on listen: must they, or may they? [default: require]",
+            many: false,
+        },
+        SideSetting {
+            name: "unknown-name",
+            value: "default|refuse",
+            help: "on listen: who asks for another name sees the first certificate, or is refused",
+            many: false,
+        },
+        SideSetting {
+            name: "ca",
+            value: "CA.pem|system",
+            help: "on dial: the CAs to trust [default: the system's, or none beside a pin]",
+            many: false,
+        },
+        SideSetting {
+            name: "pin",
+            value: "sha256//HASH",
+            help: "on dial: trust this key, as curl's --pinnedpubkey has it",
+            many: true,
+        },
+        SideSetting {
+            name: "close-notify",
+            value: "require|optional",
+            help: "is an end without one a stream that was cut? [default: require]",
+            many: false,
+        },
+    ],
+    does: Does::Layer(layer),
+};
+
+fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressError> {
+    let (foreign, way): (&[_], _) = match context.endpoint.is_dialled() {
+        true => (&["client-ca", "client", "unknown-name"], "listening"),
+        false => (&["ca", "pin"], "dialled"),
+    };
+    for setting in foreign {
+        if let Some(value) = given.setting(setting) {
+            let message = format!("`tls.{setting}` is for a {way} side");
+            return Err(value.wrong(message, "leave it out"));
+        }
+    }
+    let mut layers = SideLayers::new();
+    let step = match context.endpoint.is_dialled() {
+        true => connect::step(given, context, &mut layers),
+        false => accept::step(given, context, &mut layers),
+    }?;
+    Ok(Step { layers, ..step }
+        .for_each()
+        .bytes([Bytes::Copied("tls encrypts them"); 2])
+        .deadline(context))
+}
+
+fn truncation(given: &Given<'_>) -> Result<Truncation, AddressError> {
+    let Some(word) = given.setting("close-notify") else {
+        return Ok(Truncation::Refuse);
+    };
+    match word.text {
+        "require" => Ok(Truncation::Refuse),
+        "optional" => Ok(Truncation::Tolerate),
+        _ => Err(word.wrong("a close-notify is", "`require` or `optional`")),
+    }
+}
+
+fn alpn(given: &Given<'_>) -> Vec<String> {
+    let names = given.setting("alpn").map(|word| word.text.split('+'));
+    names.into_iter().flatten().map(str::to_owned).collect()
+}
+
+/// A certificate, with its key from the same file or from one of these.
+fn certificate(path: &Path, keys: &[String]) -> Result<TlsCertificate, String> {
+    let mut why = match TlsCertificate::from_files(path, None) {
+        Ok(certificate) => return Ok(certificate),
+        Err(error) => error,
+    };
+    for key in keys {
+        match TlsCertificate::from_files(path, Some(Path::new(key))) {
+            Ok(certificate) => return Ok(certificate),
+            Err(error) => {
+                // That one is another's key says less than anything else.
+                if !is_mismatch(&error) || keys.len() == 1 {
+                    why = error;
+                }
+            }
+        }
+    }
+    if is_keyless(&why) {
+        let path = path.display();
+        return Err(format!(
+            "none of the keys is that of {path}: `tls.key=KEY.pem`"
+        ));
+    }
+    Err(chain(&why))
+}
+
+fn is_mismatch(error: &TlsConfigError) -> bool {
+    matches!(error, TlsConfigError::File { source, .. } if matches!(**source, TlsConfigError::KeyMismatch))
+}
+
+fn is_keyless(error: &TlsConfigError) -> bool {
+    matches!(error, TlsConfigError::File { source, .. } if matches!(**source, TlsConfigError::NoKey))
+}
+
+/// What is wrong, and why: a message and a hint.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text += &format!(": {error}");
+        next = error.source();
+    }
+    text
+}
+
+fn texts<'a>(words: impl Iterator<Item = Word<'a>>) -> Vec<String> {
+    words.map(|word| word.text.to_owned()).collect()
+}

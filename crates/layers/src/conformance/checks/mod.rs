@@ -1,0 +1,68 @@
+//! What is checked, each in a thread and a runtime of its own.
+
+mod bytes;
+mod calls;
+mod ends;
+
+use std::{
+    any::Any,
+    panic::AssertUnwindSafe,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+use futures::FutureExt;
+
+use super::{Check, Kit, rig::Broken};
+
+/// How much real time a check has: so long takes none that does not spin.
+const SPINS: Duration = Duration::from_secs(180);
+
+/// Makes one check.
+pub(super) fn run(check: Check, kit: &Arc<Kit>) -> Result<(), Broken> {
+    let (result, outcome) = mpsc::channel();
+    let kit = Arc::clone(kit);
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build();
+        let made = match runtime {
+            Ok(runtime) => runtime.block_on(guarded(check, &kit)),
+            Err(error) => Err(format!("there is no runtime for it: {error}")),
+        };
+        let _ = result.send(made);
+    });
+    match outcome.recv_timeout(SPINS) {
+        Ok(made) => made,
+        Err(_) => Err("it spins, or blocks its thread".into()),
+    }
+}
+
+async fn guarded(check: Check, kit: &Kit) -> Result<(), Broken> {
+    let made = AssertUnwindSafe(make(check, kit)).catch_unwind().await;
+    made.unwrap_or_else(|panic| Err(format!("it panicked: {}", words(&*panic))))
+}
+
+async fn make(check: Check, kit: &Kit) -> Result<(), Broken> {
+    match check {
+        Check::Segmentation => bytes::segmentation(kit).await,
+        Check::VectoredWrites => bytes::vectored_writes(kit).await,
+        Check::Flush => bytes::flush(kit).await,
+        Check::SlowReader => bytes::slow_reader(kit).await,
+        Check::BytesBehindHandshake => bytes::behind_handshake(kit).await,
+        Check::HalfClose => ends::half_close(kit).await,
+        Check::Resets => ends::resets(kit).await,
+        Check::CutStreams => ends::cut_streams(kit).await,
+        Check::Cancellation => calls::cancellation(kit).await,
+        Check::Deadline => calls::deadline(kit).await,
+        Check::Readiness => calls::readiness(kit).await,
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref().map(String::as_str))
+        .unwrap_or("without a word")
+}

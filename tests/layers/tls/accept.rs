@@ -1,0 +1,213 @@
+//! The command is the server.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    thread,
+};
+
+use couplet_tests::{
+    Couplet, finish,
+    net::{accept, connect, dial, expect_closed, listen},
+};
+use rustix::process::Signal;
+
+use super::*;
+
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nhello\n";
+
+/// Answers so many requests for a page.
+fn web(requests: usize) -> (String, thread::JoinHandle<()>) {
+    Couplet::binary(); // It may have to be built, which takes longer than anybody waits.
+    let target = listen();
+    let side = dial(&target);
+    let serving = thread::spawn(move || {
+        for _ in 0..requests {
+            let mut client = accept(&target);
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut piece = [0; 1024];
+                let n = client.read(&mut piece).unwrap();
+                assert!(n > 0, "it ended in the middle of its request");
+                request.extend_from_slice(&piece[..n]);
+            }
+            client.write_all(ANSWER).unwrap();
+        }
+    });
+    (side, serving)
+}
+
+#[test]
+fn curl_and_openssl_are_served() {
+    let pki = Pki::new();
+    let (target, serving) = web(2);
+    let side = format!("{},tls.alpn=http/1.1", pki.listens("server.test"));
+    let couplet = Couplet::start(&[&side, &target]);
+    let heard = finish("curl", &mut pki.curl(&couplet, "server.test")).ok();
+    assert_eq!(heard.log, "hello");
+
+    let mut s_client = pki.s_client(&couplet, "server.test");
+    s_client.args(["-alpn", "h2,http/1.1", "-ign_eof"]);
+    let (s_client, mut talk) = talking("s_client", &mut s_client);
+    talk.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    let log = s_client.finish().ok().log;
+    for part in [
+        "ALPN protocol: http/1.1",
+        "TLSv1.3",
+        "Verify return code: 0 (ok)",
+        "\nhello\n",
+    ] {
+        assert!(log.contains(part), "{part}: {log}");
+    }
+    serving.join().unwrap();
+}
+
+#[test]
+fn tls_1_2_is_spoken_too_and_nothing_older() {
+    let pki = Pki::new();
+    let (target, serving) = web(1);
+    let couplet = Couplet::start(&[&pki.listens("server.test"), &target]);
+    let mut curl = pki.curl(&couplet, "server.test");
+    assert_eq!(
+        finish("curl", curl.args(["--tls-max", "1.2"])).ok().log,
+        "hello"
+    );
+    let mut s_client = pki.s_client(&couplet, "server.test");
+    s_client.args(["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"]);
+    assert_ne!(finish("s_client", &mut s_client).status, 0);
+    serving.join().unwrap();
+}
+
+#[test]
+fn the_certificate_is_the_one_for_the_name() {
+    let pki = Pki::new();
+    let target = listen();
+    let (first, second) = (
+        pki.certificate("first.test"),
+        pki.certificate_in("wild", "*.wild.test"),
+    );
+    // The keys may come in any order.
+    let side = format!(
+        "listen:0,tls={first},tls.cert={second},tls.key={},tls.key={}",
+        pki.key("wild"),
+        pki.key("first.test")
+    );
+    let refusing = format!("{side},tls.unknown-name=refuse");
+    let couplet = Couplet::start(&[&side, &dial(&target)]);
+    for name in ["first.test", "any.wild.test"] {
+        finish("s_client", &mut pki.s_client(&couplet, name)).ok();
+    }
+    let log = finish("s_client", &mut pki.s_client(&couplet, "other.test")).log;
+    assert!(log.contains("hostname mismatch"), "{log}");
+
+    let couplet = Couplet::start(&[&refusing, &dial(&target)]);
+    finish("s_client", &mut pki.s_client(&couplet, "any.wild.test")).ok();
+    let log = finish("s_client", &mut pki.s_client(&couplet, "other.test")).log;
+    assert!(log.contains("alert"), "{log}");
+    couplet.find("it says for whom", |line| {
+        line.contains(r#"the name it asks for, \"other.test\""#)
+            .then_some(())
+    });
+}
+
+#[test]
+fn clients_prove_who_they_are() {
+    let pki = Pki::new();
+    let (target, serving) = web(3);
+    let (client, stranger) = (pki.certificate("alice.test"), Pki::new());
+    let side = format!(
+        "{},tls.client-ca={}",
+        pki.listens("server.test"),
+        pki.file("ca.pem")
+    );
+    let want = format!("{side},tls.client=want");
+    let log = pki.file("access.log");
+    let access_log = format!("--access-log={log}");
+    let couplet = Couplet::start(&[&side, &target, &access_log, "--access-log-format=json"]);
+
+    let with = |curl: &mut Command, certificate: &str, key: &str| {
+        finish("curl", curl.args(["--cert", certificate, "--key", key]))
+    };
+    let mut curl = pki.curl(&couplet, "server.test");
+    with(&mut curl, &client, &pki.key("alice.test")).ok();
+    let line = couplet_tests::until("its line", || {
+        fs::read_to_string(&log)
+            .ok()
+            .filter(|text| text.ends_with('\n'))
+    });
+    assert!(line.contains(r#""alice.test""#), "{line}");
+
+    let without = finish("curl", &mut pki.curl(&couplet, "server.test"));
+    assert_ne!(without.status, 0);
+    assert!(
+        without.log.contains("certificate required"),
+        "{}",
+        without.log
+    );
+    let certificate = stranger.certificate("alice.test");
+    let mut curl = pki.curl(&couplet, "server.test");
+    assert_ne!(
+        with(&mut curl, &certificate, &stranger.key("alice.test")).status,
+        0
+    );
+
+    let couplet = Couplet::start(&[&want, &target]);
+    finish("curl", &mut pki.curl(&couplet, "server.test")).ok();
+    let mut curl = pki.curl(&couplet, "server.test");
+    with(&mut curl, &client, &pki.key("alice.test")).ok();
+    serving.join().unwrap();
+}
+
+#[test]
+fn certificates_are_read_again_at_sighup() {
+    let pki = Pki::new();
+    let target = listen();
+    let couplet = Couplet::start(&[&pki.listens("server.test"), &dial(&target)]);
+    let shown = || {
+        let log = finish("s_client", &mut pki.s_client(&couplet, "server.test"))
+            .ok()
+            .log;
+        let (_, begins) = log.split_once("-----BEGIN CERTIFICATE-----").unwrap();
+        begins.split_once("-----END").unwrap().0.to_owned()
+    };
+    let before = shown();
+    let mut s_client = pki.s_client(&couplet, "server.test");
+    let (s_client, mut talk) = talking("s_client", s_client.arg("-quiet"));
+    // Those of `shown` came and went.
+    drop(accept(&target));
+    let mut lives = accept(&target);
+
+    fs::write(pki.file("server.test.pem"), "half a certifi").unwrap();
+    couplet.signal(Signal::HUP);
+    couplet.find("the old ones stay", |line| {
+        (line.contains("the old certificates stay: ") && line.contains("no certificate in it"))
+            .then_some(())
+    });
+    assert_eq!(shown(), before);
+
+    pki.certificate("server.test");
+    couplet.signal(Signal::HUP);
+    couplet.events("certificates read again", 1);
+    assert_ne!(shown(), before);
+
+    talk.write_all(b"still here\n").unwrap();
+    let mut heard = [0; 11];
+    lives.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"still here\n");
+    drop((talk, s_client));
+}
+
+#[test]
+fn what_is_not_tls_is_told() {
+    let pki = Pki::new();
+    let couplet = Couplet::start(&[&pki.listens("server.test"), &dial(&listen())]);
+    let mut client = connect(couplet.address('A'));
+    client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let mut alert = [0; 7];
+    client.read_exact(&mut alert).unwrap();
+    assert_eq!(alert[0], 21);
+    expect_closed(&client);
+    couplet.find("it says so", |line| {
+        line.contains("what it sends is not TLS").then_some(())
+    });
+}
