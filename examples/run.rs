@@ -267,3 +267,14 @@ fn the_transit_relay_joins_by_token() {
         assert_eq!(&ok, b"ok\n");
     }
 }
+
+#[test]
+fn a_client_bears_a_bad_network() {
+    let mut example = Example::start("faults", ANY);
+    example.says("late: true");
+    // The seed says which connections break, so it is the same each time.
+    example.says("attempt 2: ");
+    example.says("it answers");
+    example.says("done");
+    assert!(example.process.wait().unwrap().success());
+}

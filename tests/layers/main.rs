@@ -8,6 +8,7 @@ mod auth;
 mod bandwidth;
 mod capture;
 mod compress;
+mod fault;
 mod limits;
 mod noise;
 mod order;

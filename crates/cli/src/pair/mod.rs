@@ -5,11 +5,12 @@
 
 mod bandwidth;
 mod direction;
+mod fault;
 mod traffic_log;
 
 use couplet_connector::PairLayers;
 
-use self::{bandwidth::BandwidthArgs, traffic_log::TrafficLogArgs};
+use self::{bandwidth::BandwidthArgs, fault::FaultArgs, traffic_log::TrafficLogArgs};
 use crate::{log::LogFormat, step::Step};
 
 /// The flags of the pair stack.
@@ -17,6 +18,9 @@ use crate::{log::LogFormat, step::Step};
 pub(crate) struct PairArgs {
     #[command(flatten)]
     traffic_log: TrafficLogArgs,
+
+    #[command(flatten)]
+    fault: FaultArgs,
 
     #[command(flatten)]
     bandwidth: BandwidthArgs,
@@ -41,6 +45,7 @@ impl PairArgs {
     /// Below them stand the idle timeout, the lifetime and the relay.
     pub(crate) fn steps(&self, context: PairContext) -> Result<Vec<PairStep>, String> {
         let mut steps: Vec<_> = self.traffic_log.step(context).into_iter().collect();
+        steps.extend(self.fault.steps());
         steps.extend(self.bandwidth.steps(context)?);
         Ok(steps)
     }

@@ -35,6 +35,9 @@ pub struct FaultService<S> {
     inner: S,
 }
 
+/// Odd, with bits everywhere: numbers that follow each other become seeds that have nothing in common.
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+
 // ===== impl FaultLayer =====
 
 impl FaultLayer {
@@ -79,7 +82,9 @@ impl FaultLayer {
     fn apply<A, B>(&self, pair: Pair<A, B>) -> Pair<Faulty<A>, Faulty<B>> {
         let number = self.pairs.fetch_add(1, Ordering::Relaxed);
         let mut random = Rng::with_seed(self.seed);
-        random = Rng::with_seed(random.u64(..) ^ number);
+        let seed = random.u64(..) ^ number.wrapping_mul(SPREAD);
+        random.seed(seed);
+        let mut random = random.fork();
         let is_met = random.f64() < self.probability;
         let mut active = |from| {
             // Drawn for both, so that a direction alone fares as it does beside the other.

@@ -1,0 +1,243 @@
+//! `--fault`: a bad network on purpose. Its faults are on from start to end: a program that has to
+//! switch them takes the library.
+
+use std::{
+    num::{NonZeroU64, NonZeroUsize},
+    time::Duration,
+};
+
+use couplet_connector::{
+    PairLayers,
+    endpoint::Side,
+    layers::{Fault, FaultLayer},
+};
+
+use super::{PairStep, direction::Directed};
+use crate::{
+    step::{Bytes, Source, Step},
+    units::{duration, size},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct FaultArgs {
+    /// Let something go wrong on purpose: latency:TIME[±TIME], slow:SIZE/s, slice:SIZE[/TIME],
+    /// slow-close:TIME, timeout:TIME, reset:SIZE, limit:SIZE or blackhole; a-to-b:… for one direction
+    /// alone, …,probability=10% for some pairs
+    #[arg(long, value_name = "[DIRECTION:]FAULT", value_parser = fault)]
+    fault: Vec<Directed<Chosen>>,
+
+    /// What chance in faults is drawn from: the same number, the same faults [default: 0]
+    #[arg(long, value_name = "NUMBER", requires = "fault")]
+    fault_seed: Option<u64>,
+}
+
+/// A fault, and how likely a pair has it.
+#[derive(Clone, Debug, PartialEq)]
+struct Chosen {
+    fault: Fault,
+    probability: f64,
+    /// As it was given.
+    text: String,
+}
+
+// ===== impl FaultArgs =====
+
+impl FaultArgs {
+    /// From top to bottom as they were given.
+    pub(super) fn steps(&self) -> impl Iterator<Item = PairStep> {
+        self.fault.iter().enumerate().map(|(at, given)| {
+            // Each its own chance: of two with the same probability, not always both.
+            let seed = self.fault_seed.unwrap_or(0).wrapping_add(at as u64);
+            let chosen = &given.value;
+            let layer = FaultLayer::new(chosen.fault)
+                .probability(chosen.probability)
+                .seed(seed);
+            let layer = match given.only {
+                Some(from) => layer.only(from),
+                None => layer,
+            };
+            let mut layers = PairLayers::new();
+            layers.push(layer);
+            let bytes = [Side::A, Side::B].map(|from| match given.only {
+                Some(only) if only != from => Bytes::Untouched,
+                _ => Bytes::Copied("fault holds them up"),
+            });
+            let step = Step::new("fault", layers).bytes(bytes).set(
+                given.direction(),
+                &chosen.text,
+                Source::Flag,
+            );
+            match self.fault_seed {
+                Some(seed) => step.set("seed", seed, Source::Flag),
+                None => step.set("seed", 0, Source::Default),
+            }
+        })
+    }
+}
+
+/// `latency:200ms±50ms`, `b-to-a:reset:10kB,probability=10%`.
+fn fault(text: &str) -> Result<Directed<Chosen>, String> {
+    Directed::read(text, |text| {
+        let (kind, probability) = match text.split_once(',') {
+            None => (text, 1.0),
+            Some((kind, option)) => (kind, probability(option)?),
+        };
+        Ok(Chosen {
+            fault: read(kind)?,
+            probability,
+            text: text.to_owned(),
+        })
+    })
+}
+
+fn read(text: &str) -> Result<Fault, String> {
+    let (kind, value) = match text.split_once(':') {
+        None => (text, None),
+        Some((kind, value)) => (kind, Some(value)),
+    };
+    let needed = |form: &str| value.ok_or_else(|| format!("{kind} needs a value: `{kind}:{form}`"));
+    Ok(match kind {
+        "latency" => {
+            let value = needed("200ms±50ms")?;
+            let parts = value.split_once('±').or_else(|| value.split_once("+-"));
+            let (delay, jitter) = match parts {
+                None => (duration(value)?, Duration::ZERO),
+                Some((delay, jitter)) => (duration(delay)?, duration(jitter)?),
+            };
+            if jitter > delay {
+                return Err("the jitter of a latency can't be more than the latency".into());
+            }
+            Fault::Latency { delay, jitter }
+        }
+        "slow" => {
+            let value = needed("10kB/s")?;
+            let Some(value) = value.strip_suffix("/s") else {
+                return Err("slow is so many bytes a second: `slow:10kB/s`".into());
+            };
+            let bytes_per_second = NonZeroU64::new(bytes(value)?).ok_or("it can't be 0")?;
+            Fault::Slow { bytes_per_second }
+        }
+        "slice" => {
+            let value = needed("100B/10ms")?;
+            let (piece, pause) = match value.split_once('/') {
+                None => (value, Duration::ZERO),
+                Some((piece, pause)) => (piece, duration(pause)?),
+            };
+            let piece = usize::try_from(bytes(piece)?).unwrap_or(usize::MAX);
+            let size = NonZeroUsize::new(piece).ok_or("it can't be 0")?;
+            Fault::Slice { size, pause }
+        }
+        "slow-close" => Fault::SlowClose {
+            delay: duration(needed("5s")?)?,
+        },
+        "timeout" => Fault::Timeout {
+            after: duration(needed("30s")?)?,
+        },
+        "reset" => Fault::Reset {
+            after: bytes(needed("10kB")?)?,
+        },
+        "limit" => Fault::Limit {
+            bytes: bytes(needed("10kB")?)?,
+        },
+        "blackhole" => match value {
+            None => Fault::Blackhole,
+            Some(_) => return Err("blackhole has no value".into()),
+        },
+        _ => {
+            return Err(format!(
+                "there is no fault `{}`: {KINDS}",
+                kind.escape_debug()
+            ));
+        }
+    })
+}
+
+const KINDS: &str = "there are latency, slow, slice, slow-close, timeout, reset, limit and blackhole, \
+                     and before them a-to-b: or b-to-a:";
+
+fn bytes(text: &str) -> Result<u64, String> {
+    size(text).map(|size| size.as_u64())
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    let percent = text
+        .strip_prefix("probability=")
+        .and_then(|text| text.strip_suffix('%'))
+        .and_then(|text| text.parse::<f64>().ok());
+    match percent {
+        Some(percent) if percent > 0.0 && percent <= 100.0 => Ok(percent / 100.0),
+        _ => Err("behind a fault stands `,probability=10%`, or another part of 100%".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_read_with_its_units() {
+        let ms = Duration::from_millis;
+        let latency = |delay, jitter| Fault::Latency { delay, jitter };
+        for (text, only, fault_is, probability) in [
+            ("latency:200ms", None, latency(ms(200), ms(0)), 1.0),
+            ("latency:200ms±50ms", None, latency(ms(200), ms(50)), 1.0),
+            (
+                "a-to-b:latency:1s+-1s",
+                Some(Side::A),
+                latency(ms(1000), ms(1000)),
+                1.0,
+            ),
+            (
+                "reset:10kB,probability=25%",
+                None,
+                Fault::Reset { after: 10_000 },
+                0.25,
+            ),
+            (
+                "b-to-a:limit:1B",
+                Some(Side::B),
+                Fault::Limit { bytes: 1 },
+                1.0,
+            ),
+            (
+                "slow-close:1s",
+                None,
+                Fault::SlowClose { delay: ms(1000) },
+                1.0,
+            ),
+            ("timeout:1s", None, Fault::Timeout { after: ms(1000) }, 1.0),
+            ("blackhole", None, Fault::Blackhole, 1.0),
+        ] {
+            let given = fault(text).unwrap();
+            assert_eq!(given.only, only, "{text}");
+            assert_eq!(given.value.fault, fault_is, "{text}");
+            assert_eq!(given.value.probability, probability, "{text}");
+        }
+        assert!(fault("slow:1kB/s").is_ok());
+        assert!(fault("slice:10B").is_ok());
+        assert!(fault("slice:10B/1ms").is_ok());
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        for (text, right) in [
+            ("", "latency, slow"),
+            ("flood", "latency, slow"),
+            ("up:latency:1s", "a-to-b:"),
+            ("latency", "latency:200ms±50ms"),
+            ("latency:200", "`200ms`"),
+            ("latency:1s±2s", "more than the latency"),
+            ("slow:10kB", "slow:10kB/s"),
+            ("slice:0B", "more than 0"),
+            ("reset:100", "`100B`"),
+            ("blackhole:1s", "no value"),
+            ("blackhole,10%", "probability=10%"),
+            ("blackhole,probability=0%", "probability=10%"),
+            ("blackhole,probability=101%", "probability=10%"),
+            ("blackhole,probability=NaN%", "probability=10%"),
+        ] {
+            let error = fault(text).unwrap_err();
+            assert!(error.contains(right), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Does a client bear a bad network? Between it and its server stands a relay that answers late, and
+//! breaks some connections: the client has to ask again.
+//!
+//! ```sh
+//! cargo run -p couplet-examples --example faults
+//! ```
+
+use std::{io, time::Duration};
+
+use couplet_connector::{
+    Connector,
+    endpoint::{BoxError, Dial, Listen, Side},
+    layers::{Fault, FaultLayer},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
+
+/// What is to be tested: asks, and asks again where the connection breaks.
+async fn ask(server: std::net::SocketAddr, question: &[u8]) -> io::Result<Vec<u8>> {
+    for attempt in 1..=20 {
+        let answer = async {
+            let mut connection = TcpStream::connect(server).await?;
+            connection.write_all(question).await?;
+            let mut answer = vec![0; question.len()];
+            connection.read_exact(&mut answer).await?;
+            io::Result::Ok(answer)
+        };
+        match answer.await {
+            Ok(answer) => {
+                println!("attempt {attempt}: it answers");
+                return Ok(answer);
+            }
+            Err(error) => println!("attempt {attempt}: {error}"),
+        }
+    }
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+/// The server: says again what it hears.
+async fn echo(listener: TcpListener) -> io::Result<()> {
+    loop {
+        let (mut connection, _) = listener.accept().await?;
+        tokio::spawn(async move {
+            let (mut hears, mut says) = connection.split();
+            tokio::io::copy(&mut hears, &mut says).await
+        });
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let server = TcpListener::bind("127.0.0.1:0").await?;
+    let target = server.local_addr()?.to_string();
+    tokio::spawn(echo(server));
+
+    let late = FaultLayer::new(Fault::Latency {
+        delay: Duration::from_millis(200),
+        jitter: Duration::from_millis(50),
+    });
+    // Most connections break in the middle of the answer. The seed says which.
+    let flaky = FaultLayer::new(Fault::Reset { after: 3 })
+        .only(Side::B)
+        .probability(0.7)
+        .seed(7);
+    let (latency, breaks) = (late.switch(), flaky.switch());
+    breaks.off();
+
+    let relay = Connector::server_to_socket(Listen::bind("127.0.0.1:0").await?, Dial::to(&target)?)
+        .pair(late)
+        .pair(flaky)
+        .start();
+    let network = relay.local_addr(Side::A).ok_or("it listens")?;
+
+    let asked = Instant::now();
+    ask(network, b"anybody there?").await?;
+    println!("late: {}", asked.elapsed() >= Duration::from_millis(300));
+
+    latency.off();
+    breaks.on();
+    for _ in 0..5 {
+        ask(network, b"anybody there?").await?;
+    }
+
+    breaks.off();
+    ask(network, b"anybody there?").await?;
+    println!("done");
+    Ok(relay.close().await?)
+}
