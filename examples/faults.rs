@@ -60,10 +60,10 @@ async fn main() -> Result<(), BoxError> {
         delay: Duration::from_millis(200),
         jitter: Duration::from_millis(50),
     });
-    // Most connections break in the middle of the answer. The seed says which.
+    // Half of the connections break in the middle of the answer. The seed says which.
     let flaky = FaultLayer::new(Fault::Reset { after: 3 })
         .only(Side::B)
-        .probability(0.7)
+        .probability(0.5)
         .seed(7);
     let (latency, breaks) = (late.switch(), flaky.switch());
     breaks.off();
