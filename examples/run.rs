@@ -2,10 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+/// Its own tests are run here.
+#[expect(dead_code, reason = "it is a program")]
+#[path = "run_length.rs"]
+mod run_length;
+
 use std::{
-    env,
+    env, fs,
     io::{BufRead, BufReader, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    path::Path,
     process::{Child, ChildStdout, Command, Stdio},
 };
 
@@ -277,4 +283,38 @@ fn a_client_bears_a_bad_network() {
     example.says("it answers");
     example.says("done");
     assert!(example.process.wait().unwrap().success());
+}
+
+#[test]
+fn the_run_lengths_are_on_the_wire() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = server.local_addr().unwrap().to_string();
+    let mut example = Example::start("run_length", ["127.0.0.1:0", &target]);
+    let mut client = example.connect("A");
+    let (mut served, _) = server.accept().unwrap();
+
+    client.write_all(b"aaab").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(rest(&mut served), "\x03a\x01b\0");
+    served.write_all(b"\x05x\x01!\0").unwrap();
+    drop(served);
+    assert_eq!(rest(&mut client), "xxxxx!");
+}
+
+#[test]
+fn the_guide_quotes_its_example() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guide = fs::read_to_string(here.join("../docs/write-a-layer.md")).unwrap();
+    let example = fs::read_to_string(here.join("run_length.rs")).unwrap();
+    let blocks = guide.split("```rust\n").skip(1);
+    let blocks: Vec<_> = blocks
+        .map(|block| block.split("```").next().unwrap())
+        .collect();
+    assert_eq!(blocks.len(), 6);
+    for block in blocks {
+        assert!(
+            example.contains(block),
+            "it is not so in the example:\n{block}"
+        );
+    }
 }
