@@ -1,7 +1,5 @@
 //! `--bandwidth…` and `--quota`: how many bytes pass in a second, and in all.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
-
 use std::{
     io::Read,
     net::{Shutdown, TcpListener, TcpStream},

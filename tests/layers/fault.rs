@@ -1,7 +1,5 @@
 //! `--fault`: a bad network on purpose.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
-
 use std::{
     io::Read,
     net::{Shutdown, TcpListener, TcpStream},

@@ -5,7 +5,8 @@
 //! idle timeout by default, because an idle `ssh` session must live; for a public relay an hour is
 //! a good one.
 //!
-//! The time runs from when a pair comes to this layer. A session that ends so has the reason
+//! A pair that waits for its turn under a [bandwidth](crate::bandwidth) bound is not idle while it
+//! does. The time runs from when a pair comes to this layer. A session that ends so has the reason
 //! [`IdleTimeout`](couplet_pairing::CloseReason::IdleTimeout).
 //!
 //! **Where:** anywhere on a pair stack. **Splice:** costs none. **Memory:** one timer a pair, which
