@@ -15,6 +15,11 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
+use couplet_connector::layers::{
+    TlsCertificate, TlsConnectConfig,
+    tls::{roots_from_pem, rustls},
+};
+
 /// An example at work; it is ended with the test.
 struct Example {
     process: Child,
@@ -317,4 +322,58 @@ fn the_guide_quotes_its_example() {
             "it is not so in the example:\n{block}"
         );
     }
+}
+
+#[test]
+fn tls_knows_who_is_served() {
+    let key = || rcgen::KeyPair::generate().unwrap();
+    let mut ca = rcgen::CertificateParams::default();
+    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let ca = rcgen::CertifiedIssuer::self_signed(ca, key()).unwrap();
+    let certificate = |name: &str| {
+        let key = key();
+        let params = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &ca).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    };
+    let scratch = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = scratch.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (pem, key) = certificate("localhost");
+    let files = [
+        file("cert.pem", &pem),
+        file("key.pem", &key),
+        file("ca.pem", &ca.pem()),
+    ];
+
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = server.local_addr().unwrap().to_string();
+    let mut args = vec!["127.0.0.1:0", &target];
+    args.extend(files.iter().map(String::as_str));
+    let mut example = Example::start_with("tls", &args);
+    let socket = example.connect("A");
+
+    let (pem, key) = certificate("alice.test");
+    let config = TlsConnectConfig::with_roots(roots_from_pem(ca.pem()).unwrap())
+        .certificate(TlsCertificate::from_pems(pem, key).unwrap())
+        .build()
+        .unwrap();
+    let name = "localhost".try_into().unwrap();
+    let session = rustls::ClientConnection::new(config, name).unwrap();
+    let mut client = rustls::StreamOwned::new(session, socket);
+    client.write_all(b"hello").unwrap();
+    let (mut served, _) = server.accept().unwrap();
+    let said = example.says("alice.test is served, by TLS 1.3, name localhost");
+    assert!(said.contains(", certificate "), "{said}");
+    let mut heard = [0; 5];
+    served.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"hello");
+    served.write_all(b"bye").unwrap();
+    drop(served);
+    let mut heard = String::new();
+    client.read_to_string(&mut heard).unwrap();
+    assert_eq!(heard, "bye");
 }

@@ -1,0 +1,47 @@
+//! Speaks TLS in front of a server that does not, and says who is served: clients prove who they
+//! are by a certificate of the CA.
+//!
+//! ```sh
+//! cargo run -p couplet-examples --example tls -- 127.0.0.1:4433 127.0.0.1:8080 \
+//!     cert.pem key.pem ca.pem
+//! curl --cacert ca.pem --cert me.pem --key me.key https://localhost:4433/
+//! ```
+
+use std::{env, path::Path};
+
+use couplet_connector::{
+    Connector,
+    endpoint::{BoxError, Dial, Listen, Side},
+    layers::{
+        HandshakeLayer, Identity, TlsAccept, TlsAcceptConfig, TlsCertificate, TlsInfo,
+        tls::{ClientCertificates, roots_from_file},
+    },
+};
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let args: Vec<_> = env::args().skip(1).collect();
+    let [listen, server, certificate, key, ca] = &args[..] else {
+        return Err("usage: tls LISTEN SERVER CERT.pem KEY.pem CA.pem".into());
+    };
+    let certificate = TlsCertificate::from_files(certificate, Some(Path::new(key)))?;
+    let config = TlsAcceptConfig::new(certificate)
+        .clients(ClientCertificates::Require(roots_from_file(ca)?))
+        .build()?;
+
+    let connector =
+        Connector::server_to_socket(Listen::bind(listen.as_str()).await?, Dial::to(server)?)
+            .side_a(HandshakeLayer::new(TlsAccept::new(config)))
+            .on_join(|session| {
+                let known = &session.info(Side::A).extensions;
+                if let (Some(who), Some(tls)) = (known.get::<Identity>(), known.get::<TlsInfo>()) {
+                    println!("{who} is served, by {tls}");
+                }
+            })
+            .start();
+
+    if let Some(address) = connector.local_addr(Side::A) {
+        println!("A listens on {address}");
+    }
+    Ok(connector.done().await?)
+}
