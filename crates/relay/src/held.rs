@@ -9,10 +9,7 @@ use couplet_endpoint::Io;
 
 use crate::buffer::Buffer;
 #[cfg(target_os = "linux")]
-use crate::{
-    buffer::SIZE,
-    pipe::{Fill, Pipe},
-};
+use crate::pipe::{Fill, Pipe};
 
 /// How bytes are moved, where there is a choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,14 +36,18 @@ pub(crate) enum Held {
 #[derive(Debug)]
 pub(crate) struct Pace {
     splice: Splice,
-    /// How many reads in a row have filled a buffer.
+    /// How many reads in a row have brought much.
     #[cfg(target_os = "linux")]
-    full: u8,
+    much: u8,
 }
 
-/// So many full buffers in a row begin splicing.
+/// So many reads in a row that bring much begin splicing.
 #[cfg(target_os = "linux")]
-const FULL: u8 = 2;
+const IN_A_ROW: u8 = 2;
+
+/// From here on a splice in and one out cost less than copying twice.
+#[cfg(target_os = "linux")]
+const MUCH: u32 = 32 * 1024;
 
 /// A splice that brings less ends it.
 #[cfg(target_os = "linux")]
@@ -59,7 +60,7 @@ impl Pace {
         Self {
             splice,
             #[cfg(target_os = "linux")]
-            full: 0,
+            much: 0,
         }
     }
 
@@ -73,7 +74,7 @@ impl Pace {
         most: u32,
     ) -> Poll<io::Result<Held>> {
         #[cfg(target_os = "linux")]
-        if self.full >= FULL
+        if self.much >= IN_A_ROW
             && self.splice == Splice::Auto
             && sink.splice_sink().is_some()
             && let Some(socket) = source.splice_source()
@@ -81,7 +82,7 @@ impl Pace {
             match ready!(Pipe::poll_fill(cx, socket, most))? {
                 Fill::Bytes(pipe) => {
                     if pipe.len() < LITTLE {
-                        self.full = 0;
+                        self.much = 0;
                     }
                     return Poll::Ready(Ok(Held::Pipe(pipe)));
                 }
@@ -95,8 +96,8 @@ impl Pace {
         #[cfg(target_os = "linux")]
         {
             // What is as much as may come now counts as well, unless that is little.
-            self.full = match buffer.len() {
-                n if n == SIZE as u32 || (n == most && n >= LITTLE) => (self.full + 1).min(FULL),
+            self.much = match buffer.len() {
+                n if n >= MUCH || (n == most && n >= LITTLE) => (self.much + 1).min(IN_A_ROW),
                 _ => 0,
             };
         }

@@ -19,9 +19,10 @@ use crate::{RelayError, Relaying, Splice, Summary};
 ///   [`half_close_timeout`](Self::half_close_timeout), the pair ends.
 /// - **Back-pressure.** Each direction holds at most one buffer of 64 KiB, and only while bytes
 ///   wait in it: a reader that stops stops its sender, and an idle pair holds no buffer.
-/// - **Splice.** Where both ios [agree](couplet_endpoint::Io::splice_source), a direction that fills
-///   its buffers goes over to splice(2), and back when little comes at a time (Linux; elsewhere it is
-///   copied). A pipe is held only while bytes wait in it: an idle pair has two descriptors.
+/// - **Splice.** Where both ios [agree](couplet_endpoint::Io::splice_source), a direction whose
+///   reads bring 32 KiB and more goes over to splice(2), and back when less than 16 KiB come at a
+///   time (Linux; elsewhere it is copied). A pipe is held only while bytes wait in it: an idle pair
+///   has two descriptors.
 /// - **Flush on stall.** When a source has nothing to read, what was written is flushed.
 /// - **Resets are passed on as resets**, after everything that came before was delivered. An end
 ///   of stream is only ever passed on, never made up: a peer that reads one can rely on having

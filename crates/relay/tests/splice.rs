@@ -22,7 +22,7 @@ use helper::{
     write_in_pieces,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::{TcpStream, UnixStream},
 };
 
@@ -136,6 +136,28 @@ async fn much_passes_by_and_little_is_copied() {
     let relay = Relay::new().splice(Splice::Never);
     let read = through(relay, this, other, &sent, MIB).await;
     assert_eq!(read, 2 * MIB as u64);
+}
+
+#[tokio::test]
+async fn large_messages_pass_by_and_small_ones_are_copied() {
+    for (size, spliced) in [(32 * 1024, true), (8 * 1024, false)] {
+        let (mut this, this_io) = tcp_connection().await;
+        let (mut other, other_io) = tcp_connection().await;
+        let (this_io, read) = Counting::new(this_io);
+        let _relaying = spawn(Relay::new(), join(Side::A, this_io, other_io));
+        let (message, mut heard) = (noise(3, size), vec![0; size]);
+        for _ in 0..32 {
+            this.write_all(&message).await.expect("it is read");
+            other.read_exact(&mut heard).await.expect("it comes");
+            assert!(heard == message);
+        }
+        let read = read.load(Ordering::Relaxed);
+        let all = 32 * size as u64;
+        match spliced {
+            true => assert!(read < all / 2, "{read} of {all} were copied"),
+            false => assert_eq!(read, all),
+        }
+    }
 }
 
 /// Between copying and splicing, and back: not a byte is lost, doubled or out of order.

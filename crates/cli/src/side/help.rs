@@ -23,7 +23,7 @@ pub(crate) fn help() -> String {
 }
 
 fn line(text: &mut String, indent: usize, form: &str, help: &str) {
-    let width = 32 - indent;
+    let width = 40 - indent;
     let _ = writeln!(text, "{:indent$}{form:width$}  {help}", "");
 }
 
