@@ -106,7 +106,7 @@ fn who_knows_each_other() -> (Challenge, AnswerChallenge) {
 }
 
 /// The line that comes, with its end.
-async fn line(from: &mut (impl Io)) -> Vec<u8> {
+async fn line(from: &mut impl Io) -> Vec<u8> {
     let mut line = Vec::new();
     while line.last() != Some(&b'\n') {
         line.push(from.read_u8().await.unwrap());
