@@ -47,37 +47,39 @@
 //!
 //! | layer | stack | what it does | costs splice |
 //! |---|---|---|---|
-//! | [`HandshakeLayer`] | side | a step that talks: authentication, TLS, a protocol header | as the step does |
-//! | [`HandshakeLayer`] with [`ExpectToken`], [`SendToken`] | side | the first line is a shared secret | no |
-//! | [`HandshakeLayer`] with `ExpectProxyHeader`, `SendProxyHeader` (feature `proxy-protocol`) | side | the PROXY protocol: who the client behind a proxy is | no |
-//! | [`HandshakeLayer`] with `TlsAccept`, `TlsConnect` (feature `tls`) | side | TLS, from us as the server or as the client | in both directions |
-//! | [`HandshakeLayer`] with [`Sniff`] | side | which protocol the first bytes are, and for which host | no |
-//! | [`DialledForLayer`] | dial | what is dialled knows for whom | no |
-//! | [`AccessLayer`] | side | lets in whom a list of networks (feature `access-list`) or a closure admits | no |
-//! | [`HandshakeLayer`] with `ExpectSignedToken` (feature `signed-token`) | side | the first line is a token that is signed and expires | no |
-//! | [`HandshakeLayer`] with `Challenge`, `AnswerChallenge` (feature `ed25519`) | side | the peer signs a challenge with a key that is known | no |
-//! | [`ConnLimitLayer`], `ConnRateLayer` (feature `rate-limit`) | side | bound the open and the new connections, of each address and in all: refuse or queue | no |
-//! | [`LiveLimitLayer`] | side | bounds the connections that are open, from accept to close, and accepts no more | no |
-//! | [`CodecLayer`] | side | a wire format on that side, plain bytes within | in both directions |
-//! | [`HandshakeLayer`] with `NoiseInitiator`, `NoiseResponder` (feature `noise`) | side | encrypts, by a shared secret or known keys | in both directions |
-//! | [`AttemptsLayer`] | side | counts failed handshakes by address, refuses or delays those that fail too often | no |
-//! | `Zstd`, `Lz4` (features `zstd`, `lz4`) | side | that side is compressed | in both directions |
 //! | [`SideStatsLayer`] | side | counts connections, refusals and addresses | no |
 //! | [`SideAccessLogLayer`] | side | takes down what becomes of each connection, for the access log | no |
-//! | [`HandshakeLayer`] | pair | the step before the join: sees both, chooses transforms, refuses | as the step does |
-//! | [`HandshakeLayer`] with [`AnnounceJoin`] | pair | tells both that they have found each other | no |
+//! | [`AccessLayer`] | side | lets in whom a list of networks (feature `access-list`) or a closure admits | no |
+//! | [`ConnLimitLayer`], `ConnRateLayer` (feature `rate-limit`) | side | bound the open and the new connections, of each address and in all: refuse or queue | no |
+//! | [`LiveLimitLayer`] | side | bounds the connections that are open, from accept to close, and accepts no more | no |
+//! | [`AttemptsLayer`] | side | counts failed handshakes by address, refuses or delays those that fail too often | no |
+//! | [`DialledForLayer`] | dial | what is dialled knows for whom | no |
+//! | [`HandshakeLayer`] | side, pair | a step that talks: on a side authentication, TLS, a protocol header; on a pair the step before the join, which sees both, chooses transforms, refuses | as the step does |
+//! | [`HandshakeLayer`] with `ExpectProxyHeader` (feature `proxy-protocol`) | side | the PROXY protocol: who the client behind a proxy is | until what was read ahead is delivered |
+//! | [`HandshakeLayer`] with `SendProxyHeader`, `SendProxyHeaderBeforeJoin` (feature `proxy-protocol`) | side, pair | the same, told to a server | no |
+//! | [`HandshakeLayer`] with [`Sniff`] | side | which protocol the first bytes are, and for which host | until what was read ahead is delivered |
+//! | [`HandshakeLayer`] with `TlsAccept`, `TlsConnect` (feature `tls`) | side | TLS, from us as the server or as the client | in both directions |
+//! | [`HandshakeLayer`] with `NoiseInitiator`, `NoiseResponder` (feature `noise`) | side | encrypts, by a shared secret or known keys | in both directions |
+//! | [`HandshakeLayer`] with [`ExpectToken`] | side | the first line is a shared secret | until what was read ahead is delivered |
+//! | [`HandshakeLayer`] with `ExpectSignedToken` (feature `signed-token`) | side | the first line is a token that is signed and expires | until what was read ahead is delivered |
+//! | [`HandshakeLayer`] with [`SendToken`] | side | sends either as the first line | no |
+//! | [`HandshakeLayer`] with `Challenge`, `AnswerChallenge` (feature `ed25519`) | side | the peer signs a challenge with a key that is known | until what was read ahead is delivered |
+//! | [`CodecLayer`] | side | a wire format on that side, plain bytes within | in both directions |
+//! | `Zstd`, `Lz4` (features `zstd`, `lz4`) | side | that side is compressed | in both directions |
 //! | [`StatsLayer`] | pair | counts pairs and bytes, knows the live sessions | no |
 //! | [`AccessLogLayer`] | pair | makes a record of each pair that has ended | no |
-//! | [`TransformLayer`] | pair | changes the bytes of a direction | in its direction |
+//! | [`HandshakeLayer`] with [`AnnounceJoin`] | pair | tells both that they have found each other | no |
+//! | [`CaptureLayer`] | pair | writes the bytes as packets, to pcapng files | in both directions, while on |
 //! | [`TrafficLogLayer`] | pair | shows the bytes as text, hex dump or JSON | in its direction |
-//! | [`CaptureLayer`] | pair | writes the bytes as packets, to pcapng files | in both directions |
+//! | [`TransformLayer`] | pair | changes the bytes of a direction | in its direction |
+//! | [`BandwidthLayer`] | pair | bounds the bytes per second: of a pair, of an address, of all | no |
+//! | [`QuotaLayer`] | pair | ends sessions that would move more bytes than they may | no |
+//! | `FaultLayer` (feature `faults`) | pair | lets something go wrong, for tests | in its direction, while on |
 //! | [`IdleTimeoutLayer`] | pair | ends sessions that are idle | no |
 //! | [`MaxLifetimeLayer`] | pair | ends sessions that have lasted long enough | no |
 //!
-//! Whether a layer of one's own does as it should is told by `conformance` (feature `conformance`).
-//! | [`BandwidthLayer`] | pair | bounds the bytes per second: of a pair, of an address, of all | no |
-//! | `FaultLayer` (feature `faults`) | pair | lets something go wrong, for tests | in its direction, while on |
-//! | [`QuotaLayer`] | pair | ends sessions that would move more bytes than they may | no |
+//! What a layer costs is measured by a test, which reads this table. Whether a layer of one's own
+//! does as it should is told by `conformance` (feature `conformance`).
 
 pub mod access;
 pub mod access_log;

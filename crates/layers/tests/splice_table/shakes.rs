@@ -1,0 +1,165 @@
+//! The handshakes of a side stack, measured. Where the peer can speak right behind its part, it does.
+
+use std::time::{Duration, SystemTime};
+
+use couplet_endpoint::{Conn, Io, Origin, memory};
+use couplet_layers::{
+    AnswerChallenge, Challenge, Claims, DialledFor, Ed25519Key, ExpectProxyHeader,
+    ExpectSignedToken, ExpectToken, Handshake, HandshakeLayer, Identity, Keyring, NoiseInitiator,
+    NoisePsk, NoiseResponder, SendProxyHeader, SendToken, Sniff, TlsAccept, TlsAcceptConfig,
+    TlsCertificate, TlsConnect, TlsConnectConfig, Token, tls::roots_from_pem,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::{
+    Cost,
+    rig::{REST, side, side_with},
+};
+
+pub(crate) async fn measure(name: &str) -> Option<Cost> {
+    Some(match name {
+        "ExpectToken" => step(ExpectToken::new(token()), b"secret\nrest", REST).await,
+        "SendToken" => step(SendToken::new(token()), b"rest", REST).await,
+        "ExpectSignedToken" => signed_token().await,
+        "Sniff" => step(Sniff::new(), b"SSH-2.0-x\r\nrest", b"SSH-2.0-x\r\nrest").await,
+        "ExpectProxyHeader" => {
+            let expect = ExpectProxyHeader::required("127.0.0.1".parse().unwrap());
+            step(expect, b"PROXY UNKNOWN\r\nrest", REST).await
+        }
+        "SendProxyHeader" => send_proxy_header().await,
+        "Challenge" => challenge().await,
+        "AnswerChallenge" => answer_challenge().await,
+        "TlsAccept" => {
+            let (accept, connect) = tls();
+            between(accept, connect).await
+        }
+        "TlsConnect" => {
+            let (accept, connect) = tls();
+            between(connect, accept).await
+        }
+        "NoiseInitiator" => between(NoiseInitiator::psk(psk()), NoiseResponder::psk(psk())).await,
+        "NoiseResponder" => between(NoiseResponder::psk(psk()), NoiseInitiator::psk(psk())).await,
+        _ => return None,
+    })
+}
+
+/// What a step costs whose peer says this.
+async fn step<H, I: Io>(handshake: H, says: &[u8], below: &[u8]) -> Cost
+where
+    H: Handshake<Conn<TcpStream>, Output = Conn<I>> + Clone,
+{
+    side(HandshakeLayer::new(handshake), says, below).await
+}
+
+/// What a step costs whose peer's part is another.
+async fn between<H, P, I: Io, J: Io>(handshake: H, peers: P) -> Cost
+where
+    H: Handshake<Conn<TcpStream>, Output = Conn<I>> + Clone,
+    P: Handshake<Conn<TcpStream>, Output = Conn<J>>,
+{
+    let talks = async |io| {
+        let shaken = peers.handshake(Conn::new(io, Origin::Accepted)).await;
+        let mut io = shaken.map_err(Into::into).unwrap().io;
+        io.write_all(REST).await.unwrap();
+        io.flush().await.unwrap();
+        io
+    };
+    side_with(HandshakeLayer::new(handshake), talks, REST).await
+}
+
+// ===== tokens =====
+
+fn token() -> Token {
+    Token::new("secret").unwrap()
+}
+
+async fn signed_token() -> Cost {
+    let keyring = Keyring::new("new", "a secret that is new!").unwrap();
+    let in_an_hour = SystemTime::now() + Duration::from_secs(3600);
+    let token = keyring.sign(&Claims::new("session", in_an_hour).unwrap());
+    let says = format!("{}\nrest", token.as_str());
+    step(ExpectSignedToken::new(keyring), says.as_bytes(), REST).await
+}
+
+// ===== the PROXY protocol =====
+
+/// What was dialled for a client, whom the header is about.
+async fn send_proxy_header() -> Cost {
+    let send = HandshakeLayer::new(async |mut conn: Conn<TcpStream>| {
+        let client = DialledFor(conn.info.clone());
+        conn.info.extensions.insert(client);
+        SendProxyHeader::v1().handshake(conn).await
+    });
+    side(send, REST, REST).await
+}
+
+// ===== a challenge =====
+
+fn who_knows_each_other() -> (Challenge, AnswerChallenge) {
+    let key = Ed25519Key::generate().unwrap();
+    let known = [(key.public(), Identity::new("laptop"))];
+    let ask = Challenge::new(known.into_iter().collect());
+    (ask, AnswerChallenge::new(key))
+}
+
+/// The line that comes, with its end.
+async fn line(from: &mut impl Io) -> Vec<u8> {
+    let mut line = Vec::new();
+    while line.last() != Some(&b'\n') {
+        line.push(from.read_u8().await.unwrap());
+    }
+    line
+}
+
+/// The peer has its answer from one who has the key.
+async fn challenge() -> Cost {
+    let (ask, answer) = who_knows_each_other();
+    let talks = async |mut peer: TcpStream| {
+        let (mut far, near) = memory::connection(1024);
+        far.write_all(&line(&mut peer).await).await.unwrap();
+        let answering = answer.handshake(Conn::new(near, Origin::Dialled));
+        let (answered, answer) = tokio::join!(answering, line(&mut far));
+        answered.unwrap();
+        peer.write_all(&[&answer, REST].concat()).await.unwrap();
+        peer
+    };
+    side_with(HandshakeLayer::new(ask), talks, REST).await
+}
+
+/// The peer has its question from one who asks, and does not wait for the answer.
+async fn answer_challenge() -> Cost {
+    let (ask, answer) = who_knows_each_other();
+    let talks = async |mut peer: TcpStream| {
+        let (mut far, near) = memory::connection(1024);
+        let asking = ask.handshake(Conn::new(near, Origin::Accepted));
+        let question = line(&mut far);
+        tokio::pin!(asking);
+        let question = tokio::select! {
+            question = question => question,
+            _ = &mut asking => panic!("nobody has answered"),
+        };
+        peer.write_all(&[&question, REST].concat()).await.unwrap();
+        peer
+    };
+    side_with(HandshakeLayer::new(answer), talks, REST).await
+}
+
+// ===== encryption =====
+
+fn psk() -> NoisePsk {
+    NoisePsk::from_secret("0123456789abcdef").unwrap()
+}
+
+fn tls() -> (TlsAccept, TlsConnect) {
+    let made = rcgen::generate_simple_self_signed(["server.test".to_owned()]).unwrap();
+    let pem = made.cert.pem();
+    let certificate = TlsCertificate::from_pems(&pem, made.signing_key.serialize_pem()).unwrap();
+    let accept = TlsAcceptConfig::new(certificate).build().unwrap();
+    let connect = TlsConnectConfig::with_roots(roots_from_pem(pem).unwrap());
+    let connect = TlsConnect::new(connect.build().unwrap());
+    let name = "server.test".try_into().unwrap();
+    (TlsAccept::new(accept), connect.server_name(name))
+}
