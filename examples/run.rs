@@ -46,12 +46,20 @@ impl Example {
 
     /// Reads what it says until a line has `part` in it.
     fn says(&mut self, part: &str) -> String {
+        self.says_up_to(part).pop().unwrap()
+    }
+
+    /// What it says up to the line that has `part` in it.
+    fn says_up_to(&mut self, part: &str) -> Vec<String> {
+        let mut lines = Vec::new();
         loop {
             let mut line = String::new();
             let read = self.said.read_line(&mut line).unwrap();
             assert!(read > 0, "it ended without a word of {part:?}");
-            if line.contains(part) {
-                return line.trim_end().to_owned();
+            let found = line.contains(part);
+            lines.push(line.trim_end().to_owned());
+            if found {
+                return lines;
             }
         }
     }
@@ -376,4 +384,56 @@ fn tls_knows_who_is_served() {
     let mut heard = String::new();
     client.read_to_string(&mut heard).unwrap();
     assert_eq!(heard, "bye");
+}
+
+#[test]
+fn the_session_relay_sees_nothing() {
+    let service = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = service.local_addr().unwrap().to_string();
+    let mut example = Example::start_with("session_relay", &[ANY[0], ANY[1], &target]);
+    let mut stranger = example.connect("relay");
+    let relay = stranger.peer_addr().unwrap();
+    let mut client = example.connect("client");
+    let local = client.peer_addr().unwrap();
+
+    let (mut served, _) = service.accept().unwrap();
+    client.write_all(b"a secret question").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(rest(&mut served), "a secret question");
+    served.write_all(b"a secret answer").unwrap();
+    drop(served);
+    assert_eq!(rest(&mut client), "a secret answer");
+    let seen = example.says_up_to("relayed ");
+    let (end, seen) = seen.split_last().unwrap();
+    // Two messages of 50 bytes and a proof of 18; then either says a record, and its end.
+    let bytes = 50 + 50 + 18 + (17 + 18 + 18) + (15 + 18 + 18);
+    let expected = format!("relayed {bytes} bytes: finished");
+    assert!(end.starts_with(&expected), "{end}");
+    for way in ["A -> B", "B -> A"] {
+        assert!(seen.iter().any(|line| line.contains(way)), "{seen:#?}");
+    }
+    for line in seen {
+        for word in ["secret", "question", "answer"] {
+            assert!(!line.contains(word), "{line}");
+        }
+    }
+
+    // The service's end has come again.
+    let mut again = TcpStream::connect(local).unwrap();
+    let (mut served, _) = service.accept().unwrap();
+    served.write_all(b"welcome back").unwrap();
+    drop(served);
+    assert_eq!(rest(&mut again), "welcome back");
+
+    stranger.write_all(b"session demo eavesdropper\n").unwrap();
+    assert_eq!(rest(&mut stranger), "");
+    let mut stranger = TcpStream::connect(relay).unwrap();
+    stranger.write_all(b"session demo client\n").unwrap();
+    let mut asked = [0; 63];
+    stranger.read_exact(&mut asked).unwrap();
+    assert!(asked.starts_with(b"couplet-challenge1 "));
+    stranger
+        .write_all(b"couplet-answer1 me trust-me\n")
+        .unwrap();
+    assert_eq!(rest(&mut stranger), "");
 }

@@ -67,6 +67,12 @@ pub(crate) struct TableArgs {
 pub(crate) enum Tool {
     /// Count the instructions of one connection's life, of one round trip, and of pairing
     Count,
+    /// Measure the rendezvous by key: what a waiting connection holds, and how long a join takes
+    Keyed {
+        /// Few connections: shows that it works, and no more
+        #[arg(long)]
+        quick: bool,
+    },
     /// The load generator: a process of its own, told what to do by the driver
     #[command(hide = true)]
     Load {

@@ -162,7 +162,7 @@ fn chosen<T>(all: Vec<T>, given: &[String], name: impl Fn(&T) -> &str) -> anyhow
 }
 
 /// How to ask for the same again. Where it is written to is nobody's business.
-fn command(args: impl Iterator<Item = String>) -> String {
+pub(crate) fn command(args: impl Iterator<Item = String>) -> String {
     let mut command = String::from("cargo run --release -p couplet-bench");
     let mut args = args.peekable();
     if args.peek().is_some() {

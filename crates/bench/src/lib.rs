@@ -9,6 +9,7 @@ mod count;
 mod descriptors;
 mod driver;
 mod generator;
+mod keyed;
 mod load;
 mod measure;
 mod metric;
@@ -27,6 +28,7 @@ pub fn main() -> ExitCode {
     let result = match args.tool {
         None => driver::run(&args.table),
         Some(Tool::Count) => count::run(),
+        Some(Tool::Keyed { quick }) => keyed::run(quick),
         Some(Tool::Load { work }) => load::run(work),
         Some(Tool::Live { case, times }) => count::live(case, times),
     };

@@ -44,6 +44,27 @@ fn the_table_is_made() {
 }
 
 #[test]
+fn the_rendezvous_by_key_is_measured() {
+    let output = Command::new(env!("CARGO_BIN_EXE_couplet-bench"))
+        .args(["keyed", "--quick"])
+        .output()
+        .unwrap();
+    let (said, told) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{told}");
+    for part in [
+        "waiting: bytes each",
+        "joins/s",
+        "a join: 99th percentile, µs",
+        "`cargo run --release -p couplet-bench -- keyed --quick` on ",
+    ] {
+        assert!(said.contains(part), "`{part}` is not in\n{said}\n{told}");
+    }
+}
+
+#[test]
 fn what_there_is_not_is_named() {
     let output = Command::new(env!("CARGO_BIN_EXE_couplet-bench"))
         .args(["--columns", "bluk"])

@@ -297,6 +297,22 @@ mod tests {
     }
 
     #[test]
+    fn every_flag_is_in_the_readme() {
+        let readme = include_str!("../../../README.md");
+        let command = Args::command();
+        for flag in command.get_arguments().filter_map(clap::Arg::get_long) {
+            // Every command has these.
+            if !["help", "version"].contains(&flag) {
+                let there = ['`', '=', ' ', '['].iter().any(|end| {
+                    let flag = format!("`--{flag}{end}");
+                    readme.contains(&flag)
+                });
+                assert!(there, "the README has no --{flag}");
+            }
+        }
+    }
+
+    #[test]
     fn a_flag_that_would_do_nothing_is_refused() {
         for (args, flag) in [
             (

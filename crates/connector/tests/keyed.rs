@@ -4,16 +4,23 @@
 
 mod helper;
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use couplet_connector::{
     Connector, Handle,
-    endpoint::{BoxError, BoxIo, Conn, Replay, Side, memory, memory::MemoryStream},
-    layers::{AnnounceJoin, HandshakeLayer, take_line},
+    endpoint::{BoxError, BoxIo, Conn, Io, Replay, Side, memory, memory::MemoryStream},
+    layers::{AnnounceJoin, ConnLimitLayer, HandshakeLayer, take_line},
     pairing::{Keyed, Policy, Refusal, WhenFull},
 };
 use helper::*;
 use tokio::io::AsyncWriteExt;
+use tower::util::MapRequestLayer;
 
 /// What the first line says: `key`, or `key side`.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,7 +29,7 @@ struct Wish {
     side: Option<String>,
 }
 
-async fn first_line(conn: Conn<BoxIo>) -> Result<Conn<Replay<BoxIo>>, BoxError> {
+async fn first_line<I: Io>(conn: Conn<I>) -> Result<Conn<Replay<I>>, BoxError> {
     let mut conn = conn.map_io(Replay::new);
     let line = String::from_utf8(take_line(&mut conn.io, 64).await?.into())?;
     let mut words = line.split(' ').map(str::to_owned);
@@ -179,4 +186,102 @@ async fn once_is_one_pair() {
     eventually(gone(&mut alone)).await;
     drop((a, b));
     assert!(eventually(relay.shutdown(Duration::ZERO)).await.is_ok());
+}
+
+// ===== a crowd =====
+
+const CROWD: usize = 500;
+
+#[tokio::test(start_paused = true)]
+async fn wrong_keys_silence_and_dripping_keep_no_pair_apart() {
+    let (dial, listen) = memory::endpoint();
+    let relay = Connector::rendezvous(listen, keyed())
+        .side_a(HandshakeLayer::new(first_line))
+        .before_join(AnnounceJoin::new("ok\n"))
+        .start();
+    let [mut wrong, mut silent, mut dripping] = [const { Vec::new() }; 3];
+    for number in 0..CROWD {
+        match number % 3 {
+            0 => wrong.push(come(&dial, &format!("wrong{number}\n")).await),
+            1 => silent.push(come(&dial, "").await),
+            _ => dripping.push(come(&dial, "g").await),
+        }
+    }
+    let wrong_keys = wrong.len() as u64;
+    waiting(&relay, wrong_keys).await;
+
+    let mut good = come(&dial, "good a\n").await;
+    for peer in &mut dripping {
+        say(peer, "o").await;
+    }
+    let mut partner = come(&dial, "good b\n").await;
+    for peer in [&mut good, &mut partner] {
+        hears(peer, "ok\n").await;
+    }
+    joined(&mut good, &mut partner).await;
+
+    // All of the crowd are still there.
+    for peer in &mut dripping {
+        say(peer, "o").await;
+    }
+    assert_eq!(relay.waiting(Side::A), wrong_keys);
+    for peer in wrong.iter_mut().chain(&mut silent).chain(&mut dripping) {
+        open(peer).await;
+    }
+    // And whoever drips is slow, and no more.
+    let [slow, other, ..] = &mut dripping[..] else {
+        panic!("there are many");
+    };
+    say(slow, "d c\n").await;
+    say(other, "d d\n").await;
+    for peer in [&mut *slow, &mut *other] {
+        hears(peer, "ok\n").await;
+    }
+    joined(slow, other).await;
+    drop((wrong, silent, dripping, good, partner));
+    close(&relay).await;
+}
+
+/// A crowd of one address, each with a key of its own, and then a good one of another
+/// address and its partner; how many of the crowd wait in eight places, and what the one hears.
+async fn crowd_of_one_address(limit: usize) -> (u64, String) {
+    let (dial, listen) = memory::endpoint();
+    let came = Arc::<AtomicUsize>::default();
+    let addressed = MapRequestLayer::new(move |mut conn: Conn<BoxIo>| {
+        let number = came.fetch_add(1, Ordering::Relaxed);
+        let network = if number < CROWD { 10 } else { 192 };
+        conn.info.peer = Some(([network, 0, 0, 1], 4711).into());
+        conn
+    });
+    let relay = Connector::rendezvous(listen, keyed())
+        .side_a(addressed)
+        .side_a(ConnLimitLayer::per_address(limit))
+        .side_a(HandshakeLayer::new(first_line))
+        .before_join(AnnounceJoin::new("ok\n"))
+        .policy(Policy::default().places(8))
+        .start();
+    let mut crowd = Vec::new();
+    for number in 0..CROWD {
+        let mut peer = dial.connect().await.unwrap();
+        // Those beyond the limit may be gone already.
+        let _ = peer.write_all(format!("wrong{number}\n").as_bytes()).await;
+        settle().await;
+        crowd.push(peer);
+    }
+    let crowd_waits = relay.waiting(Side::A);
+    let mut good = come(&dial, "good a\n").await;
+    let partner = come(&dial, "good b\n").await;
+    drop(partner);
+    let heard = soon(hear_all(&mut good)).await;
+    assert_eq!(relay.waiting(Side::A), crowd_waits);
+    drop((crowd, good));
+    close(&relay).await;
+    (crowd_waits, heard)
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_address_takes_all_places_only_where_it_may() {
+    assert_eq!(crowd_of_one_address(4).await, (4, "ok\n".into()));
+    // It is refused, and not even told why: the crowd takes up the farewells, too.
+    assert_eq!(crowd_of_one_address(CROWD).await, (8, String::new()));
 }

@@ -4,25 +4,25 @@ use super::outcome::Outcome;
 
 /// How long each unit took, in nanoseconds.
 #[derive(Debug, Default)]
-pub(super) struct Latencies(Vec<u32>);
+pub(crate) struct Latencies(Vec<u32>);
 
 // ===== impl Latencies =====
 
 impl Latencies {
-    pub(super) fn with_capacity(units: usize) -> Self {
+    pub(crate) fn with_capacity(units: usize) -> Self {
         Self(Vec::with_capacity(units))
     }
 
-    pub(super) fn push(&mut self, took: Duration) {
+    pub(crate) fn push(&mut self, took: Duration) {
         self.0
             .push(u32::try_from(took.as_nanos()).unwrap_or(u32::MAX));
     }
 
-    pub(super) fn extend(&mut self, other: Self) {
+    pub(crate) fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 
-    pub(super) fn outcome(mut self, took: Duration) -> Outcome {
+    pub(crate) fn outcome(mut self, took: Duration) -> Outcome {
         self.0.sort_unstable();
         Outcome {
             p50: percentile(&self.0, 50),

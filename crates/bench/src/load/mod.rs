@@ -19,7 +19,7 @@ mod work;
 use anyhow::Context;
 
 use self::control::Control;
-pub(crate) use self::{outcome::Outcome, work::Work};
+pub(crate) use self::{latency::Latencies, outcome::Outcome, work::Work};
 use crate::descriptors;
 
 /// Does the work it is told to, when it is told to.

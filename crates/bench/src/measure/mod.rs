@@ -3,10 +3,12 @@
 mod date;
 mod group;
 mod machine;
+mod own;
 mod proc_stat;
 
 pub(crate) use self::{
     date::today,
     group::{Group, Usage},
     machine::Machine,
+    own::resident,
 };

@@ -131,7 +131,7 @@ fn cell(row: &Row<'_>, relay: usize) -> String {
 }
 
 /// A table whose first line is its head.
-fn align(lines: &[Vec<String>]) -> String {
+pub(crate) fn align(lines: &[Vec<String>]) -> String {
     let width = |text: &str| text.chars().count();
     let columns = lines.first().map_or(0, Vec::len);
     let widths: Vec<_> = (0..columns)

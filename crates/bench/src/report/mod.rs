@@ -17,6 +17,7 @@ use crate::{
 };
 
 use self::stat::Stat;
+pub(crate) use self::{markdown::align, numbers::number};
 
 /// What was asked for, and of which machine.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! Numbers as people read them.
 
 /// Three digits that count, and thin spaces between thousands.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let decimals = match value.abs() {
         0.0 => 0,
         abs if abs >= 99.95 => 0,

@@ -1,0 +1,200 @@
+//! A session relay in the manner of [NoPorts](https://noports.com): a service and its client, neither
+//! of which listens to the world, meet at a relay with one port. The relay knows who they are, and
+//! not what they say.
+//!
+//! ```text
+//!  client ──▶ client end ══▶ relay ◀══ service end ──▶ service
+//!                    └─ encrypted ───────┘
+//! ```
+//!
+//! Each end says `session NAME SIDE`, signs the relay's challenge for that session and side, and
+//! hears `joined` when the other end is there. From then on the two talk to each other, and shake
+//! hands by keys of their own, which the relay never sees.
+//!
+//! The three run on three machines; here they are together, and the relay shows what it sees.
+//!
+//! ```sh
+//! ncat --listen --keep-open 127.0.0.1 8000                  # the service
+//! cargo run -p couplet-examples --example session_relay     # in a second terminal
+//! ncat 127.0.0.1 9000                                       # in a third
+//! ```
+
+use std::{env, fmt, net::SocketAddr, time::Duration};
+
+use couplet_connector::{
+    Connector, Handle,
+    endpoint::{Backoff, BoxError, BoxIo, Conn, Dial, Info, Io, Listen, Replay, Side},
+    layers::{
+        AnnounceJoin, AnswerChallenge, AuthorizedKeys, Challenge, Ed25519Key, Handshake,
+        HandshakeLayer, NoiseInitiator, NoiseKey, NoisePeers, NoisePublicKey, NoiseResponder,
+        TrafficLogLayer, take_line,
+    },
+    pairing::{Keyed, Policy, WhenFull},
+};
+use tokio::io::AsyncWriteExt;
+
+/// What an end wishes: at the relay it is put into its `Info`, and joined by.
+#[derive(Clone)]
+struct Wish {
+    session: String,
+    side: String,
+}
+
+// ===== the relay =====
+
+async fn relay(address: &str, authorized: AuthorizedKeys) -> Result<Handle, BoxError> {
+    let keyed = Keyed::new(|info| Some(Wish::of(info)?.session.clone()))
+        .side(|info| Some(Wish::of(info)?.side.clone()))
+        .per_key(8, WhenFull::Refuse);
+    let identify = move |conn| identify(conn, authorized.clone());
+    Ok(Connector::rendezvous(Listen::bind(address).await?, keyed)
+        .side_a(HandshakeLayer::new(identify))
+        .before_join(AnnounceJoin::new("joined\n"))
+        .pair(TrafficLogLayer::text().to_stdout())
+        // Who waits may wait: that it is alive is seen to.
+        .policy(Policy::default().wait(None))
+        .on_end(|session, reason| {
+            let bytes = [Side::A, Side::B].map(|from| session.meter().bytes(from));
+            println!("relayed {} bytes: {reason}", bytes[0] + bytes[1]);
+        })
+        .start())
+}
+
+/// Hears what a connection wishes, and has it signed.
+async fn identify(
+    conn: Conn<BoxIo>,
+    authorized: AuthorizedKeys,
+) -> Result<Conn<impl Io>, BoxError> {
+    let mut conn = conn.map_io(Replay::new);
+    let line = take_line(&mut conn.io, 128).await?;
+    let wish = Wish::parse(&line).ok_or("it does not say which session it wants")?;
+    // The signature is worth nothing for another session, or for the other side of this one.
+    let challenge = Challenge::new(authorized).context(wish.to_string());
+    conn.info.extensions.insert(wish);
+    Ok(challenge.handshake(conn).await?)
+}
+
+// ===== the ends =====
+
+/// Comes to the relay again and again, and dials the service whenever it is joined.
+fn service_end(relay: SocketAddr, me: &End, client: NoisePublicKey, service: Dial) -> Handle {
+    let noise = NoiseResponder::kk(me.encrypts.clone(), NoisePeers::one(client));
+    Connector::socket_to_socket(Dial::new(relay), service)
+        .side_a(HandshakeLayer::new(me.meet("service")).timeout(None))
+        .side_a(HandshakeLayer::new(noise))
+        // A session may well be a short one: it is no reason to stay away for long.
+        .reconnect(Backoff::new().max(Duration::from_secs(1)))
+        .start()
+}
+
+/// Listens to its own machine alone, and comes to the relay for each connection.
+async fn client_end(
+    address: &str,
+    me: &End,
+    service: NoisePublicKey,
+    relay: SocketAddr,
+) -> Result<Handle, BoxError> {
+    let noise = NoiseInitiator::kk(me.encrypts.clone(), service);
+    let listen = Listen::bind(address).await?;
+    Ok(Connector::server_to_socket(listen, Dial::new(relay))
+        .side_b(HandshakeLayer::new(me.meet("client")))
+        .side_b(HandshakeLayer::new(noise))
+        .start())
+}
+
+/// The private keys of an end: one for the relay to know it by, one for the other end.
+struct End {
+    signs: Ed25519Key,
+    encrypts: NoiseKey,
+    session: String,
+}
+
+impl End {
+    fn new(session: &str) -> Result<Self, BoxError> {
+        Ok(Self {
+            signs: Ed25519Key::generate()?,
+            encrypts: NoiseKey::generate()?,
+            session: session.to_owned(),
+        })
+    }
+
+    /// The step that goes to the relay, and comes back when the other end is there.
+    fn meet(
+        &self,
+        side: &str,
+    ) -> impl Handshake<
+        Conn<BoxIo>,
+        Output = Conn<Replay<BoxIo>>,
+        Error = BoxError,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + use<> {
+        let (signs, session) = (self.signs.clone(), self.session.clone());
+        let side = side.to_owned();
+        let wish = Wish { session, side };
+        move |conn| meet(conn, wish.clone(), signs.clone())
+    }
+}
+
+async fn meet(
+    mut conn: Conn<BoxIo>,
+    wish: Wish,
+    signs: Ed25519Key,
+) -> Result<Conn<Replay<BoxIo>>, BoxError> {
+    let line = format!("{wish}\n");
+    conn.io.write_all(line.as_bytes()).await?;
+    let answer = AnswerChallenge::new(signs).context(wish.to_string());
+    let mut conn = answer.handshake(conn).await?;
+    match &*take_line(&mut conn.io, 16).await? {
+        b"joined" => Ok(conn),
+        _ => Err("the relay does not say that it is joined".into()),
+    }
+}
+
+// ===== impl Wish =====
+
+impl Wish {
+    fn parse(line: &[u8]) -> Option<Self> {
+        let line = str::from_utf8(line).ok()?.strip_prefix("session ")?;
+        let (session, side) = line.split_once(' ')?;
+        ["client", "service"].contains(&side).then(|| Self {
+            session: session.to_owned(),
+            side: side.to_owned(),
+        })
+    }
+
+    fn of(info: &Info) -> Option<&Self> {
+        info.extensions.get()
+    }
+}
+
+impl fmt::Display for Wish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "session {} {}", self.session, self.side)
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let mut args = env::args().skip(1);
+    let mut address = |default: &str| args.next().unwrap_or_else(|| default.to_owned());
+    let at = address("127.0.0.1:4002");
+    let local = address("127.0.0.1:9000");
+    let target = address("127.0.0.1:8000");
+
+    // Each end makes its own keys, and tells the public ones: one to the relay, one to the other.
+    let [service, client] = [End::new("demo")?, End::new("demo")?];
+    let authorized = [(&service, "service"), (&client, "client")]
+        .map(|(end, name)| format!("{} {name}\n", end.signs.public()));
+
+    let relay = relay(&at, authorized.concat().parse()?).await?;
+    let at = relay.local_addr(Side::A).ok_or("it listens")?;
+    println!("relay listens on {at}");
+    service_end(at, &service, client.encrypts.public(), Dial::to(&target)?);
+    let client = client_end(&local, &client, service.encrypts.public(), at).await?;
+    if let Some(address) = client.local_addr(Side::A) {
+        println!("client listens on {address}");
+    }
+    Ok(relay.done().await?)
+}
