@@ -24,6 +24,9 @@ pub(super) struct Wire {
     io: MemoryStream,
     /// Of reads, and of writes.
     cuts: [Cut; 2],
+    /// It has stalled, and does not again before something went: or two that stall in turn would wake
+    /// each other for ever, and no time would pass.
+    stalled: [bool; 2],
     wait: Option<Pin<Box<Sleep>>>,
     open: Arc<()>,
 }
@@ -33,8 +36,8 @@ pub(super) struct Wire {
 pub(super) enum Cut {
     /// As they come.
     Not,
-    /// One at a time, with a stall before each; has it stalled?
-    Single { stalled: bool },
+    /// One at a time, with a stall before each.
+    Single,
     /// At random, with stalls between; this is the state of the generator, not 0.
     Random(u64),
     /// Only what has gathered while nothing else goes on is read, at once.
@@ -49,6 +52,7 @@ impl Wire {
         let end = |io| Self {
             io,
             cuts: [cut; 2],
+            stalled: [false; 2],
             wait: None,
             open: Arc::new(()),
         };
@@ -72,10 +76,7 @@ impl Wire {
                 return Poll::Ready(usize::MAX);
             }
             Cut::Not | Cut::Gathered => return Poll::Ready(usize::MAX),
-            Cut::Single { stalled } => {
-                *stalled = !*stalled;
-                (*stalled, 1)
-            }
+            Cut::Single => (true, 1),
             Cut::Random(state) => {
                 *state ^= *state << 13;
                 *state ^= *state >> 7;
@@ -83,8 +84,10 @@ impl Wire {
                 (*state % 4 == 0, 1 + (*state >> 32) as usize % 3000)
             }
         };
-        match stall {
+        let stalled = &mut self.stalled[usize::from(!read)];
+        match stall && !*stalled {
             true => {
+                *stalled = true;
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
@@ -113,6 +116,7 @@ impl AsyncRead for Wire {
         let mut piece = vec![0; bytes];
         let mut piece = ReadBuf::new(&mut piece);
         ready!(Pin::new(&mut self.io).poll_read(cx, &mut piece))?;
+        self.stalled[0] = false;
         buf.put_slice(piece.filled());
         Poll::Ready(Ok(()))
     }
@@ -125,7 +129,9 @@ impl AsyncWrite for Wire {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let n = ready!(self.poll_cut(cx, false)).min(bytes.len());
-        Pin::new(&mut self.io).poll_write(cx, &bytes[..n])
+        let n = ready!(Pin::new(&mut self.io).poll_write(cx, &bytes[..n]))?;
+        self.stalled[1] = false;
+        Poll::Ready(Ok(n))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -107,7 +107,7 @@ pub(super) fn near_hears(heard: Result<(), Broken>) -> Result<(), Broken> {
 }
 
 pub(super) async fn segmentation(kit: &Kit) -> Result<(), Broken> {
-    let mut ends = kit.rig.open(Cut::Single { stalled: false }).await?;
+    let mut ends = kit.rig.open(Cut::Single).await?;
     both_ways(&mut ends, 3000).await?;
     for seed in 1..5 {
         let mut ends = kit.rig.open(Cut::Random(seed)).await?;
@@ -188,7 +188,7 @@ pub(super) async fn slow_reader(kit: &Kit) -> Result<(), Broken> {
 
 pub(super) async fn behind_handshake(kit: &Kit) -> Result<(), Broken> {
     let early = noise(4, 1000);
-    for cut in [Cut::Gathered, Cut::Not, Cut::Single { stalled: false }] {
+    for cut in [Cut::Gathered, Cut::Not, Cut::Single] {
         let mut ends = kit.rig.open_with(cut, Relays::AsEver, &early).await?;
         near_hears(hears(&mut ends.near, &early).await)?;
         if kit.rig.kind == Kind::Pair {

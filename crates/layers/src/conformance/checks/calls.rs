@@ -58,7 +58,7 @@ pub(super) async fn cancellation(kit: &Kit) -> Result<(), Broken> {
     // One place: who keeps it is found out.
     let mut subject = kit.rig.subject(1, Relays::AsEver);
     for polls in 0..POLLS {
-        let (wires, peers, held) = kit.wires(Cut::Single { stalled: false });
+        let (wires, peers, held) = kit.wires(Cut::Single);
         let peers = peers.into_iter().enumerate().map(|(at, wire)| {
             let make = match (kit.rig.kind, at) {
                 (Kind::Pair, 0) => &kit.rig.near,

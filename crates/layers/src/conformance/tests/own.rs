@@ -6,7 +6,7 @@ use bytes::Bytes;
 use couplet_endpoint::{BoxIo, Conn, Info, Side};
 use tokio::io::AsyncReadExt;
 use tokio_util::codec::LengthDelimitedCodec;
-use tower::{ServiceBuilder, layer::util::Identity as NoLayer};
+use tower::layer::util::Identity as NoLayer;
 
 use crate::{
     conformance::{pair, side},
@@ -86,6 +86,24 @@ fn noise() {
     responder.has_end().check().unwrap();
 }
 
+#[cfg(feature = "tls")]
+#[test]
+fn tls() {
+    use crate::tls::{TlsAccept, TlsAcceptConfig, TlsCertificate, TlsConnect, TlsConnectConfig};
+
+    let signed = rcgen::generate_simple_self_signed(["server.test".into()]).unwrap();
+    let key = signed.signing_key.serialize_pem();
+    let certificate = TlsCertificate::from_pems(signed.cert.pem(), key).unwrap();
+    let accept = TlsAccept::new(TlsAcceptConfig::new(certificate).build().unwrap());
+    let pin = crate::tls::KeyPin::of(signed.cert.der()).unwrap();
+    let connect = TlsConnect::new(TlsConnectConfig::with_pins([pin]).build().unwrap());
+    let connect = connect.server_name("server.test".try_into().unwrap());
+    let (accept, connect) = (HandshakeLayer::new(accept), HandshakeLayer::new(connect));
+    let server = side(accept.clone()).peer(connect.clone());
+    server.has_end().check().unwrap();
+    side(connect).peer(accept).has_end().check().unwrap();
+}
+
 #[cfg(feature = "proxy-protocol")]
 #[test]
 fn proxy_protocol() {
@@ -98,7 +116,7 @@ fn proxy_protocol() {
             conn.info.extensions.insert(other);
             conn
         };
-        let send = ServiceBuilder::new()
+        let send = tower::ServiceBuilder::new()
             .map_request(dialled)
             .layer(HandshakeLayer::new(send));
         side(expect.clone()).peer(send.clone()).check().unwrap();
@@ -181,6 +199,23 @@ fn capture() {
 fn bandwidth() {
     let rate = ByteRate::per_second(std::num::NonZeroU64::new(1024 * 1024).unwrap());
     pair(BandwidthLayer::per_pair(rate)).check().unwrap();
+}
+
+#[cfg(feature = "faults")]
+#[test]
+fn faults() {
+    use crate::fault::Fault;
+
+    let (delay, jitter) = (Duration::from_millis(30), Duration::from_millis(10));
+    let size = std::num::NonZeroUsize::new(100).unwrap();
+    let pause = Duration::from_millis(1);
+    for fault in [
+        Fault::Latency { delay, jitter },
+        Fault::Slice { size, pause },
+        Fault::SlowClose { delay },
+    ] {
+        pair(FaultLayer::new(fault)).check().unwrap();
+    }
 }
 
 #[test]
