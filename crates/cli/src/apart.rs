@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tracing::subscriber::{NoSubscriber, set_default};
 
 use crate::{
+    comes::Comes,
     plan::Plan,
     run::{join, single_threaded},
     side::Endpoint,
@@ -33,7 +34,8 @@ pub(crate) async fn start_all(
 }
 
 async fn start(bound: Bound, plan: &Plan) -> anyhow::Result<Handle> {
-    let listen = Endpoint::Listen(bound.listen().context("the runtime can't listen")?);
+    let listen = bound.listen().context("the runtime can't listen")?;
+    let listen = Endpoint::Comes(Comes::Listen(listen));
     let flags = plan.endpoint_flags;
     Ok(match plan.a.endpoint.is_dialled() {
         true => join(plan.a.endpoint.open(flags).await?, listen, plan),

@@ -1,22 +1,19 @@
 //! The command line.
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
-use couplet_connector::endpoint::{KeepAlive, Side};
+use couplet_connector::endpoint::Side;
 
 use crate::{
-    access_log::AccessLogArgs,
-    capture::CaptureArgs,
+    common::CommonArgs,
     keygen::KeygenArgs,
-    log::LogArgs,
-    pair::{PairArgs, PairContext},
     plan::{Pairing, Plan},
-    side::{self, EndpointFlags, SideSpec},
-    step::Known,
+    rendezvous::RendezvousArgs,
+    side::{self, DialledFor, SideSpec},
     token::TokenArgs,
-    units::{Limit, Threads, duration, keep_alive, limit, threads},
+    units::duration,
 };
 
 /// What stands below the help.
@@ -36,6 +33,10 @@ Examples:
   couplet listen:*:2222 dial:192.0.2.7:22               forward a port
   couplet dial:relay.example.org:9000 dial:127.0.0.1:22 --reconnect
                                                         offer ssh from behind a NAT
+  couplet rendezvous listen:*:4000                      join those who come with the same key
+  couplet dial:relay:4000,rendezvous=KEY,keep=8 dial:localhost:22
+                                                        serve many of them from behind a NAT
+  couplet listen:2222 dial:relay:4000,rendezvous=KEY    and go there
   couplet listen:*:9000,token=@a.secret listen:8000     who comes to 9000 must know the secret
   couplet listen:8080 dial:localhost:80 --log-traffic=hex
   couplet explain listen:*:9000,token=@a.secret listen:8000
@@ -84,80 +85,51 @@ pub(crate) struct RelayArgs {
     #[arg(hide = true)]
     surplus: Vec<String>,
 
-    /// Probe idle connections: IDLE/INTERVAL/COUNT or off [default: 60s/10s/5]
-    #[arg(long, value_name = "PROBES", value_parser = keep_alive)]
-    keep_alive: Option<Limit<KeepAlive>>,
-
-    /// Give a peer up that takes no data for so long, or off [default: off]
-    #[arg(long, value_name = "TIME", value_parser = limit)]
-    user_timeout: Option<Limit<Duration>>,
-
     /// How long dialling may take, look-up included [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     connect_timeout: Option<Duration>,
 
-    /// How long each step of a side that talks may take, or never [default: 10s]
-    #[arg(long, value_name = "TIME", value_parser = limit)]
-    handshake_timeout: Option<Limit<Duration>>,
-
-    /// How long a connection waits for its partner, or never [default: 5m]
-    #[arg(long, value_name = "TIME", value_parser = limit)]
-    wait_timeout: Option<Limit<Duration>>,
-
-    /// End a pair when one side has ended and the other is idle so long, or never [default: 60s]
-    #[arg(long, value_name = "TIME", value_parser = limit)]
-    half_close_timeout: Option<Limit<Duration>>,
-
-    /// End a pair that is idle so long, or never [default: never]
-    #[arg(long, value_name = "TIME", value_parser = limit)]
-    idle_timeout: Option<Limit<Duration>>,
-
-    /// End a pair that has lasted so long, or never [default: never]
-    #[arg(long, value_name = "TIME", value_parser = limit)]
-    max_lifetime: Option<Limit<Duration>>,
-
-    /// When told to stop, give live pairs so long to end, or never end them [default: 30s]
-    #[arg(long, value_name = "TIME", value_parser = limit)]
-    drain_timeout: Option<Limit<Duration>>,
-
-    /// Join at most so many pairs at a time [default: any number]
-    #[arg(long, value_name = "NUMBER", conflicts_with = "once")]
-    max_pairs: Option<NonZeroUsize>,
-
     /// Join one pair, then exit
-    #[arg(long)]
+    #[arg(long, conflicts_with = "max_pairs")]
     once: bool,
-
-    /// Exit once no pair has been live for so long
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    exit_when_idle: Option<Duration>,
 
     /// Dial both sides again when their pair has ended
     #[arg(long, conflicts_with = "once")]
     reconnect: bool,
 
-    /// How many threads move bytes, or auto: one for each core
-    #[arg(long, value_name = "NUMBER", value_parser = threads, default_value = "auto")]
-    threads: Threads,
-
     #[command(flatten)]
-    pair: PairArgs,
+    pub(crate) common: CommonArgs,
+}
 
+/// What is to be explained.
+#[derive(Debug, clap::Args)]
+#[command(
+    subcommand_negates_reqs = true,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
+pub(crate) struct ExplainArgs {
     #[command(flatten)]
-    access_log: AccessLogArgs,
+    pub(crate) relay: RelayArgs,
 
-    #[command(flatten)]
-    capture: CaptureArgs,
+    #[command(subcommand)]
+    pub(crate) other: Option<Explained>,
+}
 
-    #[command(flatten)]
-    pub(crate) log: LogArgs,
+#[derive(Debug, Subcommand)]
+pub(crate) enum Explained {
+    /// Print the same of a rendezvous
+    Rendezvous(Box<RendezvousArgs>),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tool {
     /// Print the stacks that these arguments make, and how their bytes move; relay nothing
     #[command(after_help = notes())]
-    Explain(Box<RelayArgs>),
+    Explain(Box<ExplainArgs>),
+    /// Join those who come to one port with the same key: strangers that can only dial out
+    #[command(after_help = notes())]
+    Rendezvous(Box<RendezvousArgs>),
     /// Make a private key or a secret, in a file that is new, and print the public key
     Keygen(KeygenArgs),
     /// Print a signed token, which opens a side with signed-token=@FILE until it expires
@@ -174,53 +146,23 @@ impl RelayArgs {
     /// What is to be done; or what is wrong, and what would be right.
     pub(crate) fn plan(&self) -> Result<Plan, String> {
         self.refuse_surplus()?;
-        let timeout = |given: Option<Limit<Duration>>, default: Option<u64>| {
-            let default = default.map(Duration::from_secs);
-            Known::flag(given.map(Limit::get), default)
-        };
-        let handshake_timeout = timeout(self.handshake_timeout, Some(10));
+        let timeout = self.common.handshake_timeout();
         // Clap has seen to it that both are there.
-        let side = |side: Side, given: &Option<String>| {
-            SideSpec::read(given.as_deref().unwrap_or_default(), handshake_timeout)
+        let side = |side: Side, given: &Option<String>, dialled_for: DialledFor| {
+            SideSpec::read(given.as_deref().unwrap_or_default(), timeout, dialled_for)
                 .map_err(|error| format!("side {side}: {error:#}"))
         };
-        let (a, b) = (side(Side::A, &self.a)?, side(Side::B, &self.b)?);
-        let listens = [&a, &b].map(|side| !side.endpoint.is_dialled());
-        let mut plan = Plan {
-            a,
-            b,
-            endpoint_flags: EndpointFlags {
-                keep_alive: self.keep_alive,
-                user_timeout: self.user_timeout,
-                connect_timeout: self.connect_timeout,
-            },
-            pair: self.pair.steps(PairContext {
-                log_format: self.log.log_format,
-                listens,
-            })?,
-            wait_timeout: timeout(self.wait_timeout, Some(5 * 60)),
-            half_close_timeout: timeout(self.half_close_timeout, Some(60)),
-            idle_timeout: timeout(self.idle_timeout, None),
-            max_lifetime: timeout(self.max_lifetime, None),
-            drain_timeout: timeout(self.drain_timeout, Some(30)),
-            max_pairs: self.max_pairs.map(NonZeroUsize::get),
-            once: self.once,
-            exit_when_idle: self.exit_when_idle,
-            reconnect: self.reconnect,
-            threads: self.threads,
-            access_log: None,
-            capture: None,
+        // A is dialled for B's connections where those come by themselves, and not for one pair.
+        let b = side(Side::B, &self.b, DialledFor::Other);
+        let dialled_for = match &b {
+            Ok(b) if b.endpoint.comes() && !self.once => DialledFor::Other,
+            _ => DialledFor::Itself,
         };
-        if let Some(capture) = self.capture.step()? {
-            plan.pair.insert(0, capture.step);
-            plan.capture = Some(capture.capture);
-        }
-        if let Some(access_log) = self.access_log.steps() {
-            plan.a.steps.insert(0, access_log.side(Side::A));
-            plan.b.steps.insert(0, access_log.side(Side::B));
-            plan.pair.insert(0, access_log.pair());
-            plan.access_log = Some(access_log.file);
-        }
+        let a = side(Side::A, &self.a, dialled_for)?;
+        let mut plan = self.common.plan(a, Some(b?), None)?;
+        plan.endpoint_flags.connect_timeout = self.connect_timeout;
+        plan.once = self.once;
+        plan.reconnect = self.reconnect;
         self.refuse_idle_flags(&plan)?;
         plan.refuse_idle_options()?;
         Ok(plan)
@@ -230,7 +172,7 @@ impl RelayArgs {
         let Some(word) = self.surplus.first() else {
             return Ok(());
         };
-        Err(self.pair.joined_value(word).unwrap_or_else(|| {
+        Err(self.common.pair.joined_value(word).unwrap_or_else(|| {
             format!(
                 "there are two sides, and `{}` is one too many",
                 word.escape_debug()
@@ -242,7 +184,8 @@ impl RelayArgs {
     fn refuse_idle_flags(&self, plan: &Plan) -> Result<(), String> {
         let sides = [&plan.a, &plan.b];
         let any_dialled = sides.iter().any(|side| side.endpoint.is_dialled());
-        let all_dialled = sides.iter().all(|side| side.endpoint.is_dialled());
+        // One after the other.
+        let none_comes = !sides.iter().any(|side| side.endpoint.comes());
         let mut steps = sides.iter().flat_map(|side| &side.steps);
         let idle_flags = [
             (
@@ -251,24 +194,24 @@ impl RelayArgs {
                 "neither side is dialled",
             ),
             (
-                self.handshake_timeout.is_some() && !steps.any(|step| step.has_deadline()),
+                self.common.handshake_timeout.is_some() && !steps.any(|step| step.has_deadline()),
                 "--handshake-timeout",
                 "neither side has a step that talks, such as a token",
             ),
             (
-                self.wait_timeout.is_some() && plan.pairing() == Pairing::DialFor,
+                self.common.wait_timeout.is_some() && plan.pairing() == Pairing::DialFor,
                 "--wait-timeout",
                 "no connection waits: its partner is dialled for it",
             ),
             (
-                self.max_pairs.is_some() && all_dialled,
+                self.common.max_pairs.is_some() && none_comes,
                 "--max-pairs",
                 "both sides are dialled, so there is one pair at a time",
             ),
             (
-                self.reconnect && !all_dialled,
+                self.reconnect && !none_comes,
                 "--reconnect",
-                "it is for two dialled sides; a listening one goes on by itself",
+                "it is for two dialled sides; one that listens or keeps a pool goes on by itself",
             ),
         ];
         match idle_flags.iter().find(|(idle, ..)| *idle) {

@@ -13,16 +13,18 @@ use crate::{
 
 /// Writes it, top to bottom: the order in which a connection, and then a pair, meets the layers.
 pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
-    for (side, spec) in [(Side::A, &plan.a), (Side::B, &plan.b)] {
+    for (side, spec) in plan.sides() {
         writeln!(to, "side {side}: {}", spec.endpoint.address)?;
         line(to, "sockets", &spec.endpoint.settings(plan.endpoint_flags))?;
         steps(to, &spec.steps)?;
     }
     writeln!(to, "pairing")?;
+    let wait = time("wait-timeout", plan.wait_timeout);
     match plan.pairing() {
-        Pairing::Rendezvous => {
-            line(to, "rendezvous", &[time("wait-timeout", plan.wait_timeout)])?;
-        }
+        Pairing::Rendezvous => match &plan.meeting {
+            None => line(to, "rendezvous", &[wait])?,
+            Some(meeting) => line(to, "by-key", &[&[wait], &*meeting.settings].concat())?,
+        },
         Pairing::DialFor => line(to, "dial-for", &[])?,
     }
     writeln!(to, "pair")?;

@@ -5,6 +5,8 @@ mod access_log;
 mod apart;
 mod args;
 mod capture;
+mod comes;
+mod common;
 mod descriptors;
 mod dialler;
 mod explain;
@@ -15,6 +17,7 @@ mod log_file;
 mod man;
 mod pair;
 mod plan;
+mod rendezvous;
 mod routes;
 mod run;
 mod side;
@@ -29,8 +32,8 @@ use std::{io, process::ExitCode};
 use clap::{CommandFactory, Parser, error::ErrorKind};
 
 use crate::{
-    args::{Args, RelayArgs, Tool},
-    log::LogFormat,
+    args::{Args, Explained, Tool},
+    log::{LogArgs, LogFormat},
     plan::Plan,
 };
 
@@ -38,7 +41,14 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let stdout = &mut io::stdout();
     match args.tool {
-        Some(Tool::Explain(relay)) => told(explain::write(&plan(&relay), stdout), LogFormat::Text),
+        Some(Tool::Explain(explain)) => {
+            let plan = sound(match &explain.other {
+                None => explain.relay.plan(),
+                Some(Explained::Rendezvous(rendezvous)) => rendezvous.plan(),
+            });
+            told(explain::write(&plan, stdout), LogFormat::Text)
+        }
+        Some(Tool::Rendezvous(rendezvous)) => run(sound(rendezvous.plan()), &rendezvous.common.log),
         Some(Tool::Keygen(keygen)) => told(keygen.run(stdout), LogFormat::Text),
         Some(Tool::Token(token)) => told(token.run(stdout), LogFormat::Text),
         Some(Tool::Completions { shell }) => {
@@ -46,22 +56,23 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some(Tool::Man) => told(man::write(stdout), LogFormat::Text),
-        None => {
-            let plan = plan(&args.relay);
-            args.relay.log.init();
-            descriptors::allow_many();
-            told(run::run(plan), args.relay.log.log_format)
-        }
+        None => run(sound(args.relay.plan()), &args.relay.common.log),
     }
 }
 
 /// What is to be done; where that is wrong, says so and exits with status 2.
-fn plan(args: &RelayArgs) -> Plan {
-    args.plan().unwrap_or_else(|wrong| {
+fn sound(plan: Result<Plan, String>) -> Plan {
+    plan.unwrap_or_else(|wrong| {
         Args::command()
             .error(ErrorKind::ValueValidation, wrong)
             .exit()
     })
+}
+
+fn run(plan: Plan, log: &LogArgs) -> ExitCode {
+    log.init();
+    descriptors::allow_many();
+    told(run::run(plan), log.log_format)
 }
 
 /// Says what went wrong, in a line like all the others on standard error.

@@ -8,7 +8,11 @@ use crate::{
     hangup::OnHangup,
     log_file::LogFile,
     pair::PairStep,
-    side::{EndpointFlags, SideSpec, options::sniff},
+    rendezvous::Meeting,
+    side::{
+        EndpointFlags, SideSpec,
+        options::{rendezvous, sniff},
+    },
     step::Known,
     units::Threads,
 };
@@ -17,7 +21,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) a: SideSpec,
+    /// In a rendezvous by key the same as A.
     pub(crate) b: SideSpec,
+    pub(crate) meeting: Option<Meeting>,
     pub(crate) endpoint_flags: EndpointFlags,
     /// Top to bottom, without the timeouts below.
     pub(crate) pair: Vec<PairStep>,
@@ -60,10 +66,16 @@ pub(crate) enum Shape {
 // ===== impl Plan =====
 
 impl Plan {
+    /// Each once.
+    pub(crate) fn sides(&self) -> impl Iterator<Item = (Side, &SideSpec)> {
+        let b = self.meeting.is_none().then_some((Side::B, &self.b));
+        [(Side::A, &self.a)].into_iter().chain(b)
+    }
+
     /// What is done at SIGHUP.
     pub(crate) fn on_hangup(&self) -> Vec<OnHangup> {
         let log = self.access_log.iter().map(LogFile::on_hangup);
-        let steps = self.a.steps.iter().chain(&self.b.steps);
+        let steps = self.sides().flat_map(|(_, spec)| &spec.steps);
         log.chain(steps.filter_map(|step| step.on_hangup.clone()))
             .collect()
     }
@@ -75,16 +87,18 @@ impl Plan {
             Threads::Auto => thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             Threads::Count(count) => count,
         };
-        let dialled = [&self.a, &self.b].map(|side| side.endpoint.is_dialled());
+        let comes = [&self.a, &self.b].map(|side| side.endpoint.comes());
         // There is one pair at a time.
-        let one_pair = self.once || dialled == [true, true];
+        let one_pair = self.once || comes == [false, false];
         if count == NonZeroUsize::MIN || one_pair {
             return Shape::One;
         }
         let counted_together = self.max_pairs.is_some() || self.exit_when_idle.is_some();
         let steps = [&self.a, &self.b].map(|side| side.steps.iter().any(|step| step.shared));
         let shared = steps.contains(&true) || self.pair.iter().any(|step| step.shared);
+        let pools = [&self.a, &self.b].map(|side| side.endpoint.keep.is_some());
         if cfg!(target_os = "linux")
+            && pools == [false, false]
             && self.pairing() == Pairing::DialFor
             && !counted_together
             && !shared
@@ -96,9 +110,9 @@ impl Plan {
     }
 
     pub(crate) fn pairing(&self) -> Pairing {
-        match (self.a.endpoint.is_dialled(), self.b.endpoint.is_dialled()) {
-            (false, false) => Pairing::Rendezvous,
-            (true, false) if self.once => Pairing::Rendezvous,
+        match (self.a.endpoint.comes(), self.b.endpoint.comes()) {
+            (true, true) => Pairing::Rendezvous,
+            (false, true) if self.once => Pairing::Rendezvous,
             _ => Pairing::DialFor,
         }
     }
@@ -107,7 +121,7 @@ impl Plan {
     pub(crate) fn dialled_for(&self) -> Option<(&SideSpec, &SideSpec)> {
         match self.pairing() {
             Pairing::Rendezvous => None,
-            Pairing::DialFor if self.b.endpoint.is_dialled() => Some((&self.b, &self.a)),
+            Pairing::DialFor if !self.b.endpoint.comes() => Some((&self.b, &self.a)),
             Pairing::DialFor => Some((&self.a, &self.b)),
         }
     }
@@ -116,9 +130,17 @@ impl Plan {
     pub(crate) fn refuse_idle_options(&self) -> Result<(), String> {
         let partner = self.dialled_for();
         let sniffs = |spec: &SideSpec| spec.steps.iter().any(|step| step.name == sniff::NAME);
-        for (side, spec) in [(Side::A, &self.a), (Side::B, &self.b)] {
+        let waits = |spec: &SideSpec| spec.steps.iter().any(|step| step.name == rendezvous::NAME);
+        for (side, spec, other) in [(Side::A, &self.a, &self.b), (Side::B, &self.b, &self.a)] {
+            let has_pool = spec.endpoint.keep.is_some();
+            // It is a listening side that holds its connections up, or their rendezvous.
+            let endless = !waits(spec) && other.endpoint.is_dialled() && !waits(other);
             let for_others = partner.filter(|(dialled, _)| std::ptr::eq(*dialled, spec));
             let wrong = match for_others {
+                _ if has_pool && endless => {
+                    "`keep` would dial without end: each of its connections is joined at once, and \
+                     then there is room for the next; with `rendezvous` they wait for a partner"
+                }
                 None if spec.endpoint.tells_for_whom => {
                     "`proxy-protocol` has nobody to tell of: it is not dialled for a connection of \
                      the other side"

@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use couplet_connector::{
-    Connector, Handle,
-    endpoint::{Address, Side},
-};
+use couplet_connector::{Connector, Handle, endpoint::Address};
 use futures::future::{join_all, try_join_all};
 use tokio::runtime::{Builder, Runtime};
 
@@ -62,7 +59,7 @@ async fn relay(plan: Arc<Plan>) -> anyhow::Result<()> {
             .start()
             .with_context(|| format!("{} can't be captured to", capture.path().display()))?;
     }
-    for (side, spec) in [(Side::A, &plan.a), (Side::B, &plan.b)] {
+    for (side, spec) in plan.sides() {
         if let Address::Dial(addr) = &spec.endpoint.address {
             tracing::info!(%side, target = %addr, "dials");
         }
@@ -72,8 +69,15 @@ async fn relay(plan: Arc<Plan>) -> anyhow::Result<()> {
         Shape::Apart(count) => apart::start_all(&plan, count).await?,
         _ => {
             let a = plan.a.endpoint.open(plan.endpoint_flags).await?;
-            let b = plan.b.endpoint.open(plan.endpoint_flags).await?;
-            vec![join(a, b, &plan)]
+            vec![match (a, &plan.meeting) {
+                (Endpoint::Comes(a), Some(meeting)) => {
+                    start(Connector::rendezvous(a, meeting.keyed.clone()), &plan)
+                }
+                (a, _) => {
+                    let b = plan.b.endpoint.open(plan.endpoint_flags).await?;
+                    join(a, b, &plan)
+                }
+            }]
         }
     };
     tokio::select! {
@@ -85,11 +89,9 @@ async fn relay(plan: Arc<Plan>) -> anyhow::Result<()> {
 /// Joins two sides, as the plan wants it.
 pub(crate) fn join(a: Endpoint, b: Endpoint, plan: &Plan) -> Handle {
     match (a, b) {
-        (Endpoint::Listen(a), Endpoint::Listen(b)) => {
-            start(Connector::server_to_server(a, b), plan)
-        }
-        (Endpoint::Listen(a), Endpoint::Dial(b)) => start(Connector::server_to_socket(a, b), plan),
-        (Endpoint::Dial(a), Endpoint::Listen(b)) => start(Connector::socket_to_server(a, b), plan),
+        (Endpoint::Comes(a), Endpoint::Comes(b)) => start(Connector::server_to_server(a, b), plan),
+        (Endpoint::Comes(a), Endpoint::Dial(b)) => start(Connector::server_to_socket(a, b), plan),
+        (Endpoint::Dial(a), Endpoint::Comes(b)) => start(Connector::socket_to_server(a, b), plan),
         (Endpoint::Dial(a), Endpoint::Dial(b)) => start(Connector::socket_to_socket(a, b), plan),
     }
 }

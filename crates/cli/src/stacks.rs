@@ -29,6 +29,10 @@ where
     if let Some(lifetime) = plan.max_lifetime.value {
         pair.push(MaxLifetimeLayer::new(lifetime));
     }
+    let mut policy = Policy::default().wait(plan.wait_timeout.value);
+    if let Some(meeting) = &plan.meeting {
+        policy = policy.places(meeting.places);
+    }
     let mut connector = connector
         .side_a(plan.a.layers())
         .side_b(plan.b.layers())
@@ -37,7 +41,7 @@ where
         .pair(option_layer(
             plan.idle_timeout.value.map(IdleTimeoutLayer::new),
         ))
-        .policy(Policy::default().wait(plan.wait_timeout.value))
+        .policy(policy)
         .relay(Relay::new().half_close_timeout(plan.half_close_timeout.value));
     if let Some(pairs) = plan.max_pairs {
         connector = connector.max_pairs(pairs);

@@ -62,6 +62,7 @@
 //! | [`HandshakeLayer`] with `NoiseInitiator`, `NoiseResponder` (feature `noise`) | side | encrypts, by a shared secret or known keys | in both directions |
 //! | [`HandshakeLayer`] with [`ExpectToken`] | side | the first line is a shared secret | until what was read ahead is delivered |
 //! | [`HandshakeLayer`] with `ExpectSignedToken` (feature `signed-token`) | side | the first line is a token that is signed and expires | until what was read ahead is delivered |
+//! | [`HandshakeLayer`] with `ExpectMeeting`, `Meet` (feature `meet`) | side | strangers meet by a key, at a relay that both dial | until what was read ahead is delivered |
 //! | [`HandshakeLayer`] with [`SendToken`] | side | sends either as the first line | no |
 //! | [`HandshakeLayer`] with `Challenge`, `AnswerChallenge` (feature `ed25519`) | side | the peer signs a challenge with a key that is known | until what was read ahead is delivered |
 //! | [`CodecLayer`] | side | a wire format on that side, plain bytes within | in both directions |
@@ -111,6 +112,8 @@ mod key_text;
 pub mod limits;
 pub mod live_limit;
 pub mod max_lifetime;
+#[cfg(feature = "meet")]
+pub mod meet;
 #[cfg(feature = "noise")]
 pub mod noise;
 #[cfg(feature = "proxy-protocol")]
@@ -145,6 +148,8 @@ pub use self::key_file::KeyFileError;
 pub use self::key_text::InvalidKey;
 #[cfg(feature = "rate-limit")]
 pub use self::limits::{ConnRateLayer, Rate};
+#[cfg(feature = "meet")]
+pub use self::meet::{ExpectMeeting, Meet, MeetingKey};
 #[cfg(feature = "noise")]
 pub use self::noise::{
     BadRecord, NoiseFailed, NoiseInitiator, NoiseKey, NoisePeers, NoisePsk, NoisePublicKey,

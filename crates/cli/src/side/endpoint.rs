@@ -1,14 +1,14 @@
-#[cfg(target_os = "linux")]
-use std::num::NonZeroUsize;
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
 #[cfg(target_os = "linux")]
 use couplet_connector::endpoint::Bound;
 use couplet_connector::endpoint::{
-    Address, BindError, Dial, DialAddr, KeepAlive, Listen, ListenOptions, SocketOptions,
+    Address, Backoff, BindError, Dial, DialAddr, KeepAlive, Listen, ListenOptions, SocketOptions,
+    keep,
 };
 
 use crate::{
+    comes::Comes,
     dialler::{Dialler, RoutedDials},
     routes::{Routes, Target},
     step::{Known, Setting, Source},
@@ -24,6 +24,8 @@ pub(crate) struct EndpointSpec {
     pub(crate) reuse_port: bool,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) source: Option<IpAddr>,
+    /// How many dialled connections wait to be joined, where it is a pool of them.
+    pub(crate) keep: Option<NonZeroUsize>,
     pub(crate) routes: Option<Arc<Routes>>,
     /// A layer has to know for whom a connection was dialled.
     pub(crate) tells_for_whom: bool,
@@ -40,7 +42,9 @@ pub(crate) struct EndpointFlags {
 /// A side that is ready to be joined.
 #[derive(Debug)]
 pub(crate) enum Endpoint {
-    Listen(Listen),
+    /// Its connections come by themselves.
+    Comes(Comes),
+    /// For those of the other side, or for one pair after the other.
     Dial(Dialler),
 }
 
@@ -55,6 +59,7 @@ impl EndpointSpec {
             reuse_port: false,
             connect_timeout: None,
             source: None,
+            keep: None,
             routes: None,
             tells_for_whom: false,
         }
@@ -64,25 +69,44 @@ impl EndpointSpec {
         matches!(self.address, Address::Dial(_))
     }
 
+    /// Do its connections come by themselves?
+    pub(crate) fn comes(&self) -> bool {
+        !self.is_dialled() || self.keep.is_some()
+    }
+
     /// Listens, or gets ready to dial.
     pub(crate) async fn open(&self, flags: EndpointFlags) -> Result<Endpoint, BindError> {
         match &self.address {
             Address::Listen(addr) => {
                 let options = self.listen_options(flags);
-                Ok(Endpoint::Listen(options.bind(addr.clone()).await?))
+                let listen = options.bind(addr.clone()).await?;
+                Ok(Endpoint::Comes(Comes::Listen(listen)))
             }
-            Address::Dial(addr) => Ok(Endpoint::Dial(Dialler {
-                dial: self.dial(addr, flags),
-                routes: self.routes.clone().map(|routes| {
-                    let dials = routes.targets().map(|target| match target {
-                        Target::Dial(addr) => Some(self.dial(addr, flags)),
-                        Target::Refuse => None,
-                    });
-                    let dials = dials.collect();
-                    Arc::new(RoutedDials { routes, dials })
-                }),
-                tells_for_whom: self.tells_for_whom,
-            })),
+            Address::Dial(addr) => {
+                let dialler = self.dialler(addr, flags);
+                Ok(match self.keep {
+                    None => Endpoint::Dial(dialler),
+                    Some(places) => {
+                        let pool = keep(dialler, places.get(), Backoff::new());
+                        Endpoint::Comes(Comes::Pool(Box::new(pool)))
+                    }
+                })
+            }
+        }
+    }
+
+    fn dialler(&self, addr: &DialAddr, flags: EndpointFlags) -> Dialler {
+        Dialler {
+            dial: self.dial(addr, flags),
+            routes: self.routes.clone().map(|routes| {
+                let dials = routes.targets().map(|target| match target {
+                    Target::Dial(addr) => Some(self.dial(addr, flags)),
+                    Target::Refuse => None,
+                });
+                let dials = dials.collect();
+                Arc::new(RoutedDials { routes, dials })
+            }),
+            tells_for_whom: self.tells_for_whom,
         }
     }
 
@@ -115,6 +139,9 @@ impl EndpointSpec {
         }
         if let Some(source) = self.source {
             settings.push(Setting::new("source", source, Source::Side));
+        }
+        if let Some(keep) = self.keep {
+            settings.push(Setting::new("keep", keep, Source::Side));
         }
         if let Some(routes) = &self.routes {
             settings.push(Setting::new("route", routes, Source::Side));

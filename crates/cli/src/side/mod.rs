@@ -29,6 +29,15 @@ pub(crate) struct SideSpec {
     pub(crate) steps: Vec<SideStep>,
 }
 
+/// What a side is dialled for, if it is dialled and keeps no pool.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum DialledFor {
+    /// One pair after the other, of which it is the first.
+    Itself,
+    /// The connections of the other side.
+    Other,
+}
+
 // ===== impl SideSpec =====
 
 impl SideSpec {
@@ -36,6 +45,7 @@ impl SideSpec {
     pub(crate) fn read(
         input: &str,
         handshake_timeout: Known<Option<Duration>>,
+        dialled_for: DialledFor,
     ) -> Result<Self, AddressError> {
         let whole = Word {
             input,
@@ -53,8 +63,20 @@ impl SideSpec {
             endpoint: EndpointSpec::new(address.text.parse()?),
             steps: Vec::new(),
         };
-        for (option, given) in options {
-            side.add(option, &given, handshake_timeout)?;
+        for (option, given) in &options {
+            side.set(option, given)?;
+        }
+        // By now what a layer may have to know of the endpoint is there.
+        for (option, given) in &options {
+            if let Does::Layer(layer) | Does::Both(_, layer) = option.does {
+                let context = Context {
+                    endpoint: &side.endpoint,
+                    handshake_timeout,
+                    dialled_for,
+                };
+                let step = layer(given, &context)?;
+                side.steps.push(step);
+            }
         }
         Ok(side)
     }
@@ -68,12 +90,7 @@ impl SideSpec {
         layers
     }
 
-    fn add(
-        &mut self,
-        option: &SideOption,
-        given: &Given<'_>,
-        handshake_timeout: Known<Option<Duration>>,
-    ) -> Result<(), AddressError> {
+    fn set(&mut self, option: &SideOption, given: &Given<'_>) -> Result<(), AddressError> {
         let wrong_way = match (option.on, self.endpoint.is_dialled()) {
             (On::Listen, true) => Some("listening"),
             (On::Dial, false) => Some("dialled"),
@@ -85,13 +102,6 @@ impl SideSpec {
         }
         if let Does::Set(set) | Does::Both(set, _) = option.does {
             set(&mut self.endpoint, given)?;
-        }
-        if let Does::Layer(layer) | Does::Both(_, layer) = option.does {
-            let context = Context {
-                endpoint: &self.endpoint,
-                handshake_timeout,
-            };
-            self.steps.push(layer(given, &context)?);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ const TIMEOUT: Known<Option<Duration>> = Known {
 };
 
 fn read(input: &str) -> Result<SideSpec, AddressError> {
-    SideSpec::read(input, TIMEOUT)
+    SideSpec::read(input, TIMEOUT, DialledFor::Other)
 }
 
 fn wrong(input: &str) -> String {

@@ -9,6 +9,7 @@
     feature = "ed25519",
     feature = "faults",
     feature = "lz4",
+    feature = "meet",
     feature = "noise",
     feature = "proxy-protocol",
     feature = "rate-limit",

@@ -4,10 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use couplet_endpoint::{Conn, Io, Origin, memory};
 use couplet_layers::{
-    AnswerChallenge, Challenge, Claims, DialledFor, Ed25519Key, ExpectProxyHeader,
-    ExpectSignedToken, ExpectToken, Handshake, HandshakeLayer, Identity, Keyring, NoiseInitiator,
-    NoisePsk, NoiseResponder, SendProxyHeader, SendToken, Sniff, TlsAccept, TlsAcceptConfig,
-    TlsCertificate, TlsConnect, TlsConnectConfig, Token, tls::roots_from_pem,
+    AnswerChallenge, Challenge, Claims, DialledFor, Ed25519Key, ExpectMeeting, ExpectProxyHeader,
+    ExpectSignedToken, ExpectToken, Handshake, HandshakeLayer, Identity, Keyring, Meet, MeetingKey,
+    NoiseInitiator, NoisePsk, NoiseResponder, SendProxyHeader, SendToken, Sniff, TlsAccept,
+    TlsAcceptConfig, TlsCertificate, TlsConnect, TlsConnectConfig, Token, tls::roots_from_pem,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -23,6 +23,11 @@ pub(crate) async fn measure(name: &str) -> Option<Cost> {
     Some(match name {
         "ExpectToken" => step(ExpectToken::new(token()), b"secret\nrest", REST).await,
         "SendToken" => step(SendToken::new(token()), b"rest", REST).await,
+        "ExpectMeeting" => {
+            let says = format!("couplet/1 {}\nrest", MeetingKey::of("demo"));
+            step(ExpectMeeting::new(), says.as_bytes(), REST).await
+        }
+        "Meet" => step(Meet::new(MeetingKey::of("demo")), b"ok\nrest", REST).await,
         "ExpectSignedToken" => signed_token().await,
         "Sniff" => step(Sniff::new(), b"SSH-2.0-x\r\nrest", b"SSH-2.0-x\r\nrest").await,
         "ExpectProxyHeader" => {

@@ -10,6 +10,7 @@ mod compress;
 mod limits;
 mod noise;
 mod proxy_protocol;
+pub(crate) mod rendezvous;
 pub(crate) mod secret;
 mod signed_token;
 pub(crate) mod sniff;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use couplet_connector::{SideLayers, endpoint::AddressError};
 
-use super::{EndpointSpec, Given, Word};
+use super::{DialledFor, EndpointSpec, Given, Word};
 use crate::{
     step::{Known, Source, Step},
     units::{Limit, duration},
@@ -34,6 +35,7 @@ pub(crate) static ALL: &[&SideOption] = &[
     &socket::REUSE_PORT,
     &socket::CONNECT_TIMEOUT,
     &socket::SOURCE,
+    &socket::KEEP,
     &access::ALLOW,
     &access::DENY,
     &limits::MAX_PER_ADDR,
@@ -49,6 +51,7 @@ pub(crate) static ALL: &[&SideOption] = &[
     &token::TOKEN,
     &signed_token::SIGNED_TOKEN,
     &challenge::CHALLENGE,
+    &rendezvous::RENDEZVOUS,
     &compress::COMPRESS,
 ];
 
@@ -116,11 +119,18 @@ pub(crate) struct Context<'a> {
     pub(crate) endpoint: &'a EndpointSpec,
     /// `--handshake-timeout`: for each step that talks.
     pub(crate) handshake_timeout: Known<Option<Duration>>,
+    /// Where it is dialled and keeps no pool.
+    pub(crate) dialled_for: DialledFor,
 }
 
 // ===== impl Context =====
 
 impl Context<'_> {
+    /// Is it dialled, and not for a connection that is there already?
+    fn is_dialled_by_itself(&self) -> bool {
+        self.endpoint.keep.is_some() || self.dialled_for == DialledFor::Itself
+    }
+
     /// How long a step waits for a peer that may say nothing, and then goes on: that has to be
     /// before its deadline, which ends the connection.
     fn wait(
@@ -154,7 +164,11 @@ impl Context<'_> {
 impl SideStep {
     /// A step that talks, which may take so long.
     pub(crate) fn deadline(self, context: &Context<'_>) -> Self {
-        let timeout = context.handshake_timeout;
+        self.deadline_of(context.handshake_timeout)
+    }
+
+    /// The same, where there is no side yet that it is an option of.
+    pub(crate) fn deadline_of(self, timeout: Known<Option<Duration>>) -> Self {
         let shown = timeout.value.map_or(Limit::Off, Limit::At);
         self.set(DEADLINE, shown, timeout.from)
     }

@@ -1,7 +1,7 @@
 //! The options of a side's endpoint and its sockets.
 
 use super::{Does, On, SideOption, Value};
-use crate::units::{duration, keep_alive, limit};
+use crate::units::{count, duration, keep_alive, limit};
 
 pub(super) static KEEP_ALIVE: SideOption = SideOption {
     name: "keep-alive",
@@ -62,6 +62,18 @@ pub(super) static SOURCE: SideOption = SideOption {
             text.parse()
                 .map_err(|_| format!("`{text}` is not an IP address"))
         })?);
+        Ok(())
+    }),
+};
+
+pub(super) static KEEP: SideOption = SideOption {
+    name: "keep",
+    on: On::Dial,
+    value: Value::Needed("NUMBER"),
+    help: "a pool of so many connections that wait to be joined, renewed as they are",
+    settings: &[],
+    does: Does::Set(|endpoint, given| {
+        endpoint.keep = Some(given.needed()?.parse(count)?);
         Ok(())
     }),
 };

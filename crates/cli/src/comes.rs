@@ -1,0 +1,49 @@
+//! A side whose connections come by themselves: a listening one, or a pool of dialled connections
+//! that wait to be joined.
+
+use std::{
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use couplet_connector::endpoint::{self, BoxError, Conn, Keep, Listen};
+use futures::{Stream, StreamExt};
+use tokio::net::TcpStream;
+
+use crate::dialler::Dialler;
+
+#[derive(Debug)]
+pub(crate) enum Comes {
+    Listen(Listen),
+    Pool(Box<Keep<Dialler>>),
+}
+
+// ===== impl Comes =====
+
+impl Stream for Comes {
+    type Item = Result<Conn<TcpStream>, BoxError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match &mut *self {
+            Self::Listen(listen) => listen
+                .poll_next_unpin(cx)
+                .map(|next| next.map(|conn| conn.map_err(Into::into))),
+            Self::Pool(pool) => pool
+                .poll_next_unpin(cx)
+                .map(|next| next.map(|conn| conn.map_err(Into::into))),
+        }
+    }
+}
+
+impl endpoint::Endpoint for Comes {
+    type Io = TcpStream;
+    type Error = BoxError;
+
+    fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Listen(listen) => Some(listen.local_addr()),
+            Self::Pool(_) => None,
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The flags that a relay of two sides and a rendezvous both have.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use couplet_connector::endpoint::{KeepAlive, Side};
+
+use crate::{
+    access_log::AccessLogArgs,
+    capture::CaptureArgs,
+    log::LogArgs,
+    pair::{PairArgs, PairContext},
+    plan::Plan,
+    rendezvous::Meeting,
+    side::{EndpointFlags, SideSpec},
+    step::Known,
+    units::{Limit, Threads, duration, keep_alive, limit, threads},
+};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CommonArgs {
+    /// Probe idle connections: IDLE/INTERVAL/COUNT or off [default: 60s/10s/5]
+    #[arg(long, value_name = "PROBES", value_parser = keep_alive)]
+    keep_alive: Option<Limit<KeepAlive>>,
+
+    /// Give a peer up that takes no data for so long, or off [default: off]
+    #[arg(long, value_name = "TIME", value_parser = limit)]
+    user_timeout: Option<Limit<Duration>>,
+
+    /// How long each step of a side that talks may take, or never [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = limit)]
+    pub(crate) handshake_timeout: Option<Limit<Duration>>,
+
+    /// How long a connection waits for its partner, or never [default: 5m]
+    #[arg(long, value_name = "TIME", value_parser = limit)]
+    pub(crate) wait_timeout: Option<Limit<Duration>>,
+
+    /// End a pair when one side has ended and the other is idle so long, or never [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = limit)]
+    half_close_timeout: Option<Limit<Duration>>,
+
+    /// End a pair that is idle so long, or never [default: never]
+    #[arg(long, value_name = "TIME", value_parser = limit)]
+    idle_timeout: Option<Limit<Duration>>,
+
+    /// End a pair that has lasted so long, or never [default: never]
+    #[arg(long, value_name = "TIME", value_parser = limit)]
+    max_lifetime: Option<Limit<Duration>>,
+
+    /// When told to stop, give live pairs so long to end, or never end them [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = limit)]
+    drain_timeout: Option<Limit<Duration>>,
+
+    /// Join at most so many pairs at a time [default: any number]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) max_pairs: Option<NonZeroUsize>,
+
+    /// Exit once no pair has been live for so long
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    exit_when_idle: Option<Duration>,
+
+    /// How many threads move bytes, or auto: one for each core
+    #[arg(long, value_name = "NUMBER", value_parser = threads, default_value = "auto")]
+    threads: Threads,
+
+    #[command(flatten)]
+    pub(crate) pair: PairArgs,
+
+    #[command(flatten)]
+    access_log: AccessLogArgs,
+
+    #[command(flatten)]
+    capture: CaptureArgs,
+
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+// ===== impl CommonArgs =====
+
+impl CommonArgs {
+    /// What is to be done with two sides, or, in a rendezvous, with the one to which both come.
+    pub(crate) fn plan(
+        &self,
+        mut a: SideSpec,
+        mut b: Option<SideSpec>,
+        meeting: Option<Meeting>,
+    ) -> Result<Plan, String> {
+        let listens = |side: &SideSpec| !side.endpoint.is_dialled();
+        let mut pair = self.pair.steps(PairContext {
+            log_format: self.log.log_format,
+            listens: [listens(&a), b.as_ref().map_or(listens(&a), listens)],
+        })?;
+        let capture = self.capture.step()?.map(|capture| {
+            pair.insert(0, capture.step);
+            capture.capture
+        });
+        if let Some(meeting) = &meeting {
+            pair.insert(0, meeting.announce(self.handshake_timeout()));
+        }
+        let access_log = self.access_log.steps().map(|access_log| {
+            a.steps.insert(0, access_log.side(Side::A));
+            if let Some(b) = &mut b {
+                b.steps.insert(0, access_log.side(Side::B));
+            }
+            pair.insert(0, access_log.pair());
+            access_log.file
+        });
+        Ok(Plan {
+            b: b.unwrap_or_else(|| a.clone()),
+            a,
+            meeting,
+            endpoint_flags: EndpointFlags {
+                keep_alive: self.keep_alive,
+                user_timeout: self.user_timeout,
+                connect_timeout: None,
+            },
+            pair,
+            wait_timeout: timeout(self.wait_timeout, Some(5 * 60)),
+            half_close_timeout: timeout(self.half_close_timeout, Some(60)),
+            idle_timeout: timeout(self.idle_timeout, None),
+            max_lifetime: timeout(self.max_lifetime, None),
+            drain_timeout: timeout(self.drain_timeout, Some(30)),
+            max_pairs: self.max_pairs.map(NonZeroUsize::get),
+            once: false,
+            exit_when_idle: self.exit_when_idle,
+            reconnect: false,
+            threads: self.threads,
+            access_log,
+            capture,
+        })
+    }
+
+    pub(crate) fn handshake_timeout(&self) -> Known<Option<Duration>> {
+        timeout(self.handshake_timeout, Some(10))
+    }
+}
+
+/// What a flag says, or else so many seconds.
+fn timeout(given: Option<Limit<Duration>>, default: Option<u64>) -> Known<Option<Duration>> {
+    Known::flag(given.map(Limit::get), default.map(Duration::from_secs))
+}

@@ -1,0 +1,211 @@
+//! `couplet rendezvous`: strangers come to one port, and those with the same key are joined.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use clap::ValueEnum;
+use couplet_connector::{
+    PairLayers, SideLayers,
+    layers::{
+        HandshakeLayer, Keyring,
+        meet::{self, ExpectMeeting, MeetingKey},
+    },
+    pairing::{Keyed, Third, WhenFull},
+};
+
+use crate::{
+    common::CommonArgs,
+    pair::PairStep,
+    plan::Plan,
+    side::{DialledFor, SideSpec, SideStep, options::secret},
+    step::{Bytes, Known, Setting, Source, Step},
+    units::count,
+};
+
+/// How many may wait where it is not said: of one key, so that a pool of connections can, and in all.
+const PER_KEY: usize = 64;
+const PLACES: usize = 1024;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RendezvousArgs {
+    /// Where they come: listen:[HOST:]PORT, then ,option[=value]…
+    #[arg(value_name = "LISTEN")]
+    side: String,
+
+    /// Only who has a token signed with one of these secrets may come, `name: secret` a line
+    #[arg(long, value_name = "@FILE", value_parser = keyring)]
+    tokens: Option<Keyring>,
+
+    /// How many may wait for a partner [default: 1024]
+    #[arg(long, value_name = "NUMBER", value_parser = count)]
+    max_waiting: Option<NonZeroUsize>,
+
+    /// How many with the same key may wait, on the same side [default: 64]
+    #[arg(long, value_name = "NUMBER", value_parser = count)]
+    max_waiting_per_key: Option<NonZeroUsize>,
+
+    /// Who gives way when too many wait: the one that comes, or the one that has waited longest
+    /// [default: refuse]
+    #[arg(long, value_name = "WHICH")]
+    when_full: Option<Full>,
+
+    /// The same, when too many with its key wait [default: refuse]
+    #[arg(long, value_name = "WHICH")]
+    when_key_full: Option<Full>,
+
+    /// What becomes of others with the key when two are joined: they meet each other, are refused as
+    /// long as the two are joined, or those who wait are let go [default: queue]
+    #[arg(long, value_name = "WHAT")]
+    others: Option<Others>,
+
+    /// Refuse who says more than its line before it is joined
+    #[arg(long)]
+    silent: bool,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Full {
+    Refuse,
+    Evict,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Others {
+    Queue,
+    Refuse,
+    LetGo,
+}
+
+/// How strangers meet: both of a pair come to side A.
+#[derive(Clone, Debug)]
+pub(crate) struct Meeting {
+    pub(crate) keyed: Keyed<MeetingKey>,
+    pub(crate) places: usize,
+    pub(crate) settings: Vec<Setting>,
+}
+
+fn keyring(value: &str) -> Result<Keyring, String> {
+    secret::parse(value, "--tokens=@FILE")
+}
+
+// ===== impl RendezvousArgs =====
+
+impl RendezvousArgs {
+    /// What is to be done; or what is wrong, and what would be right.
+    pub(crate) fn plan(&self) -> Result<Plan, String> {
+        let timeout = self.common.handshake_timeout();
+        let mut side = SideSpec::read(&self.side, timeout, DialledFor::Itself)
+            .map_err(|error| format!("{error:#}"))?;
+        if side.endpoint.is_dialled() {
+            return Err("a rendezvous listens: `listen:[HOST:]PORT`".into());
+        }
+        side.steps.push(self.expect());
+        self.common.plan(side, None, Some(self.meeting()))
+    }
+
+    /// The step in which they say whom they are to meet.
+    fn expect(&self) -> SideStep {
+        let timeout = self.common.handshake_timeout();
+        let mut expect = ExpectMeeting::new();
+        if let Some(keyring) = &self.tokens {
+            expect = expect.tokens(keyring.clone());
+        }
+        let mut layers = SideLayers::new();
+        layers.push(HandshakeLayer::new(expect).timeout(timeout.value));
+        let (tokens, from) = match self.tokens {
+            Some(_) => ("needed", Source::Flag),
+            None => ("off", Source::Default),
+        };
+        Step::new("rendezvous", layers)
+            .for_each()
+            .bytes([Bytes::ReadAhead, Bytes::Untouched])
+            .set("tokens", tokens, from)
+            .deadline_of(timeout)
+    }
+
+    fn meeting(&self) -> Meeting {
+        let number = |given: Option<NonZeroUsize>, default| {
+            Known::flag(given.map(NonZeroUsize::get), default)
+        };
+        let places = number(self.max_waiting, PLACES);
+        let per_key = number(self.max_waiting_per_key, PER_KEY);
+        let full = Known::flag(self.when_full, Full::Refuse);
+        let key_full = Known::flag(self.when_key_full, Full::Refuse);
+        let others = Known::flag(self.others, Others::Queue);
+        let mut keyed = meet::by_key()
+            .per_key(per_key.value, key_full.value.into())
+            .when_full(full.value.into())
+            .third(others.value.into());
+        let mut settings = vec![
+            Setting::new("max-waiting", places.value, places.from),
+            Setting::new("max-waiting-per-key", per_key.value, per_key.from),
+            Setting::new("when-full", full.value.name(), full.from),
+            Setting::new("when-key-full", key_full.value.name(), key_full.from),
+            Setting::new("others", others.value.name(), others.from),
+        ];
+        if self.silent {
+            keyed = keyed.silent();
+            settings.push(Setting::new("silent", "on", Source::Flag));
+        }
+        Meeting {
+            keyed,
+            places: places.value,
+            settings,
+        }
+    }
+}
+
+// ===== impl Meeting =====
+
+impl Meeting {
+    /// The step in which both hear that they have met.
+    pub(crate) fn announce(&self, timeout: Known<Option<Duration>>) -> PairStep {
+        let mut layers = PairLayers::new();
+        layers.push(HandshakeLayer::new(meet::announce()).timeout(timeout.value));
+        Step::new("announce", layers).for_each()
+    }
+}
+
+// ===== impl Full =====
+
+impl Full {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Evict => "evict",
+        }
+    }
+}
+
+impl From<Full> for WhenFull {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::Refuse => Self::Refuse,
+            Full::Evict => Self::Evict,
+        }
+    }
+}
+
+// ===== impl Others =====
+
+impl Others {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Refuse => "refuse",
+            Self::LetGo => "let-go",
+        }
+    }
+}
+
+impl From<Others> for Third {
+    fn from(others: Others) -> Self {
+        match others {
+            Others::Queue => Self::Queue,
+            Others::Refuse => Self::Refuse,
+            Others::LetGo => Self::LetGo,
+        }
+    }
+}

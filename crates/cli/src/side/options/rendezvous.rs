@@ -1,0 +1,126 @@
+//! `rendezvous=KEY`: the relay that is dialled joins us with who comes to it with the same key.
+
+use couplet_connector::{
+    SideLayers,
+    endpoint::{AddressError, Side},
+    layers::{
+        HandshakeLayer, SignedToken,
+        meet::{Meet, MeetingKey},
+    },
+};
+
+use super::{Context, Does, On, SideOption, SideSetting, SideStep, Value, secret};
+use crate::{
+    side::Given,
+    step::{Bytes, Known, Source, Step},
+    units::{Limit, limit},
+};
+
+/// How the step is called.
+pub(crate) const NAME: &str = "rendezvous";
+
+pub(super) static RENDEZVOUS: SideOption = SideOption {
+    name: NAME,
+    on: On::Dial,
+    value: Value::Needed("KEY|@FILE"),
+    help: "a `couplet rendezvous` joins us with who comes to it with this key",
+    settings: &[
+        SideSetting {
+            name: "side",
+            value: "a|b|any",
+            help: "meet those of the other side [default: b where it is dialled for others, else a]",
+            many: false,
+        },
+        SideSetting {
+            name: "token",
+            value: "@FILE",
+            help: "the signed token that the rendezvous asks for",
+            many: false,
+        },
+        SideSetting {
+            name: "wait",
+            value: "TIME|never",
+            help: "for the other [default: never give up]",
+            many: false,
+        },
+    ],
+    does: Does::Layer(layer),
+};
+
+fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressError> {
+    let value = given.needed()?;
+    let (key, shown) = value.parse(key)?;
+    let side = given.setting("side").map(|side| side.parse(side_name));
+    // So that the sessions of one end never meet each other.
+    let side = Known {
+        value: Some(match context.is_dialled_by_itself() {
+            true => Side::A,
+            false => Side::B,
+        }),
+        from: Source::Default,
+    }
+    .unless(side.transpose()?);
+    let wait = given.setting("wait").map(|wait| wait.parse(limit));
+    let wait = Known {
+        value: Limit::Off,
+        from: Source::Default,
+    }
+    .unless(wait.transpose()?);
+    let token = given.setting("token");
+
+    let mut meet = Meet::new(key);
+    if let Some(side) = side.value {
+        meet = meet.side(side);
+    }
+    if let Some(file) = token {
+        let token: SignedToken =
+            file.parse(|value| secret::parse(value, "rendezvous.token=@FILE"))?;
+        meet = meet.token(token);
+    }
+    let mut layers = SideLayers::new();
+    // The others of this process are bounded by what they are dialled for, or by their pool.
+    let waiting = HandshakeLayer::new(meet).timeout(wait.value.get());
+    layers.push(waiting.bound(usize::MAX));
+    let shown_side = match side.value {
+        Some(Side::A) => "a",
+        Some(Side::B) => "b",
+        None => "any",
+    };
+    let mut step = Step::new(NAME, layers)
+        .for_each()
+        .bytes([Bytes::ReadAhead, Bytes::Untouched])
+        .set("key", shown, Source::Side)
+        .set("side", shown_side, side.from)
+        .set("wait", wait.value, wait.from);
+    if let Some(file) = token {
+        step = step.set("token", &file.text[1..], Source::Side);
+    }
+    Ok(step)
+}
+
+/// The key, and how it is shown: whoever knows one may come.
+fn key(value: &str) -> Result<(MeetingKey, &str), String> {
+    let Some(path) = value.strip_prefix('@') else {
+        return match value.is_empty() {
+            true => Err("there is no key: `rendezvous=KEY` or `rendezvous=@FILE`".into()),
+            false => Ok((MeetingKey::of(value), "(given)")),
+        };
+    };
+    let text = secret::read(value, "rendezvous=@FILE")?;
+    match secret::line(&text) {
+        [] => Err(format!("`{path}` is empty: a file of one line, the key")),
+        line if line.contains(&b'\n') => Err(format!(
+            "`{path}` has more than one line: a file of one line, the key"
+        )),
+        line => Ok((MeetingKey::of(line), path)),
+    }
+}
+
+fn side_name(value: &str) -> Result<Option<Side>, String> {
+    match value {
+        "a" => Ok(Some(Side::A)),
+        "b" => Ok(Some(Side::B)),
+        "any" => Ok(None),
+        _ => Err(format!("`{value}` is not a side: `a`, `b` or `any`")),
+    }
+}

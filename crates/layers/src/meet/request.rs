@@ -1,0 +1,115 @@
+use couplet_endpoint::Side;
+
+use super::MeetingKey;
+
+const VERSION: &[u8] = b"couplet/1 ";
+
+/// The longest line, with its end: a token has at most 512 bytes.
+pub(super) const MAX_LINE: usize = 560;
+
+/// What the line of a client says; nothing of it is to be believed.
+#[derive(Debug, PartialEq)]
+pub(super) struct Request<'a> {
+    pub(super) key: MeetingKey,
+    pub(super) side: Option<Side>,
+    pub(super) token: Option<&'a [u8]>,
+}
+
+// ===== impl Request =====
+
+impl<'a> Request<'a> {
+    /// Takes a line apart, without its end.
+    pub(super) fn parse(line: &'a [u8]) -> Option<Self> {
+        let (key, rest) = line
+            .strip_prefix(VERSION)?
+            .split_at_checked(MeetingKey::DIGITS)?;
+        let key = MeetingKey::parse(key)?;
+        let (mut side, mut token) = (None, None);
+        if !rest.is_empty() {
+            let mut words = rest.strip_prefix(b" ")?.split(|byte| *byte == b' ');
+            let first = words.next()?;
+            side = side_of(first);
+            token = match side {
+                Some(_) => words.next(),
+                None => Some(first),
+            };
+            if words.next().is_some() || token.is_some_and(<[u8]>::is_empty) {
+                return None;
+            }
+        }
+        Some(Self { key, side, token })
+    }
+
+    /// The line, with its end.
+    pub(super) fn line(&self) -> Vec<u8> {
+        let mut line = VERSION.to_vec();
+        line.extend(self.key.to_string().as_bytes());
+        if let Some(side) = self.side {
+            line.extend(match side {
+                Side::A => b" a",
+                Side::B => b" b",
+            });
+        }
+        if let Some(token) = self.token {
+            line.push(b' ');
+            line.extend(token);
+        }
+        line.push(b'\n');
+        line
+    }
+}
+
+fn side_of(word: &[u8]) -> Option<Side> {
+    match word {
+        b"a" => Some(Side::A),
+        b"b" => Some(Side::B),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let key = MeetingKey::of("foo");
+        for side in [None, Some(Side::A), Some(Side::B)] {
+            for token in [None, Some(&b"couplet1.x"[..])] {
+                let request = Request { key, side, token };
+                let line = request.line();
+                assert_eq!(line[10..42], *key.to_string().as_bytes());
+                let (end, line) = line.split_last().unwrap();
+                assert_eq!(*end, b'\n');
+                assert_eq!(Request::parse(line), Some(request));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_quite_a_line_is_none() {
+        let key = "2c26b46b68ffc68ff99b453c1d304134";
+        let valid = format!("couplet/1 {key} a token");
+        assert!(Request::parse(valid.as_bytes()).is_some());
+        for wrong in [
+            "",
+            "couplet/1",
+            "couplet/1 ",
+            "couplet/1 2c26",
+            "GET / HTTP/1.1",
+            &format!("couplet/2 {key}"),
+            &format!("couplet/1  {key}"),
+            &format!("couplet/1 {key} "),
+            &format!("couplet/1 {key}a"),
+            &format!("couplet/1 {key} a "),
+            &format!("couplet/1 {key} a  token"),
+            &format!("couplet/1 {key} a token more"),
+            &format!("couplet/1 {key} token a"),
+            &format!("couplet/1 {key}\ttoken"),
+            &format!("couplet/1 {}", key.to_uppercase()),
+            &format!("Couplet/1 {key}"),
+        ] {
+            assert_eq!(Request::parse(wrong.as_bytes()), None, "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+use std::time::{Duration, SystemTime};
+
+use couplet_endpoint::{Conn, Replay, Side, memory, memory::MemoryStream};
+use tokio::io::AsyncWriteExt;
+
+use super::*;
+use crate::{
+    Claims, Identity, Keyring, SignedClaims,
+    handshake::Handshake,
+    testing::{chain, conn, read_all, read_some},
+};
+
+fn keyring() -> Keyring {
+    "main: 0123456789abcdef".parse().unwrap()
+}
+
+fn token(name: &str, side: Option<Side>, seconds: i64) -> String {
+    let now = SystemTime::now();
+    let time = Duration::from_secs(seconds.unsigned_abs());
+    let expires = if seconds < 0 { now - time } else { now + time };
+    let mut claims = Claims::new(name, expires).unwrap();
+    if let Some(side) = side {
+        claims = claims.side(side);
+    }
+    keyring().sign(&claims).as_str().to_owned()
+}
+
+/// What becomes of one who says this, and what it hears when it is refused.
+async fn says(
+    expect: &ExpectMeeting,
+    text: &[u8],
+    piece: usize,
+) -> Result<Conn<Replay<MemoryStream>>, (MeetingRefused, String)> {
+    let (mut peer, io) = memory::connection(64);
+    let expecting = tokio::spawn(expect.handshake(conn(io)));
+    for piece in text.chunks(piece) {
+        if peer.write_all(piece).await.is_err() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    // Where it went well it is the end of what follows the line.
+    let _ = peer.shutdown().await;
+    match expecting.await.unwrap() {
+        Ok(conn) => Ok(conn),
+        Err(refused) => {
+            let heard = read_all(&mut peer).await.0;
+            Err((refused, String::from_utf8(heard).unwrap()))
+        }
+    }
+}
+
+fn line(rest: &str) -> String {
+    format!("couplet/1 {}{rest}\n", MeetingKey::of("demo"))
+}
+
+#[tokio::test]
+async fn the_line_is_taken_and_the_rest_is_left() {
+    let expect = ExpectMeeting::new();
+    for (rest, side) in [("", None), (" a", Some(Side::A)), (" b", Some(Side::B))] {
+        for end in ["", "\r"] {
+            let text = line(&format!("{rest}{end}")) + "the rest";
+            for piece in 1..=text.len() {
+                let mut conn = says(&expect, text.as_bytes(), piece).await.unwrap();
+                let meeting = *Meeting::of(&conn.info).unwrap();
+                assert_eq!(meeting.key(), MeetingKey::of("demo"));
+                assert_eq!((meeting.side(), conn.info.side), (side, side));
+                assert_eq!(read_all(&mut conn.io).await.0, b"the rest");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_says_something_else_hears_that() {
+    let expect = ExpectMeeting::new();
+    let long = "x".repeat(10_000);
+    for text in ["\n", "GET / HTTP/1.1\r\n\r\n", "couplet/2 x\n", &long] {
+        let (_, heard) = says(&expect, text.as_bytes(), 17).await.unwrap_err();
+        assert_eq!(heard, "bad request\n", "{text:?}");
+    }
+    // One who leaves in the middle hears nothing.
+    let text = line(" a");
+    for end in 0..text.len() {
+        let cut = &text.as_bytes()[..end];
+        let (refused, heard) = says(&expect, cut, 1000).await.unwrap_err();
+        assert!(matches!(refused, MeetingRefused::Line(_)));
+        assert_eq!(heard, "");
+    }
+}
+
+#[tokio::test]
+async fn a_token_has_to_be_for_this() {
+    let expect = ExpectMeeting::new().tokens(keyring());
+    let other: Keyring = "main: fedcba9876543210".parse().unwrap();
+    let expires = SystemTime::now() + Duration::from_secs(60);
+    let forged = other.sign(&Claims::new("demo", expires).unwrap());
+    for (rest, heard) in [
+        (String::new(), "token needed"),
+        (" a".into(), "token needed"),
+        (" a nonsense".into(), "bad token"),
+        (format!(" {}", forged.as_str()), "bad token"),
+        (format!(" a {}", token("demo", None, -1)), "token expired"),
+        (
+            format!(" {}", token("another", None, 60)),
+            "token for another key",
+        ),
+        (
+            format!(" a {}", token("demo", Some(Side::B), 60)),
+            "token for the other side",
+        ),
+    ] {
+        let refused = says(&expect, line(&rest).as_bytes(), 1000).await;
+        assert_eq!(refused.unwrap_err().1, format!("{heard}\n"), "{rest}");
+    }
+    for (rest, side) in [
+        (format!(" {}", token("demo", None, 60)), None),
+        (format!(" b {}", token("demo", None, 60)), Some(Side::B)),
+        (
+            format!(" a {}", token("demo", Some(Side::A), 60)),
+            Some(Side::A),
+        ),
+        // It says which side by itself.
+        (
+            format!(" {}", token("demo", Some(Side::A), 60)),
+            Some(Side::A),
+        ),
+    ] {
+        let conn = says(&expect, line(&rest).as_bytes(), 1000).await.unwrap();
+        assert_eq!(Meeting::of(&conn.info).unwrap().side(), side, "{rest}");
+        let extensions = &conn.info.extensions;
+        assert_eq!(extensions.get::<Identity>().unwrap().name(), "demo");
+        assert_eq!(extensions.get::<SignedClaims>().unwrap().key(), "demo");
+    }
+}
+
+#[tokio::test]
+async fn the_longest_line_is_taken() {
+    let expect = ExpectMeeting::new().tokens(keyring());
+    let name = "n".repeat(256);
+    let token = token(&name, Some(Side::A), 60);
+    let text = format!("couplet/1 {} a {token}\r\n", MeetingKey::of(&name));
+    assert!(says(&expect, text.as_bytes(), 1000).await.is_ok());
+}
+
+/// Asks, and is answered that.
+async fn answered(
+    meet: &Meet,
+    text: &[u8],
+) -> (Vec<u8>, Result<Conn<Replay<MemoryStream>>, NotMet>) {
+    let (mut relay, io) = memory::connection(1024);
+    let meeting = tokio::spawn(meet.handshake(conn(io)));
+    let line = read_some(&mut relay, meet.line().len()).await;
+    assert!(!meeting.is_finished(), "there is no partner yet");
+    relay.write_all(text).await.unwrap();
+    drop(relay);
+    (line, meeting.await.unwrap())
+}
+
+#[tokio::test]
+async fn it_is_met_once_the_relay_says_so() {
+    let key = MeetingKey::of("demo");
+    let token = token("demo", None, 60);
+    let meets = [
+        (Meet::new(key), line("")),
+        (Meet::new(key).side(Side::B), line(" b")),
+        (
+            Meet::new(key).side(Side::A).token(token.parse().unwrap()),
+            line(&format!(" a {token}")),
+        ),
+    ];
+    for (meet, expected) in meets {
+        let (line, met) = answered(&meet, b"ok\nthe rest").await;
+        assert_eq!(line, expected.as_bytes());
+        assert_eq!(read_all(&mut met.unwrap().io).await.0, b"the rest");
+    }
+}
+
+#[tokio::test]
+async fn what_the_relay_says_instead_is_shown_escaped() {
+    let meet = Meet::new(MeetingKey::of("demo"));
+    let error = answered(&meet, b"fu\x1b[2J\xffll\n").await.1.unwrap_err();
+    assert_eq!(
+        chain(&error),
+        "the rendezvous refuses: fu\\u{1b}[2J\u{fffd}ll"
+    );
+    for cut in ["", "o", "ok"] {
+        let error = answered(&meet, cut.as_bytes()).await.1.unwrap_err();
+        assert!(matches!(error, NotMet::Answer(_)), "{cut:?}");
+    }
+    let error = answered(&meet, &[b'x'; 300]).await.1.unwrap_err();
+    assert!(matches!(error, NotMet::Answer(_)));
+}
