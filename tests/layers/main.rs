@@ -13,5 +13,6 @@ mod limits;
 mod noise;
 mod order;
 mod proxy_protocol;
+mod rendezvous;
 mod sniff;
 mod tls;

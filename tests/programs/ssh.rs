@@ -176,6 +176,31 @@ fn behind_a_nat(test: impl Fn(&Way)) {
     test(&Way { sshd, port });
 }
 
+/// Through a rendezvous in the middle, which both ends dial: the README's recipe.
+fn at_a_rendezvous(test: impl Fn(&Way)) {
+    let sshd = Sshd::start();
+    let secrets = sshd.file("secrets");
+    fs::write(&secrets, "main: 0123456789abcdef\n").unwrap();
+    let secrets = secrets.display();
+    let relay = Couplet::start(&["rendezvous", "listen:0", &format!("--tokens=@{secrets}")]);
+    let side = |side: &str| {
+        let secret = format!("--secret=@{secrets}");
+        let side = format!("--side={side}");
+        let made = Couplet::run(&["token", &secret, "--key=home", &side, "--expires=1h"]).ok();
+        let token = sshd.file(&side);
+        fs::write(&token, made.log).unwrap();
+        let token = token.display();
+        format!(
+            "{},rendezvous=home,rendezvous.token=@{token}",
+            relay.dial('A')
+        )
+    };
+    let _home = Couplet::start(&[&format!("{},keep=2", side("a")), &sshd.dial()]);
+    let laptop = Couplet::start(&["listen:0", &side("b")]);
+    let port = laptop.address('A').port();
+    test(&Way { sshd, port });
+}
+
 /// Through two relays with a compressed line between them.
 fn compressed(test: impl Fn(&Way)) {
     let sshd = Sshd::start();
@@ -202,6 +227,31 @@ fn sessions_through_a_forwarded_port() {
 #[test]
 fn sessions_behind_a_nat() {
     behind_a_nat(sessions);
+}
+
+/// As many at once as the pool has not.
+fn sessions_at_once(way: &Way) {
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            scope.spawn(move || {
+                let word = format!("hello-{number}");
+                assert_eq!(way.ssh(&format!("sleep 1; echo {word}")).ok().log, word);
+            });
+        }
+    });
+}
+
+#[test]
+fn sessions_at_a_rendezvous() {
+    at_a_rendezvous(|way| {
+        sessions(way);
+        sessions_at_once(way);
+    });
+}
+
+#[test]
+fn rsync_at_a_rendezvous() {
+    at_a_rendezvous(Way::rsync);
 }
 
 #[test]
