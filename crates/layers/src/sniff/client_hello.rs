@@ -68,21 +68,27 @@ fn message(bytes: &[u8]) -> Message<'_> {
         } else {
             message.to_mut().extend_from_slice(here);
         }
-        if let Some(&[_, high, middle, low]) = message.first_chunk() {
-            let whole = 4 + usize::try_from(u32::from_be_bytes([0, high, middle, low]))
-                .unwrap_or(usize::MAX);
-            if whole > LIMIT {
-                return Message::Other;
+        let wanted = match message.first_chunk() {
+            Some(&[_, high, middle, low]) => {
+                let len = u32::from_be_bytes([0, high, middle, low]);
+                4 + usize::try_from(len).unwrap_or(usize::MAX)
             }
-            if message.len() >= whole {
-                return Message::Whole(match message {
-                    Cow::Borrowed(message) => message[4..whole].into(),
-                    Cow::Owned(message) => message[4..whole].to_vec().into(),
-                });
-            }
+            // Its header.
+            None => 4,
+        };
+        if wanted > LIMIT {
+            return Message::Other;
+        }
+        if message.len() >= 4 && message.len() >= wanted {
+            return Message::Whole(match message {
+                Cow::Borrowed(message) => message[4..wanted].into(),
+                Cow::Owned(message) => message[4..wanted].to_vec().into(),
+            });
         }
         if here.len() < len {
-            return Message::Short(at + 5 + len);
+            // Not to the record's end, where the message ends before.
+            let missing = (len - here.len()).min(wanted - message.len());
+            return Message::Short(bytes.len() + missing);
         }
     }
 }

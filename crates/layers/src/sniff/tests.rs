@@ -357,6 +357,15 @@ fn survives(sent: &[u8], cut: usize) -> Result<(), TestCaseError> {
     })
 }
 
+#[test]
+fn a_hello_that_ends_before_its_record_is_found_wherever_it_is_cut() {
+    let mut sent = records(&usual_hello(), 16_384);
+    sent[4] += 1; // The record's length.
+    for cut in 0..sent.len() {
+        survives(&sent, cut).unwrap();
+    }
+}
+
 proptest! {
     #[test]
     fn nothing_makes_it_panic(sent in vec(any::<u8>(), 0..300), cut in 0..300_usize) {
