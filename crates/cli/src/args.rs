@@ -243,7 +243,9 @@ mod tests {
     fn every_flag_is_in_the_readme() {
         let readme = include_str!("../../../README.md");
         let command = Args::command();
-        for flag in command.get_arguments().filter_map(clap::Arg::get_long) {
+        let rendezvous = command.find_subcommand("rendezvous").unwrap();
+        let all = command.get_arguments().chain(rendezvous.get_arguments());
+        for flag in all.filter_map(clap::Arg::get_long) {
             // Every command has these.
             if !["help", "version"].contains(&flag) {
                 let there = ['`', '=', ' ', '['].iter().any(|end| {

@@ -27,8 +27,10 @@ const PLACES: usize = 1024;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RendezvousArgs {
-    /// Where they come: listen:[HOST:]PORT, then ,option[=value]…
-    #[arg(value_name = "LISTEN")]
+    #[arg(
+        value_name = "LISTEN",
+        help = "Where they come: listen:[HOST:]PORT, then ,option[=value]…"
+    )]
     side: String,
 
     /// Only who has a token signed with one of these secrets may come, `name: secret` a line

@@ -239,6 +239,7 @@ mod tests {
             ("dial:h:1,token=@FOLDER/secret", "SendToken"),
             ("listen:1,signed-token=@FOLDER/keyring", "ExpectSignedToken"),
             ("listen:1,challenge=@FOLDER/known", "Challenge"),
+            ("dial:h:1,rendezvous=key", "Meet"),
             ("listen:1,compress=zstd", "Zstd"),
             ("listen:1,compress=lz4", "Lz4"),
         ] {
