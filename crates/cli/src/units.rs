@@ -74,6 +74,10 @@ pub(crate) fn size(text: &str) -> Result<ByteSize, String> {
             "a size needs a unit: `{text}B`, `{text}KiB`, `{text}MiB`"
         ));
     }
+    if text.ends_with('b') {
+        let bytes = text.trim_end_matches('b');
+        return Err(format!("`b` would be bits: in bytes it is `{bytes}B`"));
+    }
     match text.parse() {
         Ok(ByteSize(0)) => Err("a size must be more than 0".into()),
         Ok(size) => Ok(size),
@@ -186,6 +190,7 @@ mod tests {
         assert_eq!(size("4KiB"), Ok(ByteSize::kib(4)));
         assert_eq!(size("10MB"), Ok(ByteSize::mb(10)));
         assert!(size("30").unwrap_err().contains("`30KiB`"));
+        assert!(size("30Mb").unwrap_err().contains("bits"));
         for wrong in ["", "B", "0B", "-1KiB", "4 bananas", "never"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
