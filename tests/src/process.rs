@@ -56,18 +56,30 @@ impl Process {
 
     /// Starts it with the input that the command has.
     pub fn spawn_with_input(name: &str, command: &mut Command) -> Self {
-        let mut child = command
+        let mut process = Self::spawn_unread(name, command);
+        process.read();
+        process
+    }
+
+    /// Starts it with the input that the command has, and leaves unread what it prints.
+    pub fn spawn_unread(name: &str, command: &mut Command) -> Self {
+        let child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{name} can't be started: {error}"));
-        let log = Arc::<Log>::default();
-        log.gather(child.stdout.take().unwrap());
-        log.gather(child.stderr.take().unwrap());
         Self {
             name: name.into(),
             child,
-            log,
+            log: Arc::default(),
+        }
+    }
+
+    /// From now on, reads what it prints.
+    pub fn read(&mut self) {
+        if let (Some(stdout), Some(stderr)) = (self.child.stdout.take(), self.child.stderr.take()) {
+            self.log.gather(stdout);
+            self.log.gather(stderr);
         }
     }
 
@@ -104,6 +116,7 @@ impl Process {
 
         let what = format!("the end of {}", self.name);
         let status = until(&what, || self.child.try_wait().unwrap());
+        self.read();
         self.log.wait_for_end();
         Finished {
             status: status

@@ -5,4 +5,5 @@
 mod crowd;
 mod descriptors;
 mod dials;
+mod readers;
 mod waiting;

@@ -46,11 +46,11 @@ pub(crate) struct AccessLogSteps {
 
 impl AccessLogArgs {
     pub(crate) fn steps(&self) -> Option<AccessLogSteps> {
-        let file = LogFile::new(self.access_log.clone()?);
+        let file = LogFile::new("access log", self.access_log.clone()?);
         let format = Known::flag(self.access_log_format, LineFormat::Text);
         let log = match format.value {
-            LineFormat::Text => AccessLog::to_writer(Format::Text, file.clone()),
-            LineFormat::Json => AccessLog::to_writer(Format::Json, file.clone()),
+            LineFormat::Text => AccessLog::to_writer(Format::Text, file.lines()),
+            LineFormat::Json => AccessLog::to_writer(Format::Json, file.lines()),
         };
         Some(AccessLogSteps { file, log, format })
     }

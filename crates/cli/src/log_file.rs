@@ -3,55 +3,42 @@
 use std::{
     fmt,
     fs::{File, OpenOptions},
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use anyhow::Context;
 
-use crate::hangup::OnHangup;
+use crate::{hangup::OnHangup, outlet::Outlet};
 
 /// Where lines go: a file, or standard output for `-`. Clones share it.
 ///
-/// Nothing is opened, and so nothing can be written, before [`open`](Self::open).
+/// Nothing is opened, and so nothing is written, before [`open`](Self::open).
 #[derive(Clone, Debug)]
 pub(crate) struct LogFile {
     path: Arc<Path>,
-    to: Arc<Mutex<To>>,
-}
-
-#[derive(Debug)]
-enum To {
-    Nowhere,
-    Stdout(io::Stdout),
-    File(File),
+    lines: Outlet,
 }
 
 // ===== impl LogFile =====
 
 impl LogFile {
-    pub(crate) fn new(path: PathBuf) -> Self {
+    /// It is called so where it is told that it is incomplete.
+    pub(crate) fn new(name: &'static str, path: PathBuf) -> Self {
         Self {
             path: path.into(),
-            to: Arc::new(Mutex::new(To::Nowhere)),
+            lines: Outlet::new(name),
         }
     }
 
     /// Opens it, or opens it anew; if it can't be, what was open stays so.
     pub(crate) fn open(&self) -> anyhow::Result<()> {
-        let to = match self.is_stdout() {
-            true => To::Stdout(io::stdout()),
-            false => {
-                let file = OpenOptions::new()
-                    .append(true)
-                    .create(true)
-                    .open(&self.path);
-                To::File(file.with_context(|| format!("{self} can't be opened"))?)
-            }
+        let opened = match &*self.path == Path::new("-") {
+            true => self.lines.open(io::stdout()),
+            false => self.open_file().and_then(|file| self.lines.open(file)),
         };
-        *self.to.lock().unwrap_or_else(PoisonError::into_inner) = to;
-        Ok(())
+        opened.with_context(|| format!("{self} can't be opened"))
     }
 
     /// Opens it anew at each SIGHUP, for whoever moves it away.
@@ -64,23 +51,31 @@ impl LogFile {
         })
     }
 
-    fn is_stdout(&self) -> bool {
-        &*self.path == Path::new("-")
+    /// What is written to it.
+    pub(crate) fn lines(&self) -> Outlet {
+        self.lines.clone()
+    }
+
+    fn open_file(&self) -> io::Result<File> {
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            // To write alone would wait for a reader, see fifo(7).
+            .read(is_fifo(&self.path))
+            .open(&self.path)
     }
 }
 
-impl Write for LogFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut *self.to.lock().unwrap_or_else(PoisonError::into_inner) {
-            To::Nowhere => Err(io::Error::other("it is not open")),
-            To::Stdout(stdout) => stdout.write(bytes),
-            To::File(file) => file.write(bytes),
-        }
-    }
+#[cfg(unix)]
+fn is_fifo(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    path.metadata().is_ok_and(|it| it.file_type().is_fifo())
+}
+
+#[cfg(not(unix))]
+fn is_fifo(_: &Path) -> bool {
+    false
 }
 
 impl fmt::Display for LogFile {

@@ -15,6 +15,7 @@ mod keygen;
 mod log;
 mod log_file;
 mod man;
+mod outlet;
 mod pair;
 mod plan;
 mod rendezvous;
@@ -33,7 +34,8 @@ use clap::{CommandFactory, Parser, error::ErrorKind};
 
 use crate::{
     args::{Args, Explained, Tool},
-    log::{LogArgs, LogFormat},
+    log::LogArgs,
+    outlet::Outlet,
     plan::Plan,
 };
 
@@ -46,16 +48,16 @@ fn main() -> ExitCode {
                 None => explain.relay.plan(),
                 Some(Explained::Rendezvous(rendezvous)) => rendezvous.plan(),
             });
-            told(explain::write(&plan, stdout), LogFormat::Text)
+            told(explain::write(&plan, stdout))
         }
         Some(Tool::Rendezvous(rendezvous)) => run(sound(rendezvous.plan()), &rendezvous.common.log),
-        Some(Tool::Keygen(keygen)) => told(keygen.run(stdout), LogFormat::Text),
-        Some(Tool::Token(token)) => told(token.run(stdout), LogFormat::Text),
+        Some(Tool::Keygen(keygen)) => told(keygen.run(stdout)),
+        Some(Tool::Token(token)) => told(token.run(stdout)),
         Some(Tool::Completions { shell }) => {
             clap_complete::generate(shell, &mut Args::command(), "couplet", stdout);
             ExitCode::SUCCESS
         }
-        Some(Tool::Man) => told(man::write(stdout), LogFormat::Text),
+        Some(Tool::Man) => told(man::write(stdout)),
         None => run(sound(args.relay.plan()), &args.relay.common.log),
     }
 }
@@ -70,20 +72,26 @@ fn sound(plan: Result<Plan, String>) -> Plan {
 }
 
 fn run(plan: Plan, log: &LogArgs) -> ExitCode {
-    log.init();
+    if let Err(error) = log.init() {
+        return told(Err(error));
+    }
     descriptors::allow_many();
-    told(run::run(plan), log.log_format)
+    let result = run::run(plan);
+    if let Err(error) = &result {
+        log.failed(error);
+    }
+    Outlet::stderr().finish();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
 }
 
-/// Says what went wrong, in a line like all the others on standard error.
-fn told<E: Into<anyhow::Error>>(result: Result<(), E>, format: LogFormat) -> ExitCode {
+/// Says what went wrong.
+fn told<E: Into<anyhow::Error>>(result: Result<(), E>) -> ExitCode {
     let Err(error) = result else {
         return ExitCode::SUCCESS;
     };
-    let error = error.into();
-    match format {
-        LogFormat::Text => eprintln!("couplet: {error:#}"),
-        LogFormat::Json => tracing::error!("{error:#}"),
-    }
+    eprintln!("couplet: {:#}", error.into());
     ExitCode::FAILURE
 }

@@ -30,11 +30,15 @@ pub(crate) fn run(plan: Plan) -> anyhow::Result<()> {
             .context(NO_RUNTIME)?,
     };
     let capture = plan.capture.clone();
+    let access_log = plan.access_log.clone();
     let result = runtime.block_on(relay(Arc::new(plan)));
     if let Some(capture) = capture
         && !capture.finish(CAPTURE_PATIENCE)
     {
         tracing::warn!("the capture is incomplete");
+    }
+    if let Some(access_log) = access_log {
+        access_log.lines().finish();
     }
     // Nothing is left that would have to be waited for; a name look-up may hang in a thread.
     runtime.shutdown_background();
@@ -49,16 +53,17 @@ pub(crate) fn single_threaded() -> anyhow::Result<Runtime> {
 const NO_RUNTIME: &str = "the runtime could not be started";
 
 async fn relay(plan: Arc<Plan>) -> anyhow::Result<()> {
-    let mut signals = Signals::new()?;
     if let Some(file) = &plan.access_log {
         file.open()?;
     }
-    hangup::listen(plan.on_hangup())?;
     if let Some(capture) = &plan.capture {
         capture
             .start()
             .with_context(|| format!("{} can't be captured to", capture.path().display()))?;
     }
+    // What is opened above may wait for others, and until here a signal ends that.
+    let mut signals = Signals::new()?;
+    hangup::listen(plan.on_hangup())?;
     for (side, spec) in plan.sides() {
         if let Address::Dial(addr) = &spec.endpoint.address {
             tracing::info!(%side, target = %addr, "dials");

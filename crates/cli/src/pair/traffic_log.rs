@@ -2,11 +2,15 @@
 
 use bytesize::ByteSize;
 use clap::ValueEnum;
-use couplet_connector::{PairLayers, layers::TrafficLogLayer};
+use couplet_connector::{
+    PairLayers,
+    layers::{Colour, TrafficLogLayer},
+};
 
 use super::{PairContext, PairStep};
 use crate::{
-    log::LogFormat,
+    log::{LogFormat, is_coloured},
+    outlet::Outlet,
     step::{Bytes, Source, Step},
     units::size,
 };
@@ -51,7 +55,13 @@ impl TrafficLogArgs {
         };
         let mut layers = PairLayers::new();
         layers.push(match context.log_format {
-            LogFormat::Text => layer.to_stderr(),
+            // In order with the log, whose reader may stall.
+            LogFormat::Text => layer
+                .to_writer(Outlet::stderr())
+                .colour(match is_coloured() {
+                    true => Colour::Always,
+                    false => Colour::Never,
+                }),
             // So that every line on standard error is JSON.
             LogFormat::Json => layer.to_tracing(),
         });
