@@ -543,6 +543,31 @@ async fn they_are_dialled_again_after_growing_pauses() {
     assert_eq!(relay.snapshot().total_pairs, 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_pair_that_ended_well_makes_no_pause_grow() {
+    let (a, mut a_peers) = Script::new([]);
+    let (b, mut b_peers) = Script::new([]);
+    let relay = Connector::socket_to_socket(a.clone(), b)
+        .reconnect(EXACT)
+        .start();
+    for says in [true, true, true, false, false, true] {
+        let mut one = eventually(accept(&mut a_peers)).await;
+        let mut other = soon(accept(&mut b_peers)).await;
+        if says {
+            joined(&mut one, &mut other).await;
+        }
+        end(&mut one).await;
+        assert_eq!(soon(hear_all(&mut other)).await, "");
+        end(&mut other).await;
+        assert_eq!(soon(hear_all(&mut one)).await, "");
+    }
+    eventually(accept(&mut a_peers)).await;
+    let pauses: Vec<_> = a.dialled().windows(2).map(|two| two[1] - two[0]).collect();
+    // Without a byte it might be one that always closes at once.
+    assert_eq!(pauses, [500, 500, 500, 1000, 2000, 500]);
+    close(&relay).await;
+}
+
 // ===== half-closed =====
 
 #[tokio::test(start_paused = true)]

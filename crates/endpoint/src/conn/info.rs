@@ -11,7 +11,10 @@ use std::{
 use tokio::time::Instant;
 
 use super::Extensions;
-use crate::{address::DialAddr, dial::Pooled};
+use crate::{
+    address::DialAddr,
+    dial::{Pooled, Repeated},
+};
 
 /// What is known of a connection.
 ///
@@ -89,6 +92,14 @@ impl Info {
         if let Some(place) = self.extensions.get::<Pooled>() {
             place.joined();
             self.extensions.remove::<Pooled>();
+        }
+    }
+
+    /// Called when the session has come to its natural end, and not without a byte: then what dials
+    /// again and again ([`repeat`](crate::repeat)) counts no failure.
+    pub fn ended_well(&self) {
+        if let Some(dial) = self.extensions.get::<Repeated>() {
+            dial.ended_well();
         }
     }
 

@@ -201,6 +201,10 @@ impl OwnedSession {
     pub fn end(&self, reason: CloseReason) {
         let at = Instant::now();
         if self.session.0.end.set(End { reason, at }).is_ok() {
+            let moved = |side| self.meter().bytes(side) > 0;
+            if reason.is_clean() && (moved(Side::A) || moved(Side::B)) {
+                self.session.0.infos.iter().for_each(Info::ended_well);
+            }
             self.session.0.ended.notify_waiters();
         }
     }

@@ -2,6 +2,10 @@ use std::{
     convert::Infallible,
     fmt,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -25,7 +29,8 @@ use crate::{
 /// A dial that failed is not an item: it is logged, and dialled again after a pause. When the
 /// next connection is asked for sooner than [`Backoff::reset_after`] after the last dial
 /// succeeded, there is a pause, too, as after a failure, so that a peer which closes at once is
-/// not dialled without pause.
+/// not dialled without pause. It is a first one again where the connection's session
+/// [ended well](crate::Info::ended_well).
 ///
 /// The error type says that there are none: use [`Dial::once`](crate::Dial::once) to see them.
 pub fn repeat<D, I>(dial: D, backoff: Backoff) -> Repeat<D>
@@ -36,7 +41,7 @@ where
         dial,
         backoff,
         failures: 0,
-        dialled: None,
+        last: None,
         state: State::Idle,
     }
 }
@@ -49,11 +54,20 @@ pub struct Repeat<D: Service<()>> {
     backoff: Backoff,
     /// In a row.
     failures: u32,
-    /// When the last dial had succeeded.
-    dialled: Option<Instant>,
+    last: Option<Last>,
     #[pin]
     state: State<D::Future>,
 }
+
+/// The last dial that has succeeded.
+struct Last {
+    dialled: Instant,
+    ended_well: Arc<AtomicBool>,
+}
+
+/// In the extensions of a connection that was dialled again and again: whether its session ended
+/// well.
+pub(crate) struct Repeated(Arc<AtomicBool>);
 
 #[pin_project(project = StateProjection)]
 enum State<F> {
@@ -79,8 +93,11 @@ where
         loop {
             let result = match this.state.as_mut().project() {
                 StateProjection::Idle => {
-                    let lasted = this.dialled.take().map(|dialled| dialled.elapsed());
-                    match lasted {
+                    let last = this.last.take();
+                    if last.as_ref().is_some_and(Last::ended_well) {
+                        *this.failures = 0;
+                    }
+                    match last.map(|last| last.dialled.elapsed()) {
                         Some(lasted) if !this.backoff.is_reset_by(lasted) => {
                             let pause = next_pause(this.backoff, this.failures);
                             debug!(?lasted, ?pause, "dials again, after a pause");
@@ -109,8 +126,12 @@ where
                 StateProjection::Dialling(dialling) => ready!(dialling.poll(cx)),
             };
             match result {
-                Ok(conn) => {
-                    *this.dialled = Some(Instant::now());
+                Ok(mut conn) => {
+                    let last = Last::new();
+                    conn.info
+                        .extensions
+                        .insert(Repeated(Arc::clone(&last.ended_well)));
+                    *this.last = Some(last);
                     this.state.set(State::Idle);
                     return Poll::Ready(Some(Ok(conn)));
                 }
@@ -141,6 +162,31 @@ fn next_pause(backoff: &Backoff, failures: &mut u32) -> Duration {
     *failures = failures.saturating_add(1);
     pause
 }
+
+// ===== impl Last =====
+
+impl Last {
+    fn new() -> Self {
+        Self {
+            dialled: Instant::now(),
+            ended_well: Arc::default(),
+        }
+    }
+
+    fn ended_well(&self) -> bool {
+        self.ended_well.load(Ordering::Relaxed)
+    }
+}
+
+// ===== impl Repeated =====
+
+impl Repeated {
+    pub(crate) fn ended_well(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+// ===== impl State =====
 
 impl<F> State<F> {
     fn pausing(pause: Duration) -> Self {
@@ -202,6 +248,20 @@ mod tests {
             [21_499, 21_999],
             "at once, then a first pause"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_whose_session_ended_well_begins_the_pauses_anew() {
+        let script = Script::new([]);
+        let mut conns = repeat(script.clone(), EXACT);
+        conns.next().await.unwrap().unwrap();
+        for _ in 0..3 {
+            let conn = conns.next().await.unwrap().unwrap();
+            conn.info.ended_well();
+        }
+        conns.next().await.unwrap().unwrap();
+        conns.next().await.unwrap().unwrap();
+        assert_eq!(script.dialled(), [0, 500, 1000, 1500, 2000, 3000]);
     }
 
     #[tokio::test(start_paused = true)]
