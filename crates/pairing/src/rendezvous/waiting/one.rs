@@ -53,6 +53,8 @@ impl<I: Io, T> Waiting<I, T> {
         let look = unconstrained(poll_fn(|cx| self.poll_health(cx, early.max(1))));
         match pin!(look).poll(&mut Context::from_waker(&waker)) {
             Poll::Ready(health) => health,
+            // The runtime may not have heard yet what the system knows already.
+            Poll::Pending if self.conn.io.take_error().is_some() => Health::Gone,
             Poll::Pending => Health::Watched,
         }
     }
