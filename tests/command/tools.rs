@@ -57,7 +57,7 @@ fn the_man_page_is_sound() {
         );
     }
     // The examples can be copied from it.
-    let example = "couplet dial:relay.example.org:9000 dial:127.0.0.1:22 --reconnect";
+    let example = "couplet dial:relay.example.org:9000 dial:127.0.0.1:6379 --reconnect";
     assert!(log.lines().any(|line| line.trim() == example), "{log}");
     for flag in FLAGS {
         assert!(log.contains(flag), "it does not know of {flag}: {log}");

@@ -168,11 +168,11 @@ fn behind_a_nat(test: impl Fn(&Way)) {
     let sshd = Sshd::start();
     let secret = sshd.file("secret");
     fs::write(&secret, "a shared secret\n").unwrap();
-    let token = format!(",token=@{}", secret.display());
-    let middle = Couplet::start(&[&format!("listen:0{token}"), "listen:0"]);
-    let home = format!("{}{token}", middle.dial('A'));
-    let _home = Couplet::start(&[&home, &sshd.dial(), "--reconnect"]);
-    let port = middle.address('B').port();
+    let middle = Couplet::start(&["rendezvous", "listen:0"]);
+    let meet = format!("{},rendezvous=@{}", middle.dial('A'), secret.display());
+    let door = Couplet::start(&["listen:0", &meet]);
+    let _home = Couplet::start(&[&format!("{meet},keep=2"), &sshd.dial()]);
+    let port = door.address('A').port();
     test(&Way { sshd, port });
 }
 
@@ -226,7 +226,10 @@ fn sessions_through_a_forwarded_port() {
 
 #[test]
 fn sessions_behind_a_nat() {
-    behind_a_nat(sessions);
+    behind_a_nat(|way| {
+        sessions(way);
+        sessions_at_once(way);
+    });
 }
 
 /// As many at once as the pool has not.

@@ -31,11 +31,11 @@ const EXAMPLES: &str = "\
 Examples:
   couplet listen:127.0.0.1:9000 listen:127.0.0.1:8000   join two clients, first come, first joined
   couplet listen:*:2222 dial:192.0.2.7:22               forward a port
-  couplet dial:relay.example.org:9000 dial:127.0.0.1:22 --reconnect
-                                                        offer ssh from behind a NAT
+  couplet dial:relay.example.org:9000 dial:127.0.0.1:6379 --reconnect
+                                                        offer a Redis server from behind a NAT
   couplet rendezvous listen:*:4000                      join those who come with the same key
   couplet dial:relay:4000,rendezvous=KEY,keep=8 dial:localhost:22
-                                                        serve many of them from behind a NAT
+                                                        offer ssh from behind a NAT, to many
   couplet listen:2222 dial:relay:4000,rendezvous=KEY    and go there
   couplet listen:*:9000,token=@a.secret listen:8000     who comes to 9000 must know the secret
   couplet listen:8080 dial:localhost:80 --log-traffic=hex

@@ -4,7 +4,10 @@ mod helper;
 
 use std::{io, time::Duration};
 
-use couplet_endpoint::{Conn, ConnId, Origin, Side, memory::MemoryStream};
+use couplet_endpoint::{
+    Backoff, Conn, ConnId, Origin, Side, keep,
+    memory::{self, MemoryStream},
+};
 use couplet_pairing::{Place, Policy, rendezvous};
 use futures::StreamExt;
 use helper::{conn, conn_holding, fill, joined, next, reset, settle, soon, until};
@@ -270,6 +273,35 @@ async fn who_spoke_and_then_ended_stays_and_is_heard() {
     let mut heard = String::new();
     pair.a.read_to_string(&mut heard).await.unwrap();
     assert_eq!(heard, "a request");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_of_a_pool_that_spoke_and_then_ended_is_gone() {
+    let (dial, mut listen) = memory::endpoint();
+    let mut pool = keep(dial, 2, Backoff::new());
+    let (mut a, mut b, mut pairs) = rendezvous(Policy::default());
+    let mut servers = Vec::new();
+    for _ in 0..2 {
+        let conn = soon(pool.next()).await.expect("it has no end");
+        fill(&mut b, conn.unwrap());
+        servers.push(soon(listen.next()).await.unwrap().unwrap().io);
+    }
+    for server in &mut servers {
+        server.write_all(b"welcome").await.unwrap();
+    }
+    settle().await;
+    servers[0].shutdown().await.unwrap();
+    until(|| pairs.counts().died(Side::B) == 1).await;
+
+    // Who is there still is heard.
+    let (_, _client) = arrive(&mut a);
+    let mut pair = next(&mut pairs).await;
+    let mut heard = [0; 7];
+    soon(pair.b.read_exact(&mut heard)).await.unwrap();
+    assert_eq!(&heard, b"welcome");
+    // And after it has been joined, its end is one as any other.
+    servers[1].shutdown().await.unwrap();
+    assert_eq!(soon(pair.b.read(&mut heard)).await.unwrap(), 0);
 }
 
 #[tokio::test(start_paused = true)]

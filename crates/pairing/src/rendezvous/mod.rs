@@ -24,7 +24,8 @@ use crate::{Pairs, Policy, WaitingCounts, handover::handover};
 /// A waiting connection is watched. One whose peer reset it, or ended its stream without having
 /// sent a byte, is dropped and frees its place at once, and is looked at again at the moment of
 /// the match, so that no live connection is joined with a dead one. A peer that sent bytes and
-/// *then* ended its stream stays: it wants them delivered. To know this without losing a byte,
+/// *then* ended its stream stays: it wants them delivered; but not one of a pool that we dialled
+/// ([`Pooled`](couplet_endpoint::Pooled)), which has given up. To know this without losing a byte,
 /// up to [`Policy::early`] bytes are read ahead and replayed to whoever reads the joined
 /// connection; beyond that, a reset is noticed within a second.
 ///

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use couplet_endpoint::{Conn, Info, Io, Replay};
+use couplet_endpoint::{Conn, Info, Io, Pooled, Replay};
 use tokio::{task::unconstrained, time::Instant};
 
 use super::wake::WakeOne;
@@ -63,13 +63,23 @@ impl<I: Io, T> Waiting<I, T> {
         loop {
             let io = &mut self.conn.io;
             match ready!(io.poll_read_ahead(cx, early)) {
-                Ok(0) if !io.ahead().is_empty() && io.take_error().is_none() => {
+                Ok(0) if self.may_stay(early) && self.conn.io.take_error().is_none() => {
                     return Poll::Ready(Health::Unwatched);
                 }
                 Ok(0) | Err(_) => return Poll::Ready(Health::Gone),
                 Ok(_) => {}
             }
         }
+    }
+
+    /// There is nothing more to read, because as much as may be was, or at the end of the stream.
+    ///
+    /// Who said something before its end wants it delivered. But one of a pool was dialled before
+    /// anybody needed it, and a server that greets and then gives up has not waited for anybody.
+    fn may_stay(&self, early: usize) -> bool {
+        let ahead = self.conn.io.ahead().len();
+        let is_pooled = self.conn.info.extensions.get::<Pooled>().is_some();
+        ahead >= early || (ahead > 0 && !is_pooled)
     }
 }
 
