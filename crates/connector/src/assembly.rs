@@ -7,6 +7,7 @@ use couplet_layers::{LiveLimitLayer, SideStatsLayer, StatsLayer, stats::SideStat
 use couplet_pairing::{Policy, WaitingCounts};
 use couplet_relay::Summary;
 use futures::{FutureExt, StreamExt, stream::BoxStream};
+use tokio::sync::Semaphore;
 use tower::{
     Layer, Service, ServiceBuilder,
     layer::util::Identity,
@@ -141,8 +142,11 @@ impl Assembly {
         S: Service<BoxPair, Response = Summary, Error: Into<BoxError>> + Send + 'static,
         S::Future: Send + 'static,
     {
+        // What is more than a semaphore counts is as good as endless.
+        let max_pairs = self.settings.max_pairs;
+        let max_pairs = max_pairs.map(|pairs| pairs.min(Semaphore::MAX_PERMITS));
         ServiceBuilder::new()
-            .option_layer(self.settings.max_pairs.map(ConcurrencyLimitLayer::new))
+            .option_layer(max_pairs.map(ConcurrencyLimitLayer::new))
             .layer(StatsLayer::new(self.lifecycle.stats().clone()))
             .layer(TrackLayer::new(Arc::clone(&self.lifecycle)))
             .service(stack)

@@ -75,6 +75,16 @@ async fn beyond_the_pairs_both_sides_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn there_may_be_any_number_of_pairs() {
+    every_mode!(|connector, rig| {
+        let relay = connector.max_pairs(usize::MAX).start();
+        let [mut a, mut b] = rig.pair().await;
+        joined(&mut a, &mut b).await;
+        close(&relay).await;
+    });
+}
+
+#[tokio::test(start_paused = true)]
 async fn beyond_the_pairs_nobody_is_accepted_nor_dialled_for() {
     both_ways!([], |connector, side, clients, script, servers| {
         let relay = connector.max_pairs(2).start();
