@@ -36,6 +36,17 @@ fn an_address_that_is_not_ours() {
 }
 
 #[test]
+fn a_source_that_is_not_ours() {
+    let dial = "dial:192.0.2.7:22,source=192.0.2.1";
+    for args in [["listen:0", dial], [dial, "listen:0"]] {
+        Couplet::run(&args).with(1).said("source=192.0.2.1");
+    }
+    Couplet::run(&["listen:0", dial, "--threads=2"])
+        .with(1)
+        .said("source=192.0.2.1");
+}
+
+#[test]
 fn a_name_that_nobody_has() {
     let target = "dial:nobody.invalid:80";
     Couplet::run(&[target, "dial:127.0.0.1:1"])

@@ -13,7 +13,7 @@ use crate::{
     rendezvous::Meeting,
     side::{EndpointFlags, SideSpec},
     step::Known,
-    units::{Limit, Threads, duration, keep_alive, limit, threads},
+    units::{Limit, Threads, duration, keep_alive, limit, threads, user_timeout},
 };
 
 #[derive(Debug, clap::Args)]
@@ -23,7 +23,7 @@ pub(crate) struct CommonArgs {
     keep_alive: Option<Limit<KeepAlive>>,
 
     /// Give a peer up that takes no data for so long, or off [default: off]
-    #[arg(long, value_name = "TIME", value_parser = limit)]
+    #[arg(long, value_name = "TIME", value_parser = user_timeout)]
     user_timeout: Option<Limit<Duration>>,
 
     /// How long each step of a side that talks may take, or never [default: 10s]

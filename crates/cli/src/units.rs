@@ -98,6 +98,16 @@ pub(crate) fn limit(text: &str) -> Result<Limit<Duration>, String> {
     }
 }
 
+/// A [`limit`] that the system takes for its sockets: in a signed number of milliseconds.
+pub(crate) fn user_timeout(text: &str) -> Result<Limit<Duration>, String> {
+    match limit(text)? {
+        Limit::At(time) if i32::try_from(time.as_millis()).is_err() => {
+            Err("a user-timeout is 24 days at most: or `never`".into())
+        }
+        limit => Ok(limit),
+    }
+}
+
 /// `IDLE/INTERVAL/COUNT`, like `60s/10s/5`, or `off`.
 pub(crate) fn keep_alive(text: &str) -> Result<Limit<KeepAlive>, String> {
     const FORM: &str = "keep-alive is `IDLE/INTERVAL/COUNT`, like `60s/10s/5`, or `off`";
@@ -133,6 +143,17 @@ pub(crate) fn count(text: &str) -> Result<NonZeroUsize, String> {
     text.parse()
         .map_err(|_| format!("`{text}` is not a number: 1, or more"))
 }
+
+/// How many connections of a pool wait: no more than there are places to.
+pub(crate) fn pool(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse::<NonZeroUsize>() {
+        Ok(count) if count.get() <= MOST_POOLED => Ok(count),
+        _ => Err(format!("`{text}` is not a number from 1 to {MOST_POOLED}")),
+    }
+}
+
+/// The library's default for those that wait on a side.
+const MOST_POOLED: usize = 1024;
 
 /// So many in a time: `10/s`, `100/m` or `20/10s`.
 pub(crate) fn rate(text: &str) -> Result<Rate, String> {
@@ -182,6 +203,9 @@ mod tests {
         assert_eq!(limit("never"), Ok(Limit::Off));
         assert_eq!(limit("2m"), Ok(Limit::At(Duration::from_secs(120))));
         assert!(limit("2").unwrap_err().contains("never"));
+        assert_eq!(user_timeout("never"), Ok(Limit::Off));
+        assert!(user_timeout("24d").is_ok());
+        assert!(user_timeout("25d").unwrap_err().contains("user-timeout"));
     }
 
     #[test]
@@ -229,6 +253,14 @@ mod tests {
         assert_eq!(threads("2"), Ok(Threads::Count(two)));
         for wrong in ["0", "-1", "many", "1025", ""] {
             assert!(threads(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_pool_is_bounded() {
+        assert!(pool("1").is_ok() && pool("1024").is_ok());
+        for wrong in ["0", "1025", "4294967295", "all"] {
+            assert!(pool(wrong).unwrap_err().contains("1024"), "{wrong}");
         }
     }
 

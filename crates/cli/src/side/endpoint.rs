@@ -1,11 +1,20 @@
-use std::{net::IpAddr, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    num::NonZeroUsize,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context;
 
 #[cfg(target_os = "linux")]
 use couplet_connector::endpoint::Bound;
 use couplet_connector::endpoint::{
-    Address, Backoff, BindError, Dial, DialAddr, KeepAlive, Listen, ListenOptions, SocketOptions,
-    keep,
+    Address, Backoff, BindError, Dial, DialAddr, Host, KeepAlive, Listen, ListenOptions,
+    SocketOptions, keep,
 };
+use tokio::net::TcpSocket;
 
 use crate::{
     comes::Comes,
@@ -74,8 +83,29 @@ impl EndpointSpec {
         !self.is_dialled() || self.keep.is_some()
     }
 
+    /// What is to be dialled, and can't be from its source: an address of the other family.
+    pub(super) fn out_of_reach(&self) -> Option<&DialAddr> {
+        let from = self.source?;
+        let own = match &self.address {
+            Address::Dial(addr) => Some(addr),
+            Address::Listen(_) => None,
+        };
+        let routes = self.routes.iter().flat_map(|routes| routes.targets());
+        let routed = routes.filter_map(|target| match target {
+            Target::Dial(addr) => Some(addr),
+            Target::Refuse => None,
+        });
+        own.into_iter()
+            .chain(routed)
+            .find(|addr| match addr.host() {
+                Host::Ip(to) => to.is_ipv4() != from.is_ipv4(),
+                Host::Scoped(..) => from.is_ipv4(),
+                _ => false,
+            })
+    }
+
     /// Listens, or gets ready to dial.
-    pub(crate) async fn open(&self, flags: EndpointFlags) -> Result<Endpoint, BindError> {
+    pub(crate) async fn open(&self, flags: EndpointFlags) -> anyhow::Result<Endpoint> {
         match &self.address {
             Address::Listen(addr) => {
                 let options = self.listen_options(flags);
@@ -83,6 +113,9 @@ impl EndpointSpec {
                 Ok(Endpoint::Comes(Comes::Listen(listen)))
             }
             Address::Dial(addr) => {
+                if let Some(source) = self.source {
+                    has_address(source).with_context(|| format!("source={source} is not ours"))?;
+                }
                 let dialler = self.dialler(addr, flags);
                 Ok(match self.keep {
                     None => Endpoint::Dial(dialler),
@@ -182,6 +215,15 @@ impl EndpointSpec {
     fn known_connect_timeout(&self, flags: EndpointFlags) -> Known<Duration> {
         Known::flag(flags.connect_timeout, CONNECT_TIMEOUT).unless(self.connect_timeout)
     }
+}
+
+/// Fails where this machine has no such address.
+fn has_address(ip: IpAddr) -> io::Result<()> {
+    let socket = match ip {
+        IpAddr::V4(_) => TcpSocket::new_v4(),
+        IpAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    socket.bind(SocketAddr::new(ip, 0))
 }
 
 /// The library's default.

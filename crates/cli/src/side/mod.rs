@@ -66,6 +66,13 @@ impl SideSpec {
         for (option, given) in &options {
             side.set(option, given)?;
         }
+        if let Some(target) = side.endpoint.out_of_reach()
+            && let Some((_, given)) = options.iter().find(|(option, _)| option.name == "source")
+        {
+            let source = given.needed()?;
+            let message = format!("{target} can't be reached from {}", source.text);
+            return Err(source.wrong(message, "both IPv4, or both IPv6"));
+        }
         // By now what a layer may have to know of the endpoint is there.
         for (option, given) in &options {
             if let Does::Layer(layer) | Does::Both(_, layer) = option.does {

@@ -53,6 +53,12 @@ fn mistakes_are_told_apart() {
         ("listen:9000,connect-timeout=1s", "dialled side"),
         ("dial:h:1,reuse-port", "listening side"),
         ("dial:h:1,source=here", "not an IP address"),
+        (
+            "dial:127.0.0.1:1,source=::1",
+            "127.0.0.1:1 can't be reached",
+        ),
+        ("dial:h:1,keep=9999999999", "from 1 to 1024"),
+        ("dial:h:1,user-timeout=30d", "user-timeout is 24 days"),
         ("listen:9000,token=secret", "token=@FILE"),
         ("listen:9000,token=@/nowhere", "can't be read"),
         ("listen:9000,token.file=1", "no `token` before it"),

@@ -1,7 +1,7 @@
 //! The options of a side's endpoint and its sockets.
 
 use super::{Does, On, SideOption, Value};
-use crate::units::{count, duration, keep_alive, limit};
+use crate::units::{duration, keep_alive, pool, user_timeout};
 
 pub(super) static KEEP_ALIVE: SideOption = SideOption {
     name: "keep-alive",
@@ -22,7 +22,7 @@ pub(super) static USER_TIMEOUT: SideOption = SideOption {
     help: "as --user-timeout, for this side",
     settings: &[],
     does: Does::Set(|endpoint, given| {
-        endpoint.user_timeout = Some(given.needed()?.parse(limit)?);
+        endpoint.user_timeout = Some(given.needed()?.parse(user_timeout)?);
         Ok(())
     }),
 };
@@ -73,7 +73,7 @@ pub(super) static KEEP: SideOption = SideOption {
     help: "a pool of so many connections that wait to be joined, renewed as they are",
     settings: &[],
     does: Does::Set(|endpoint, given| {
-        endpoint.keep = Some(given.needed()?.parse(count)?);
+        endpoint.keep = Some(given.needed()?.parse(pool)?);
         Ok(())
     }),
 };
