@@ -42,6 +42,35 @@ fn completions_for_others() {
 }
 
 #[test]
+fn who_reads_may_have_seen_enough() {
+    for args in [
+        &["completions", "bash"][..],
+        &["completions", "zsh"],
+        &["man"],
+        &["explain", "listen:1", "listen:2"],
+        &["--help"],
+    ] {
+        // Before it prints anything: its reader is gone.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let printed = Couplet::command(args).stdout(writer).output().unwrap();
+        assert_eq!(printed.status.code(), Some(0), "{args:?}: {printed:?}");
+        assert_eq!(printed.stderr, b"", "{args:?}: {printed:?}");
+    }
+}
+
+#[test]
+fn what_can_not_be_printed_is_told() {
+    for args in [&["completions", "bash"][..], &["man"]] {
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let printed = Couplet::command(args).stdout(full).output().unwrap();
+        assert_eq!(printed.status.code(), Some(1), "{args:?}: {printed:?}");
+        let said = String::from_utf8_lossy(&printed.stderr);
+        assert!(said.starts_with("couplet: No space left"), "{said}");
+    }
+}
+
+#[test]
 fn the_man_page_is_sound() {
     let page = Couplet::run(&["man"]).ok().said(".TH").log;
     let mut file = tempfile::NamedTempFile::new().unwrap();

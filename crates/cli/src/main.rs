@@ -28,7 +28,10 @@ mod step;
 mod token;
 mod units;
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 
@@ -41,23 +44,22 @@ use crate::{
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let stdout = &mut io::stdout();
     match args.tool {
         Some(Tool::Explain(explain)) => {
             let plan = sound(match &explain.other {
                 None => explain.relay.plan(),
                 Some(Explained::Rendezvous(rendezvous)) => rendezvous.plan(),
             });
-            told(explain::write(&plan, stdout))
+            print(|out| Ok(explain::write(&plan, out)?))
         }
         Some(Tool::Rendezvous(rendezvous)) => run(sound(rendezvous.plan()), &rendezvous.common.log),
-        Some(Tool::Keygen(keygen)) => told(keygen.run(stdout)),
-        Some(Tool::Token(token)) => told(token.run(stdout)),
-        Some(Tool::Completions { shell }) => {
-            clap_complete::generate(shell, &mut Args::command(), "couplet", stdout);
-            ExitCode::SUCCESS
-        }
-        Some(Tool::Man) => told(man::write(stdout)),
+        Some(Tool::Keygen(keygen)) => print(|out| keygen.run(out)),
+        Some(Tool::Token(token)) => print(|out| token.run(out)),
+        Some(Tool::Completions { shell }) => print(|out| {
+            clap_complete::generate(shell, &mut Args::command(), "couplet", out);
+            Ok(())
+        }),
+        Some(Tool::Man) => print(|out| Ok(man::write(out)?)),
         None => run(sound(args.relay.plan()), &args.relay.common.log),
     }
 }
@@ -85,6 +87,19 @@ fn run(plan: Plan, log: &LogArgs) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// Prints all of it, or says what went wrong.
+fn print(what: impl FnOnce(&mut Vec<u8>) -> anyhow::Result<()>) -> ExitCode {
+    let mut out = Vec::new();
+    told(what(&mut out).and_then(|()| {
+        let stdout = &mut io::stdout();
+        match stdout.write_all(&out).and_then(|()| stdout.flush()) {
+            // Who reads has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => Ok(written?),
+        }
+    }))
 }
 
 /// Says what went wrong.
