@@ -51,7 +51,7 @@ fn which_threads_move_them() {
     assert!(with(&["--threads=3"]).contains("3, each with pairs of its own"));
     assert!(with(&["--threads=3", "--max-pairs=9"]).contains("3, with all pairs together"));
     assert!(with(&["--threads=1"]).contains("threads\n  1\n"));
-    assert!(with(&["--threads=3", "--once"]).contains("threads\n  1\n"));
+    assert!(with(&["--once"]).contains("threads\n  1\n"));
     let rendezvous = explain(&["listen:9000", "listen:9001", "--threads=3"]);
     assert!(rendezvous.contains("3, with all pairs together"));
 }

@@ -112,6 +112,18 @@ fn two_dials_are_done_with_their_pair() {
 #[test]
 fn idle_from_the_start() {
     Couplet::run(&["listen:0", "listen:0", "--exit-when-idle=1s"]).ok();
+    // There was to be one.
+    Couplet::run(&["listen:0", "listen:0", "--exit-when-idle=1s", "--once"])
+        .with(1)
+        .said("no pair was made");
+}
+
+#[test]
+fn one_pair_for_which_nobody_comes() {
+    let target = listen();
+    Couplet::run(&[&*dial(&target), "listen:0", "--once", "--wait-timeout=1s"])
+        .with(1)
+        .said("no partner came in time");
 }
 
 #[test]

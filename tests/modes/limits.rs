@@ -24,7 +24,12 @@ in_every_mode! {
 }
 
 fn one_pair_and_it_exits(mode: Mode) {
-    let rig = Rig::new(mode, &["--once"]);
+    let options: &[_] = match mode {
+        // Without being told.
+        Mode::DialDial => &[],
+        _ => &["--once"],
+    };
+    let rig = Rig::new(mode, options);
     let (a, b) = rig.pair();
     pattern::send(&a, 1, 1000);
     pattern::expect(&b, 1, 1000);

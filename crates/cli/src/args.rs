@@ -9,7 +9,7 @@ use couplet_connector::endpoint::Side;
 use crate::{
     common::CommonArgs,
     keygen::KeygenArgs,
-    plan::{Pairing, Plan},
+    plan::{Pairing, Plan, Shape},
     rendezvous::RendezvousArgs,
     side::{self, DialledFor, SideSpec},
     token::TokenArgs,
@@ -183,15 +183,21 @@ impl RelayArgs {
     /// A flag that would do nothing here is a mistake.
     fn refuse_idle_flags(&self, plan: &Plan) -> Result<(), String> {
         let sides = [&plan.a, &plan.b];
-        let any_dialled = sides.iter().any(|side| side.endpoint.is_dialled());
+        let dialled = || sides.iter().filter(|side| side.endpoint.is_dialled());
         // One after the other.
         let none_comes = !sides.iter().any(|side| side.endpoint.comes());
         let mut steps = sides.iter().flat_map(|side| &side.steps);
         let idle_flags = [
             (
-                self.connect_timeout.is_some() && !any_dialled,
+                self.connect_timeout.is_some() && dialled().count() == 0,
                 "--connect-timeout",
                 "neither side is dialled",
+            ),
+            (
+                self.connect_timeout.is_some()
+                    && dialled().all(|side| side.endpoint.connect_timeout.is_some()),
+                "--connect-timeout",
+                "what is dialled has its own",
             ),
             (
                 self.common.handshake_timeout.is_some() && !steps.any(|step| step.has_deadline()),
@@ -207,6 +213,16 @@ impl RelayArgs {
                 self.common.max_pairs.is_some() && none_comes,
                 "--max-pairs",
                 "both sides are dialled, so there is one pair at a time",
+            ),
+            (
+                self.once && none_comes,
+                "--once",
+                "both sides are dialled, so there is one pair",
+            ),
+            (
+                self.common.wants_threads() && plan.shape() == Shape::One,
+                "--threads",
+                "there is one pair at a time",
             ),
             (
                 self.reconnect && !none_comes,
@@ -277,6 +293,36 @@ mod tests {
                 "--wait-timeout",
             ),
             (&["dial:h:1", "dial:h:2", "--max-pairs=3"], "--max-pairs"),
+            (
+                &[
+                    "listen:1",
+                    "dial:h:2,connect-timeout=1s",
+                    "--connect-timeout=2s",
+                ],
+                "--connect-timeout",
+            ),
+            (
+                &[
+                    "listen:1,keep-alive=off",
+                    "dial:h:2,keep-alive=off",
+                    "--keep-alive=off",
+                ],
+                "--keep-alive",
+            ),
+            (
+                &[
+                    "listen:1,user-timeout=1s",
+                    "dial:h:2,user-timeout=1s",
+                    "--user-timeout=2s",
+                ],
+                "--user-timeout",
+            ),
+            (&["dial:h:1", "dial:h:2", "--once"], "--once"),
+            (&["dial:h:1", "dial:h:2", "--threads=2"], "--threads"),
+            (
+                &["listen:1", "dial:h:2", "--once", "--threads=2"],
+                "--threads",
+            ),
             (&["listen:1", "dial:h:2", "--reconnect"], "--reconnect"),
             (&["dial:h:1", "dial:h:2", "--reconnect", "--once"], "--once"),
             (
@@ -295,6 +341,15 @@ mod tests {
         }
         assert!(plan(&["dial:h:1", "listen:2", "--once", "--wait-timeout=1s"]).is_ok());
         assert!(plan(&["dial:h:1", "dial:h:2", "--reconnect"]).is_ok());
+        assert!(plan(&["dial:h:1", "dial:h:2", "--threads=1"]).is_ok());
+        assert!(
+            plan(&[
+                "dial:h:1,connect-timeout=1s",
+                "dial:h:2",
+                "--connect-timeout=2s"
+            ])
+            .is_ok()
+        );
     }
 
     #[test]

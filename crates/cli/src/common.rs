@@ -11,7 +11,7 @@ use crate::{
     pair::{PairArgs, PairContext},
     plan::Plan,
     rendezvous::Meeting,
-    side::{EndpointFlags, SideSpec},
+    side::{EndpointFlags, EndpointSpec, SideSpec},
     step::Known,
     units::{Limit, Threads, duration, keep_alive, limit, threads, user_timeout},
 };
@@ -105,6 +105,25 @@ impl CommonArgs {
             pair.insert(0, access_log.pair());
             access_log.file
         });
+        let all = |has: fn(&EndpointSpec) -> bool| {
+            has(&a.endpoint) && b.as_ref().is_none_or(|b| has(&b.endpoint))
+        };
+        for (flag, idle) in [
+            (
+                "--keep-alive",
+                self.keep_alive.is_some() && all(|it| it.keep_alive.is_some()),
+            ),
+            (
+                "--user-timeout",
+                self.user_timeout.is_some() && all(|it| it.user_timeout.is_some()),
+            ),
+        ] {
+            if idle {
+                return Err(format!(
+                    "{flag} would do nothing here: each side has its own"
+                ));
+            }
+        }
         Ok(Plan {
             b: b.unwrap_or_else(|| a.clone()),
             a,
@@ -128,6 +147,11 @@ impl CommonArgs {
             access_log,
             capture,
         })
+    }
+
+    /// Was it said that there are to be several?
+    pub(crate) fn wants_threads(&self) -> bool {
+        matches!(self.threads, Threads::Count(count) if count > NonZeroUsize::MIN)
     }
 
     pub(crate) fn handshake_timeout(&self) -> Known<Option<Duration>> {

@@ -22,7 +22,8 @@ pub enum ConnectorError {
         /// Why.
         source: Arc<dyn StdError + Send + Sync>,
     },
-    /// There was to be one pair, and a connection for it went away before it was made.
+    /// There was to be one pair, and it was not made: a connection for it went away, or no partner
+    /// came in time.
     NoPair,
 }
 
@@ -48,7 +49,9 @@ impl fmt::Display for ConnectorError {
         match self {
             Self::Side { side, .. } => write!(f, "side {side} failed"),
             Self::Pair { .. } => f.write_str("the pair could not be made"),
-            Self::NoPair => f.write_str("a connection went away before it was joined"),
+            Self::NoPair => {
+                f.write_str("no pair was made: a connection went away, or no partner came in time")
+            }
         }
     }
 }

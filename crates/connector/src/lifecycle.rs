@@ -119,12 +119,17 @@ impl Lifecycle {
         }
     }
 
-    /// Ends everything.
+    /// Ends everything, because somebody wants it so.
     pub(crate) fn close(&self, reason: CloseReason) {
+        self.asked.store(true, Ordering::Relaxed);
+        self.end(reason);
+    }
+
+    fn end(&self, reason: CloseReason) {
         // First the mark, then the look: a session that begins meanwhile sees the one or is seen
         // by the other.
         let _ = self.closing.set(reason);
-        self.ask_to_stop();
+        self.stop();
         for session in self.stats.sessions() {
             session.close(reason);
         }
@@ -142,7 +147,7 @@ impl Lifecycle {
             let next = tokio::time::timeout(idle, live.wait_for(|live| *live > 0)).await;
             if next.is_err() {
                 tracing::info!(?idle, "no pair is live: closing");
-                return self.close(CloseReason::Closed);
+                return self.end(CloseReason::Closed);
             }
         }
     }

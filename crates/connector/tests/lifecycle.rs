@@ -168,14 +168,23 @@ async fn it_closes_when_it_is_idle_and_not_before() {
 
 #[tokio::test(start_paused = true)]
 async fn it_closes_when_it_is_idle_from_the_start() {
-    let (connector, mut rig) = server_to_server();
-    let relay = connector.once().close_when_idle(10 * SECOND).start();
-    let mut waits = rig.meet(Side::A).await;
-    let (done, took) = timed(relay.done()).await;
-    done.expect("that is what it was told");
-    assert_eq!(took, 10 * SECOND);
-    soon(gone(&mut waits)).await;
-    no_task_left().await;
+    for once in [false, true] {
+        let (connector, mut rig) = server_to_server();
+        let connector = connector.close_when_idle(10 * SECOND);
+        let relay = match once {
+            true => connector.once().start(),
+            false => connector.start(),
+        };
+        let mut waits = rig.meet(Side::A).await;
+        let (done, took) = timed(relay.done()).await;
+        match done {
+            Ok(()) => assert!(!once, "there was to be a pair"),
+            Err(error) => assert!(once && matches!(error, ConnectorError::NoPair), "{error:?}"),
+        }
+        assert_eq!(took, 10 * SECOND);
+        soon(gone(&mut waits)).await;
+        no_task_left().await;
+    }
 }
 
 // ===== when it is told to =====

@@ -78,7 +78,8 @@ fn the_end_is_not_held_up() {
     let (mut outlet, _reader) = outlet(80, Duration::from_secs(600));
     outlet.write_all(b"one\n").unwrap();
     outlet.0.finish(Duration::from_millis(1));
-    assert!(outlet.0.state().writing);
+    let state = outlet.0.state();
+    assert!(state.writing || !state.waiting.is_empty());
 }
 
 #[test]
