@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use couplet_tests::{
     Couplet,
-    net::{accept, connect, dial, expect_closed, expect_end, listen, listen_at, nobody_comes},
+    net::{accept, connect, dial, expect_end, expect_reset, listen, listen_at, nobody_comes},
     pattern,
 };
 
@@ -42,7 +42,7 @@ fn who_finds_no_partner_is_let_go() {
     let couplet = Couplet::start(&["listen:0", "listen:0", "--wait-timeout=1s"]);
     for side in ['A', 'B'] {
         let alone = connect(couplet.address(side));
-        expect_closed(&alone);
+        expect_reset(&alone);
     }
     couplet.events("let go: no partner came in time", 2);
     // The next are not joined with them.

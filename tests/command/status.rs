@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use couplet_tests::{
     Couplet, LIMIT,
-    net::{BlackHole, accept, connect, dial, expect_closed, expect_end, free_port, listen},
+    net::{BlackHole, accept, connect, dial, expect_end, expect_reset, free_port, listen},
 };
 
 #[test]
@@ -64,7 +64,7 @@ fn two_dials_of_which_one_is_refused() {
         .said(&refuses);
 
     let couplet = Couplet::start(&[&dial(&target), &side]);
-    expect_closed(&accept(&target));
+    expect_reset(&accept(&target));
     couplet.finish().with(1).said(&refuses);
 }
 
@@ -90,7 +90,7 @@ fn one_pair_whose_dial_is_refused() {
     let side = format!("dial:{refuses}");
 
     let couplet = Couplet::start(&["listen:0", &side, "--once"]);
-    expect_closed(&connect(couplet.address('A')));
+    expect_reset(&connect(couplet.address('A')));
     couplet.finish().with(1).said(&refuses);
 
     // Here side A is dialled at once, and nobody has come to B yet.

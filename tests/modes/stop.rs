@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use couplet_tests::{
     Couplet, LIMIT, Mode, Rig, in_every_mode,
-    net::{connect, expect_closed, expect_end, expect_reset, listens_no_more},
+    net::{connect, expect_end, expect_reset, listens_no_more},
     pattern,
 };
 use rustix::process::Signal;
@@ -72,7 +72,7 @@ fn without_a_pair_it_ends_at_once(mode: Mode) {
             let couplet = Couplet::start(&["listen:0", "listen:0"]);
             let waiting = connect(couplet.address('A'));
             couplet.terminate();
-            expect_closed(&waiting);
+            expect_reset(&waiting);
             couplet
         }
         Mode::ListenDial => Couplet::start(&["listen:0", "dial:127.0.0.1:1"]),

@@ -4,18 +4,18 @@ use std::time::{Duration, Instant};
 
 use couplet_tests::{
     Couplet, LIMIT, Mode, Rig,
-    net::{BlackHole, accept, connect, expect_closed, free_port, listen_at},
+    net::{BlackHole, accept, connect, expect_reset, free_port, listen_at},
     pattern,
 };
 
 #[test]
-fn a_refused_dial_closes_its_client_alone() {
+fn a_refused_dial_resets_its_client_alone() {
     let port = free_port();
     let side = format!("dial:127.0.0.1:{port}");
     for (args, side) in [(["listen:0", &*side], 'A'), ([&*side, "listen:0"], 'B')] {
         let couplet = Couplet::start(&args);
         for number in 1..4 {
-            expect_closed(&connect(couplet.address(side)));
+            expect_reset(&connect(couplet.address(side)));
             let refused = couplet.events("refused", number).pop().unwrap();
             let error = refused["error"].as_str().unwrap();
             assert!(error.contains(&format!("127.0.0.1:{port}")), "{error}");
@@ -26,7 +26,7 @@ fn a_refused_dial_closes_its_client_alone() {
         let server = accept(&target);
         // The target goes, and its connections stay.
         drop(target);
-        expect_closed(&connect(couplet.address(side)));
+        expect_reset(&connect(couplet.address(side)));
         pattern::send(&client, 1, 100_000);
         pattern::expect(&server, 1, 100_000);
     }
@@ -43,7 +43,7 @@ fn dials_that_are_never_answered_are_waited_for_side_by_side() {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| connect(couplet.address(side)))
             .collect();
-        clients.iter().for_each(expect_closed);
+        clients.iter().for_each(expect_reset);
         // One after the other they would have taken two minutes.
         assert!(start.elapsed() < LIMIT);
         assert!(start.elapsed() >= Duration::from_secs(3));
@@ -56,7 +56,7 @@ fn a_target_that_answers_again_is_dialled_again() {
     let hole = BlackHole::new();
     let side = format!("dial:{}", hole.address());
     let couplet = Couplet::start(&["listen:0", &side, "--connect-timeout=1s"]);
-    expect_closed(&connect(couplet.address('A')));
+    expect_reset(&connect(couplet.address('A')));
     let target = hole.open();
     let client = connect(couplet.address('A'));
     pattern::send(&client, 1, 1000);

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use couplet_endpoint::{BoxError, Conn, Info, Side};
+use couplet_endpoint::{BoxError, Conn, Info, Io, Side};
 use futures::{FutureExt, future::BoxFuture};
 use tower_service::Service;
 
@@ -13,6 +13,7 @@ use crate::{
     Pair, PairError, PairingEnded, Pairs, Policy, WaitEvent, WaitObserver, WaitingCounts,
     handover::{Giver, handover},
     seats::{Seat, Seats, free_seats},
+    unjoined::Unjoined,
 };
 
 /// Dials a partner on side B for each connection of side A.
@@ -22,7 +23,7 @@ use crate::{
 /// `connect` gets what is known of the connection and answers with its partner: it may be a
 /// [`Dial`](couplet_endpoint::Dial), that under side B's stack, or a function that chooses the
 /// target. Dials run side by side, as many as there are [places](Policy::places); the partner
-/// belongs to this connection and no other, and a dial that fails closes only this one.
+/// belongs to this connection and no other, and a dial that fails resets only this one.
 pub fn dial_for_a<A, B, C>(
     policy: Policy,
     connect: C,
@@ -91,8 +92,8 @@ struct Waits {
 
 impl<I, J, C, P> Service<Conn<I>> for DialFor<I, J, C, P>
 where
-    I: Send + 'static,
-    J: Send + 'static,
+    I: Io,
+    J: Io,
     P: Send + 'static,
     C: Service<Info, Response = Conn<J>>,
     C::Error: Into<BoxError>,
@@ -114,7 +115,7 @@ where
 
     fn call(&mut self, conn: Conn<I>) -> Self::Future {
         let waits = Waits::new(self.seats.take(), self.counts.clone(), self.side);
-        let conn = conn.on(self.side);
+        let conn = Unjoined::new(conn.on(self.side));
         WaitObserver::tell(&conn.info, WaitEvent::Entered);
         let dialling = self.connect.call(conn.info.clone());
         let join = self.join;
@@ -125,11 +126,12 @@ where
                 .await
                 .ok_or(PairingEnded(()))?
                 .map_err(|error| PairError::partner(error.into()))?;
+            let partner = Unjoined::new(partner);
             // Joined only when there is room for the pair, as in a rendezvous.
             let asked = std::future::poll_fn(|cx| giver.poll_asked(cx))
                 .await
                 .ok_or(PairingEnded(()))?;
-            giver.give(asked, join(conn, partner));
+            giver.give(asked, join(conn.take(), partner.take()));
             drop(waits);
             Ok(())
         }

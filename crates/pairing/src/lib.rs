@@ -34,6 +34,7 @@ mod refusal;
 mod rendezvous;
 mod seats;
 mod session;
+mod unjoined;
 
 pub use self::{
     counts::WaitingCounts,

@@ -16,7 +16,7 @@ use couplet_endpoint::{
 };
 use couplet_pairing::{DialFor, Pair, PairError, PairingEnded, Pairs, Policy};
 use futures::{StreamExt, future::BoxFuture};
-use helper::{conn, joined, next, settle, soon};
+use helper::{conn, hears_reset, joined, next, settle, soon};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::{mpsc, oneshot},
@@ -183,7 +183,7 @@ async fn what_layers_found_out_reaches_who_dials() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_dial_closes_only_its_own() {
+async fn a_failed_dial_resets_only_its_own() {
     let mut set = Set::new(Side::A, Policy::default());
     let mut fails = set.come();
     let lives = set.come();
@@ -194,10 +194,7 @@ async fn a_failed_dial_closes_only_its_own() {
     assert!(matches!(error, PairError::Partner { .. }));
     let cause = find_cause::<io::Error>(&error).expect("it names the cause");
     assert_eq!(cause.kind(), io::ErrorKind::ConnectionRefused);
-    assert_eq!(
-        assert_ready_ok!(task::spawn(fails.peer.read(&mut [0])).poll()),
-        0
-    );
+    hears_reset(&mut fails.peer).await;
     assert_eq!(set.waiting(), [1, 0]);
 
     let (partner, _partner_peer) = lives.dialling.connects();
@@ -239,10 +236,7 @@ async fn a_dial_that_is_dropped_frees_its_place() {
     drop(free);
     assert_eq!(set.waiting(), [0, 0]);
     assert!(came.dialling.answer.is_closed());
-    assert_eq!(
-        assert_ready_ok!(task::spawn(came.peer.read(&mut [0])).poll()),
-        0
-    );
+    hears_reset(&mut came.peer).await;
 }
 
 // ===== readiness =====
@@ -408,7 +402,7 @@ async fn without_its_pairs_the_pairing_ends() {
         assert!(joining.is_woken());
         let error = assert_ready_err!(joining.poll());
         assert!(is_caused_by::<PairingEnded>(&error));
-        assert_eq!(assert_ready_ok!(task::spawn(peer.read(&mut [0])).poll()), 0);
+        hears_reset(peer).await;
     }
     assert!(dials.dialling.answer.is_closed());
     assert!(free.is_woken());

@@ -8,7 +8,7 @@ use std::{collections::VecDeque, pin::pin, task::Poll, time::Duration};
 use couplet_endpoint::{ConnId, Replay, Side, memory::MemoryStream};
 use couplet_pairing::{Pair, Pairs, Place, Policy, WaitingCounts, rendezvous};
 use futures::{StreamExt, poll};
-use helper::{conn, joined, reset, settle, soon};
+use helper::{conn, hears_reset, joined, reset, settle, soon};
 use proptest::{collection::vec, prelude::*};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -140,11 +140,7 @@ async fn drive(steps: Vec<Step>) {
         assert!(soon(place.ready()).await.is_err());
         for waiting in &mut model.side(side).queue {
             if let Some(peer) = &mut waiting.peer {
-                assert_eq!(
-                    soon(peer.read(&mut [0])).await.expect("no reset"),
-                    0,
-                    "let go"
-                );
+                hears_reset(peer).await;
             }
         }
     }

@@ -10,7 +10,7 @@ use couplet_endpoint::{
 };
 use couplet_pairing::{Place, Policy, rendezvous};
 use futures::StreamExt;
-use helper::{conn, conn_holding, fill, joined, next, reset, settle, soon, until};
+use helper::{conn, conn_holding, fill, hears_reset, joined, next, reset, settle, soon, until};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -222,7 +222,7 @@ async fn who_leaves_without_a_word_is_let_go_at_once() {
     until(|| counts.died(Side::A) == 1).await;
     finished.shutdown().await.unwrap();
     until(|| counts.died(Side::A) == 2).await;
-    assert_eq!(finished.read(&mut [0]).await.unwrap(), 0, "it is told");
+    hears_reset(&mut finished).await;
     reset(aborted);
     until(|| counts.died(Side::A) == 3).await;
     assert_eq!(counts.waiting(Side::A), 1);
@@ -588,7 +588,7 @@ async fn each_waits_exactly_as_long_as_it_may() {
         advance(TICK).await;
         settle().await;
         assert_eq!(expired(), expected);
-        assert_eq!(assert_ready_ok!(task::spawn(peer.read(&mut [0])).poll()), 0);
+        hears_reset(peer).await;
     }
     assert_eq!(counts.waiting(Side::A), 0);
     assert_eq!(counts.died(Side::A), 0);
@@ -623,7 +623,7 @@ async fn without_its_pairs_the_pairing_ends() {
     assert_pending!(pending_b.poll());
 
     drop(pairs);
-    assert_eq!(soon(a_peer.read(&mut [0])).await.unwrap(), 0);
+    hears_reset(&mut a_peer).await;
     assert_eq!(counts.waiting(Side::A), 0);
     assert!(pending.is_woken());
     assert_ready_err!(pending.poll());
@@ -636,7 +636,7 @@ async fn without_its_pairs_the_pairing_ends() {
     );
     let (conn, mut peer) = conn();
     assert_ready_err!(task::spawn(reserved.call(conn)).poll());
-    assert_eq!(assert_ready_ok!(task::spawn(peer.read(&mut [0])).poll()), 0);
+    hears_reset(&mut peer).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -647,7 +647,7 @@ async fn the_pairing_ends_even_while_a_pair_is_asked_for() {
     assert_pending!(task::spawn(pairs.next()).poll());
     settle().await;
     drop(pairs);
-    assert_eq!(soon(a_peer.read(&mut [0])).await.unwrap(), 0);
+    hears_reset(&mut a_peer).await;
     assert_ready_err!(task::spawn(a.ready()).poll());
 }
 
@@ -663,7 +663,7 @@ async fn the_pairs_end_when_a_side_can_bring_no_more() {
     assert_pending!(asking.poll(), "a clone may bring one");
     drop(clone);
     assert!(soon(asking).await.is_none());
-    assert_eq!(b_peer.read(&mut [0]).await.unwrap(), 0);
+    hears_reset(&mut b_peer).await;
     assert_ready_err!(task::spawn(b.ready()).poll());
     assert!(assert_ready!(task::spawn(pairs.next()).poll()).is_none());
 }

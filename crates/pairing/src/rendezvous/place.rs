@@ -4,13 +4,14 @@ use std::{
     task::{Context, Poll},
 };
 
-use couplet_endpoint::{Conn, Side};
+use couplet_endpoint::{Conn, Io, Side};
 use tokio::sync::{Semaphore, mpsc};
 use tower_service::Service;
 
 use crate::{
     PairingEnded, WaitEvent, WaitObserver,
     seats::{Seat, Seats, free_seats},
+    unjoined::Unjoined,
 };
 
 /// A place in a [`rendezvous`](crate::rendezvous): the innermost service of a side's stack.
@@ -26,7 +27,7 @@ pub struct Place<I> {
 
 #[derive(Debug)]
 pub(super) struct Arrival<I> {
-    pub(super) conn: Conn<I>,
+    pub(super) conn: Unjoined<I>,
     pub(super) seat: Seat,
 }
 
@@ -58,7 +59,7 @@ pub(super) fn places<I>(side: Option<Side>, places: usize) -> (Place<I>, Arrival
 
 // ===== impl Place =====
 
-impl<I> Service<Conn<I>> for Place<I> {
+impl<I: Io> Service<Conn<I>> for Place<I> {
     type Response = ();
     type Error = PairingEnded;
     type Future = Ready<Result<(), PairingEnded>>;
@@ -74,7 +75,7 @@ impl<I> Service<Conn<I>> for Place<I> {
         conn.info.side = self.side.or(conn.info.side);
         WaitObserver::tell(&conn.info, WaitEvent::Entered);
         let arrival = Arrival {
-            conn,
+            conn: Unjoined::new(conn),
             seat: self.seats.take(),
         };
         ready(self.arrivals.send(arrival).map_err(|_| PairingEnded(())))

@@ -9,7 +9,7 @@ use couplet_endpoint::{
 };
 use couplet_pairing::{Pair, Pairs, Place};
 use futures::{StreamExt, poll};
-use tokio::task::yield_now;
+use tokio::{io::AsyncReadExt, task::yield_now};
 use tokio_test::{assert_ready_ok, task};
 use tower::{Service, ServiceExt};
 
@@ -30,6 +30,13 @@ pub(crate) fn conn_holding(bytes: usize) -> (Conn<MemoryStream>, MemoryStream) {
 /// Ends a connection by a reset.
 pub(crate) fn reset(mut peer: impl Io) {
     peer.abort();
+}
+
+/// It hears of a reset: an end of stream would be made up.
+pub(crate) async fn hears_reset(peer: &mut MemoryStream) {
+    let heard = soon(peer.read(&mut [0])).await;
+    let kind = heard.map_err(|error| error.kind());
+    assert_eq!(kind, Err(std::io::ErrorKind::ConnectionReset));
 }
 
 /// The connections that were joined.

@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 use couplet_endpoint::{Info, Io, io::last_words};
 
-use crate::Refusal;
+use crate::{Refusal, unjoined::Unjoined};
 
 /// The last words for those who are refused.
 #[derive(Clone)]
@@ -28,11 +28,11 @@ impl Farewell {
     /// Says what there is to say.
     pub(super) fn say<I: Io>(
         &self,
-        info: &Info,
+        conn: Unjoined<I>,
         refusal: Refusal,
-        io: I,
     ) -> Option<impl Future<Output = ()> + use<I>> {
-        let words = (self.words)(info, refusal)?;
+        let words = (self.words)(&conn.info, refusal)?;
+        let io = conn.take().io;
         let within = self.within;
         Some(async move { last_words(io, &words, within).await })
     }

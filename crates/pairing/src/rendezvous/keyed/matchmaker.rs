@@ -22,6 +22,7 @@ use crate::{
         place::{Arrival, Arrivals},
         waiting::{Leavers, Waiting, WaitingSet, tell_refused},
     },
+    unjoined::Unjoined,
 };
 
 /// The task that keeps the waiting and joins those with the same key when a pair is asked for.
@@ -232,11 +233,10 @@ fn in_order<I>(older: Conn<I>, newer: Conn<I>) -> (Conn<I>, Conn<I>) {
 
 impl<K, S> Desk<K, S> {
     /// Says why, if there is anything to say and not too many are being told already.
-    fn see_off<I: Io>(&mut self, conn: Conn<I>, refusal: Refusal) {
-        let Conn { io, info } = conn;
+    fn see_off<I: Io>(&mut self, conn: Unjoined<I>, refusal: Refusal) {
         if let Some(farewell) = &self.farewell
             && self.farewells.len() < self.places.saturating_mul(2)
-            && let Some(saying) = farewell.say(&info, refusal, io)
+            && let Some(saying) = farewell.say(conn, refusal)
         {
             self.farewells.spawn(saying);
         }
@@ -252,6 +252,7 @@ where
     fn left(&mut self, waiting: Waiting<I, Tag<K, S>>, refusal: Option<Refusal>) {
         let number = waiting.number();
         let (conn, tag) = waiting.into_parts();
+        let conn = Unjoined::new(conn);
         self.index.leave(number, &tag.key);
         if let Some(refusal) = refusal {
             self.see_off(conn, refusal);

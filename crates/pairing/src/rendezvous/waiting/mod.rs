@@ -255,7 +255,7 @@ mod tests {
     use tokio_test::task;
 
     use super::*;
-    use crate::seats::free_seats;
+    use crate::{seats::free_seats, unjoined::Unjoined};
 
     #[tokio::test(start_paused = true)]
     async fn nothing_is_kept_of_those_who_left() {
@@ -269,6 +269,7 @@ mod tests {
             peers.push(peer);
             let conn = Conn::new(io, Origin::Accepted).on(Side::A);
             let seat = Arc::clone(&seats).try_acquire_owned().unwrap();
+            let conn = Unjoined::new(conn);
             assert!(set.enter(Arrival { conn, seat }, ()).is_some());
         }
         assert_eq!(set.unwatched.len(), 2);

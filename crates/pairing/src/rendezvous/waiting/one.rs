@@ -9,13 +9,13 @@ use couplet_endpoint::{Conn, Info, Io, Pooled, Replay};
 use tokio::{task::unconstrained, time::Instant};
 
 use super::wake::WakeOne;
-use crate::seats::Seat;
+use crate::{seats::Seat, unjoined::Unjoined};
 
 /// A connection that waits, and what its matchmaker knows of it.
 #[derive(Debug)]
 pub(in crate::rendezvous) struct Waiting<I, T> {
     pub(super) number: u64,
-    conn: Conn<Replay<I>>,
+    conn: Unjoined<Replay<I>>,
     pub(super) since: Instant,
     pub(in crate::rendezvous) tag: T,
     wake: Arc<WakeOne>,
@@ -34,10 +34,16 @@ pub(super) enum Health {
 // ===== impl Waiting =====
 
 impl<I: Io, T> Waiting<I, T> {
-    pub(super) fn new(number: u64, conn: Conn<I>, seat: Seat, tag: T, wake: Arc<WakeOne>) -> Self {
+    pub(super) fn new(
+        number: u64,
+        conn: Unjoined<I>,
+        seat: Seat,
+        tag: T,
+        wake: Arc<WakeOne>,
+    ) -> Self {
         Self {
             number,
-            conn: conn.map_io(Replay::new),
+            conn: Unjoined::new(conn.take().map_io(Replay::new)),
             since: Instant::now(),
             tag,
             wake,
@@ -99,11 +105,11 @@ impl<I, T> Waiting<I, T> {
 
     /// Leaves the waiting set for good: its place is free.
     pub(in crate::rendezvous) fn leave(self) -> Conn<Replay<I>> {
-        self.conn
+        self.conn.take()
     }
 
     /// Leaves the waiting set for good, with its tag.
     pub(in crate::rendezvous) fn into_parts(self) -> (Conn<Replay<I>>, T) {
-        (self.conn, self.tag)
+        (self.conn.take(), self.tag)
     }
 }
