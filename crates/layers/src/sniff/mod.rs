@@ -34,7 +34,8 @@
 //!   [`wait`](Sniff::wait), 3 s by default. One that has begun a TLS hello, or has sent the first
 //!   line of HTTP/1, has to finish it before the deadline of the
 //!   [`HandshakeLayer`](crate::HandshakeLayer).
-//! - **Memory:** at most 16 KiB while it looks, and until the relay has read them.
+//! - **Memory:** at most 16 KiB while it looks, and until the relay has read them; what a TLS client
+//!   asks for, less than that, as long as the connection.
 
 mod client_hello;
 mod detect;
