@@ -86,10 +86,8 @@ impl Queue {
         }
         let mut state = self.state();
         if state.bytes + message.len() > self.room {
-            drop(state);
-            if self.active.swap(false, Ordering::Relaxed) {
-                tracing::warn!("the capture stops: the disk is too slow for the traffic");
-            }
+            self.end(state);
+            tracing::warn!("the capture stops: the disk is too slow for the traffic");
             return;
         }
         state.bytes += message.len();
@@ -100,8 +98,14 @@ impl Queue {
 
     /// Nothing more will come.
     pub(super) fn close(&self) {
+        self.end(self.state());
+    }
+
+    /// The thread writes what waits, and lets go of its files.
+    fn end(&self, mut state: MutexGuard<'_, State>) {
         self.active.store(false, Ordering::Relaxed);
-        self.state().closed = true;
+        state.closed = true;
+        drop(state);
         self.changed.notify_all();
     }
 

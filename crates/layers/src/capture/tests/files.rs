@@ -1,4 +1,4 @@
-use std::{fs, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -106,6 +106,36 @@ async fn without_room_it_stops_and_the_bytes_go_on() {
         3,
         "the file is whole as far as it goes"
     );
+}
+
+/// How many files of this directory are open.
+#[cfg(target_os = "linux")]
+fn open_in(directory: &Path) -> usize {
+    let descriptors = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    descriptors
+        .filter(|one| fs::read_link(one.path()).is_ok_and(|file| file.starts_with(directory)))
+        .count()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn once_it_has_stopped_its_files_are_closed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let capture = Capture::to_directory(scratch.path()).buffer(2000);
+    let layer = started(&capture);
+    let mut pairs = [join(layer.clone()), join(layer)];
+    let open = async |number| {
+        let opened = async {
+            while open_in(scratch.path()) != number {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, opened).await.unwrap();
+    };
+    open(2).await;
+    say(&mut pairs[1], 2000).await;
+    assert!(!capture.is_active());
+    open(0).await;
 }
 
 #[cfg(target_os = "linux")]
