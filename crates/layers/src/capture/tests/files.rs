@@ -158,3 +158,14 @@ async fn before_it_is_started_nothing_is_captured() {
     )));
     say(&mut joined, 1000).await;
 }
+
+#[tokio::test]
+async fn once_it_is_finished_it_does_not_begin() {
+    let scratch = tempfile::tempdir().unwrap();
+    let capture = Capture::to_file(scratch.path().join("trace.pcapng"));
+    assert!(capture.finish(PATIENCE));
+    let mut joined = join(started(&capture));
+    assert!(!capture.is_active());
+    say(&mut joined, 1000).await;
+    assert!(capture.finish(PATIENCE));
+}
