@@ -28,7 +28,8 @@
 //!
 //! **Where:** on a pair stack. **Splice:** a captured direction is copied, until its
 //! [limit](CaptureLayer::limit) is reached or the capture has stopped. **Memory:** some 400 bytes a
-//! pair; one file a pair costs a descriptor besides. Files are readable by their owner alone.
+//! pair; one file a pair costs a descriptor besides. Files are readable by their owner alone,
+//! those that are replaced as well.
 //!
 //! ```
 //! use couplet_layers::{Capture, CaptureLayer};

@@ -74,6 +74,20 @@ async fn it_is_its_owners_alone() {
     assert_eq!(mode & 0o077, 0);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn one_that_was_there_is_its_owners_alone_as_well() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("trace.pcapng");
+    fs::write(&path, "another").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    Capture::to_file(&path).start().unwrap();
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0);
+}
+
 #[tokio::test]
 async fn what_can_t_be_opened_is_an_error() {
     let scratch = tempfile::tempdir().unwrap();
