@@ -51,7 +51,7 @@ use std::{io, time::Duration};
 use couplet_endpoint::{Conn, Io, Replay};
 use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use self::detect::{Look, Until, look};
 use crate::handshake::Handshake;
@@ -106,7 +106,9 @@ impl<I: Io> Handshake<Conn<I>> for Sniff {
         let wait = self.wait;
         async move {
             let mut conn = conn.map_io(Replay::new);
-            let protocol = sniff(&mut conn.io, Instant::now() + wait).await?;
+            // As a sleep has it: beyond what the clock can say is as good as never.
+            let until = sleep(wait).deadline();
+            let protocol = sniff(&mut conn.io, until).await?;
             tracing::debug!(conn = %conn.info.id, peer = %conn.info.peer_name(), %protocol, "sniffed");
             conn.info.extensions.insert(protocol);
             Ok(conn)

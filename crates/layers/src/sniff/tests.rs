@@ -315,6 +315,16 @@ async fn who_says_nothing_goes_on_after_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn or_is_waited_for_without_end() {
+    let (_peer, io) = memory::connection(64);
+    let sniff = Sniff::new().wait(Duration::MAX);
+    let mut sniffing = task::spawn(sniff.handshake(conn(io)));
+    assert_pending!(sniffing.poll());
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    assert_pending!(sniffing.poll());
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_has_begun_has_until_the_handshakes_deadline() {
     let hello = records(&usual_hello(), 16_384);
     for begun in [&hello[..60], b"GET / HTTP/1.1\r\n"] {
