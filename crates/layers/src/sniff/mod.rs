@@ -11,8 +11,8 @@
 //! That is for decisions on access, and to choose what is dialled:
 //! [`dial_by`](couplet_endpoint::dial_by). What it finds is the client's own word, and proves
 //! nothing: who asks for a name need not be let in there; with Encrypted Client Hello it is the name
-//! that is meant to be seen. Of HTTP it sees the first request, and others for other hosts may
-//! follow on the same connection.
+//! that is meant to be seen. Of HTTP it sees the first `Host` of the first request, and others
+//! for other hosts may follow on the same connection.
 //!
 //! ```
 //! use couplet_endpoint::{BoxError, Dial, Info, dial_by};
