@@ -12,7 +12,7 @@ use super::{
     frame::{Frame, MAX_HEADER, frame},
     tlv::{kind, split},
 };
-use crate::{access::Networks, handshake::Handshake};
+use crate::{access::Networks, access_log, handshake::Handshake};
 
 /// Reads a PROXY header, of either version, and takes the addresses it says for the connection's
 /// own. See the [module](super).
@@ -135,6 +135,7 @@ impl<I: Io> Handshake<Conn<I>> for ExpectProxyHeader {
                     let header = Header::parse(&conn.io.ahead()[..len])?;
                     conn.io.consume(len);
                     header.apply(&mut conn.info);
+                    access_log::learned(&conn.info);
                     Ok(conn)
                 }
                 (None, Otherwise::GoOn(_)) => Ok(conn),
