@@ -218,6 +218,30 @@ async fn a_tunnel_that_breaks_makes_up_no_end() {
     }
 }
 
+#[cfg(feature = "lz4")]
+#[test]
+fn a_short_block_has_little_room() {
+    // A frame's beginning, and a block of which nothing comes.
+    let wire = [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82, 1, 0, 0, 0, 0];
+    let (mut input, mut plain) = (BytesMut::from(&wire[..]), BytesMut::new());
+    let mut decompress = super::Lz4::new().decompress();
+    decompress.transform(&mut input, &mut plain).unwrap();
+    assert!(input.is_empty() && plain.is_empty());
+    assert!(plain.capacity() < KIB, "{}", plain.capacity());
+}
+
+/// As dense as can be: one byte, again and again.
+#[tokio::test]
+async fn the_densest_has_room_enough() {
+    for (_, layer, make) in formats() {
+        for len in [1, 18, 19, 254, 255, 256, 4 * KIB, 64 * KIB, 1024 * KIB] {
+            let plain = vec![b'x'; len];
+            let wire = compressed(make, &plain);
+            assert_eq!(decompressed(&layer, &wire).await, (plain, Ok(())));
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn what_goes_in_comes_out(
