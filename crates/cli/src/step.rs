@@ -79,8 +79,8 @@ impl<L> Step<L> {
     }
 
     /// What it does at SIGHUP.
-    pub(crate) fn on_hangup(mut self, does: OnHangup) -> Self {
-        self.on_hangup = Some(does);
+    pub(crate) fn on_hangup(mut self, does: impl Into<Option<OnHangup>>) -> Self {
+        self.on_hangup = does.into();
         self
     }
 

@@ -79,6 +79,8 @@
 //! | [`IdleTimeoutLayer`] | pair | ends sessions that are idle | no |
 //! | [`MaxLifetimeLayer`] | pair | ends sessions that have lasted long enough | no |
 //!
+//! A handshake or an access rule in a [`Replaceable`] can be replaced while it runs.
+//!
 //! What a layer costs is measured by a test, which reads this table. Whether a layer of one's own
 //! does as it should is told by `conformance` (feature `conformance`).
 
@@ -120,6 +122,7 @@ pub mod noise;
 pub mod proxy_protocol;
 pub mod quota;
 mod redact;
+mod replaceable;
 #[cfg(feature = "signed-token")]
 pub mod signed_token;
 pub mod sniff;
@@ -183,6 +186,7 @@ pub use self::{
     live_limit::LiveLimitLayer,
     max_lifetime::MaxLifetimeLayer,
     quota::QuotaLayer,
+    replaceable::Replaceable,
     sniff::{Protocol, Sniff},
     stats::{SideSnapshot, SideStatsLayer, Snapshot, Stats, StatsLayer},
     token::{ExpectToken, InvalidToken, SendToken, Token, TokenRefused},

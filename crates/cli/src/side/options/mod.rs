@@ -20,10 +20,11 @@ mod token;
 
 use std::time::Duration;
 
-use couplet_connector::{SideLayers, endpoint::AddressError};
+use couplet_connector::{SideLayers, endpoint::AddressError, layers::Replaceable};
 
 use super::{DialledFor, EndpointSpec, Given, Word};
 use crate::{
+    hangup::OnHangup,
     step::{Known, Source, Step},
     units::{Limit, duration},
 };
@@ -121,6 +122,17 @@ pub(crate) struct Context<'a> {
     pub(crate) handshake_timeout: Known<Option<Duration>>,
     /// Where it is dialled and keeps no pool.
     pub(crate) dialled_for: DialledFor,
+}
+
+/// A part of a layer that is made of what the file of `@FILE` says, and anew at each SIGHUP.
+fn of_file<T: Send + Sync + 'static>(
+    file: Word<'_>,
+    make: impl Fn(&str) -> Result<T, String> + Send + Sync + 'static,
+) -> Result<(Replaceable<T>, OnHangup), AddressError> {
+    let part = Replaceable::new(file.parse(&make)?);
+    let value = file.text.to_owned();
+    let again = OnHangup::replace(part.clone(), &file.text[1..], move || make(&value));
+    Ok((part, again))
 }
 
 // ===== impl Context =====
