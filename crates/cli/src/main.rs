@@ -10,6 +10,7 @@ mod common;
 mod descriptors;
 mod dialler;
 mod explain;
+mod frame;
 mod hangup;
 mod keygen;
 mod log;

@@ -13,6 +13,7 @@ use couplet_connector::{
 use crate::{
     comes::Comes,
     dialler::Dialler,
+    frame::Frame,
     hangup::OnHangup,
     routes::Routes,
     step::{Known, Setting, Source},
@@ -31,6 +32,8 @@ pub(crate) struct EndpointSpec {
     /// How many dialled connections wait to be joined, where it is a pool of them.
     pub(crate) keep: Option<NonZeroUsize>,
     pub(crate) routes: Option<Replaceable<Arc<Routes>>>,
+    /// It speaks in messages.
+    pub(crate) frame: Option<Frame>,
     /// What is done at SIGHUP.
     pub(crate) on_hangup: Option<OnHangup>,
     /// A layer has to know for whom a connection was dialled.
@@ -67,6 +70,7 @@ impl EndpointSpec {
             source: None,
             keep: None,
             routes: None,
+            frame: None,
             on_hangup: None,
             tells_for_whom: false,
         }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use couplet_connector::{SideLayers, endpoint::AddressError};
 
-use self::options::{ALL, Context, Does, On, SideOption, Value};
+use self::options::{ALL, Context, Does, On, SideOption, Value, frame};
 use crate::step::Known;
 
 /// What a side is to be.
@@ -65,6 +65,14 @@ impl SideSpec {
         };
         for (option, given) in &options {
             side.set(option, given)?;
+        }
+        if let Some(frame) = options
+            .iter()
+            .position(|(option, _)| option.name == frame::FRAME.name)
+            && let Some((_, behind)) = options[frame + 1..].iter().find(|(o, _)| o.is_layer())
+        {
+            let message = "messages are within what all other layers of the side make of them";
+            return Err(behind.wrong(message, "`frame` behind it"));
         }
         // By now what a layer may have to know of the endpoint is there.
         for (option, given) in &options {

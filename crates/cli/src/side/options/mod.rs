@@ -7,6 +7,7 @@ mod access;
 mod attempts;
 mod challenge;
 mod compress;
+pub(crate) mod frame;
 mod limits;
 mod noise;
 mod proxy_protocol;
@@ -54,6 +55,7 @@ pub(crate) static ALL: &[&SideOption] = &[
     &challenge::CHALLENGE,
     &rendezvous::RENDEZVOUS,
     &compress::COMPRESS,
+    &frame::FRAME,
 ];
 
 /// An option of a side: `name`, or `name=value`, and its settings behind it, `name.setting=value`.
@@ -133,6 +135,14 @@ fn of_file<T: Send + Sync + 'static>(
     let value = file.text.to_owned();
     let again = OnHangup::replace(part.clone(), &file.text[1..], move || make(&value));
     Ok((part, again))
+}
+
+// ===== impl SideOption =====
+
+impl SideOption {
+    pub(super) const fn is_layer(&self) -> bool {
+        matches!(self.does, Does::Layer(_) | Does::Both(..))
+    }
 }
 
 // ===== impl Context =====
