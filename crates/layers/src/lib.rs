@@ -174,7 +174,7 @@ pub use self::{
     access::{AccessLayer, AccessRefused, AccessRule},
     access_log::{AccessLog, AccessLogLayer, SideAccessLogLayer},
     announce_join::{AnnounceJoin, PartnerLeft},
-    attempts::{AttemptCounts, Attempts, AttemptsLayer, TooManyAttempts},
+    attempts::{AttemptCounts, Attempts, AttemptsLayer, FailedAttempt, TooManyAttempts},
     bandwidth::{BandwidthLayer, ByteRate},
     capture::{Capture, CaptureLayer},
     codec::{CodecLayer, PlainBytes, PlainText},
