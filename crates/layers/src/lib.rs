@@ -55,6 +55,7 @@
 //! | [`AttemptsLayer`] | side | counts failed handshakes by address, refuses or delays those that fail too often | no |
 //! | [`DialledForLayer`] | dial | what is dialled knows for whom | no |
 //! | [`HandshakeLayer`] | side, pair | a step that talks: on a side authentication, TLS, a protocol header; on a pair the step before the join, which sees both, chooses transforms, refuses | as the step does |
+//! | [`HandshakeLayer`] with [`Replaceable`] | side, pair | a step, or the rule of an [`AccessLayer`], that can be replaced while it runs | as the step does |
 //! | [`HandshakeLayer`] with `ExpectProxyHeader` (feature `proxy-protocol`) | side | the PROXY protocol: who the client behind a proxy is | until what was read ahead is delivered |
 //! | [`HandshakeLayer`] with `SendProxyHeader`, `SendProxyHeaderBeforeJoin` (feature `proxy-protocol`) | side, pair | the same, told to a server | no |
 //! | [`HandshakeLayer`] with [`Sniff`] | side | which protocol the first bytes are, and for which host | until what was read ahead is delivered |
@@ -78,8 +79,6 @@
 //! | `FaultLayer` (feature `faults`) | pair | lets something go wrong, for tests | in its direction, while on |
 //! | [`IdleTimeoutLayer`] | pair | ends sessions that are idle | no |
 //! | [`MaxLifetimeLayer`] | pair | ends sessions that have lasted long enough | no |
-//!
-//! A handshake or an access rule in a [`Replaceable`] can be replaced while it runs.
 //!
 //! What a layer costs is measured by a test, which reads this table. Whether a layer of one's own
 //! does as it should is told by `conformance` (feature `conformance`).
