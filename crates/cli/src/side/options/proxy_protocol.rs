@@ -94,7 +94,7 @@ fn expect(
     };
     let Some(from) = given.setting("from") else {
         return Err(given.wrong(
-            "a PROXY header says whatever its sender likes: from where is it to be believed?",
+            "a PROXY header says whatever its sender likes, so it is not believed from everywhere",
             format!(
                 "`proxy-protocol={},proxy-protocol.from=10.0.0.0/8`",
                 mode.text

@@ -56,7 +56,7 @@ impl Server {
         let client = match given.setting("client") {
             None => Client::Require,
             Some(word) if client_ca.is_none() => {
-                let message = "by whom are their certificates to be?";
+                let message = "it is not said who has to have signed their certificates";
                 return Err(word.wrong(message, "`tls.client-ca=CA.pem`"));
             }
             Some(word) => match word.text {

@@ -41,7 +41,10 @@ impl Client {
             return Err(second.wrong("a client shows one certificate", "once"));
         }
         if let (None, Some(key)) = (certificate, given.setting("key")) {
-            return Err(key.wrong("of which certificate is it the key?", "`tls.cert=CERT.pem`"));
+            return Err(key.wrong(
+                "it is not said which certificate it is the key of",
+                "`tls.cert=CERT.pem`",
+            ));
         }
         let pin = |word: Word<'_>| {
             word.parse(|text| text.parse().map_err(|error: TlsConfigError| chain(&error)))
