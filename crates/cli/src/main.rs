@@ -25,6 +25,7 @@ mod side;
 mod signals;
 mod stacks;
 mod step;
+mod switch;
 mod token;
 mod units;
 

@@ -2,7 +2,10 @@
 
 use std::{num::NonZeroUsize, thread, time::Duration};
 
-use couplet_connector::{endpoint::Side, layers::Capture};
+use couplet_connector::{
+    endpoint::Side,
+    layers::{Capture, FaultSwitch},
+};
 
 use crate::{
     hangup::OnHangup,
@@ -80,6 +83,12 @@ impl Plan {
             steps.chain([&spec.endpoint.on_hangup]).flatten().cloned()
         });
         log.chain(sides).collect()
+    }
+
+    /// The faults of the pair, to be switched off and on.
+    pub(crate) fn faults(&self) -> Vec<FaultSwitch> {
+        let switches = self.pair.iter().map(|step| step.switch.clone());
+        switches.flatten().collect()
     }
 
     /// Threads that share nothing don't wake each other, which saves about a tenth of the time that

@@ -114,37 +114,16 @@ fn quota(text: &str) -> Result<Directed<ByteSize>, String> {
 mod tests {
     use std::time::Duration;
 
-    use clap::Parser;
-    use couplet_connector::{
-        endpoint::{
-            Conn, Origin,
-            memory::{self, MemoryStream},
-        },
-        pairing::Pair,
-        relay::Relay,
-    };
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         task::JoinSet,
         time::Instant,
     };
-    use tower::{Layer, ServiceExt};
 
     use super::*;
-    use crate::args::Args;
+    use crate::pair::testing::{layer, relay};
 
     const MIB: usize = 1024 * 1024;
-
-    /// A pair below these layers, whose client comes from there, and which are its ends.
-    fn pair(layers: &PairLayers, client: &str) -> [MemoryStream; 2] {
-        let (a, a_io) = memory::connection(64 * 1024);
-        let (b, b_io) = memory::connection(64 * 1024);
-        let mut client_conn = Conn::new(a_io, Origin::Accepted);
-        client_conn.info.peer = Some(client.parse().unwrap());
-        let pair = Pair::new(client_conn, Conn::new(b_io, Origin::Dialled));
-        tokio::spawn(layers.layer(Relay::new()).oneshot(pair.boxed()));
-        [a, b]
-    }
 
     /// Each flag bounds what it says, of two pairs of one client and one of another: by the paused
     /// clock.
@@ -159,12 +138,11 @@ mod tests {
             ("--bandwidth-total=a-to-b:1MiB/s", 29),
             ("--bandwidth-total=b-to-a:1B/s", 0),
         ] {
-            let args = Args::try_parse_from(["couplet", "listen:1", "dial:h:2", flag]).unwrap();
-            let layers = args.relay.plan().unwrap().pair.remove(0).layers;
+            let layers = layer(flag);
             let began = Instant::now();
             let mut moving = JoinSet::new();
             for client in ["192.0.2.1:1", "192.0.2.1:2", "192.0.2.2:1"] {
-                let [mut a, mut b] = pair(&layers, client);
+                let [mut a, mut b] = relay(&layers, client);
                 moving.spawn(async move { a.write_all(&vec![b'x'; MIB]).await.map(|()| a) });
                 moving.spawn(async move { b.read_exact(&mut vec![0; MIB]).await.map(|_| b) });
             }

@@ -6,6 +6,8 @@
 mod bandwidth;
 mod direction;
 mod fault;
+#[cfg(test)]
+mod testing;
 mod traffic_log;
 
 use couplet_connector::PairLayers;
