@@ -113,10 +113,14 @@ fn mistakes_are_told_apart() {
 }
 
 #[test]
-fn every_option_is_in_the_readme() {
-    let readme = include_str!("../../../../README.md");
+fn every_option_is_in_the_docs() {
+    let docs = include_str!("../../../../docs/command.md");
     for option in ALL {
         let name = format!("`{}", option.name);
-        assert!(readme.contains(&name), "the README has no {name}`");
+        assert!(docs.contains(&name), "docs/command.md has no {name}`");
+        for setting in option.settings {
+            let name = format!("{}.{}", option.name, setting.name);
+            assert!(docs.contains(&name), "docs/command.md has no `{name}`");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The options of a side: one table, from which they are read, listed in the help and explained.
 //!
-//! To add one: a file beside this one with its [`SideOption`], a line in [`ALL`], a line in the
-//! README.
+//! To add one: a file beside this one with its [`SideOption`], a line in [`ALL`], a line in
+//! docs/command.md.
 
 mod access;
 mod attempts;
