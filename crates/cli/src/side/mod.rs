@@ -82,7 +82,10 @@ impl SideSpec {
                     handshake_timeout,
                     dialled_for,
                 };
-                let step = layer(given, &context)?;
+                let mut step = layer(given, &context)?;
+                for setting in option.settings {
+                    step.explain(setting.name, given.all(setting.name));
+                }
                 side.steps.push(step);
             }
         }

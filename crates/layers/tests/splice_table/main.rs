@@ -153,6 +153,16 @@ fn implemented_in(source: &str) -> impl Iterator<Item = String> {
 }
 
 #[test]
+fn every_layer_is_checked_to_conform() {
+    let own = include_str!("../../src/conformance/tests/own.rs");
+    for name in implemented() {
+        // It is no layer of a stack: what it makes of a connection is the dial's.
+        let checked = name == "DialledForLayer" || own.contains(&name);
+        assert!(checked, "{name} does not go through the conformance kit");
+    }
+}
+
+#[test]
 fn every_layer_has_a_row() {
     let implemented = implemented();
     assert!(implemented.len() > 30, "{implemented:?}");

@@ -30,31 +30,29 @@ const FORM: &str = "challenge=@FILE";
 
 fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressError> {
     let file = given.needed()?;
-    let what_for = given.setting("context").map(|word| word.text);
+    let what_for = given.setting("context").map_or("", |word| word.text);
     let timeout = context.handshake_timeout.value;
-    let context_of_both = what_for.unwrap_or_default().to_owned();
+    let what_for = what_for.to_owned();
     let mut layers = SideLayers::new();
     let again = if context.endpoint.is_dialled() {
         let (answer, again) = of_file(file, move |value| {
             let key: Ed25519Key = secret::parse(value, FORM)?;
-            Ok(AnswerChallenge::new(key).context(context_of_both.as_str()))
+            Ok(AnswerChallenge::new(key).context(what_for.as_str()))
         })?;
         layers.push(HandshakeLayer::new(answer).timeout(timeout));
         again
     } else {
         let (ask, again) = of_file(file, move |value| {
             let authorized: AuthorizedKeys = secret::parse(value, FORM)?;
-            Ok(Challenge::new(authorized).context(context_of_both.as_str()))
+            Ok(Challenge::new(authorized).context(what_for.as_str()))
         })?;
         layers.push(HandshakeLayer::new(ask).timeout(timeout));
         again
     };
-    let mut step = Step::new("challenge", layers)
+    Ok(Step::new("challenge", layers)
         .for_each()
         .bytes([Bytes::ReadAhead, Bytes::Untouched])
-        .set("file", &file.text[1..], Source::Side);
-    if let Some(what_for) = what_for {
-        step = step.set("context", what_for, Source::Side);
-    }
-    Ok(step.deadline(context).on_hangup(again))
+        .set("file", &file.text[1..], Source::Side)
+        .deadline(context)
+        .on_hangup(again))
 }

@@ -26,7 +26,7 @@ use couplet_connector::{SideLayers, endpoint::AddressError, layers::Replaceable}
 use super::{DialledFor, EndpointSpec, Given, Word};
 use crate::{
     hangup::OnHangup,
-    step::{Known, Source, Step},
+    step::{Known, Setting, Source, Step},
     units::{Limit, duration},
 };
 
@@ -193,6 +193,18 @@ impl SideStep {
     pub(crate) fn deadline_of(self, timeout: Known<Option<Duration>>) -> Self {
         let shown = timeout.value.map_or(Limit::Off, Limit::At);
         self.set(DEADLINE, shown, timeout.from)
+    }
+
+    /// Explains what was given for a setting, if it did not say so itself.
+    pub(super) fn explain<'a>(
+        &mut self,
+        name: &'static str,
+        given: impl Iterator<Item = Word<'a>>,
+    ) {
+        if self.settings.iter().all(|setting| setting.name != name) {
+            let given = given.map(|word| Setting::new(name, word.text, Source::Side));
+            self.settings.extend(given);
+        }
     }
 
     /// Does `--handshake-timeout` bound it?

@@ -58,15 +58,12 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
         layers.push(HandshakeLayer::new(responder).timeout(timeout));
         again
     };
-    let step = Step::new("noise", layers)
+    Ok(Step::new("noise", layers)
         .for_each()
         .bytes([Bytes::Copied("noise encrypts them"); 2])
-        .set("keys", value.text, Source::Side);
-    let step = match peer {
-        Some(peer) => step.set("peer", peer.text, Source::Side),
-        None => step,
-    };
-    Ok(step.deadline(context).on_hangup(again))
+        .set("keys", value.text, Source::Side)
+        .deadline(context)
+        .on_hangup(again))
 }
 
 /// An end that is made of the files of its own keys and of its peer's, and anew at each SIGHUP.

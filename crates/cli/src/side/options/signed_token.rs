@@ -57,12 +57,10 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
         layers.push(HandshakeLayer::new(expect).timeout(timeout));
         ([Bytes::ReadAhead, Bytes::Untouched], again)
     };
-    let mut step = Step::new("signed-token", layers)
+    Ok(Step::new("signed-token", layers)
         .for_each()
         .bytes(bytes)
-        .set("file", &file.text[1..], Source::Side);
-    if let Some(key) = key {
-        step = step.set("key", key.text, Source::Side);
-    }
-    Ok(step.deadline(context).on_hangup(again))
+        .set("file", &file.text[1..], Source::Side)
+        .deadline(context)
+        .on_hangup(again))
 }

@@ -127,11 +127,6 @@ pub(super) fn step(
     if let Some(name) = given.value() {
         step = step.set("name", name.text, Source::Side);
     }
-    for (setting, shown) in [("ca", "ca"), ("pin", "pin"), ("cert", "certificate")] {
-        for word in given.all(setting) {
-            step = step.set(shown, word.text, Source::Side);
-        }
-    }
     if given.setting("ca").is_none() && given.setting("pin").is_none() {
         step = step.set("ca", SYSTEM, Source::Default);
     }
