@@ -10,6 +10,7 @@ mod common;
 mod descriptors;
 mod dialler;
 mod explain;
+mod frame;
 mod hangup;
 mod keygen;
 mod log;
@@ -24,6 +25,7 @@ mod side;
 mod signals;
 mod stacks;
 mod step;
+mod switch;
 mod token;
 mod units;
 

@@ -15,6 +15,7 @@ use crate::{
     side::Endpoint,
     signals::Signals,
     stacks::start,
+    switch,
 };
 
 /// How long the end waits for the disk.
@@ -54,6 +55,7 @@ async fn relay(plan: Arc<Plan>) -> anyhow::Result<()> {
         file.open()?;
     }
     hangup::listen(plan.on_hangup())?;
+    switch::listen(plan.faults())?;
     if let Some(capture) = &plan.capture {
         capture
             .start()

@@ -2,15 +2,20 @@ use std::{net::IpAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
 #[cfg(target_os = "linux")]
 use couplet_connector::endpoint::Bound;
-use couplet_connector::endpoint::{
-    Address, Backoff, BindError, Dial, DialAddr, KeepAlive, Listen, ListenOptions, SocketOptions,
-    keep,
+use couplet_connector::{
+    endpoint::{
+        Address, Backoff, BindError, Dial, DialAddr, KeepAlive, Listen, ListenOptions,
+        SocketOptions, keep,
+    },
+    layers::Replaceable,
 };
 
 use crate::{
     comes::Comes,
-    dialler::{Dialler, RoutedDials},
-    routes::{Routes, Target},
+    dialler::Dialler,
+    frame::Frame,
+    hangup::OnHangup,
+    routes::Routes,
     step::{Known, Setting, Source},
     units::Limit,
 };
@@ -26,7 +31,11 @@ pub(crate) struct EndpointSpec {
     pub(crate) source: Option<IpAddr>,
     /// How many dialled connections wait to be joined, where it is a pool of them.
     pub(crate) keep: Option<NonZeroUsize>,
-    pub(crate) routes: Option<Arc<Routes>>,
+    pub(crate) routes: Option<Replaceable<Arc<Routes>>>,
+    /// It speaks in messages.
+    pub(crate) frame: Option<Frame>,
+    /// What is done at SIGHUP.
+    pub(crate) on_hangup: Option<OnHangup>,
     /// A layer has to know for whom a connection was dialled.
     pub(crate) tells_for_whom: bool,
 }
@@ -61,6 +70,8 @@ impl EndpointSpec {
             source: None,
             keep: None,
             routes: None,
+            frame: None,
+            on_hangup: None,
             tells_for_whom: false,
         }
     }
@@ -98,14 +109,7 @@ impl EndpointSpec {
     fn dialler(&self, addr: &DialAddr, flags: EndpointFlags) -> Dialler {
         Dialler {
             dial: self.dial(addr, flags),
-            routes: self.routes.clone().map(|routes| {
-                let dials = routes.targets().map(|target| match target {
-                    Target::Dial(addr) => Some(self.dial(addr, flags)),
-                    Target::Refuse => None,
-                });
-                let dials = dials.collect();
-                Arc::new(RoutedDials { routes, dials })
-            }),
+            routes: self.routes.clone(),
             tells_for_whom: self.tells_for_whom,
         }
     }
@@ -144,7 +148,7 @@ impl EndpointSpec {
             settings.push(Setting::new("keep", keep, Source::Side));
         }
         if let Some(routes) = &self.routes {
-            settings.push(Setting::new("route", routes, Source::Side));
+            settings.push(Setting::new("route", routes.current(), Source::Side));
         }
         if self.reuse_port {
             settings.push(Setting::new("reuse-port", "on", Source::Side));

@@ -1,6 +1,6 @@
 use std::{error::Error, net::IpAddr, sync::Arc, time::Duration};
 
-use couplet_endpoint::is_caused_by;
+use couplet_endpoint::{BoxError, is_caused_by};
 use couplet_pairing::PairError;
 use tokio::sync::Semaphore;
 use tower_layer::Layer;
@@ -28,8 +28,21 @@ pub(super) enum Otherwise {
 
 /// A connection's address has failed too often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many handshakes of {0} have failed")]
-pub struct TooManyAttempts(pub(super) IpAddr);
+#[error("too many handshakes of {peer} have failed: {failed}, and {refused} refused for that")]
+pub struct TooManyAttempts {
+    pub(super) peer: IpAddr,
+    pub(super) failed: u32,
+    pub(super) refused: u32,
+}
+
+/// A handshake has failed, and was counted. The source is why it failed.
+#[derive(Debug, thiserror::Error)]
+#[error("failed attempt {number} of {peer}")]
+pub struct FailedAttempt {
+    pub(super) peer: IpAddr,
+    pub(super) number: u32,
+    pub(super) source: BoxError,
+}
 
 // ===== impl AttemptsLayer =====
 
@@ -84,6 +97,30 @@ fn is_its_own(error: &(dyn Error + 'static)) -> bool {
 impl TooManyAttempts {
     /// The address.
     pub const fn peer(&self) -> IpAddr {
-        self.0
+        self.peer
+    }
+
+    /// How many of its handshakes have failed in its window.
+    pub const fn failed(&self) -> u32 {
+        self.failed
+    }
+
+    /// How many of its connections were refused for that in its window, this one among them.
+    pub const fn refused(&self) -> u32 {
+        self.refused
+    }
+}
+
+// ===== impl FailedAttempt =====
+
+impl FailedAttempt {
+    /// The address.
+    pub const fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
+    /// How many of its handshakes have failed in its window, this one among them.
+    pub const fn number(&self) -> u32 {
+        self.number
     }
 }

@@ -1,12 +1,13 @@
 //! The options of a side: one table, from which they are read, listed in the help and explained.
 //!
-//! To add one: a file beside this one with its [`SideOption`], a line in [`ALL`], a line in the
-//! README.
+//! To add one: a file beside this one with its [`SideOption`], a line in [`ALL`], a line in
+//! docs/command.md.
 
 mod access;
 mod attempts;
 mod challenge;
 mod compress;
+pub(crate) mod frame;
 mod limits;
 mod noise;
 mod proxy_protocol;
@@ -20,11 +21,12 @@ mod token;
 
 use std::time::Duration;
 
-use couplet_connector::{SideLayers, endpoint::AddressError};
+use couplet_connector::{SideLayers, endpoint::AddressError, layers::Replaceable};
 
 use super::{DialledFor, EndpointSpec, Given, Word};
 use crate::{
-    step::{Known, Source, Step},
+    hangup::OnHangup,
+    step::{Known, Setting, Source, Step},
     units::{Limit, duration},
 };
 
@@ -53,6 +55,7 @@ pub(crate) static ALL: &[&SideOption] = &[
     &challenge::CHALLENGE,
     &rendezvous::RENDEZVOUS,
     &compress::COMPRESS,
+    &frame::FRAME,
 ];
 
 /// An option of a side: `name`, or `name=value`, and its settings behind it, `name.setting=value`.
@@ -123,6 +126,25 @@ pub(crate) struct Context<'a> {
     pub(crate) dialled_for: DialledFor,
 }
 
+/// A part of a layer that is made of what the file of `@FILE` says, and anew at each SIGHUP.
+fn of_file<T: Send + Sync + 'static>(
+    file: Word<'_>,
+    make: impl Fn(&str) -> Result<T, String> + Send + Sync + 'static,
+) -> Result<(Replaceable<T>, OnHangup), AddressError> {
+    let part = Replaceable::new(file.parse(&make)?);
+    let value = file.text.to_owned();
+    let again = OnHangup::replace(part.clone(), &file.text[1..], move || make(&value));
+    Ok((part, again))
+}
+
+// ===== impl SideOption =====
+
+impl SideOption {
+    pub(super) const fn is_layer(&self) -> bool {
+        matches!(self.does, Does::Layer(_) | Does::Both(..))
+    }
+}
+
 // ===== impl Context =====
 
 impl Context<'_> {
@@ -171,6 +193,18 @@ impl SideStep {
     pub(crate) fn deadline_of(self, timeout: Known<Option<Duration>>) -> Self {
         let shown = timeout.value.map_or(Limit::Off, Limit::At);
         self.set(DEADLINE, shown, timeout.from)
+    }
+
+    /// Explains what was given for a setting, if it did not say so itself.
+    pub(super) fn explain<'a>(
+        &mut self,
+        name: &'static str,
+        given: impl Iterator<Item = Word<'a>>,
+    ) {
+        if self.settings.iter().all(|setting| setting.name != name) {
+            let given = given.map(|word| Setting::new(name, word.text, Source::Side));
+            self.settings.extend(given);
+        }
     }
 
     /// Does `--handshake-timeout` bound it?
