@@ -2,15 +2,16 @@
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
 };
 
 use couplet_tests::{
     Couplet,
     net::{accept, arrived, connect, dial, expect_closed, expect_end, listen, nobody_comes},
-    pattern,
+    pattern, until,
 };
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 /// `printf %s demo | sha256sum | cut -c-32`
@@ -20,8 +21,9 @@ struct Relay(Couplet);
 
 impl Relay {
     fn start(flags: &[&str]) -> Self {
+        // It says who waits.
         Self(Couplet::start(
-            &[&["rendezvous", "listen:0"], flags].concat(),
+            &[&["rendezvous", "listen:0", "-v"], flags].concat(),
         ))
     }
 
@@ -35,6 +37,25 @@ impl Relay {
         let client = connect(self.0.address('A'));
         (&client).write_all(rest.as_bytes()).unwrap();
         client
+    }
+}
+
+impl Relay {
+    /// One that says this of itself, and waits by now.
+    fn waits(&self, rest: &str) -> TcpStream {
+        let before = self.waiting();
+        let client = self.says(&line(rest));
+        until("it waits", || (self.waiting() > before).then_some(()));
+        client
+    }
+
+    /// How many have come to wait until now.
+    fn waiting(&self) -> usize {
+        let lines = self.0.lines();
+        lines
+            .iter()
+            .filter(|line| line.contains("waits for a partner"))
+            .count()
     }
 }
 
@@ -106,13 +127,111 @@ fn who_is_refused_hears_why() {
     ]);
     refused(relay.says("GET / HTTP/1.1\r\n\r\n"), "bad request");
     refused(relay.says(&"x".repeat(5000)), "bad request");
-    let waits = relay.says(&line(" a"));
-    // It waits by now, and is the only one that may.
-    arrived(&waits);
+    let waits = relay.waits(" a");
     refused(relay.says(&line(" a")), "duplicate");
     refused(waits, "expired");
     let silent = relay.says("couplet/1 ");
     expect_closed(&silent);
+}
+
+#[test]
+fn why_one_was_let_go_is_logged_with_the_time_it_waited() {
+    let relay = Relay::start(&["--wait-timeout=1s", "--access-log=-"]);
+    refused(relay.says(&line(" a")), "expired");
+    let let_go = "let go: no partner came in time";
+    let event = relay.0.events(let_go, 1).remove(0);
+    assert!(event["waited"].is_string(), "{event}");
+    let (logged, waited) = relay.0.find("it is in the access log", |line| {
+        let (_, waited) = line.split_once(" a_waiting=")?;
+        let (waited, rest) = waited.split_once(' ')?;
+        let why = rest.contains("reason=\"no partner came in time\"");
+        why.then(|| (line.to_owned(), waited.parse::<f64>().unwrap()))
+    });
+    // It can't have been less.
+    assert!(waited >= 1.0 && !logged.contains(DEMO), "{logged}");
+}
+
+#[test]
+fn others_with_the_key_queue() {
+    let relay = Relay::start(&["--others=queue"]);
+    let [first, second] = [relay.waits(" a"), relay.waits(" a")];
+    let partner = relay.says(&line(" b"));
+    met(&partner);
+    met(&first);
+    let another = relay.says(&line(" b"));
+    met(&another);
+    met(&second);
+    exchange(&first, &partner, 1);
+    exchange(&second, &another, 2);
+}
+
+#[test]
+fn or_they_are_refused_as_long_as_two_are_joined() {
+    let relay = Relay::start(&["--others=refuse"]);
+    let [a, b] = ["a", "b"].map(|side| relay.says(&line(&format!(" {side}"))));
+    met(&a);
+    met(&b);
+    for side in [" a", " b", ""] {
+        refused(relay.says(&line(side)), "duplicate");
+    }
+    exchange(&a, &b, 1);
+    drop((a, b));
+    until("the key is free again", || {
+        let two = [" a", " b"].map(|side| relay.says(&line(side)));
+        let heard = two.map(|client| BufReader::new(client).lines().next());
+        heard
+            .map(|line| line.unwrap().unwrap() == "ok")
+            .eq(&[true; 2])
+            .then_some(())
+    });
+}
+
+#[test]
+fn or_those_who_wait_are_let_go() {
+    let relay = Relay::start(&["--others=let-go"]);
+    let [first, second] = [relay.waits(" a"), relay.waits(" a")];
+    let partner = relay.says(&line(" b"));
+    met(&partner);
+    met(&first);
+    refused(second, "redundant");
+    // Who comes later may wait, and be met.
+    let later = relay.waits(" a");
+    met(&relay.says(&line(" b")));
+    met(&later);
+    exchange(&first, &partner, 1);
+}
+
+#[test]
+fn when_too_many_wait_the_newcomer_or_the_oldest_gives_way() {
+    let other = format!("couplet/1 {}\n", "0".repeat(32));
+    let relay = Relay::start(&["--max-waiting=1"]);
+    let waits = relay.waits("");
+    refused(relay.says(&other), "full");
+    // Its partner is no such newcomer.
+    met(&relay.says(&line("")));
+    met(&waits);
+
+    let relay = Relay::start(&["--max-waiting=1", "--when-full=evict"]);
+    let oldest = relay.waits("");
+    let newcomer = relay.says(&other);
+    refused(oldest, "evicted");
+    met(&relay.says(&other));
+    met(&newcomer);
+}
+
+#[test]
+fn when_too_many_of_a_key_wait_the_newcomer_or_the_oldest_gives_way() {
+    for (when_full, stays) in [("refuse", 0), ("evict", 1)] {
+        let when_full = format!("--when-key-full={when_full}");
+        let relay = Relay::start(&["--max-waiting-per-key=1", &when_full]);
+        let mut two = Vec::from([relay.waits(" a"), relay.says(&line(" a"))]);
+        let why = ["replaced", "duplicate"][1 - stays];
+        refused(two.remove(1 - stays), why);
+        let partner = relay.says(&line(" b"));
+        met(&partner);
+        met(&two[0]);
+        exchange(&two[0], &partner, 1);
+    }
 }
 
 #[test]
@@ -165,6 +284,85 @@ fn the_tokens_of_couplet_token_are_asked_for() {
         "{event}"
     );
     nobody_comes(&target);
+}
+
+#[test]
+fn secrets_and_tokens_are_renewed_at_a_hangup() {
+    let scratch = tempfile::tempdir().unwrap();
+    let secrets = file(&scratch, "secrets", "old: 0123456789abcdef\n");
+    let relay = Relay::start(&[&format!("--tokens=@{secrets}")]);
+    let token = |expires: &str| {
+        let secret = format!("--secret=@{secrets}");
+        let args = ["token", &secret, "--key=demo", "--expires", expires];
+        Couplet::run(&args).ok().log.trim().to_owned()
+    };
+    let old = token("1h");
+    let used = file(&scratch, "token", &token("1ms"));
+    let target = listen();
+    let pool = format!("{},rendezvous.token=@{used},keep=1", relay.dial("demo"));
+    let home = Couplet::start(&[&pool, &dial(&target)]);
+    home.events("refused", 1);
+
+    // One waits whose secret is gone when its partner comes: it was let in.
+    let waits = relay.waits(&format!(" a {old}"));
+    fs::write(&secrets, "new: fedcba9876543210\n").unwrap();
+    relay.0.signal(Signal::HUP);
+    relay.0.events("secrets read again", 1);
+    refused(relay.says(&line(&format!(" b {old}"))), "bad token");
+    let new = token("1h");
+    met(&relay.says(&line(&format!(" b {new}"))));
+    met(&waits);
+
+    // What is no token changes nothing; the next one does.
+    fs::write(&used, "nonsense").unwrap();
+    home.signal(Signal::HUP);
+    home.find("it keeps the old one", |line| {
+        line.contains("the old token stays").then_some(())
+    });
+    fs::write(&used, &new).unwrap();
+    home.signal(Signal::HUP);
+    home.events("token read again", 1);
+    let b = relay.says(&line(&format!(" b {new}")));
+    met(&b);
+    exchange(&b, &accept(&target), 1);
+    // And so with secrets.
+    fs::write(&secrets, "nonsense").unwrap();
+    relay.0.signal(Signal::HUP);
+    relay.0.find("it keeps the old ones", |line| {
+        line.contains("the old secrets stay").then_some(())
+    });
+    let b = relay.says(&line(&format!(" b {new}")));
+    met(&b);
+    exchange(&b, &accept(&target), 2);
+}
+
+#[test]
+fn a_key_may_be_in_a_file() {
+    let scratch = tempfile::tempdir().unwrap();
+    // What could not stand on the command line by itself.
+    let name = "a key, of: odd=characters @ 100 % \u{e9}\\\"'";
+    let key = file(&scratch, "key", &format!("{name}\n"));
+    let relay = Relay::start(&[]);
+    let target = listen();
+    let side = relay.dial(&format!("@{key}"));
+    let _home = Couplet::start(&[&format!("{side},keep=1"), &dial(&target)]);
+    let laptop = Couplet::start(&["listen:0", &side]);
+    let client = connect(laptop.address('A'));
+    exchange(&client, &accept(&target), 1);
+    for side in [&relay.0, &laptop] {
+        assert!(!side.lines().join("\n").contains("odd=characters"));
+    }
+
+    let wrong = |file: &str, right: &str| {
+        let side = format!("dial:h:1,rendezvous=@{file}");
+        Couplet::run(&[&side, "listen:0"]).with(2).said(right);
+    };
+    wrong(
+        &file(&scratch, "empty", ""),
+        "is empty: a file of one line, the key",
+    );
+    wrong(&file(&scratch, "two", "a\nb\n"), "more than one line");
+    wrong(&format!("{key}2"), "can't be read");
 }
 
 /// A laptop, a relay and a home, whose ends only dial.
