@@ -2,7 +2,7 @@ use std::{
     fs::{self, File},
     net::{SocketAddr, TcpStream},
     path::Path,
-    process::Stdio,
+    process::{Command, Stdio},
     thread,
     time::Duration,
 };
@@ -32,9 +32,17 @@ impl Running {
     /// Starts it and waits until its port accepts.
     pub(crate) fn start(relay: &dyn Relay, to: To, folder: &Path) -> anyhow::Result<Self> {
         let listen = free_port()?;
+        Self::listening(relay.command(listen, to, folder)?, listen, folder)
+    }
+
+    /// Starts what listens there, and waits until its port accepts.
+    pub(crate) fn listening(
+        mut command: Command,
+        listen: SocketAddr,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
         let log = folder.join("log");
         let file = File::create(&log)?;
-        let mut command = relay.command(listen, to, folder)?;
         command
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
