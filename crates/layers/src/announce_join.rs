@@ -38,9 +38,10 @@ pub struct AnnounceJoin {
 
 /// One of the two had gone when it was to be told.
 #[derive(Debug, Error)]
-#[error("side {side} had gone when they were to be joined")]
+#[error("side {side} had gone when they were to be joined, the other was there for {waited:?}")]
 pub struct PartnerLeft {
     side: Side,
+    waited: Duration,
     source: io::Error,
 }
 
@@ -66,30 +67,34 @@ impl AnnounceJoin {
     async fn tell<A: Io, B: Io>(self, pair: Pair<A, B>) -> Result<Pair<A, B>, PartnerLeft> {
         let Pair { a, b, session } = pair;
         let since = |side| session.info(side).since;
-        let (a, b) = if since(Side::A) <= since(Side::B) {
-            self.tell_in_turn((Side::A, a), (Side::B, b)).await?
+        let told = if since(Side::A) <= since(Side::B) {
+            self.tell_in_turn((Side::A, a), (Side::B, b)).await
         } else {
-            let told = self.tell_in_turn((Side::B, b), (Side::A, a)).await?;
-            (told.1, told.0)
+            let told = self.tell_in_turn((Side::B, b), (Side::A, a)).await;
+            told.map(|(b, a)| (a, b))
         };
+        let (a, b) = told.map_err(|(side, source)| PartnerLeft {
+            side,
+            waited: session.since().saturating_duration_since(since(!side)),
+            source,
+        })?;
         Ok(Pair { a, b, session })
     }
 
+    /// Returns both, or which of them had gone.
     async fn tell_in_turn<F: Io, S: Io>(
         &self,
         (first_side, mut first): (Side, F),
         (second_side, mut second): (Side, S),
-    ) -> Result<(F, S), PartnerLeft> {
-        if let Err(source) = say(&mut first, &self.words).await {
+    ) -> Result<(F, S), (Side, io::Error)> {
+        if let Err(error) = say(&mut first, &self.words).await {
             last_words(second, &self.partner_left, FAREWELL).await;
-            let side = first_side;
-            return Err(PartnerLeft { side, source });
+            return Err((first_side, error));
         }
-        if let Err(source) = say(&mut second, &self.words).await {
+        if let Err(error) = say(&mut second, &self.words).await {
             // It has been told of a partner: an end of stream would pass for that one's.
             first.abort();
-            let side = second_side;
-            return Err(PartnerLeft { side, source });
+            return Err((second_side, error));
         }
         Ok((first, second))
     }
@@ -117,6 +122,11 @@ impl PartnerLeft {
     pub const fn side(&self) -> Side {
         self.side
     }
+
+    /// How long the other had been there.
+    pub const fn waited(&self) -> Duration {
+        self.waited
+    }
 }
 
 #[cfg(test)]
@@ -142,11 +152,11 @@ mod tests {
     fn pair(older: Side) -> (Pair<MemoryStream, MemoryStream>, [MemoryStream; 2]) {
         let ((a, a_peer), (b, b_peer)) = (memory::connection(64), memory::connection(64));
         let (mut a, mut b) = (conn(a), conn(b));
-        let younger = match older {
-            Side::A => &mut b.info,
-            Side::B => &mut a.info,
+        let older = match older {
+            Side::A => &mut a.info,
+            Side::B => &mut b.info,
         };
-        younger.since += Duration::from_secs(1);
+        older.since -= Duration::from_secs(3);
         (Pair::new(a, b), [a_peer, b_peer])
     }
 
@@ -169,7 +179,7 @@ mod tests {
         assert_eq!(read_some(&mut pair.b, 6).await, b"from b");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn whose_partner_had_waited_and_left_is_told_so() {
         for older in SIDES {
             let (pair, [a, b]) = pair(older);
@@ -183,11 +193,13 @@ mod tests {
             assert_eq!(heard, b"partner left\n");
             end.unwrap();
             drop(stays);
-            assert_eq!(telling.await.unwrap().unwrap_err().side(), older);
+            let error = telling.await.unwrap().unwrap_err();
+            assert_eq!(error.side(), older);
+            assert_eq!(error.waited(), Duration::ZERO);
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn who_has_been_told_of_a_partner_that_left_is_reset() {
         for older in SIDES {
             let (pair, [a, b]) = pair(older);
@@ -198,6 +210,7 @@ mod tests {
             drop(left);
             let error = announce().tell(pair).await.unwrap_err();
             assert_eq!(error.side(), !older);
+            assert_eq!(error.waited(), Duration::from_secs(3));
             let (heard, end) = read_all(&mut stays).await;
             assert_eq!(heard, b"ok\n");
             assert_reset(&end);
