@@ -41,6 +41,7 @@ impl Sshd {
         }
         fs::copy(file("key.pub"), file("authorized-keys")).unwrap();
         let port = free_port();
+        // At its first level bash would read what whoever runs the test has in `.bashrc`.
         let config = format!(
             "ListenAddress 127.0.0.1:{port}\n\
              HostKey {}\n\
@@ -49,6 +50,7 @@ impl Sshd {
              UsePAM no\n\
              StrictModes no\n\
              MaxStartups 100\n\
+             SetEnv SHLVL=1\n\
              PasswordAuthentication no\n\
              PermitRootLogin prohibit-password\n\
              Subsystem sftp internal-sftp\n",
