@@ -92,6 +92,32 @@ async fn who_says_something_else_hears_that() {
 }
 
 #[tokio::test]
+async fn where_one_comes_from_has_to_be_the_side_it_says() {
+    let expect = ExpectMeeting::new();
+    for (on, rest, heard) in [
+        (Side::A, " b", Err("other side\n")),
+        (Side::B, " a", Err("other side\n")),
+        (Side::A, " a", Ok(Side::A)),
+        (Side::B, "", Ok(Side::B)),
+    ] {
+        let (mut peer, io) = memory::connection(64);
+        peer.write_all(line(rest).as_bytes()).await.unwrap();
+        let expecting = tokio::spawn(expect.handshake(conn(io).on(on)));
+        match heard {
+            Ok(side) => {
+                let conn = expecting.await.unwrap().unwrap();
+                assert_eq!(Meeting::of(&conn.info).unwrap().side(), Some(side));
+            }
+            Err(words) => {
+                assert_eq!(read_all(&mut peer).await.0, words.as_bytes());
+                drop(peer);
+                assert!(expecting.await.unwrap().is_err());
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_token_has_to_be_for_this() {
     let expect = ExpectMeeting::new().tokens(keyring());
     let other: Keyring = "main: fedcba9876543210".parse().unwrap();
