@@ -152,6 +152,10 @@ fn what_makes_no_sense_is_refused() {
         Couplet::run(args).with(2).said(right);
     };
     wrong(&["rendezvous", "dial:h:1"], "listen:[HOST:]PORT");
+    wrong(
+        &["rendezvous", "4000"],
+        "Usage: couplet rendezvous [OPTIONS] <LISTEN>",
+    );
     wrong(&["dial:h:1,keep=2", "dial:h:2"], "`rendezvous`");
     wrong(&["dial:h:1,rendezvous=", "listen:0"], "rendezvous=KEY");
     wrong(&["listen:1,rendezvous=x", "listen:0"], "dialled side");
