@@ -72,6 +72,10 @@ pub(crate) enum Tool {
         /// Few connections: shows that it works, and no more
         #[arg(long)]
         quick: bool,
+
+        /// The Cargo profile to measure
+        #[arg(long, value_name = "NAME", default_value = "release")]
+        profile: String,
     },
     /// The load generator: a process of its own, told what to do by the driver
     #[command(hide = true)]

@@ -49,13 +49,18 @@ fn main() -> ExitCode {
     let stdout = &mut io::stdout();
     match args.tool {
         Some(Tool::Explain(explain)) => {
-            let plan = sound(match &explain.other {
-                None => explain.relay.plan(),
-                Some(Explained::Rendezvous(rendezvous)) => rendezvous.plan(),
-            });
+            let plan = match &explain.other {
+                None => sound(explain.relay.plan(), None),
+                Some(Explained::Rendezvous(rendezvous)) => {
+                    sound(rendezvous.plan(), Some(RENDEZVOUS))
+                }
+            };
             told(explain::write(&plan, stdout), LogFormat::Text)
         }
-        Some(Tool::Rendezvous(rendezvous)) => run(sound(rendezvous.plan()), &rendezvous.common.log),
+        Some(Tool::Rendezvous(rendezvous)) => {
+            let plan = sound(rendezvous.plan(), Some(RENDEZVOUS));
+            run(plan, &rendezvous.common.log)
+        }
         Some(Tool::Keygen(keygen)) => told(keygen.run(stdout), LogFormat::Text),
         Some(Tool::Token(token)) => told(token.run(stdout), LogFormat::Text),
         Some(Tool::Completions { shell }) => {
@@ -63,16 +68,22 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some(Tool::Man) => told(man::write(stdout), LogFormat::Text),
-        None => run(sound(args.relay.plan()), &args.relay.common.log),
+        None => run(sound(args.relay.plan(), None), &args.relay.common.log),
     }
 }
 
-/// What is to be done; where that is wrong, says so and exits with status 2.
-fn sound(plan: Result<Plan, String>) -> Plan {
+/// How the tool is called that plans, too.
+const RENDEZVOUS: &str = "rendezvous";
+
+/// What is to be done; where that is wrong, says so, and how the tool is used, and exits with
+/// status 2.
+fn sound(plan: Result<Plan, String>, tool: Option<&str>) -> Plan {
     plan.unwrap_or_else(|wrong| {
-        Args::command()
-            .error(ErrorKind::ValueValidation, wrong)
-            .exit()
+        let mut command = Args::command();
+        command.build();
+        let used = tool.and_then(|tool| command.find_subcommand(tool));
+        let mut used = used.unwrap_or(&command).clone();
+        used.error(ErrorKind::ValueValidation, wrong).exit()
     })
 }
 

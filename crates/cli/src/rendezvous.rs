@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
+use anyhow::anyhow;
 use clap::ValueEnum;
 use couplet_connector::{
     PairLayers, SideLayers,
@@ -14,6 +15,7 @@ use couplet_connector::{
 
 use crate::{
     common::CommonArgs,
+    hangup::OnHangup,
     pair::PairStep,
     plan::Plan,
     side::{DialledFor, SideSpec, SideStep, options::secret},
@@ -34,8 +36,8 @@ pub(crate) struct RendezvousArgs {
     side: String,
 
     /// Only who has a token signed with one of these secrets may come, `name: secret` a line
-    #[arg(long, value_name = "@FILE", value_parser = keyring)]
-    tokens: Option<Keyring>,
+    #[arg(long, value_name = "@FILE", value_parser = Tokens::read)]
+    tokens: Option<Tokens>,
 
     /// How many may wait for a partner [default: 1024]
     #[arg(long, value_name = "NUMBER", value_parser = count)]
@@ -67,6 +69,13 @@ pub(crate) struct RendezvousArgs {
     pub(crate) common: CommonArgs,
 }
 
+/// The secrets of `@FILE`, which is read again at each SIGHUP.
+#[derive(Clone, Debug)]
+struct Tokens {
+    file: String,
+    keyring: Keyring,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum Full {
     Refuse,
@@ -88,10 +97,6 @@ pub(crate) struct Meeting {
     pub(crate) settings: Vec<Setting>,
 }
 
-fn keyring(value: &str) -> Result<Keyring, String> {
-    secret::parse(value, "--tokens=@FILE")
-}
-
 // ===== impl RendezvousArgs =====
 
 impl RendezvousArgs {
@@ -111,20 +116,24 @@ impl RendezvousArgs {
     fn expect(&self) -> SideStep {
         let timeout = self.common.handshake_timeout();
         let mut expect = ExpectMeeting::new();
-        if let Some(keyring) = &self.tokens {
-            expect = expect.tokens(keyring.clone());
+        if let Some(tokens) = &self.tokens {
+            expect = expect.tokens(tokens.keyring.clone());
         }
         let mut layers = SideLayers::new();
-        layers.push(HandshakeLayer::new(expect).timeout(timeout.value));
+        layers.push(HandshakeLayer::new(expect.clone()).timeout(timeout.value));
         let (tokens, from) = match self.tokens {
             Some(_) => ("needed", Source::Flag),
             None => ("off", Source::Default),
         };
-        Step::new("rendezvous", layers)
+        let step = Step::new("rendezvous", layers)
             .for_each()
             .bytes([Bytes::ReadAhead, Bytes::Untouched])
             .set("tokens", tokens, from)
-            .deadline_of(timeout)
+            .deadline_of(timeout);
+        match &self.tokens {
+            Some(tokens) => step.on_hangup(tokens.read_again(expect)),
+            None => step,
+        }
     }
 
     fn meeting(&self) -> Meeting {
@@ -167,6 +176,26 @@ impl Meeting {
         let mut layers = PairLayers::new();
         layers.push(HandshakeLayer::new(meet::announce()).timeout(timeout.value));
         Step::new("announce", layers).for_each()
+    }
+}
+
+// ===== impl Tokens =====
+
+impl Tokens {
+    fn read(value: &str) -> Result<Self, String> {
+        let keyring = secret::parse(value, "--tokens=@FILE")?;
+        let file = value.to_owned();
+        Ok(Self { file, keyring })
+    }
+
+    fn read_again(&self, expect: ExpectMeeting) -> OnHangup {
+        let file = self.file.clone();
+        OnHangup::new(move || {
+            let read = Self::read(&file).map_err(|why| anyhow!("the old secrets stay: {why}"))?;
+            expect.replace_tokens(read.keyring);
+            tracing::info!(path = &file[1..], "secrets read again");
+            Ok(())
+        })
     }
 }
 

@@ -38,9 +38,10 @@ pub struct AnnounceJoin {
 
 /// One of the two had gone when it was to be told.
 #[derive(Debug, Error)]
-#[error("side {side} had gone when they were to be joined")]
+#[error("side {side} had gone when they were to be joined, the other was there for {waited:?}")]
 pub struct PartnerLeft {
     side: Side,
+    waited: Duration,
     source: io::Error,
 }
 
@@ -70,33 +71,35 @@ impl AnnounceJoin {
     async fn tell<A: Io, B: Io>(self, pair: Pair<A, B>) -> Result<Pair<A, B>, PartnerLeft> {
         let Pair { a, b, session } = pair;
         let since = |side| session.info(side).since;
-        let (a, b) = if since(Side::A) <= since(Side::B) {
-            self.tell_in_turn((Side::A, a), (Side::B, b)).await?
+        let told = if since(Side::A) <= since(Side::B) {
+            self.tell_in_turn((Side::A, a), (Side::B, b)).await
         } else {
-            let told = self.tell_in_turn((Side::B, b), (Side::A, a)).await?;
-            (told.1, told.0)
+            let told = self.tell_in_turn((Side::B, b), (Side::A, a)).await;
+            told.map(|(b, a)| (a, b))
         };
+        let (a, b) = told.map_err(|(side, source)| PartnerLeft {
+            side,
+            waited: session.since().saturating_duration_since(since(!side)),
+            source,
+        })?;
         Ok(Pair { a, b, session })
     }
 
+    /// Returns both, or which of them had gone.
     async fn tell_in_turn<F: Io, S: Io>(
         &self,
         (first_side, first): (Side, F),
         (second_side, second): (Side, S),
-    ) -> Result<(F, S), PartnerLeft> {
+    ) -> Result<(F, S), (Side, io::Error)> {
         let first = match Told::tell(first, &self.words).await {
             Ok(first) => first,
-            Err(source) => {
+            Err(error) => {
                 last_words(second, &self.partner_left, FAREWELL).await;
-                let side = first_side;
-                return Err(PartnerLeft { side, source });
+                return Err((first_side, error));
             }
         };
         let second = Told::tell(second, &self.words).await;
-        let second = second.map_err(|source| PartnerLeft {
-            side: second_side,
-            source,
-        })?;
+        let second = second.map_err(|error| (second_side, error))?;
         Ok((first.joined(), second.joined()))
     }
 }
@@ -146,6 +149,11 @@ impl PartnerLeft {
     pub const fn side(&self) -> Side {
         self.side
     }
+
+    /// How long the other had been there.
+    pub const fn waited(&self) -> Duration {
+        self.waited
+    }
 }
 
 #[cfg(test)]
@@ -172,11 +180,11 @@ mod tests {
     fn pair(older: Side) -> (Pair<MemoryStream, MemoryStream>, [MemoryStream; 2]) {
         let ((a, a_peer), (b, b_peer)) = (memory::connection(64), memory::connection(64));
         let (mut a, mut b) = (conn(a), conn(b));
-        let younger = match older {
-            Side::A => &mut b.info,
-            Side::B => &mut a.info,
+        let older = match older {
+            Side::A => &mut a.info,
+            Side::B => &mut b.info,
         };
-        younger.since += Duration::from_secs(1);
+        older.since -= Duration::from_secs(3);
         (Pair::new(a, b), [a_peer, b_peer])
     }
 
@@ -199,7 +207,7 @@ mod tests {
         assert_eq!(read_some(&mut pair.b, 6).await, b"from b");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn whose_partner_had_waited_and_left_is_told_so() {
         for older in SIDES {
             let (pair, [a, b]) = pair(older);
@@ -213,11 +221,13 @@ mod tests {
             assert_eq!(heard, b"partner left\n");
             end.unwrap();
             drop(stays);
-            assert_eq!(telling.await.unwrap().unwrap_err().side(), older);
+            let error = telling.await.unwrap().unwrap_err();
+            assert_eq!(error.side(), older);
+            assert_eq!(error.waited(), Duration::ZERO);
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn who_has_been_told_of_a_partner_that_left_is_reset() {
         for older in SIDES {
             let (pair, [a, b]) = pair(older);
@@ -228,6 +238,7 @@ mod tests {
             drop(left);
             let error = announce().tell(pair).await.unwrap_err();
             assert_eq!(error.side(), !older);
+            assert_eq!(error.waited(), Duration::from_secs(3));
             let (heard, end) = read_all(&mut stays).await;
             assert_eq!(heard, b"ok\n");
             assert_reset(&end);

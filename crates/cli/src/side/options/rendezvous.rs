@@ -1,5 +1,6 @@
 //! `rendezvous=KEY`: the relay that is dialled joins us with who comes to it with the same key.
 
+use anyhow::anyhow;
 use couplet_connector::{
     SideLayers,
     endpoint::{AddressError, Side},
@@ -11,6 +12,7 @@ use couplet_connector::{
 
 use super::{Context, Does, On, SideOption, SideSetting, SideStep, Value, secret};
 use crate::{
+    hangup::OnHangup,
     side::Given,
     step::{Bytes, Known, Source, Step},
     units::{Limit, limit},
@@ -73,13 +75,11 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
         meet = meet.side(side);
     }
     if let Some(file) = token {
-        let token: SignedToken =
-            file.parse(|value| secret::parse(value, "rendezvous.token=@FILE"))?;
-        meet = meet.token(token);
+        meet = meet.token(file.parse(read_token)?);
     }
     let mut layers = SideLayers::new();
     // The others of this process are bounded by what they are dialled for, or by their pool.
-    let waiting = HandshakeLayer::new(meet).timeout(wait.value.get());
+    let waiting = HandshakeLayer::new(meet.clone()).timeout(wait.value.get());
     layers.push(waiting.bound(usize::MAX));
     let shown_side = match side.value {
         Some(Side::A) => "a",
@@ -94,8 +94,20 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
         .set("wait", wait.value, wait.from);
     if let Some(file) = token {
         step = step.set("token", &file.text[1..], Source::Side);
+        let file = file.text.to_owned();
+        step = step.on_hangup(OnHangup::new(move || {
+            let token = read_token(&file);
+            meet.replace_token(token.map_err(|why| anyhow!("the old token stays: {why}"))?);
+            tracing::info!(path = &file[1..], "token read again");
+            Ok(())
+        }));
     }
     Ok(step)
+}
+
+/// The token of `@FILE`.
+fn read_token(value: &str) -> Result<SignedToken, String> {
+    secret::parse(value, "rendezvous.token=@FILE")
 }
 
 /// The key, and how it is shown: whoever knows one may come.
