@@ -4,7 +4,7 @@ use couplet_connector::endpoint::AddressError;
 
 use super::{
     Given, Word,
-    options::{ALL, On, SideOption, Value},
+    options::{ALL, LEFT_OUT, On, SideOption, Value},
 };
 
 /// The options of a side, a line each.
@@ -58,6 +58,11 @@ pub(super) fn unknown(
     name: Word<'_>,
     before: Option<(&SideOption, &Given<'_>)>,
 ) -> AddressError {
+    let option = name.text.split('.').next().unwrap_or_default();
+    if LEFT_OUT.contains(&option) {
+        let message = format!("this program was built without `{option}`");
+        return name.wrong(message, format!("one built with `--features {option}`"));
+    }
     let message = format!("`{}` is not an option of a side", name.text);
     // A second value of what stands before it.
     if let Some((option, given)) = before

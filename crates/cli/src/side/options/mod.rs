@@ -6,9 +6,11 @@
 mod access;
 mod attempts;
 mod challenge;
+#[cfg(feature = "compress")]
 mod compress;
 pub(crate) mod frame;
 mod limits;
+#[cfg(feature = "noise")]
 mod noise;
 mod proxy_protocol;
 pub(crate) mod rendezvous;
@@ -16,6 +18,7 @@ pub(crate) mod secret;
 mod signed_token;
 pub(crate) mod sniff;
 mod socket;
+#[cfg(feature = "tls")]
 mod tls;
 mod token;
 
@@ -48,14 +51,27 @@ pub(crate) static ALL: &[&SideOption] = &[
     &proxy_protocol::PROXY_PROTOCOL,
     &sniff::SNIFF,
     &attempts::ATTEMPTS,
+    #[cfg(feature = "tls")]
     &tls::TLS,
+    #[cfg(feature = "noise")]
     &noise::NOISE,
     &token::TOKEN,
     &signed_token::SIGNED_TOKEN,
     &challenge::CHALLENGE,
     &rendezvous::RENDEZVOUS,
+    #[cfg(feature = "compress")]
     &compress::COMPRESS,
     &frame::FRAME,
+];
+
+/// Those that this program was built without, by the features of their names.
+pub(crate) static LEFT_OUT: &[&str] = &[
+    #[cfg(not(feature = "tls"))]
+    "tls",
+    #[cfg(not(feature = "noise"))]
+    "noise",
+    #[cfg(not(feature = "compress"))]
+    "compress",
 ];
 
 /// An option of a side: `name`, or `name=value`, and its settings behind it, `name.setting=value`.
