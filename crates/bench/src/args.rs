@@ -65,7 +65,7 @@ pub(crate) struct TableArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tool {
-    /// Count the instructions of one connection's life, of one round trip, and of pairing
+    /// Count instructions and allocations of a connection's life, of a round trip, and of pairing
     Count,
     /// Measure the rendezvous by key: what a waiting connection holds, and how long a join takes
     Keyed {

@@ -39,6 +39,11 @@ use crate::{
     plan::Plan,
 };
 
+/// A connection makes four allocations that are aligned to 128 bytes (tokio's), for which the C library
+/// takes long.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let args = Args::parse();
     let stdout = &mut io::stdout();

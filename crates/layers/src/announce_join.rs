@@ -20,7 +20,7 @@ use couplet_endpoint::{Io, Side, io::last_words};
 use couplet_pairing::Pair;
 use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use crate::handshake::Handshake;
 
@@ -43,6 +43,10 @@ pub struct PartnerLeft {
     side: Side,
     source: io::Error,
 }
+
+/// One that is told of a partner: an end of its stream would pass for that one's, so until it is
+/// joined it is reset when it is dropped.
+struct Told<I: Io>(Option<I>);
 
 // ===== impl AnnounceJoin =====
 
@@ -77,28 +81,53 @@ impl AnnounceJoin {
 
     async fn tell_in_turn<F: Io, S: Io>(
         &self,
-        (first_side, mut first): (Side, F),
-        (second_side, mut second): (Side, S),
+        (first_side, first): (Side, F),
+        (second_side, second): (Side, S),
     ) -> Result<(F, S), PartnerLeft> {
-        if let Err(source) = say(&mut first, &self.words).await {
-            last_words(second, &self.partner_left, FAREWELL).await;
-            let side = first_side;
-            return Err(PartnerLeft { side, source });
-        }
-        if let Err(source) = say(&mut second, &self.words).await {
-            // It has been told of a partner: an end of stream would pass for that one's.
-            first.abort();
-            let side = second_side;
-            return Err(PartnerLeft { side, source });
-        }
-        Ok((first, second))
+        let first = match Told::tell(first, &self.words).await {
+            Ok(first) => first,
+            Err(source) => {
+                last_words(second, &self.partner_left, FAREWELL).await;
+                let side = first_side;
+                return Err(PartnerLeft { side, source });
+            }
+        };
+        let second = Told::tell(second, &self.words).await;
+        let second = second.map_err(|source| PartnerLeft {
+            side: second_side,
+            source,
+        })?;
+        Ok((first.joined(), second.joined()))
     }
 }
 
-async fn say(io: &mut (impl AsyncWrite + Unpin), words: &[u8]) -> io::Result<()> {
-    io.write_all(words).await?;
-    io.flush().await
+// ===== impl Told =====
+
+impl<I: Io> Told<I> {
+    async fn tell(io: I, words: &[u8]) -> io::Result<Self> {
+        // Before the first byte: nobody knows how much of it arrives.
+        let mut told = Self(Some(io));
+        if let Some(io) = &mut told.0 {
+            io.write_all(words).await?;
+            io.flush().await?;
+        }
+        Ok(told)
+    }
+
+    fn joined(mut self) -> I {
+        self.0.take().expect("it is there until it is joined")
+    }
 }
+
+impl<I: Io> Drop for Told<I> {
+    fn drop(&mut self) {
+        if let Some(io) = &mut self.0 {
+            io.abort();
+        }
+    }
+}
+
+// ===== impl Handshake =====
 
 impl<A: Io, B: Io> Handshake<Pair<A, B>> for AnnounceJoin {
     type Output = Pair<A, B>;
@@ -123,6 +152,7 @@ impl PartnerLeft {
 mod tests {
     use couplet_endpoint::{Opaque, memory, memory::MemoryStream};
     use tokio::io::BufWriter;
+    use tokio_test::{assert_pending, task};
     use tower::ServiceExt;
     use tower_layer::Layer;
 
@@ -200,6 +230,20 @@ mod tests {
             assert_eq!(error.side(), !older);
             let (heard, end) = read_all(&mut stays).await;
             assert_eq!(heard, b"ok\n");
+            assert_reset(&end);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_been_told_is_reset_when_the_other_can_not_be_in_time() {
+        let ((a, mut first), (b, mut second)) = (memory::connection(64), memory::connection(1));
+        let pair = Pair::new(conn(a), conn(b));
+        let mut telling = task::spawn(announce().tell(pair));
+        assert_pending!(telling.poll());
+        drop(telling);
+        for (peer, words) in [(&mut first, "ok\n"), (&mut second, "o")] {
+            let (heard, end) = read_all(peer).await;
+            assert_eq!(heard, words.as_bytes());
             assert_reset(&end);
         }
     }

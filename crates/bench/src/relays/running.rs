@@ -22,14 +22,14 @@ pub(crate) struct Running {
     group: Group,
     /// Where it listens.
     pub(crate) listen: SocketAddr,
-    /// How long it took until its port accepted.
+    /// How long it took until it accepted.
     pub(crate) started_in: Duration,
 }
 
 // ===== impl Running =====
 
 impl Running {
-    /// Starts it and waits until its port accepts.
+    /// Starts it and waits until it accepts wherever it listens.
     pub(crate) fn start(relay: &dyn Relay, to: To, folder: &Path) -> anyhow::Result<Self> {
         let listen = free_port()?;
         let log = folder.join("log");
@@ -41,7 +41,12 @@ impl Running {
             .stderr(file);
         let begin = Instant::now();
         let mut group = Group::start(&mut command)?;
-        while TcpStream::connect(listen).is_err() {
+        let mut ports = vec![listen];
+        if let To::Listen(other) = to {
+            ports.push(other);
+        }
+        let accepts = |port: &SocketAddr| TcpStream::connect(port).is_ok();
+        while !ports.iter().all(accepts) {
             if let Some(status) = group.ended()? {
                 let said = fs::read_to_string(&log).unwrap_or_default();
                 bail!("it ended with {status}: {}", said.trim());

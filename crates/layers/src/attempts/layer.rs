@@ -1,6 +1,7 @@
 use std::{error::Error, net::IpAddr, sync::Arc, time::Duration};
 
 use couplet_endpoint::{BoxError, is_caused_by};
+use couplet_pairing::PairError;
 use tokio::sync::Semaphore;
 use tower_layer::Layer;
 
@@ -51,7 +52,7 @@ impl AttemptsLayer {
         Self {
             attempts,
             otherwise: Otherwise::Refuse,
-            counts_if: is_caused_by::<HandshakeError>,
+            counts_if: is_its_own,
         }
     }
 
@@ -62,8 +63,8 @@ impl AttemptsLayer {
         self
     }
 
-    /// Which errors count, in place of every [`HandshakeError`]: for a handshake that can fail
-    /// without its peer being to blame.
+    /// Which errors count, in place of every [`HandshakeError`] but a partner's: for a handshake
+    /// that can fail without its peer being to blame.
     #[must_use]
     pub fn counts_if(mut self, counts_if: fn(&(dyn Error + 'static)) -> bool) -> Self {
         self.counts_if = counts_if;
@@ -83,6 +84,12 @@ impl<S> Layer<S> for AttemptsLayer {
             inner,
         }
     }
+}
+
+/// Is it a failed handshake of the connection's own? Where it is partnered by a dial, its error may
+/// be that of its partner's handshake, for which it is not to blame.
+fn is_its_own(error: &(dyn Error + 'static)) -> bool {
+    is_caused_by::<HandshakeError>(error) && !is_caused_by::<PairError>(error)
 }
 
 // ===== impl TooManyAttempts =====

@@ -8,6 +8,8 @@
 //! or, with [`delay`](AttemptsLayer::delay), waits first. The peer is told nothing: its connection
 //! is closed.
 //!
+//! A handshake of the partner that is dialled for it does not count: that one failed.
+//!
 //! Whoever shares an address with one that guesses shares its lot. So does a program that probes the
 //! port without a handshake, such as a health check: put an access list above it, or do without this
 //! for such addresses. Those that are already shaking hands when an address has failed too often go

@@ -6,6 +6,7 @@ use couplet_endpoint::{
     memory::{self, MemoryStream},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_test::{assert_pending, assert_ready, task};
 
 use super::*;
 use crate::{
@@ -348,6 +349,23 @@ fn states() -> (snow::TransportState, snow::TransportState) {
         .unwrap();
     let state = |state: snow::HandshakeState| state.into_transport_mode().unwrap();
     (state(initiator), state(responder))
+}
+
+#[tokio::test]
+async fn a_stranger_is_tried_with_all_keys_while_others_have_their_turn() {
+    let peers: String = (0..5)
+        .map(|number| format!("{} {number}\n", NoiseKey::from_bytes([number; 32]).public()))
+        .collect();
+    let responder = NoiseResponder::kk(NoiseKey::generate().unwrap(), peers.parse().unwrap());
+    let (mut peer, io) = memory::connection(64);
+    let nonsense = [&[0, 48][..], &[9; 48]].concat();
+    peer.write_all(&nonsense).await.unwrap();
+    let mut shaking = task::spawn(responder.handshake(conn(io)));
+    for _ in 0..5 {
+        assert_pending!(shaking.poll());
+    }
+    let refused = assert_ready!(shaking.poll());
+    assert!(matches!(refused, Err(NoiseFailed::NotAuthentic)));
 }
 
 #[test]
