@@ -99,6 +99,22 @@ async fn a_stream_that_is_cut_anywhere_has_no_end() {
     }
 }
 
+/// By its checksum; our LZ4 has none.
+#[cfg(feature = "zstd")]
+#[tokio::test]
+async fn a_bit_that_was_changed_is_told_by_zstd() {
+    let (_, layer, make) = formats().remove(0);
+    let plain = noise(200);
+    let wire = compressed(make, &plain);
+    for at in 0..wire.len() * 8 {
+        let mut changed = wire.clone();
+        changed[at / 8] ^= 1 << (at % 8);
+        let (heard, end) = decompressed(&layer, &changed).await;
+        // Some of the header say nothing of what is in it.
+        assert!(end.is_err() || heard == plain, "bit {at}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_not_compressed_fails() {
     for (_, layer, _) in formats() {

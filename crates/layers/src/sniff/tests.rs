@@ -196,6 +196,27 @@ async fn a_hello_may_be_spread_over_records() {
     assert_eq!(shown(&records(&sent, 16_384)).await, "tls:www.example.org");
 }
 
+/// Those with post-quantum keys are some two thousand bytes.
+#[tokio::test]
+async fn a_hello_may_be_as_long_as_what_is_looked_at() {
+    assert_eq!(LIMIT, 16 * 1024);
+    const KEY_SHARE: u16 = 51;
+    let around = |key: usize| {
+        let key = extension(KEY_SHARE, &vec![7; key]);
+        hello(&[key, server_name(b"example.org")])
+    };
+    let rest = records(&around(0), LIMIT).len();
+    for (len, found) in [
+        (2000, "tls:example.org"),
+        (LIMIT, "tls:example.org"),
+        (LIMIT + 1, "unknown"),
+    ] {
+        let sent = records(&around(len - rest), LIMIT);
+        assert_eq!(sent.len(), len);
+        assert_eq!(shown(&sent).await, found, "{len}");
+    }
+}
+
 #[tokio::test]
 async fn a_hello_that_breaks_the_rules_is_none() {
     let good = records(&usual_hello(), 16_384);

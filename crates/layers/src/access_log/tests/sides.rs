@@ -104,6 +104,22 @@ async fn without_a_partner() {
     assert_eq!(record.error.unwrap(), "no partner for it: nobody");
 }
 
+#[tokio::test]
+async fn what_is_written_in_slices_is_counted() {
+    let records = Records::default();
+    let service = service_fn(async |mut conn: Conn<Counted<MemoryStream>>| {
+        let slices = [b"ab", b"cd"].map(|slice| io::IoSlice::new(slice));
+        let sent = conn.io.write_vectored(&slices).await?;
+        Err::<(), _>(io::Error::other(sent.to_string()))
+    });
+    let side = SideAccessLogLayer::new(records.log(), Side::A).layer(service);
+    let (_peer, io) = memory::connection(64);
+    let sent = side.oneshot(conn(io)).await.unwrap_err().to_string();
+    assert_ne!(sent, "0");
+    let counted = records.one().a.unwrap().sent.unwrap();
+    assert_eq!(counted.to_string(), sent);
+}
+
 #[cfg(feature = "proxy-protocol")]
 #[tokio::test]
 async fn whom_a_proxy_comes_for_is_known_though_refused() {
