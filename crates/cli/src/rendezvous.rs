@@ -2,12 +2,11 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use anyhow::anyhow;
 use clap::ValueEnum;
 use couplet_connector::{
     PairLayers, SideLayers,
     layers::{
-        HandshakeLayer, Keyring,
+        HandshakeLayer, Keyring, Replaceable,
         meet::{self, ExpectMeeting, MeetingKey},
     },
     pairing::{Keyed, Third, WhenFull},
@@ -36,8 +35,8 @@ pub(crate) struct RendezvousArgs {
     side: String,
 
     /// Only who has a token signed with one of these secrets may come, `name: secret` a line
-    #[arg(long, value_name = "@FILE", value_parser = Tokens::read)]
-    tokens: Option<Tokens>,
+    #[arg(long, value_name = "@FILE")]
+    tokens: Option<String>,
 
     /// How many may wait for a partner [default: 1024]
     #[arg(long, value_name = "NUMBER", value_parser = count)]
@@ -67,13 +66,6 @@ pub(crate) struct RendezvousArgs {
 
     #[command(flatten)]
     pub(crate) common: CommonArgs,
-}
-
-/// The secrets of `@FILE`, which is read again at each SIGHUP.
-#[derive(Clone, Debug)]
-struct Tokens {
-    file: String,
-    keyring: Keyring,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -108,32 +100,43 @@ impl RendezvousArgs {
         if side.endpoint.is_dialled() {
             return Err("a rendezvous listens: `listen:[HOST:]PORT`".into());
         }
-        side.steps.push(self.expect());
+        side.steps.push(self.expect()?);
         self.common.plan(side, None, Some(self.meeting()))
     }
 
     /// The step in which they say whom they are to meet.
-    fn expect(&self) -> SideStep {
+    fn expect(&self) -> Result<SideStep, String> {
         let timeout = self.common.handshake_timeout();
-        let mut expect = ExpectMeeting::new();
-        if let Some(tokens) = &self.tokens {
-            expect = expect.tokens(tokens.keyring.clone());
-        }
         let mut layers = SideLayers::new();
-        layers.push(HandshakeLayer::new(expect.clone()).timeout(timeout.value));
-        let (tokens, from) = match self.tokens {
-            Some(_) => ("needed", Source::Flag),
-            None => ("off", Source::Default),
+        let mut expects = |part: Replaceable<ExpectMeeting>| {
+            layers.push(HandshakeLayer::new(part).timeout(timeout.value));
+        };
+        let (tokens, from, again) = match self.tokens.clone() {
+            None => {
+                expects(Replaceable::new(ExpectMeeting::new()));
+                ("off", Source::Default, None)
+            }
+            Some(file) => {
+                let path = file.trim_start_matches('@').to_owned();
+                let make = move || {
+                    let keyring: Keyring = secret::parse(&file, "--tokens=@FILE")?;
+                    Ok(ExpectMeeting::new().tokens(keyring))
+                };
+                let part = Replaceable::new(make().map_err(|why| format!("--tokens: {why}"))?);
+                expects(part.clone());
+                let again = OnHangup::replace(part, &path, make);
+                ("needed", Source::Flag, Some(again))
+            }
         };
         let step = Step::new("rendezvous", layers)
             .for_each()
             .bytes([Bytes::ReadAhead, Bytes::Untouched])
             .set("tokens", tokens, from)
             .deadline_of(timeout);
-        match &self.tokens {
-            Some(tokens) => step.on_hangup(tokens.read_again(expect)),
+        Ok(match again {
+            Some(again) => step.on_hangup(again),
             None => step,
-        }
+        })
     }
 
     fn meeting(&self) -> Meeting {
@@ -176,26 +179,6 @@ impl Meeting {
         let mut layers = PairLayers::new();
         layers.push(HandshakeLayer::new(meet::announce()).timeout(timeout.value));
         Step::new("announce", layers).for_each()
-    }
-}
-
-// ===== impl Tokens =====
-
-impl Tokens {
-    fn read(value: &str) -> Result<Self, String> {
-        let keyring = secret::parse(value, "--tokens=@FILE")?;
-        let file = value.to_owned();
-        Ok(Self { file, keyring })
-    }
-
-    fn read_again(&self, expect: ExpectMeeting) -> OnHangup {
-        let file = self.file.clone();
-        OnHangup::new(move || {
-            let read = Self::read(&file).map_err(|why| anyhow!("the old secrets stay: {why}"))?;
-            expect.replace_tokens(read.keyring);
-            tracing::info!(path = &file[1..], "secrets read again");
-            Ok(())
-        })
     }
 }
 

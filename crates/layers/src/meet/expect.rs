@@ -1,8 +1,4 @@
-use std::{
-    fmt,
-    sync::{Arc, PoisonError, RwLock},
-    time::SystemTime,
-};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use couplet_endpoint::{Conn, Info, Io, Replay, Side, io::last_words};
 use futures::{FutureExt, future::BoxFuture};
@@ -27,11 +23,9 @@ use crate::{
 ///
 /// Has no deadline of its own: the [`HandshakeLayer`](crate::HandshakeLayer) has. Who is refused has a
 /// second to hear it.
-///
-/// Clones share their keyring, which can be [replaced](Self::replace_tokens).
 #[derive(Clone)]
 pub struct ExpectMeeting {
-    tokens: Arc<RwLock<Option<Keyring>>>,
+    tokens: Option<Keyring>,
     clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 }
 
@@ -69,7 +63,7 @@ impl ExpectMeeting {
     /// Whoever knows a key may come.
     pub fn new() -> Self {
         Self {
-            tokens: Arc::default(),
+            tokens: None,
             clock: Arc::new(SystemTime::now),
         }
     }
@@ -78,15 +72,8 @@ impl ExpectMeeting {
     /// before it expires. A token for one side puts who does not say so on that side.
     #[must_use]
     pub fn tokens(mut self, keyring: Keyring) -> Self {
-        self.tokens = Arc::new(RwLock::new(Some(keyring)));
+        self.tokens = Some(keyring);
         self
-    }
-
-    /// Has those who come from now on show a token of this keyring, in all clones: for secrets that
-    /// were renewed. Who is there already stays.
-    pub fn replace_tokens(&self, keyring: Keyring) {
-        let mut tokens = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
-        *tokens = Some(keyring);
     }
 
     /// The time of day, in place of the system's.
@@ -133,8 +120,7 @@ impl ExpectMeeting {
             return Err(MeetingRefused::OtherSide);
         }
         let side = side.or(info.side);
-        let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(keyring) = &*tokens else {
+        let Some(keyring) = &self.tokens else {
             return Ok((Meeting { key, side }, None));
         };
         let token = token.ok_or(MeetingRefused::NoToken)?;

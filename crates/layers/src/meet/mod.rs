@@ -43,9 +43,8 @@
 //! A key that others can guess lets them in: it is a name, unless it is long and random. Signed
 //! tokens say who may use which key, on which side, and until when; it is asked for when a
 //! connection comes, so one that waits or is joined lives on when its token expires. Secrets and
-//! tokens can be replaced while all goes on ([`ExpectMeeting::replace_tokens`],
-//! [`Meet::replace_token`]). All of it travels in the clear: put TLS before it where others can
-//! listen.
+//! tokens can be renewed while all goes on: [`Replaceable`](crate::Replaceable). All of it travels in
+//! the clear: put TLS before it where others can listen.
 //!
 //! The relay is [`ExpectMeeting`], [`by_key`] and [`announce`] together:
 //!

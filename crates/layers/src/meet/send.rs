@@ -1,7 +1,4 @@
-use std::{
-    io,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::io;
 
 use couplet_endpoint::{Conn, Io, Replay, Side};
 use futures::{FutureExt, future::BoxFuture};
@@ -18,13 +15,11 @@ use crate::{
 const MAX_ANSWER: usize = 256;
 
 /// Asks the relay for a partner, and waits until it is there. See the [module](super).
-///
-/// Clones share their token, which can be [replaced](Self::replace_token).
 #[derive(Clone, Debug)]
 pub struct Meet {
     key: MeetingKey,
     side: Option<Side>,
-    token: Arc<RwLock<Option<SignedToken>>>,
+    token: Option<SignedToken>,
 }
 
 /// No partner was found.
@@ -50,7 +45,7 @@ impl Meet {
         Self {
             key,
             side: None,
-            token: Arc::default(),
+            token: None,
         }
     }
 
@@ -64,19 +59,13 @@ impl Meet {
     /// Shows the relay this token.
     #[must_use]
     pub fn token(mut self, token: SignedToken) -> Self {
-        self.token = Arc::new(RwLock::new(Some(token)));
+        self.token = Some(token);
         self
     }
 
-    /// Shows the relay this token from now on, in all clones: for one that was renewed before it
-    /// expires. Who waits already has shown the one before.
-    pub fn replace_token(&self, token: SignedToken) {
-        *self.token.write().unwrap_or_else(PoisonError::into_inner) = Some(token);
-    }
-
     pub(super) fn line(&self) -> Vec<u8> {
-        let token = self.token.read().unwrap_or_else(PoisonError::into_inner);
-        let token = token.as_ref().map(|token| token.as_str().as_bytes());
+        let token = self.token.as_ref();
+        let token = token.map(|token| token.as_str().as_bytes());
         let Self { key, side, .. } = *self;
         Request { key, side, token }.line()
     }

@@ -163,36 +163,6 @@ async fn a_token_has_to_be_for_this() {
 }
 
 #[tokio::test]
-async fn secrets_are_renewed_in_all_clones() {
-    let expect = ExpectMeeting::new().tokens(keyring());
-    let clone = expect.clone();
-    let text = |keyring: &Keyring| {
-        let expires = SystemTime::now() + Duration::from_secs(60);
-        let token = keyring.sign(&Claims::new("demo", expires).unwrap());
-        line(&format!(" {}", token.as_str()))
-    };
-    let renewed: Keyring = "next: fedcba9876543210".parse().unwrap();
-    let [old, new] = [text(&keyring()), text(&renewed)];
-    assert!(says(&clone, old.as_bytes(), 1000).await.is_ok());
-    let refused = says(&clone, new.as_bytes(), 1000).await;
-    assert_eq!(refused.unwrap_err().1, "bad token\n");
-    expect.replace_tokens(renewed);
-    assert!(says(&clone, new.as_bytes(), 1000).await.is_ok());
-    let refused = says(&clone, old.as_bytes(), 1000).await;
-    assert_eq!(refused.unwrap_err().1, "bad token\n");
-}
-
-#[tokio::test]
-async fn a_token_is_renewed_in_all_clones() {
-    let [old, new] = [60, 120].map(|seconds| token("demo", None, seconds));
-    let meet = Meet::new(MeetingKey::of("demo")).token(old.parse().unwrap());
-    let clone = meet.clone();
-    assert_eq!(clone.line(), line(&format!(" {old}")).as_bytes());
-    meet.replace_token(new.parse().unwrap());
-    assert_eq!(clone.line(), line(&format!(" {new}")).as_bytes());
-}
-
-#[tokio::test]
 async fn the_longest_line_is_taken() {
     let expect = ExpectMeeting::new().tokens(keyring());
     let name = "n".repeat(256);

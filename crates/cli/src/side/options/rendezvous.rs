@@ -1,11 +1,10 @@
 //! `rendezvous=KEY`: the relay that is dialled joins us with who comes to it with the same key.
 
-use anyhow::anyhow;
 use couplet_connector::{
     SideLayers,
     endpoint::{AddressError, Side},
     layers::{
-        HandshakeLayer, SignedToken,
+        HandshakeLayer, Replaceable, SignedToken,
         meet::{Meet, MeetingKey},
     },
 };
@@ -51,7 +50,7 @@ pub(super) static RENDEZVOUS: SideOption = SideOption {
 
 fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressError> {
     let value = given.needed()?;
-    let (key, shown) = value.parse(key)?;
+    let (_, shown) = value.parse(key)?;
     let side = given.setting("side").map(|side| side.parse(side_name));
     // So that the sessions of one end never meet each other.
     let side = Known {
@@ -69,14 +68,24 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
     }
     .unless(wait.transpose()?);
     let token = given.setting("token");
-
-    let mut meet = Meet::new(key);
-    if let Some(side) = side.value {
-        meet = meet.side(side);
-    }
-    if let Some(file) = token {
-        meet = meet.token(file.parse(read_token)?);
-    }
+    // So that what is wrong with it is shown where it stands.
+    token.map(|token| token.parse(read_token)).transpose()?;
+    let (text, token_text) = (
+        value.text.to_owned(),
+        token.map(|token| token.text.to_owned()),
+    );
+    let side_is = side.value;
+    let make = move || {
+        let mut meet = Meet::new(key(&text)?.0);
+        if let Some(side) = side_is {
+            meet = meet.side(side);
+        }
+        if let Some(file) = &token_text {
+            meet = meet.token(read_token(file)?);
+        }
+        Ok(meet)
+    };
+    let meet = Replaceable::new(value.parse(|_| make())?);
     let mut layers = SideLayers::new();
     // The others of this process are bounded by what they are dialled for, or by their pool.
     let waiting = HandshakeLayer::new(meet.clone()).timeout(wait.value.get());
@@ -92,15 +101,13 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
         .set("key", shown, Source::Side)
         .set("side", shown_side, side.from)
         .set("wait", wait.value, wait.from);
-    if let Some(file) = token {
-        step = step.set("token", &file.text[1..], Source::Side);
-        let file = file.text.to_owned();
-        step = step.on_hangup(OnHangup::new(move || {
-            let token = read_token(&file);
-            meet.replace_token(token.map_err(|why| anyhow!("the old token stays: {why}"))?);
-            tracing::info!(path = &file[1..], "token read again");
-            Ok(())
-        }));
+    let key_file = value.text.strip_prefix('@');
+    let token_file = token.map(|token| &token.text[1..]);
+    if let Some(file) = token_file {
+        step = step.set("token", file, Source::Side);
+    }
+    if let Some(file) = token_file.or(key_file) {
+        step = step.on_hangup(OnHangup::replace(meet, file, make));
     }
     Ok(step)
 }
