@@ -13,6 +13,8 @@ use std::{
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
+    sync::mpsc,
+    thread,
 };
 
 use couplet_connector::layers::{
@@ -84,6 +86,19 @@ fn rest(stream: &mut TcpStream) -> String {
     let mut rest = String::new();
     stream.read_to_string(&mut rest).unwrap();
     rest
+}
+
+/// Which of them is closed first, with nothing before.
+fn first_closed(streams: &[TcpStream]) -> usize {
+    let (tell, closed) = mpsc::channel();
+    for (number, stream) in streams.iter().enumerate() {
+        let (stream, tell) = (stream.try_clone().unwrap(), tell.clone());
+        thread::spawn(move || match stream.peek(&mut [0]) {
+            Ok(0) => tell.send(number).unwrap(),
+            peeked => drop(peeked.unwrap()),
+        });
+    }
+    closed.recv().unwrap()
 }
 
 #[test]
@@ -268,7 +283,11 @@ fn the_transit_relay_joins_by_token() {
     assert_eq!(rest(&mut impatient), "impatient\n");
 
     let mut stranger = come(&wish(&token.replace('0', "f"), 2));
-    let mut first = come(&wish(&token, 1));
+    // The same side replaces: whichever of the two was there before is dropped.
+    let mut same = vec![come(&wish(&token, 1)), come(&wish(&token, 1))];
+    let replaced = first_closed(&same);
+    assert_eq!(rest(&mut same.remove(replaced)), "");
+    let mut first = same.remove(0);
     let mut second = come(&wish(&token, 2));
     let mut ok = [0; 3];
     second.read_exact(&mut ok).unwrap();

@@ -68,8 +68,8 @@ async fn main() -> Result<(), BoxError> {
 
     let keyed = Keyed::new(|info| Some(Wish::of(info)?.token.clone()))
         .side(|info| Wish::of(info)?.side.clone())
-        // A client may come by several ways at a time; the first that is joined counts.
-        .per_key(8, WhenFull::Evict)
+        // A client may come again; the last time counts.
+        .per_key(1, WhenFull::Evict)
         .third(Third::LetGo)
         .silent()
         .farewell(SECOND, |_, refusal| match refusal {

@@ -34,6 +34,8 @@ pair
   relay             half-close-timeout 1m (default)
 threads
   2, each with pairs of its own
+run
+  settings          threads 2 (flag), drain-timeout 30s (default)
 bytes
   A to B: by copy: log-traffic shows them
   B to A: by copy: log-traffic shows them
@@ -42,6 +44,94 @@ bytes
     );
     assert_eq!(explained, expected.trim_end());
     assert!(!explained.contains("hunter2"));
+}
+
+/// Whatever was said is there, and what was not where it is in effect.
+#[test]
+fn nothing_that_was_said_is_missing() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = scratch.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let secrets = file("secrets", "main: 0123456789abcdef\n");
+    let networks = file("networks", "10.0.0.0/8\n");
+    let routes = file("routes", "ssh refuse\n");
+    let a = [
+        "listen:9000,reuse-port,keep-alive=9s/8s/7,allow=@",
+        &networks,
+        ",deny=10.0.0.0/8,rate-per-addr=9/s,rate-per-addr.wait=9s,max-per-addr=3,max-conns=9,\
+         max-conns.wait=8s,max-conns.queue=7,proxy-protocol=accept,proxy-protocol.wait=1s,\
+         proxy-protocol.from=@",
+        &networks,
+        ",sniff=2s,attempts=9/m,attempts.delay=4s,signed-token=@",
+        &secrets,
+        ",signed-token.key=demo,compress=zstd:3,frame=lines,frame.max=9KiB",
+    ];
+    let b = format!(
+        "dial:localhost:22,connect-timeout=3s,route=@{routes},tls=name.test,tls.alpn=h2,\
+         tls.pin=sha256//{}A=,tls.close-notify=optional",
+        "A".repeat(42)
+    );
+    let explained = explain(&[
+        &a.concat(),
+        &b,
+        "--max-pairs=9",
+        "--exit-when-idle=1h",
+        "--drain-timeout=9s",
+        "--max-lifetime=2h",
+        "--half-close-timeout=9s",
+        "--user-timeout=9s",
+        "--fault=latency:1s",
+        "--fault-seed=3",
+        "--quota=1GiB",
+        "--bandwidth-total=a-to-b:1MiB/s",
+        "--access-log=-",
+        "--access-log-format=json",
+        "--capture=/tmp/x",
+        "--capture-roll=1MiB",
+        "--capture-limit=1kB",
+        "--log-traffic",
+        "--log-traffic-limit=1kB",
+    ]);
+    for part in [
+        "reuse-port on (side)",
+        "keep-alive 9s/8s/7 (side)",
+        "user-timeout 9s (flag)",
+        &format!("allow             file {networks} (side)"),
+        "deny              networks 10.0.0.0/8 (side)",
+        "rate-per-addr     limit 9/s (side), wait 9s (side), queue 1024 (default)",
+        "max-per-addr      limit 3 (side), over refuse (default)",
+        "max-conns         limit 9 (side), wait 8s (side), queue 7 (side)",
+        &format!(
+            "proxy-protocol    headers accept (side), from @{networks} (side), wait 1s (side)"
+        ),
+        "sniff             wait 2s (side)",
+        "attempts          limit 9/m (side), delay 4s (side)",
+        &format!(
+            "signed-token      file {secrets} (side), handshake-timeout 10s (default), key demo (side)"
+        ),
+        "compress          format zstd (side), level 3 (side)",
+        "connect-timeout 3s (side)",
+        &format!("route {routes} (side)"),
+        "tls               name name.test (side)",
+        "alpn h2 (side), pin sha256//AA",
+        "close-notify optional (side)",
+        "access-log        path - (flag), format json (flag)",
+        "capture           file /tmp/x (flag)",
+        "roll 1.0 MiB (flag)",
+        "log-traffic       format text (flag), limit",
+        "fault             both ways latency:1s (flag), seed 3 (flag)",
+        "bandwidth-total   a-to-b 1.0 MiB/s (flag)",
+        "quota             both ways 1.0 GiB (flag)",
+        "frame             a lines (side), b lines (default), a-max 9.0 KiB (side)",
+        "max-lifetime      time 2h (flag)",
+        "half-close-timeout 9s (flag)",
+        "threads auto (default), drain-timeout 9s (flag), max-pairs 9 (flag), exit-when-idle 1h (flag)",
+    ] {
+        assert!(explained.contains(part), "no `{part}`: {explained}");
+    }
 }
 
 #[test]
@@ -72,7 +162,7 @@ fn how_bytes_move() {
 fn a_mistake_is_as_without_it() {
     Couplet::run(&["explain", "listen:9000,tokn=@f", "listen:9001"])
         .with(2)
-        .said("`tokn` is not an option of a side");
+        .said("is it `token`?");
     Couplet::run(&["explain", "listen:9000"])
         .with(2)
         .said("<B>");

@@ -170,14 +170,19 @@ fn who_fails_too_often_is_refused_and_others_are_not() {
         say(&client, "guess");
         expect_closed(&client);
     }
-    couplet.events("refused", 2);
-    let client = connect(address);
-    expect_closed(&client);
-    let refused = couplet.events("refused", 3).pop().unwrap();
+    let failed = couplet.events("refused", 2).pop().unwrap();
     assert_eq!(
-        refused["error"],
-        "too many handshakes of 127.0.0.1 have failed"
+        failed["error"],
+        "failed attempt 2 of 127.0.0.1: handshake failed: its first line is not the token"
     );
+    for number in 1..=2 {
+        expect_closed(&connect(address));
+        let refused = couplet.events("refused", 2 + number).pop().unwrap();
+        let why = format!(
+            "too many handshakes of 127.0.0.1 have failed: 2, and {number} refused for that"
+        );
+        assert_eq!(refused["error"], why);
+    }
     let other = connect_from([127, 0, 0, 2], address);
     say(&other, "open sesame");
     joined(&other, &accept(&target));

@@ -4,7 +4,6 @@ use std::{
     io::Read,
     net::{Shutdown, TcpListener, TcpStream},
     thread,
-    time::{Duration, Instant},
 };
 
 use couplet_tests::{
@@ -26,41 +25,15 @@ fn pair(couplet: &Couplet, target: &TcpListener) -> (TcpStream, TcpStream) {
     (client, accept(target))
 }
 
-/// How long it takes to get so much through; less than that it can't be, however fast the machine.
-fn takes(couplet: &Couplet, target: &TcpListener, pairs: usize, length: usize) -> Duration {
-    let pairs: Vec<_> = (0..pairs).map(|_| pair(couplet, target)).collect();
-    let began = Instant::now();
-    thread::scope(|scope| {
-        for (number, (client, server)) in pairs.iter().enumerate() {
-            scope.spawn(move || pattern::send(client, number, length));
-            scope.spawn(move || pattern::expect(server, number, length));
-        }
-    });
-    began.elapsed()
-}
-
-#[test]
-fn each_bound_holds() {
-    // All but the burst, a tenth of a second's bytes.
-    let bounds = [
-        ("--bandwidth=1MiB/s", 1, 500),
-        ("--bandwidth=a-to-b:1MiB/s", 1, 500),
-        ("--bandwidth-per-addr=1MiB/s", 3, 1500),
-        ("--bandwidth-total=1MiB/s", 3, 1500),
-    ];
-    for (flag, pairs, millis) in bounds {
-        let (couplet, target) = start(&[flag]);
-        let took = takes(&couplet, &target, pairs, 512 * KIB);
-        let least = Duration::from_millis(millis - 100);
-        assert!(took >= least, "{flag}: {took:?}");
-    }
-}
-
 /// As slow as can be, where it is for the other direction alone.
 #[test]
 fn the_other_direction_is_not_bounded() {
     let (couplet, target) = start(&["--bandwidth=b-to-a:1B/s"]);
-    takes(&couplet, &target, 2, 4096 * KIB);
+    let (client, server) = pair(&couplet, &target);
+    thread::scope(|scope| {
+        scope.spawn(|| pattern::send(&client, 1, 4096 * KIB));
+        pattern::expect(&server, 1, 4096 * KIB);
+    });
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod bandwidth;
 mod capture;
 mod compress;
 mod fault;
+mod frame;
+mod hangup;
 mod limits;
 mod noise;
 mod order;

@@ -4,7 +4,9 @@
 
 mod netcats;
 mod redis;
+mod rendezvous;
 mod ssh;
+mod sshd;
 mod throughput;
 mod web;
 mod wormhole;

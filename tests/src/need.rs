@@ -8,6 +8,7 @@ use std::{
 const PACKAGES: &[(&str, &str)] = &[
     ("bash", "bash"),
     ("curl", "curl"),
+    ("git", "git"),
     ("groff", "groff-base"),
     ("haproxy", "haproxy"),
     ("iperf3", "iperf3"),

@@ -65,13 +65,17 @@ pub(crate) struct TableArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tool {
-    /// Count the instructions of one connection's life, of one round trip, and of pairing
+    /// Count instructions and allocations of a connection's life, of a round trip, and of pairing
     Count,
     /// Measure the rendezvous by key: what a waiting connection holds, and how long a join takes
     Keyed {
         /// Few connections: shows that it works, and no more
         #[arg(long)]
         quick: bool,
+
+        /// The Cargo profile to measure
+        #[arg(long, value_name = "NAME", default_value = "release")]
+        profile: String,
     },
     /// The load generator: a process of its own, told what to do by the driver
     #[command(hide = true)]

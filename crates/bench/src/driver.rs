@@ -20,7 +20,7 @@ use crate::{
 const DESCRIPTORS: u64 = 16_500;
 
 /// A folder for relays' configurations; removed when dropped.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(pub(crate) PathBuf);
 
 pub(crate) fn run(args: &TableArgs) -> anyhow::Result<()> {
     let columns = chosen(
@@ -182,7 +182,7 @@ pub(crate) fn command(args: impl Iterator<Item = String>) -> String {
 // ===== impl Scratch =====
 
 impl Scratch {
-    fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         // A folder that is there is somebody else's.
         let name = |nth| format!("couplet-bench-{}-{nth}", std::process::id());
         let made = (0..100).map(|nth| {

@@ -28,7 +28,7 @@ pub fn main() -> ExitCode {
     let result = match args.tool {
         None => driver::run(&args.table),
         Some(Tool::Count) => count::run(),
-        Some(Tool::Keyed { quick }) => keyed::run(quick),
+        Some(Tool::Keyed { quick, profile }) => keyed::run(quick, &profile),
         Some(Tool::Load { work }) => load::run(work),
         Some(Tool::Live { case, times }) => count::live(case, times),
     };

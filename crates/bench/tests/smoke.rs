@@ -46,7 +46,7 @@ fn the_table_is_made() {
 #[test]
 fn the_rendezvous_by_key_is_measured() {
     let output = Command::new(env!("CARGO_BIN_EXE_couplet-bench"))
-        .args(["keyed", "--quick"])
+        .args(["keyed", "--quick", "--profile=dev"])
         .output()
         .unwrap();
     let (said, told) = (
@@ -58,7 +58,7 @@ fn the_rendezvous_by_key_is_measured() {
         "waiting: bytes each",
         "joins/s",
         "a join: 99th percentile, µs",
-        "`cargo run --release -p couplet-bench -- keyed --quick` on ",
+        "`cargo run --release -p couplet-bench -- keyed --quick --profile=dev` on ",
     ] {
         assert!(said.contains(part), "`{part}` is not in\n{said}\n{told}");
     }

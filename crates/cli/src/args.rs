@@ -256,8 +256,8 @@ mod tests {
     }
 
     #[test]
-    fn every_flag_is_in_the_readme() {
-        let readme = include_str!("../../../README.md");
+    fn every_flag_is_in_the_docs() {
+        let docs = include_str!("../../../docs/command.md");
         let command = Args::command();
         let rendezvous = command.find_subcommand("rendezvous").unwrap();
         let all = command.get_arguments().chain(rendezvous.get_arguments());
@@ -266,9 +266,9 @@ mod tests {
             if !["help", "version"].contains(&flag) {
                 let there = ['`', '=', ' ', '['].iter().any(|end| {
                     let flag = format!("`--{flag}{end}");
-                    readme.contains(&flag)
+                    docs.contains(&flag)
                 });
-                assert!(there, "the README has no --{flag}");
+                assert!(there, "docs/command.md has no --{flag}");
             }
         }
     }

@@ -7,6 +7,7 @@ use couplet_connector::endpoint::{KeepAlive, Side};
 use crate::{
     access_log::AccessLogArgs,
     capture::CaptureArgs,
+    frame,
     log::LogArgs,
     pair::{PairArgs, PairContext},
     plan::Plan,
@@ -94,6 +95,11 @@ impl CommonArgs {
             pair.insert(0, capture.step);
             capture.capture
         });
+        let other = b.as_ref().unwrap_or(&a);
+        pair.extend(frame::step(
+            a.endpoint.frame.as_ref(),
+            other.endpoint.frame.as_ref(),
+        ));
         if let Some(meeting) = &meeting {
             pair.insert(0, meeting.announce(self.handshake_timeout()));
         }

@@ -7,7 +7,7 @@ use std::{
 
 use couplet_connector::{
     endpoint::{BoxError, Conn, Dial, DialError, Info},
-    layers::{DialledForLayer, Protocol},
+    layers::{DialledForLayer, Protocol, Replaceable},
 };
 use futures::{
     FutureExt, TryFutureExt,
@@ -16,23 +16,16 @@ use futures::{
 use tokio::net::TcpStream;
 use tower::{Layer, Service};
 
-use crate::routes::Routes;
+use crate::routes::{Routes, Target};
 
 /// Dials a side.
 #[derive(Clone, Debug)]
 pub(crate) struct Dialler {
     /// For whom no other is meant.
     pub(crate) dial: Dial,
-    pub(crate) routes: Option<Arc<RoutedDials>>,
+    pub(crate) routes: Option<Replaceable<Arc<Routes>>>,
     /// A layer of the side has to know for whom.
     pub(crate) tells_for_whom: bool,
-}
-
-/// Routes, and what is dialled for each of their lines; nothing where it refuses.
-#[derive(Debug)]
-pub(crate) struct RoutedDials {
-    pub(crate) routes: Arc<Routes>,
-    pub(crate) dials: Vec<Option<Dial>>,
 }
 
 /// A plain dial is boxed once, by itself.
@@ -45,13 +38,13 @@ type Dialling = Either<
 
 impl Dialler {
     fn choose(&self, client: &Info) -> Result<Dial, BoxError> {
-        let Some(RoutedDials { routes, dials }) = self.routes.as_deref() else {
+        let Some(routes) = &self.routes else {
             return Ok(self.dial.clone());
         };
         let protocol = client.extensions.get().unwrap_or(&Protocol::Unknown);
-        match routes.find(protocol).map(|line| &dials[line]) {
-            Some(Some(dial)) => Ok(dial.clone()),
-            Some(None) => Err(format!("the routes refuse `{protocol}`").into()),
+        match routes.current().find(protocol) {
+            Some(Target::Dial(addr)) => Ok(self.dial.clone().retarget(addr.clone())),
+            Some(Target::Refuse) => Err(format!("the routes refuse `{protocol}`").into()),
             None => Ok(self.dial.clone()),
         }
     }

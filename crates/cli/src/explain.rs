@@ -7,8 +7,8 @@ use couplet_connector::endpoint::Side;
 use crate::{
     plan::{Pairing, Plan, Shape},
     side::SideSpec,
-    step::{Bytes, Known, Setting, Step},
-    units::Limit,
+    step::{Bytes, Known, Setting, Source, Step},
+    units::{Limit, Threads},
 };
 
 /// Writes it, top to bottom: the order in which a connection, and then a pair, meets the layers.
@@ -48,11 +48,36 @@ pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
         Shape::Apart(count) => writeln!(to, "  {count}, each with pairs of its own")?,
         Shape::Together(count) => writeln!(to, "  {count}, with all pairs together")?,
     }
+    writeln!(to, "run")?;
+    line(to, "settings", &run(plan))?;
     writeln!(to, "bytes")?;
     for from in [Side::A, Side::B] {
         writeln!(to, "  {from} to {}: {}", !from, movement(plan, from))?;
     }
     Ok(())
+}
+
+/// What is not of a side or a pair.
+fn run(plan: &Plan) -> Vec<Setting> {
+    let threads = match plan.threads {
+        Threads::Auto => Setting::new("threads", "auto", Source::Default),
+        Threads::Count(count) => Setting::new("threads", count, Source::Flag),
+    };
+    let flag = |name, value: Option<String>| Some(Setting::new(name, value?, Source::Flag));
+    let on = |is_on: bool| is_on.then(|| "on".to_owned());
+    let max_pairs = plan.max_pairs.map(|pairs| pairs.to_string());
+    let idle = plan.exit_when_idle.map(|idle| Limit::At(idle).to_string());
+    let given = [
+        flag("max-pairs", max_pairs),
+        flag("once", on(plan.once)),
+        flag("exit-when-idle", idle),
+        flag("reconnect", on(plan.reconnect)),
+    ];
+    let always = [threads, time("drain-timeout", plan.drain_timeout)];
+    always
+        .into_iter()
+        .chain(given.into_iter().flatten())
+        .collect()
 }
 
 fn steps<L>(to: &mut dyn Write, steps: &[Step<L>]) -> io::Result<()> {

@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use couplet_connector::layers::Replaceable;
+
 /// Something that is done at each SIGHUP, such as to read a file again. It says itself when it is
 /// done; when it fails, everything is as it was.
 #[derive(Clone)]
@@ -12,6 +14,21 @@ pub(crate) struct OnHangup(Arc<dyn Fn() -> anyhow::Result<()> + Send + Sync>);
 impl OnHangup {
     pub(crate) fn new(does: impl Fn() -> anyhow::Result<()> + Send + Sync + 'static) -> Self {
         Self(Arc::new(does))
+    }
+
+    /// Makes a part of a layer anew of what its files then say; `file` is the one that names it.
+    pub(crate) fn replace<T: Send + Sync + 'static>(
+        part: Replaceable<T>,
+        file: &str,
+        make: impl Fn() -> Result<T, String> + Send + Sync + 'static,
+    ) -> Self {
+        let path = file.to_owned();
+        Self::new(move || {
+            let made = make().map_err(|why| anyhow::anyhow!("what was read before stays: {why}"));
+            part.replace(made?);
+            tracing::info!(path, "read again");
+            Ok(())
+        })
     }
 }
 

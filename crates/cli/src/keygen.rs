@@ -9,7 +9,9 @@ use std::{
 use anyhow::Context;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use clap::ValueEnum;
-use couplet_connector::layers::{Ed25519Key, NoiseKey};
+use couplet_connector::layers::Ed25519Key;
+#[cfg(feature = "noise")]
+use couplet_connector::layers::NoiseKey;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct KeygenArgs {
@@ -26,6 +28,7 @@ enum Kind {
     /// A private key for challenge=@FILE
     Ed25519,
     /// A private key for noise=kk:@FILE
+    #[cfg(feature = "noise")]
     Noise,
     /// A secret line for noise=psk:@FILE and token=@FILE; nothing is printed
     Secret,
@@ -40,6 +43,7 @@ impl KeygenArgs {
                 let key = Ed25519Key::generate()?;
                 (key.to_secret_text(), Some(key.public().to_string()))
             }
+            #[cfg(feature = "noise")]
             Kind::Noise => {
                 let key = NoiseKey::generate()?;
                 (key.to_secret_text(), Some(key.public().to_string()))

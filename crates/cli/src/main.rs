@@ -10,6 +10,7 @@ mod common;
 mod descriptors;
 mod dialler;
 mod explain;
+mod frame;
 mod hangup;
 mod keygen;
 mod log;
@@ -25,6 +26,7 @@ mod side;
 mod signals;
 mod stacks;
 mod step;
+mod switch;
 mod token;
 mod units;
 
@@ -42,17 +44,27 @@ use crate::{
     plan::Plan,
 };
 
+/// A connection makes four allocations that are aligned to 128 bytes (tokio's), for which the C library
+/// takes long.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let args = Args::parse();
     match args.tool {
         Some(Tool::Explain(explain)) => {
-            let plan = sound(match &explain.other {
-                None => explain.relay.plan(),
-                Some(Explained::Rendezvous(rendezvous)) => rendezvous.plan(),
-            });
+            let plan = match &explain.other {
+                None => sound(explain.relay.plan(), None),
+                Some(Explained::Rendezvous(rendezvous)) => {
+                    sound(rendezvous.plan(), Some(RENDEZVOUS))
+                }
+            };
             print(|out| Ok(explain::write(&plan, out)?))
         }
-        Some(Tool::Rendezvous(rendezvous)) => run(sound(rendezvous.plan()), &rendezvous.common.log),
+        Some(Tool::Rendezvous(rendezvous)) => {
+            let plan = sound(rendezvous.plan(), Some(RENDEZVOUS));
+            run(plan, &rendezvous.common.log)
+        }
         Some(Tool::Keygen(keygen)) => print(|out| keygen.run(out)),
         Some(Tool::Token(token)) => print(|out| token.run(out)),
         Some(Tool::Completions { shell }) => print(|out| {
@@ -60,16 +72,22 @@ fn main() -> ExitCode {
             Ok(())
         }),
         Some(Tool::Man) => print(|out| Ok(man::write(out)?)),
-        None => run(sound(args.relay.plan()), &args.relay.common.log),
+        None => run(sound(args.relay.plan(), None), &args.relay.common.log),
     }
 }
 
-/// What is to be done; where that is wrong, says so and exits with status 2.
-fn sound(plan: Result<Plan, String>) -> Plan {
+/// How the tool is called that plans, too.
+const RENDEZVOUS: &str = "rendezvous";
+
+/// What is to be done; where that is wrong, says so, and how the tool is used, and exits with
+/// status 2.
+fn sound(plan: Result<Plan, String>, tool: Option<&str>) -> Plan {
     plan.unwrap_or_else(|wrong| {
-        Args::command()
-            .error(ErrorKind::ValueValidation, wrong)
-            .exit()
+        let mut command = Args::command();
+        command.build();
+        let used = tool.and_then(|tool| command.find_subcommand(tool));
+        let mut used = used.unwrap_or(&command).clone();
+        used.error(ErrorKind::ValueValidation, wrong).exit()
     })
 }
 

@@ -2,7 +2,10 @@
 
 use std::{num::NonZeroUsize, thread, time::Duration};
 
-use couplet_connector::{endpoint::Side, layers::Capture};
+use couplet_connector::{
+    endpoint::Side,
+    layers::{Capture, FaultSwitch},
+};
 
 use crate::{
     hangup::OnHangup,
@@ -75,9 +78,17 @@ impl Plan {
     /// What is done at SIGHUP.
     pub(crate) fn on_hangup(&self) -> Vec<OnHangup> {
         let log = self.access_log.iter().map(LogFile::on_hangup);
-        let steps = self.sides().flat_map(|(_, spec)| &spec.steps);
-        log.chain(steps.filter_map(|step| step.on_hangup.clone()))
-            .collect()
+        let sides = self.sides().flat_map(|(_, spec)| {
+            let steps = spec.steps.iter().map(|step| &step.on_hangup);
+            steps.chain([&spec.endpoint.on_hangup]).flatten().cloned()
+        });
+        log.chain(sides).collect()
+    }
+
+    /// The faults of the pair, to be switched off and on.
+    pub(crate) fn faults(&self) -> Vec<FaultSwitch> {
+        let switches = self.pair.iter().map(|step| step.switch.clone());
+        switches.flatten().collect()
     }
 
     /// Threads that share nothing don't wake each other, which saves about a tenth of the time that

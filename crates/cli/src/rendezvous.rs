@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use couplet_connector::{
     PairLayers, SideLayers,
     layers::{
-        HandshakeLayer, Keyring,
+        HandshakeLayer, Keyring, Replaceable,
         meet::{self, ExpectMeeting, MeetingKey},
     },
     pairing::{Keyed, Third, WhenFull},
@@ -14,6 +14,7 @@ use couplet_connector::{
 
 use crate::{
     common::CommonArgs,
+    hangup::OnHangup,
     pair::PairStep,
     plan::Plan,
     side::{DialledFor, SideSpec, SideStep, options::secret},
@@ -34,8 +35,8 @@ pub(crate) struct RendezvousArgs {
     side: String,
 
     /// Only who has a token signed with one of these secrets may come, `name: secret` a line
-    #[arg(long, value_name = "@FILE", value_parser = keyring)]
-    tokens: Option<Keyring>,
+    #[arg(long, value_name = "@FILE")]
+    tokens: Option<String>,
 
     /// How many may wait for a partner [default: 1024]
     #[arg(long, value_name = "NUMBER", value_parser = count)]
@@ -88,10 +89,6 @@ pub(crate) struct Meeting {
     pub(crate) settings: Vec<Setting>,
 }
 
-fn keyring(value: &str) -> Result<Keyring, String> {
-    secret::parse(value, "--tokens=@FILE")
-}
-
 // ===== impl RendezvousArgs =====
 
 impl RendezvousArgs {
@@ -103,28 +100,43 @@ impl RendezvousArgs {
         if side.endpoint.is_dialled() {
             return Err("a rendezvous listens: `listen:[HOST:]PORT`".into());
         }
-        side.steps.push(self.expect());
+        side.steps.push(self.expect()?);
         self.common.plan(side, None, Some(self.meeting()))
     }
 
     /// The step in which they say whom they are to meet.
-    fn expect(&self) -> SideStep {
+    fn expect(&self) -> Result<SideStep, String> {
         let timeout = self.common.handshake_timeout();
-        let mut expect = ExpectMeeting::new();
-        if let Some(keyring) = &self.tokens {
-            expect = expect.tokens(keyring.clone());
-        }
         let mut layers = SideLayers::new();
-        layers.push(HandshakeLayer::new(expect).timeout(timeout.value));
-        let (tokens, from) = match self.tokens {
-            Some(_) => ("needed", Source::Flag),
-            None => ("off", Source::Default),
+        let mut expects = |part: Replaceable<ExpectMeeting>| {
+            layers.push(HandshakeLayer::new(part).timeout(timeout.value));
         };
-        Step::new("rendezvous", layers)
+        let (tokens, from, again) = match self.tokens.clone() {
+            None => {
+                expects(Replaceable::new(ExpectMeeting::new()));
+                ("off", Source::Default, None)
+            }
+            Some(file) => {
+                let path = file.trim_start_matches('@').to_owned();
+                let make = move || {
+                    let keyring: Keyring = secret::parse(&file, "--tokens=@FILE")?;
+                    Ok(ExpectMeeting::new().tokens(keyring))
+                };
+                let part = Replaceable::new(make().map_err(|why| format!("--tokens: {why}"))?);
+                expects(part.clone());
+                let again = OnHangup::replace(part, &path, make);
+                ("needed", Source::Flag, Some(again))
+            }
+        };
+        let step = Step::new("rendezvous", layers)
             .for_each()
             .bytes([Bytes::ReadAhead, Bytes::Untouched])
             .set("tokens", tokens, from)
-            .deadline_of(timeout)
+            .deadline_of(timeout);
+        Ok(match again {
+            Some(again) => step.on_hangup(again),
+            None => step,
+        })
     }
 
     fn meeting(&self) -> Meeting {

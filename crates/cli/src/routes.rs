@@ -67,15 +67,11 @@ impl Routes {
         })
     }
 
-    /// Where each line leads, in their order.
-    pub(crate) fn targets(&self) -> impl Iterator<Item = &Target> {
-        self.lines.iter().map(|(_, target)| target)
-    }
-
-    /// The number of the line that this is for.
-    pub(crate) fn find(&self, protocol: &Protocol) -> Option<usize> {
+    /// Where the first line leads that this is for.
+    pub(crate) fn find(&self, protocol: &Protocol) -> Option<&Target> {
         let mut lines = self.lines.iter();
-        lines.position(|(pattern, _)| pattern.fits(protocol))
+        let line = lines.find(|(pattern, _)| pattern.fits(protocol));
+        line.map(|(_, target)| target)
     }
 }
 
@@ -273,6 +269,8 @@ mod tests {
             path: String::new(),
             lines: parse(text).unwrap(),
         };
+        let targets: Vec<_> = routes.lines.iter().map(|(_, target)| target).collect();
+        assert_eq!(targets[5], &Target::Refuse);
         for (protocol, line) in [
             (http(Some("www.example.org")), Some(0)),
             (http(Some("a.b.example.org")), Some(1)),
@@ -285,9 +283,9 @@ mod tests {
             (Protocol::Http2, None),
             (Protocol::Unknown, None),
         ] {
-            assert_eq!(routes.find(&protocol), line, "{protocol}");
+            let expected: Option<&Target> = line.map(|line: usize| targets[line]);
+            assert_eq!(routes.find(&protocol), expected, "{protocol}");
         }
-        assert_eq!(routes.targets().nth(5), Some(&Target::Refuse));
     }
 
     #[test]

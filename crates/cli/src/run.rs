@@ -15,6 +15,7 @@ use crate::{
     side::Endpoint,
     signals::Signals,
     stacks::start,
+    switch,
 };
 
 /// How long the end waits for the disk.
@@ -64,6 +65,7 @@ async fn relay(plan: Arc<Plan>) -> anyhow::Result<()> {
     // What is opened above may wait for others, and until here a signal ends that.
     let mut signals = Signals::new()?;
     hangup::listen(plan.on_hangup())?;
+    switch::listen(plan.faults())?;
     for (side, spec) in plan.sides() {
         if let Address::Dial(addr) = &spec.endpoint.address {
             tracing::info!(%side, target = %addr, "dials");

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use couplet_connector::layers::FaultSwitch;
+
 use crate::hangup::OnHangup;
 
 /// One layer of a stack: `layers` is the list it is alone in.
@@ -16,6 +18,8 @@ pub(crate) struct Step<L> {
     pub(crate) shared: bool,
     /// What it does at SIGHUP.
     pub(crate) on_hangup: Option<OnHangup>,
+    /// It is a fault, which can be switched.
+    pub(crate) switch: Option<FaultSwitch>,
 }
 
 /// A setting as it is in effect.
@@ -63,6 +67,7 @@ impl<L> Step<L> {
             layers,
             shared: true,
             on_hangup: None,
+            switch: None,
         }
     }
 
@@ -79,8 +84,8 @@ impl<L> Step<L> {
     }
 
     /// What it does at SIGHUP.
-    pub(crate) fn on_hangup(mut self, does: OnHangup) -> Self {
-        self.on_hangup = Some(does);
+    pub(crate) fn on_hangup(mut self, does: impl Into<Option<OnHangup>>) -> Self {
+        self.on_hangup = does.into();
         self
     }
 

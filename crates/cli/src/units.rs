@@ -157,16 +157,20 @@ const MOST_POOLED: usize = 1024;
 
 /// So many in a time: `10/s`, `100/m` or `20/10s`.
 pub(crate) fn rate(text: &str) -> Result<Rate, String> {
+    let form = "a number in a time, like `10/s`, `100/m` or `20/10s`";
     let parts = text
         .split_once('/')
         .and_then(|(count, time)| Some((count.parse().ok()?, time)));
     let Some((count, time)) = parts else {
-        return Err(format!(
-            "`{text}` is not a rate: a number in a time, like `10/s`, `100/m` or `20/10s`"
-        ));
+        return Err(format!("`{text}` is not a rate: {form}"));
     };
     let one = matches!(time, "s" | "m" | "h").then(|| format!("1{time}"));
-    let time = duration(one.as_deref().unwrap_or(time))?;
+    let time = duration(one.as_deref().unwrap_or(time)).map_err(|wrong| {
+        match time.starts_with(|c: char| c.is_ascii_digit()) {
+            true => wrong,
+            false => format!("`{text}` is not a rate: {form}"),
+        }
+    })?;
     let rate = Rate::new(count, time);
     if rate.time() < time {
         return Err("the time of a rate is too long: it is a year at most".into());

@@ -109,10 +109,19 @@ async fn the_source_address_is_ours_to_choose() {
     // On Linux all of 127.0.0.0/8 is this machine.
     if cfg!(target_os = "linux") {
         let source = IpAddr::from([127, 0, 0, 2]);
-        let conn = dial.source(source).connect().await.unwrap();
+        let dial = dial.source(source);
+        let conn = dial.connect().await.unwrap();
         let accepted = listen.next().await.unwrap().unwrap();
         assert_eq!(accepted.info.peer.unwrap().ip(), source);
         assert_eq!(conn.info.local, accepted.info.peer);
+
+        // Another target is dialled from there, too.
+        let mut other = Listen::bind("0").await.unwrap();
+        let dial = dial.retarget(other.local_addr());
+        let conn = dial.connect().await.unwrap();
+        let accepted = other.next().await.unwrap().unwrap();
+        assert_eq!(accepted.info.peer.unwrap().ip(), source);
+        assert_eq!(conn.info.target.as_deref(), Some(dial.target()));
     }
 }
 

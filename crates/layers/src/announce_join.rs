@@ -20,7 +20,7 @@ use couplet_endpoint::{Io, Side, io::last_words};
 use couplet_pairing::Pair;
 use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use crate::handshake::Handshake;
 
@@ -38,11 +38,16 @@ pub struct AnnounceJoin {
 
 /// One of the two had gone when it was to be told.
 #[derive(Debug, Error)]
-#[error("side {side} had gone when they were to be joined")]
+#[error("side {side} had gone when they were to be joined, the other was there for {waited:?}")]
 pub struct PartnerLeft {
     side: Side,
+    waited: Duration,
     source: io::Error,
 }
+
+/// One that is told of a partner: an end of its stream would pass for that one's, so until it is
+/// joined it is reset when it is dropped.
+struct Told<I: Io>(Option<I>);
 
 // ===== impl AnnounceJoin =====
 
@@ -66,39 +71,66 @@ impl AnnounceJoin {
     async fn tell<A: Io, B: Io>(self, pair: Pair<A, B>) -> Result<Pair<A, B>, PartnerLeft> {
         let Pair { a, b, session } = pair;
         let since = |side| session.info(side).since;
-        let (a, b) = if since(Side::A) <= since(Side::B) {
-            self.tell_in_turn((Side::A, a), (Side::B, b)).await?
+        let told = if since(Side::A) <= since(Side::B) {
+            self.tell_in_turn((Side::A, a), (Side::B, b)).await
         } else {
-            let told = self.tell_in_turn((Side::B, b), (Side::A, a)).await?;
-            (told.1, told.0)
+            let told = self.tell_in_turn((Side::B, b), (Side::A, a)).await;
+            told.map(|(b, a)| (a, b))
         };
+        let (a, b) = told.map_err(|(side, source)| PartnerLeft {
+            side,
+            waited: session.since().saturating_duration_since(since(!side)),
+            source,
+        })?;
         Ok(Pair { a, b, session })
     }
 
+    /// Returns both, or which of them had gone.
     async fn tell_in_turn<F: Io, S: Io>(
         &self,
-        (first_side, mut first): (Side, F),
-        (second_side, mut second): (Side, S),
-    ) -> Result<(F, S), PartnerLeft> {
-        if let Err(source) = say(&mut first, &self.words).await {
-            last_words(second, &self.partner_left, FAREWELL).await;
-            let side = first_side;
-            return Err(PartnerLeft { side, source });
-        }
-        if let Err(source) = say(&mut second, &self.words).await {
-            // It has been told of a partner: an end of stream would pass for that one's.
-            first.abort();
-            let side = second_side;
-            return Err(PartnerLeft { side, source });
-        }
-        Ok((first, second))
+        (first_side, first): (Side, F),
+        (second_side, second): (Side, S),
+    ) -> Result<(F, S), (Side, io::Error)> {
+        let first = match Told::tell(first, &self.words).await {
+            Ok(first) => first,
+            Err(error) => {
+                last_words(second, &self.partner_left, FAREWELL).await;
+                return Err((first_side, error));
+            }
+        };
+        let second = Told::tell(second, &self.words).await;
+        let second = second.map_err(|error| (second_side, error))?;
+        Ok((first.joined(), second.joined()))
     }
 }
 
-async fn say(io: &mut (impl AsyncWrite + Unpin), words: &[u8]) -> io::Result<()> {
-    io.write_all(words).await?;
-    io.flush().await
+// ===== impl Told =====
+
+impl<I: Io> Told<I> {
+    async fn tell(io: I, words: &[u8]) -> io::Result<Self> {
+        // Before the first byte: nobody knows how much of it arrives.
+        let mut told = Self(Some(io));
+        if let Some(io) = &mut told.0 {
+            io.write_all(words).await?;
+            io.flush().await?;
+        }
+        Ok(told)
+    }
+
+    fn joined(mut self) -> I {
+        self.0.take().expect("it is there until it is joined")
+    }
 }
+
+impl<I: Io> Drop for Told<I> {
+    fn drop(&mut self) {
+        if let Some(io) = &mut self.0 {
+            io.abort();
+        }
+    }
+}
+
+// ===== impl Handshake =====
 
 impl<A: Io, B: Io> Handshake<Pair<A, B>> for AnnounceJoin {
     type Output = Pair<A, B>;
@@ -117,12 +149,18 @@ impl PartnerLeft {
     pub const fn side(&self) -> Side {
         self.side
     }
+
+    /// How long the other had been there.
+    pub const fn waited(&self) -> Duration {
+        self.waited
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use couplet_endpoint::{Opaque, memory, memory::MemoryStream};
     use tokio::io::BufWriter;
+    use tokio_test::{assert_pending, task};
     use tower::ServiceExt;
     use tower_layer::Layer;
 
@@ -142,11 +180,11 @@ mod tests {
     fn pair(older: Side) -> (Pair<MemoryStream, MemoryStream>, [MemoryStream; 2]) {
         let ((a, a_peer), (b, b_peer)) = (memory::connection(64), memory::connection(64));
         let (mut a, mut b) = (conn(a), conn(b));
-        let younger = match older {
-            Side::A => &mut b.info,
-            Side::B => &mut a.info,
+        let older = match older {
+            Side::A => &mut a.info,
+            Side::B => &mut b.info,
         };
-        younger.since += Duration::from_secs(1);
+        older.since -= Duration::from_secs(3);
         (Pair::new(a, b), [a_peer, b_peer])
     }
 
@@ -169,7 +207,7 @@ mod tests {
         assert_eq!(read_some(&mut pair.b, 6).await, b"from b");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn whose_partner_had_waited_and_left_is_told_so() {
         for older in SIDES {
             let (pair, [a, b]) = pair(older);
@@ -183,11 +221,13 @@ mod tests {
             assert_eq!(heard, b"partner left\n");
             end.unwrap();
             drop(stays);
-            assert_eq!(telling.await.unwrap().unwrap_err().side(), older);
+            let error = telling.await.unwrap().unwrap_err();
+            assert_eq!(error.side(), older);
+            assert_eq!(error.waited(), Duration::ZERO);
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn who_has_been_told_of_a_partner_that_left_is_reset() {
         for older in SIDES {
             let (pair, [a, b]) = pair(older);
@@ -198,8 +238,23 @@ mod tests {
             drop(left);
             let error = announce().tell(pair).await.unwrap_err();
             assert_eq!(error.side(), !older);
+            assert_eq!(error.waited(), Duration::from_secs(3));
             let (heard, end) = read_all(&mut stays).await;
             assert_eq!(heard, b"ok\n");
+            assert_reset(&end);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_been_told_is_reset_when_the_other_can_not_be_in_time() {
+        let ((a, mut first), (b, mut second)) = (memory::connection(64), memory::connection(1));
+        let pair = Pair::new(conn(a), conn(b));
+        let mut telling = task::spawn(announce().tell(pair));
+        assert_pending!(telling.poll());
+        drop(telling);
+        for (peer, words) in [(&mut first, "ok\n"), (&mut second, "o")] {
+            let (heard, end) = read_all(peer).await;
+            assert_eq!(heard, words.as_bytes());
             assert_reset(&end);
         }
     }

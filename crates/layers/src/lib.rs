@@ -55,6 +55,7 @@
 //! | [`AttemptsLayer`] | side | counts failed handshakes by address, refuses or delays those that fail too often | no |
 //! | [`DialledForLayer`] | dial | what is dialled knows for whom | no |
 //! | [`HandshakeLayer`] | side, pair | a step that talks: on a side authentication, TLS, a protocol header; on a pair the step before the join, which sees both, chooses transforms, refuses | as the step does |
+//! | [`HandshakeLayer`] with [`Replaceable`] | side, pair | a step, or the rule of an [`AccessLayer`], that can be replaced while it runs | as the step does |
 //! | [`HandshakeLayer`] with `ExpectProxyHeader` (feature `proxy-protocol`) | side | the PROXY protocol: who the client behind a proxy is | until what was read ahead is delivered |
 //! | [`HandshakeLayer`] with `SendProxyHeader`, `SendProxyHeaderBeforeJoin` (feature `proxy-protocol`) | side, pair | the same, told to a server | no |
 //! | [`HandshakeLayer`] with [`Sniff`] | side | which protocol the first bytes are, and for which host | until what was read ahead is delivered |
@@ -120,6 +121,7 @@ pub mod noise;
 pub mod proxy_protocol;
 pub mod quota;
 mod redact;
+mod replaceable;
 #[cfg(feature = "signed-token")]
 pub mod signed_token;
 pub mod sniff;
@@ -171,7 +173,7 @@ pub use self::{
     access::{AccessLayer, AccessRefused, AccessRule},
     access_log::{AccessLog, AccessLogLayer, SideAccessLogLayer},
     announce_join::{AnnounceJoin, PartnerLeft},
-    attempts::{AttemptCounts, Attempts, AttemptsLayer, TooManyAttempts},
+    attempts::{AttemptCounts, Attempts, AttemptsLayer, FailedAttempt, TooManyAttempts},
     bandwidth::{BandwidthLayer, ByteRate},
     capture::{Capture, CaptureLayer},
     codec::{CodecLayer, PlainBytes, PlainText},
@@ -183,6 +185,7 @@ pub use self::{
     live_limit::LiveLimitLayer,
     max_lifetime::MaxLifetimeLayer,
     quota::QuotaLayer,
+    replaceable::Replaceable,
     sniff::{Protocol, Sniff},
     stats::{SideSnapshot, SideStatsLayer, Snapshot, Stats, StatsLayer},
     token::{ExpectToken, InvalidToken, SendToken, Token, TokenRefused},

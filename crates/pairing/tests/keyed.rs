@@ -3,6 +3,7 @@
 mod helper;
 
 use std::{
+    hash::{Hash, Hasher},
     pin::Pin,
     sync::{
         Arc,
@@ -441,6 +442,58 @@ async fn the_pairs_end_when_nobody_can_come_and_none_can_be_made() {
     drop(pair);
 }
 
+/// Says a byte, and wakes nobody, when it is looked at as often as that.
+#[derive(Debug)]
+struct Says {
+    io: MemoryStream,
+    at_look: usize,
+    looks: usize,
+}
+
+impl Io for Says {}
+
+impl AsyncRead for Says {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        self.looks += 1;
+        if self.looks == self.at_look {
+            buf.put_slice(b"x");
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+forward_async_write!(impl[] for Says, io);
+
+#[tokio::test(start_paused = true)]
+async fn when_the_last_farewell_is_said_the_pairs_end() {
+    let rule = by_key().silent();
+    let (mut place, mut pairs) = rendezvous_keyed(Policy::default().wait(None), rule);
+    // The second of them is found to have spoken at the join, and no sooner.
+    let [quiet, mut spoke] = [usize::MAX, 2].map(|at_look| {
+        let (io, peer) = memory::connection(64);
+        let says = Says {
+            io,
+            at_look,
+            looks: 0,
+        };
+        let mut conn = Conn::new(says, Origin::Accepted);
+        conn.info.extensions.insert(Key(1));
+        fill(&mut place, conn);
+        peer
+    });
+    drop(place);
+    assert_pending!(task::spawn(pairs.next()).poll());
+    assert_eq!(last_words(&mut spoke).await, "spoke before it was joined");
+    drop(spoke);
+    assert!(soon(pairs.next()).await.is_none());
+    drop(quiet);
+}
+
 // ===== many =====
 
 /// Counts how often it is read from.
@@ -464,12 +517,37 @@ impl AsyncRead for Counting {
 
 forward_async_write!(impl[] for Counting, io);
 
+/// A key that counts how often it is compared.
+#[derive(Clone)]
+struct Compared(u32, Arc<AtomicUsize>);
+
+impl PartialEq for Compared {
+    fn eq(&self, other: &Self) -> bool {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0 == other.0
+    }
+}
+
+impl Eq for Compared {}
+
+impl Hash for Compared {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_hundred_thousand_wait_and_a_join_looks_at_two() {
     const MANY: u32 = 100_000;
     let reads = Arc::<AtomicUsize>::default();
     let policy = Policy::default().places(MANY as usize);
-    let rule = Keyed::new(|info: &Info| info.extensions.get().map(|Key(key)| *key));
+    let compared = Arc::<AtomicUsize>::default();
+    let compares = Arc::clone(&compared);
+    let key = move |info: &Info| {
+        let Key(key) = info.extensions.get()?;
+        Some(Compared(*key, Arc::clone(&compares)))
+    };
+    let rule = Keyed::new(key).when_full(WhenFull::Evict);
     let (mut place, mut pairs) = rendezvous_keyed(policy, rule);
     let arrive = |place: &mut Place<Counting>, key| {
         let (io, peer) = memory::connection(8);
@@ -485,11 +563,15 @@ async fn a_hundred_thousand_wait_and_a_join_looks_at_two() {
         peers.push(arrive(&mut place, key));
         if key % 1000 == 0 {
             settle().await;
+            // A hash table seldom looks at a key that is not the one.
+            let compared = compared.load(Ordering::Relaxed);
+            assert!(compared <= 1000 + key as usize, "{compared} for {key}");
         }
     }
     until(|| counts.waiting(Side::A) == u64::from(MANY)).await;
     assert_eq!(reads.swap(0, Ordering::Relaxed), MANY as usize);
 
+    compared.store(0, Ordering::Relaxed);
     // From the middle, so that a scan from either end would be seen.
     for key in MANY / 2..MANY / 2 + 100 {
         let _partner = arrive(&mut place, key);
@@ -504,6 +586,14 @@ async fn a_hundred_thousand_wait_and_a_join_looks_at_two() {
     // Nor does anybody's leaving.
     drop(peers.swap_remove(7));
     until(|| counts.died(Side::A) == 1).await;
-    assert_eq!(reads.load(Ordering::Relaxed), 1);
+    assert_eq!(reads.swap(0, Ordering::Relaxed), 1);
     assert_eq!(counts.waiting(Side::A), u64::from(MANY) - 101);
+    // And the oldest is at hand.
+    for key in MANY..MANY + 201 {
+        peers.push(arrive(&mut place, key));
+    }
+    until(|| counts.refused(Side::A, Refusal::Evicted) == 100).await;
+    assert_eq!(reads.load(Ordering::Relaxed), 201 + 100);
+    let compared = compared.load(Ordering::Relaxed);
+    assert!(compared < 8000, "{compared}");
 }

@@ -297,7 +297,9 @@ impl Direction {
     ) -> Poll<io::Result<()>> {
         ready!(self.poll_deliver(cx, sink, meter))?;
         // To shut down a connection that is broken succeeds, and says nothing of what was lost.
-        if let Some(error) = sink.take_error() {
+        if may_have_failed(sink)
+            && let Some(error) = sink.take_error()
+        {
             return Poll::Ready(Err(error));
         }
         // What the sink had to say was read to its end: closing the socket, which comes next, tells
@@ -328,4 +330,14 @@ impl Direction {
         cx.waker().wake_by_ref();
         Poll::Pending
     }
+}
+
+/// Is it worth a system call to ask for its error?
+fn may_have_failed<W: Io>(sink: &W) -> bool {
+    #[cfg(unix)]
+    if let Some(socket) = sink.splice_sink() {
+        return socket.is_known_to_have_failed();
+    }
+    let _ = sink;
+    true
 }

@@ -21,6 +21,9 @@ use crate::{
 /// How often a connection that will be reset is asked whether its last bytes have left.
 const UNSENT_POLL: Duration = Duration::from_millis(20);
 
+/// How often a side that has ended its stream is asked whether it is still there to hear the other.
+const LISTENER_POLL: Duration = Duration::from_secs(60);
+
 /// The future of a [`Relay`](crate::Relay): moves a pair's bytes until both directions are done
 /// or the session is closed.
 ///
@@ -149,43 +152,74 @@ impl<A: Io, B: Io> Relaying<A, B> {
         let Some(ending) = &mut self.ending else {
             return Poll::Pending;
         };
-        loop {
-            let now = Instant::now();
-            let (since, limit, reason) = match wait {
-                Wait::Over => return Poll::Ready(ending.reason()),
-                Wait::Flow => {
-                    let timeout = match self.limits.half_close {
-                        Some(timeout) => timeout,
-                        // What a broken connection had sent is there, or never comes.
-                        None if ending.failure.is_some() || ending.exhausted => self.limits.linger,
-                        None => return Poll::Pending,
-                    };
-                    let idle_since = ending.since.max(self.session.meter().last_progress());
-                    (idle_since, timeout, ending.half_close_reason())
-                }
-                Wait::Linger | Wait::Unsent => {
-                    let since = *ending.lingering.get_or_insert(now);
-                    (since, self.limits.linger, ending.reason())
-                }
-            };
-            let Some(due) = since.checked_add(limit) else {
-                return Poll::Pending; // As good as never.
-            };
-            if due <= now {
-                return Poll::Ready(reason);
+        let now = Instant::now();
+        let (since, limit, reason) = match wait {
+            Wait::Over => return Poll::Ready(ending.reason()),
+            Wait::Flow => {
+                let limit = match self.limits.half_close {
+                    // What a broken connection had sent is there, or never comes.
+                    None if ending.failure.is_some() || ending.exhausted => {
+                        Some(self.limits.linger)
+                    }
+                    timeout => timeout,
+                };
+                let idle_since = ending.since.max(self.session.meter().last_progress());
+                (idle_since, limit, ending.half_close_reason())
             }
-            let look_again = match wait {
-                Wait::Unsent => due.min(now + UNSENT_POLL),
-                _ => due,
-            };
-            if ending.poll_timer(look_again, cx).is_pending() {
-                return Poll::Pending;
+            Wait::Linger | Wait::Unsent => {
+                let since = *ending.lingering.get_or_insert(now);
+                (since, Some(self.limits.linger), ending.reason())
             }
-            if let Wait::Unsent = wait {
-                // Asks again, from the top.
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+        };
+        // None: as good as never.
+        let due = limit.and_then(|limit| since.checked_add(limit));
+        if due.is_some_and(|due| due <= now) {
+            return Poll::Ready(reason);
+        }
+        let look = match wait {
+            Wait::Unsent => Some(now + UNSENT_POLL),
+            Wait::Flow => Some(now + LISTENER_POLL),
+            Wait::Linger | Wait::Over => None,
+        };
+        let Some(next) = due.into_iter().chain(look).min() else {
+            return Poll::Pending;
+        };
+        if ending.poll_timer(next, cx).is_ready() {
+            if matches!(wait, Wait::Flow) {
+                self.look_for_gone_listener();
             }
+            // Asks again, from the top.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// Nobody reads from a side that has ended its stream: only this tells that it was reset since.
+    fn look_for_gone_listener(&mut self) {
+        let listeners = [
+            (
+                Side::A,
+                &self.a_to_b,
+                &self.b_to_a,
+                &mut self.b as &mut dyn Io,
+            ),
+            (
+                Side::B,
+                &self.b_to_a,
+                &self.a_to_b,
+                &mut self.a as &mut dyn Io,
+            ),
+        ];
+        let gone = listeners
+            .into_iter()
+            .find_map(|(from, flowing, ended, sink)| {
+                (flowing.is_flowing() && ended.outcome().is_some())
+                    .then(|| sink.take_error())
+                    .flatten()
+                    .map(|error| (from, error))
+            });
+        if let Some((from, error)) = gone {
+            self.befell(from, Event::SinkFailed(error));
         }
     }
 
@@ -296,14 +330,19 @@ impl Ending {
         }
     }
 
+    /// Ready once each time it fires; it is armed again by then. That may be before it is due, as
+    /// that is cheaper than to move it on every byte.
     fn poll_timer(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let timer = self
             .timer
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
-        // One that fires early is armed again then: cheaper than to move it on every byte.
-        if timer.is_elapsed() || due < timer.deadline() {
+        let has_fired = timer.is_elapsed();
+        if has_fired || due < timer.deadline() {
             timer.as_mut().reset(due);
         }
-        timer.as_mut().poll(cx)
+        match timer.as_mut().poll(cx) {
+            Poll::Pending if has_fired => Poll::Ready(()),
+            poll => poll,
+        }
     }
 }

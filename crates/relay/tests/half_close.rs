@@ -113,7 +113,7 @@ async fn without_a_timeout_it_waits_for_ever() {
         shut_down(&mut this);
         assert!(drive(&mut relaying).is_pending());
         advance(Duration::from_secs(365 * 24 * 3600)).await;
-        assert!(!relaying.is_woken());
+        assert!(drive(&mut relaying).is_pending());
         write_now(&mut other, b"answer");
         shut_down(&mut other);
         let summary = finish(relaying).unwrap();
@@ -187,5 +187,31 @@ async fn who_resets_after_it_has_ended_was_whole() {
         shut_down(&mut other);
         let summary = finish(relaying).unwrap();
         assert_eq!(summary.reason, CloseReason::ClosedEarly(side));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_gone_after_its_end_is_answered_by_nobody() {
+    let hour = Duration::from_secs(3600);
+    for side in SIDES {
+        for timeout in [None, Some(hour)] {
+            let (mut this, mut other, pair) = memory_pair(side, 64);
+            let relay = Relay::new().half_close_timeout(timeout);
+            let (_, mut relaying) = by_hand(relay, pair);
+            write_now(&mut this, b"question");
+            shut_down(&mut this);
+            assert!(drive(&mut relaying).is_pending());
+            assert_eq!(read_now(&mut other).0, b"question");
+
+            advance(TIMEOUT).await;
+            assert!(drive(&mut relaying).is_pending(), "it is still there");
+            reset(this);
+            advance(TIMEOUT).await;
+            assert!(drive(&mut relaying).is_pending(), "it lingers");
+            advance(Duration::from_secs(30)).await;
+            let summary = finish(relaying).unwrap();
+            assert_eq!(summary.reason, CloseReason::ClosedEarly(side));
+            assert!(other.write(b"answer").await.is_err());
+        }
     }
 }

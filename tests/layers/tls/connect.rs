@@ -7,6 +7,8 @@ use couplet_tests::{
     net::{connect, expect_closed},
 };
 
+use rustix::process::Signal;
+
 use super::*;
 
 /// Python's own web server, behind TLS. It closes without a `close_notify`.
@@ -182,4 +184,45 @@ fn curl_gets_a_page_from_python() {
     let (heard, reason) = fetch(&side);
     assert_eq!(heard.status, 56, "{}", heard.log);
     assert!(reason.contains("failed"), "{reason}");
+}
+
+#[test]
+fn whom_we_trust_and_what_we_show_are_read_again_at_sighup() {
+    let (pki, stranger) = (Pki::new(), Pki::new());
+    let ca = pki.file("ca.pem");
+    let (_server, port) = backwards(
+        &pki,
+        "localhost",
+        &["-Verify", "1", "-CAfile", &ca, "-verify_return_error"],
+    );
+    let (trusted, shown) = (stranger.file("ca.pem"), stranger.certificate("client.test"));
+    let key = stranger.key("client.test");
+    let side = format!("dial:localhost:{port},tls,tls.ca={trusted},tls.cert={shown},tls.key={key}");
+    let couplet = Couplet::start(&["listen:0", &side]);
+    let refused = |why: &str| {
+        let client = connect(couplet.address('A'));
+        couplet.find(why, |line| line.contains(why).then_some(()));
+        expect_closed(&client);
+    };
+    refused("by nobody who is trusted here");
+    fs::copy(&ca, &trusted).unwrap();
+    couplet.signal(Signal::HUP);
+    couplet.events("read again", 1);
+    refused("its alert UnknownCA");
+
+    fs::write(&shown, "half a certifi").unwrap();
+    couplet.signal(Signal::HUP);
+    couplet.find("the old ones stay", |line| {
+        let parts = [
+            "what was read before stays: ",
+            &shown,
+            "no certificate in it",
+        ];
+        parts.iter().all(|part| line.contains(part)).then_some(())
+    });
+    fs::copy(pki.certificate("client.test"), &shown).unwrap();
+    fs::copy(pki.key("client.test"), &key).unwrap();
+    couplet.signal(Signal::HUP);
+    couplet.events("read again", 2);
+    assert_eq!(says(&couplet), "olleh\n");
 }

@@ -1,11 +1,11 @@
-//! Counts instructions under callgrind: figures that are the same each time, on a busy machine
-//! too.
+//! Counts instructions and allocations under valgrind: figures that are the same each time, on a
+//! busy machine too.
 //!
 //! Each case is run with more and with fewer repetitions; what the former takes beyond the latter
 //! is theirs alone, without the start and the end of the process.
 
-mod callgrind;
 mod cases;
+mod valgrind;
 
 use std::process::Command;
 
@@ -51,23 +51,30 @@ const MEASURED: [Measured; 3] = [
 
 /// Counts all cases, and prints what came out.
 pub(crate) fn run() -> anyhow::Result<()> {
-    callgrind::version().context(
-        "valgrind is not installed: it counts the instructions (Debian: apt-get install valgrind)",
-    )?;
-    println!("instructions, in memory, without the system's");
+    valgrind::version()
+        .context("valgrind is not installed: it counts (Debian: apt-get install valgrind)")?;
+    println!("instructions, allocations: in memory, without the system's");
     for measured in &MEASURED {
-        let more = count(measured.more)?;
-        let fewer = count(measured.fewer)?;
-        let each = more.saturating_sub(fewer) / measured.units;
-        println!("{each:>9} a {:<10}  {}", measured.unit, measured.title);
+        let instructions = measured.each(valgrind::instructions)?;
+        let allocations = measured.each(valgrind::allocations)?;
+        println!(
+            "{instructions:>9.0} {allocations:>5.1} a {:<10}  {}",
+            measured.unit, measured.title
+        );
     }
     Ok(())
 }
 
-fn count((case, times): (Case, u64)) -> anyhow::Result<u64> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command
-        .args(["live", case.name(), &times.to_string()])
-        .env_clear();
-    callgrind::count(&command).with_context(|| format!("{} × {times}", case.name()))
+// ===== impl Measured =====
+
+impl Measured {
+    fn each(&self, count: fn(&Command) -> anyhow::Result<u64>) -> anyhow::Result<f64> {
+        let of = |(case, times): (Case, u64)| {
+            let mut command = Command::new(std::env::current_exe()?);
+            command.args(["live", case.name(), &times.to_string()]);
+            count(&command).with_context(|| format!("{} × {times}", case.name()))
+        };
+        let beyond = of(self.more)?.saturating_sub(of(self.fewer)?);
+        Ok(beyond as f64 / self.units as f64)
+    }
 }

@@ -68,8 +68,9 @@ async fn all(size: Size) -> anyhow::Result<Measured> {
     let joins = latencies.outcome(begin.elapsed());
     drop(peers);
     Ok(Measured {
-        size,
-        resident: after.saturating_sub(before),
+        title: "in memory",
+        waiting: size.waiting,
+        resident: Some(after.saturating_sub(before)),
         joins,
     })
 }

@@ -9,7 +9,7 @@ use std::env;
 use anyhow::ensure;
 
 use crate::{
-    built::commit,
+    built::{build, commit},
     descriptors,
     driver::command,
     load::Outcome,
@@ -27,16 +27,15 @@ struct Size {
 /// What came out.
 #[derive(Clone, Copy, Debug)]
 struct Measured {
-    size: Size,
-    /// Resident bytes, of all that wait.
-    resident: u64,
+    title: &'static str,
+    waiting: u32,
+    /// Bytes, of all that wait; nothing where an earlier crowd has left its memory behind.
+    resident: Option<u64>,
     joins: Outcome,
 }
 
-/// What a connection takes that waits, in descriptors: its own, and its peer's.
-const ENDS: u64 = 2;
-
-/// What else takes descriptors: the joined until they are closed, and the process itself.
+/// What else takes descriptors, in the relay as in the clients' process: the joined until they are
+/// closed, and the process itself.
 const OTHERS: u64 = 500;
 
 // ===== impl Size =====
@@ -50,16 +49,27 @@ impl Size {
 }
 
 /// Measures both, and prints a table.
-pub(crate) fn run(quick: bool) -> anyhow::Result<()> {
+pub(crate) fn run(quick: bool, profile: &str) -> anyhow::Result<()> {
     let (in_memory, on_loopback) = match quick {
-        true => (100, 100),
-        false => (100_000, 10_000),
+        true => ([200, 100], 100),
+        false => ([100_000, 1_000], 10_000),
     };
-    let on_loopback = allowed(on_loopback)?;
-    // The sockets first: what memory they get was nobody's before.
-    let on_loopback = sockets::measure(Size::new(on_loopback))?;
-    let in_memory = memory::measure(Size::new(in_memory))?;
-    println!("{}", table(in_memory, on_loopback));
+    let allowed = descriptors::raise(needed(on_loopback));
+    let (on_loopback, short) = possible(on_loopback, allowed)?;
+    eprintln!("building what is measured");
+    let built = build(profile)?;
+    let on_loopback = sockets::measure(Size::new(on_loopback), &built)?;
+    // The many first: what memory they get was nobody's before.
+    let [many, few] = in_memory.map(|waiting| memory::measure(Size::new(waiting)));
+    let few = Measured {
+        resident: None,
+        ..few?
+    };
+    let [one, all] = on_loopback;
+    println!("{}", table(&[few, many?, one, all]));
+    if let Some(short) = short {
+        println!("{short}\n");
+    }
     let commit = commit().map_or(String::new(), |commit| format!(", at commit {commit}"));
     println!(
         "`{}` on {}{commit}; {}.",
@@ -70,33 +80,41 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// As many as are wanted, or as may be open here.
-fn allowed(wanted: u32) -> anyhow::Result<u32> {
-    let needed = u64::from(wanted) * ENDS + OTHERS;
-    let allowed = descriptors::raise(needed);
+/// As many as are wanted, or as may be with so many descriptors, and then what could not be.
+fn possible(wanted: u32, allowed: u64) -> anyhow::Result<(u32, Option<String>)> {
+    let needed = needed(wanted);
+    if allowed >= needed {
+        return Ok((wanted, None));
+    }
+    let fewer = u32::try_from(allowed.saturating_sub(OTHERS))?;
     ensure!(
-        allowed >= 2 * OTHERS,
+        fewer >= 100,
         "{needed} descriptors are needed, and {allowed} allowed: raise the limit (`ulimit -Hn`)"
     );
-    if allowed >= needed {
-        return Ok(wanted);
-    }
-    let fewer = u32::try_from((allowed - OTHERS) / ENDS)?;
-    eprintln!("{fewer} sockets wait, and not {wanted}: {allowed} descriptors are allowed");
-    Ok(fewer)
+    let short = format!(
+        "Only {fewer} sockets waited, and not {wanted}, as a process may have {allowed} descriptors."
+    );
+    Ok((fewer, Some(short)))
 }
 
-fn table(in_memory: Measured, on_loopback: Measured) -> String {
+fn needed(waiting: u32) -> u64 {
+    u64::from(waiting) + OTHERS
+}
+
+fn table(measured: &[Measured]) -> String {
     let row = |title: &str, figure: fn(&Measured) -> Option<f64>| {
-        let cell = |measured| figure(measured).map_or("–".into(), number);
-        vec![title.to_owned(), cell(&in_memory), cell(&on_loopback)]
+        let cells = measured.iter().map(figure);
+        let cells = cells.map(|figure| figure.map_or("–".into(), number));
+        [title.to_owned()].into_iter().chain(cells).collect()
     };
+    let titles = measured.iter().map(|measured| measured.title.to_owned());
     align(&[
-        vec![String::new(), "in memory".into(), "sockets".into()],
-        row("waiting", |measured| Some(measured.size.waiting.into())),
+        [String::new()].into_iter().chain(titles).collect(),
+        row("waiting", |measured| Some(measured.waiting.into())),
         row("waiting: bytes each", |measured| {
-            Some(measured.resident as f64 / f64::from(measured.size.waiting))
+            Some(measured.resident? as f64 / f64::from(measured.waiting))
         }),
+        row("joins", |measured| Some(measured.joins.units as f64)),
         row("joins/s", |measured| {
             Some(measured.joins.units as f64 / measured.joins.seconds)
         }),
@@ -118,6 +136,19 @@ fn scattered(nth: u32, among: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_fewer_can_wait_that_is_said() {
+        assert_eq!(possible(10_000, 10_500).unwrap(), (10_000, None));
+        let (fewer, said) = possible(10_000, 10_499).unwrap();
+        assert_eq!(fewer, 9_999);
+        assert!(
+            said.unwrap()
+                .starts_with("Only 9999 sockets waited, and not 10000")
+        );
+        let error = possible(10_000, 500).unwrap_err().to_string();
+        assert!(error.starts_with("10500 descriptors are needed, and 500 allowed"));
+    }
 
     #[test]
     fn each_is_joined_once() {

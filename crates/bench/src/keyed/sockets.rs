@@ -1,94 +1,89 @@
-//! The whole of a relay, over loopback: accepted, the key said, joined, told so.
+//! The command, over loopback: `couplet rendezvous` accepts, hears the key, joins, and tells both.
 //!
-//! The clients are sockets of this process and nothing more, so that what it holds is the relay's.
+//! Relay and clients are processes of their own, so what the relay's holds is the relay's, and each
+//! end of a connection counts among its own process's descriptors.
 
 use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
+    process::Command,
     thread,
     time::Duration,
 };
 
-use anyhow::{Context, ensure};
-use couplet_connector::{
-    Connector, Handle,
-    endpoint::{BoxError, BoxIo, Conn, Listen, Replay, Side},
-    layers::{AnnounceJoin, HandshakeLayer, take_line},
-    pairing::{Keyed, Policy},
-};
+use anyhow::ensure;
 use tokio::time::Instant;
 
 use super::{Measured, Size, scattered};
-use crate::{load::Latencies, measure::resident};
+use crate::{
+    built::Built,
+    driver::Scratch,
+    load::{Latencies, Outcome},
+    measure::Usage,
+    relays::{Running, free_port},
+};
 
-struct Key(u32);
-
-/// How many clients come at a time.
+/// How many clients come at a time where not one comes after the other.
 const PARALLEL: u32 = 8;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// A relay that has done nothing for so long has nothing to do.
+const REST: Duration = Duration::from_millis(200);
+
 const OK: &[u8] = b"ok\n";
 
-pub(super) fn measure(size: Size) -> anyhow::Result<Measured> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    let relay = runtime.block_on(relay(size))?;
-    let addr = relay.local_addr(Side::A).context("it listens")?;
+/// The one half of the joins is one after the other, the other is by several clients.
+pub(super) fn measure(size: Size, built: &Built) -> anyhow::Result<[Measured; 2]> {
+    let scratch = Scratch::new()?;
+    let addr = free_port()?;
+    let mut command = Command::new(&built.couplet);
+    command
+        .arg("rendezvous")
+        .arg(format!("listen:{addr}"))
+        .arg(format!("--max-waiting={}", size.waiting))
+        .args(["--wait-timeout=never", "-q"]);
+    let relay = Running::listening(command, &[addr], &scratch.0)?;
     // The first of them costs what is there once.
-    let first = [come(addr, 0)?, come(addr, 0)?];
+    let first = [come(addr, u32::MAX)?, come(addr, u32::MAX)?];
     is_joined(&first[0])?;
+    drop(first);
 
     let mut waiting = Vec::with_capacity(usize::try_from(size.waiting)?);
-    let before = resident()?;
+    let before = at_rest(&relay, 0)?;
     for key in 0..size.waiting {
         waiting.push(come(addr, key)?);
     }
-    wait_for(&relay, size.waiting)?;
-    let after = resident()?;
+    let after = at_rest(&relay, before.descriptors + waiting.len())?;
 
-    let begin = Instant::now();
-    let joins = thread::scope(|scope| {
-        let share = |first: u32| (first..size.joins).step_by(PARALLEL as usize);
-        let clients: Vec<_> = (0..PARALLEL)
-            .map(|first| {
-                let waiting = &waiting;
-                scope.spawn(move || join(addr, waiting, share(first)))
-            })
-            .collect();
-        let mut latencies = Latencies::default();
-        for client in clients {
-            let joined = client.join();
-            latencies.extend(joined.expect("a client does not panic")?);
-        }
-        anyhow::Ok(latencies.outcome(begin.elapsed()))
-    })?;
-    Ok(Measured {
-        size,
-        resident: after.saturating_sub(before),
-        joins,
-    })
-}
-
-async fn relay(size: Size) -> anyhow::Result<Handle> {
-    let keyed = Keyed::new(|info| info.extensions.get().map(|Key(key)| *key));
-    let places = usize::try_from(size.waiting)?;
+    let half = size.joins / 2;
+    let one = join_all(addr, &waiting, 0..half, 1)?;
+    let many = join_all(addr, &waiting, half..size.joins, PARALLEL)?;
     Ok(
-        Connector::rendezvous(Listen::bind("127.0.0.1:0").await?, keyed)
-            .side_a(HandshakeLayer::new(first_line))
-            .before_join(AnnounceJoin::new(OK))
-            .policy(Policy::default().places(places).wait(None))
-            .start(),
+        [("sockets, one client", one), ("sockets, 8 clients", many)].map(|(title, joins)| {
+            Measured {
+                title,
+                waiting: size.waiting,
+                resident: Some(after.resident.saturating_sub(before.resident)),
+                joins,
+            }
+        }),
     )
 }
 
-async fn first_line(conn: Conn<BoxIo>) -> Result<Conn<Replay<BoxIo>>, BoxError> {
-    let mut conn = conn.map_io(Replay::new);
-    let line = take_line(&mut conn.io, 16).await?;
-    let key = Key(str::from_utf8(&line)?.parse()?);
-    conn.info.extensions.insert(key);
-    Ok(conn)
+/// Waits until it has so many descriptors at least, and nothing to do any more.
+fn at_rest(relay: &Running, descriptors: usize) -> anyhow::Result<Usage> {
+    let begin = Instant::now();
+    let mut before = relay.usage()?;
+    loop {
+        ensure!(begin.elapsed() < LIMIT, "not all of them wait");
+        thread::sleep(REST);
+        let now = relay.usage()?;
+        if now.descriptors >= descriptors && now.cpu == before.cpu {
+            return Ok(now);
+        }
+        before = now;
+    }
 }
 
 /// Comes with this key.
@@ -96,7 +91,7 @@ fn come(addr: SocketAddr, key: u32) -> anyhow::Result<TcpStream> {
     let mut client = TcpStream::connect(addr)?;
     client.set_nodelay(true)?;
     client.set_read_timeout(Some(LIMIT))?;
-    client.write_all(format!("{key}\n").as_bytes())?;
+    client.write_all(format!("couplet/1 {key:032x}\n").as_bytes())?;
     Ok(client)
 }
 
@@ -105,6 +100,30 @@ fn is_joined(mut client: &TcpStream) -> anyhow::Result<()> {
     client.read_exact(&mut heard)?;
     ensure!(heard == OK, "it was not joined");
     Ok(())
+}
+
+/// So many clients at a time come as the partners of those.
+fn join_all(
+    addr: SocketAddr,
+    waiting: &[TcpStream],
+    joins: std::ops::Range<u32>,
+    clients: u32,
+) -> anyhow::Result<Outcome> {
+    let begin = Instant::now();
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..clients)
+            .map(|first| {
+                let share = joins.clone().skip(first as usize).step_by(clients as usize);
+                scope.spawn(move || join(addr, waiting, share))
+            })
+            .collect();
+        let mut latencies = Latencies::default();
+        for client in clients {
+            let joined = client.join();
+            latencies.extend(joined.expect("a client does not panic")?);
+        }
+        Ok(latencies.outcome(begin.elapsed()))
+    })
 }
 
 /// Comes as the partner of those, one after the other.
@@ -125,13 +144,4 @@ fn join(
         waiting[key as usize].shutdown(Shutdown::Both)?;
     }
     Ok(latencies)
-}
-
-fn wait_for(relay: &Handle, waiting: u32) -> anyhow::Result<()> {
-    let begin = Instant::now();
-    while relay.waiting(Side::A) < waiting.into() {
-        ensure!(begin.elapsed() < LIMIT, "not all of them wait");
-        thread::sleep(Duration::from_millis(1));
-    }
-    Ok(())
 }

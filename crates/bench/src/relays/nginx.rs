@@ -19,7 +19,8 @@ const MODULE_FOLDERS: [&str; 4] = [
     "/usr/local/nginx/modules",
 ];
 
-/// nginx's stream module, with one worker. It sets `TCP_NODELAY` unless told otherwise.
+/// nginx's stream module, with one worker. It sets `TCP_NODELAY` unless told otherwise. With
+/// half-close, as all the others: without, what a server answers after its client's end is lost.
 #[derive(Debug)]
 pub(super) struct Nginx {
     program: PathBuf,
@@ -60,7 +61,11 @@ impl Relay for Nginx {
     }
 
     fn about(&self) -> String {
-        format!("{}, its stream module, `worker_processes 1`", self.version)
+        format!(
+            "{}, its stream module, `worker_processes 1`, `proxy_half_close on` (without which it \
+             loses what a server says after its client's end)",
+            self.version
+        )
     }
 
     fn command(&self, listen: SocketAddr, to: To, folder: &Path) -> anyhow::Result<Command> {
@@ -96,6 +101,7 @@ stream {{
     tcp_nodelay on;
     proxy_timeout 1h;
     proxy_socket_keepalive on;
+    proxy_half_close on;
     server {{
         listen {listen} backlog=4096 so_keepalive=on;
         proxy_pass {backend};

@@ -2,7 +2,7 @@ use std::{
     fs::{self, File},
     net::{SocketAddr, TcpStream},
     path::Path,
-    process::Stdio,
+    process::{Command, Stdio},
     thread,
     time::Duration,
 };
@@ -22,26 +22,41 @@ pub(crate) struct Running {
     group: Group,
     /// Where it listens.
     pub(crate) listen: SocketAddr,
-    /// How long it took until its port accepted.
+    /// How long it took until it accepted.
     pub(crate) started_in: Duration,
 }
 
 // ===== impl Running =====
 
 impl Running {
-    /// Starts it and waits until its port accepts.
+    /// Starts it and waits until it accepts wherever it listens.
     pub(crate) fn start(relay: &dyn Relay, to: To, folder: &Path) -> anyhow::Result<Self> {
         let listen = free_port()?;
+        let mut ports = vec![listen];
+        if let To::Listen(other) = to {
+            ports.push(other);
+        }
+        Self::listening(relay.command(listen, to, folder)?, &ports, folder)
+    }
+
+    /// Starts what listens on these ports, and waits until they
+    /// accept.
+    pub(crate) fn listening(
+        mut command: Command,
+        ports: &[SocketAddr],
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        let listen = *ports.first().context("it listens somewhere")?;
         let log = folder.join("log");
         let file = File::create(&log)?;
-        let mut command = relay.command(listen, to, folder)?;
         command
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
             .stderr(file);
         let begin = Instant::now();
         let mut group = Group::start(&mut command)?;
-        while TcpStream::connect(listen).is_err() {
+        let accepts = |port: &SocketAddr| TcpStream::connect(port).is_ok();
+        while !ports.iter().all(accepts) {
             if let Some(status) = group.ended()? {
                 let said = fs::read_to_string(&log).unwrap_or_default();
                 bail!("it ended with {status}: {}", said.trim());

@@ -52,8 +52,9 @@ impl Report {
         "A cell is the median of the rounds ± half the range between the lowest and the highest. \
          The best of a line is **bold**. A dash means that there is no such figure: joining two \
          clients that both connect is for Couplet alone, and socat, which forks for each \
-         connection, is left out where there are many. The last column is Couplet's figure \
-         divided by that of the best peer.\n"
+         connection, is left out where there are many. The columns with ÷ are Couplet's figures \
+         divided by that of the best peer, which is in the last. HAProxy and nginx have one thread \
+         here: like with like is Couplet with one.\n"
             .to_owned()
     }
 
@@ -87,32 +88,33 @@ impl Report {
     }
 
     fn table(&self, rows: &[Row<'_>]) -> String {
-        let ours = self.relays.iter().position(|relay| relay.ours);
-        let titles = self.relays.iter().map(|relay| relay.title.to_owned());
-        let compared = ours.is_some() && self.relays.len() > 1;
-        let mut lines = vec![
-            [String::new()]
-                .into_iter()
-                .chain(titles)
-                .chain(compared.then(|| "÷ best peer".to_owned()))
-                .collect::<Vec<_>>(),
-        ];
+        let ours: Vec<_> = (0..self.relays.len())
+            .filter(|&relay| self.relays[relay].ours)
+            .collect();
+        let compared = !ours.is_empty() && ours.len() < self.relays.len();
+        let title = |relay: usize| self.relays[relay].title.to_owned();
+        let mut head = vec![String::new()];
+        head.extend((0..self.relays.len()).map(title));
+        if compared {
+            head.extend(ours.iter().map(|&ours| format!("{} ÷", title(ours))));
+            head.push("best peer".to_owned());
+        }
+        let mut lines = vec![head];
         for row in rows {
-            let label = format!("{}: {}", row.column.title, row.metric.unit());
-            let cells = (0..self.relays.len()).map(|relay| cell(row, relay));
-            let comparison = ours
-                .filter(|_| compared)
-                .map(|ours| self.comparison(row, ours));
-            lines.push([label].into_iter().chain(cells).chain(comparison).collect());
+            let mut line = vec![format!("{}: {}", row.column.title, row.metric.unit())];
+            line.extend((0..self.relays.len()).map(|relay| cell(row, relay)));
+            if compared {
+                let ratios = ours.iter().map(|&ours| row.ratio(ours).map(ratio));
+                let peer = row.best_peer.map(title);
+                line.extend(
+                    ratios
+                        .chain([peer])
+                        .map(|cell| cell.unwrap_or("–".to_owned())),
+                );
+            }
+            lines.push(line);
         }
         align(&lines)
-    }
-
-    fn comparison(&self, row: &Row<'_>, ours: usize) -> String {
-        let (Some(factor), Some(peer)) = (row.ratio(ours), row.best_peer) else {
-            return "–".to_owned();
-        };
-        format!("{} ({})", ratio(factor), self.relays[peer].title)
     }
 }
 
@@ -165,9 +167,9 @@ mod tests {
     fn tables_can_be_read_as_they_are() {
         let tables = sample().tables();
         let expected = "\
-|                             | Couplet   | nginx     | so<cat | ÷ best peer  |
-|-----------------------------|-----------|-----------|--------|--------------|
-| bulk, 1 connection: s/GiB   | **0.100** | 0.200 ±5 % | 1.00   | 0.50 (nginx) |
+|                             | Couplet   | nginx     | so<cat | Couplet ÷ | best peer |
+|-----------------------------|-----------|-----------|--------|-----------|-----------|
+| bulk, 1 connection: s/GiB   | **0.100** | 0.200 ±5 % | 1.00   | 0.50      | nginx     |
 ";
         let squeeze = |text: &str| text.replace([' ', '-'], "");
         assert!(
@@ -194,7 +196,7 @@ mod tests {
             "- haproxy-splice was left out: it is not installed.",
             "- socat failed at idle.",
             "](performance.svg)",
-            "0.17 (nginx)",
+            "| 0.17      | nginx     |",
         ] {
             assert!(text.contains(part), "`{part}` is not in\n{text}");
         }

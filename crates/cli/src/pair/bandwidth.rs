@@ -112,7 +112,49 @@ fn quota(text: &str) -> Result<Directed<ByteSize>, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        task::JoinSet,
+        time::Instant,
+    };
+
     use super::*;
+    use crate::pair::testing::{layer, relay};
+
+    const MIB: usize = 1024 * 1024;
+
+    /// Each flag bounds what it says, of two pairs of one client and one of another: by the paused
+    /// clock.
+    #[tokio::test(start_paused = true)]
+    async fn each_bound_holds() {
+        for (flag, tenths) in [
+            ("--bandwidth=1MiB/s", 9),
+            ("--bandwidth=a-to-b:1MiB/s", 9),
+            ("--bandwidth=b-to-a:1B/s", 0),
+            ("--bandwidth-per-addr=1MiB/s", 19),
+            ("--bandwidth-total=1MiB/s", 29),
+            ("--bandwidth-total=a-to-b:1MiB/s", 29),
+            ("--bandwidth-total=b-to-a:1B/s", 0),
+        ] {
+            let layers = layer(flag);
+            let began = Instant::now();
+            let mut moving = JoinSet::new();
+            for client in ["192.0.2.1:1", "192.0.2.1:2", "192.0.2.2:1"] {
+                let [mut a, mut b] = relay(&layers, client);
+                moving.spawn(async move { a.write_all(&vec![b'x'; MIB]).await.map(|()| a) });
+                moving.spawn(async move { b.read_exact(&mut vec![0; MIB]).await.map(|_| b) });
+            }
+            let ends: Result<Vec<_>, _> = moving.join_all().await.into_iter().collect();
+            // All but the burst, a tenth of a second's bytes, and a millisecond a turn.
+            let took = began.elapsed();
+            let least = Duration::from_millis(100 * tenths);
+            let most = least * 11 / 10;
+            assert!((least..=most).contains(&took), "{flag}: {took:?}");
+            drop(ends.unwrap());
+        }
+    }
 
     #[test]
     fn a_bandwidth_has_a_unit_and_may_have_a_direction() {

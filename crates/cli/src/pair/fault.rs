@@ -1,5 +1,4 @@
-//! `--fault`: a bad network on purpose. Its faults are on from start to end: a program that has to
-//! switch them takes the library.
+//! `--fault`: a bad network on purpose, switched off and on by SIGUSR1.
 
 use std::{
     num::{NonZeroU64, NonZeroUsize},
@@ -22,7 +21,7 @@ use crate::{
 pub(super) struct FaultArgs {
     /// Let something go wrong on purpose: latency:TIME[±TIME], slow:SIZE/s, slice:SIZE[/TIME],
     /// slow-close:TIME, timeout:TIME, reset:SIZE, limit:SIZE or blackhole; a-to-b:… for one direction
-    /// alone, …,probability=10% for some pairs
+    /// alone, …,probability=10% for some pairs. SIGUSR1 switches all off, and on again
     #[arg(long, value_name = "[DIRECTION:]FAULT", value_parser = fault)]
     fault: Vec<Directed<Chosen>>,
 
@@ -56,17 +55,19 @@ impl FaultArgs {
                 Some(from) => layer.only(from),
                 None => layer,
             };
+            let switch = layer.switch();
             let mut layers = PairLayers::new();
             layers.push(layer);
             let bytes = [Side::A, Side::B].map(|from| match given.only {
                 Some(only) if only != from => Bytes::Untouched,
                 _ => Bytes::Copied("fault holds them up"),
             });
-            let step = Step::new("fault", layers).bytes(bytes).set(
+            let mut step = Step::new("fault", layers).bytes(bytes).set(
                 given.direction(),
                 &chosen.text,
                 Source::Flag,
             );
+            step.switch = Some(switch);
             match self.fault_seed {
                 Some(seed) => step.set("seed", seed, Source::Flag),
                 None => step.set("seed", 0, Source::Default),
@@ -172,7 +173,32 @@ fn probability(text: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        time::Instant,
+    };
+
     use super::*;
+    use crate::pair::testing::{layer, relay};
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_are_late_by_what_was_said_in_their_direction() {
+        for (flag, to_b, to_a) in [
+            ("--fault=latency:200ms", 200, 200),
+            ("--fault=a-to-b:latency:200ms", 200, 0),
+            ("--fault=b-to-a:latency:1s", 0, 1000),
+        ] {
+            let [mut a, mut b] = relay(&layer(flag), "192.0.2.1:1");
+            let began = Instant::now();
+            a.write_all(b"x").await.unwrap();
+            b.read_u8().await.unwrap();
+            assert_eq!(began.elapsed(), Duration::from_millis(to_b), "{flag}");
+            let began = Instant::now();
+            b.write_all(b"x").await.unwrap();
+            a.read_u8().await.unwrap();
+            assert_eq!(began.elapsed(), Duration::from_millis(to_a), "{flag}");
+        }
+    }
 
     #[test]
     fn a_fault_is_read_with_its_units() {

@@ -1,11 +1,13 @@
 //! The layers of the pair stack: the flags that ask for each, and what each is.
 //!
 //! To add one: a file beside this one with its flags and their `steps`, a field in [`PairArgs`], a
-//! line in [`PairArgs::steps`] where it stands in the stack, a line in the README.
+//! line in [`PairArgs::steps`] where it stands in the stack, a line in docs/command.md.
 
 mod bandwidth;
 mod direction;
 mod fault;
+#[cfg(test)]
+mod testing;
 mod traffic_log;
 
 use couplet_connector::PairLayers;

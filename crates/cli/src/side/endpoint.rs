@@ -10,16 +10,21 @@ use anyhow::Context;
 
 #[cfg(target_os = "linux")]
 use couplet_connector::endpoint::Bound;
-use couplet_connector::endpoint::{
-    Address, Backoff, BindError, Dial, DialAddr, Host, KeepAlive, Listen, ListenOptions,
-    SocketOptions, keep,
+use couplet_connector::{
+    endpoint::{
+        Address, Backoff, BindError, Dial, DialAddr, Host, KeepAlive, Listen, ListenOptions,
+        SocketOptions, keep,
+    },
+    layers::Replaceable,
 };
 use tokio::net::TcpSocket;
 
 use crate::{
     comes::Comes,
-    dialler::{Dialler, RoutedDials},
-    routes::{Routes, Target},
+    dialler::Dialler,
+    frame::Frame,
+    hangup::OnHangup,
+    routes::Routes,
     step::{Known, Setting, Source},
     units::Limit,
 };
@@ -35,7 +40,11 @@ pub(crate) struct EndpointSpec {
     pub(crate) source: Option<IpAddr>,
     /// How many dialled connections wait to be joined, where it is a pool of them.
     pub(crate) keep: Option<NonZeroUsize>,
-    pub(crate) routes: Option<Arc<Routes>>,
+    pub(crate) routes: Option<Replaceable<Arc<Routes>>>,
+    /// It speaks in messages.
+    pub(crate) frame: Option<Frame>,
+    /// What is done at SIGHUP.
+    pub(crate) on_hangup: Option<OnHangup>,
     /// A layer has to know for whom a connection was dialled.
     pub(crate) tells_for_whom: bool,
 }
@@ -70,6 +79,8 @@ impl EndpointSpec {
             source: None,
             keep: None,
             routes: None,
+            frame: None,
+            on_hangup: None,
             tells_for_whom: false,
         }
     }
@@ -83,25 +94,18 @@ impl EndpointSpec {
         !self.is_dialled() || self.keep.is_some()
     }
 
-    /// What is to be dialled, and can't be from its source: an address of the other family.
+    /// What is to be dialled, if that is an address of another family than its source.
     pub(super) fn out_of_reach(&self) -> Option<&DialAddr> {
         let from = self.source?;
-        let own = match &self.address {
-            Address::Dial(addr) => Some(addr),
-            Address::Listen(_) => None,
+        let Address::Dial(addr) = &self.address else {
+            return None;
         };
-        let routes = self.routes.iter().flat_map(|routes| routes.targets());
-        let routed = routes.filter_map(|target| match target {
-            Target::Dial(addr) => Some(addr),
-            Target::Refuse => None,
-        });
-        own.into_iter()
-            .chain(routed)
-            .find(|addr| match addr.host() {
-                Host::Ip(to) => to.is_ipv4() != from.is_ipv4(),
-                Host::Scoped(..) => from.is_ipv4(),
-                _ => false,
-            })
+        let is_ipv4 = match addr.host() {
+            Host::Ip(to) => to.is_ipv4(),
+            Host::Scoped(..) => false,
+            _ => return None,
+        };
+        (is_ipv4 != from.is_ipv4()).then_some(addr)
     }
 
     /// Listens, or gets ready to dial.
@@ -131,14 +135,7 @@ impl EndpointSpec {
     fn dialler(&self, addr: &DialAddr, flags: EndpointFlags) -> Dialler {
         Dialler {
             dial: self.dial(addr, flags),
-            routes: self.routes.clone().map(|routes| {
-                let dials = routes.targets().map(|target| match target {
-                    Target::Dial(addr) => Some(self.dial(addr, flags)),
-                    Target::Refuse => None,
-                });
-                let dials = dials.collect();
-                Arc::new(RoutedDials { routes, dials })
-            }),
+            routes: self.routes.clone(),
             tells_for_whom: self.tells_for_whom,
         }
     }
@@ -177,7 +174,7 @@ impl EndpointSpec {
             settings.push(Setting::new("keep", keep, Source::Side));
         }
         if let Some(routes) = &self.routes {
-            settings.push(Setting::new("route", routes, Source::Side));
+            settings.push(Setting::new("route", routes.current(), Source::Side));
         }
         if self.reuse_port {
             settings.push(Setting::new("reuse-port", "on", Source::Side));

@@ -1,6 +1,11 @@
 use std::fmt::Write;
 
-use super::options::{ALL, On, SideOption, Value};
+use couplet_connector::endpoint::AddressError;
+
+use super::{
+    Given, Word,
+    options::{ALL, LEFT_OUT, On, SideOption, Value},
+};
 
 /// The options of a side, a line each.
 pub(crate) fn help() -> String {
@@ -38,19 +43,58 @@ fn form(option: &SideOption) -> String {
 
 /// What a listening or a dialled side may have.
 pub(super) fn names(dialled: bool) -> String {
-    let wrong = if dialled { On::Listen } else { On::Dial };
+    let (wrong, side) = match dialled {
+        true => (On::Listen, "dialled"),
+        false => (On::Dial, "listening"),
+    };
     let fits = ALL.iter().filter(|option| option.on != wrong);
-    fits.map(|option| option.name)
-        .collect::<Vec<_>>()
-        .join(", ")
+    let names: Vec<_> = fits.map(|option| option.name).collect();
+    format!("a {side} side has {}", names.join(", "))
+}
+
+/// There is no such option: what was meant, if that can be told, or what there is.
+pub(super) fn unknown(
+    word: Word<'_>,
+    name: Word<'_>,
+    before: Option<(&SideOption, &Given<'_>)>,
+) -> AddressError {
+    let option = name.text.split('.').next().unwrap_or_default();
+    if LEFT_OUT.contains(&option) {
+        let message = format!("this program was built without `{option}`");
+        return name.wrong(message, format!("one built with `--features {option}`"));
+    }
+    let message = format!("`{}` is not an option of a side", name.text);
+    // A second value of what stands before it.
+    if let Some((option, given)) = before
+        && given.settings.is_empty()
+        && let (Value::Needed(form) | Value::Optional(form), Some(value)) =
+            (option.value, given.value())
+        && form.contains("+…")
+        && (word.text.starts_with(|c: char| c.is_ascii_digit()) || word.text.contains("::"))
+    {
+        let joined = format!("`{}={}+{}`", option.name, value.text, word.text);
+        return word.wrong(
+            message,
+            format!("more than one are joined by `+`: {joined}"),
+        );
+    }
+    let meant = name.text.trim().replace('_', "-").to_ascii_lowercase();
+    let near = ALL.iter().map(|option| {
+        let distance = strsim::damerau_levenshtein(option.name, &meant);
+        (distance, option.name)
+    });
+    match near.min() {
+        Some((0, right)) => name.wrong(message, format!("it is written `{right}`, without blanks")),
+        Some((1 | 2, right)) if meant.len() > 3 => name.wrong(message, format!("is it `{right}`?")),
+        _ => name.wrong(message, all_names()),
+    }
 }
 
 pub(super) fn all_names() -> String {
     let of = |on| {
         let fits = ALL.iter().filter(move |option| option.on == on);
-        fits.map(|option| option.name)
-            .collect::<Vec<_>>()
-            .join(", ")
+        let names: Vec<_> = fits.map(|option| option.name).collect();
+        names.join(", ")
     };
     let (either, listen, dial) = (of(On::Either), of(On::Listen), of(On::Dial));
     format!("{either}; on listen: {listen}; on dial: {dial}")

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use couplet_connector::{SideLayers, endpoint::AddressError};
 
-use self::options::{ALL, Context, Does, On, SideOption, Value};
+use self::options::{ALL, Context, Does, On, SideOption, Value, frame};
 use crate::step::Known;
 
 /// What a side is to be.
@@ -73,6 +73,14 @@ impl SideSpec {
             let message = format!("{target} can't be reached from {}", source.text);
             return Err(source.wrong(message, "both IPv4, or both IPv6"));
         }
+        if let Some(frame) = options
+            .iter()
+            .position(|(option, _)| option.name == frame::FRAME.name)
+            && let Some((_, behind)) = options[frame + 1..].iter().find(|(o, _)| o.is_layer())
+        {
+            let message = "messages are within what all other layers of the side make of them";
+            return Err(behind.wrong(message, "`frame` behind it"));
+        }
         // By now what a layer may have to know of the endpoint is there.
         for (option, given) in &options {
             if let Does::Layer(layer) | Does::Both(_, layer) = option.does {
@@ -81,7 +89,10 @@ impl SideSpec {
                     handshake_timeout,
                     dialled_for,
                 };
-                let step = layer(given, &context)?;
+                let mut step = layer(given, &context)?;
+                for setting in option.settings {
+                    step.explain(setting.name, given.all(setting.name));
+                }
                 side.steps.push(step);
             }
         }
@@ -120,21 +131,26 @@ fn take<'a>(
     options: &mut Vec<(&'static SideOption, Given<'a>)>,
 ) -> Result<(), AddressError> {
     let (name, value) = word.cut('=');
-    let Some((option_name, setting)) = name.text.split_once('.') else {
-        let Some(option) = ALL.iter().find(|option| option.name == name.text) else {
-            let message = format!("`{}` is not an option of a side", name.text);
-            return Err(name.wrong(message, help::all_names()));
-        };
+    let (option_name, setting) = match name.text.split_once('.') {
+        Some((option, setting)) => (option, Some(setting)),
+        None => (name.text, None),
+    };
+    let Some(option) = ALL.iter().find(|option| option.name == option_name) else {
+        let before = options.last().map(|(option, given)| (*option, given));
+        return Err(help::unknown(word, name, before));
+    };
+    let Some(setting) = setting else {
         if options.iter().any(|(other, _)| other.name == option.name) {
-            return Err(name.wrong("it is there twice", "once"));
+            return Err(name.wrong(format!("`{}` is there twice", option.name), "once"));
         }
         match (option.value, value) {
             (Value::None, Some(value)) => {
-                return Err(value.wrong("it takes no value", format!("`{}`", option.name)));
+                let message = format!("`{}` takes no value", option.name);
+                return Err(value.wrong(message, format!("`{}`", option.name)));
             }
             (Value::Needed(form), None) => {
-                let hint = format!("`{}={form}`", option.name);
-                return Err(name.wrong("it needs a value", hint));
+                let message = format!("`{}` needs a value", option.name);
+                return Err(name.wrong(message, format!("`{}={form}`", option.name)));
             }
             _ => {}
         }
@@ -149,26 +165,26 @@ fn take<'a>(
         ));
         return Ok(());
     };
-    let Some((option, given)) = options.iter_mut().find(|(o, _)| o.name == option_name) else {
+    let Some(known) = option.settings.iter().find(|known| known.name == setting) else {
+        let message = format!("`{setting}` is not a setting of `{option_name}`");
+        return Err(name.wrong(message, help::setting_names(option)));
+    };
+    let Some((_, given)) = options.iter_mut().find(|(o, _)| o.name == option_name) else {
         let message =
             format!("there is no `{option_name}` before it that it could be a setting of");
         let hint = format!("`{option_name}…,{}`", word.text);
         return Err(name.wrong(message, hint));
     };
-    let Some(known) = option.settings.iter().find(|known| known.name == setting) else {
-        let message = format!("`{setting}` is not a setting of `{option_name}`");
-        return Err(name.wrong(message, help::setting_names(option)));
-    };
     if value.is_none() {
-        let hint = format!("`{}={}`", name.text, known.value);
-        return Err(name.wrong("it needs a value", hint));
+        let message = format!("`{}` needs a value", name.text);
+        return Err(name.wrong(message, format!("`{}={}`", name.text, known.value)));
     }
     let there = given
         .settings
         .iter()
         .any(|(other, _)| other.text == name.text);
     if there && !known.many {
-        return Err(name.wrong("it is there twice", "once"));
+        return Err(name.wrong(format!("`{}` is there twice", name.text), "once"));
     }
     given.settings.push((name, value));
     Ok(())

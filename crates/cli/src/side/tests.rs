@@ -28,10 +28,10 @@ fn options_follow_the_address() {
 #[test]
 fn a_mistake_is_pointed_at() {
     assert_eq!(
-        wrong("listen:9000,reuse-prot"),
+        wrong("listen:9000,loud"),
         format!(
-            "`reuse-prot` is not an option of a side: {}\n  \
-             listen:9000,reuse-prot\n              ^^^^^^^^^^",
+            "`loud` is not an option of a side: {}\n  \
+             listen:9000,loud\n              ^^^^",
             help::all_names()
         )
     );
@@ -61,7 +61,27 @@ fn mistakes_are_told_apart() {
         ("dial:h:1,user-timeout=30d", "user-timeout is 24 days"),
         ("listen:9000,token=secret", "token=@FILE"),
         ("listen:9000,token=@/nowhere", "can't be read"),
-        ("listen:9000,token.file=1", "no `token` before it"),
+        ("listen:9000,reuse-prot", "is it `reuse-port`?"),
+        ("listen:9000,MAX_CONNS=3", "is written `max-conns`"),
+        (
+            "listen:9000, token=@f",
+            "is written `token`, without blanks",
+        ),
+        ("listen:9000,proxyprotocol=v1", "is it `proxy-protocol`?"),
+        (
+            "listen:9000,token.file=1",
+            "not a setting of `token`: it has none",
+        ),
+        ("listen:9000,tls.key=1", "no `tls` before it"),
+        (
+            "listen:9000,allow=10.0.0.0/8,10.1.0.0/16",
+            "joined by `+`: `allow=10.0.0.0/8+10.1.0.0/16`",
+        ),
+        (
+            "listen:9000,max-conns=3,keep=2",
+            "a listening side has keep-alive",
+        ),
+        ("listen:9000,rate=10/second", "`10/s`"),
         ("listen:9000,allow=10.0.0.7/8", "write `10.0.0.0/8`"),
         (
             "listen:9000,deny=10.0.0.0/8+here",
@@ -88,7 +108,7 @@ fn mistakes_are_told_apart() {
         ("dial:h:1,tls,tls.client-ca=x", "for a listening side"),
         ("dial:h:1,tls,tls.ca=/nowhere", "can't be read"),
         ("dial:h:1,tls,tls.pin=abc", "`sha256//`"),
-        ("dial:h:1,tls,tls.key=x", "of which certificate"),
+        ("dial:h:1,tls,tls.key=x", "which certificate"),
         ("dial:h:1,tls,tls.close-notify=no", "`optional`"),
         ("listen:9000,\u{1b}[2J", "\\u{1b}"),
     ] {
@@ -99,10 +119,14 @@ fn mistakes_are_told_apart() {
 }
 
 #[test]
-fn every_option_is_in_the_readme() {
-    let readme = include_str!("../../../../README.md");
+fn every_option_is_in_the_docs() {
+    let docs = include_str!("../../../../docs/command.md");
     for option in ALL {
         let name = format!("`{}", option.name);
-        assert!(readme.contains(&name), "the README has no {name}`");
+        assert!(docs.contains(&name), "docs/command.md has no {name}`");
+        for setting in option.settings {
+            let name = format!("{}.{}", option.name, setting.name);
+            assert!(docs.contains(&name), "docs/command.md has no `{name}`");
+        }
     }
 }

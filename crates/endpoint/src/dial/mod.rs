@@ -122,6 +122,13 @@ impl Dial {
         self
     }
 
+    /// Dials another address, with all else as it is.
+    #[must_use]
+    pub fn retarget(mut self, target: impl Into<DialAddr>) -> Self {
+        self.target = Arc::new(target.into());
+        self
+    }
+
     /// What it dials.
     pub fn target(&self) -> &DialAddr {
         &self.target

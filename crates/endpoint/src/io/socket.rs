@@ -77,6 +77,22 @@ impl<'a> Socket<'a> {
         }
     }
 
+    /// Has the runtime heard that the socket has failed? Makes no system call: an error of this very
+    /// moment may not be told yet.
+    pub fn is_known_to_have_failed(&self) -> bool {
+        let mut known = false;
+        let mark = || {
+            known = true;
+            Ok(())
+        };
+        // It calls only what is ready.
+        let _ = match self.stream {
+            Stream::Tcp(socket) => socket.try_io(Interest::ERROR, mark),
+            Stream::Unix(socket) => socket.try_io(Interest::ERROR, mark),
+        };
+        known
+    }
+
     /// Tries a system call that moves bytes and does not block; it returns how many. If it would
     /// have blocked, the readiness is cleared.
     ///

@@ -42,6 +42,15 @@ struct Progress {
     joined: bool,
 }
 
+/// Tells a connection's entry, if it has one, what is known of it by now: what fails further down
+/// its side's stack is not seen again.
+#[cfg(feature = "proxy-protocol")]
+pub(crate) fn learned(info: &Info) {
+    if let Some(Tracked(entry)) = info.extensions.get() {
+        entry.learn(info);
+    }
+}
+
 // ===== impl Entry =====
 
 impl Entry {
@@ -79,11 +88,16 @@ impl Entry {
         self.since
     }
 
-    fn observe(&self, info: &Info, event: WaitEvent) {
+    /// What a layer has learned of it: behind a proxy its peer is another.
+    fn learn(&self, info: &Info) {
         let mut progress = self.progress();
-        // What a layer has learned of it: behind a proxy its peer is another.
         progress.peer = info.peer;
         progress.identity = info.extensions.get().cloned();
+    }
+
+    fn observe(&self, info: &Info, event: WaitEvent) {
+        self.learn(info);
+        let mut progress = self.progress();
         match event {
             WaitEvent::Entered => progress.is_through(),
             WaitEvent::Expired => progress.is_unjoined(Unjoined::Expired, None),

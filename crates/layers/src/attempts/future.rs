@@ -12,7 +12,7 @@ use pin_project::pin_project;
 use tokio::{sync::OwnedSemaphorePermit, time::Sleep};
 use tower_service::Service;
 
-use super::{Attempts, TooManyAttempts};
+use super::{Attempts, FailedAttempt, TooManyAttempts};
 
 /// The future of an [`AttemptsService`](super::AttemptsService): the delay, if there is one, then
 /// the inner service's call, whose failure is counted.
@@ -36,7 +36,7 @@ pub(super) struct Failure {
 
 #[pin_project(project = StateProj, project_replace = StateOwned)]
 enum State<I, S, C> {
-    Refused(IpAddr),
+    Refused(TooManyAttempts),
     Delayed {
         #[pin]
         delay: Sleep,
@@ -73,9 +73,9 @@ impl<I, S: Service<Conn<I>>> AttemptsFuture<I, S> {
         }
     }
 
-    pub(super) fn refused(peer: IpAddr) -> Self {
+    pub(super) fn refused(why: TooManyAttempts) -> Self {
         Self {
-            state: State::Refused(peer),
+            state: State::Refused(why),
             failure: None,
         }
     }
@@ -111,9 +111,7 @@ where
         let mut state = this.state;
         loop {
             match state.as_mut().project() {
-                StateProj::Refused(peer) => {
-                    return Poll::Ready(Err(TooManyAttempts(*peer).into()));
-                }
+                StateProj::Refused(why) => return Poll::Ready(Err((*why).into())),
                 StateProj::Delayed { delay, .. } => {
                     ready!(delay.poll(cx));
                     if let StateOwned::Delayed { conn, inner, .. } =
@@ -133,10 +131,10 @@ where
                 }
                 StateProj::Calling { call } => {
                     let result = ready!(call.poll(cx)).map_err(Into::into);
-                    if let (Err(error), Some(failure)) = (&result, this.failure) {
-                        failure.count(&**error);
-                    }
-                    return Poll::Ready(result);
+                    return Poll::Ready(match (result, this.failure) {
+                        (Err(error), Some(failure)) => Err(failure.count(error)),
+                        (result, _) => result,
+                    });
                 }
                 StateProj::Between => unreachable!("a state is always followed by the next"),
             }
@@ -160,9 +158,15 @@ impl<I, S: Service<Conn<I>>> fmt::Debug for AttemptsFuture<I, S> {
 // ===== impl Failure =====
 
 impl Failure {
-    fn count(&self, error: &(dyn Error + 'static)) {
-        if (self.counts_if)(error) {
-            self.attempts.fail(self.peer);
+    fn count(&self, source: BoxError) -> BoxError {
+        if !(self.counts_if)(&*source) {
+            return source;
         }
+        FailedAttempt {
+            peer: self.peer,
+            number: self.attempts.fail(self.peer),
+            source,
+        }
+        .into()
     }
 }

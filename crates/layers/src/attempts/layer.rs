@@ -1,6 +1,7 @@
 use std::{error::Error, net::IpAddr, sync::Arc, time::Duration};
 
-use couplet_endpoint::is_caused_by;
+use couplet_endpoint::{BoxError, is_caused_by};
+use couplet_pairing::PairError;
 use tokio::sync::Semaphore;
 use tower_layer::Layer;
 
@@ -27,8 +28,21 @@ pub(super) enum Otherwise {
 
 /// A connection's address has failed too often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many handshakes of {0} have failed")]
-pub struct TooManyAttempts(pub(super) IpAddr);
+#[error("too many handshakes of {peer} have failed: {failed}, and {refused} refused for that")]
+pub struct TooManyAttempts {
+    pub(super) peer: IpAddr,
+    pub(super) failed: u32,
+    pub(super) refused: u32,
+}
+
+/// A handshake has failed, and was counted. The source is why it failed.
+#[derive(Debug, thiserror::Error)]
+#[error("failed attempt {number} of {peer}")]
+pub struct FailedAttempt {
+    pub(super) peer: IpAddr,
+    pub(super) number: u32,
+    pub(super) source: BoxError,
+}
 
 // ===== impl AttemptsLayer =====
 
@@ -38,7 +52,7 @@ impl AttemptsLayer {
         Self {
             attempts,
             otherwise: Otherwise::Refuse,
-            counts_if: is_caused_by::<HandshakeError>,
+            counts_if: is_its_own,
         }
     }
 
@@ -49,8 +63,8 @@ impl AttemptsLayer {
         self
     }
 
-    /// Which errors count, in place of every [`HandshakeError`]: for a handshake that can fail
-    /// without its peer being to blame.
+    /// Which errors count, in place of every [`HandshakeError`] but a partner's: for a handshake
+    /// that can fail without its peer being to blame.
     #[must_use]
     pub fn counts_if(mut self, counts_if: fn(&(dyn Error + 'static)) -> bool) -> Self {
         self.counts_if = counts_if;
@@ -72,11 +86,41 @@ impl<S> Layer<S> for AttemptsLayer {
     }
 }
 
+/// Is it a failed handshake of the connection's own? Where it is partnered by a dial, its error may
+/// be that of its partner's handshake, for which it is not to blame.
+fn is_its_own(error: &(dyn Error + 'static)) -> bool {
+    is_caused_by::<HandshakeError>(error) && !is_caused_by::<PairError>(error)
+}
+
 // ===== impl TooManyAttempts =====
 
 impl TooManyAttempts {
     /// The address.
     pub const fn peer(&self) -> IpAddr {
-        self.0
+        self.peer
+    }
+
+    /// How many of its handshakes have failed in its window.
+    pub const fn failed(&self) -> u32 {
+        self.failed
+    }
+
+    /// How many of its connections were refused for that in its window, this one among them.
+    pub const fn refused(&self) -> u32 {
+        self.refused
+    }
+}
+
+// ===== impl FailedAttempt =====
+
+impl FailedAttempt {
+    /// The address.
+    pub const fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
+    /// How many of its handshakes have failed in its window, this one among them.
+    pub const fn number(&self) -> u32 {
+        self.number
     }
 }

@@ -8,11 +8,16 @@
 //! or, with [`delay`](AttemptsLayer::delay), waits first. The peer is told nothing: its connection
 //! is closed.
 //!
+//! A handshake of the partner that is dialled for it does not count: that one failed.
+//!
 //! Whoever shares an address with one that guesses shares its lot. So does a program that probes the
 //! port without a handshake, such as a health check: put an access list above it, or do without this
 //! for such addresses. Those that are already shaking hands when an address has failed too often go
 //! on; how many can be is bounded by the [handshake](crate::HandshakeLayer::bound).
 //!
+//! - **Errors:** a failure becomes a [`FailedAttempt`], whose source it is, with its number among those of
+//!   its address; a refusal is [`TooManyAttempts`]. So the log of refusals shows the counts of each
+//!   address.
 //! - **Where:** on a side, above its handshakes, and below what finds out the peer's address (a
 //!   PROXY header). A connection without an address is not counted.
 //! - **Splice:** costs none.
@@ -45,12 +50,13 @@ mod tests;
 
 pub use self::{
     future::AttemptsFuture,
-    layer::{AttemptsLayer, TooManyAttempts},
+    layer::{AttemptsLayer, FailedAttempt, TooManyAttempts},
     table::{AttemptCounts, Attempts},
 };
 
 use std::{
     error::Error,
+    net::IpAddr,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -59,7 +65,10 @@ use couplet_endpoint::{BoxError, Conn};
 use tokio::sync::Semaphore;
 use tower_service::Service;
 
-use self::{layer::Otherwise, table::Verdict};
+use self::{
+    layer::Otherwise,
+    table::{Failures, Verdict},
+};
 
 /// Counts failed handshakes by address: made by [`AttemptsLayer`].
 #[derive(Clone, Debug)]
@@ -72,6 +81,20 @@ pub struct AttemptsService<S> {
 }
 
 // ===== impl AttemptsService =====
+
+impl<S> AttemptsService<S> {
+    fn refuse<I>(&self, peer: IpAddr) -> AttemptsFuture<I, S>
+    where
+        S: Service<Conn<I>>,
+    {
+        let Failures { failed, refused } = self.attempts.refuse(peer);
+        AttemptsFuture::refused(TooManyAttempts {
+            peer,
+            failed,
+            refused,
+        })
+    }
+}
 
 impl<I, S> Service<Conn<I>> for AttemptsService<S>
 where
@@ -97,10 +120,7 @@ where
         };
         match (self.attempts.verdict(peer), self.otherwise) {
             (Verdict::Pass, _) => AttemptsFuture::counted(self.inner.call(conn), failure),
-            (Verdict::Blocked, Otherwise::Refuse) => {
-                self.attempts.count_refused();
-                AttemptsFuture::refused(peer)
-            }
+            (Verdict::Blocked, Otherwise::Refuse) => self.refuse(peer),
             (Verdict::Blocked, Otherwise::Delay(time)) => {
                 match Arc::clone(&self.delays).try_acquire_owned() {
                     Ok(permit) => {
@@ -108,10 +128,7 @@ where
                         // A clone without readiness: it becomes ready after the delay.
                         AttemptsFuture::delayed(conn, self.inner.clone(), time, permit, failure)
                     }
-                    Err(_) => {
-                        self.attempts.count_refused();
-                        AttemptsFuture::refused(peer)
-                    }
+                    Err(_) => self.refuse(peer),
                 }
             }
         }

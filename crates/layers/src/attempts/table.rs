@@ -41,9 +41,16 @@ struct Shared {
 #[derive(Debug)]
 struct Table {
     capacity: usize,
-    failures: HashMap<IpAddr, u32>,
+    failures: HashMap<IpAddr, Failures>,
     /// Those of `failures`, by the time at which their windows begin.
     windows: VecDeque<(Instant, IpAddr)>,
+}
+
+/// What has been counted of one address in its window.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Failures {
+    pub(super) failed: u32,
+    pub(super) refused: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -100,7 +107,7 @@ impl Attempts {
     pub fn failures(&self, peer: IpAddr) -> u32 {
         let mut table = self.table();
         table.forget_old(self.0.window);
-        table.failures.get(&network(peer)).copied().unwrap_or(0)
+        table.of(peer).failed
     }
 
     pub(super) fn verdict(&self, peer: IpAddr) -> Verdict {
@@ -110,15 +117,23 @@ impl Attempts {
         }
     }
 
-    pub(super) fn fail(&self, peer: IpAddr) {
+    /// Counts a failure of this address; the number of those that it now has.
+    pub(super) fn fail(&self, peer: IpAddr) -> u32 {
         self.0.failed.fetch_add(1, Relaxed);
         let mut table = self.table();
         table.forget_old(self.0.window);
         table.fail(network(peer));
+        table.of(peer).failed
     }
 
-    pub(super) fn count_refused(&self) {
+    /// Counts a refusal of this address; what it now has.
+    pub(super) fn refuse(&self, peer: IpAddr) -> Failures {
         self.0.refused.fetch_add(1, Relaxed);
+        let mut table = self.table();
+        if let Some(failures) = table.failures.get_mut(&network(peer)) {
+            failures.refused = failures.refused.saturating_add(1);
+        }
+        table.of(peer)
     }
 
     pub(super) fn count_delayed(&self) {
@@ -134,15 +149,26 @@ impl Attempts {
 // ===== impl Table =====
 
 impl Table {
+    fn of(&self, peer: IpAddr) -> Failures {
+        self.failures
+            .get(&network(peer))
+            .copied()
+            .unwrap_or_default()
+    }
+
     fn fail(&mut self, network: IpAddr) {
         if let Some(failures) = self.failures.get_mut(&network) {
-            *failures = failures.saturating_add(1);
+            failures.failed = failures.failed.saturating_add(1);
             return;
         }
         if self.failures.len() >= self.capacity {
             self.forget_first();
         }
-        self.failures.insert(network, 1);
+        let first = Failures {
+            failed: 1,
+            refused: 0,
+        };
+        self.failures.insert(network, first);
         self.windows.push_back((Instant::now(), network));
     }
 

@@ -1,9 +1,10 @@
 use std::{convert::Infallible, time::Duration};
 
 use couplet_endpoint::{
-    Conn, find_cause,
+    Conn, Info, find_cause,
     memory::{self, MemoryStream},
 };
+use couplet_pairing::{DialFor, Policy, dial_for_a};
 use tokio_test::{assert_pending, assert_ready_err, task};
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_layer::Layer;
@@ -49,9 +50,13 @@ where
 async fn who_fails_too_often_is_refused_until_the_window_is_over() {
     let attempts = Attempts::new(3, MINUTE);
     let mut side = side(AttemptsLayer::new(attempts.clone()));
-    for _ in 0..3 {
+    for number in 1..=3 {
         let error = fails(&mut side, "192.0.2.1").await;
         assert!(find_cause::<HandshakeError>(&*error).is_some());
+        assert_eq!(
+            error.downcast_ref().map(FailedAttempt::number),
+            Some(number)
+        );
     }
     // Even who would pass, and without a word.
     let (mut peer, mut conn) = from("192.0.2.1");
@@ -59,14 +64,17 @@ async fn who_fails_too_often_is_refused_until_the_window_is_over() {
     let error = side.ready().await.unwrap().call(conn).await.unwrap_err();
     let refused: &TooManyAttempts = error.downcast_ref().unwrap();
     assert_eq!(refused.peer().to_string(), "192.0.2.1");
+    assert_eq!((refused.failed(), refused.refused()), (3, 1));
     let (heard, end) = read_all(&mut peer).await;
     assert!(heard.is_empty() && end.is_ok());
+    let again: Box<TooManyAttempts> = fails(&mut side, "192.0.2.1").await.downcast().unwrap();
+    assert_eq!((again.failed(), again.refused()), (3, 2));
     // Others go on.
     let error = fails(&mut side, "192.0.2.2").await;
     assert!(find_cause::<HandshakeError>(&*error).is_some());
 
     let counts = attempts.counts();
-    assert_eq!((counts.failed, counts.refused), (4, 1));
+    assert_eq!((counts.failed, counts.refused), (4, 2));
     tokio::time::advance(MINUTE).await;
     let error = fails(&mut side, "192.0.2.1").await;
     assert!(find_cause::<HandshakeError>(&*error).is_some());
@@ -157,4 +165,21 @@ async fn not_any_number_is_delayed() {
     delayed.pop();
     let mut call = task::spawn(side.ready().await.unwrap().call(from("192.0.2.1").1));
     assert_pending!(call.poll());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_blamed_for_the_partners_handshake() {
+    let attempts = Attempts::new(1, MINUTE);
+    let partner = HandshakeLayer::new(async |_: Conn<MemoryStream>| {
+        Err::<Conn<MemoryStream>, _>("its certificate has expired")
+    })
+    .layer(service_fn(async |conn| Ok::<_, Infallible>(conn)));
+    let dial = service_fn(move |_: Info| partner.clone().oneshot(conn(memory::connection(64).1)));
+    let (place, _pairs): (DialFor<MemoryStream, _, _, _>, _) = dial_for_a(Policy::default(), dial);
+    let mut side = AttemptsLayer::new(attempts.clone()).layer(place);
+    for _ in 0..3 {
+        let error = fails(&mut side, "192.0.2.1").await;
+        assert!(find_cause::<HandshakeError>(&*error).is_some());
+    }
+    assert_eq!(attempts.counts(), AttemptCounts::default());
 }

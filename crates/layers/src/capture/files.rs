@@ -149,6 +149,18 @@ enum Exists {
     Fail,
 }
 
+/// One that was there before may have been open to others. A device or a pipe stays as it is: it
+/// keeps nothing.
+#[cfg(unix)]
+fn make_own(file: &File) -> io::Result<()> {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt};
+
+    match file.metadata()?.is_file() {
+        true => file.set_permissions(Permissions::from_mode(0o600)),
+        false => Ok(()),
+    }
+}
+
 impl PcapFile {
     fn create(path: &Path, exists: Exists) -> io::Result<Self> {
         let mut options = OpenOptions::new();
@@ -160,8 +172,11 @@ impl PcapFile {
         // What people say to each other is not everybody's business.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path)?;
+        #[cfg(unix)]
+        make_own(&file)?;
         let mut file = Self {
-            to: BufWriter::new(options.open(path)?),
+            to: BufWriter::new(file),
             size: 0,
         };
         file.write(&pcapng::header())?;

@@ -23,12 +23,13 @@
 //! A thread of its own writes, and the relay never waits for it: what waits to be written is
 //! bounded by 16 MiB ([`buffer`](Capture::buffer)), for all pairs together. If there is more, or a file can't be written, the
 //! capture *stops*: a warning is logged, what waited is still written if it can be, the files are
-//! whole as far as they go, and the relay goes on without it. It does not begin again, because what
-//! is missing in between could not be told from what never was.
+//! whole as far as they go and are closed, and the relay goes on without it. It does not begin
+//! again, because what is missing in between could not be told from what never was.
 //!
 //! **Where:** on a pair stack. **Splice:** a captured direction is copied, until its
 //! [limit](CaptureLayer::limit) is reached or the capture has stopped. **Memory:** some 400 bytes a
-//! pair; one file a pair costs a descriptor besides. Files are readable by their owner alone.
+//! pair; one file a pair costs a descriptor besides. Files are readable by their owner alone,
+//! those that are replaced as well.
 //!
 //! ```
 //! use couplet_layers::{Capture, CaptureLayer};

@@ -74,7 +74,8 @@ impl Queue {
         thread::Builder::new()
             .name("capture".into())
             .spawn(move || queue.write(&mut files))?;
-        self.active.store(true, Ordering::Relaxed);
+        let state = self.state();
+        self.active.store(!state.closed, Ordering::Relaxed);
         Ok(())
     }
 
@@ -85,11 +86,12 @@ impl Queue {
             return;
         }
         let mut state = self.state();
+        if state.closed {
+            return; // It was not when we looked.
+        }
         if state.bytes + message.len() > self.room {
-            drop(state);
-            if self.active.swap(false, Ordering::Relaxed) {
-                tracing::warn!("the capture stops: the disk is too slow for the traffic");
-            }
+            self.end(state);
+            tracing::warn!("the capture stops: the disk is too slow for the traffic");
             return;
         }
         state.bytes += message.len();
@@ -100,8 +102,14 @@ impl Queue {
 
     /// Nothing more will come.
     pub(super) fn close(&self) {
+        self.end(self.state());
+    }
+
+    /// The thread writes what waits, and lets go of its files.
+    fn end(&self, mut state: MutexGuard<'_, State>) {
         self.active.store(false, Ordering::Relaxed);
-        self.state().closed = true;
+        state.closed = true;
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -164,5 +172,23 @@ impl Message {
             Self::Packets { blocks, .. } => blocks.len(),
             Self::End(_) => 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use couplet_pairing::Pair;
+
+    use super::*;
+    use crate::testing::conn;
+
+    #[test]
+    fn what_comes_when_it_has_just_stopped_is_not_waited_for() {
+        let queue = Queue::new(100);
+        queue.close();
+        // As one sees it that has looked before.
+        queue.active.store(true, Ordering::Relaxed);
+        queue.push(Message::End(Pair::new(conn(()), conn(())).session.id()));
+        assert!(queue.wait(Duration::ZERO));
     }
 }

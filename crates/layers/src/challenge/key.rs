@@ -86,3 +86,32 @@ impl fmt::Display for Ed25519PublicKey {
         f.write_str(&key_text::write(PUBLIC, &self.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::Verifier;
+
+    use super::*;
+
+    fn bytes<const N: usize>(hex: &str) -> [u8; N] {
+        let byte = |at| u8::from_str_radix(&hex[2 * at..][..2], 16).unwrap();
+        std::array::from_fn(byte)
+    }
+
+    /// A part of small order is no part of a signature, though it would add up: case 2 of
+    /// <https://github.com/novifinancial/ed25519-speccheck>.
+    #[test]
+    fn signatures_are_checked_strictly() {
+        let message: [u8; 32] =
+            bytes("aebf3f2601a0c8c5d39cc7d8911642f740b78168218da8471772b35f9d35b9ab");
+        let key = bytes("f7badec5b8abeaf699583992219b7b223f1df3fbbea919844e3f7c554a43dd43");
+        let signature = bytes(
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa\
+             8c4bd45aecaca5b24fb97bc10ac27ac8751a7dfe1baff8b953ec9f5833ca260e",
+        );
+        let adds_up = VerifyingKey::from_bytes(&key).unwrap();
+        let adds_up = adds_up.verify(&message, &Signature::from_bytes(&signature));
+        adds_up.unwrap();
+        assert!(!Ed25519PublicKey(key).has_signed(&message, &signature));
+    }
+}

@@ -18,8 +18,9 @@
 //! - Shutting down sends the format's last words, and then the end of the stream; the other
 //!   direction goes on.
 //! - Input that can't be decoded, or ends within an item, is a failure and no end: the side has
-//!   [failed](couplet_pairing::CloseReason::Failed), and the other sees a reset. A stream that is
-//!   cut *between* items can be told from a whole one only where the format has an end of its own.
+//!   [failed](couplet_pairing::CloseReason::Failed), and the other sees a reset. What is *within* an
+//!   item is the codec's to say, or that of [`WholeItems`]; a stream that is cut *between* items can be
+//!   told from a whole one only where the format has an end of its own.
 //!
 //! **Where:** on a side stack: above it is what is on the wire, below it what is plain. TLS goes
 //! above it, what reads plain bytes (a token) below. **Splice:** both directions are copied.
@@ -73,10 +74,12 @@ mod layer;
 mod plain;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 pub use self::{
     layer::{CodecLayer, CodecService},
     plain::{PlainBytes, PlainText},
+    whole::WholeItems,
 };
 
 use crate::transform::{Reading, Transform, Writing};

@@ -15,6 +15,9 @@ const BLOCK: usize = 32 * 1024;
 /// How long a block that is read may be, compressed or not.
 const MAX_BLOCK: usize = 64 * 1024;
 
+/// How much a byte of a compressed block makes at most: it says a length, and goes on.
+const MAX_RATIO: usize = 255;
+
 /// Set in a block's length when it is stored as it is.
 const STORED: u32 = 1 << 31;
 
@@ -161,7 +164,7 @@ impl Lz4Decompress {
             return Ok(true);
         }
         let start = output.len();
-        output.resize(start + MAX_BLOCK, 0);
+        output.resize(start + MAX_BLOCK.min(block.len() * MAX_RATIO), 0);
         let made = decompress_into(&block, &mut output[start..]);
         output.truncate(start + made.as_ref().unwrap_or(&0));
         made.map_err(|_| CompressError::Broken("a block is not what it should be"))?;

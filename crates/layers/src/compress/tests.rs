@@ -99,6 +99,22 @@ async fn a_stream_that_is_cut_anywhere_has_no_end() {
     }
 }
 
+/// By its checksum; our LZ4 has none.
+#[cfg(feature = "zstd")]
+#[tokio::test]
+async fn a_bit_that_was_changed_is_told_by_zstd() {
+    let (_, layer, make) = formats().remove(0);
+    let plain = noise(200);
+    let wire = compressed(make, &plain);
+    for at in 0..wire.len() * 8 {
+        let mut changed = wire.clone();
+        changed[at / 8] ^= 1 << (at % 8);
+        let (heard, end) = decompressed(&layer, &changed).await;
+        // Some of the header say nothing of what is in it.
+        assert!(end.is_err() || heard == plain, "bit {at}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_not_compressed_fails() {
     for (_, layer, _) in formats() {
@@ -215,6 +231,30 @@ async fn a_tunnel_that_breaks_makes_up_no_end() {
         assert_reset(&ended);
         let error = end.await.unwrap().unwrap_err();
         assert_eq!(error.summary().reason, CloseReason::Failed(Side::B));
+    }
+}
+
+#[cfg(feature = "lz4")]
+#[test]
+fn a_short_block_has_little_room() {
+    // A frame's beginning, and a block of which nothing comes.
+    let wire = [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82, 1, 0, 0, 0, 0];
+    let (mut input, mut plain) = (BytesMut::from(&wire[..]), BytesMut::new());
+    let mut decompress = super::Lz4::new().decompress();
+    decompress.transform(&mut input, &mut plain).unwrap();
+    assert!(input.is_empty() && plain.is_empty());
+    assert!(plain.capacity() < KIB, "{}", plain.capacity());
+}
+
+/// As dense as can be: one byte, again and again.
+#[tokio::test]
+async fn the_densest_has_room_enough() {
+    for (_, layer, make) in formats() {
+        for len in [1, 18, 19, 254, 255, 256, 4 * KIB, 64 * KIB, 1024 * KIB] {
+            let plain = vec![b'x'; len];
+            let wire = compressed(make, &plain);
+            assert_eq!(decompressed(&layer, &wire).await, (plain, Ok(())));
+        }
     }
 }
 

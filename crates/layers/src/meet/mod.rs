@@ -37,12 +37,14 @@
 //! | `partner left` | the partner had gone when the two were to be joined |
 //!
 //! Others may be added: a client takes any line but `ok` for a refusal. Who sends no line in time is
-//! closed without an answer; who had heard `ok` when the partner turned out to have gone is reset.
+//! closed without an answer, and so are those who wait when the relay stops; who had heard `ok` when
+//! the partner turned out to have gone is reset.
 //!
 //! A key that others can guess lets them in: it is a name, unless it is long and random. Signed
 //! tokens say who may use which key, on which side, and until when; it is asked for when a
-//! connection comes, so one that waits or is joined lives on when its token expires. All of it
-//! travels in the clear: put TLS before it where others can listen.
+//! connection comes, so one that waits or is joined lives on when its token expires. Secrets and
+//! tokens can be renewed while all goes on: [`Replaceable`](crate::Replaceable). All of it travels in
+//! the clear: put TLS before it where others can listen.
 //!
 //! The relay is [`ExpectMeeting`], [`by_key`] and [`announce`] together:
 //!

@@ -69,7 +69,27 @@ fn side_of(word: &[u8]) -> Option<Side> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever it is, it is taken apart without a loss, or not at all.
+        #[test]
+        fn what_is_read_is_what_was_said(
+            version in prop_oneof![Just(VERSION), Just(&b"couplet/2 "[..])],
+            key in "[0-9a-fA-F]{31,33}",
+            rest in vec(prop_oneof![Just(b' '), Just(b'a'), Just(b'b'), any::<u8>()], 0..8),
+        ) {
+            let said = [version, key.as_bytes(), &rest].concat();
+            if let Some(request) = Request::parse(&said) {
+                let line = request.line();
+                prop_assert_eq!(&line[..line.len() - 1], &said[..]);
+            }
+        }
+    }
 
     #[test]
     fn what_is_written_is_read() {

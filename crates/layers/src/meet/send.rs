@@ -41,7 +41,7 @@ pub enum NotMet {
 
 impl Meet {
     /// Meets whoever comes with the same key.
-    pub const fn new(key: MeetingKey) -> Self {
+    pub fn new(key: MeetingKey) -> Self {
         Self {
             key,
             side: None,
@@ -64,7 +64,8 @@ impl Meet {
     }
 
     pub(super) fn line(&self) -> Vec<u8> {
-        let token = self.token.as_ref().map(|token| token.as_str().as_bytes());
+        let token = self.token.as_ref();
+        let token = token.map(|token| token.as_str().as_bytes());
         let Self { key, side, .. } = *self;
         Request { key, side, token }.line()
     }

@@ -1,7 +1,9 @@
 use std::time::{Duration, SystemTime};
 
 use couplet_endpoint::{Conn, Replay, Side, memory, memory::MemoryStream};
+use couplet_pairing::{Pair, Policy, Refusal, rendezvous_keyed};
 use tokio::io::AsyncWriteExt;
+use tower::{Service, ServiceExt};
 
 use super::*;
 use crate::{
@@ -90,6 +92,32 @@ async fn who_says_something_else_hears_that() {
 }
 
 #[tokio::test]
+async fn where_one_comes_from_has_to_be_the_side_it_says() {
+    let expect = ExpectMeeting::new();
+    for (on, rest, heard) in [
+        (Side::A, " b", Err("other side\n")),
+        (Side::B, " a", Err("other side\n")),
+        (Side::A, " a", Ok(Side::A)),
+        (Side::B, "", Ok(Side::B)),
+    ] {
+        let (mut peer, io) = memory::connection(64);
+        peer.write_all(line(rest).as_bytes()).await.unwrap();
+        let expecting = tokio::spawn(expect.handshake(conn(io).on(on)));
+        match heard {
+            Ok(side) => {
+                let conn = expecting.await.unwrap().unwrap();
+                assert_eq!(Meeting::of(&conn.info).unwrap().side(), Some(side));
+            }
+            Err(words) => {
+                assert_eq!(read_all(&mut peer).await.0, words.as_bytes());
+                drop(peer);
+                assert!(expecting.await.unwrap().is_err());
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_token_has_to_be_for_this() {
     let expect = ExpectMeeting::new().tokens(keyring());
     let other: Keyring = "main: fedcba9876543210".parse().unwrap();
@@ -142,6 +170,43 @@ async fn the_longest_line_is_taken() {
     let text = format!("couplet/1 {} a {token}\r\n", MeetingKey::of(&name));
     assert!(says(&expect, text.as_bytes(), 1000).await.is_ok());
 }
+
+// ===== what the relay answers =====
+
+#[test]
+fn each_refusal_has_an_answer_of_its_own() {
+    for (refusal, words) in [
+        (Refusal::Expired, "expired"),
+        (Refusal::UnknownKey, "unknown key"),
+        (Refusal::Full, "full"),
+        (Refusal::Duplicate, "duplicate"),
+        (Refusal::Replaced, "replaced"),
+        (Refusal::Evicted, "evicted"),
+        (Refusal::Impatient, "impatient"),
+        (Refusal::Redundant, "redundant"),
+    ] {
+        assert_eq!(answer(refusal), words);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_not_said_whom_it_is_to_meet_hears_that() {
+    let (mut place, _pairs) = rendezvous_keyed(Policy::default(), by_key());
+    let (io, mut peer) = memory::connection(64);
+    place.ready().await.unwrap().call(conn(io)).await.unwrap();
+    assert_eq!(read_all(&mut peer).await.0, b"unknown key\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_partner_has_left_hears_that() {
+    let ((left, peer), (stays, mut hears)) = (memory::connection(64), memory::connection(64));
+    drop(peer);
+    let announcing = tokio::spawn(announce().handshake(Pair::new(conn(left), conn(stays))));
+    assert_eq!(read_all(&mut hears).await.0, b"partner left\n");
+    assert!(announcing.await.unwrap().is_err());
+}
+
+// ===== what its clients do =====
 
 /// Asks, and is answered that.
 async fn answered(

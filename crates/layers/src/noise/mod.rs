@@ -13,7 +13,9 @@
 //!   not a password.
 //! - known keys, [`NoiseKey`] and [`NoisePublicKey`]: `Noise_KK_25519_ChaChaPoly_BLAKE2s`. The
 //!   responder may know several peers, and the name of the one that came becomes the connection's
-//!   [`Identity`](crate::Identity). It tries them one after the other: at most 64.
+//!   [`Identity`](crate::Identity). It tries them one after the other, at most 64, for some 0.3 ms
+//!   each; whoever is none of them has it try all. Where that may be many, limit them above it:
+//!   `ConnRateLayer`, [`AttemptsLayer`](crate::AttemptsLayer).
 //!
 //! The keys that encrypt are new for each connection and direction, and what was recorded can't be
 //! decrypted by who learns the secret or a key later. A connection passes only once its peer has

@@ -5,7 +5,10 @@ use couplet_endpoint::{Conn, Io};
 use futures::{FutureExt, future::BoxFuture};
 use snow::{Builder, HandshakeState, TransportState};
 use thiserror::Error;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    task::yield_now,
+};
 
 use super::{
     NoiseKey, NoisePeers, NoisePsk, NoisePublicKey,
@@ -150,7 +153,10 @@ impl NoiseResponder {
     }
 
     /// Hears the first message: the state after it, and who has sent it where there are names.
-    fn begin(&self, message: &[u8]) -> Result<(HandshakeState, Option<Identity>), NoiseFailed> {
+    async fn begin(
+        &self,
+        message: &[u8],
+    ) -> Result<(HandshakeState, Option<Identity>), NoiseFailed> {
         match &self.knows {
             ResponderKnows::Psk(psk) => {
                 let mut state = responder(with_psk(psk))?;
@@ -163,6 +169,8 @@ impl NoiseResponder {
                     if hear(&mut state, message).is_ok() {
                         return Ok((state, Some(name.clone())));
                     }
+                    // Anybody can have us try them all: others have their turn in between.
+                    yield_now().await;
                 }
                 Err(NoiseFailed::NotAuthentic)
             }
@@ -170,7 +178,7 @@ impl NoiseResponder {
     }
 
     async fn shake<I: Io>(self, mut conn: Conn<I>) -> Shaken<I> {
-        let (mut state, name) = self.begin(&heard(&mut conn.io).await?)?;
+        let (mut state, name) = self.begin(&heard(&mut conn.io).await?).await?;
         say(&mut conn.io, &mut state).await?;
         let keys = Keys::new(transport(state)?, self.rekey);
         // The first message may be one that was recorded: only this shows that the peer has the

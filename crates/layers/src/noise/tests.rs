@@ -6,6 +6,7 @@ use couplet_endpoint::{
     memory::{self, MemoryStream},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_test::{assert_pending, assert_ready, task};
 
 use super::*;
 use crate::{
@@ -204,6 +205,32 @@ async fn what_was_recorded_is_worth_nothing() {
     assert!(matches!(again, Err(NoiseFailed::NotAuthentic)));
 }
 
+/// One with the secret that speaks Noise, and another protocol over it.
+#[tokio::test]
+async fn who_means_something_else_is_refused() {
+    for (prologue, refused) in [
+        ("", true),
+        ("couplet noise 2", true),
+        ("couplet noise 1", false),
+    ] {
+        let protocol = "Noise_NNpsk0_25519_ChaChaPoly_BLAKE2s".parse().unwrap();
+        let psk = psk();
+        let builder = snow::Builder::new(protocol).prologue(prologue.as_bytes());
+        let builder = builder.and_then(|builder| builder.psk(0, psk.bytes()));
+        let mut state = builder.unwrap().build_initiator().unwrap();
+        let mut message = [0; 48];
+        state.write_message(&[], &mut message).unwrap();
+        let (mut peer, io) = memory::connection(1024);
+        peer.write_all(&[&[0, 48][..], &message].concat())
+            .await
+            .unwrap();
+        peer.shutdown().await.unwrap();
+        let error = NoiseResponder::psk(psk).handshake(conn(io)).await.err();
+        let not_authentic = matches!(error, Some(NoiseFailed::NotAuthentic));
+        assert_eq!(not_authentic, refused, "{prologue}");
+    }
+}
+
 #[tokio::test]
 async fn a_plain_peer_never_gets_by() {
     let long = vec![0; 4096];
@@ -348,6 +375,23 @@ fn states() -> (snow::TransportState, snow::TransportState) {
         .unwrap();
     let state = |state: snow::HandshakeState| state.into_transport_mode().unwrap();
     (state(initiator), state(responder))
+}
+
+#[tokio::test]
+async fn a_stranger_is_tried_with_all_keys_while_others_have_their_turn() {
+    let peers: String = (0..5)
+        .map(|number| format!("{} {number}\n", NoiseKey::from_bytes([number; 32]).public()))
+        .collect();
+    let responder = NoiseResponder::kk(NoiseKey::generate().unwrap(), peers.parse().unwrap());
+    let (mut peer, io) = memory::connection(64);
+    let nonsense = [&[0, 48][..], &[9; 48]].concat();
+    peer.write_all(&nonsense).await.unwrap();
+    let mut shaking = task::spawn(responder.handshake(conn(io)));
+    for _ in 0..5 {
+        assert_pending!(shaking.poll());
+    }
+    let refused = assert_ready!(shaking.poll());
+    assert!(matches!(refused, Err(NoiseFailed::NotAuthentic)));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use couplet_endpoint::{Conn, Info, Io, Replay};
 use futures::{FutureExt, future::BoxFuture};
 use proxy_header::{ParseConfig, Protocol, ProxyHeader};
 use thiserror::Error;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     Proxied,
@@ -12,7 +12,7 @@ use super::{
     frame::{Frame, MAX_HEADER, frame},
     tlv::{kind, split},
 };
-use crate::{access::Networks, handshake::Handshake};
+use crate::{access::Networks, access_log, handshake::Handshake};
 
 /// Reads a PROXY header, of either version, and takes the addresses it says for the connection's
 /// own. See the [module](super).
@@ -123,7 +123,9 @@ impl<I: Io> Handshake<Conn<I>> for ExpectProxyHeader {
             let len = match (trusted, otherwise) {
                 (true, Otherwise::Refuse) => read_header(&mut conn.io, None).await?,
                 (true, Otherwise::GoOn(wait)) => {
-                    read_header(&mut conn.io, Some(Instant::now() + wait)).await?
+                    // As a sleep has it: beyond what the clock can say is as good as never.
+                    let until = sleep(wait).deadline();
+                    read_header(&mut conn.io, Some(until)).await?
                 }
                 (false, Otherwise::Refuse) => return Err(ProxyHeaderRefused::Untrusted),
                 (false, Otherwise::GoOn(_)) => None,
@@ -133,6 +135,7 @@ impl<I: Io> Handshake<Conn<I>> for ExpectProxyHeader {
                     let header = Header::parse(&conn.io.ahead()[..len])?;
                     conn.io.consume(len);
                     header.apply(&mut conn.info);
+                    access_log::learned(&conn.info);
                     Ok(conn)
                 }
                 (None, Otherwise::GoOn(_)) => Ok(conn),

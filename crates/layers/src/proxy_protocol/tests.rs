@@ -346,6 +346,16 @@ async fn who_waits_for_our_side_to_speak_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn or_is_waited_for_without_end() {
+    let (_theirs, io) = memory::connection(256);
+    let accepted = accepted().wait(Duration::MAX);
+    let mut shaking = task::spawn(accepted.handshake(from(io, "10.0.0.1:40000")));
+    assert_pending!(shaking.poll());
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    assert_pending!(shaking.poll());
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_has_begun_one_has_to_finish_in_time() {
     for handshake in [required(), accepted()] {
         for sent in [&V1[..20], &v2(0x21, 0x11, &[TCP4])[..20]] {

@@ -222,6 +222,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_signature_is_whole() {
+        let token = keyring().sign(&claims());
+        let (signed, mac) = token.as_str().rsplit_once('.').unwrap();
+        // Four letters are three bytes, and the last three are two.
+        for letters in (0..mac.len()).step_by(4) {
+            let cut = format!("{signed}.{}\n", &mac[..letters]);
+            let refused = shake(&expect(), &[cut.as_bytes()]).await;
+            assert!(
+                matches!(refused, Err(SignedTokenRefused::Forged)),
+                "{letters}"
+            );
+        }
+    }
+
+    #[tokio::test]
     async fn each_secret_of_the_ring_is_believed_and_no_other() {
         for id in ["new", "old"] {
             let token = keyring().sign_with(id, &claims()).unwrap();

@@ -124,9 +124,11 @@ fn parse(mut message: Reader<'_>) -> Option<ClientHello> {
             ALPN if !std::mem::replace(&mut offered, true) => {
                 let mut protocols = extension.u16_prefixed()?;
                 extension.end()?;
+                hello.alpn = protocols.0.into();
                 while !protocols.is_empty() {
-                    let protocol = protocols.u8_prefixed()?;
-                    hello.alpn.push(protocol.0.into());
+                    if protocols.u8_prefixed()?.is_empty() {
+                        return None;
+                    }
                 }
             }
             // There twice: who sees which of them?
@@ -138,7 +140,7 @@ fn parse(mut message: Reader<'_>) -> Option<ClientHello> {
 }
 
 /// What is left of a message.
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 // ===== impl Reader =====
 
@@ -169,7 +171,7 @@ impl<'a> Reader<'a> {
         Some(u16::from_be_bytes(*bytes))
     }
 
-    fn u8_prefixed(&mut self) -> Option<Self> {
+    pub(super) fn u8_prefixed(&mut self) -> Option<Self> {
         let len = self.u8()?;
         self.bytes(len.into())
     }

@@ -11,8 +11,8 @@
 //! That is for decisions on access, and to choose what is dialled:
 //! [`dial_by`](couplet_endpoint::dial_by). What it finds is the client's own word, and proves
 //! nothing: who asks for a name need not be let in there; with Encrypted Client Hello it is the name
-//! that is meant to be seen. Of HTTP it sees the first request, and others for other hosts may
-//! follow on the same connection.
+//! that is meant to be seen. Of HTTP it sees the first `Host` of the first request, and others
+//! for other hosts may follow on the same connection.
 //!
 //! ```
 //! use couplet_endpoint::{BoxError, Dial, Info, dial_by};
@@ -34,7 +34,8 @@
 //!   [`wait`](Sniff::wait), 3 s by default. One that has begun a TLS hello, or has sent the first
 //!   line of HTTP/1, has to finish it before the deadline of the
 //!   [`HandshakeLayer`](crate::HandshakeLayer).
-//! - **Memory:** at most 16 KiB while it looks, and until the relay has read them.
+//! - **Memory:** at most 16 KiB while it looks, and until the relay has read them; what a TLS client
+//!   asks for, less than that, as long as the connection.
 
 mod client_hello;
 mod detect;
@@ -50,7 +51,7 @@ use std::{io, time::Duration};
 use couplet_endpoint::{Conn, Io, Replay};
 use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use self::detect::{Look, Until, look};
 use crate::handshake::Handshake;
@@ -105,7 +106,9 @@ impl<I: Io> Handshake<Conn<I>> for Sniff {
         let wait = self.wait;
         async move {
             let mut conn = conn.map_io(Replay::new);
-            let protocol = sniff(&mut conn.io, Instant::now() + wait).await?;
+            // As a sleep has it: beyond what the clock can say is as good as never.
+            let until = sleep(wait).deadline();
+            let protocol = sniff(&mut conn.io, until).await?;
             tracing::debug!(conn = %conn.info.id, peer = %conn.info.peer_name(), %protocol, "sniffed");
             conn.info.extensions.insert(protocol);
             Ok(conn)

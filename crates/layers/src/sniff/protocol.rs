@@ -1,6 +1,8 @@
-use std::{fmt, net::IpAddr};
+use std::{fmt, iter, net::IpAddr};
 
 use couplet_endpoint::HostName;
+
+use super::client_hello::Reader;
 
 /// What a connection's first bytes are: put into the extensions of
 /// [`Info`](couplet_endpoint::Info) by [`Sniff`](super::Sniff).
@@ -31,7 +33,8 @@ pub enum Protocol {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientHello {
     pub(super) server_name: Option<Box<str>>,
-    pub(super) alpn: Vec<Box<[u8]>>,
+    /// As it came, each behind its length: many short names cost no more than their bytes.
+    pub(super) alpn: Box<[u8]>,
 }
 
 // ===== impl Protocol =====
@@ -76,7 +79,8 @@ impl ClientHello {
 
     /// The protocols it could speak above TLS (ALPN, RFC 7301), the one it likes best first.
     pub fn alpn(&self) -> impl Iterator<Item = &[u8]> {
-        self.alpn.iter().map(|protocol| &**protocol)
+        let mut protocols = Reader(&self.alpn);
+        iter::from_fn(move || protocols.u8_prefixed().map(|protocol| protocol.0))
     }
 }
 

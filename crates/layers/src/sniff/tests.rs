@@ -146,6 +146,16 @@ async fn a_hello_says_what_is_asked_for() {
 }
 
 #[tokio::test]
+async fn many_protocols_are_no_larger_than_they_were_sent() {
+    let sent = records(&hello(&[alpn(&[&b"x"[..]; 8000])]), 16_384);
+    let (Protocol::Tls(hello), _) = sniffed(&[&sent]).await else {
+        panic!("it is TLS");
+    };
+    assert!(size_of_val(&*hello.alpn) <= 16_000);
+    assert_eq!(hello.alpn().filter(|name| *name == b"x").count(), 8000);
+}
+
+#[tokio::test]
 async fn nothing_is_lost_wherever_it_is_cut() {
     let request = b"GET /a HTTP/1.1\r\nAccept: */*\r\nhOST:\tExample.org:8080\r\n\r\nbody".to_vec();
     for (sent, protocol) in [
@@ -186,6 +196,27 @@ async fn a_hello_may_be_spread_over_records() {
     assert_eq!(shown(&records(&sent, 16_384)).await, "tls:www.example.org");
 }
 
+/// Those with post-quantum keys are some two thousand bytes.
+#[tokio::test]
+async fn a_hello_may_be_as_long_as_what_is_looked_at() {
+    assert_eq!(LIMIT, 16 * 1024);
+    const KEY_SHARE: u16 = 51;
+    let around = |key: usize| {
+        let key = extension(KEY_SHARE, &vec![7; key]);
+        hello(&[key, server_name(b"example.org")])
+    };
+    let rest = records(&around(0), LIMIT).len();
+    for (len, found) in [
+        (2000, "tls:example.org"),
+        (LIMIT, "tls:example.org"),
+        (LIMIT + 1, "unknown"),
+    ] {
+        let sent = records(&around(len - rest), LIMIT);
+        assert_eq!(sent.len(), len);
+        assert_eq!(shown(&sent).await, found, "{len}");
+    }
+}
+
 #[tokio::test]
 async fn a_hello_that_breaks_the_rules_is_none() {
     let good = records(&usual_hello(), 16_384);
@@ -211,6 +242,7 @@ async fn a_hello_that_breaks_the_rules_is_none() {
         ),
         records(&hello(&[extension(0, &two)]), 16_384),
         records(&hello(&[alpn(&[b"h2"]), alpn(&[b"h3"])]), 16_384),
+        records(&hello(&[alpn(&[b"h2", b""])]), 16_384),
         records(&hello(&[extension(0, b"\0")]), 16_384),
         records(&hello(&[vec![0; 3]]), 16_384),
         records(&[&hello(&[])[..4], &[3, 3]].concat(), 16_384),
@@ -301,6 +333,16 @@ async fn who_says_nothing_goes_on_after_a_while() {
         drop(peer);
         assert_eq!(read_all(&mut conn.io).await.0, [sent, b"later"].concat());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn or_is_waited_for_without_end() {
+    let (_peer, io) = memory::connection(64);
+    let sniff = Sniff::new().wait(Duration::MAX);
+    let mut sniffing = task::spawn(sniff.handshake(conn(io)));
+    assert_pending!(sniffing.poll());
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    assert_pending!(sniffing.poll());
 }
 
 #[tokio::test(start_paused = true)]

@@ -61,6 +61,8 @@ struct Shared {
 struct Pairs {
     live: HashMap<SessionId, Session>,
     total: u64,
+    /// Of those that have ended, how many never were joined.
+    refused: u64,
     /// The bytes of those that have ended.
     a_to_b: u64,
     b_to_a: u64,
@@ -100,6 +102,7 @@ impl Stats {
             b: self.side_snapshot(Side::B),
             live_pairs: pairs.live.len(),
             total_pairs: pairs.total,
+            refused_pairs: pairs.refused,
             a_to_b: pairs.a_to_b + live(Side::A),
             b_to_a: pairs.b_to_a + live(Side::B),
         }

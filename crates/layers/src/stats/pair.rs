@@ -103,6 +103,9 @@ impl Drop for Live {
     fn drop(&mut self) {
         let mut pairs = self.stats.pairs();
         pairs.live.remove(&self.session.id());
+        if !self.session.is_relaying() {
+            pairs.refused += 1;
+        }
         pairs.a_to_b += self.session.meter().bytes(Side::A);
         pairs.b_to_a += self.session.meter().bytes(Side::B);
     }

@@ -12,6 +12,9 @@ pub struct Snapshot {
     pub live_pairs: usize,
     /// How many pairs there have been, the live ones included.
     pub total_pairs: u64,
+    /// How many of them have ended before a byte could be relayed: a step before the join has
+    /// refused them, or one of the two had left.
+    pub refused_pairs: u64,
     /// How many bytes were delivered from A to B, by the live pairs and those that have ended.
     pub a_to_b: u64,
     /// How many bytes were delivered from B to A, by the live pairs and those that have ended.
@@ -41,8 +44,8 @@ impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "pairs: {} live, {} in all; {} bytes A to B, {} bytes B to A",
-            self.live_pairs, self.total_pairs, self.a_to_b, self.b_to_a
+            "pairs: {} live, {} in all, {} refused; {} bytes A to B, {} bytes B to A",
+            self.live_pairs, self.total_pairs, self.refused_pairs, self.a_to_b, self.b_to_a
         )?;
         writeln!(f, "A: {}", self.a)?;
         write!(f, "B: {}", self.b)

@@ -173,6 +173,23 @@ async fn one_that_is_dropped_has_ended_too() {
 }
 
 #[tokio::test]
+async fn pairs_that_are_not_joined_after_all_are_counted() {
+    let stats = Stats::new();
+    let refuses = service_fn(async |_: Pair<(), ()>| Err::<(), _>("no"));
+    let mut service = StatsLayer::new(stats.clone()).layer(refuses);
+    let refusing = service.call(pair());
+    assert_eq!(stats.snapshot().refused_pairs, 0);
+    assert_eq!(refusing.await, Err("no"));
+    assert_eq!(stats.snapshot().refused_pairs, 1);
+    // One that is relayed is joined, however it ends.
+    let Relayed { a, b, end, .. } = relay(StatsLayer::new(stats.clone()), 64);
+    drop((a, b));
+    let _ = end.await.unwrap();
+    let snapshot = stats.snapshot();
+    assert_eq!((snapshot.refused_pairs, snapshot.total_pairs), (1, 2));
+}
+
+#[tokio::test]
 async fn one_that_panics_has_ended_too() {
     let stats = Stats::new();
     let panics = service_fn(
@@ -312,7 +329,7 @@ async fn a_snapshot_is_three_lines() {
     drop(ended);
     assert_eq!(
         stats.snapshot().to_string(),
-        "pairs: 1 live, 2 in all; 12 bytes A to B, 345 bytes B to A\n\
+        "pairs: 1 live, 2 in all, 1 refused; 12 bytes A to B, 345 bytes B to A\n\
          A: 2 connections from 2 addresses; 0 waiting, 0 refused, 0 died waiting, 0 expired\n\
          B: 1 connections from 0 addresses; 0 waiting, 1 refused, 0 died waiting, 0 expired"
     );

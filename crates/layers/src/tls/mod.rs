@@ -25,6 +25,10 @@
 //! - TLS 1.2 had the receiver of a `close_notify` answer with its own at once (RFC 5246, section
 //!   7.2.1), so some old peers do not go on sending after ours.
 //!
+//! The cryptography is ring's unless [another](TlsAcceptConfig::provider) is passed. aws-lc's needs no
+//! feature of this crate, as its types are those of rustls: `cargo add rustls --no-default-features
+//! --features aws_lc_rs`, and `.provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))`.
+//!
 //! **Where:** on a side stack, after access lists and a PROXY header, before whatever it is to
 //! protect, such as a token. **Splice:** both directions are copied. **Memory:** an idle connection
 //! holds 7 KiB more than without, of which 4 KiB are a buffer that rustls keeps, and 11 KiB after it

@@ -13,6 +13,9 @@ use super::{
     work::{CHUNK, Work, tell},
 };
 
+/// How many reads in a row may come to nothing before others have their turn.
+const FRUITLESS: usize = 8;
+
 /// What is read from an io goes through a transform.
 pub(crate) struct Reading<T: ?Sized = dyn Transform> {
     /// How it has ended; told once the output has gone.
@@ -38,12 +41,20 @@ impl<T: Transform + ?Sized> Reading<T> {
         io: &mut I,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let mut fruitless = 0;
         while self.work.output.is_empty() {
             match &mut self.end {
                 Some(Ok(())) => return Poll::Ready(Ok(())),
                 Some(Err(error)) => return Poll::Ready(Err(tell(error))),
                 None => {}
             }
+            if fruitless == FRUITLESS {
+                // What makes nothing is held back by no reader, and what always has more by no
+                // budget where the task is unconstrained.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            fruitless += 1;
             if let Err(error) = ready!(self.poll_more(cx, io)) {
                 self.end = Some(Err(error));
             }

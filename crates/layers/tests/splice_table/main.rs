@@ -80,7 +80,7 @@ fn row(line: &'static str) -> Row<'static> {
 
 /// What a layer turned out to cost.
 async fn measure(name: &str) -> Cost {
-    if name == "HandshakeLayer" {
+    if ["HandshakeLayer", "Replaceable"].contains(&name) {
         return as_the_step().await;
     }
     if let Some(cost) = pairs::measure(name).await {
@@ -100,6 +100,7 @@ async fn as_the_step() -> Cost {
     assert_eq!(sides::dear_step().await, BOTH);
     assert_eq!(pairs::free_step().await, NOTHING);
     assert_eq!(pairs::dear_step().await, BOTH);
+    assert_eq!(sides::replaceable_step().await, NOTHING);
     AS_THE_STEP
 }
 
@@ -149,6 +150,16 @@ fn implemented_in(source: &str) -> impl Iterator<Item = String> {
         // Closures are handshakes too: `for F`.
         (is_layer && name.len() > 1).then(|| name.to_owned())
     })
+}
+
+#[test]
+fn every_layer_is_checked_to_conform() {
+    let own = include_str!("../../src/conformance/tests/own.rs");
+    for name in implemented() {
+        // It is no layer of a stack: what it makes of a connection is the dial's.
+        let checked = name == "DialledForLayer" || own.contains(&name);
+        assert!(checked, "{name} does not go through the conformance kit");
+    }
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::{io, num::NonZeroU32, time::Duration};
 use couplet_endpoint::{Conn, Dial, Info, Origin, Side};
 use couplet_layers::{
     AccessLayer, AccessList, AccessLog, Attempts, AttemptsLayer, CodecLayer, ConnLimitLayer,
-    ConnRateLayer, DialledForLayer, HandshakeLayer, LiveLimitLayer, Rate, SideAccessLogLayer,
-    SideStatsLayer, Stats,
+    ConnRateLayer, DialledForLayer, HandshakeLayer, LiveLimitLayer, Rate, Replaceable,
+    SideAccessLogLayer, SideStatsLayer, Stats,
     compress::{Lz4, Zstd},
 };
 use tokio::net::{TcpListener, TcpStream};
@@ -74,6 +74,12 @@ pub(crate) async fn free_step() -> Cost {
         b"",
     )
     .await
+}
+
+/// The same, where it can be replaced.
+pub(crate) async fn replaceable_step() -> Cost {
+    let step = Replaceable::new(async |conn| io::Result::Ok(conn));
+    side(HandshakeLayer::new(step), b"", b"").await
 }
 
 /// A step that wraps it.

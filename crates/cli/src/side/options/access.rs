@@ -3,12 +3,13 @@
 use couplet_connector::{
     SideLayers,
     endpoint::AddressError,
-    layers::{AccessLayer, AccessList, Networks, access::InvalidNetwork},
+    layers::{AccessLayer, AccessList, Networks, Replaceable, access::InvalidNetwork},
 };
 
-use super::{Does, On, SideOption, SideStep, Value};
+use super::{Does, On, SideOption, SideStep, Value, of_file};
 use crate::{
-    side::Given,
+    hangup::OnHangup,
+    side::{Given, Word},
     step::{Source, Step},
 };
 
@@ -39,20 +40,33 @@ fn layer(
     given: &Given<'_>,
 ) -> Result<SideStep, AddressError> {
     let value = given.needed()?;
-    let networks = value.parse(networks)?;
+    let (rule, again) = of_networks(value, move |networks| list(AccessList::new(), networks))?;
     let mut layers = SideLayers::new();
-    layers.push(AccessLayer::new(list(AccessList::new(), networks)));
+    layers.push(AccessLayer::new(rule));
     let (what, text) = match value.text.strip_prefix('@') {
         Some(path) => ("file", path),
         None => ("networks", value.text),
     };
     Ok(Step::new(name, layers)
         .for_each()
-        .set(what, text, Source::Side))
+        .set(what, text, Source::Side)
+        .on_hangup(again))
+}
+
+/// A part of a layer that is made of `NETWORK+…`, or of what `@FILE` says, and anew at each SIGHUP.
+pub(super) fn of_networks<T: Send + Sync + 'static>(
+    value: Word<'_>,
+    make: impl Fn(Networks) -> T + Send + Sync + 'static,
+) -> Result<(Replaceable<T>, Option<OnHangup>), AddressError> {
+    if value.text.starts_with('@') {
+        let (part, again) = of_file(value, move |value| networks(value).map(&make))?;
+        return Ok((part, Some(again)));
+    }
+    Ok((Replaceable::new(value.parse(networks).map(make)?), None))
 }
 
 /// `NETWORK+…`, or `@FILE`.
-pub(super) fn networks(text: &str) -> Result<Networks, String> {
+fn networks(text: &str) -> Result<Networks, String> {
     match text.strip_prefix('@') {
         Some(path) => Networks::read(path).map_err(|error| {
             let why = std::error::Error::source(&error).map(ToString::to_string);

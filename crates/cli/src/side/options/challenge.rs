@@ -6,7 +6,7 @@ use couplet_connector::{
     layers::{AnswerChallenge, AuthorizedKeys, Challenge, Ed25519Key, HandshakeLayer},
 };
 
-use super::{Context, Does, On, SideOption, SideSetting, SideStep, Value, secret};
+use super::{Context, Does, On, SideOption, SideSetting, SideStep, Value, of_file, secret};
 use crate::{
     side::Given,
     step::{Bytes, Source, Step},
@@ -30,24 +30,29 @@ const FORM: &str = "challenge=@FILE";
 
 fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressError> {
     let file = given.needed()?;
-    let what_for = given.setting("context").map(|word| word.text);
+    let what_for = given.setting("context").map_or("", |word| word.text);
     let timeout = context.handshake_timeout.value;
+    let what_for = what_for.to_owned();
     let mut layers = SideLayers::new();
-    if context.endpoint.is_dialled() {
-        let key: Ed25519Key = file.parse(|value| secret::parse(value, FORM))?;
-        let answer = AnswerChallenge::new(key).context(what_for.unwrap_or_default());
+    let again = if context.endpoint.is_dialled() {
+        let (answer, again) = of_file(file, move |value| {
+            let key: Ed25519Key = secret::parse(value, FORM)?;
+            Ok(AnswerChallenge::new(key).context(what_for.as_str()))
+        })?;
         layers.push(HandshakeLayer::new(answer).timeout(timeout));
+        again
     } else {
-        let authorized: AuthorizedKeys = file.parse(|value| secret::parse(value, FORM))?;
-        let ask = Challenge::new(authorized).context(what_for.unwrap_or_default());
+        let (ask, again) = of_file(file, move |value| {
+            let authorized: AuthorizedKeys = secret::parse(value, FORM)?;
+            Ok(Challenge::new(authorized).context(what_for.as_str()))
+        })?;
         layers.push(HandshakeLayer::new(ask).timeout(timeout));
-    }
-    let mut step = Step::new("challenge", layers)
+        again
+    };
+    Ok(Step::new("challenge", layers)
         .for_each()
         .bytes([Bytes::ReadAhead, Bytes::Untouched])
-        .set("file", &file.text[1..], Source::Side);
-    if let Some(what_for) = what_for {
-        step = step.set("context", what_for, Source::Side);
-    }
-    Ok(step.deadline(context))
+        .set("file", &file.text[1..], Source::Side)
+        .deadline(context)
+        .on_hangup(again))
 }

@@ -1,13 +1,16 @@
 //! The options of a side: one table, from which they are read, listed in the help and explained.
 //!
-//! To add one: a file beside this one with its [`SideOption`], a line in [`ALL`], a line in the
-//! README.
+//! To add one: a file beside this one with its [`SideOption`], a line in [`ALL`], a line in
+//! docs/command.md.
 
 mod access;
 mod attempts;
 mod challenge;
+#[cfg(feature = "compress")]
 mod compress;
+pub(crate) mod frame;
 mod limits;
+#[cfg(feature = "noise")]
 mod noise;
 mod proxy_protocol;
 pub(crate) mod rendezvous;
@@ -15,16 +18,18 @@ pub(crate) mod secret;
 mod signed_token;
 pub(crate) mod sniff;
 mod socket;
+#[cfg(feature = "tls")]
 mod tls;
 mod token;
 
 use std::time::Duration;
 
-use couplet_connector::{SideLayers, endpoint::AddressError};
+use couplet_connector::{SideLayers, endpoint::AddressError, layers::Replaceable};
 
 use super::{DialledFor, EndpointSpec, Given, Word};
 use crate::{
-    step::{Known, Source, Step},
+    hangup::OnHangup,
+    step::{Known, Setting, Source, Step},
     units::{Limit, duration},
 };
 
@@ -46,13 +51,27 @@ pub(crate) static ALL: &[&SideOption] = &[
     &proxy_protocol::PROXY_PROTOCOL,
     &sniff::SNIFF,
     &attempts::ATTEMPTS,
+    #[cfg(feature = "tls")]
     &tls::TLS,
+    #[cfg(feature = "noise")]
     &noise::NOISE,
     &token::TOKEN,
     &signed_token::SIGNED_TOKEN,
     &challenge::CHALLENGE,
     &rendezvous::RENDEZVOUS,
+    #[cfg(feature = "compress")]
     &compress::COMPRESS,
+    &frame::FRAME,
+];
+
+/// Those that this program was built without, by the features of their names.
+pub(crate) static LEFT_OUT: &[&str] = &[
+    #[cfg(not(feature = "tls"))]
+    "tls",
+    #[cfg(not(feature = "noise"))]
+    "noise",
+    #[cfg(not(feature = "compress"))]
+    "compress",
 ];
 
 /// An option of a side: `name`, or `name=value`, and its settings behind it, `name.setting=value`.
@@ -123,6 +142,25 @@ pub(crate) struct Context<'a> {
     pub(crate) dialled_for: DialledFor,
 }
 
+/// A part of a layer that is made of what the file of `@FILE` says, and anew at each SIGHUP.
+fn of_file<T: Send + Sync + 'static>(
+    file: Word<'_>,
+    make: impl Fn(&str) -> Result<T, String> + Send + Sync + 'static,
+) -> Result<(Replaceable<T>, OnHangup), AddressError> {
+    let part = Replaceable::new(file.parse(&make)?);
+    let value = file.text.to_owned();
+    let again = OnHangup::replace(part.clone(), &file.text[1..], move || make(&value));
+    Ok((part, again))
+}
+
+// ===== impl SideOption =====
+
+impl SideOption {
+    pub(super) const fn is_layer(&self) -> bool {
+        matches!(self.does, Does::Layer(_) | Does::Both(..))
+    }
+}
+
 // ===== impl Context =====
 
 impl Context<'_> {
@@ -171,6 +209,18 @@ impl SideStep {
     pub(crate) fn deadline_of(self, timeout: Known<Option<Duration>>) -> Self {
         let shown = timeout.value.map_or(Limit::Off, Limit::At);
         self.set(DEADLINE, shown, timeout.from)
+    }
+
+    /// Explains what was given for a setting, if it did not say so itself.
+    pub(super) fn explain<'a>(
+        &mut self,
+        name: &'static str,
+        given: impl Iterator<Item = Word<'a>>,
+    ) {
+        if self.settings.iter().all(|setting| setting.name != name) {
+            let given = given.map(|word| Setting::new(name, word.text, Source::Side));
+            self.settings.extend(given);
+        }
     }
 
     /// Does `--handshake-timeout` bound it?

@@ -5,12 +5,13 @@ use couplet_connector::{
     endpoint::AddressError,
     layers::{
         HandshakeLayer, NoiseInitiator, NoiseKey, NoisePeers, NoisePsk, NoisePublicKey,
-        NoiseResponder,
+        NoiseResponder, Replaceable,
     },
 };
 
 use super::{Context, Does, On, SideOption, SideSetting, SideStep, Value, secret};
 use crate::{
+    hangup::OnHangup,
     side::{Given, Word},
     step::{Bytes, Source, Step},
 };
@@ -29,66 +30,86 @@ pub(super) static NOISE: SideOption = SideOption {
     does: Does::Layer(layer),
 };
 
-/// The two ends of what was asked for.
-enum Pattern {
+/// By what an end encrypts.
+enum Keys {
     Psk(NoisePsk),
-    Keys(NoiseKey),
+    Own(NoiseKey),
 }
 
 fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressError> {
     let value = given.needed()?;
-    let pattern = value.parse(pattern)?;
     let peer = given.setting("peer");
     let timeout = context.handshake_timeout.value;
     let mut layers = SideLayers::new();
-    if context.endpoint.is_dialled() {
-        let initiator = match (pattern, peer) {
-            (Pattern::Psk(psk), None) => NoiseInitiator::psk(psk),
-            (Pattern::Keys(key), Some(peer)) => NoiseInitiator::kk(key, peer.parse(public)?),
-            (pattern, peer) => return Err(unmatched(given, &pattern, peer)),
-        };
+    let again = if context.endpoint.is_dialled() {
+        let (initiator, again) = of_files(value, peer, public, |keys, peer| match (keys, peer) {
+            (Keys::Psk(psk), None) => Ok(NoiseInitiator::psk(psk)),
+            (Keys::Own(key), Some(peer)) => Ok(NoiseInitiator::kk(key, peer)),
+            (keys, _) => Err(unmatched(&keys)),
+        })?;
         layers.push(HandshakeLayer::new(initiator).timeout(timeout));
+        again
     } else {
-        let responder = match (pattern, peer) {
-            (Pattern::Psk(psk), None) => NoiseResponder::psk(psk),
-            (Pattern::Keys(key), Some(peer)) => NoiseResponder::kk(key, peer.parse(peers)?),
-            (pattern, peer) => return Err(unmatched(given, &pattern, peer)),
-        };
+        let (responder, again) = of_files(value, peer, peers, |keys, peers| match (keys, peers) {
+            (Keys::Psk(psk), None) => Ok(NoiseResponder::psk(psk)),
+            (Keys::Own(key), Some(peers)) => Ok(NoiseResponder::kk(key, peers)),
+            (keys, _) => Err(unmatched(&keys)),
+        })?;
         layers.push(HandshakeLayer::new(responder).timeout(timeout));
-    }
-    let step = Step::new("noise", layers)
+        again
+    };
+    Ok(Step::new("noise", layers)
         .for_each()
         .bytes([Bytes::Copied("noise encrypts them"); 2])
-        .set("keys", value.text, Source::Side);
-    let step = match peer {
-        Some(peer) => step.set("peer", peer.text, Source::Side),
-        None => step,
+        .set("keys", value.text, Source::Side)
+        .deadline(context)
+        .on_hangup(again))
+}
+
+/// An end that is made of the files of its own keys and of its peer's, and anew at each SIGHUP.
+fn of_files<T, P>(
+    value: Word<'_>,
+    peer: Option<Word<'_>>,
+    read_peer: fn(&str) -> Result<P, String>,
+    end: fn(Keys, Option<P>) -> Result<T, String>,
+) -> Result<(Replaceable<T>, OnHangup), AddressError>
+where
+    T: Send + Sync + 'static,
+    P: 'static,
+{
+    let own_peer = peer.map(|peer| peer.text.to_owned());
+    let make = move |value: &str| {
+        end(
+            keys(value)?,
+            own_peer.as_deref().map(read_peer).transpose()?,
+        )
     };
-    Ok(step.deadline(context))
+    // So that what is wrong with it is shown where it stands.
+    peer.map(|peer| peer.parse(read_peer)).transpose()?;
+    let part = Replaceable::new(value.parse(&make)?);
+    let (again, text) = (part.clone(), value.text.to_owned());
+    let (_, file) = value.text.split_once('@').unwrap_or_default();
+    let again = OnHangup::replace(again, file, move || make(&text));
+    Ok((part, again))
 }
 
-fn unmatched(given: &Given<'_>, pattern: &Pattern, peer: Option<Word<'_>>) -> AddressError {
-    match (pattern, peer) {
-        (Pattern::Psk(_), Some(peer)) => peer.wrong(
-            "whoever has the secret is the peer",
-            "`noise=kk:@FILE` has peers",
-        ),
-        _ => given.wrong(
-            "it does not know its peer",
-            "`noise=kk:@FILE,noise.peer=KEY`",
-        ),
+fn unmatched(keys: &Keys) -> String {
+    match keys {
+        Keys::Psk(_) => "whoever has the secret is the peer: `noise=kk:@FILE` has peers",
+        Keys::Own(_) => "it does not know its peer: `noise=kk:@FILE,noise.peer=KEY`",
     }
+    .to_owned()
 }
 
-fn pattern(value: &str) -> Result<Pattern, String> {
+fn keys(value: &str) -> Result<Keys, String> {
     match value.split_once(':') {
         Some(("psk", file)) => {
             let text = secret::read(file, "noise=psk:@FILE")?;
             let psk = NoisePsk::from_secret(secret::line(&text));
             let psk = psk.map_err(|error| format!("`{}` will not do: {error}", &file[1..]))?;
-            Ok(Pattern::Psk(psk))
+            Ok(Keys::Psk(psk))
         }
-        Some(("kk", file)) => secret::parse(file, "noise=kk:@FILE").map(Pattern::Keys),
+        Some(("kk", file)) => secret::parse(file, "noise=kk:@FILE").map(Keys::Own),
         _ => Err("it is not said by what to encrypt: `noise=psk:@FILE` or `noise=kk:@FILE`".into()),
     }
 }

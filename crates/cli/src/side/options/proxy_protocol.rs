@@ -81,43 +81,39 @@ fn expect(
     layers: &mut SideLayers,
 ) -> Result<SideStep, AddressError> {
     let mode = given.needed()?;
-    let from = given.setting("from");
-    if from.is_none() && matches!(mode.text, "require" | "accept") {
-        return Err(given.wrong(
-            "a PROXY header says whatever its sender likes: from where is it to be believed?",
-            format!(
-                "`proxy-protocol={},proxy-protocol.from=10.0.0.0/8`",
-                mode.text
-            ),
-        ));
-    }
-    let trusted = from.map(|from| from.parse(access::networks)).transpose()?;
-    let trusted = trusted.unwrap_or_default();
-    let wait = given.setting("wait");
-    let step = Step::new("proxy-protocol", SideLayers::new())
-        .for_each()
-        .bytes([Bytes::ReadAhead, Bytes::Untouched])
-        .set("headers", mode.text, Source::Side)
-        .set(
-            "from",
-            from.map(|from| from.text).unwrap_or_default(),
-            Source::Side,
-        );
-    let (expect, step) = match (mode.text, wait) {
-        ("require", None) => (ExpectProxyHeader::required(trusted), step),
+    let wait = match (mode.text, given.setting("wait")) {
+        ("require", None) => None,
         ("require", Some(wait)) => {
             return Err(wait.wrong("a header that is required is waited for", "none here"));
         }
-        ("accept", wait) => {
-            let wait = context.wait(given, wait, WAIT)?;
-            let step = step.set("wait", Limit::At(wait.value), wait.from);
-            (ExpectProxyHeader::accepted(trusted).wait(wait.value), step)
-        }
+        ("accept", wait) => Some(context.wait(given, wait, WAIT)?),
         _ => {
             let hint = "`require` or `accept`";
             return Err(mode.wrong("a listening side requires or accepts a header", hint));
         }
     };
+    let Some(from) = given.setting("from") else {
+        return Err(given.wrong(
+            "a PROXY header says whatever its sender likes, so it is not believed from everywhere",
+            format!(
+                "`proxy-protocol={},proxy-protocol.from=10.0.0.0/8`",
+                mode.text
+            ),
+        ));
+    };
+    let (expect, again) = access::of_networks(from, move |trusted| match wait {
+        None => ExpectProxyHeader::required(trusted),
+        Some(wait) => ExpectProxyHeader::accepted(trusted).wait(wait.value),
+    })?;
     layers.push(HandshakeLayer::new(expect).timeout(context.handshake_timeout.value));
-    Ok(step)
+    let step = Step::new("proxy-protocol", SideLayers::new())
+        .for_each()
+        .bytes([Bytes::ReadAhead, Bytes::Untouched])
+        .set("headers", mode.text, Source::Side)
+        .set("from", from.text, Source::Side)
+        .on_hangup(again);
+    Ok(match wait {
+        None => step,
+        Some(wait) => step.set("wait", Limit::At(wait.value), wait.from),
+    })
 }

@@ -4,13 +4,14 @@ use couplet_connector::{
     SideLayers,
     endpoint::{AddressError, Side},
     layers::{
-        HandshakeLayer, SignedToken,
+        HandshakeLayer, Replaceable, SignedToken,
         meet::{Meet, MeetingKey},
     },
 };
 
 use super::{Context, Does, On, SideOption, SideSetting, SideStep, Value, secret};
 use crate::{
+    hangup::OnHangup,
     side::Given,
     step::{Bytes, Known, Source, Step},
     units::{Limit, limit},
@@ -49,7 +50,7 @@ pub(super) static RENDEZVOUS: SideOption = SideOption {
 
 fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressError> {
     let value = given.needed()?;
-    let (key, shown) = value.parse(key)?;
+    let (_, shown) = value.parse(key)?;
     let side = given.setting("side").map(|side| side.parse(side_name));
     // So that the sessions of one end never meet each other.
     let side = Known {
@@ -67,19 +68,27 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
     }
     .unless(wait.transpose()?);
     let token = given.setting("token");
-
-    let mut meet = Meet::new(key);
-    if let Some(side) = side.value {
-        meet = meet.side(side);
-    }
-    if let Some(file) = token {
-        let token: SignedToken =
-            file.parse(|value| secret::parse(value, "rendezvous.token=@FILE"))?;
-        meet = meet.token(token);
-    }
+    // So that what is wrong with it is shown where it stands.
+    token.map(|token| token.parse(read_token)).transpose()?;
+    let (text, token_text) = (
+        value.text.to_owned(),
+        token.map(|token| token.text.to_owned()),
+    );
+    let side_is = side.value;
+    let make = move || {
+        let mut meet = Meet::new(key(&text)?.0);
+        if let Some(side) = side_is {
+            meet = meet.side(side);
+        }
+        if let Some(file) = &token_text {
+            meet = meet.token(read_token(file)?);
+        }
+        Ok(meet)
+    };
+    let meet = Replaceable::new(value.parse(|_| make())?);
     let mut layers = SideLayers::new();
     // The others of this process are bounded by what they are dialled for, or by their pool.
-    let waiting = HandshakeLayer::new(meet).timeout(wait.value.get());
+    let waiting = HandshakeLayer::new(meet.clone()).timeout(wait.value.get());
     layers.push(waiting.bound(usize::MAX));
     let shown_side = match side.value {
         Some(Side::A) => "a",
@@ -92,10 +101,20 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
         .set("key", shown, Source::Side)
         .set("side", shown_side, side.from)
         .set("wait", wait.value, wait.from);
-    if let Some(file) = token {
-        step = step.set("token", &file.text[1..], Source::Side);
+    let key_file = value.text.strip_prefix('@');
+    let token_file = token.map(|token| &token.text[1..]);
+    if let Some(file) = token_file {
+        step = step.set("token", file, Source::Side);
+    }
+    if let Some(file) = token_file.or(key_file) {
+        step = step.on_hangup(OnHangup::replace(meet, file, make));
     }
     Ok(step)
+}
+
+/// The token of `@FILE`.
+fn read_token(value: &str) -> Result<SignedToken, String> {
+    secret::parse(value, "rendezvous.token=@FILE")
 }
 
 /// The key, and how it is shown: whoever knows one may come.

@@ -6,7 +6,7 @@ use couplet_connector::{
     layers::{ExpectSignedToken, HandshakeLayer, Keyring, SendToken, SignedToken},
 };
 
-use super::{Context, Does, On, SideOption, SideSetting, SideStep, Value, secret};
+use super::{Context, Does, On, SideOption, SideSetting, SideStep, Value, of_file, secret};
 use crate::{
     side::Given,
     step::{Bytes, Source, Step},
@@ -33,29 +33,34 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
     let key = given.setting("key");
     let timeout = context.handshake_timeout.value;
     let mut layers = SideLayers::new();
-    let bytes = if context.endpoint.is_dialled() {
+    let (bytes, again) = if context.endpoint.is_dialled() {
         if let Some(key) = key {
             let hint = "the token itself says what it is for";
             return Err(key.wrong("a dialled side only sends its token", hint));
         }
-        let token: SignedToken = file.parse(|value| secret::parse(value, FORM))?;
-        layers.push(HandshakeLayer::new(SendToken::new(token.into())).timeout(timeout));
-        [Bytes::Untouched, Bytes::Untouched]
+        let (send, again) = of_file(file, |value| {
+            let token: SignedToken = secret::parse(value, FORM)?;
+            Ok(SendToken::new(token.into()))
+        })?;
+        layers.push(HandshakeLayer::new(send).timeout(timeout));
+        ([Bytes::Untouched, Bytes::Untouched], again)
     } else {
-        let keyring: Keyring = file.parse(|value| secret::parse(value, FORM))?;
-        let mut expect = ExpectSignedToken::new(keyring);
-        if let Some(key) = key {
-            expect = expect.key(key.text);
-        }
+        let key = key.map(|key| key.text.to_owned());
+        let (expect, again) = of_file(file, move |value| {
+            let keyring: Keyring = secret::parse(value, FORM)?;
+            let expect = ExpectSignedToken::new(keyring);
+            Ok(match &key {
+                Some(key) => expect.key(key.as_str()),
+                None => expect,
+            })
+        })?;
         layers.push(HandshakeLayer::new(expect).timeout(timeout));
-        [Bytes::ReadAhead, Bytes::Untouched]
+        ([Bytes::ReadAhead, Bytes::Untouched], again)
     };
-    let mut step = Step::new("signed-token", layers)
+    Ok(Step::new("signed-token", layers)
         .for_each()
         .bytes(bytes)
-        .set("file", &file.text[1..], Source::Side);
-    if let Some(key) = key {
-        step = step.set("key", key.text, Source::Side);
-    }
-    Ok(step.deadline(context))
+        .set("file", &file.text[1..], Source::Side)
+        .deadline(context)
+        .on_hangup(again))
 }

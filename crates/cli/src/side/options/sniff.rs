@@ -8,7 +8,7 @@ use couplet_connector::{
     layers::{HandshakeLayer, Sniff},
 };
 
-use super::{Context, Does, On, SideOption, SideStep, Value};
+use super::{Context, Does, On, SideOption, SideStep, Value, of_file};
 use crate::{
     routes::Routes,
     side::Given,
@@ -32,13 +32,12 @@ pub(super) static ROUTE: SideOption = SideOption {
     help: "dial by what the client speaks: lines like `tls:example.org HOST:PORT`, `ssh refuse`",
     settings: &[],
     does: Does::Set(|endpoint, given| {
-        let routes = given
-            .needed()?
-            .parse(|value| match value.strip_prefix('@') {
-                Some(path) => Routes::read(path),
-                None => Err(format!("routes are in a file: `route=@{value}`")),
-            })?;
-        endpoint.routes = Some(Arc::new(routes));
+        let (routes, again) = of_file(given.needed()?, |value| match value.strip_prefix('@') {
+            Some(path) => Routes::read(path).map(Arc::new),
+            None => Err(format!("routes are in a file: `route=@{value}`")),
+        })?;
+        endpoint.routes = Some(routes);
+        endpoint.on_hangup = Some(again);
         Ok(())
     }),
 };

@@ -6,7 +6,7 @@ use couplet_connector::{
     layers::{ExpectToken, HandshakeLayer, SendToken, Token},
 };
 
-use super::{Context, Does, On, SideOption, SideStep, Value, secret};
+use super::{Context, Does, On, SideOption, SideStep, Value, of_file, secret};
 use crate::{
     side::Given,
     step::{Bytes, Source, Step},
@@ -23,21 +23,23 @@ pub(super) static TOKEN: SideOption = SideOption {
 
 fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressError> {
     let file = given.needed()?;
-    let token = file.parse(read)?;
     let mut layers = SideLayers::new();
     let timeout = context.handshake_timeout.value;
-    let bytes = if context.endpoint.is_dialled() {
-        layers.push(HandshakeLayer::new(SendToken::new(token)).timeout(timeout));
-        [Bytes::Untouched, Bytes::Untouched]
+    let (bytes, again) = if context.endpoint.is_dialled() {
+        let (send, again) = of_file(file, |value| read(value).map(SendToken::new))?;
+        layers.push(HandshakeLayer::new(send).timeout(timeout));
+        ([Bytes::Untouched, Bytes::Untouched], again)
     } else {
-        layers.push(HandshakeLayer::new(ExpectToken::new(token)).timeout(timeout));
-        [Bytes::ReadAhead, Bytes::Untouched]
+        let (expect, again) = of_file(file, |value| read(value).map(ExpectToken::new))?;
+        layers.push(HandshakeLayer::new(expect).timeout(timeout));
+        ([Bytes::ReadAhead, Bytes::Untouched], again)
     };
     Ok(Step::new("token", layers)
         .for_each()
         .bytes(bytes)
         .set("file", &file.text[1..], Source::Side)
-        .deadline(context))
+        .deadline(context)
+        .on_hangup(again))
 }
 
 /// The line of a file.

@@ -1,12 +1,12 @@
-use std::{io, time::Duration};
+use std::{convert::Infallible, io, time::Duration};
 
 use couplet_endpoint::{
-    Conn, Info, Side,
+    Conn, Info, Replay, Side,
     memory::{self, MemoryStream},
 };
 use couplet_pairing::{DialFor, Policy, dial_for_b};
 use tokio::io::AsyncWriteExt;
-use tower::{ServiceExt, service_fn};
+use tower::{ServiceBuilder, ServiceExt, service_fn};
 use tower_layer::Layer;
 
 use super::{Records, knock, meeting, turns};
@@ -102,4 +102,44 @@ async fn without_a_partner() {
     let record = records.one();
     assert_eq!(record.end.termination_state(), "bP");
     assert_eq!(record.error.unwrap(), "no partner for it: nobody");
+}
+
+#[tokio::test]
+async fn what_is_written_in_slices_is_counted() {
+    let records = Records::default();
+    let service = service_fn(async |mut conn: Conn<Counted<MemoryStream>>| {
+        let slices = [b"ab", b"cd"].map(|slice| io::IoSlice::new(slice));
+        let sent = conn.io.write_vectored(&slices).await?;
+        Err::<(), _>(io::Error::other(sent.to_string()))
+    });
+    let side = SideAccessLogLayer::new(records.log(), Side::A).layer(service);
+    let (_peer, io) = memory::connection(64);
+    let sent = side.oneshot(conn(io)).await.unwrap_err().to_string();
+    assert_ne!(sent, "0");
+    let counted = records.one().a.unwrap().sent.unwrap();
+    assert_eq!(counted.to_string(), sent);
+}
+
+#[cfg(feature = "proxy-protocol")]
+#[tokio::test]
+async fn whom_a_proxy_comes_for_is_known_though_refused() {
+    use crate::ExpectProxyHeader;
+
+    let records = Records::default();
+    let proxies = ExpectProxyHeader::required("10.0.0.0/8".parse().unwrap());
+    let place = service_fn(async |_: Conn<Replay<Counted<MemoryStream>>>| Ok::<_, Infallible>(()));
+    let side = ServiceBuilder::new()
+        .layer(SideAccessLogLayer::new(records.log(), Side::A))
+        .layer(HandshakeLayer::new(proxies))
+        .layer(HandshakeLayer::new(knock))
+        .service(place);
+    let (mut peer, io) = memory::connection(64);
+    let sent = b"PROXY TCP4 192.0.2.1 198.51.100.7 4711 443\r\n?";
+    peer.write_all(sent).await.unwrap();
+    let mut conn = conn(io);
+    conn.info.peer = Some(([10, 0, 0, 1], 1000).into());
+    side.oneshot(conn).await.unwrap_err();
+    let record = records.one();
+    assert_eq!(record.end.termination_state(), "aR");
+    assert_eq!(record.a.unwrap().peer, Some(([192, 0, 2, 1], 4711).into()));
 }

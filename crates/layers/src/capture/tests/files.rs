@@ -1,4 +1,4 @@
-use std::{fs, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -74,6 +74,20 @@ async fn it_is_its_owners_alone() {
     assert_eq!(mode & 0o077, 0);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn one_that_was_there_is_its_owners_alone_as_well() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("trace.pcapng");
+    fs::write(&path, "another").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    Capture::to_file(&path).start().unwrap();
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0);
+}
+
 #[tokio::test]
 async fn what_can_t_be_opened_is_an_error() {
     let scratch = tempfile::tempdir().unwrap();
@@ -108,6 +122,36 @@ async fn without_room_it_stops_and_the_bytes_go_on() {
     );
 }
 
+/// How many files of this directory are open.
+#[cfg(target_os = "linux")]
+fn open_in(directory: &Path) -> usize {
+    let descriptors = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    descriptors
+        .filter(|one| fs::read_link(one.path()).is_ok_and(|file| file.starts_with(directory)))
+        .count()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn once_it_has_stopped_its_files_are_closed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let capture = Capture::to_directory(scratch.path()).buffer(2000);
+    let layer = started(&capture);
+    let mut pairs = [join(layer.clone()), join(layer)];
+    let open = async |number| {
+        let opened = async {
+            while open_in(scratch.path()) != number {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, opened).await.unwrap();
+    };
+    open(2).await;
+    say(&mut pairs[1], 2000).await;
+    assert!(!capture.is_active());
+    open(0).await;
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn on_a_full_disk_it_stops_and_the_bytes_go_on() {
@@ -127,4 +171,15 @@ async fn before_it_is_started_nothing_is_captured() {
         "/nonexistent/trace.pcapng",
     )));
     say(&mut joined, 1000).await;
+}
+
+#[tokio::test]
+async fn once_it_is_finished_it_does_not_begin() {
+    let scratch = tempfile::tempdir().unwrap();
+    let capture = Capture::to_file(scratch.path().join("trace.pcapng"));
+    assert!(capture.finish(PATIENCE));
+    let mut joined = join(started(&capture));
+    assert!(!capture.is_active());
+    say(&mut joined, 1000).await;
+    assert!(capture.finish(PATIENCE));
 }

@@ -52,6 +52,44 @@ fn token() {
     side(send).peer(expect).check().unwrap();
 }
 
+#[test]
+fn replaceable() {
+    let token = Token::new("open sesame").unwrap();
+    let expect = Replaceable::new(ExpectToken::new(token.clone()));
+    let send = HandshakeLayer::new(SendToken::new(token));
+    let expect = HandshakeLayer::new(expect);
+    side(expect).peer(send).check().unwrap();
+}
+
+/// The relay, and who comes to it; what it says once two have met is a pair's.
+#[cfg(feature = "meet")]
+#[test]
+fn meet() {
+    use tokio::io::AsyncWriteExt;
+
+    let comes = async |mut conn: Conn<BoxIo>| {
+        let line = format!("couplet/1 {}\n", MeetingKey::of("demo"));
+        conn.io.write_all(line.as_bytes()).await?;
+        Ok::<_, io::Error>(conn)
+    };
+    let relay = HandshakeLayer::new(ExpectMeeting::new());
+    side(relay)
+        .peer(HandshakeLayer::new(comes))
+        .check()
+        .unwrap();
+
+    let answers = async |mut conn: Conn<BoxIo>| {
+        conn.io.write_all(b"ok\n").await?;
+        Ok::<_, io::Error>(conn)
+    };
+    let relay = tower::ServiceBuilder::new()
+        .layer(HandshakeLayer::new(ExpectMeeting::new()))
+        .map_request(|conn: Conn<couplet_endpoint::Replay<BoxIo>>| conn.boxed())
+        .layer(HandshakeLayer::new(answers));
+    let meets = HandshakeLayer::new(Meet::new(MeetingKey::of("demo")));
+    side(meets).peer(relay).check().unwrap();
+}
+
 #[cfg(feature = "signed-token")]
 #[test]
 fn signed_token() {
@@ -122,6 +160,17 @@ fn proxy_protocol() {
         side(expect.clone()).peer(send.clone()).check().unwrap();
         side(send).peer(expect).check().unwrap();
     }
+}
+
+#[cfg(feature = "proxy-protocol")]
+#[test]
+fn proxy_protocol_before_the_join() {
+    let expect = ExpectProxyHeader::required("127.0.0.0/8".parse().unwrap());
+    let send: proxy_protocol::SendProxyHeaderBeforeJoin =
+        SendProxyHeader::v2().before_join(Side::B);
+    let send = pair(HandshakeLayer::new(send));
+    let expect = HandshakeLayer::new(expect);
+    send.peer_b(expect).check().unwrap();
 }
 
 #[test]

@@ -5,10 +5,7 @@ mod names;
 
 pub use self::config::{ClientCertificates, TlsAcceptConfig, UnknownName};
 
-use std::{
-    fmt, io,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{fmt, io, sync::Arc};
 
 use couplet_endpoint::{Conn, Io};
 use futures::{FutureExt, future::BoxFuture};
@@ -18,7 +15,7 @@ use tokio_rustls::{
 };
 
 use super::{TlsError, TlsInfo, TlsIo, Truncation, info::add_identity, wire::Wire};
-use crate::handshake::Handshake;
+use crate::{handshake::Handshake, replaceable::Replaceable};
 
 /// Lets a connection pass whose peer, as the client, begins to speak TLS with us. See the
 /// [module](super).
@@ -29,7 +26,7 @@ use crate::handshake::Handshake;
 /// refused is told so by a TLS alert.
 #[derive(Clone)]
 pub struct TlsAccept {
-    config: Arc<RwLock<Arc<ServerConfig>>>,
+    config: Replaceable<Arc<ServerConfig>>,
     truncation: Truncation,
 }
 
@@ -39,7 +36,7 @@ impl TlsAccept {
     /// With what [`TlsAcceptConfig`] has built, or any configuration of rustls.
     pub fn new(config: Arc<ServerConfig>) -> Self {
         Self {
-            config: Arc::new(RwLock::new(config)),
+            config: Replaceable::new(config),
             truncation: Truncation::Refuse,
         }
     }
@@ -57,13 +54,12 @@ impl TlsAccept {
     ///
     /// Build the new one first: where that fails, the old one stays.
     pub fn replace(&self, config: Arc<ServerConfig>) {
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        self.config.replace(config);
     }
 
     /// The configuration that the next connection will use.
     pub fn config(&self) -> Arc<ServerConfig> {
-        let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&config)
+        self.config.current()
     }
 }
 

@@ -1,13 +1,20 @@
 //! How much is held, and how little may come of how much.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Poll,
 };
 
 use bytes::{Buf, BytesMut};
 use couplet_endpoint::{BoxError, Side, memory};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    task::unconstrained,
+};
+use tokio_test::task;
 use tokio_util::codec::{Encoder, LinesCodec};
 
 use super::{Script, Step, frame, frames_to_lines, reads, transformed};
@@ -192,4 +199,39 @@ async fn what_waits_for_more_is_no_busy_loop() {
     let mut reading = tokio_test::task::spawn(io.read(&mut byte));
     assert!(reading.poll().is_pending());
     assert!(!reading.is_woken());
+}
+
+/// Takes all, and makes nothing of it until the end.
+struct Swallow;
+
+impl Transform for Swallow {
+    fn transform(&mut self, input: &mut BytesMut, _: &mut BytesMut) -> Result<(), BoxError> {
+        input.clear();
+        Ok(())
+    }
+
+    fn flush(&mut self, _: &mut BytesMut) -> Result<(), BoxError> {
+        panic!("its source has not stalled");
+    }
+
+    fn finish(&mut self, _: &mut BytesMut, output: &mut BytesMut) -> Result<(), BoxError> {
+        output.extend_from_slice(b".");
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_source_of_which_nothing_comes_lets_others_have_their_turn() {
+    let script = Script::new((0..100).map(|_| Step::Bytes(vec![0; 16 * KIB])));
+    let mut io = transformed(script, Swallow);
+    let mut reading = task::spawn(unconstrained(async move { io.read_u8().await }));
+    let mut turns = 0;
+    let byte = loop {
+        match reading.poll() {
+            Poll::Ready(byte) => break byte,
+            Poll::Pending => assert!(reading.is_woken()),
+        }
+        turns += 1;
+    };
+    assert_eq!((byte.unwrap(), turns), (b'.', 12));
 }

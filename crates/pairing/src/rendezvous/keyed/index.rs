@@ -174,3 +174,39 @@ impl<S: Eq> OfKey<S> {
             }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn enter(index: &mut Index<u8, char>, number: u64, key: u8, side: char) {
+        let side = Some(side);
+        index.enter(number, Tag { key, side });
+    }
+
+    #[test]
+    fn nothing_is_kept_of_those_who_left_or_were_taken() {
+        let mut index = Index::new();
+        enter(&mut index, 0, 1, 'a');
+        enter(&mut index, 1, 1, 'a');
+        enter(&mut index, 2, 1, 'b');
+        enter(&mut index, 3, 2, 'a');
+        enter(&mut index, 4, 3, 'a');
+        enter(&mut index, 5, 3, 'b');
+        // One that had a partner, who finds another.
+        index.leave(0, &1);
+        assert_eq!(index.next_couple(), Some([4, 5]));
+        assert_eq!(index.next_couple(), Some([1, 2]));
+        index.leave(3, &2);
+        assert_eq!(index.next_couple(), None);
+        let Index {
+            keys,
+            alone,
+            couples,
+            coupled,
+            ..
+        } = index;
+        assert!(keys.is_empty() && alone.is_empty());
+        assert!(couples.is_empty() && coupled.is_empty());
+    }
+}

@@ -201,8 +201,7 @@ where
                 self.enter(arrival);
             }
             self.waiting.poll_keep(cx);
-            self.poll_done(cx);
-            if self.is_exhausted() || self.demand.poll(cx).is_err() {
+            if self.demand.poll(cx).is_err() {
                 return Poll::Ready(());
             }
             if self.demand.is_asked()
@@ -210,6 +209,11 @@ where
             {
                 self.join(one, other);
                 continue;
+            }
+            // Last, as all of the above may have begun something whose end has to wake this task.
+            self.poll_done(cx);
+            if self.is_exhausted() {
+                return Poll::Ready(());
             }
             if self.timer.poll(cx, self.waiting.next_due()).is_pending() {
                 return Poll::Pending;

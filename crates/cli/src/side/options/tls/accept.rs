@@ -56,7 +56,7 @@ impl Server {
         let client = match given.setting("client") {
             None => Client::Require,
             Some(word) if client_ca.is_none() => {
-                let message = "by whom are their certificates to be?";
+                let message = "it is not said who has to have signed their certificates";
                 return Err(word.wrong(message, "`tls.client-ca=CA.pem`"));
             }
             Some(word) => match word.text {
@@ -111,21 +111,10 @@ pub(super) fn step(
     let accept = TlsAccept::new(config).truncation(truncation(given)?);
     layers.push(HandshakeLayer::new(accept.clone()).timeout(context.handshake_timeout.value));
 
-    let mut step = Step::new("tls", SideLayers::new());
-    for certificate in &server.certificates {
-        step = step.set("certificate", certificate, Source::Side);
-    }
-    if let Some(ca) = &server.client_ca {
-        let client = match server.client {
-            Client::Require => "require",
-            Client::Want => "want",
-        };
-        step = step.set("client-ca", ca, Source::Side);
-        let from = match given.setting("client") {
-            Some(_) => Source::Side,
-            None => Source::Default,
-        };
-        step = step.set("client", client, from);
+    let first = &server.certificates[0];
+    let mut step = Step::new("tls", SideLayers::new()).set("certificate", first, Source::Side);
+    if server.client_ca.is_some() && given.setting("client").is_none() {
+        step = step.set("client", "require", Source::Default);
     }
     Ok(step.on_hangup(OnHangup::new(move || {
         let first = &server.certificates[0];

@@ -4,79 +4,142 @@ use couplet_connector::{
     SideLayers,
     endpoint::AddressError,
     layers::{
-        HandshakeLayer,
+        HandshakeLayer, Replaceable,
         tls::{
-            KeyPin, TlsConfigError, TlsConnect, TlsConnectConfig, default_provider,
-            roots_from_file, rustls::pki_types::ServerName,
+            KeyPin, TlsCertificate, TlsConfigError, TlsConnect, TlsConnectConfig, default_provider,
+            roots_from_file,
+            rustls::{ClientConfig, pki_types::ServerName},
         },
     },
 };
 use rustls_platform_verifier::Verifier;
 
 use super::{Context, Given, SideStep, alpn, certificate, chain, texts, truncation};
-use crate::step::{Source, Step};
+use crate::{
+    hangup::OnHangup,
+    side::Word,
+    step::{Source, Step},
+};
+
+/// Whom we trust and what we show: read again at each SIGHUP.
+#[derive(Debug)]
+struct Client {
+    ca: Option<String>,
+    pins: Vec<KeyPin>,
+    certificate: Option<String>,
+    keys: Vec<String>,
+    alpn: Vec<String>,
+}
+
+// ===== impl Client =====
+
+impl Client {
+    fn read(given: &Given<'_>) -> Result<Self, AddressError> {
+        let mut own = given.all("cert");
+        let certificate = own.next();
+        if let Some(second) = own.next() {
+            return Err(second.wrong("a client shows one certificate", "once"));
+        }
+        if let (None, Some(key)) = (certificate, given.setting("key")) {
+            return Err(key.wrong(
+                "it is not said which certificate it is the key of",
+                "`tls.cert=CERT.pem`",
+            ));
+        }
+        let pin = |word: Word<'_>| {
+            word.parse(|text| text.parse().map_err(|error: TlsConfigError| chain(&error)))
+        };
+        let client = Self {
+            ca: given.setting("ca").map(|word| word.text.to_owned()),
+            pins: given.all("pin").map(pin).collect::<Result<_, _>>()?,
+            certificate: certificate.map(|word| word.text.to_owned()),
+            keys: texts(given.all("key")),
+            alpn: alpn(given),
+        };
+        // So that what is wrong with a file is shown where it stands.
+        if let Some(ca) = given.setting("ca") {
+            ca.parse(|_| client.trust())?;
+        }
+        if let Some(certificate) = certificate {
+            certificate.parse(|_| client.shown())?;
+        }
+        Ok(client)
+    }
+
+    /// Reads the files.
+    fn config(&self) -> Result<Arc<ClientConfig>, String> {
+        let mut config = self.trust()?.alpn(self.alpn.iter().map(String::as_str));
+        if let Some(certificate) = self.shown()? {
+            config = config.certificate(certificate);
+        }
+        config.build().map_err(|error| chain(&error))
+    }
+
+    fn trust(&self) -> Result<TlsConnectConfig, String> {
+        let pins = self.pins.iter().cloned();
+        let config = match &self.ca {
+            None if !self.pins.is_empty() => return Ok(TlsConnectConfig::with_pins(pins)),
+            Some(path) if path != SYSTEM => {
+                let roots = roots_from_file(path).map_err(|error| chain(&error))?;
+                TlsConnectConfig::with_roots(roots)
+            }
+            _ => {
+                let verifier = Verifier::new(default_provider()).map_err(|error| {
+                    format!(
+                        "the system's CAs can't be had ({error}): `tls.ca=CA.pem` or \
+                         `tls.pin=sha256//…`"
+                    )
+                })?;
+                TlsConnectConfig::with_verifier(Arc::new(verifier))
+            }
+        };
+        Ok(pins.fold(config, TlsConnectConfig::pin))
+    }
+
+    fn shown(&self) -> Result<Option<TlsCertificate>, String> {
+        let path = self.certificate.as_deref().map(Path::new);
+        path.map(|path| certificate(path, &self.keys)).transpose()
+    }
+}
+
+// ===== the step =====
 
 pub(super) fn step(
     given: &Given<'_>,
     context: &Context<'_>,
     layers: &mut SideLayers,
 ) -> Result<SideStep, AddressError> {
-    let mut config = trust(given)?.alpn(alpn(given));
-    let mut own = given.all("cert");
-    if let Some(cert) = own.next() {
-        if let Some(second) = own.next() {
-            return Err(second.wrong("a client shows one certificate", "once"));
-        }
-        let keys = texts(given.all("key"));
-        config = config.certificate(cert.parse(|path| certificate(Path::new(path), &keys))?);
-    } else if let Some(key) = given.setting("key") {
-        return Err(key.wrong("of which certificate is it the key?", "`tls.cert=CERT.pem`"));
-    }
-    let config = config.build();
-    let config = config.map_err(|error| given.wrong(chain(&error), "see --help"))?;
-    let mut connect = TlsConnect::new(config).truncation(truncation(given)?);
+    let client = Client::read(given)?;
+    let truncation = truncation(given)?;
+    let name = given.value().map(|name| name.parse(server_name));
+    let name = name.transpose()?;
+    let make = move || {
+        let connect = TlsConnect::new(client.config()?).truncation(truncation);
+        Ok(match &name {
+            Some(name) => connect.server_name(name.clone()),
+            None => connect,
+        })
+    };
+    let connect = Replaceable::new(given.name.parse(|_| make())?);
+    layers.push(HandshakeLayer::new(connect.clone()).timeout(context.handshake_timeout.value));
+
     let mut step = Step::new("tls", SideLayers::new());
     if let Some(name) = given.value() {
-        connect = connect.server_name(name.parse(server_name)?);
         step = step.set("name", name.text, Source::Side);
-    }
-    layers.push(HandshakeLayer::new(connect).timeout(context.handshake_timeout.value));
-    for (setting, shown) in [("ca", "ca"), ("pin", "pin"), ("cert", "certificate")] {
-        for word in given.all(setting) {
-            step = step.set(shown, word.text, Source::Side);
-        }
     }
     if given.setting("ca").is_none() && given.setting("pin").is_none() {
         step = step.set("ca", SYSTEM, Source::Default);
     }
-    Ok(step)
+    let files = ["cert", "ca"].map(|setting| given.setting(setting));
+    let file = files.into_iter().flatten().find(|word| word.text != SYSTEM);
+    Ok(match file {
+        Some(file) => step.on_hangup(OnHangup::replace(connect, file.text, make)),
+        None => step,
+    })
 }
 
 /// How the CAs are called that the operating system trusts.
 const SYSTEM: &str = "system";
-
-/// Whom we trust.
-fn trust(given: &Given<'_>) -> Result<TlsConnectConfig, AddressError> {
-    let pins: Vec<KeyPin> = given
-        .all("pin")
-        .map(|word| word.parse(|text| text.parse().map_err(|error: TlsConfigError| chain(&error))))
-        .collect::<Result<_, _>>()?;
-    let config = match given.setting("ca") {
-        None if !pins.is_empty() => return Ok(TlsConnectConfig::with_pins(pins)),
-        Some(file) if file.text != SYSTEM => {
-            let roots = file.parse(|path| roots_from_file(path).map_err(|error| chain(&error)))?;
-            TlsConnectConfig::with_roots(roots)
-        }
-        _ => {
-            let verifier = Verifier::new(default_provider()).map_err(|error| {
-                let message = format!("the system's CAs can't be had ({error})");
-                given.wrong(message, "`tls.ca=CA.pem` or `tls.pin=sha256//…`")
-            })?;
-            TlsConnectConfig::with_verifier(Arc::new(verifier))
-        }
-    };
-    Ok(pins.into_iter().fold(config, TlsConnectConfig::pin))
-}
 
 fn server_name(name: &str) -> Result<ServerName<'static>, String> {
     ServerName::try_from(name.to_owned())

@@ -1,0 +1,143 @@
+//! `frame=…`: the side speaks in messages.
+
+use bytesize::ByteSize;
+use couplet_connector::endpoint::AddressError;
+
+use super::{Does, On, SideOption, SideSetting, Value};
+use crate::{
+    frame::{Form, Frame, Order},
+    side::{EndpointSpec, Given},
+    step::{Known, Source},
+    units::size,
+};
+
+pub(crate) static FRAME: SideOption = SideOption {
+    name: "frame",
+    on: On::Either,
+    value: Value::Needed("FORM"),
+    help: "messages, which stay whole: lines, length:4 (or 1 to 8, 4le), delimiter:00 (in hex)",
+    settings: &[SideSetting {
+        name: "max",
+        value: "SIZE",
+        help: "no message is longer [default: 64KiB]",
+        many: false,
+    }],
+    does: Does::Set(set),
+};
+
+/// How long a message may be where it is not said.
+const MAX: ByteSize = ByteSize::kib(64);
+
+/// A message is held until it is whole.
+const MOST: ByteSize = ByteSize::mib(4);
+
+fn set(endpoint: &mut EndpointSpec, given: &Given<'_>) -> Result<(), AddressError> {
+    let max = given
+        .setting("max")
+        .map(|word| word.parse(max))
+        .transpose()?;
+    endpoint.frame = Some(Frame {
+        form: given.needed()?.parse(form)?,
+        max: Known {
+            value: MAX,
+            from: Source::Default,
+        }
+        .unless(max),
+    });
+    Ok(())
+}
+
+fn max(value: &str) -> Result<ByteSize, String> {
+    match size(value)? {
+        max if max > MOST => Err(format!(
+            "a message is held until it is whole: at most {MOST}"
+        )),
+        max => Ok(max),
+    }
+}
+
+fn form(value: &str) -> Result<Form, String> {
+    let (name, rest) = match value.split_once(':') {
+        Some((name, rest)) => (name, Some(rest)),
+        None => (value, None),
+    };
+    match (name, rest) {
+        ("lines", None) => Ok(Form::Ends(b"\n".to_vec())),
+        ("lines", Some(_)) => Err(
+            "a line ends with a line feed: `lines`, and how long it may be is `frame.max`".into(),
+        ),
+        ("length", bytes) => bytes.and_then(length).ok_or_else(|| {
+            "a length has from 1 to 8 bytes, the high one first: `length:4`, or `length:4le`".into()
+        }),
+        ("delimiter", bytes) => bytes.and_then(hex).map(Form::Ends).ok_or_else(|| {
+            "a delimiter is bytes in hex, of which each ends a message: `delimiter:00`".into()
+        }),
+        _ => Err(format!(
+            "`{value}` is not how messages are told apart: `lines`, `length:4` or `delimiter:00`"
+        )),
+    }
+}
+
+fn length(text: &str) -> Option<Form> {
+    let (bytes, order) = match text.strip_suffix("le") {
+        Some(bytes) => (bytes, Order::LowFirst),
+        None => (text, Order::HighFirst),
+    };
+    match bytes.parse() {
+        Ok(bytes @ 1..=8) if !text.starts_with('+') => Some(Form::Length(bytes, order)),
+        _ => None,
+    }
+}
+
+fn hex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes().chunks(2);
+    let byte = |pair: &[u8]| match pair {
+        [high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+            u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()
+        }
+        _ => None,
+    };
+    let bytes: Vec<u8> = digits.map(byte).collect::<Option<_>>()?;
+    (!bytes.is_empty()).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_are_read_as_they_are_shown() {
+        for text in [
+            "lines",
+            "length:1",
+            "length:4le",
+            "length:8",
+            "delimiter:00",
+            "delimiter:3b0a",
+        ] {
+            assert_eq!(form(text).unwrap().to_string(), text);
+        }
+        assert_eq!(form("delimiter:0A").unwrap().to_string(), "lines");
+        for wrong in [
+            "",
+            "json",
+            "lines:80",
+            "length",
+            "length:",
+            "length:0",
+            "length:9",
+            "length:+4",
+            "length:4be",
+            "delimiter",
+            "delimiter:",
+            "delimiter:0",
+            "delimiter:;",
+            "delimiter:+1",
+        ] {
+            let said = form(wrong).unwrap_err();
+            assert!(said.contains(": `"), "{wrong}: {said}");
+        }
+        max("0B").unwrap_err();
+        assert!(max("5MiB").unwrap_err().contains("4.0 MiB"));
+    }
+}

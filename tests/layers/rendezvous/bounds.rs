@@ -1,0 +1,171 @@
+//! How many may wait, and who gives way.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
+};
+
+use couplet_tests::{
+    Couplet,
+    net::{connect_from, expect_closed},
+    until,
+};
+
+use super::{Relay, exchange, file, line, met, refused};
+
+#[test]
+fn others_with_the_key_queue() {
+    let relay = Relay::start(&["--others=queue"]);
+    let [first, second] = [relay.waits(" a"), relay.waits(" a")];
+    let partner = relay.says(&line(" b"));
+    met(&partner);
+    met(&first);
+    let another = relay.says(&line(" b"));
+    met(&another);
+    met(&second);
+    exchange(&first, &partner, 1);
+    exchange(&second, &another, 2);
+}
+
+#[test]
+fn or_they_are_refused_as_long_as_two_are_joined() {
+    let relay = Relay::start(&["--others=refuse"]);
+    let [a, b] = ["a", "b"].map(|side| relay.says(&line(&format!(" {side}"))));
+    met(&a);
+    met(&b);
+    for side in [" a", " b", ""] {
+        refused(relay.says(&line(side)), "duplicate");
+    }
+    exchange(&a, &b, 1);
+    drop((a, b));
+    until("the key is free again", || {
+        let two = [" a", " b"].map(|side| relay.says(&line(side)));
+        let heard = two.map(|client| BufReader::new(client).lines().next());
+        heard
+            .map(|line| line.unwrap().unwrap() == "ok")
+            .eq(&[true; 2])
+            .then_some(())
+    });
+}
+
+#[test]
+fn or_those_who_wait_are_let_go() {
+    let relay = Relay::start(&["--others=let-go"]);
+    let [first, second] = [relay.waits(" a"), relay.waits(" a")];
+    let partner = relay.says(&line(" b"));
+    met(&partner);
+    met(&first);
+    refused(second, "redundant");
+    // Who comes later may wait, and be met.
+    let later = relay.waits(" a");
+    met(&relay.says(&line(" b")));
+    met(&later);
+    exchange(&first, &partner, 1);
+}
+
+#[test]
+fn when_too_many_wait_the_newcomer_or_the_oldest_gives_way() {
+    let other = format!("couplet/1 {}\n", "0".repeat(32));
+    let relay = Relay::start(&["--max-waiting=1"]);
+    let waits = relay.waits("");
+    refused(relay.says(&other), "full");
+    // Its partner is no such newcomer.
+    met(&relay.says(&line("")));
+    met(&waits);
+
+    let relay = Relay::start(&["--max-waiting=1", "--when-full=evict"]);
+    let oldest = relay.waits("");
+    let newcomer = relay.says(&other);
+    refused(oldest, "evicted");
+    met(&relay.says(&other));
+    met(&newcomer);
+}
+
+#[test]
+fn when_too_many_of_a_key_wait_the_newcomer_or_the_oldest_gives_way() {
+    for (when_full, stays) in [("refuse", 0), ("evict", 1)] {
+        let when_full = format!("--when-key-full={when_full}");
+        let relay = Relay::start(&["--max-waiting-per-key=1", &when_full]);
+        let mut two = Vec::from([relay.waits(" a"), relay.says(&line(" a"))]);
+        let why = ["replaced", "duplicate"][1 - stays];
+        refused(two.remove(1 - stays), why);
+        let partner = relay.says(&line(" b"));
+        met(&partner);
+        met(&two[0]);
+        exchange(&two[0], &partner, 1);
+    }
+}
+
+/// None of them is done in time: a pair that had to wait for one of them would never meet.
+#[test]
+fn the_wrong_the_silent_and_the_dripping_delay_no_pair() {
+    let relay = Relay::start(&["--handshake-timeout=10m"]);
+    let crowd: Vec<_> = (0..500)
+        .map(|number| match number % 3 {
+            0 => relay.says(&format!("couplet/1 {number:032x}\n")),
+            1 => relay.says(""),
+            _ => relay.says("c"),
+        })
+        .collect();
+    for (number, drop) in (0..).zip("ouplet/1 0123456789".chars()) {
+        let a = relay.says(&line(" a"));
+        for mut dripping in crowd.iter().skip(2).step_by(3) {
+            dripping.write_all(&[drop as u8]).unwrap();
+        }
+        let b = relay.says(&line(" b"));
+        met(&a);
+        met(&b);
+        exchange(&a, &b, number);
+    }
+    relay.0.rest();
+    drop(crowd);
+}
+
+#[test]
+fn one_address_takes_no_more_places_than_it_may() {
+    let relay = Relay::start_at("listen:0,max-per-addr=4", &["--max-waiting=8"]);
+    let crowd: Vec<_> = (0..4)
+        .map(|number| relay.says(&format!("couplet/1 {number:032x}\n")))
+        .collect();
+    until("they wait", || (relay.waiting() == 4).then_some(()));
+    expect_closed(&relay.says(&line("")));
+    let [a, b] = [2, 3].map(|host| relay.says_from(host, &line("")));
+    met(&a);
+    met(&b);
+    exchange(&a, &b, 1);
+    drop(crowd);
+}
+
+#[test]
+fn who_tries_tokens_is_soon_heard_no_more() {
+    let scratch = tempfile::tempdir().unwrap();
+    let secrets = file(&scratch, "secrets", "main: 0123456789abcdef\n");
+    let tokens = format!("--tokens=@{secrets}");
+    let relay = Relay::start_at("listen:0,attempts=3/10m", &[&tokens]);
+    for _ in 0..3 {
+        refused(relay.says(&line(" a guess")), "bad token");
+    }
+    let args = [
+        "token",
+        "--secret",
+        &format!("@{secrets}"),
+        "--key=demo",
+        "--expires=1h",
+    ];
+    let good = Couplet::run(&args).ok().log;
+    let good = line(&format!(" {}", good.trim()));
+    expect_closed(&relay.says(&good));
+    let [a, b] = [2, 3].map(|host| relay.says_from(host, &good));
+    met(&a);
+    met(&b);
+    exchange(&a, &b, 1);
+}
+
+impl Relay {
+    /// One of 127.0.0.`host` that says this.
+    fn says_from(&self, host: u8, rest: &str) -> TcpStream {
+        let client = connect_from([127, 0, 0, host], self.0.address('A'));
+        (&client).write_all(rest.as_bytes()).unwrap();
+        client
+    }
+}
