@@ -115,7 +115,10 @@ impl Io for TcpStream {
     }
 
     fn take_error(&mut self) -> Option<io::Error> {
-        SockRef::from(&*self).take_error().ok().flatten()
+        match tcp_has_failed(self) {
+            true => SockRef::from(&*self).take_error().ok().flatten(),
+            false => None,
+        }
     }
 
     fn has_unsent(&mut self) -> bool {
@@ -151,23 +154,41 @@ impl Io for tokio::net::UnixStream {
     }
 }
 
+/// `SO_ERROR` also tells what routers have reported of a connection that goes on, such as a host that
+/// can't be reached for a moment. poll(2) knows only of what has ended it.
+#[cfg(target_os = "linux")]
+fn tcp_has_failed(stream: &TcpStream) -> bool {
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    let mut fds = [PollFd::new(stream, PollFlags::empty())];
+    let ready = poll(&mut fds, Some(&AT_ONCE));
+    ready.is_ok() && fds[0].revents().contains(PollFlags::ERR)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn tcp_has_failed(_: &TcpStream) -> bool {
+    true
+}
+
+#[cfg(target_os = "linux")]
+const AT_ONCE: rustix::event::Timespec = rustix::event::Timespec {
+    tv_sec: 0,
+    tv_nsec: 0,
+};
+
 /// With `TCP_NOTSENT_LOWAT` at one byte, poll(2) calls a socket writable only when everything
 /// written has been sent, and with the smallest `SO_SNDBUF` only when hardly anything of it is
 /// unacknowledged: see tcp(7) and socket(7). For a socket that will not be written to any more.
 #[cfg(target_os = "linux")]
 fn tcp_has_unsent(stream: &TcpStream) -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::event::{PollFd, PollFlags, poll};
 
     let socket = SockRef::from(stream);
     if socket.set_tcp_notsent_lowat(1).is_err() || socket.set_send_buffer_size(1).is_err() {
         return false;
     }
     let mut fds = [PollFd::new(stream, PollFlags::OUT)];
-    let at_once = Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    matches!(poll(&mut fds, Some(&at_once)), Ok(0))
+    matches!(poll(&mut fds, Some(&AT_ONCE)), Ok(0))
 }
 
 #[cfg(not(target_os = "linux"))]
