@@ -110,7 +110,12 @@ fn meet(mode: Mode, a: Netcat, b: Netcat) {
             "listen:0".into()
         };
     }
-    let couplet = Couplet::start(&[&sides[0], &sides[1], "--once"]);
+    let mut args = vec![&*sides[0], &*sides[1]];
+    // Where both are dialled there is one pair anyway.
+    if dials != [true, true] {
+        args.push("--once");
+    }
+    let couplet = Couplet::start(&args);
     for i in 0..2 {
         if !dials[i] {
             let command = netcats[i].connects(couplet.address(['A', 'B'][i]));

@@ -37,8 +37,8 @@
 //! | `partner left` | the partner had gone when the two were to be joined |
 //!
 //! Others may be added: a client takes any line but `ok` for a refusal. Who sends no line in time is
-//! closed without an answer, and so are those who wait when the relay stops; who had heard `ok` when
-//! the partner turned out to have gone is reset.
+//! closed without an answer. Those who wait when the relay stops are reset, and so is who had heard
+//! `ok` when the partner turned out to have gone.
 //!
 //! A key that others can guess lets them in: it is a name, unless it is long and random. Signed
 //! tokens say who may use which key, on which side, and until when; it is asked for when a
