@@ -43,6 +43,19 @@ pub fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
+/// Connects, and must be reset at once, with nothing before: maybe before it has noticed that it had
+/// connected.
+#[track_caller]
+pub fn connect_in_vain(address: SocketAddr) {
+    let mut stream = match TcpStream::connect_timeout(&address, LIMIT) {
+        Ok(stream) => stream,
+        Err(error) => return assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+    };
+    bounded(&stream);
+    let read = stream.read(&mut [0; 64]);
+    assert_eq!(read.unwrap_err().kind(), ErrorKind::ConnectionReset);
+}
+
 /// Connects from this address.
 #[track_caller]
 pub fn connect_from(source: impl Into<IpAddr>, address: SocketAddr) -> TcpStream {
