@@ -62,7 +62,7 @@ impl AccessLogSteps {
     pub(crate) fn side(&self, side: Side) -> SideStep {
         let mut layers = SideLayers::new();
         layers.push(SideAccessLogLayer::new(self.log.clone(), side));
-        Step::new("access-log", layers).for_each()
+        Step::new("access-log", layers)
     }
 
     pub(crate) fn pair(&self) -> PairStep {
@@ -73,8 +73,6 @@ impl AccessLogSteps {
             LineFormat::Json => "json",
         };
         Step::new("access-log", layers)
-            .for_each()
-            .for_each()
             .set("path", &self.file, crate::step::Source::Flag)
             .set("format", format, self.format.from)
     }

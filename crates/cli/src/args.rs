@@ -9,7 +9,7 @@ use couplet_connector::endpoint::Side;
 use crate::{
     common::CommonArgs,
     keygen::KeygenArgs,
-    plan::{Pairing, Plan, Shape},
+    plan::{Pairing, Plan},
     rendezvous::RendezvousArgs,
     side::{self, DialledFor, SideSpec},
     token::TokenArgs,
@@ -220,7 +220,7 @@ impl RelayArgs {
                 "both sides are dialled, so there is one pair",
             ),
             (
-                self.common.wants_threads() && plan.shape() == Shape::One,
+                self.common.wants_threads() && plan.threads().get() == 1,
                 "--threads",
                 "there is one pair at a time",
             ),

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use couplet_connector::endpoint::Side;
 
 use crate::{
-    plan::{Pairing, Plan, Shape},
+    plan::{Pairing, Plan},
     side::SideSpec,
     step::{Bytes, Known, Setting, Source, Step},
     units::{Limit, Threads},
@@ -43,11 +43,7 @@ pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
         &[time("half-close-timeout", plan.half_close_timeout)],
     )?;
     writeln!(to, "threads")?;
-    match plan.shape() {
-        Shape::One => writeln!(to, "  1")?,
-        Shape::Apart(count) => writeln!(to, "  {count}, each with pairs of its own")?,
-        Shape::Together(count) => writeln!(to, "  {count}, with all pairs together")?,
-    }
+    writeln!(to, "  {}", plan.threads())?;
     writeln!(to, "run")?;
     line(to, "settings", &run(plan))?;
     writeln!(to, "bytes")?;

@@ -1,8 +1,6 @@
 //! The command `couplet`: joins two connections into one, whichever way round each of them comes.
 
 mod access_log;
-#[cfg(target_os = "linux")]
-mod apart;
 mod args;
 mod capture;
 mod comes;

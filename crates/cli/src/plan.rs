@@ -55,17 +55,6 @@ pub(crate) enum Pairing {
     DialFor,
 }
 
-/// Which threads move the bytes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Shape {
-    /// One: none ever has to wake another.
-    One,
-    /// So many, each with a runtime, a listening socket and pairs of its own.
-    Apart(NonZeroUsize),
-    /// So many in one runtime, where any may go on with any pair: pairs share something.
-    Together(NonZeroUsize),
-}
-
 // ===== impl Plan =====
 
 impl Plan {
@@ -91,32 +80,15 @@ impl Plan {
         switches.flatten().collect()
     }
 
-    /// Threads that share nothing don't wake each other, which saves about a tenth of the time that
-    /// a short connection or a small message takes.
-    pub(crate) fn shape(&self) -> Shape {
-        let count = match self.threads {
+    /// How many threads move the bytes; any of them goes on with any pair, so that none waits for
+    /// one that is busy.
+    pub(crate) fn threads(&self) -> NonZeroUsize {
+        let comes = [&self.a, &self.b].map(|side| side.endpoint.comes());
+        match self.threads {
+            // There is one pair at a time.
+            _ if self.once || comes == [false, false] => NonZeroUsize::MIN,
             Threads::Auto => thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             Threads::Count(count) => count,
-        };
-        let comes = [&self.a, &self.b].map(|side| side.endpoint.comes());
-        // There is one pair at a time.
-        let one_pair = self.once || comes == [false, false];
-        if count == NonZeroUsize::MIN || one_pair {
-            return Shape::One;
-        }
-        let counted_together = self.max_pairs.is_some() || self.exit_when_idle.is_some();
-        let steps = [&self.a, &self.b].map(|side| side.steps.iter().any(|step| step.shared));
-        let shared = steps.contains(&true) || self.pair.iter().any(|step| step.shared);
-        let pools = [&self.a, &self.b].map(|side| side.endpoint.keep.is_some());
-        if cfg!(target_os = "linux")
-            && pools == [false, false]
-            && self.pairing() == Pairing::DialFor
-            && !counted_together
-            && !shared
-        {
-            Shape::Apart(count)
-        } else {
-            Shape::Together(count)
         }
     }
 

@@ -129,7 +129,6 @@ impl RendezvousArgs {
             }
         };
         let step = Step::new("rendezvous", layers)
-            .for_each()
             .bytes([Bytes::ReadAhead, Bytes::Untouched])
             .set("tokens", tokens, from)
             .deadline_of(timeout);
@@ -178,7 +177,7 @@ impl Meeting {
     pub(crate) fn announce(&self, timeout: Known<Option<Duration>>) -> PairStep {
         let mut layers = PairLayers::new();
         layers.push(HandshakeLayer::new(meet::announce()).timeout(timeout.value));
-        Step::new("announce", layers).for_each()
+        Step::new("announce", layers)
     }
 }
 

@@ -1,38 +1,21 @@
 //! The command at work: from its plan to its end.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, num::NonZeroUsize, time::Duration};
 
 use anyhow::Context;
 use couplet_connector::{Connector, Handle, endpoint::Address};
-use futures::future::{join_all, try_join_all};
 use tokio::runtime::{Builder, Runtime};
 
-#[cfg(target_os = "linux")]
-use crate::apart;
-use crate::{
-    hangup,
-    plan::{Plan, Shape},
-    side::Endpoint,
-    signals::Signals,
-    stacks::start,
-    switch,
-};
+use crate::{hangup, plan::Plan, side::Endpoint, signals::Signals, stacks::start, switch};
 
 /// How long the end waits for the disk.
 const CAPTURE_PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(plan: Plan) -> anyhow::Result<()> {
-    let runtime = match plan.shape() {
-        Shape::One | Shape::Apart(_) => single_threaded()?,
-        Shape::Together(count) => Builder::new_multi_thread()
-            .worker_threads(count.get())
-            .enable_all()
-            .build()
-            .context(NO_RUNTIME)?,
-    };
+    let runtime = runtime(plan.threads()).context("the runtime could not be started")?;
     let capture = plan.capture.clone();
     let access_log = plan.access_log.clone();
-    let result = runtime.block_on(relay(Arc::new(plan)));
+    let result = runtime.block_on(relay(plan));
     if let Some(capture) = capture
         && !capture.finish(CAPTURE_PATIENCE)
     {
@@ -46,14 +29,16 @@ pub(crate) fn run(plan: Plan) -> anyhow::Result<()> {
     result
 }
 
-pub(crate) fn single_threaded() -> anyhow::Result<Runtime> {
-    let runtime = Builder::new_current_thread().enable_all().build();
-    runtime.context(NO_RUNTIME)
+/// A thread that is alone never has to wake another.
+fn runtime(threads: NonZeroUsize) -> io::Result<Runtime> {
+    let mut builder = match threads {
+        NonZeroUsize::MIN => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    builder.worker_threads(threads.get()).enable_all().build()
 }
 
-const NO_RUNTIME: &str = "the runtime could not be started";
-
-async fn relay(plan: Arc<Plan>) -> anyhow::Result<()> {
+async fn relay(plan: Plan) -> anyhow::Result<()> {
     if let Some(file) = &plan.access_log {
         file.open()?;
     }
@@ -71,30 +56,24 @@ async fn relay(plan: Arc<Plan>) -> anyhow::Result<()> {
             tracing::info!(%side, target = %addr, "dials");
         }
     }
-    let relays = match plan.shape() {
-        #[cfg(target_os = "linux")]
-        Shape::Apart(count) => apart::start_all(&plan, count).await?,
-        _ => {
-            let a = plan.a.endpoint.open(plan.endpoint_flags).await?;
-            vec![match (a, &plan.meeting) {
-                (Endpoint::Comes(a), Some(meeting)) => {
-                    start(Connector::rendezvous(a, meeting.keyed.clone()), &plan)
-                }
-                (a, _) => {
-                    let b = plan.b.endpoint.open(plan.endpoint_flags).await?;
-                    join(a, b, &plan)
-                }
-            }]
+    let a = plan.a.endpoint.open(plan.endpoint_flags).await?;
+    let relay = match (a, &plan.meeting) {
+        (Endpoint::Comes(a), Some(meeting)) => {
+            start(Connector::rendezvous(a, meeting.keyed.clone()), &plan)
+        }
+        (a, _) => {
+            let b = plan.b.endpoint.open(plan.endpoint_flags).await?;
+            join(a, b, &plan)
         }
     };
     tokio::select! {
-        done = try_join_all(relays.iter().map(Handle::done)) => Ok(done.map(drop)?),
-        () = signals.next() => drain(&relays, plan.drain_timeout.value, signals).await,
+        done = relay.done() => Ok(done?),
+        () = signals.next() => drain(&relay, plan.drain_timeout.value, signals).await,
     }
 }
 
 /// Joins two sides, as the plan wants it.
-pub(crate) fn join(a: Endpoint, b: Endpoint, plan: &Plan) -> Handle {
+fn join(a: Endpoint, b: Endpoint, plan: &Plan) -> Handle {
     match (a, b) {
         (Endpoint::Comes(a), Endpoint::Comes(b)) => start(Connector::server_to_server(a, b), plan),
         (Endpoint::Comes(a), Endpoint::Dial(b)) => start(Connector::server_to_socket(a, b), plan),
@@ -104,24 +83,20 @@ pub(crate) fn join(a: Endpoint, b: Endpoint, plan: &Plan) -> Handle {
 }
 
 async fn drain(
-    relays: &[Handle],
+    relay: &Handle,
     grace: Option<Duration>,
     mut signals: Signals,
 ) -> anyhow::Result<()> {
-    let live = || relays.iter().map(Handle::live_pairs).sum::<usize>();
     tracing::info!(
-        live = live(),
+        live = relay.live_pairs(),
         ?grace,
         "stopping: no new connections, live pairs may end"
     );
-    let grace = grace.unwrap_or(Duration::MAX);
-    let drained = join_all(relays.iter().map(|relay| relay.shutdown(grace)));
     tokio::select! {
-        drained = drained => Ok(drained.into_iter().collect::<Result<_, _>>()?),
+        drained = relay.shutdown(grace.unwrap_or(Duration::MAX)) => Ok(drained?),
         () = signals.next() => {
-            tracing::info!(live = live(), "stopping at once");
-            let closed = join_all(relays.iter().map(Handle::close)).await;
-            Ok(closed.into_iter().collect::<Result<_, _>>()?)
+            tracing::info!(live = relay.live_pairs(), "stopping at once");
+            Ok(relay.close().await?)
         }
     }
 }

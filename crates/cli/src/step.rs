@@ -14,8 +14,6 @@ pub(crate) struct Step<L> {
     /// On a side: what is read from the peer, what is written to it. On the pair: A to B, B to A.
     pub(crate) bytes: [Bytes; 2],
     pub(crate) layers: L,
-    /// It counts, or remembers, over all connections: they have to meet the same layer.
-    pub(crate) shared: bool,
     /// What it does at SIGHUP.
     pub(crate) on_hangup: Option<OnHangup>,
     /// It is a fault, which can be switched.
@@ -65,7 +63,6 @@ impl<L> Step<L> {
             settings: Vec::new(),
             bytes: [Bytes::Untouched; 2],
             layers,
-            shared: true,
             on_hangup: None,
             switch: None,
         }
@@ -74,12 +71,6 @@ impl<L> Step<L> {
     /// What it does to the bytes of either direction.
     pub(crate) const fn bytes(mut self, bytes: [Bytes; 2]) -> Self {
         self.bytes = bytes;
-        self
-    }
-
-    /// Each connection, or pair, is by itself to it.
-    pub(crate) const fn for_each(mut self) -> Self {
-        self.shared = false;
         self
     }
 

@@ -84,7 +84,6 @@ pub(crate) fn step(a: Option<&Frame>, b: Option<&Frame>) -> Option<PairStep> {
     };
     let shortest = a.longest().min(b.longest());
     let step = Step::new("frame", PairLayers::new())
-        .for_each()
         .bytes([Bytes::Copied("frame makes messages of them"); 2])
         .set("a", &a.form, sources[0])
         .set("b", &b.form, sources[1])

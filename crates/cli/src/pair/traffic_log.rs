@@ -71,7 +71,6 @@ impl TrafficLogArgs {
             TrafficFormat::Json => "json",
         };
         let step = Step::new("log-traffic", layers)
-            .for_each()
             .bytes([Bytes::Copied("log-traffic shows them"); 2])
             .set("format", shown, Source::Flag);
         Some(match self.log_traffic_limit {

@@ -8,12 +8,10 @@ use std::{
 
 use anyhow::Context;
 
-#[cfg(target_os = "linux")]
-use couplet_connector::endpoint::Bound;
 use couplet_connector::{
     endpoint::{
-        Address, Backoff, BindError, Dial, DialAddr, Host, KeepAlive, Listen, ListenOptions,
-        SocketOptions, keep,
+        Address, Backoff, Dial, DialAddr, Host, KeepAlive, Listen, ListenOptions, SocketOptions,
+        keep,
     },
     layers::Replaceable,
 };
@@ -138,20 +136,6 @@ impl EndpointSpec {
             routes: self.routes.clone(),
             tells_for_whom: self.tells_for_whom,
         }
-    }
-
-    /// Listens with that many sockets on its port; a dialled side has none.
-    #[cfg(target_os = "linux")]
-    pub(crate) async fn bind_many(
-        &self,
-        flags: EndpointFlags,
-        count: NonZeroUsize,
-    ) -> Result<Vec<Bound>, BindError> {
-        let Address::Listen(addr) = &self.address else {
-            return Ok(Vec::new());
-        };
-        let listen = self.listen_options(flags);
-        listen.bind_many(addr.clone(), count).await
     }
 
     /// What is in effect, for `explain`.

@@ -48,7 +48,6 @@ fn layer(
         None => ("networks", value.text),
     };
     Ok(Step::new(name, layers)
-        .for_each()
         .set(what, text, Source::Side)
         .on_hangup(again))
 }

@@ -50,7 +50,6 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
         again
     };
     Ok(Step::new("challenge", layers)
-        .for_each()
         .bytes([Bytes::ReadAhead, Bytes::Untouched])
         .set("file", &file.text[1..], Source::Side)
         .deadline(context)

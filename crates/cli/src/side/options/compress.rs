@@ -39,7 +39,6 @@ fn layer(given: &Given<'_>, _: &Context<'_>) -> Result<SideStep, AddressError> {
         let mut layers = SideLayers::new();
         layers.push(layer);
         Step::new("compress", layers)
-            .for_each()
             .bytes([Bytes::Copied("compress changes them"); 2])
             .set("format", name, Source::Side)
     };

@@ -59,7 +59,6 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
         again
     };
     Ok(Step::new("noise", layers)
-        .for_each()
         .bytes([Bytes::Copied("noise encrypts them"); 2])
         .set("keys", value.text, Source::Side)
         .deadline(context)

@@ -71,7 +71,7 @@ fn send(
         }
     }
     layers.push(HandshakeLayer::new(header).timeout(context.handshake_timeout.value));
-    let step = Step::new("proxy-protocol", SideLayers::new()).for_each();
+    let step = Step::new("proxy-protocol", SideLayers::new());
     Ok(step.set("send", version.text, Source::Side))
 }
 
@@ -107,7 +107,6 @@ fn expect(
     })?;
     layers.push(HandshakeLayer::new(expect).timeout(context.handshake_timeout.value));
     let step = Step::new("proxy-protocol", SideLayers::new())
-        .for_each()
         .bytes([Bytes::ReadAhead, Bytes::Untouched])
         .set("headers", mode.text, Source::Side)
         .set("from", from.text, Source::Side)

@@ -96,7 +96,6 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
         None => "any",
     };
     let mut step = Step::new(NAME, layers)
-        .for_each()
         .bytes([Bytes::ReadAhead, Bytes::Untouched])
         .set("key", shown, Source::Side)
         .set("side", shown_side, side.from)

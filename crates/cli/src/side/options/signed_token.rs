@@ -58,7 +58,6 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
         ([Bytes::ReadAhead, Bytes::Untouched], again)
     };
     Ok(Step::new("signed-token", layers)
-        .for_each()
         .bytes(bytes)
         .set("file", &file.text[1..], Source::Side)
         .deadline(context)

@@ -54,7 +54,6 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
     let sniff = HandshakeLayer::new(Sniff::new().wait(wait.value));
     layers.push(sniff.timeout(context.handshake_timeout.value));
     Ok(Step::new(NAME, layers)
-        .for_each()
         .bytes([Bytes::ReadAhead, Bytes::Untouched])
         .set("wait", Limit::At(wait.value), wait.from)
         .deadline(context))

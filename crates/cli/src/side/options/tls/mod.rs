@@ -98,7 +98,6 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
         false => accept::step(given, context, &mut layers),
     }?;
     Ok(Step { layers, ..step }
-        .for_each()
         .bytes([Bytes::Copied("tls encrypts them"); 2])
         .deadline(context))
 }
