@@ -19,7 +19,7 @@ use std::{
 
 use couplet_connector::layers::{
     TlsCertificate, TlsConnectConfig,
-    tls::{roots_from_pem, rustls},
+    handshake::tls::{roots_from_pem, rustls},
 };
 
 /// An example at work; it is ended with the test.

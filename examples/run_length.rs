@@ -112,7 +112,7 @@ async fn main() -> Result<(), BoxError> {
 
 #[cfg(test)]
 mod tests {
-    use couplet_connector::layers::conformance::{self, Report};
+    use couplet_conformance::Report;
 
     use super::*;
 
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn it_conforms() -> Result<(), Report> {
-        conformance::side(run_length())
+        couplet_conformance::side(run_length())
             .peer(run_length())
             .has_end()
             .check()

@@ -14,7 +14,7 @@ use couplet_connector::{
     endpoint::{BoxError, Dial, Listen, Side},
     layers::{
         HandshakeLayer, Identity, TlsAccept, TlsAcceptConfig, TlsCertificate, TlsInfo,
-        tls::{ClientCertificates, roots_from_file},
+        handshake::tls::{ClientCertificates, roots_from_file},
     },
 };
 

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use couplet_connector::{
     PairLayers, SideLayers,
     endpoint::Side,
-    layers::{AccessLog, AccessLogLayer, SideAccessLogLayer, access_log::Format},
+    layers::{AccessLog, AccessLogLayer, SideAccessLogLayer, observe::access_log::Format},
 };
 
 use crate::{

@@ -7,7 +7,7 @@ use couplet_connector::{
     PairLayers, SideLayers,
     layers::{
         HandshakeLayer, Keyring, Replaceable,
-        meet::{self, ExpectMeeting, MeetingKey},
+        handshake::meet::{self, ExpectMeeting, MeetingKey},
     },
     pairing::{Keyed, Third, WhenFull},
 };

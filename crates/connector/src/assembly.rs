@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use couplet_endpoint::{BoxError, Conn, Endpoint, Io, Side};
-use couplet_layers::{LiveLimitLayer, SideStatsLayer, StatsLayer, stats::SideStatsService};
+use couplet_layers::{
+    LiveLimitLayer, SideStatsLayer, StatsLayer, observe::stats::SideStatsService,
+};
 use couplet_pairing::{Policy, WaitingCounts};
 use couplet_relay::Summary;
 use futures::{FutureExt, StreamExt, stream::BoxStream};

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, hash::Hash, net::SocketAddr};
 
 use couplet_endpoint::{BoxError, BoxIo, Conn, Endpoint, Info, Io, Side, once, repeat};
-use couplet_layers::{live_limit::LiveLimit, stats::SideStatsService};
+use couplet_layers::{admission::live_limit::LiveLimit, observe::stats::SideStatsService};
 use couplet_pairing::{
     DialFor, Keyed, Pair, Pairs, Place, dial_for_a, dial_for_b, rendezvous, rendezvous_keyed,
 };

@@ -65,7 +65,7 @@
 //! | [`HandshakeLayer`] with `ExpectSignedToken` (feature `signed-token`) | side | the first line is a token that is signed and expires | until what was read ahead is delivered |
 //! | [`HandshakeLayer`] with `ExpectMeeting`, `Meet` (feature `meet`) | side | strangers meet by a key, at a relay that both dial | until what was read ahead is delivered |
 //! | [`HandshakeLayer`] with [`SendToken`] | side | sends either as the first line | no |
-//! | [`HandshakeLayer`] with `Challenge`, `AnswerChallenge` (feature `ed25519`) | side | the peer signs a challenge with a key that is known | until what was read ahead is delivered |
+//! | [`HandshakeLayer`] with `Challenge`, `AnswerChallenge` (feature `challenge`) | side | the peer signs a challenge with a key that is known | until what was read ahead is delivered |
 //! | [`CodecLayer`] | side | a wire format on that side, plain bytes within | in both directions |
 //! | `Zstd`, `Lz4` (features `zstd`, `lz4`) | side | that side is compressed | in both directions |
 //! | [`StatsLayer`] | pair | counts pairs and bytes, knows the live sessions | no |
@@ -76,119 +76,75 @@
 //! | [`TransformLayer`] | pair | changes the bytes of a direction | in its direction |
 //! | [`BandwidthLayer`] | pair | bounds the bytes per second: of a pair, of an address, of all | no |
 //! | [`QuotaLayer`] | pair | ends sessions that would move more bytes than they may | no |
-//! | `FaultLayer` (feature `faults`) | pair | lets something go wrong, for tests | in its direction, while on |
+//! | `FaultLayer` (feature `fault`) | pair | lets something go wrong, for tests | in its direction, while on |
 //! | [`IdleTimeoutLayer`] | pair | ends sessions that are idle | no |
 //! | [`MaxLifetimeLayer`] | pair | ends sessions that have lasted long enough | no |
 //!
 //! What a layer costs is measured by a test, which reads this table. Whether a layer of one's own
 //! does as it should is told by `conformance` (feature `conformance`).
 
-pub mod access;
-pub mod access_log;
-pub mod announce_join;
-pub mod attempts;
-pub mod bandwidth;
-pub mod capture;
-#[cfg(feature = "ed25519")]
-pub mod challenge;
-pub mod codec;
-#[cfg(any(feature = "lz4", feature = "zstd"))]
-pub mod compress;
-#[cfg(feature = "conformance")]
-pub mod conformance;
-pub mod dialled_for;
-#[cfg(feature = "faults")]
-pub mod fault;
+pub mod admission;
+pub mod bounds;
 pub mod handshake;
-mod identity;
-pub mod idle_timeout;
-#[cfg(feature = "json")]
-mod json;
-#[cfg(any(feature = "ed25519", feature = "noise", feature = "signed-token"))]
-mod key_file;
-#[cfg(any(feature = "ed25519", feature = "noise"))]
-mod key_names;
-#[cfg(any(feature = "ed25519", feature = "noise"))]
-mod key_text;
-pub mod limits;
-pub mod live_limit;
-pub mod max_lifetime;
-#[cfg(feature = "meet")]
-pub mod meet;
-#[cfg(feature = "noise")]
-pub mod noise;
-#[cfg(feature = "proxy-protocol")]
-pub mod proxy_protocol;
-pub mod quota;
-mod redact;
-mod replaceable;
-#[cfg(feature = "signed-token")]
-pub mod signed_token;
-pub mod sniff;
-pub mod stats;
+pub mod observe;
+pub mod payload;
 #[cfg(test)]
 mod testing;
-#[cfg(feature = "tls")]
-pub mod tls;
-pub mod token;
-mod traffic_log;
-pub mod transform;
-mod writer;
 
 #[cfg(feature = "access-list")]
-pub use self::access::{AccessList, Networks};
-#[cfg(feature = "ed25519")]
-pub use self::challenge::{
+pub use self::admission::access::{AccessList, Networks};
+#[cfg(feature = "rate-limit")]
+pub use self::admission::limits::{ConnRateLayer, Rate};
+#[cfg(any(feature = "challenge", feature = "noise"))]
+pub use self::handshake::InvalidKey;
+#[cfg(any(feature = "challenge", feature = "noise", feature = "signed-token"))]
+pub use self::handshake::KeyFileError;
+#[cfg(feature = "challenge")]
+pub use self::handshake::challenge::{
     AnswerChallenge, AuthorizedKeys, Challenge, ChallengeRefused, Ed25519Key, Ed25519PublicKey,
     NotAsked,
 };
-#[cfg(feature = "faults")]
-pub use self::fault::{Fault, FaultLayer, FaultSwitch};
-#[cfg(any(feature = "ed25519", feature = "noise", feature = "signed-token"))]
-pub use self::key_file::KeyFileError;
-#[cfg(any(feature = "ed25519", feature = "noise"))]
-pub use self::key_text::InvalidKey;
-#[cfg(feature = "rate-limit")]
-pub use self::limits::{ConnRateLayer, Rate};
 #[cfg(feature = "meet")]
-pub use self::meet::{ExpectMeeting, Meet, MeetingKey};
+pub use self::handshake::meet::{ExpectMeeting, Meet, MeetingKey};
 #[cfg(feature = "noise")]
-pub use self::noise::{
+pub use self::handshake::noise::{
     BadRecord, NoiseFailed, NoiseInitiator, NoiseKey, NoisePeers, NoisePsk, NoisePublicKey,
     NoiseResponder, ShortSecret,
 };
 #[cfg(feature = "proxy-protocol")]
-pub use self::proxy_protocol::{ExpectProxyHeader, SendProxyHeader};
+pub use self::handshake::proxy_protocol::{ExpectProxyHeader, SendProxyHeader};
 #[cfg(feature = "signed-token")]
-pub use self::signed_token::{
+pub use self::handshake::signed_token::{
     Claims, ExpectSignedToken, InvalidClaims, InvalidSecret, Keyring, SignedClaims, SignedToken,
     SignedTokenRefused,
 };
 #[cfg(feature = "tls")]
-pub use self::tls::{
+pub use self::handshake::tls::{
     TlsAccept, TlsAcceptConfig, TlsCertificate, TlsConnect, TlsConnectConfig, TlsError, TlsInfo,
     TlsIo,
 };
+#[cfg(feature = "fault")]
+pub use self::payload::fault::{Fault, FaultLayer, FaultSwitch};
 pub use self::{
-    access::{AccessLayer, AccessRefused, AccessRule},
-    access_log::{AccessLog, AccessLogLayer, SideAccessLogLayer},
-    announce_join::{AnnounceJoin, PartnerLeft},
-    attempts::{AttemptCounts, Attempts, AttemptsLayer, FailedAttempt, TooManyAttempts},
-    bandwidth::{BandwidthLayer, ByteRate},
-    capture::{Capture, CaptureLayer},
-    codec::{CodecLayer, PlainBytes, PlainText},
-    dialled_for::{DialledFor, DialledForLayer},
-    handshake::{Handshake, HandshakeError, HandshakeLayer, LineError, take_line},
-    identity::Identity,
-    idle_timeout::IdleTimeoutLayer,
-    limits::{ConnLimitLayer, LimitCounts, Over, OverLimit},
-    live_limit::LiveLimitLayer,
-    max_lifetime::MaxLifetimeLayer,
-    quota::QuotaLayer,
-    replaceable::Replaceable,
-    sniff::{Protocol, Sniff},
-    stats::{SideSnapshot, SideStatsLayer, Snapshot, Stats, StatsLayer},
-    token::{ExpectToken, InvalidToken, SendToken, Token, TokenRefused},
-    traffic_log::{Colour, Logged, TrafficLog, TrafficLogLayer},
-    transform::{Codec, MapBytes, Transform, TransformLayer, Transformed, map_bytes},
+    admission::access::{AccessLayer, AccessRefused, AccessRule},
+    admission::attempts::{AttemptCounts, Attempts, AttemptsLayer, FailedAttempt, TooManyAttempts},
+    admission::limits::{ConnLimitLayer, LimitCounts, Over, OverLimit},
+    admission::live_limit::LiveLimitLayer,
+    bounds::bandwidth::{BandwidthLayer, ByteRate},
+    bounds::idle_timeout::IdleTimeoutLayer,
+    bounds::max_lifetime::MaxLifetimeLayer,
+    bounds::quota::QuotaLayer,
+    handshake::announce_join::{AnnounceJoin, PartnerLeft},
+    handshake::dialled_for::{DialledFor, DialledForLayer},
+    handshake::sniff::{Protocol, Sniff},
+    handshake::token::{ExpectToken, InvalidToken, SendToken, Token, TokenRefused},
+    handshake::{
+        Handshake, HandshakeError, HandshakeLayer, Identity, LineError, Replaceable, take_line,
+    },
+    observe::access_log::{AccessLog, AccessLogLayer, SideAccessLogLayer},
+    observe::capture::{Capture, CaptureLayer},
+    observe::stats::{SideSnapshot, SideStatsLayer, Snapshot, Stats, StatsLayer},
+    observe::traffic_log::{Colour, Logged, TrafficLog, TrafficLogLayer},
+    payload::codec::{CodecLayer, PlainBytes, PlainText},
+    payload::transform::{Codec, MapBytes, Transform, TransformLayer, Transformed, map_bytes},
 };

@@ -83,7 +83,7 @@ async fn a_transform_costs_its_direction() {
     assert_eq!(below(layer.a_to_b(same).b_to_a(same)).await, [false, false]);
 }
 
-#[cfg(feature = "faults")]
+#[cfg(feature = "fault")]
 #[tokio::test]
 async fn a_fault_costs_its_direction_while_it_is_on() {
     use couplet_layers::{Fault, FaultLayer};

@@ -112,7 +112,7 @@ impl Encoder<Bytes> for Framing {
 
 #[cfg(test)]
 mod tests {
-    use couplet_connector::layers::{Codec, Transform, codec::WholeItems};
+    use couplet_connector::layers::{Codec, Transform, payload::codec::WholeItems};
 
     use super::*;
 

@@ -7,7 +7,7 @@ use std::fmt;
 use bytesize::ByteSize;
 use couplet_connector::{
     PairLayers,
-    layers::{Codec, TransformLayer, codec::WholeItems},
+    layers::{Codec, TransformLayer, payload::codec::WholeItems},
 };
 
 use self::codec::Framing;

@@ -64,18 +64,48 @@
 //! }
 //! ```
 
+pub mod announce_join;
+#[cfg(feature = "challenge")]
+pub mod challenge;
+pub mod dialled_for;
 mod error;
 mod future;
+mod identity;
+#[cfg(any(feature = "challenge", feature = "noise", feature = "signed-token"))]
+mod key_file;
+#[cfg(any(feature = "challenge", feature = "noise"))]
+mod key_names;
+#[cfg(any(feature = "challenge", feature = "noise"))]
+mod key_text;
 mod layer;
 mod line;
+#[cfg(feature = "meet")]
+pub mod meet;
+#[cfg(feature = "noise")]
+pub mod noise;
+#[cfg(feature = "proxy-protocol")]
+pub mod proxy_protocol;
+mod replaceable;
+#[cfg(feature = "signed-token")]
+pub mod signed_token;
+pub mod sniff;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tls")]
+pub mod tls;
+pub mod token;
 
+#[cfg(any(feature = "challenge", feature = "noise", feature = "signed-token"))]
+pub use self::key_file::KeyFileError;
+#[cfg(any(feature = "challenge", feature = "noise"))]
+pub use self::key_text::InvalidKey;
 pub use self::{
     error::HandshakeError,
     future::HandshakeFuture,
+    identity::Identity,
     layer::HandshakeLayer,
     line::{LineError, take_line},
+    replaceable::Replaceable,
 };
 
 use std::{

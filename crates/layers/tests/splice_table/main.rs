@@ -6,8 +6,8 @@
 #![cfg(all(
     unix,
     feature = "access-list",
-    feature = "ed25519",
-    feature = "faults",
+    feature = "challenge",
+    feature = "fault",
     feature = "lz4",
     feature = "meet",
     feature = "noise",
@@ -154,7 +154,7 @@ fn implemented_in(source: &str) -> impl Iterator<Item = String> {
 
 #[test]
 fn every_layer_is_checked_to_conform() {
-    let own = include_str!("../../src/conformance/tests/own.rs");
+    let own = include_str!("../conformance.rs");
     for name in implemented() {
         // It is no layer of a stack: what it makes of a connection is the dial's.
         let checked = name == "DialledForLayer" || own.contains(&name);

@@ -7,7 +7,8 @@ use couplet_layers::{
     AnswerChallenge, Challenge, Claims, DialledFor, Ed25519Key, ExpectMeeting, ExpectProxyHeader,
     ExpectSignedToken, ExpectToken, Handshake, HandshakeLayer, Identity, Keyring, Meet, MeetingKey,
     NoiseInitiator, NoisePsk, NoiseResponder, SendProxyHeader, SendToken, Sniff, TlsAccept,
-    TlsAcceptConfig, TlsCertificate, TlsConnect, TlsConnectConfig, Token, tls::roots_from_pem,
+    TlsAcceptConfig, TlsCertificate, TlsConnect, TlsConnectConfig, Token,
+    handshake::tls::roots_from_pem,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -7,7 +7,7 @@ use couplet_layers::{
     AccessLayer, AccessList, AccessLog, Attempts, AttemptsLayer, CodecLayer, ConnLimitLayer,
     ConnRateLayer, DialledForLayer, HandshakeLayer, LiveLimitLayer, Rate, Replaceable,
     SideAccessLogLayer, SideStatsLayer, Stats,
-    compress::{Lz4, Zstd},
+    payload::compress::{Lz4, Zstd},
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::codec::LengthDelimitedCodec;

@@ -3,7 +3,7 @@
 use couplet_connector::{
     SideLayers,
     endpoint::AddressError,
-    layers::{AccessLayer, AccessList, Networks, Replaceable, access::InvalidNetwork},
+    layers::{AccessLayer, AccessList, Networks, Replaceable, admission::access::InvalidNetwork},
 };
 
 use super::{Does, On, SideOption, SideStep, Value, of_file};

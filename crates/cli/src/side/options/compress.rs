@@ -5,7 +5,7 @@ use couplet_connector::{
     endpoint::AddressError,
     layers::{
         CodecLayer,
-        compress::{Lz4, Zstd},
+        payload::compress::{Lz4, Zstd},
     },
 };
 

@@ -6,7 +6,7 @@ use std::{num::NonZeroUsize, time::Duration};
 use couplet_connector::{
     SideLayers,
     endpoint::AddressError,
-    layers::{ConnLimitLayer, ConnRateLayer, Over, limits::Queue},
+    layers::{ConnLimitLayer, ConnRateLayer, Over, admission::limits::Queue},
 };
 
 use super::{Does, On, SideOption, SideSetting, SideStep, Value};

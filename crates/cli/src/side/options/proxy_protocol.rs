@@ -5,7 +5,7 @@ use std::time::Duration;
 use couplet_connector::{
     SideLayers,
     endpoint::AddressError,
-    layers::{ExpectProxyHeader, HandshakeLayer, SendProxyHeader, proxy_protocol::Tlv},
+    layers::{ExpectProxyHeader, HandshakeLayer, SendProxyHeader, handshake::proxy_protocol::Tlv},
 };
 
 use super::{Context, Does, On, SideOption, SideSetting, SideStep, Value, access};

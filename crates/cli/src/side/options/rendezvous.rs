@@ -5,7 +5,7 @@ use couplet_connector::{
     endpoint::{AddressError, Side},
     layers::{
         HandshakeLayer, Replaceable, SignedToken,
-        meet::{Meet, MeetingKey},
+        handshake::meet::{Meet, MeetingKey},
     },
 };
 

@@ -5,7 +5,7 @@ use couplet_connector::{
     endpoint::AddressError,
     layers::{
         HandshakeLayer,
-        tls::{
+        handshake::tls::{
             ClientCertificates, TlsAccept, TlsAcceptConfig, UnknownName, roots_from_file,
             rustls::ServerConfig,
         },

@@ -5,7 +5,7 @@ use couplet_connector::{
     endpoint::AddressError,
     layers::{
         HandshakeLayer, Replaceable,
-        tls::{
+        handshake::tls::{
             KeyPin, TlsCertificate, TlsConfigError, TlsConnect, TlsConnectConfig, default_provider,
             roots_from_file,
             rustls::{ClientConfig, pki_types::ServerName},

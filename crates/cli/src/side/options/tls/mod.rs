@@ -8,7 +8,7 @@ use std::{error::Error, path::Path};
 use couplet_connector::{
     SideLayers,
     endpoint::AddressError,
-    layers::tls::{TlsCertificate, TlsConfigError, Truncation},
+    layers::handshake::tls::{TlsCertificate, TlsConfigError, Truncation},
 };
 
 use super::{Context, Does, On, SideOption, SideSetting, SideStep, Value};

@@ -1,0 +1,170 @@
+//! How the layer is called, and given up.
+
+use std::{
+    future::poll_fn,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use tokio::time::{sleep, timeout};
+use tower::{Service, ServiceExt};
+
+use super::bytes::hears;
+use crate::{
+    Kit,
+    innermost::Relays,
+    rig::{Broken, Kind, Subject, Wires, chain, soon, stay},
+    wire::{Cut, Wire},
+};
+
+/// After so many polls, a call is given up at the latest.
+const POLLS: usize = 200;
+
+/// As often is readiness reserved and given back.
+const RESERVES: usize = 2000;
+
+/// Long enough for whatever is still at work to end.
+const SETTLE: Duration = Duration::from_secs(1);
+
+impl Kit {
+    /// The wires of a call, the peers' ends, and those that the layer holds.
+    fn wires(&self, cut: Cut) -> (Wires, Vec<Wire>, Vec<std::sync::Weak<()>>) {
+        let (far, far_peer) = Wire::pair(cut);
+        match self.rig.kind {
+            Kind::Side => {
+                let held = vec![far.watch()];
+                (Wires::One(far), vec![far_peer], held)
+            }
+            Kind::Pair => {
+                let (near, near_peer) = Wire::pair(cut);
+                let held = vec![near.watch(), far.watch()];
+                (Wires::Two(near, far), vec![near_peer, far_peer], held)
+            }
+        }
+    }
+}
+
+/// A connection goes through it as if nothing had been.
+async fn serves(kit: &Kit, subject: &mut Subject, after: &str) -> Result<(), Broken> {
+    let early = b"still here?";
+    let through = async {
+        let opened = kit.rig.open_through(subject, Cut::Not, early).await;
+        hears(&mut opened?.near, early).await
+    };
+    through.await.map_err(|why| format!("after {after}: {why}"))
+}
+
+pub(super) async fn cancellation(kit: &Kit) -> Result<(), Broken> {
+    // One place: who keeps it is found out.
+    let mut subject = kit.rig.subject(1, Relays::AsEver);
+    for polls in 0..POLLS {
+        let (wires, peers, held) = kit.wires(Cut::Single);
+        let peers = peers.into_iter().enumerate().map(|(at, wire)| {
+            let make = match (kit.rig.kind, at) {
+                (Kind::Pair, 0) => &kit.rig.near,
+                _ => &kit.rig.far,
+            };
+            tokio::spawn(stay(make.clone(), wire))
+        });
+        let peers: Vec<_> = peers.collect();
+        let ready = soon("it is to become ready", subject.stack.ready()).await?;
+        let ready = ready.map_err(|error| format!("it is not ready: {}", chain(&*error)))?;
+        let mut call = ready.call(wires);
+        let mut polled = 0;
+        let over = poll_fn(|cx| {
+            if polled == polls {
+                return Poll::Ready(false);
+            }
+            polled += 1;
+            call.as_mut().poll(cx).map(|_| true)
+        });
+        // A call that waits for what never comes is given up where it waits.
+        let over = timeout(SETTLE, over).await.unwrap_or(false);
+        drop(call);
+        while subject.arrivals.has_come().is_some() {}
+        sleep(SETTLE).await;
+        let still = held.iter().any(|wire| wire.strong_count() > 0);
+        for peer in peers {
+            peer.abort();
+        }
+        if still {
+            return Err(format!(
+                "a call that was given up at its poll {polls} still holds its connection"
+            ));
+        }
+        if over || polled < polls {
+            break;
+        }
+    }
+    serves(kit, &mut subject, "calls that were given up").await
+}
+
+pub(super) async fn deadline(kit: &Kit) -> Result<(), Broken> {
+    let mut subject = kit.rig.subject(1, Relays::AsEver);
+    let (wires, _peers, held) = kit.wires(Cut::Not);
+    let mut call = subject.call(wires).await?;
+    let over = timeout(kit.deadline, call.over()).await;
+    let through = match kit.rig.kind {
+        Kind::Side => subject.arrivals.has_come().is_some(),
+        Kind::Pair => subject.arrivals.joined(),
+    };
+    if over.is_err() && !through {
+        return Err(format!(
+            "a call whose peer says nothing is still at work after {:?}",
+            kit.deadline
+        ));
+    }
+    drop(call);
+    sleep(SETTLE).await;
+    match held.iter().any(|wire| wire.strong_count() > 0) {
+        true => Err("a call that is over still holds its connection".into()),
+        false => Ok(()),
+    }
+}
+
+pub(super) async fn readiness(kit: &Kit) -> Result<(), Broken> {
+    let mut subject = kit.rig.subject(1, Relays::AsEver);
+    for round in 0..RESERVES {
+        let mut reserving = subject.stack.clone();
+        let ready = soon("a clone is to become ready", reserving.ready()).await;
+        let ready = ready.map_err(|why| {
+            format!("after {round} clones that were ready and dropped without a call: {why}")
+        })?;
+        ready.map_err(|error| format!("it is not ready: {}", chain(&*error)))?;
+    }
+    serves(kit, &mut subject, "clones that were ready and dropped").await?;
+
+    // Who waits for what another has reserved gets it as soon as that one is dropped.
+    let mut reserving = subject.stack.clone();
+    let ready = soon("it is to become ready", reserving.ready()).await?;
+    ready.map_err(|error| format!("it is not ready: {}", chain(&*error)))?;
+    let mut waiting = subject.stack.clone();
+    let _ = waiting.poll_ready(&mut Context::from_waker(Waker::noop()));
+    let waiting = tokio::spawn(async move { waiting.ready().await.map(drop) });
+    tokio::task::yield_now().await;
+    drop(reserving);
+    let woken = soon("another's reservation was dropped", waiting).await?;
+    drop(woken);
+
+    // What is reserved is not cloned: what is called has to be ready itself.
+    let mut subject = kit.rig.subject(16, Relays::AsEver);
+    soon("it is to become ready", subject.stack.ready())
+        .await?
+        .map_err(|error| format!("it is not ready: {}", chain(&*error)))?;
+    let mut clone = Subject {
+        stack: subject.stack.clone(),
+        arrivals: subject.arrivals,
+    };
+    let served = serves(kit, &mut clone, "a clone of one that was ready").await;
+    if clone.arrivals.called_unready() {
+        return Err("its clone calls the inner service, which is not ready".into());
+    }
+    served?;
+    for _ in 0..2 {
+        serves(kit, &mut clone, "a call").await?;
+    }
+    match clone.arrivals.called_unready() {
+        true => Err("it calls the inner service, which is not ready".into()),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,214 @@
+//! Is a layer of one's own as good as those here? One call tells, in a test:
+//!
+//! ```
+//! use couplet_layers::CodecLayer;
+//! use tokio_util::codec::LengthDelimitedCodec;
+//!
+//! # fn main() -> Result<(), couplet_conformance::Report> {
+//! let layer = CodecLayer::new(LengthDelimitedCodec::new);
+//! couplet_conformance::side(layer.clone()).peer(layer).check()
+//! # }
+//! ```
+//!
+//! [`side`] takes a layer of a side stack, [`pair`] one of a pair stack. What came of it is a
+//! [`Report`] that names each [`Check`] the layer has failed, and how.
+//!
+//! The layer is put between two ends, *near* and *far*, and what the one says the other must hear.
+//! On a side, near is the io that the layer lets through, and far is the peer on the wire. On a
+//! pair, near is the peer of side A and far that of side B, and the layer stands above a real relay.
+//! A layer that changes what is on the wire needs a peer that speaks it: another layer, which is put
+//! on the other end of the wire. For a handshake it is the one that answers, for a codec the codec
+//! itself; by default it is none.
+//!
+//! Each check has a runtime of its own whose clock is paused, so that deadlines cost no time. Both
+//! peers are at the loopback address.
+
+mod checks;
+mod innermost;
+mod report;
+mod rig;
+mod wire;
+
+pub use self::{
+    innermost::Innermost,
+    report::{Check, Failure, Report},
+};
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use couplet_endpoint::{BoxError, BoxIo, Conn};
+use couplet_pairing::Pair;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use self::rig::{Kind, Rig};
+
+/// What a layer of a side stack goes through. See the [module](self).
+#[derive(Clone, Debug)]
+pub struct SideKit(Kit);
+
+/// What a layer of a pair stack goes through. See the [module](self).
+#[derive(Clone, Debug)]
+pub struct PairKit(Kit);
+
+#[derive(Clone)]
+struct Kit {
+    rig: Rig,
+    holds: usize,
+    deadline: Duration,
+    has_end: bool,
+}
+
+/// Tries a layer of a side stack.
+pub fn side<L>(layer: L) -> SideKit
+where
+    L: Layer<Innermost> + Send + Sync + 'static,
+    L::Service: Service<Conn<BoxIo>, Error: Into<BoxError>, Future: Send + 'static>,
+    L::Service: Clone + Send + 'static,
+{
+    SideKit(Kit::new(Rig::new(Kind::Side, rig::side(layer))))
+}
+
+/// Tries a layer of a pair stack.
+pub fn pair<L>(layer: L) -> PairKit
+where
+    L: Layer<Innermost> + Send + Sync + 'static,
+    L::Service: Service<Pair<BoxIo, BoxIo>, Error: Into<BoxError>, Future: Send + 'static>,
+    L::Service: Clone + Send + 'static,
+{
+    PairKit(Kit::new(Rig::new(Kind::Pair, rig::pair(layer))))
+}
+
+// ===== impl SideKit =====
+
+impl SideKit {
+    /// The peer speaks so: this layer, on the other end of the wire.
+    #[must_use]
+    pub fn peer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<Innermost> + Send + Sync + 'static,
+        L::Service: Service<Conn<BoxIo>, Error: Into<BoxError>, Future: Send + 'static>,
+        L::Service: Clone + Send + 'static,
+    {
+        self.0.rig.far = rig::side(layer);
+        self
+    }
+
+    /// What is on the wire has an end of its own, so a stream without it was cut: then
+    /// [`Check::CutStreams`] is made, too.
+    #[must_use]
+    pub const fn has_end(mut self) -> Self {
+        self.0.has_end = true;
+        self
+    }
+
+    /// How many bytes of each direction may be held, the peer's layer included, where nobody reads.
+    /// 1 MiB by default.
+    #[must_use]
+    pub const fn holds(mut self, bytes: usize) -> Self {
+        self.0.holds = bytes;
+        self
+    }
+
+    /// How long a connection whose peer says nothing may take. 60 seconds by default.
+    #[must_use]
+    pub const fn deadline(mut self, deadline: Duration) -> Self {
+        self.0.deadline = deadline;
+        self
+    }
+
+    /// Makes all checks.
+    ///
+    /// # Errors
+    ///
+    /// When one or more have failed.
+    pub fn check(self) -> Result<(), Report> {
+        self.0.check()
+    }
+}
+
+// ===== impl PairKit =====
+
+impl PairKit {
+    /// The peer of side A speaks so: this layer, on the other end of its wire.
+    #[must_use]
+    pub fn peer_a<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<Innermost> + Send + Sync + 'static,
+        L::Service: Service<Conn<BoxIo>, Error: Into<BoxError>, Future: Send + 'static>,
+        L::Service: Clone + Send + 'static,
+    {
+        self.0.rig.near = rig::side(layer);
+        self
+    }
+
+    /// As [`peer_a`](Self::peer_a), for side B.
+    #[must_use]
+    pub fn peer_b<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<Innermost> + Send + Sync + 'static,
+        L::Service: Service<Conn<BoxIo>, Error: Into<BoxError>, Future: Send + 'static>,
+        L::Service: Clone + Send + 'static,
+    {
+        self.0.rig.far = rig::side(layer);
+        self
+    }
+
+    /// How many bytes of each direction may be held, by the relay and the peers' layers too, where
+    /// nobody reads. 1 MiB by default.
+    #[must_use]
+    pub const fn holds(mut self, bytes: usize) -> Self {
+        self.0.holds = bytes;
+        self
+    }
+
+    /// How long a pair whose peers say nothing may take to be joined. 60 seconds by default.
+    #[must_use]
+    pub const fn deadline(mut self, deadline: Duration) -> Self {
+        self.0.deadline = deadline;
+        self
+    }
+
+    /// Makes all checks.
+    ///
+    /// # Errors
+    ///
+    /// When one or more have failed.
+    pub fn check(self) -> Result<(), Report> {
+        self.0.check()
+    }
+}
+
+// ===== impl Kit =====
+
+impl Kit {
+    const fn new(rig: Rig) -> Self {
+        Self {
+            rig,
+            holds: 1024 * 1024,
+            deadline: Duration::from_secs(60),
+            has_end: false,
+        }
+    }
+
+    fn check(self) -> Result<(), Report> {
+        let kit = Arc::new(self);
+        let all = Check::ALL.iter().copied();
+        let asked = all.filter(|check| *check != Check::CutStreams || kit.has_end);
+        let failures = asked.filter_map(|check| {
+            let why = checks::run(check, &kit).err()?;
+            Some(Failure { check, why })
+        });
+        Report::of(failures.collect())
+    }
+}
+
+impl fmt::Debug for Kit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kit")
+            .field("holds", &self.holds)
+            .field("deadline", &self.deadline)
+            .field("has_end", &self.has_end)
+            .finish_non_exhaustive()
+    }
+}

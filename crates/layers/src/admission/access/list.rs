@@ -1,0 +1,69 @@
+use couplet_endpoint::Info;
+
+use super::{AccessRule, Networks, NotListed};
+
+/// Who may come in, by the network that the peer's address is in.
+///
+/// 1. Who is on the deny list is refused, whatever else is said of it.
+/// 2. If there is an allow list, only who is on it may enter; an empty one lets nobody in.
+/// 3. Everybody else may enter.
+///
+/// A peer without an address (on a Unix socket, within the process) is on no list: it enters where
+/// there is no allow list.
+///
+/// IPv4 addresses written as IPv6 ones (`::ffff:10.0.0.1`) count as the IPv4 addresses they are.
+///
+/// ```
+/// use couplet_layers::{AccessLayer, AccessList, Networks};
+///
+/// let list = AccessList::new()
+///     .allow("10.0.0.0/8".parse()?)
+///     .deny("10.66.0.0/16".parse()?);
+/// let layer = AccessLayer::new(list);
+/// # Ok::<(), couplet_layers::admission::access::InvalidNetwork>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct AccessList {
+    allow: Option<Networks>,
+    deny: Networks,
+}
+
+// ===== impl AccessList =====
+
+impl AccessList {
+    /// Lets everybody in.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts these networks on the allow list, with those that are on it: from now on there is one.
+    #[must_use]
+    pub fn allow(mut self, networks: Networks) -> Self {
+        self.allow = Some(self.allow.unwrap_or_default().and(networks));
+        self
+    }
+
+    /// Puts these networks on the deny list, with those that are on it.
+    #[must_use]
+    pub fn deny(mut self, networks: Networks) -> Self {
+        self.deny = self.deny.and(networks);
+        self
+    }
+}
+
+impl AccessRule for AccessList {
+    type Error = NotListed;
+
+    fn check(&self, info: &Info) -> Result<(), NotListed> {
+        let peer = info.peer.map(|peer| peer.ip());
+        if peer.is_some_and(|peer| self.deny.contains(peer)) {
+            return Err(NotListed::Denied);
+        }
+        match (&self.allow, peer) {
+            (None, _) => Ok(()),
+            (Some(allow), Some(peer)) if allow.contains(peer) => Ok(()),
+            (Some(_), Some(_)) => Err(NotListed::NotAllowed),
+            (Some(_), None) => Err(NotListed::NoAddress),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+use couplet_endpoint::{Info, Origin};
+
+use crate::admission::access::{AccessList, AccessRule, Networks, NotListed};
+
+fn networks(text: &str) -> Networks {
+    text.parse().unwrap()
+}
+
+/// May a peer of this address enter?
+fn check(list: &AccessList, peer: &str) -> Result<(), NotListed> {
+    let mut info = Info::new(Origin::Accepted);
+    info.peer = Some((peer.parse::<std::net::IpAddr>().unwrap(), 4711).into());
+    list.check(&info)
+}
+
+#[test]
+fn without_lists_everybody_may_enter() {
+    let list = AccessList::new();
+    assert_eq!(check(&list, "10.0.0.1"), Ok(()));
+    assert_eq!(check(&list, "2001:db8::1"), Ok(()));
+}
+
+#[test]
+fn deny_wins() {
+    // Whichever of the two is the narrower, and whichever is said first.
+    let narrow_deny = AccessList::new()
+        .allow(networks("10.0.0.0/8"))
+        .deny(networks("10.66.0.0/16"));
+    let narrow_allow = AccessList::new()
+        .deny(networks("10.0.0.0/8"))
+        .allow(networks("10.66.0.0/16"));
+    assert_eq!(check(&narrow_deny, "10.66.0.1"), Err(NotListed::Denied));
+    assert_eq!(check(&narrow_deny, "10.67.0.1"), Ok(()));
+    assert_eq!(check(&narrow_allow, "10.66.0.1"), Err(NotListed::Denied));
+    assert_eq!(check(&narrow_allow, "10.67.0.1"), Err(NotListed::Denied));
+}
+
+#[test]
+fn with_an_allow_list_only_who_is_on_it_may_enter() {
+    let list = AccessList::new()
+        .allow(networks("10.0.0.0/8"))
+        .allow(networks("2001:db8::/32"));
+    assert_eq!(check(&list, "10.1.2.3"), Ok(()));
+    assert_eq!(check(&list, "2001:db8::1"), Ok(()));
+    assert_eq!(check(&list, "11.0.0.1"), Err(NotListed::NotAllowed));
+    assert_eq!(check(&list, "2001:db9::1"), Err(NotListed::NotAllowed));
+    let empty = AccessList::new().allow(Networks::default());
+    assert_eq!(check(&empty, "10.1.2.3"), Err(NotListed::NotAllowed));
+}
+
+#[test]
+fn with_a_deny_list_alone_all_others_may_enter() {
+    let list = AccessList::new()
+        .deny(networks("10.0.0.0/8"))
+        .deny(networks("192.0.2.7"));
+    assert_eq!(check(&list, "10.1.2.3"), Err(NotListed::Denied));
+    assert_eq!(check(&list, "192.0.2.7"), Err(NotListed::Denied));
+    assert_eq!(check(&list, "192.0.2.8"), Ok(()));
+}
+
+#[test]
+fn an_ipv4_address_is_one_however_it_is_written() {
+    let list = AccessList::new().deny(networks("10.0.0.0/8"));
+    assert_eq!(check(&list, "::ffff:10.1.2.3"), Err(NotListed::Denied));
+    let list = AccessList::new().allow(networks("::ffff:10.0.0.0/104"));
+    assert_eq!(check(&list, "10.1.2.3"), Ok(()));
+    assert_eq!(check(&list, "::ffff:10.1.2.3"), Ok(()));
+    // All of IPv6 is not all of IPv4.
+    let list = AccessList::new().allow(networks("::/0"));
+    assert_eq!(check(&list, "::ffff:10.1.2.3"), Err(NotListed::NotAllowed));
+}
+
+#[test]
+fn who_has_no_address_is_on_no_list() {
+    let unix = Info::new(Origin::Accepted);
+    let deny = AccessList::new().deny(networks("0.0.0.0/0+::/0"));
+    assert_eq!(deny.check(&unix), Ok(()));
+    let allow = AccessList::new().allow(networks("0.0.0.0/0+::/0"));
+    assert_eq!(allow.check(&unix), Err(NotListed::NoAddress));
+}

@@ -1,0 +1,167 @@
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use couplet_endpoint::{Conn, memory::MemoryStream};
+use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok};
+use tower::{Service, ServiceExt, limit::ConcurrencyLimit};
+use tower_layer::Layer;
+
+use super::{Open, come, enter, give_back, refused, why};
+use crate::{
+    ConnLimitLayer, LimitCounts, LiveLimitLayer, Over, OverLimit,
+    admission::limits::{Limit, Queue},
+    testing::{becomes_ready, read_all},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn queue(bound: usize) -> Over {
+    Over::Queue(Queue::new().bound(bound))
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_is_let_in_when_there_is_room_the_first_first() {
+    let counts = LimitCounts::new();
+    let layer = ConnLimitLayer::per_address(1).over(queue(8));
+    let mut service = layer.counts(counts.clone()).layer(give_back());
+    let open = enter(&mut service, [10, 0, 0, 1]).await;
+    let (_first_peer, mut first) = come(&mut service, [10, 0, 0, 1]).await;
+    assert_pending!(first.poll());
+    let (_second_peer, mut second) = come(&mut service, [10, 0, 0, 1]).await;
+    assert_pending!(second.poll());
+    let _other = enter(&mut service, [10, 0, 0, 2]).await;
+    assert_eq!(counts.waiting(), 2);
+
+    drop(open);
+    // Nobody passes those who wait.
+    let (_third_peer, mut third) = come(&mut service, [10, 0, 0, 1]).await;
+    assert_pending!(third.poll());
+    let first = assert_ready_ok!(first.poll());
+    assert_pending!(second.poll());
+    drop(first);
+    let second = assert_ready_ok!(second.poll());
+    drop(second);
+    drop(assert_ready_ok!(third.poll()));
+    assert_eq!(counts.waiting(), 0);
+    assert_eq!((counts.admitted(), counts.refused()), (5, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_turn_does_not_come_in_time_is_closed() {
+    let counts = LimitCounts::new();
+    let over = Over::Queue(Queue::new().timeout(3 * SECOND));
+    let layer = ConnLimitLayer::overall(1).over(over).counts(counts.clone());
+    let mut service = layer.layer(give_back());
+    let open = enter(&mut service, [10, 0, 0, 1]).await;
+    let (mut peer, mut coming) = come(&mut service, [10, 0, 0, 2]).await;
+    assert_pending!(coming.poll());
+    tokio::time::advance(3 * SECOND - Duration::from_millis(1)).await;
+    assert_pending!(coming.poll());
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert!(coming.is_woken());
+    let error = assert_ready_err!(coming.poll());
+    let why = why(Err::<(), _>(error));
+    assert_eq!(why, OverLimit::Timeout(Limit::Conns(1), 3 * SECOND));
+    let text = "not past the limit of 1 open connections within 3s";
+    assert_eq!(why.to_string(), text);
+    assert!(read_all(&mut peer).await.0.is_empty());
+    assert_eq!((counts.waiting(), counts.refused()), (0, 1));
+    drop(open);
+    assert_eq!(service.limiter().clients(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_as_many_wait_as_may_the_next_is_refused() {
+    let mut service = ConnLimitLayer::overall(0)
+        .over(Over::Queue(Queue::new().bound(3).per_address(2)))
+        .layer(give_back());
+    let first = come(&mut service, [10, 0, 0, 1]).await;
+    let _second = come(&mut service, [10, 0, 0, 1]).await;
+    let why = refused(&mut service, [10, 0, 0, 1]).await;
+    assert_eq!(why, OverLimit::QueueFull(Limit::Conns(0)));
+    let text = "over the limit of 0 open connections, and no more may wait";
+    assert_eq!(why.to_string(), text);
+    let _third = come(&mut service, [10, 0, 0, 2]).await;
+    refused(&mut service, [10, 0, 0, 3]).await;
+    drop(first);
+    let (_peer, mut fourth) = come(&mut service, [10, 0, 0, 3]).await;
+    assert_pending!(fourth.poll());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_dropped_while_it_waits_leaves_nothing_behind() {
+    let counts = LimitCounts::new();
+    let layer = ConnLimitLayer::per_address(0).over(queue(1));
+    let mut service = layer.counts(counts.clone()).layer(give_back());
+    for polled in [false, true] {
+        let (mut peer, mut coming) = come(&mut service, [10, 0, 0, 1]).await;
+        if polled {
+            assert_pending!(coming.poll());
+        }
+        assert_eq!(counts.waiting(), 1);
+        drop(coming);
+        assert!(read_all(&mut peer).await.0.is_empty());
+        assert_eq!(counts.waiting(), 0);
+        assert_eq!(service.limiter().clients(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_the_inner_service_is_in_line_too() {
+    let inner = ConcurrencyLimit::new(give_back::<Open>(), 1);
+    let mut busy = inner.clone();
+    let over = Over::Queue(Queue::new().bound(1).timeout(3 * SECOND));
+    let layer = ConnLimitLayer::overall(8).over(over);
+    let mut service = layer.layer(inner);
+    busy.ready().await.unwrap();
+    let (_peer, mut coming) = come(&mut service, [10, 0, 0, 1]).await;
+    assert_pending!(coming.poll());
+    refused(&mut service, [10, 0, 0, 2]).await;
+    drop(busy);
+    assert!(coming.is_woken());
+    drop(assert_ready_ok!(coming.poll()));
+    assert_eq!(service.limiter().clients(), 0);
+}
+
+/// The accept loop asks for capacity as soon as it can: it must not take the place of who waits.
+#[tokio::test(start_paused = true)]
+async fn who_waits_gets_the_only_place() {
+    let only = LiveLimitLayer::new(1).layer(give_back());
+    let mut service = ConnLimitLayer::overall(1).over(queue(8)).layer(only);
+    let open = enter(&mut service, [10, 0, 0, 1]).await;
+    let (_peer, mut coming) = come(&mut service, [10, 0, 0, 2]).await;
+    assert_pending!(coming.poll());
+    assert!(assert_ready!(
+        becomes_ready::<Conn<MemoryStream>, _>(&mut service).poll()
+    ));
+    drop(open);
+    assert_ready_ok!(coming.poll());
+}
+
+#[tokio::test]
+async fn an_inner_service_that_has_ended_says_so() {
+    let ended = ConcurrencyLimit::new(Ended, 1);
+    let mut service = ConnLimitLayer::overall(1).over(queue(8)).layer(ended);
+    let (_peer, coming) = come(&mut service, [10, 0, 0, 1]).await;
+    assert_eq!(coming.await.unwrap_err().to_string(), "ended");
+}
+
+/// An inner service that takes no more.
+#[derive(Clone)]
+struct Ended;
+
+impl Service<Conn<Open>> for Ended {
+    type Response = ();
+    type Error = &'static str;
+    type Future = std::future::Ready<Result<(), &'static str>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
+        Poll::Ready(Err("ended"))
+    }
+
+    fn call(&mut self, _: Conn<Open>) -> Self::Future {
+        panic!("called without being ready")
+    }
+}

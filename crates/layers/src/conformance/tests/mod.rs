@@ -1,2 +1,0 @@
-mod broken;
-mod own;

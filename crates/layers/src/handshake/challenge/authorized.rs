@@ -1,0 +1,34 @@
+use std::{collections::HashMap, str::FromStr, sync::Arc};
+
+use super::Ed25519PublicKey;
+use crate::{handshake::Identity, handshake::KeyFileError, handshake::key_names};
+
+/// Who may come in: public keys, each with a name. Several keys may have the same name.
+///
+/// Written in a file it is one a line, `ed25519:… name`; blank lines and those that begin with `#`
+/// are passed over.
+#[derive(Clone, Debug)]
+pub struct AuthorizedKeys(Arc<HashMap<Ed25519PublicKey, Identity>>);
+
+// ===== impl AuthorizedKeys =====
+
+impl AuthorizedKeys {
+    /// Whose key it is.
+    pub fn name_of(&self, key: &Ed25519PublicKey) -> Option<&Identity> {
+        self.0.get(key)
+    }
+}
+
+impl FromIterator<(Ed25519PublicKey, Identity)> for AuthorizedKeys {
+    fn from_iter<T: IntoIterator<Item = (Ed25519PublicKey, Identity)>>(keys: T) -> Self {
+        Self(Arc::new(keys.into_iter().collect()))
+    }
+}
+
+impl FromStr for AuthorizedKeys {
+    type Err = KeyFileError;
+
+    fn from_str(text: &str) -> Result<Self, KeyFileError> {
+        key_names::parse(text).map(|keys| Self(Arc::new(keys)))
+    }
+}

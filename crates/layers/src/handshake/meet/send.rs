@@ -1,0 +1,98 @@
+use std::io;
+
+use couplet_endpoint::{Conn, Io, Replay, Side};
+use futures::{FutureExt, future::BoxFuture};
+use thiserror::Error;
+use tokio::io::AsyncWriteExt;
+
+use super::{MeetingKey, answer::OK, request::Request};
+use crate::{
+    handshake::signed_token::SignedToken,
+    handshake::{Handshake, LineError, take_line},
+};
+
+/// The longest answer that is read, with its end.
+const MAX_ANSWER: usize = 256;
+
+/// Asks the relay for a partner, and waits until it is there. See the [module](super).
+#[derive(Clone, Debug)]
+pub struct Meet {
+    key: MeetingKey,
+    side: Option<Side>,
+    token: Option<SignedToken>,
+}
+
+/// No partner was found.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum NotMet {
+    /// The relay could not be asked.
+    #[error("the rendezvous can't be asked")]
+    Send(#[source] io::Error),
+    /// Its answer did not come, or is too long.
+    #[error("the rendezvous gave no answer")]
+    Answer(#[source] LineError),
+    /// The relay says why not. Shown, what it says is escaped.
+    #[error("the rendezvous refuses: {}", .0.escape_debug())]
+    Refused(String),
+}
+
+// ===== impl Meet =====
+
+impl Meet {
+    /// Meets whoever comes with the same key.
+    pub fn new(key: MeetingKey) -> Self {
+        Self {
+            key,
+            side: None,
+            token: None,
+        }
+    }
+
+    /// As one of this side, so that it meets none that is on it, too.
+    #[must_use]
+    pub const fn side(mut self, side: Side) -> Self {
+        self.side = Some(side);
+        self
+    }
+
+    /// Shows the relay this token.
+    #[must_use]
+    pub fn token(mut self, token: SignedToken) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    pub(super) fn line(&self) -> Vec<u8> {
+        let token = self.token.as_ref();
+        let token = token.map(|token| token.as_str().as_bytes());
+        let Self { key, side, .. } = *self;
+        Request { key, side, token }.line()
+    }
+}
+
+impl<I: Io> Handshake<Conn<I>> for Meet {
+    type Output = Conn<Replay<I>>;
+    type Error = NotMet;
+    type Future = BoxFuture<'static, Result<Self::Output, NotMet>>;
+
+    fn handshake(&self, mut conn: Conn<I>) -> Self::Future {
+        let line = self.line();
+        async move {
+            conn.io.write_all(&line).await.map_err(NotMet::Send)?;
+            conn.io.flush().await.map_err(NotMet::Send)?;
+            drop(line);
+            let mut conn = conn.map_io(Replay::new);
+            let answer = take_line(&mut conn.io, MAX_ANSWER)
+                .await
+                .map_err(NotMet::Answer)?;
+            match *answer == *OK.as_bytes() {
+                true => Ok(conn),
+                false => Err(NotMet::Refused(
+                    String::from_utf8_lossy(&answer).into_owned(),
+                )),
+            }
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,146 @@
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+};
+
+use couplet_endpoint::Info;
+
+use crate::{admission::access::AccessRule, handshake::Handshake};
+
+/// A handshake or an access rule that can be replaced while it runs, such as for a secret that was
+/// renewed.
+///
+/// Clones share what they hold: one goes into a layer, another [replaces](Self::replace) it for all
+/// connections that come from then on. Those that are there keep what they have, and a handshake
+/// that has begun is finished as it began.
+///
+/// ```
+/// use couplet_layers::{ExpectToken, HandshakeLayer, Replaceable, Token};
+///
+/// let expect = Replaceable::new(ExpectToken::new(Token::new("correct horse")?));
+/// let layer = HandshakeLayer::new(expect.clone());
+/// // Later, while the layer is at work:
+/// expect.replace(ExpectToken::new(Token::new("battery staple")?));
+/// # Ok::<(), couplet_layers::InvalidToken>(())
+/// ```
+pub struct Replaceable<T>(Arc<RwLock<T>>);
+
+// ===== impl Replaceable =====
+
+impl<T> Replaceable<T> {
+    /// Begins with this.
+    pub fn new(first: T) -> Self {
+        Self(Arc::new(RwLock::new(first)))
+    }
+
+    /// Has all clones use another from now on.
+    ///
+    /// Make the new one first: where that fails, the old one stays.
+    pub fn replace(&self, new: T) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = new;
+    }
+
+    /// What the next connection will meet.
+    pub fn current(&self) -> T
+    where
+        T: Clone,
+    {
+        self.read().clone()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, T> {
+        // Whatever panicked, one is whole, and so is the other.
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Clone for Replaceable<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> fmt::Debug for Replaceable<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Replaceable")
+    }
+}
+
+impl<R, H: Handshake<R>> Handshake<R> for Replaceable<H> {
+    type Output = H::Output;
+    type Error = H::Error;
+    type Future = H::Future;
+
+    fn handshake(&self, request: R) -> H::Future {
+        self.read().handshake(request)
+    }
+}
+
+impl<R: AccessRule> AccessRule for Replaceable<R> {
+    type Error = R::Error;
+
+    fn check(&self, info: &Info) -> Result<(), R::Error> {
+        self.read().check(info)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use couplet_endpoint::{Conn, memory};
+    use tokio::io::AsyncWriteExt;
+    use tower::{ServiceExt, service_fn};
+    use tower_layer::Layer;
+
+    use super::*;
+    use crate::{
+        AccessLayer, ExpectToken, HandshakeLayer, Token,
+        testing::{conn, read_all},
+    };
+
+    fn expect(secret: &str) -> ExpectToken {
+        ExpectToken::new(Token::new(secret).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_service_that_runs_meets_the_new_one() {
+        let replaceable = Replaceable::new(expect("old"));
+        let pass = service_fn(async |conn: Conn<_>| Ok::<_, Infallible>(conn));
+        let side = HandshakeLayer::new(replaceable.clone()).layer(pass);
+        let shake = async |line: &str| {
+            let (mut peer, io) = memory::connection(64);
+            peer.write_all(line.as_bytes()).await.unwrap();
+            drop(peer);
+            side.clone().oneshot(conn(io)).await.map(drop)
+        };
+        shake("old\n").await.unwrap();
+        shake("new\n").await.unwrap_err();
+        replaceable.replace(expect("new"));
+        shake("new\n").await.unwrap();
+        shake("old\n").await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn a_handshake_that_has_begun_is_finished_as_it_began() {
+        let replaceable = Replaceable::new(expect("old"));
+        let (mut peer, io) = memory::connection(64);
+        let begun = replaceable.handshake(conn(io));
+        replaceable.replace(expect("new"));
+        peer.write_all(b"old\nrest").await.unwrap();
+        drop(peer);
+        assert_eq!(read_all(&mut begun.await.unwrap().io).await.0, b"rest");
+    }
+
+    #[tokio::test]
+    async fn a_rule_is_replaced_too() {
+        type Rule = fn(&Info) -> Result<(), &'static str>;
+        let rule = Replaceable::new((|_| Ok(())) as Rule);
+        let pass = service_fn(async |_| Ok::<_, Infallible>(()));
+        let side = AccessLayer::new(rule.clone()).layer(pass);
+        let enter = || side.clone().oneshot(conn(memory::connection(1).0));
+        enter().await.unwrap();
+        rule.replace(|_| Err("closed"));
+        enter().await.unwrap_err();
+    }
+}

@@ -1,0 +1,117 @@
+use std::{fmt, str::FromStr};
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
+use couplet_endpoint::Side;
+use thiserror::Error;
+
+use super::{Claims, InvalidClaims};
+use crate::handshake::token::Token;
+
+const VERSION: &str = "couplet1";
+
+/// The longest token, in bytes: a key of 256 and a name of 32 leave some to spare.
+pub(super) const MAX_TOKEN: usize = 512;
+
+/// A token, as it is sent: a secret of one line. It is not shown by `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignedToken(String);
+
+/// A text is not a signed token of a version that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a signed token begins with `couplet1.` and has six parts")]
+pub struct NotASignedToken;
+
+/// What a token is made of; nothing of it is to be believed.
+pub(super) struct Parts<'a> {
+    pub(super) signed: &'a [u8],
+    pub(super) id: &'a str,
+    pub(super) claims: Result<Claims, InvalidClaims>,
+    pub(super) mac: Vec<u8>,
+}
+
+// ===== impl SignedToken =====
+
+impl SignedToken {
+    pub(super) fn new(mut signed: String, mac: &[u8]) -> Self {
+        signed.push('.');
+        BASE64.encode_string(mac, &mut signed);
+        Self(signed)
+    }
+
+    /// The line itself, to be given to who is to use it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Looks at its form alone: whether it holds is for who expects it to say.
+impl FromStr for SignedToken {
+    type Err = NotASignedToken;
+
+    fn from_str(text: &str) -> Result<Self, NotASignedToken> {
+        match Parts::split(text.as_bytes()) {
+            Some(Parts { claims: Ok(_), .. }) => Ok(Self(text.to_owned())),
+            _ => Err(NotASignedToken),
+        }
+    }
+}
+
+/// To be [sent](crate::SendToken).
+impl From<SignedToken> for Token {
+    fn from(token: SignedToken) -> Self {
+        Self::new(token.0).expect("a signed token is one line, and not too long")
+    }
+}
+
+impl fmt::Debug for SignedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SignedToken(…)")
+    }
+}
+
+// ===== the parts =====
+
+/// What the signature is of: the version is a part of it.
+pub(super) fn signed_part(id: &str, claims: &Claims) -> String {
+    let side = match claims.allowed_side() {
+        Some(Side::A) => "a",
+        Some(Side::B) => "b",
+        None => "any",
+    };
+    let expires = claims.expires_unix();
+    let key = BASE64.encode(claims.key());
+    format!("{VERSION}.{id}.{side}.{expires}.{key}")
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn split(token: &'a [u8]) -> Option<Self> {
+        if token.len() > MAX_TOKEN {
+            return None;
+        }
+        let token = str::from_utf8(token).ok()?;
+        let (signed, mac) = token.rsplit_once('.')?;
+        let mut parts = signed.split('.');
+        if parts.next()? != VERSION {
+            return None;
+        }
+        let id = parts.next()?;
+        let side = match parts.next()? {
+            "a" => Some(Side::A),
+            "b" => Some(Side::B),
+            "any" => None,
+            _ => return None,
+        };
+        let expires = parts.next()?.parse().ok()?;
+        let key = BASE64.decode(parts.next()?).ok()?;
+        let key = String::from_utf8(key).ok()?;
+        if parts.next().is_some() {
+            return None;
+        }
+        Some(Self {
+            signed: signed.as_bytes(),
+            id,
+            claims: Claims::from_parts(key.into(), side, expires),
+            mac: BASE64.decode(mac).ok()?,
+        })
+    }
+}

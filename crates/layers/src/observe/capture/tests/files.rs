@@ -1,0 +1,185 @@
+use std::{fs, path::Path, time::Duration};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{Joined, join, packets, started};
+use crate::observe::capture::{Capture, CaptureLayer};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A says so many bytes.
+async fn say(joined: &mut Joined, length: usize) {
+    let mut bytes = vec![b'x'; length];
+    joined.peer_a.write_all(&bytes).await.unwrap();
+    joined.a.read_exact(&mut bytes).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_that_has_grown_is_followed_by_the_next() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("trace.pcapng");
+    let capture = Capture::to_file(&path).roll(5000);
+    let mut joined = join(started(&capture));
+    for _ in 0..10 {
+        say(&mut joined, 1000).await;
+    }
+    drop(joined);
+    assert!(capture.finish(PATIENCE));
+    let mut names: Vec<_> = fs::read_dir(scratch.path())
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort_unstable();
+    assert!(names.len() >= 3, "{names:?}");
+    assert!(names.contains(&"trace-2.pcapng".into()), "{names:?}");
+    let mut all = 0;
+    for name in &names {
+        let path = scratch.path().join(name);
+        assert!(fs::metadata(&path).unwrap().len() <= 5000);
+        all += packets(&path).len();
+    }
+    // The opening, ten times bytes and their acknowledgement, and the cut.
+    assert_eq!(all, 3 + 20 + 1);
+}
+
+#[tokio::test]
+async fn one_a_pair() {
+    let scratch = tempfile::tempdir().unwrap();
+    let capture = Capture::to_directory(scratch.path());
+    let layer = started(&capture);
+    let mut pairs = [join(layer.clone()), join(layer)];
+    let ids = pairs.each_ref().map(|joined| joined.session.id());
+    for (joined, times) in pairs.iter_mut().zip([1, 3]) {
+        for _ in 0..times {
+            say(joined, 10).await;
+        }
+    }
+    drop(pairs);
+    assert!(capture.finish(PATIENCE));
+    for (id, times) in ids.iter().zip([1, 3]) {
+        let name = format!("20261123T091502.123456Z-{id}.pcapng");
+        assert_eq!(packets(&scratch.path().join(name)).len(), 3 + times * 2 + 1);
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn it_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("trace.pcapng");
+    Capture::to_file(&path).start().unwrap();
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn one_that_was_there_is_its_owners_alone_as_well() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("trace.pcapng");
+    fs::write(&path, "another").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    Capture::to_file(&path).start().unwrap();
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0);
+}
+
+#[tokio::test]
+async fn what_can_t_be_opened_is_an_error() {
+    let scratch = tempfile::tempdir().unwrap();
+    let missing = scratch.path().join("missing");
+    Capture::to_file(missing.join("trace.pcapng"))
+        .start()
+        .unwrap_err();
+    Capture::to_directory(&missing).start().unwrap_err();
+    let file = scratch.path().join("file");
+    let capture = Capture::to_file(&file);
+    capture.start().unwrap();
+    capture.start().unwrap_err();
+    Capture::to_directory(&file).start().unwrap_err();
+}
+
+#[tokio::test]
+async fn without_room_it_stops_and_the_bytes_go_on() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("trace.pcapng");
+    let capture = Capture::to_file(&path).buffer(500);
+    let mut joined = join(started(&capture));
+    assert!(capture.is_active());
+    say(&mut joined, 1000).await;
+    assert!(!capture.is_active());
+    say(&mut joined, 1000).await;
+    drop(joined);
+    assert!(capture.finish(PATIENCE));
+    assert_eq!(
+        packets(&path).len(),
+        3,
+        "the file is whole as far as it goes"
+    );
+}
+
+/// How many files of this directory are open.
+#[cfg(target_os = "linux")]
+fn open_in(directory: &Path) -> usize {
+    let descriptors = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    descriptors
+        .filter(|one| fs::read_link(one.path()).is_ok_and(|file| file.starts_with(directory)))
+        .count()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn once_it_has_stopped_its_files_are_closed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let capture = Capture::to_directory(scratch.path()).buffer(2000);
+    let layer = started(&capture);
+    let mut pairs = [join(layer.clone()), join(layer)];
+    let open = async |number| {
+        let opened = async {
+            while open_in(scratch.path()) != number {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, opened).await.unwrap();
+    };
+    open(2).await;
+    say(&mut pairs[1], 2000).await;
+    assert!(!capture.is_active());
+    open(0).await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn on_a_full_disk_it_stops_and_the_bytes_go_on() {
+    let capture = Capture::to_file("/dev/full");
+    let mut joined = join(started(&capture));
+    say(&mut joined, 100_000).await;
+    while capture.is_active() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    say(&mut joined, 1000).await;
+    assert!(!capture.finish(PATIENCE));
+}
+
+#[tokio::test]
+async fn before_it_is_started_nothing_is_captured() {
+    let mut joined = join(CaptureLayer::new(Capture::to_file(
+        "/nonexistent/trace.pcapng",
+    )));
+    say(&mut joined, 1000).await;
+}
+
+#[tokio::test]
+async fn once_it_is_finished_it_does_not_begin() {
+    let scratch = tempfile::tempdir().unwrap();
+    let capture = Capture::to_file(scratch.path().join("trace.pcapng"));
+    assert!(capture.finish(PATIENCE));
+    let mut joined = join(started(&capture));
+    assert!(!capture.is_active());
+    say(&mut joined, 1000).await;
+    assert!(capture.finish(PATIENCE));
+}

@@ -1,0 +1,240 @@
+use std::{io, time::SystemTime};
+
+use couplet_endpoint::Side;
+use couplet_pairing::SessionId;
+use tower_layer::Layer;
+
+use super::{Colour, TrafficLog, direction::DirectionLog, sink::Sink, text::Text};
+use crate::observe::redact::Redact;
+
+/// Logs the bytes of a pair, for whoever wants to see what two programs say to each other.
+///
+/// It belongs to the **pair stack**. What is read from side A is logged as `A -> B`, what is read
+/// from side B as `B -> A`; writes are not looked at and go straight through. So its place says
+/// what is seen: above a transform the bytes as they come, below it the bytes that come out of
+/// it. No byte is changed, and logging never ends a pair. What was read is logged whether or not
+/// it can still be delivered. To know only *how many* bytes flow, watch the session's
+/// [`Meter`](couplet_pairing::Meter) instead, which costs nothing.
+///
+/// # What it costs
+///
+/// Every byte of a logged direction is read in user space: that direction is never spliced.
+/// [`only`](Self::only) leaves the other direction alone, and so does [`limit`](Self::limit) the rest
+/// of both. A pair holds some 150 bytes more a direction; what is rendered of one read (about ten times its bytes, more where it is
+/// mostly line breaks) is freed once it is written, so there is one such at a time in a thread.
+///
+/// A record is written by the task that moves the bytes, so a writer that blocks holds the relay
+/// up; one that fails does not: its first error is reported through `tracing`, at level warn, and
+/// the records that can't be written are lost.
+///
+/// # Text
+///
+/// For protocols that people can read. A line break in the data ends the line, and so does the
+/// end of what was read at once:
+///
+/// ```text
+/// 2026-11-23T09:15:02.000123Z session=7 A -> B: GET / HTTP/1.1\r\n
+/// 2026-11-23T09:15:02.000123Z session=7 A -> B: Host: example.org\r\n
+/// 2026-11-23T09:15:02.031007Z session=7 B -> A: HTTP/1.1 204 No Content\r\n
+/// 2026-11-23T09:15:02.031512Z session=7 B -> A total=25 EOF
+/// 2026-11-23T09:15:02.040001Z session=7 A -> B total=35 error: connection reset
+/// ```
+///
+/// Nothing a peer sends can reach a terminal raw. Printable UTF-8 is shown as it is, a backslash
+/// as `\\`, line feed, carriage return and tab as `\n`, `\r` and `\t`, and every other byte as
+/// `\x1b`: those of control characters (C0 and C1), of invisible, bidirectional and other format
+/// characters, of unassigned and private ones, and of what is not UTF-8. What is shown can be read
+/// back without loss. A line that grows beyond 1024 bytes goes on in the next.
+///
+/// A character that is split between two reads is shown with the second; the up to three bytes
+/// that wait for it are shown as `\xe2` when nothing more comes.
+///
+/// # Hex
+///
+/// For all others, in the manner of `socat -x -v`: `>` is A -> B, `<` is B -> A, and offsets count
+/// the bytes of that direction, decimal in the header and hexadecimal before the rows.
+///
+/// ```text
+/// > 2026-11-23T09:15:02.000123Z session=7 length=18 from=35 to=52
+/// 00000023  47 45 54 20 2f 20 48 54  54 50 2f 31 2e 31 0d 0a  |GET / HTTP/1.1..|
+/// 00000033  0d 0a                                             |..|
+/// > 2026-11-23T09:15:02.000904Z session=7 total=53 EOF
+/// ```
+///
+/// # JSON
+///
+/// For programs (feature `json`): an object a line for what was read at once, and one for the end.
+/// The bytes are in `text` where they are UTF-8, else in `hex`; what is not printable ASCII is
+/// escaped as JSON has it.
+///
+/// ```text
+/// {"time":"2026-11-23T09:15:02.000123Z","session":7,"from":"A","offset":35,"length":18,"text":"GET / HTTP/1.1\r\n\r\n"}
+/// {"time":"2026-11-23T09:15:02.000904Z","session":7,"from":"A","total":53,"end":"EOF"}
+/// ```
+///
+/// # Where it goes
+///
+/// To `tracing`, unless a writer is given: target `couplet::traffic`, level info, fields
+/// `session`, `direction` and the message. Every line is an event of its own (in hex the header
+/// and each row), because what collects events is made for lines; the message is the line without
+/// what the fields say. The end of a direction has the field `total` besides, which tells it from
+/// data that looks the same. JSON is one event for what was read at once, its members fields. While no subscriber wants the target nothing is rendered.
+///
+/// To a writer, each record (all lines of one read) goes in a single `write_all`, so that those of
+/// two sessions don't mix. It is never flushed.
+///
+/// # Defaults
+///
+/// Both directions, to `tracing`; [`Colour::Auto`] for a writer.
+///
+/// ```
+/// use couplet_endpoint::Side;
+/// use couplet_layers::TrafficLogLayer;
+/// use couplet_relay::Relay;
+/// use tower::ServiceBuilder;
+/// # use couplet_endpoint::{Conn, Origin, memory};
+/// # use couplet_pairing::Pair;
+/// # use tower::ServiceExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// let stack = ServiceBuilder::new()
+///     .layer(TrafficLogLayer::text().to_stderr())
+///     .layer(TrafficLogLayer::hex().only(Side::B)) // to `tracing`
+///     .service(Relay::new());
+/// # let (_, a) = memory::connection(64);
+/// # let (_, b) = memory::connection(64);
+/// # let pair = Pair::new(Conn::new(a, Origin::Accepted), Conn::new(b, Origin::Accepted));
+/// # stack.oneshot(pair).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct TrafficLogLayer {
+    pub(super) format: Format,
+    only: Option<Side>,
+    pub(super) limit: u64,
+    pub(super) redact: Redact,
+    pub(super) sink: Sink,
+    pub(super) colour: Colour,
+    pub(super) clock: fn() -> SystemTime,
+}
+
+/// How bytes are shown, and what each direction has to remember for it.
+#[derive(Clone, Debug)]
+pub(super) enum Format {
+    Text(Text),
+    Hex,
+    #[cfg(feature = "json")]
+    Json,
+}
+
+// ===== impl TrafficLogLayer =====
+
+impl TrafficLogLayer {
+    /// Logs the bytes as text, line by line.
+    pub const fn text() -> Self {
+        Self::new(Format::Text(Text::new()))
+    }
+
+    /// Logs the bytes as rows of sixteen, hexadecimal and ASCII.
+    pub const fn hex() -> Self {
+        Self::new(Format::Hex)
+    }
+
+    /// Logs the bytes as JSON, an object for what was read at once. Feature `json`.
+    #[cfg(feature = "json")]
+    pub const fn json() -> Self {
+        Self::new(Format::Json)
+    }
+
+    const fn new(format: Format) -> Self {
+        Self {
+            format,
+            only: None,
+            limit: u64::MAX,
+            redact: Redact::NOTHING,
+            sink: Sink::Tracing,
+            colour: Colour::Auto,
+            clock: SystemTime::now,
+        }
+    }
+
+    /// Logs what is read from this side alone: with [`Side::A`], the direction `A -> B`.
+    pub const fn only(mut self, from: Side) -> Self {
+        self.only = Some(from);
+        self
+    }
+
+    /// Logs no more than the first so many bytes of each direction. What follows is not looked at,
+    /// neither its bytes nor its end, and may be spliced. Everything, by default.
+    pub const fn limit(mut self, bytes: u64) -> Self {
+        self.limit = bytes;
+        self
+    }
+
+    /// Shows only what this function leaves of the bytes that came from a side. It is called with
+    /// what was read at once, wherever that was cut; nothing is redacted by default. Offsets and
+    /// lengths are those of the bytes as they were.
+    pub fn redact(mut self, redact: impl Fn(Side, &mut Vec<u8>) + Send + Sync + 'static) -> Self {
+        self.redact = Redact::new(redact);
+        self
+    }
+
+    /// Logs to `tracing`, the default. Its subscriber decides about time and colour.
+    pub fn to_tracing(mut self) -> Self {
+        self.sink = Sink::Tracing;
+        self
+    }
+
+    /// Logs to a writer, which all pairs and all clones of this layer share.
+    pub fn to_writer(mut self, writer: impl io::Write + Send + 'static) -> Self {
+        self.sink = Sink::writer(writer, Colour::Never);
+        self
+    }
+
+    /// Logs to the standard output.
+    pub fn to_stdout(mut self) -> Self {
+        let stdout = io::stdout();
+        let auto = Colour::auto(&stdout);
+        self.sink = Sink::writer(stdout, auto);
+        self
+    }
+
+    /// Logs to the standard error.
+    pub fn to_stderr(mut self) -> Self {
+        let stderr = io::stderr();
+        let auto = Colour::auto(&stderr);
+        self.sink = Sink::writer(stderr, auto);
+        self
+    }
+
+    /// Says whether a writer's lines are coloured.
+    pub const fn colour(mut self, colour: Colour) -> Self {
+        self.colour = colour;
+        self
+    }
+
+    /// Takes the time from here and not from the system's clock, for tests.
+    pub const fn clock(mut self, now: fn() -> SystemTime) -> Self {
+        self.clock = now;
+        self
+    }
+
+    /// The log of what is read from that side, unless it is the other that is to be logged.
+    pub(super) fn log(&self, from: Side, session: SessionId) -> Option<DirectionLog> {
+        if self.only.is_some_and(|only| only != from) {
+            return None;
+        }
+        Some(DirectionLog::new(from, session, self.clone()))
+    }
+}
+
+impl<S> Layer<S> for TrafficLogLayer {
+    type Service = TrafficLog<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        TrafficLog::new(inner, self.clone())
+    }
+}

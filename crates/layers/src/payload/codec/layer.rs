@@ -1,0 +1,113 @@
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use couplet_endpoint::{BoxError, Conn};
+use tokio_util::codec::{Decoder, Encoder};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{PlainBytes, PlainText, Reading, Transform, Writing};
+use crate::payload::transform::{Codec, Transformed};
+
+/// Gives each connection of a side a wire format. See the [module](super).
+#[derive(Clone)]
+pub struct CodecLayer {
+    decode: Arc<dyn Fn() -> Box<Reading> + Send + Sync>,
+    encode: Arc<dyn Fn() -> Box<Writing> + Send + Sync>,
+}
+
+/// Decodes and encodes what goes through a connection: made by [`CodecLayer`].
+#[derive(Clone, Debug)]
+pub struct CodecService<S> {
+    codec: CodecLayer,
+    inner: S,
+}
+
+// ===== impl CodecLayer =====
+
+impl CodecLayer {
+    /// With codecs that `make` makes for each connection, one for each direction, whose items are
+    /// bytes.
+    pub fn new<C>(make: impl Fn() -> C + Clone + Send + Sync + 'static) -> Self
+    where
+        C: Decoder<Item: AsRef<[u8]>, Error: Into<BoxError>>,
+        C: Encoder<Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let decode = make.clone();
+        Self::transforms(
+            move || Codec::new(decode(), PlainBytes::new()),
+            move || Codec::new(PlainBytes::new(), make()),
+        )
+    }
+
+    /// With codecs that `make` makes for each connection, one for each direction, whose items are
+    /// text. What is written must be UTF-8; a character that a burst ends in waits for its rest.
+    pub fn text<C>(make: impl Fn() -> C + Clone + Send + Sync + 'static) -> Self
+    where
+        C: Decoder<Item: AsRef<[u8]>, Error: Into<BoxError>>,
+        C: Encoder<String, Error: Into<BoxError>> + Send + 'static,
+    {
+        let decode = make.clone();
+        Self::transforms(
+            move || Codec::new(decode(), PlainBytes::new()),
+            move || Codec::new(PlainText::new(), make()),
+        )
+    }
+
+    /// With the transforms that are made for each connection: what is read goes through the one,
+    /// what is written through the other.
+    pub fn transforms<D: Transform, E: Transform>(
+        decode: impl Fn() -> D + Send + Sync + 'static,
+        encode: impl Fn() -> E + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            decode: Arc::new(move || Box::new(Reading::new(decode()))),
+            encode: Arc::new(move || Box::new(Writing::new(encode()))),
+        }
+    }
+
+    /// Gives this connection its wire format.
+    pub fn apply<I>(&self, conn: Conn<I>) -> Conn<Transformed<I>> {
+        conn.map_io(|io| Transformed::with(io, Some((self.decode)()), Some((self.encode)())))
+    }
+}
+
+impl<S> Layer<S> for CodecLayer {
+    type Service = CodecService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        CodecService {
+            codec: self.clone(),
+            inner,
+        }
+    }
+}
+
+impl fmt::Debug for CodecLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CodecLayer").finish_non_exhaustive()
+    }
+}
+
+// ===== impl CodecService =====
+
+impl<I, S> Service<Conn<I>> for CodecService<S>
+where
+    S: Service<Conn<Transformed<I>>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, conn: Conn<I>) -> S::Future {
+        self.inner.call(self.codec.apply(conn))
+    }
+}

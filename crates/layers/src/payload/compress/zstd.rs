@@ -1,0 +1,285 @@
+use bytes::{Buf, BytesMut};
+use couplet_endpoint::BoxError;
+use zstd_safe::{
+    CCtx, CParameter, DCtx, DParameter, InBuffer, OutBuffer, get_error_name,
+    zstd_sys::ZSTD_EndDirective as Directive,
+};
+
+use super::{CompressError, ENOUGH};
+use crate::{payload::codec::CodecLayer, payload::transform::Transform};
+
+/// How much room the output gets at a time.
+const STEP: usize = 16 * 1024;
+
+/// Settings of zstd (RFC 8878). See the [module](super).
+#[derive(Clone, Copy, Debug)]
+pub struct Zstd {
+    level: i32,
+    window_log: u32,
+}
+
+/// Compresses what goes through: made by [`Zstd`].
+pub struct ZstdCompress {
+    settings: Zstd,
+    /// Made when there is something to compress.
+    context: Option<CCtx<'static>>,
+}
+
+/// Decompresses what goes through: made by [`Zstd`].
+pub struct ZstdDecompress {
+    settings: Zstd,
+    context: Option<DCtx<'static>>,
+    /// It had more to say than there was room.
+    more: bool,
+    ended: bool,
+}
+
+// ===== impl Zstd =====
+
+impl Zstd {
+    /// Of level 1, with a window of 64 KiB.
+    pub const fn new() -> Self {
+        Self {
+            level: 1,
+            window_log: 16,
+        }
+    }
+
+    /// The level: 1 is the fastest, 22 makes the least of it. One beyond is the nearest.
+    #[must_use]
+    pub const fn level(mut self, level: i32) -> Self {
+        self.level = match level {
+            ..1 => 1,
+            1..=22 => level,
+            23.. => 22,
+        };
+        self
+    }
+
+    /// The window is so many bytes, as a power of two: 10 to 27. What is repeated farther back is
+    /// not found; memory grows with it. A peer with a greater window is not understood, because it
+    /// could ask for that memory.
+    #[must_use]
+    pub const fn window_log(mut self, window_log: u32) -> Self {
+        self.window_log = match window_log {
+            ..10 => 10,
+            10..=27 => window_log,
+            28.. => 27,
+        };
+        self
+    }
+
+    /// A layer for a side: what is read is decompressed, what is written compressed.
+    pub fn layer(self) -> CodecLayer {
+        CodecLayer::transforms(move || self.decompress(), move || self.compress())
+    }
+
+    /// A transform that compresses.
+    pub const fn compress(self) -> ZstdCompress {
+        ZstdCompress {
+            settings: self,
+            context: None,
+        }
+    }
+
+    /// A transform that decompresses.
+    pub const fn decompress(self) -> ZstdDecompress {
+        ZstdDecompress {
+            settings: self,
+            context: None,
+            more: false,
+            ended: false,
+        }
+    }
+
+    fn compressor(self) -> Result<CCtx<'static>, CompressError> {
+        let mut context = CCtx::try_create().ok_or(CompressError::Memory("zstd"))?;
+        let mut set = |parameter| context.set_parameter(parameter).map_err(broken);
+        set(CParameter::CompressionLevel(self.level))?;
+        set(CParameter::WindowLog(self.window_log))?;
+        set(CParameter::ChecksumFlag(true))?;
+        // The tables of the higher levels are meant for their windows of megabytes.
+        if self.level > 2 && self.window_log < 18 {
+            set(CParameter::HashLog(self.window_log))?;
+            set(CParameter::ChainLog(self.window_log))?;
+        }
+        Ok(context)
+    }
+
+    fn decompressor(self) -> Result<DCtx<'static>, CompressError> {
+        let mut context = DCtx::try_create().ok_or(CompressError::Memory("zstd"))?;
+        let window = DParameter::WindowLogMax(self.window_log);
+        context.set_parameter(window).map_err(broken)?;
+        Ok(context)
+    }
+}
+
+impl Default for Zstd {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn broken(code: usize) -> CompressError {
+    CompressError::Broken(get_error_name(code))
+}
+
+/// Gives the call room behind the output; returns what it does, and whether it filled the room.
+fn with_room<T>(
+    output: &mut BytesMut,
+    call: impl FnOnce(&mut OutBuffer<'_, [u8]>) -> T,
+) -> (T, bool) {
+    let before = output.len();
+    output.resize(before + STEP, 0);
+    let mut room = OutBuffer::around(&mut output[before..]);
+    let result = call(&mut room);
+    let made = room.pos();
+    output.truncate(before + made);
+    (result, made == STEP)
+}
+
+// ===== impl ZstdCompress =====
+
+impl ZstdCompress {
+    /// Compresses the input, then does as it is directed.
+    fn run(
+        &mut self,
+        input: &[u8],
+        output: &mut BytesMut,
+        directive: Directive,
+    ) -> Result<(), CompressError> {
+        let context = match &mut self.context {
+            Some(context) => context,
+            context => context.insert(self.settings.compressor()?),
+        };
+        let mut input = InBuffer::around(input);
+        loop {
+            let (left, full) = with_room(output, |room| {
+                context.compress_stream2(room, &mut input, directive)
+            });
+            let left = left.map_err(broken)?;
+            let taken = input.pos() == input.src.len();
+            let done = match directive {
+                Directive::ZSTD_e_continue => taken && !full,
+                _ => left == 0,
+            };
+            if done {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Transform for ZstdCompress {
+    fn transform(&mut self, input: &mut BytesMut, output: &mut BytesMut) -> Result<(), BoxError> {
+        let input = input.split();
+        if !input.is_empty() {
+            self.run(&input, output, Directive::ZSTD_e_continue)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, output: &mut BytesMut) -> Result<(), BoxError> {
+        Ok(self.run(&[], output, Directive::ZSTD_e_flush)?)
+    }
+
+    fn finish(&mut self, _: &mut BytesMut, output: &mut BytesMut) -> Result<(), BoxError> {
+        self.run(&[], output, Directive::ZSTD_e_end)?;
+        self.context = None;
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for ZstdCompress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ZstdCompress").field(&self.settings).finish()
+    }
+}
+
+// ===== impl ZstdDecompress =====
+
+impl Transform for ZstdDecompress {
+    fn transform(&mut self, input: &mut BytesMut, output: &mut BytesMut) -> Result<(), BoxError> {
+        while (self.more || !input.is_empty()) && output.len() < ENOUGH {
+            if self.ended {
+                return Err(CompressError::BehindEnd.into());
+            }
+            let context = match &mut self.context {
+                Some(context) => context,
+                context => context.insert(self.settings.decompressor()?),
+            };
+            let mut compressed = InBuffer::around(input);
+            let (left, full) = with_room(output, |room| {
+                context.decompress_stream(room, &mut compressed)
+            });
+            let taken = compressed.pos();
+            input.advance(taken);
+            self.ended = left.map_err(broken)? == 0;
+            self.more = full && !self.ended;
+            if self.ended {
+                self.context = None;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &mut BytesMut, _: &mut BytesMut) -> Result<(), BoxError> {
+        match self.ended {
+            true => Ok(()),
+            false => Err(CompressError::Cut.into()),
+        }
+    }
+}
+
+impl std::fmt::Debug for ZstdDecompress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ZstdDecompress")
+            .field(&self.settings)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes that compress by half, so that every table is used.
+    fn text(len: usize) -> BytesMut {
+        let mut random = 1_u32;
+        let letters = std::iter::repeat_with(|| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            b'a' + (random >> 28) as u8
+        });
+        letters.take(len).collect()
+    }
+
+    #[test]
+    fn memory_is_what_the_documentation_says() {
+        const KIB: usize = 1024;
+        for (level, compresses) in [(1, 521), (3, 969), (9, 777), (19, 1429)] {
+            let zstd = Zstd::new().level(level);
+            let (mut compress, mut decompress) = (zstd.compress(), zstd.decompress());
+            let mut wire = BytesMut::new();
+            compress
+                .transform(&mut text(1024 * KIB), &mut wire)
+                .unwrap();
+            let context = compress.context.as_ref().unwrap();
+            let held = context.sizeof() / KIB;
+            assert!(held <= compresses, "level {level}: {held} KiB");
+            let mut plain = BytesMut::new();
+            decompress.transform(&mut wire, &mut plain).unwrap();
+            let held = decompress.context.as_ref().unwrap().sizeof() / KIB;
+            assert!(held <= 349, "decompresses: {held} KiB");
+        }
+    }
+
+    #[test]
+    fn settings_have_their_bounds() {
+        let zstd = Zstd::new().level(-7).window_log(0);
+        assert_eq!((zstd.level, zstd.window_log), (1, 10));
+        let zstd = Zstd::new().level(99).window_log(31);
+        assert_eq!((zstd.level, zstd.window_log), (22, 27));
+        zstd.compressor().map(drop).unwrap();
+        zstd.decompressor().map(drop).unwrap();
+    }
+}

@@ -1,0 +1,298 @@
+//! The layers of this crate conform.
+
+use std::{io, time::Duration};
+
+use bytes::Bytes;
+use couplet_endpoint::{BoxIo, Conn, Info, Side};
+use tokio::io::AsyncReadExt;
+use tokio_util::codec::LengthDelimitedCodec;
+use tower::layer::util::Identity as NoLayer;
+
+use couplet_conformance::{pair, side};
+use couplet_layers::*;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[test]
+fn without_a_layer() {
+    side(NoLayer::new()).check().unwrap();
+    pair(NoLayer::new()).check().unwrap();
+}
+
+// ===== sides =====
+
+#[test]
+fn codec() {
+    let frames = CodecLayer::new(LengthDelimitedCodec::new);
+    side(frames.clone()).peer(frames).check().unwrap();
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn zstd() {
+    let zstd = payload::compress::Zstd::new().layer();
+    side(zstd.clone()).peer(zstd).has_end().check().unwrap();
+}
+
+#[cfg(feature = "lz4")]
+#[test]
+fn lz4() {
+    let lz4 = payload::compress::Lz4::new().layer();
+    side(lz4.clone()).peer(lz4).has_end().check().unwrap();
+}
+
+#[test]
+fn token() {
+    let token = Token::new("open sesame").unwrap();
+    let expect = HandshakeLayer::new(ExpectToken::new(token.clone()));
+    let send = HandshakeLayer::new(SendToken::new(token));
+    side(expect.clone()).peer(send.clone()).check().unwrap();
+    side(send).peer(expect).check().unwrap();
+}
+
+#[test]
+fn replaceable() {
+    let token = Token::new("open sesame").unwrap();
+    let expect = Replaceable::new(ExpectToken::new(token.clone()));
+    let send = HandshakeLayer::new(SendToken::new(token));
+    let expect = HandshakeLayer::new(expect);
+    side(expect).peer(send).check().unwrap();
+}
+
+/// The relay, and who comes to it; what it says once two have met is a pair's.
+#[cfg(feature = "meet")]
+#[test]
+fn meet() {
+    use tokio::io::AsyncWriteExt;
+
+    let comes = async |mut conn: Conn<BoxIo>| {
+        let line = format!("couplet/1 {}\n", MeetingKey::of("demo"));
+        conn.io.write_all(line.as_bytes()).await?;
+        Ok::<_, io::Error>(conn)
+    };
+    let relay = HandshakeLayer::new(ExpectMeeting::new());
+    side(relay)
+        .peer(HandshakeLayer::new(comes))
+        .check()
+        .unwrap();
+
+    let answers = async |mut conn: Conn<BoxIo>| {
+        conn.io.write_all(b"ok\n").await?;
+        Ok::<_, io::Error>(conn)
+    };
+    let relay = tower::ServiceBuilder::new()
+        .layer(HandshakeLayer::new(ExpectMeeting::new()))
+        .map_request(|conn: Conn<couplet_endpoint::Replay<BoxIo>>| conn.boxed())
+        .layer(HandshakeLayer::new(answers));
+    let meets = HandshakeLayer::new(Meet::new(MeetingKey::of("demo")));
+    side(meets).peer(relay).check().unwrap();
+}
+
+#[cfg(feature = "signed-token")]
+#[test]
+fn signed_token() {
+    let keyring: Keyring = "2026-11: D6mHlkGrPqsdqS9FZUwMYpWKbSm3I3xL".parse().unwrap();
+    let expires = std::time::SystemTime::now() + HOUR;
+    let token = keyring.sign(&Claims::new("demo", expires).unwrap());
+    let expect = HandshakeLayer::new(ExpectSignedToken::new(keyring));
+    let send = HandshakeLayer::new(SendToken::new(token.into()));
+    side(expect).peer(send).check().unwrap();
+}
+
+#[cfg(feature = "challenge")]
+#[test]
+fn challenge() {
+    let key = Ed25519Key::generate().unwrap();
+    let authorized: AuthorizedKeys = format!("{} laptop", key.public()).parse().unwrap();
+    let ask = HandshakeLayer::new(Challenge::new(authorized));
+    let answer = HandshakeLayer::new(AnswerChallenge::new(key));
+    side(ask.clone()).peer(answer.clone()).check().unwrap();
+    side(answer).peer(ask).check().unwrap();
+}
+
+#[cfg(feature = "noise")]
+#[test]
+fn noise() {
+    let psk = NoisePsk::from_secret("r7NKnQYSgPPQXIQ0M2nmTEGJrISz5ZHTyvMN6sCrZBQ").unwrap();
+    let dialled = HandshakeLayer::new(NoiseInitiator::psk(psk.clone()));
+    let listening = HandshakeLayer::new(NoiseResponder::psk(psk));
+    let initiator = side(dialled.clone()).peer(listening.clone());
+    initiator.has_end().check().unwrap();
+    let responder = side(listening).peer(dialled);
+    responder.has_end().check().unwrap();
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn tls() {
+    use couplet_layers::handshake::tls::{
+        TlsAccept, TlsAcceptConfig, TlsCertificate, TlsConnect, TlsConnectConfig,
+    };
+
+    let signed = rcgen::generate_simple_self_signed(["server.test".into()]).unwrap();
+    let key = signed.signing_key.serialize_pem();
+    let certificate = TlsCertificate::from_pems(signed.cert.pem(), key).unwrap();
+    let accept = TlsAccept::new(TlsAcceptConfig::new(certificate).build().unwrap());
+    let pin = couplet_layers::handshake::tls::KeyPin::of(signed.cert.der()).unwrap();
+    let connect = TlsConnect::new(TlsConnectConfig::with_pins([pin]).build().unwrap());
+    let connect = connect.server_name("server.test".try_into().unwrap());
+    let (accept, connect) = (HandshakeLayer::new(accept), HandshakeLayer::new(connect));
+    let server = side(accept.clone()).peer(connect.clone());
+    server.has_end().check().unwrap();
+    side(connect).peer(accept).has_end().check().unwrap();
+}
+
+#[cfg(feature = "proxy-protocol")]
+#[test]
+fn proxy_protocol() {
+    for send in [SendProxyHeader::v1(), SendProxyHeader::v2()] {
+        let expect = ExpectProxyHeader::required("127.0.0.0/8".parse().unwrap());
+        let expect = HandshakeLayer::new(expect);
+        // As if it had been dialled for another.
+        let dialled = |mut conn: Conn<BoxIo>| {
+            let other = DialledFor(conn.info.clone());
+            conn.info.extensions.insert(other);
+            conn
+        };
+        let send = tower::ServiceBuilder::new()
+            .map_request(dialled)
+            .layer(HandshakeLayer::new(send));
+        side(expect.clone()).peer(send.clone()).check().unwrap();
+        side(send).peer(expect).check().unwrap();
+    }
+}
+
+#[cfg(feature = "proxy-protocol")]
+#[test]
+fn proxy_protocol_before_the_join() {
+    let expect = ExpectProxyHeader::required("127.0.0.0/8".parse().unwrap());
+    let send: couplet_layers::handshake::proxy_protocol::SendProxyHeaderBeforeJoin =
+        SendProxyHeader::v2().before_join(Side::B);
+    let send = pair(HandshakeLayer::new(send));
+    let expect = HandshakeLayer::new(expect);
+    send.peer_b(expect).check().unwrap();
+}
+
+#[test]
+fn sniff() {
+    side(HandshakeLayer::new(Sniff::new())).check().unwrap();
+}
+
+#[test]
+fn access() {
+    let anybody = |_: &Info| Ok::<_, io::Error>(());
+    side(AccessLayer::new(anybody)).check().unwrap();
+}
+
+#[cfg(feature = "access-list")]
+#[test]
+fn access_list() {
+    let list = AccessList::new().allow("127.0.0.0/8".parse().unwrap());
+    side(AccessLayer::new(list)).check().unwrap();
+}
+
+#[test]
+fn limits() {
+    // As many as a check has at a time.
+    side(LiveLimitLayer::new(2)).check().unwrap();
+    for limit in [ConnLimitLayer::per_address(2), ConnLimitLayer::overall(2)] {
+        side(limit).check().unwrap();
+    }
+    let attempts = Attempts::new(3, HOUR);
+    side(AttemptsLayer::new(attempts)).check().unwrap();
+}
+
+#[cfg(feature = "rate-limit")]
+#[test]
+fn rate_limit() {
+    let many = Rate::new(
+        std::num::NonZeroU32::new(1000).unwrap(),
+        Duration::from_secs(1),
+    );
+    side(ConnRateLayer::per_address(many)).check().unwrap();
+}
+
+#[test]
+fn side_records() {
+    side(SideStatsLayer::new(Stats::new(), Side::A))
+        .check()
+        .unwrap();
+    let log = AccessLog::new(|_| {});
+    side(SideAccessLogLayer::new(log, Side::A)).check().unwrap();
+}
+
+// ===== pairs =====
+
+#[test]
+fn watchers() {
+    pair(StatsLayer::new(Stats::new())).check().unwrap();
+    pair(IdleTimeoutLayer::new(HOUR)).check().unwrap();
+    pair(MaxLifetimeLayer::new(HOUR)).check().unwrap();
+    pair(QuotaLayer::new(u64::MAX)).check().unwrap();
+    pair(AccessLogLayer::new(AccessLog::new(|_| {})))
+        .check()
+        .unwrap();
+    let log = TrafficLogLayer::hex().to_writer(io::sink());
+    pair(log).check().unwrap();
+}
+
+#[test]
+fn capture() {
+    let scratch = tempfile::tempdir().unwrap();
+    let capture = Capture::to_file(scratch.path().join("trace.pcapng"));
+    capture.start().unwrap();
+    pair(CaptureLayer::new(capture)).check().unwrap();
+}
+
+#[test]
+fn bandwidth() {
+    let rate = ByteRate::per_second(std::num::NonZeroU64::new(1024 * 1024).unwrap());
+    pair(BandwidthLayer::per_pair(rate)).check().unwrap();
+}
+
+#[cfg(feature = "fault")]
+#[test]
+fn faults() {
+    use couplet_layers::payload::fault::Fault;
+
+    let (delay, jitter) = (Duration::from_millis(30), Duration::from_millis(10));
+    let size = std::num::NonZeroUsize::new(100).unwrap();
+    let pause = Duration::from_millis(1);
+    for fault in [
+        Fault::Latency { delay, jitter },
+        Fault::Slice { size, pause },
+        Fault::SlowClose { delay },
+    ] {
+        pair(FaultLayer::new(fault)).check().unwrap();
+    }
+}
+
+#[test]
+fn transform() {
+    let frames = || Codec::new(PlainBytes::new(), LengthDelimitedCodec::new());
+    let bytes = || Codec::new(LengthDelimitedCodec::new(), PlainBytes::new());
+    // What A says is framed for B, and what B frames is plain for A.
+    let transform = TransformLayer::new().a_to_b(frames).b_to_a(bytes);
+    let wire = CodecLayer::new(LengthDelimitedCodec::new);
+    pair(transform).peer_b(wire).check().unwrap();
+
+    let same = TransformLayer::new().a_to_b(|| map_bytes(|bytes: Bytes| bytes));
+    pair(same).check().unwrap();
+}
+
+#[test]
+fn announce_join() {
+    let hears = |mut conn: Conn<BoxIo>| async {
+        let mut word = [0; 3];
+        conn.io.read_exact(&mut word).await?;
+        assert_eq!(&word, b"ok\n");
+        Ok::<_, io::Error>(conn)
+    };
+    let hears = HandshakeLayer::new(hears);
+    let announce = pair(HandshakeLayer::new(AnnounceJoin::new("ok\n")));
+    announce
+        .peer_a(hears.clone())
+        .peer_b(hears)
+        .check()
+        .unwrap();
+}
