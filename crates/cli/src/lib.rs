@@ -1,0 +1,147 @@
+//! The command `couplet`: joins two connections into one, whichever way round each of them comes.
+//!
+//! A library only so that the fuzz target of the command line can call the parser: no part of this
+//! is an interface for other programs, which have `couplet-connector`.
+
+#![doc(hidden)]
+
+mod access_log;
+mod args;
+mod capture;
+mod comes;
+mod common;
+mod descriptors;
+mod dialler;
+mod explain;
+mod frame;
+mod hangup;
+mod keygen;
+mod log;
+mod log_file;
+mod man;
+mod outlet;
+mod pair;
+mod plan;
+mod rendezvous;
+mod routes;
+mod run;
+mod side;
+mod signals;
+mod stacks;
+mod step;
+mod switch;
+mod token;
+mod units;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::{CommandFactory, Parser, error::ErrorKind};
+
+use crate::{
+    args::{Args, Explained, Tool},
+    log::LogArgs,
+    outlet::Outlet,
+    plan::Plan,
+};
+
+/// Runs the command with the arguments of this process.
+pub fn run_command() -> ExitCode {
+    let args = Args::parse();
+    match args.tool {
+        Some(Tool::Explain(explain)) => {
+            let plan = match &explain.other {
+                None => sound(explain.relay.plan(), None),
+                Some(Explained::Rendezvous(rendezvous)) => {
+                    sound(rendezvous.plan(), Some(RENDEZVOUS))
+                }
+            };
+            print(|out| Ok(explain::write(&plan, out)?))
+        }
+        Some(Tool::Rendezvous(rendezvous)) => {
+            let plan = sound(rendezvous.plan(), Some(RENDEZVOUS));
+            run(plan, &rendezvous.common.log)
+        }
+        Some(Tool::Keygen(keygen)) => print(|out| keygen.run(out)),
+        Some(Tool::Token(token)) => print(|out| token.run(out)),
+        Some(Tool::Completions { shell }) => print(|out| {
+            clap_complete::generate(shell, &mut Args::command(), "couplet", out);
+            Ok(())
+        }),
+        Some(Tool::Man) => print(|out| Ok(man::write(out)?)),
+        None => run(sound(args.relay.plan(), None), &args.relay.common.log),
+    }
+}
+
+/// Parses a command line, the program's name first, and plans what the command would do, without
+/// doing it: the text of `explain`, or the text of the error. Reads the files that options name.
+///
+/// # Errors
+///
+/// Where the command would exit with status 2.
+pub fn explain(words: &[&str]) -> Result<String, String> {
+    let args = Args::try_parse_from(words).map_err(|error| error.to_string())?;
+    let plan = match args.tool {
+        None => args.relay.plan(),
+        Some(Tool::Rendezvous(rendezvous)) => rendezvous.plan(),
+        Some(_) => return Ok(String::new()),
+    };
+    let mut out = Vec::new();
+    explain::write(&plan?, &mut out).map_err(|error| error.to_string())?;
+    String::from_utf8(out).map_err(|error| error.to_string())
+}
+
+/// How the tool is called that plans, too.
+const RENDEZVOUS: &str = "rendezvous";
+
+/// What is to be done; where that is wrong, says so, and how the tool is used, and exits with
+/// status 2.
+fn sound(plan: Result<Plan, String>, tool: Option<&str>) -> Plan {
+    plan.unwrap_or_else(|wrong| {
+        let mut command = Args::command();
+        command.build();
+        let used = tool.and_then(|tool| command.find_subcommand(tool));
+        let mut used = used.unwrap_or(&command).clone();
+        used.error(ErrorKind::ValueValidation, wrong).exit()
+    })
+}
+
+fn run(plan: Plan, log: &LogArgs) -> ExitCode {
+    if let Err(error) = log.init() {
+        return told(Err(error));
+    }
+    descriptors::allow_many();
+    let result = run::run(plan);
+    if let Err(error) = &result {
+        log.failed(error);
+    }
+    Outlet::stderr().finish();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Prints all of it, or says what went wrong.
+fn print(what: impl FnOnce(&mut Vec<u8>) -> anyhow::Result<()>) -> ExitCode {
+    let mut out = Vec::new();
+    told(what(&mut out).and_then(|()| {
+        let stdout = &mut io::stdout();
+        match stdout.write_all(&out).and_then(|()| stdout.flush()) {
+            // Who reads has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => Ok(written?),
+        }
+    }))
+}
+
+/// Says what went wrong.
+fn told<E: Into<anyhow::Error>>(result: Result<(), E>) -> ExitCode {
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    eprintln!("couplet: {:#}", error.into());
+    ExitCode::FAILURE
+}
