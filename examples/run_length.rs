@@ -1,5 +1,5 @@
-//! A wire format of one's own, spoken on side B: runs of equal bytes are sent as how many there are
-//! and which. `docs/write-a-layer.md` goes through it.
+//! A wire format of your own on side B: a run of equal bytes is sent as its length and the byte.
+//! `docs/write-a-layer.md` explains it.
 //!
 //! ```sh
 //! ncat --listen 127.0.0.1 8000 | xxd                               # the server
@@ -67,7 +67,7 @@ impl Transform for Unpack {
         while plain.len() < 64 * 1024 {
             match wire[..] {
                 [] => break,
-                _ if self.ended => return Err("there is more behind the end".into()),
+                _ if self.ended => return Err("bytes behind the end mark".into()),
                 [0, ..] => {
                     self.ended = true;
                     wire.advance(1);
@@ -85,7 +85,7 @@ impl Transform for Unpack {
     fn finish(&mut self, _: &mut BytesMut, _: &mut BytesMut) -> Result<(), BoxError> {
         match self.ended {
             true => Ok(()),
-            false => Err("the stream was cut".into()),
+            false => Err("stream without an end mark: the connection was cut".into()),
         }
     }
 }

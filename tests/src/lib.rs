@@ -29,3 +29,8 @@ pub use self::{
     process::{Finished, Process, finish},
     wait::{LIMIT, until},
 };
+
+/// The README's program compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

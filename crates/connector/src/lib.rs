@@ -108,8 +108,3 @@ use couplet_pairing::Pair;
 
 /// A pair as the pair stack of a [`Connector`] gets it.
 pub type BoxPair = Pair<BoxIo, BoxIo>;
-
-/// The README's program.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;

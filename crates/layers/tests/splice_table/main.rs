@@ -1,5 +1,5 @@
-//! The tables of layers, in the front page of the crate and in the README, say what each costs: here
-//! each layer is put on TCP connections, and what came out is asked whether it can be spliced.
+//! The table of layers on the front page of the crate says what each costs: here each layer is put on
+//! TCP connections, and the result is asked whether it can be spliced.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 // Each layer can be measured only where it is there.
@@ -26,7 +26,6 @@ mod sides;
 use std::{fs, path::Path};
 
 const FRONT_PAGE: &str = include_str!("../../src/lib.rs");
-const README: &str = include_str!("../../../../README.md");
 
 /// What a layer costs, as the tables say it.
 type Cost = &'static str;
@@ -117,11 +116,6 @@ async fn the_front_page_tells_what_each_layer_costs() {
     check(FRONT_PAGE).await;
 }
 
-#[tokio::test]
-async fn the_readme_tells_what_each_layer_costs() {
-    check(README).await;
-}
-
 /// What `impl Layer<…> for`, or `impl Handshake<…> for`, is said of in the sources.
 fn implemented() -> Vec<String> {
     let mut names = Vec::new();
@@ -166,11 +160,12 @@ fn every_layer_is_checked_to_conform() {
 fn every_layer_has_a_row() {
     let implemented = implemented();
     assert!(implemented.len() > 30, "{implemented:?}");
-    for (text, title) in [(FRONT_PAGE, "the front page"), (README, "the README")] {
-        let rows = rows(text);
-        for name in &implemented {
-            let there = rows.iter().any(|row| row.names.contains(&&**name));
-            assert!(there, "{name} has no row in {title}'s table of layers");
-        }
+    let rows = rows(FRONT_PAGE);
+    for name in &implemented {
+        let there = rows.iter().any(|row| row.names.contains(&&**name));
+        assert!(
+            there,
+            "{name} has no row in the front page's table of layers"
+        );
     }
 }

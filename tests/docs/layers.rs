@@ -1,0 +1,40 @@
+//! The README's table of layers.
+
+use std::fs;
+
+use crate::{files, read};
+
+/// The types for which a source says `impl Layer<…> for`, or `impl Handshake<…> for`.
+fn implemented_in(source: &str) -> impl Iterator<Item = String> {
+    let (source, _) = source
+        .split_once("#[cfg(test)]\nmod tests {")
+        .unwrap_or((source, ""));
+    source.lines().filter_map(|line| {
+        let (of, name) = line.strip_prefix("impl")?.split_once(" for ")?;
+        let is_layer = [" Layer<", " Handshake<"].iter().any(|it| of.contains(it));
+        let name = name.split(['<', ' ']).next()?;
+        // Closures are handshakes too: `for F`.
+        (is_layer && name.len() > 1).then(|| name.to_owned())
+    })
+}
+
+#[test]
+fn every_layer_is_in_the_readme() {
+    let readme = read("README.md");
+    let sources = files("crates/layers/src", "rs");
+    let tested = |path: &&std::path::PathBuf| {
+        let name = path.file_stem().unwrap();
+        name != "tests" && name != "testing"
+    };
+    let names: Vec<_> = sources
+        .iter()
+        .filter(tested)
+        .flat_map(|path| implemented_in(&fs::read_to_string(path).unwrap()).collect::<Vec<_>>())
+        .collect();
+    assert!(names.len() > 30, "{names:?}");
+    let missing: Vec<_> = names
+        .iter()
+        .filter(|name| !readme.contains(&format!("`{name}`")))
+        .collect();
+    assert!(missing.is_empty(), "README.md does not name {missing:?}");
+}
