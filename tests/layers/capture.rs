@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     path::{Path, PathBuf},
 };
@@ -269,6 +269,64 @@ fn a_file_for_each_pair_and_the_first_bytes_alone() {
 }
 
 #[test]
+fn a_limited_capture_makes_up_no_end() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("trace.pcapng");
+    let target = listen();
+    let capture = format!("--capture={}", file.display());
+    let args = ["listen:0", &dial(&target), &capture, "--capture-limit=1KiB"];
+    let couplet = Couplet::start(&args);
+    let (client, server) = pair(&couplet, &target);
+    talk(client, server);
+    couplet.ended(1);
+    stop(couplet);
+    assert_eq!(
+        count(&file, "tcp.flags.fin == 1 || tcp.flags.reset == 1"),
+        0
+    );
+}
+
+#[test]
+fn packets_on_standard_output() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("trace.pcapng");
+    let target = listen();
+    let couplet = Couplet::start_with_output(&file, &["listen:0", &dial(&target), "--capture=-"]);
+    let (client, server) = pair(&couplet, &target);
+    talk(client, server);
+    couplet.ended(1);
+    stop(couplet);
+    is_sound(&file);
+    assert!(follow(&file, 0) == talked());
+}
+
+#[test]
+fn packets_for_a_reader_that_comes_later() {
+    let scratch = tempfile::tempdir().unwrap();
+    let pipe = scratch.path().join("pipe");
+    finish("mkfifo", std::process::Command::new("mkfifo").arg(&pipe)).ok();
+    let target = listen();
+    let capture = format!("--capture={}", pipe.display());
+    let couplet = Couplet::start(&["listen:0", &dial(&target), &capture]);
+    couplet.events("the capture waits for a reader of the named pipe", 1);
+    let (client, server) = pair(&couplet, &target);
+    talk(client, server);
+    couplet.ended(1);
+    let mut reader = fs::File::open(pipe).unwrap();
+    let mut read = vec![0; 4];
+    reader.read_exact(&mut read).unwrap();
+    let rest = std::thread::spawn(move || {
+        reader.read_to_end(&mut read).unwrap();
+        read
+    });
+    stop(couplet);
+    let file = scratch.path().join("trace.pcapng");
+    fs::write(&file, rest.join().unwrap()).unwrap();
+    is_sound(&file);
+    assert!(follow(&file, 0) == talked());
+}
+
+#[test]
 fn a_full_disk_harms_nobody() {
     let target = listen();
     let couplet = Couplet::start(&["listen:0", &dial(&target), "--capture=/dev/full"]);
@@ -277,7 +335,7 @@ fn a_full_disk_harms_nobody() {
         talk(client, server);
         couplet.ended(number);
     }
-    couplet.events("the capture stops: it can't be written", 1);
+    couplet.events("the capture stops: its file can't be written", 1);
     stop(couplet);
 }
 
@@ -294,6 +352,11 @@ fn what_can_t_be_done_is_told() {
         ("--capture-roll=1KiB", "--capture"),
         ("--capture=x.pcapng --capture-dir=.", "--capture-dir"),
         ("--capture=x.pcapng --capture-limit=9", "`9KiB`"),
+        (
+            "--capture=- --capture-roll=1KiB",
+            "--capture-roll needs a file",
+        ),
+        ("--capture=- --access-log=-", "standard output"),
     ] {
         let flags = flag.split(' ');
         let args: Vec<_> = ["listen:0", "listen:0"].into_iter().chain(flags).collect();

@@ -38,6 +38,18 @@ impl Couplet {
         Self::start_as(&mut command)
     }
 
+    /// As [`start`](Self::start), with its standard output in this file.
+    pub fn start_with_output(file: &Path, args: &[&str]) -> Self {
+        let mut command = Command::new("bash");
+        command
+            .args(["-c", "file=$1; shift; exec \"$@\" >\"$file\"", "bash"])
+            .arg(file)
+            .arg(Self::binary())
+            .args(args)
+            .arg("--log-format=json");
+        Self::start_as(&mut command)
+    }
+
     fn start_as(command: &mut Command) -> Self {
         allow_many();
         let arg = |arg: &std::ffi::OsStr| arg.to_str().unwrap().starts_with("listen:");

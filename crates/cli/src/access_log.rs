@@ -45,6 +45,11 @@ pub(crate) struct AccessLogSteps {
 // ===== impl AccessLogArgs =====
 
 impl AccessLogArgs {
+    /// Do lines go to standard output?
+    pub(crate) fn is_to_stdout(&self) -> bool {
+        self.access_log.as_deref() == Some("-".as_ref())
+    }
+
     pub(crate) fn steps(&self) -> Option<AccessLogSteps> {
         let file = LogFile::new("access log", self.access_log.clone()?);
         let format = Known::flag(self.access_log_format, LineFormat::Text);

@@ -1,6 +1,9 @@
 //! `--capture`, `--capture-dir`: the bytes of pairs as packets, in pcapng files.
 
-use std::path::PathBuf;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use bytesize::ByteSize;
 use couplet_connector::{
@@ -16,8 +19,9 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CaptureArgs {
-    /// Write what the two sides say as packets for Wireshark, to a pcapng file, which is replaced
-    #[arg(long, value_name = "FILE", conflicts_with = "capture_dir")]
+    /// Write what the two sides say as packets for Wireshark, to a pcapng file, which is replaced;
+    /// `-` is standard output
+    #[arg(long, value_name = "FILE|-", conflicts_with = "capture_dir")]
     capture: Option<PathBuf>,
 
     /// The same, to a file for each pair in this directory
@@ -43,8 +47,21 @@ pub(crate) struct CaptureStep {
 // ===== impl CaptureArgs =====
 
 impl CaptureArgs {
+    /// Do packets go to standard output?
+    pub(crate) fn is_to_stdout(&self) -> bool {
+        self.capture.as_deref().is_some_and(is_stdout)
+    }
+
     pub(crate) fn step(&self) -> Result<Option<CaptureStep>, String> {
         let (capture, name, path) = match (&self.capture, &self.capture_dir) {
+            (Some(file), _) if is_stdout(file) => {
+                if self.capture_roll.is_some() {
+                    return Err(
+                        "--capture-roll needs a file: standard output can't be replaced".into(),
+                    );
+                }
+                (Capture::to_writer(io::stdout()), "file", file)
+            }
             (Some(file), _) => (Capture::to_file(file), "file", file),
             (None, Some(directory)) => (Capture::to_directory(directory), "directory", directory),
             (None, None) if self.capture_limit.is_some() => {
@@ -78,4 +95,8 @@ impl CaptureArgs {
             });
         Ok(Some(CaptureStep { capture, step }))
     }
+}
+
+fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
 }

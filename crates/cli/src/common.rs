@@ -91,6 +91,13 @@ impl CommonArgs {
             log_format: self.log.log_format,
             listens: [listens(&a), b.as_ref().map_or(listens(&a), listens)],
         })?;
+        if self.capture.is_to_stdout() && self.access_log.is_to_stdout() {
+            return Err(
+                "--capture=- and --access-log=- would be mixed on standard output: \
+                        give one of them a file"
+                    .into(),
+            );
+        }
         let capture = self.capture.step()?.map(|capture| {
             pair.insert(0, capture.step);
             capture.capture

@@ -43,9 +43,10 @@ async fn relay(plan: Plan) -> anyhow::Result<()> {
         file.open()?;
     }
     if let Some(capture) = &plan.capture {
-        capture
-            .start()
-            .with_context(|| format!("{} can't be captured to", capture.path().display()))?;
+        capture.start().with_context(|| match capture.path() {
+            Some(path) => format!("{} can't be captured to", path.display()),
+            None => "standard output can't be captured to".into(),
+        })?;
     }
     // What is opened above may wait for others, and until here a signal ends that.
     let mut signals = Signals::new()?;

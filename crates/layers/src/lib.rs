@@ -83,6 +83,7 @@
 //! What a layer costs is measured by a test, which reads this table. Whether a layer of one's own
 //! does as it should is told by `conformance` (feature `conformance`).
 
+mod accessors;
 pub mod admission;
 pub mod bounds;
 pub mod handshake;

@@ -7,7 +7,10 @@ pub mod access_log;
 pub mod capture;
 #[cfg(feature = "json")]
 mod json;
+mod observed;
 mod redact;
 pub mod stats;
 pub mod traffic_log;
 mod writer;
+
+pub use self::observed::{Observe, Observed};

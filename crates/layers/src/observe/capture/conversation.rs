@@ -1,13 +1,13 @@
 use std::{fmt, io, time::SystemTime};
 
 use couplet_endpoint::Side;
-use couplet_pairing::Session;
+use couplet_pairing::{CloseReason, Session};
 
 use super::{
     Capture, CaptureLayer,
     frame::{ACK, Addresses, FIN, PSH, RST, SYN, Segment, opener},
+    message::Message,
     pcapng,
-    queue::Message,
 };
 
 /// One pair as a TCP connection between its two peers.
@@ -16,7 +16,7 @@ pub(super) struct Conversation {
     session: Session,
     addresses: Addresses,
     flows: [Flow; 2],
-    /// A reset was captured, or both ends: nothing may follow.
+    /// A reset was captured, or both ends: no packet may follow.
     closed: bool,
 }
 
@@ -49,12 +49,15 @@ impl Conversation {
         };
         let client = opener(&conversation.session);
         let ends = [Side::A, Side::B].map(|side| conversation.addresses.end(side));
-        let comment = format!(
+        let mut comment = format!(
             "session {}: A {}, B {}",
             conversation.session.id(),
             ends[0],
             ends[1]
         );
+        if let Some(real) = conversation.addresses.shared() {
+            comment.push_str(&format!(" (both have {real})"));
+        }
         let mut packets = conversation.packets();
         conversation.add(&mut packets, client, SYN, &[], Some(&comment));
         conversation.add(&mut packets, !client, SYN | ACK, &[], None);
@@ -63,12 +66,17 @@ impl Conversation {
         conversation
     }
 
-    /// Is there nothing more to be captured of what comes from this side?
+    /// Is nothing more captured of what comes from this side?
     pub(super) fn is_over(&self, from: Side) -> bool {
-        !self.layer.capture.is_active() || self.flow(from).total >= self.layer.limit
+        !self.layer.capture.is_active() || self.is_beyond(from)
     }
 
-    /// What was read at once.
+    /// Has as much been captured of what comes from this side as may be?
+    fn is_beyond(&self, from: Side) -> bool {
+        self.flow(from).total >= self.layer.limit
+    }
+
+    /// The bytes of one read.
     pub(super) fn data(&mut self, from: Side, bytes: &[u8]) {
         if self.closed || self.flow(from).ended || self.is_over(from) {
             return;
@@ -85,8 +93,9 @@ impl Conversation {
             let flags = if number == last { ACK | PSH } else { ACK };
             self.add(&mut packets, from, flags, payload, None);
         }
-        let reached = self.flow(from).total >= self.layer.limit;
-        let comment = reached.then_some("limit reached: what follows is not captured");
+        let comment = self
+            .is_beyond(from)
+            .then_some("limit reached: neither what follows nor the end is captured");
         // A second acknowledgement of the same would be taken for a loss.
         if !redacted.is_empty() {
             self.add(&mut packets, !from, ACK, &[], comment);
@@ -94,16 +103,16 @@ impl Conversation {
         self.push(packets);
     }
 
-    /// Its stream has ended.
+    /// This side's stream has ended.
     pub(super) fn ended(&mut self, from: Side) {
         let mut packets = self.packets();
         self.finish(&mut packets, from);
         self.push(packets);
     }
 
-    /// Its connection has failed.
+    /// This side's connection has failed.
     pub(super) fn failed(&mut self, from: Side, error: &io::Error) {
-        // What it says may come from the peer.
+        // An error's text may come from the peer.
         let error = error.to_string();
         let mut packets = self.packets();
         self.reset(&mut packets, from, &error.escape_debug().to_string());
@@ -185,23 +194,17 @@ impl Conversation {
 }
 
 impl Drop for Conversation {
+    /// How a direction ended that is beyond its limit was not seen, so neither an end nor a reset is
+    /// made up for it: its packets stop. A pair that did not come to its natural end is cut.
     fn drop(&mut self) {
+        let reason = self.session.end_reason();
         let mut packets = self.packets();
-        for side in [Side::A, Side::B] {
-            // How it ended was not looked at.
-            if self.flow(side).total >= self.layer.limit {
-                self.finish(&mut packets, side);
-            }
+        if !reason.is_some_and(CloseReason::is_clean) {
+            let is_open = |side: &Side| !self.flow(*side).ended && !self.is_beyond(*side);
+            let from = [Side::A, Side::B].into_iter().find(is_open);
+            let why = reason.map_or_else(|| "dropped".to_owned(), |reason| reason.to_string());
+            self.reset(&mut packets, from.unwrap_or(Side::A), &why);
         }
-        // Whoever ended it, the end of a stream would be made up.
-        let from = if self.flow(Side::A).ended {
-            Side::B
-        } else {
-            Side::A
-        };
-        let why = self.session.end_reason();
-        let why = why.map_or_else(|| "dropped".to_owned(), |reason| reason.to_string());
-        self.reset(&mut packets, from, &why);
         self.push(packets);
         self.capture().push(Message::End(self.session.id()));
     }
@@ -220,7 +223,8 @@ impl fmt::Debug for Conversation {
 
 impl Flow {
     fn new(session: &Session, side: u32) -> Self {
-        // No two conversations begin alike, lest one of the same addresses pass for the other.
+        // Each conversation begins with other numbers, so that tools tell two apart whose addresses
+        // are the same.
         let number = (session.id().get() as u32)
             .wrapping_mul(2)
             .wrapping_add(side);

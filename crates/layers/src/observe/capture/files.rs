@@ -1,4 +1,4 @@
-//! Which file a packet goes to.
+//! The files of a capture, and which of them a packet goes to.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -11,113 +11,101 @@ use std::{
 
 use couplet_pairing::SessionId;
 
-use super::{pcapng, queue::Message};
-
-/// Where a capture goes.
-#[derive(Clone, Debug)]
-pub(super) enum Target {
-    /// To one file; when that has grown to so many bytes, to the next.
-    File { path: PathBuf, roll: Option<u64> },
-    /// To one file a pair.
-    Directory(PathBuf),
-}
+use super::{message::Message, pcapng};
 
 /// The open files.
 #[derive(Debug)]
 pub(super) enum Files {
-    One {
+    /// A named pipe that is not open yet, because opening it waits for a reader: see fifo(7).
+    Pipe(PathBuf),
+    /// All packets go to one file, or pipe, or writer.
+    One(PcapFile),
+    /// All packets go to one file until that would grow beyond `roll` bytes, then to the next.
+    Rolling {
         path: PathBuf,
-        roll: Option<u64>,
+        roll: u64,
         number: u64,
         file: PcapFile,
     },
+    /// The packets of each session go to a file of their own.
     Many {
         directory: PathBuf,
         files: HashMap<SessionId, PcapFile>,
     },
 }
 
-#[derive(Debug)]
+/// A file that begins with a pcapng header.
 pub(super) struct PcapFile {
-    to: BufWriter<File>,
+    to: BufWriter<Box<dyn Write + Send>>,
     size: u64,
-}
-
-// ===== impl Target =====
-
-impl Target {
-    pub(super) fn open(&self) -> io::Result<Files> {
-        Ok(match self {
-            Self::File { path, roll } => Files::One {
-                path: path.clone(),
-                roll: *roll,
-                number: 1,
-                file: PcapFile::create(path, Exists::Replace)?,
-            },
-            Self::Directory(path) => {
-                if !std::fs::metadata(path)?.is_dir() {
-                    return Err(io::ErrorKind::NotADirectory.into());
-                }
-                Files::Many {
-                    directory: path.clone(),
-                    files: HashMap::new(),
-                }
-            }
-        })
-    }
 }
 
 // ===== impl Files =====
 
 impl Files {
+    /// Opens a named pipe: blocks until somebody reads it.
+    pub(super) fn open_pipe(&mut self) -> io::Result<()> {
+        if let Self::Pipe(path) = self {
+            tracing::info!(path = %path.display(), "the capture waits for a reader of the named pipe");
+            let pipe = OpenOptions::new().write(true).open(path)?;
+            *self = Self::One(PcapFile::begin(Box::new(pipe))?);
+        }
+        Ok(())
+    }
+
     pub(super) fn write(&mut self, message: Message) -> io::Result<()> {
-        match (self, message) {
-            (
-                Self::One {
-                    path,
-                    roll,
-                    number,
-                    file,
-                },
-                Message::Packets { blocks, .. },
-            ) => {
-                if roll.is_some_and(|roll| file.size + blocks.len() as u64 > roll)
-                    && !file.is_empty()
-                {
+        match message {
+            Message::Packets {
+                session,
+                begun,
+                blocks,
+            } => self.file(session, begun, blocks.len())?.write(&blocks),
+            Message::End(session) => match self {
+                Self::Many { files, .. } => files
+                    .remove(&session)
+                    .map_or(Ok(()), |mut file| file.to.flush()),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// The file for so many bytes of this session.
+    fn file(
+        &mut self,
+        session: SessionId,
+        begun: SystemTime,
+        bytes: usize,
+    ) -> io::Result<&mut PcapFile> {
+        match self {
+            Self::Pipe(_) => Err(io::ErrorKind::NotConnected.into()),
+            Self::One(file) => Ok(file),
+            Self::Rolling {
+                path,
+                roll,
+                number,
+                file,
+            } => {
+                if !file.is_empty() && file.size.saturating_add(bytes as u64) > *roll {
                     file.to.flush()?;
                     *number += 1;
-                    *file = PcapFile::create(&numbered(path, *number), Exists::Replace)?;
+                    *file = PcapFile::replace(&numbered(path, *number))?;
                 }
-                file.write(&blocks)
+                Ok(file)
             }
-            (Self::One { .. }, Message::End(_)) => Ok(()),
-            (
-                Self::Many { directory, files },
-                Message::Packets {
-                    session,
-                    begun,
-                    blocks,
-                },
-            ) => {
-                let file = match files.entry(session) {
-                    Entry::Occupied(file) => file.into_mut(),
-                    Entry::Vacant(place) => {
-                        let path = directory.join(name(session, begun));
-                        place.insert(PcapFile::create(&path, Exists::Fail)?)
-                    }
-                };
-                file.write(&blocks)
-            }
-            (Self::Many { files, .. }, Message::End(session)) => match files.remove(&session) {
-                Some(mut file) => file.to.flush(),
-                None => Ok(()),
+            Self::Many { directory, files } => match files.entry(session) {
+                Entry::Occupied(file) => Ok(file.into_mut()),
+                Entry::Vacant(free) => {
+                    let path = directory.join(name(session, begun));
+                    Ok(free.insert(PcapFile::create_new(&path)?))
+                }
             },
         }
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::One { file, .. } => file.to.flush(),
+            Self::Pipe(_) => Ok(()),
+            Self::One(file) | Self::Rolling { file, .. } => file.to.flush(),
             Self::Many { files, .. } => files.values_mut().try_for_each(|file| file.to.flush()),
         }
     }
@@ -134,7 +122,7 @@ fn numbered(path: &Path, number: u64) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// `20261123T091502.000123Z-7.pcapng`: no two pairs have the same, those of another run neither.
+/// `20261123T091502.000123Z-7.pcapng`: no two sessions have the same name, nor two runs.
 fn name(session: SessionId, begun: SystemTime) -> String {
     let time = begun.max(SystemTime::UNIX_EPOCH);
     let time = humantime::format_rfc3339_micros(time).to_string();
@@ -143,44 +131,35 @@ fn name(session: SessionId, begun: SystemTime) -> String {
 
 // ===== impl PcapFile =====
 
-/// What is to become of a file of that name.
-enum Exists {
-    Replace,
-    Fail,
-}
-
-/// One that was there before may have been open to others. A device or a pipe stays as it is: it
-/// keeps nothing.
-#[cfg(unix)]
-fn make_own(file: &File) -> io::Result<()> {
-    use std::{fs::Permissions, os::unix::fs::PermissionsExt};
-
-    match file.metadata()?.is_file() {
-        true => file.set_permissions(Permissions::from_mode(0o600)),
-        false => Ok(()),
-    }
-}
-
 impl PcapFile {
-    fn create(path: &Path, exists: Exists) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.write(true);
-        match exists {
-            Exists::Replace => options.create(true).truncate(true),
-            Exists::Fail => options.create_new(true),
-        };
-        // What people say to each other is not everybody's business.
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path)?;
-        #[cfg(unix)]
-        make_own(&file)?;
+    pub(super) fn begin(to: Box<dyn Write + Send>) -> io::Result<Self> {
         let mut file = Self {
-            to: BufWriter::new(file),
+            to: BufWriter::new(to),
             size: 0,
         };
         file.write(&pcapng::header())?;
         Ok(file)
+    }
+
+    /// Replaces the file, if there is one.
+    pub(super) fn replace(path: &Path) -> io::Result<Self> {
+        Self::open(path, OpenOptions::new().create(true).truncate(true))
+    }
+
+    /// Fails if there is a file.
+    fn create_new(path: &Path) -> io::Result<Self> {
+        Self::open(path, OpenOptions::new().create_new(true))
+    }
+
+    /// The owner alone may read what peers say to each other.
+    fn open(path: &Path, options: &mut OpenOptions) -> io::Result<Self> {
+        options.write(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+        let file = options.open(path)?;
+        #[cfg(unix)]
+        make_private(&file)?;
+        Self::begin(Box::new(file))
     }
 
     fn write(&mut self, blocks: &[u8]) -> io::Result<()> {
@@ -189,8 +168,28 @@ impl PcapFile {
         Ok(())
     }
 
-    /// Is there but its header in it?
+    /// Holds the file nothing but its header?
     fn is_empty(&self) -> bool {
         self.size == pcapng::header().len() as u64
+    }
+}
+
+/// A file that was there before may have been open to others. A device or a pipe stays as it is: it
+/// keeps nothing.
+#[cfg(unix)]
+fn make_private(file: &File) -> io::Result<()> {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt};
+
+    match file.metadata()?.is_file() {
+        true => file.set_permissions(Permissions::from_mode(0o600)),
+        false => Ok(()),
+    }
+}
+
+impl std::fmt::Debug for PcapFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PcapFile")
+            .field("size", &self.size)
+            .finish_non_exhaustive()
     }
 }

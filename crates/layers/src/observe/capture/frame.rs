@@ -20,9 +20,13 @@ const TCP_HEADER: usize = 20;
 const WINDOW: u16 = u16::MAX;
 const WINDOW_SCALE: u8 = 7;
 
-/// The two addresses of a conversation, of one family.
+/// The two addresses of a conversation, of one family, and not the same.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Addresses([SocketAddr; 2]);
+pub(super) struct Addresses {
+    ends: [SocketAddr; 2],
+    /// Both peers have this address and port.
+    shared: Option<SocketAddr>,
+}
 
 /// What a segment says beside its addresses.
 #[derive(Clone, Copy, Debug)]
@@ -37,13 +41,13 @@ pub(super) struct Segment<'a> {
 // ===== impl Addresses =====
 
 impl Addresses {
-    /// The peers' own, and made-up ones (RFC 5737, RFC 3849) for those without.
+    /// The peers' addresses, and made-up ones (RFC 5737, RFC 3849) for peers without.
     pub(super) fn of(session: &Session) -> Self {
         let infos = [Side::A, Side::B].map(|side| session.info(side));
         let known = infos.map(|info: &Info| info.peer.map(canonical));
         let v6 = known.iter().flatten().any(SocketAddr::is_ipv6);
         let mut sides = [1, 2].into_iter();
-        Self(known.map(|known| {
+        Self::distinct(known.map(|known| {
             let side = sides.next().unwrap_or_default();
             let address = known.unwrap_or_else(|| {
                 let port = 49152 + (session.id().get() % 16384) as u16;
@@ -59,13 +63,31 @@ impl Addresses {
         }))
     }
 
+    /// No tool can follow a connection from an address and port to the same: B is then shown with
+    /// another port.
+    fn distinct([a, mut b]: [SocketAddr; 2]) -> Self {
+        let shared = (a == b).then_some(b);
+        if shared.is_some() {
+            b.set_port(b.port() ^ 1);
+        }
+        Self {
+            ends: [a, b],
+            shared,
+        }
+    }
+
+    /// The address and port of both, where they are the same.
+    pub(super) const fn shared(&self) -> Option<SocketAddr> {
+        self.shared
+    }
+
     /// How much a segment may carry.
     pub(super) fn mss(&self) -> usize {
         MTU - TCP_HEADER - if self.is_v6() { 40 } else { 20 }
     }
 
     fn is_v6(&self) -> bool {
-        self.0[0].is_ipv6()
+        self.ends[0].is_ipv6()
     }
 
     /// The segment in its frame.
@@ -122,11 +144,11 @@ impl Addresses {
     }
 
     pub(super) fn end(&self, side: Side) -> SocketAddr {
-        self.0[side as usize]
+        self.ends[side as usize]
     }
 }
 
-/// The side that opened the conversation: the one that came to us, where the other was dialled.
+/// The side that opened the conversation: where one was accepted and one dialled, the accepted.
 pub(super) fn opener(session: &Session) -> Side {
     let origins = [Side::A, Side::B].map(|side| session.info(side).origin);
     match origins {

@@ -10,26 +10,30 @@
 //! consistent: Ethernet, IPv4 or IPv6 by the peers' addresses (made-up ones of 192.0.2.0/24 and
 //! 2001:db8::/32 for those without; where the two families differ, IPv4 is mapped into IPv6), and
 //! TCP with the opening handshake, sequence numbers, acknowledgements, checksums, and segments that
-//! fit into a frame. The end of a stream is a FIN; a reset, or a pair that is cut, is an RST. The
-//! first packet's comment names the session, the last one's why it was cut. So *Follow TCP
-//! Stream* works, and what encrypts or compresses above the layer is seen in the clear.
+//! fit into a frame. The end of a stream is a FIN; a reset, or a pair that is cut, is an RST. Where
+//! both peers have the same address and port, B's port is shown as another. The first packet's
+//! comment names the session, the last one's why the pair was cut. So *Follow TCP Stream* works, and
+//! what encrypts or compresses above the layer is seen in the clear.
 //!
-//! What is read from a side is captured, whether or not it can be delivered; so the layer's
-//! place says what is seen: above a transform the bytes as they come, below it what comes out of
-//! it.
+//! What is read from a side is captured, whether or not it can be delivered. So the layer's place
+//! says what is seen: above a transform the bytes as they come, below it what comes out of it.
 //!
 //! # A disk that is slow, or full
 //!
-//! A thread of its own writes, and the relay never waits for it: what waits to be written is
-//! bounded by 16 MiB ([`buffer`](Capture::buffer)), for all pairs together. If there is more, or a file can't be written, the
-//! capture *stops*: a warning is logged, what waited is still written if it can be, the files are
-//! whole as far as they go and are closed, and the relay goes on without it. It does not begin
-//! again, because what is missing in between could not be told from what never was.
+//! A thread writes, and the relay never waits for the thread: what waits to be written is bounded by
+//! 16 MiB ([`buffer`](Capture::buffer)) for all pairs together. If there is more, or a file can't be
+//! written, the capture *stops*: a warning is logged, what waited is still written if possible, the
+//! files are whole as far as they go and are closed, and the relay goes on. The capture does not
+//! begin again, because packets that are missing in between could not be told from packets that
+//! never were.
+//!
+//! A named pipe (FIFO) is opened by that thread, as opening waits for a reader; until there is one,
+//! packets wait as above, and the log says what is waited for.
 //!
 //! **Where:** on a pair stack. **Splice:** a captured direction is copied, until its
 //! [limit](CaptureLayer::limit) is reached or the capture has stopped. **Memory:** some 400 bytes a
-//! pair; one file a pair costs a descriptor besides. Files are readable by their owner alone,
-//! those that are replaced as well.
+//! pair; one file a pair costs a descriptor besides. Files can be read by their owner alone, those
+//! that are replaced as well.
 //!
 //! ```
 //! use couplet_layers::{Capture, CaptureLayer};
@@ -48,72 +52,50 @@
 //! # }
 //! ```
 
-mod captured;
 mod conversation;
 mod files;
 mod frame;
+mod layer;
+mod message;
 mod pcapng;
 mod queue;
+mod target;
 #[cfg(test)]
 mod tests;
+mod watch;
 
-pub use self::captured::Captured;
+pub use self::{
+    layer::{CaptureLayer, CaptureService},
+    watch::{Captured, Watch},
+};
 
 use std::{
-    fmt, io,
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
-    task::{Context, Poll},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
-use couplet_endpoint::Side;
-use couplet_pairing::Pair;
-use tower_layer::Layer;
-use tower_service::Service;
+use self::{message::Message, queue::Queue, target::Target};
 
-use self::{
-    conversation::Conversation,
-    files::Target,
-    queue::{Message, Queue},
-};
-use crate::observe::redact::Redact;
-
-/// How many bytes may wait to be written.
+/// How many bytes may wait to be written, by default.
 const BUFFER: usize = 16 * 1024 * 1024;
 
 /// Where packets go. Cheap to clone; clones share the files. See the [module](self).
 #[derive(Clone, Debug)]
 pub struct Capture {
     target: Arc<Target>,
-    queue: Arc<Queued>,
+    queue: Arc<OwnedQueue>,
 }
 
-/// Closes the queue when nobody can push any more.
+/// Closes the queue when nothing can push any more.
 #[derive(Debug)]
-struct Queued(Arc<Queue>);
-
-/// Captures the bytes of pairs. See the [module](self).
-#[derive(Clone)]
-#[must_use]
-pub struct CaptureLayer {
-    capture: Capture,
-    limit: u64,
-    redact: Redact,
-    clock: fn() -> SystemTime,
-}
-
-/// Captures the bytes of the pairs it passes on: made by [`CaptureLayer`].
-#[derive(Clone, Debug)]
-pub struct CaptureService<S> {
-    layer: CaptureLayer,
-    inner: S,
-}
+struct OwnedQueue(Arc<Queue>);
 
 // ===== impl Capture =====
 
 impl Capture {
-    /// To this file, which is replaced if it exists.
+    /// To this file, which is replaced if it exists, or to this named pipe.
     pub fn to_file(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         Self::new(Target::File { path, roll: None })
@@ -125,47 +107,53 @@ impl Capture {
         Self::new(Target::Directory(path.into()))
     }
 
+    /// To a writer, such as the standard output. It is flushed whenever nothing more waits to be
+    /// written.
+    pub fn to_writer(writer: impl io::Write + Send + 'static) -> Self {
+        Self::new(Target::Writer(Mutex::new(Some(Box::new(writer)))))
+    }
+
     fn new(target: Target) -> Self {
         Self {
             target: Arc::new(target),
-            queue: Arc::new(Queued(Arc::new(Queue::new(BUFFER)))),
+            queue: Arc::new(OwnedQueue(Arc::new(Queue::new(BUFFER)))),
         }
     }
 
     /// Goes on in a new file before one grows beyond so many bytes: `trace.pcapng`, then
-    /// `trace-2.pcapng`, and so on. Not for a directory. Never, by default.
+    /// `trace-2.pcapng`, and so on. For a regular file alone. Never, by default.
     #[must_use]
     pub fn roll(mut self, bytes: u64) -> Self {
-        if let Target::File { roll, .. } = Arc::make_mut(&mut self.target) {
-            *roll = Some(bytes);
+        if let Target::File { path, .. } = &*self.target {
+            let (path, roll) = (path.clone(), Some(bytes));
+            self.target = Arc::new(Target::File { path, roll });
         }
         self
     }
 
-    /// How many bytes may wait to be written, of all pairs together; 16 MiB by default. To be said
-    /// before it is cloned or started.
+    /// How many bytes may wait to be written, of all pairs together; 16 MiB by default. To be called
+    /// before the capture is cloned or started.
     #[must_use]
     pub fn buffer(mut self, bytes: usize) -> Self {
-        self.queue = Arc::new(Queued(Arc::new(Queue::new(bytes))));
+        self.queue = Arc::new(OwnedQueue(Arc::new(Queue::new(bytes))));
         self
     }
 
-    /// Opens the file, or looks for the directory, and starts the thread that writes. Before, pairs
-    /// are not captured, and once one was [finished](Self::finish) or has stopped none is again.
+    /// Opens the file, or looks for the directory, and starts the thread that writes. Before that,
+    /// pairs are not captured; nor are they once the capture was [finished](Self::finish) or has
+    /// stopped.
     ///
     /// # Errors
     ///
-    /// When the file can't be created, there is no such directory, no thread is to be had, or it was
-    /// started before.
+    /// The file can't be created, there is no such directory, files are to [roll](Self::roll) where
+    /// there is a pipe or a device, no thread can be started, or the capture was started before.
     pub fn start(&self) -> io::Result<()> {
         self.queue.0.start(self.target.open()?)
     }
 
-    /// The file, or the directory.
-    pub fn path(&self) -> &Path {
-        match &*self.target {
-            Target::File { path, .. } | Target::Directory(path) => path,
-        }
+    /// The file, or the directory, unless the capture goes to a writer.
+    pub fn path(&self) -> Option<&Path> {
+        self.target.path()
     }
 
     /// Are packets taken?
@@ -173,8 +161,9 @@ impl Capture {
         self.queue.0.is_active()
     }
 
-    /// Takes no more packets, and waits until those that were taken are written, but no longer than
-    /// this; were they? Blocks the thread: for the end of a program.
+    /// Takes no more packets and waits until all that were taken are written, but no longer than
+    /// this, and not for the reader of a named pipe; returns whether all are written. Blocks the
+    /// thread: for the end of a program.
     pub fn finish(&self, within: Duration) -> bool {
         self.queue.0.close();
         self.queue.0.wait(within)
@@ -185,91 +174,8 @@ impl Capture {
     }
 }
 
-impl Drop for Queued {
+impl Drop for OwnedQueue {
     fn drop(&mut self) {
         self.0.close();
-    }
-}
-
-// ===== impl CaptureLayer =====
-
-impl CaptureLayer {
-    /// Captures everything.
-    pub const fn new(capture: Capture) -> Self {
-        Self {
-            capture,
-            limit: u64::MAX,
-            redact: Redact::NOTHING,
-            clock: SystemTime::now,
-        }
-    }
-
-    /// Captures no more than the first so many bytes of each direction. What follows is not looked
-    /// at, neither its bytes nor its end, and may be spliced: the stream seems to end there.
-    /// Everything, by default.
-    pub const fn limit(mut self, bytes: u64) -> Self {
-        self.limit = bytes;
-        self
-    }
-
-    /// Captures only what this function leaves of the bytes that came from a side. It is called with
-    /// what was read at once, wherever that was cut; nothing is redacted by default.
-    pub fn redact(mut self, redact: impl Fn(Side, &mut Vec<u8>) + Send + Sync + 'static) -> Self {
-        self.redact = Redact::new(redact);
-        self
-    }
-
-    /// Takes the time from here and not from the system's clock, for tests.
-    pub const fn clock(mut self, now: fn() -> SystemTime) -> Self {
-        self.clock = now;
-        self
-    }
-}
-
-impl<S> Layer<S> for CaptureLayer {
-    type Service = CaptureService<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        CaptureService {
-            layer: self.clone(),
-            inner,
-        }
-    }
-}
-
-impl fmt::Debug for CaptureLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CaptureLayer")
-            .field("capture", &self.capture)
-            .field("limit", &self.limit)
-            .finish_non_exhaustive()
-    }
-}
-
-// ===== impl CaptureService =====
-
-impl<S, A, B> Service<Pair<A, B>> for CaptureService<S>
-where
-    S: Service<Pair<Captured<A>, Captured<B>>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, pair: Pair<A, B>) -> Self::Future {
-        let active = self.layer.capture.is_active();
-        let conversation = active.then(|| {
-            let session = pair.session.handle();
-            Arc::new(Mutex::new(Conversation::open(self.layer.clone(), session)))
-        });
-        let a = conversation.clone();
-        let pair = pair
-            .map_a(|io| Captured::new(io, Side::A, a))
-            .map_b(|io| Captured::new(io, Side::B, conversation));
-        self.inner.call(pair)
     }
 }

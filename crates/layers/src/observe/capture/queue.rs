@@ -1,4 +1,5 @@
-//! Between the relay's threads, which must not wait for a disk, and the one that writes.
+//! A bounded queue between the relay's tasks, which never wait for a disk, and the thread that
+//! writes.
 
 use std::{
     collections::VecDeque,
@@ -8,24 +9,10 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
-use couplet_pairing::SessionId;
-
-use super::files::Files;
-
-/// What the writing thread is told.
-#[derive(Debug)]
-pub(super) enum Message {
-    Packets {
-        session: SessionId,
-        begun: SystemTime,
-        blocks: Vec<u8>,
-    },
-    /// Nothing more comes of this session.
-    End(SessionId),
-}
+use super::{files::Files, message::Message};
 
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -33,7 +20,7 @@ pub(super) struct Queue {
     room: usize,
     state: Mutex<State>,
     changed: Condvar,
-    /// Whether anything is taken.
+    /// Are messages taken?
     active: AtomicBool,
 }
 
@@ -43,7 +30,9 @@ struct State {
     /// Of all that is not written yet.
     bytes: usize,
     started: bool,
-    /// Nothing more will come.
+    /// The thread waits for somebody to read a named pipe.
+    waits_for_reader: bool,
+    /// No message is taken any more.
     closed: bool,
     /// Something could not be written.
     failed: bool,
@@ -66,32 +55,39 @@ impl Queue {
     }
 
     /// Starts the thread that writes.
-    pub(super) fn start(self: &Arc<Self>, mut files: Files) -> io::Result<()> {
-        if mem::replace(&mut self.state().started, true) {
-            return Err(io::Error::other("it was started before"));
+    pub(super) fn start(self: &Arc<Self>, files: Files) -> io::Result<()> {
+        let mut state = self.state();
+        if mem::replace(&mut state.started, true) {
+            return Err(io::Error::other("the capture was started before"));
         }
+        state.waits_for_reader = matches!(files, Files::Pipe(_));
+        drop(state);
         let queue = Arc::clone(self);
         thread::Builder::new()
             .name("capture".into())
-            .spawn(move || queue.write(&mut files))?;
+            .spawn(move || queue.write(files))?;
         let state = self.state();
         self.active.store(!state.closed, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Takes it, if there is room. If not, the capture is over: what it would miss can't be told
-    /// from what never was.
+    /// Takes the message if there is room. If not, the capture is over: packets that are missing in
+    /// between could not be told from packets that never were.
     pub(super) fn push(&self, message: Message) {
         if !self.is_active() {
             return;
         }
         let mut state = self.state();
         if state.closed {
-            return; // It was not when we looked.
+            return; // Closed since the look above.
         }
         if state.bytes + message.len() > self.room {
+            let unread = state.waits_for_reader;
             self.end(state);
-            tracing::warn!("the capture stops: the disk is too slow for the traffic");
+            match unread {
+                true => tracing::warn!("the capture stops: nobody reads the named pipe"),
+                false => tracing::warn!("the capture stops: the disk is too slow for the traffic"),
+            }
             return;
         }
         state.bytes += message.len();
@@ -100,12 +96,12 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Nothing more will come.
+    /// Takes no more messages.
     pub(super) fn close(&self) {
         self.end(self.state());
     }
 
-    /// The thread writes what waits, and lets go of its files.
+    /// The thread writes what waits, and closes its files.
     fn end(&self, mut state: MutexGuard<'_, State>) {
         self.active.store(false, Ordering::Relaxed);
         state.closed = true;
@@ -113,17 +109,24 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Waits until everything is written, or for so long; is it?
+    /// Waits until everything is written, or for so long, but not for the reader of a named pipe; is
+    /// everything written?
     pub(super) fn wait(&self, within: Duration) -> bool {
-        let state = self.state();
-        let (state, _) = self
+        let unwritten = |state: &mut State| state.bytes > 0 && !state.waits_for_reader;
+        let waited = self
             .changed
-            .wait_timeout_while(state, within, |state| state.bytes > 0)
-            .unwrap_or_else(PoisonError::into_inner);
+            .wait_timeout_while(self.state(), within, unwritten);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.bytes == 0 && !state.failed
     }
 
-    fn write(&self, files: &mut Files) {
+    fn write(&self, mut files: Files) {
+        let opened = files.open_pipe();
+        self.state().waits_for_reader = false;
+        // A reader sees the header at once.
+        if let Err(error) = opened.and_then(|()| files.flush()) {
+            return self.fail(self.state(), &error);
+        }
         while let Some(messages) = self.next() {
             let bytes: usize = messages.iter().map(Message::len).sum();
             let written = messages
@@ -135,20 +138,26 @@ impl Queue {
             });
             let mut state = self.state();
             state.bytes -= bytes;
-            if let Err(error) = flushed {
-                self.active.store(false, Ordering::Relaxed);
-                state.messages.clear();
-                state.bytes = 0;
-                state.closed = true;
-                state.failed = true;
-                tracing::warn!(%error, "the capture stops: it can't be written");
+            match flushed {
+                Err(error) => self.fail(state, &error),
+                Ok(()) => drop(state),
             }
-            drop(state);
             self.changed.notify_all();
         }
     }
 
-    /// All that waits, or nothing when nothing more will come.
+    fn fail(&self, mut state: MutexGuard<'_, State>, error: &io::Error) {
+        state.messages.clear();
+        state.bytes = 0;
+        state.failed = true;
+        self.end(state);
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => tracing::warn!("the capture stops: its reader has gone"),
+            _ => tracing::warn!(%error, "the capture stops: its file can't be written"),
+        }
+    }
+
+    /// All that waits, or nothing once no message is taken any more.
     fn next(&self) -> Option<VecDeque<Message>> {
         let state = self.state();
         let mut state = self
@@ -164,17 +173,6 @@ impl Queue {
     }
 }
 
-// ===== impl Message =====
-
-impl Message {
-    fn len(&self) -> usize {
-        match self {
-            Self::Packets { blocks, .. } => blocks.len(),
-            Self::End(_) => 1,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use couplet_pairing::Pair;
@@ -183,10 +181,10 @@ mod tests {
     use crate::testing::conn;
 
     #[test]
-    fn what_comes_when_it_has_just_stopped_is_not_waited_for() {
+    fn a_message_that_comes_when_it_has_just_stopped_is_not_waited_for() {
         let queue = Queue::new(100);
         queue.close();
-        // As one sees it that has looked before.
+        // As a task sees it that has looked before.
         queue.active.store(true, Ordering::Relaxed);
         queue.push(Message::End(Pair::new(conn(()), conn(())).session.id()));
         assert!(queue.wait(Duration::ZERO));

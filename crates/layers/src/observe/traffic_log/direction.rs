@@ -1,4 +1,4 @@
-use std::{fmt, io, mem, time::SystemTime};
+use std::{fmt, io, mem};
 
 use couplet_endpoint::Side;
 use couplet_pairing::SessionId;
@@ -6,23 +6,28 @@ use couplet_pairing::SessionId;
 #[cfg(feature = "json")]
 use super::json::{self, Entry, What};
 use super::{
-    Colour, TrafficLogLayer, hex,
-    layer::Format,
+    Colour, hex,
+    settings::{Format, Settings},
     sink::{Sink, TARGET},
-    text,
+    text::{self, Text},
 };
+use crate::observe::observed::{Observe, Observed};
+
+/// An io of a logged pair: what [`TrafficLog`](super::TrafficLog) makes of each side's.
+pub type Logged<I> = Observed<I, DirectionLog>;
 
 /// The log of one direction of one pair.
 #[derive(Debug)]
-pub(super) struct DirectionLog {
+pub struct DirectionLog {
     from: Side,
     session: SessionId,
     /// How many bytes there were until now.
     total: u64,
     /// Was its end logged?
     ended: bool,
-    /// Its format is this direction's own.
-    layer: TrafficLogLayer,
+    settings: Settings,
+    /// The beginning of a character whose end is yet to come.
+    text: Text,
     colour: Colour,
 }
 
@@ -32,55 +37,26 @@ struct Direction(Side);
 // ===== impl DirectionLog =====
 
 impl DirectionLog {
-    pub(super) fn new(from: Side, session: SessionId, layer: TrafficLogLayer) -> Self {
+    pub(super) fn new(from: Side, session: SessionId, settings: Settings) -> Self {
         Self {
             from,
             session,
             total: 0,
             ended: false,
-            colour: layer.sink.colour(layer.colour),
-            layer,
+            colour: settings.sink.colour(settings.colour),
+            text: Text::new(),
+            settings,
         }
-    }
-
-    /// Logs what was read at once.
-    pub(super) fn data(&mut self, bytes: &[u8]) {
-        let offset = self.total;
-        self.total += bytes.len() as u64;
-        let left = self.layer.limit.saturating_sub(offset);
-        let left = usize::try_from(left).unwrap_or(usize::MAX);
-        self.show(offset, &bytes[..bytes.len().min(left)]);
-        if self.is_over() {
-            self.end(format_args!("limit reached"));
-        }
-    }
-
-    /// Has everything been logged that is to be?
-    pub(super) const fn is_over(&self) -> bool {
-        self.total >= self.layer.limit
-    }
-
-    /// Logs that nothing more comes, unless its end was logged before.
-    pub(super) fn ended(&mut self) {
-        self.end(format_args!("EOF"));
-    }
-
-    /// Logs an error, unless its end was logged before.
-    pub(super) fn failed(&mut self, error: &io::Error) {
-        // What it says may come from the peer.
-        self.end(format_args!("error: {}", text::shown(&error.to_string())));
     }
 
     fn show(&mut self, offset: u64, bytes: &[u8]) {
-        if !self.layer.sink.is_enabled() {
-            if let Format::Text(text) = &mut self.layer.format {
-                text.forget();
-            }
+        if !self.settings.sink.is_enabled() {
+            self.text.forget();
             return;
         }
-        let redacted = self.layer.redact.apply(self.from, bytes);
-        let lines = match &mut self.layer.format {
-            Format::Text(text) => text.lines(&redacted),
+        let redacted = self.settings.redact.apply(self.from, bytes);
+        let lines = match self.settings.format {
+            Format::Text => self.text.lines(&redacted),
             Format::Hex => hex::lines(offset, bytes.len(), &redacted),
             #[cfg(feature = "json")]
             Format::Json => return self.write_json(offset, bytes.len(), &redacted),
@@ -93,16 +69,16 @@ impl DirectionLog {
             return;
         }
         self.write_rest();
-        match &self.layer.sink {
+        match &self.settings.sink {
             Sink::Tracing => tracing::info!(
                 target: TARGET,
-                session = %self.session,
+                session = self.session.get(),
                 direction = %Direction(self.from),
                 total = self.total,
                 "{how}"
             ),
             #[cfg(feature = "json")]
-            Sink::Writer { to, .. } if matches!(self.layer.format, Format::Json) => {
+            Sink::Writer { to, .. } if matches!(self.settings.format, Format::Json) => {
                 let (total, how) = (self.total, how.to_string());
                 to.write(&self.json(What::End { total, how }));
             }
@@ -119,12 +95,12 @@ impl DirectionLog {
         if lines.is_empty() {
             return;
         }
-        match &self.layer.sink {
+        match &self.settings.sink {
             Sink::Tracing => {
                 for line in lines.lines() {
                     tracing::info!(
                         target: TARGET,
-                        session = %self.session,
+                        session = self.session.get(),
                         direction = %Direction(self.from),
                         "{line}"
                     );
@@ -136,13 +112,13 @@ impl DirectionLog {
 
     #[cfg(feature = "json")]
     fn write_json(&self, offset: u64, length: usize, bytes: &[u8]) {
-        match &self.layer.sink {
+        match &self.settings.sink {
             Sink::Tracing => {
                 let (name, shown) = json::shown(bytes);
                 let is = |wanted| (name == wanted).then_some(shown.as_str());
                 tracing::info!(
                     target: TARGET,
-                    session = %self.session,
+                    session = self.session.get(),
                     direction = %Direction(self.from),
                     offset,
                     length,
@@ -162,7 +138,7 @@ impl DirectionLog {
     #[cfg(feature = "json")]
     fn json(&self, what: What<'_>) -> String {
         let entry = Entry {
-            time: self.time(),
+            time: self.settings.time(),
             session: self.session.get(),
             from: self.from,
             what,
@@ -173,7 +149,7 @@ impl DirectionLog {
     /// The lines as a writer gets them: each with a head in text, the first alone in hex.
     fn record(&self, lines: &str) -> String {
         let (on, off) = self.colour.around(self.from);
-        let is_hex = matches!(self.layer.format, Format::Hex);
+        let is_hex = matches!(self.settings.format, Format::Hex);
         let mut head = self.head();
         head.push_str(if is_hex { " " } else { ": " });
         let mut record = String::with_capacity(head.len() + lines.len());
@@ -188,15 +164,9 @@ impl DirectionLog {
         record
     }
 
-    fn time(&self) -> String {
-        // Before its epoch the time can't be written, and a log never breaks a relay.
-        let time = (self.layer.clock)().max(SystemTime::UNIX_EPOCH);
-        humantime::format_rfc3339_micros(time).to_string()
-    }
-
     fn head(&self) -> String {
-        let (time, session) = (self.time(), self.session);
-        match (&self.layer.format, self.from) {
+        let (time, session) = (self.settings.time(), self.session);
+        match (&self.settings.format, self.from) {
             (Format::Hex, Side::A) => format!("> {time} session={session}"),
             (Format::Hex, Side::B) => format!("< {time} session={session}"),
             (_, from) => format!("{time} session={session} {}", Direction(from)),
@@ -205,10 +175,34 @@ impl DirectionLog {
 
     /// Writes what waits for the rest of a character that won't come.
     fn write_rest(&mut self) {
-        if let Format::Text(text) = &mut self.layer.format {
-            let rest = text.rest();
-            self.write(&rest);
+        let rest = self.text.rest();
+        self.write(&rest);
+    }
+}
+
+impl Observe for DirectionLog {
+    fn data(&mut self, bytes: &[u8]) {
+        let offset = self.total;
+        self.total += bytes.len() as u64;
+        let left = self.settings.limit.saturating_sub(offset);
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        self.show(offset, &bytes[..bytes.len().min(left)]);
+        if self.is_done() {
+            self.end(format_args!("limit reached"));
         }
+    }
+
+    fn ended(&mut self) {
+        self.end(format_args!("EOF"));
+    }
+
+    fn failed(&mut self, error: &io::Error) {
+        // An error's text may come from the peer.
+        self.end(format_args!("error: {}", text::shown(&error.to_string())));
+    }
+
+    fn is_done(&self) -> bool {
+        self.total >= self.settings.limit
     }
 }
 

@@ -4,28 +4,33 @@ use couplet_endpoint::Side;
 use couplet_pairing::SessionId;
 use tower_layer::Layer;
 
-use super::{Colour, TrafficLog, direction::DirectionLog, sink::Sink, text::Text};
+use super::{
+    Colour, TrafficLog,
+    direction::DirectionLog,
+    settings::{Format, Settings},
+    sink::Sink,
+};
 use crate::observe::redact::Redact;
 
-/// Logs the bytes of a pair, for whoever wants to see what two programs say to each other.
+/// Logs the bytes of a pair: shows what two programs say to each other.
 ///
-/// It belongs to the **pair stack**. What is read from side A is logged as `A -> B`, what is read
-/// from side B as `B -> A`; writes are not looked at and go straight through. So its place says
-/// what is seen: above a transform the bytes as they come, below it the bytes that come out of
-/// it. No byte is changed, and logging never ends a pair. What was read is logged whether or not
-/// it can still be delivered. To know only *how many* bytes flow, watch the session's
+/// **Where:** on a pair stack. What is read from side A is logged as `A -> B`, what is read from
+/// side B as `B -> A`; writes are not looked at and go straight through. So the layer's place says
+/// what is seen: above a transform the bytes as they come, below it the bytes that come out of it.
+/// No byte is changed, and logging never ends a pair. What was read is logged whether or not it can
+/// still be delivered. To know only *how many* bytes flow, watch the session's
 /// [`Meter`](couplet_pairing::Meter) instead, which costs nothing.
 ///
 /// # What it costs
 ///
-/// Every byte of a logged direction is read in user space: that direction is never spliced.
-/// [`only`](Self::only) leaves the other direction alone, and so does [`limit`](Self::limit) the rest
-/// of both. A pair holds some 150 bytes more a direction; what is rendered of one read (about ten times its bytes, more where it is
-/// mostly line breaks) is freed once it is written, so there is one such at a time in a thread.
+/// **Splice:** a logged direction is copied. [`only`](Self::only) leaves the other direction alone,
+/// and so does [`limit`](Self::limit) the rest of both. **Memory:** some 150 bytes a direction; what
+/// is rendered of one read (about ten times its bytes, more where it is mostly line breaks) is freed
+/// once it is written, so there is one such at a time in a thread.
 ///
-/// A record is written by the task that moves the bytes, so a writer that blocks holds the relay
-/// up; one that fails does not: its first error is reported through `tracing`, at level warn, and
-/// the records that can't be written are lost.
+/// A record is written by the task that moves the bytes, so a writer that blocks holds up the relay.
+/// A writer that fails does not: its first error is reported through `tracing`, at level warn, and
+/// the records that can't be written are counted and lost.
 ///
 /// # Text
 ///
@@ -47,11 +52,11 @@ use crate::observe::redact::Redact;
 /// back without loss. A line that grows beyond 1024 bytes goes on in the next.
 ///
 /// A character that is split between two reads is shown with the second; the up to three bytes
-/// that wait for it are shown as `\xe2` when nothing more comes.
+/// that wait for their rest are shown as `\xe2` when nothing more comes.
 ///
 /// # Hex
 ///
-/// For all others, in the manner of `socat -x -v`: `>` is A -> B, `<` is B -> A, and offsets count
+/// For all other protocols, in the manner of `socat -x -v`: `>` is A -> B, `<` is B -> A, and offsets count
 /// the bytes of that direction, decimal in the header and hexadecimal before the rows.
 ///
 /// ```text
@@ -63,7 +68,7 @@ use crate::observe::redact::Redact;
 ///
 /// # JSON
 ///
-/// For programs (feature `json`): an object a line for what was read at once, and one for the end.
+/// For programs (feature `json`): an object a line for each read, and one for the end.
 /// The bytes are in `text` where they are UTF-8, else in `hex`; what is not printable ASCII is
 /// escaped as JSON has it.
 ///
@@ -78,7 +83,8 @@ use crate::observe::redact::Redact;
 /// `session`, `direction` and the message. Every line is an event of its own (in hex the header
 /// and each row), because what collects events is made for lines; the message is the line without
 /// what the fields say. The end of a direction has the field `total` besides, which tells it from
-/// data that looks the same. JSON is one event for what was read at once, its members fields. While no subscriber wants the target nothing is rendered.
+/// data that looks the same. JSON is one event for each read, whose members are fields. While no
+/// subscriber wants the target nothing is rendered.
 ///
 /// To a writer, each record (all lines of one read) goes in a single `write_all`, so that those of
 /// two sessions don't mix. It is never flushed.
@@ -112,22 +118,8 @@ use crate::observe::redact::Redact;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct TrafficLogLayer {
-    pub(super) format: Format,
     only: Option<Side>,
-    pub(super) limit: u64,
-    pub(super) redact: Redact,
-    pub(super) sink: Sink,
-    pub(super) colour: Colour,
-    pub(super) clock: fn() -> SystemTime,
-}
-
-/// How bytes are shown, and what each direction has to remember for it.
-#[derive(Clone, Debug)]
-pub(super) enum Format {
-    Text(Text),
-    Hex,
-    #[cfg(feature = "json")]
-    Json,
+    settings: Settings,
 }
 
 // ===== impl TrafficLogLayer =====
@@ -135,7 +127,7 @@ pub(super) enum Format {
 impl TrafficLogLayer {
     /// Logs the bytes as text, line by line.
     pub const fn text() -> Self {
-        Self::new(Format::Text(Text::new()))
+        Self::new(Format::Text)
     }
 
     /// Logs the bytes as rows of sixteen, hexadecimal and ASCII.
@@ -143,7 +135,7 @@ impl TrafficLogLayer {
         Self::new(Format::Hex)
     }
 
-    /// Logs the bytes as JSON, an object for what was read at once. Feature `json`.
+    /// Logs the bytes as JSON, an object for each read. Feature `json`.
     #[cfg(feature = "json")]
     pub const fn json() -> Self {
         Self::new(Format::Json)
@@ -151,13 +143,8 @@ impl TrafficLogLayer {
 
     const fn new(format: Format) -> Self {
         Self {
-            format,
             only: None,
-            limit: u64::MAX,
-            redact: Redact::NOTHING,
-            sink: Sink::Tracing,
-            colour: Colour::Auto,
-            clock: SystemTime::now,
+            settings: Settings::new(format),
         }
     }
 
@@ -170,27 +157,27 @@ impl TrafficLogLayer {
     /// Logs no more than the first so many bytes of each direction. What follows is not looked at,
     /// neither its bytes nor its end, and may be spliced. Everything, by default.
     pub const fn limit(mut self, bytes: u64) -> Self {
-        self.limit = bytes;
+        self.settings.limit = bytes;
         self
     }
 
-    /// Shows only what this function leaves of the bytes that came from a side. It is called with
-    /// what was read at once, wherever that was cut; nothing is redacted by default. Offsets and
-    /// lengths are those of the bytes as they were.
+    /// Shows only what this function leaves of the bytes that came from a side. The function is
+    /// called with the bytes of one read, wherever that was cut; nothing is redacted by default.
+    /// Offsets and lengths are those of the bytes as they were.
     pub fn redact(mut self, redact: impl Fn(Side, &mut Vec<u8>) + Send + Sync + 'static) -> Self {
-        self.redact = Redact::new(redact);
+        self.settings.redact = Redact::new(redact);
         self
     }
 
     /// Logs to `tracing`, the default. Its subscriber decides about time and colour.
     pub fn to_tracing(mut self) -> Self {
-        self.sink = Sink::Tracing;
+        self.settings.sink = Sink::Tracing;
         self
     }
 
     /// Logs to a writer, which all pairs and all clones of this layer share.
     pub fn to_writer(mut self, writer: impl io::Write + Send + 'static) -> Self {
-        self.sink = Sink::writer(writer, Colour::Never);
+        self.settings.sink = Sink::writer(writer, Colour::Never);
         self
     }
 
@@ -198,7 +185,7 @@ impl TrafficLogLayer {
     pub fn to_stdout(mut self) -> Self {
         let stdout = io::stdout();
         let auto = Colour::auto(&stdout);
-        self.sink = Sink::writer(stdout, auto);
+        self.settings.sink = Sink::writer(stdout, auto);
         self
     }
 
@@ -206,28 +193,28 @@ impl TrafficLogLayer {
     pub fn to_stderr(mut self) -> Self {
         let stderr = io::stderr();
         let auto = Colour::auto(&stderr);
-        self.sink = Sink::writer(stderr, auto);
+        self.settings.sink = Sink::writer(stderr, auto);
         self
     }
 
     /// Says whether a writer's lines are coloured.
     pub const fn colour(mut self, colour: Colour) -> Self {
-        self.colour = colour;
+        self.settings.colour = colour;
         self
     }
 
-    /// Takes the time from here and not from the system's clock, for tests.
+    /// Takes the time from this clock and not from the system's, for tests.
     pub const fn clock(mut self, now: fn() -> SystemTime) -> Self {
-        self.clock = now;
+        self.settings.clock = now;
         self
     }
 
-    /// The log of what is read from that side, unless it is the other that is to be logged.
+    /// The log of what is read from this side, unless the other side alone is to be logged.
     pub(super) fn log(&self, from: Side, session: SessionId) -> Option<DirectionLog> {
         if self.only.is_some_and(|only| only != from) {
             return None;
         }
-        Some(DirectionLog::new(from, session, self.clone()))
+        Some(DirectionLog::new(from, session, self.settings.clone()))
     }
 }
 

@@ -12,14 +12,18 @@ mod hex;
 #[cfg(feature = "json")]
 mod json;
 mod layer;
-mod logged;
+mod settings;
 mod sink;
 mod text;
 
 #[cfg(test)]
 mod tests;
 
-pub use self::{colour::Colour, layer::TrafficLogLayer, logged::Logged};
+pub use self::{
+    colour::Colour,
+    direction::{DirectionLog, Logged},
+    layer::TrafficLogLayer,
+};
 
 use std::task::{Context, Poll};
 
@@ -41,6 +45,8 @@ impl<S> TrafficLog<S> {
     pub const fn new(inner: S, layer: TrafficLogLayer) -> Self {
         Self { inner, layer }
     }
+
+    crate::accessors::inner_accessors!();
 }
 
 impl<S, A, B> Service<Pair<A, B>> for TrafficLog<S>

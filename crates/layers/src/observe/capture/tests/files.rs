@@ -64,7 +64,7 @@ async fn one_a_pair() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn it_is_its_owners_alone() {
+async fn a_file_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt;
 
     let scratch = tempfile::tempdir().unwrap();
@@ -76,7 +76,7 @@ async fn it_is_its_owners_alone() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn one_that_was_there_is_its_owners_alone_as_well() {
+async fn a_replaced_file_is_its_owners_alone_as_well() {
     use std::os::unix::fs::PermissionsExt;
 
     let scratch = tempfile::tempdir().unwrap();
@@ -182,4 +182,111 @@ async fn once_it_is_finished_it_does_not_begin() {
     assert!(!capture.is_active());
     say(&mut joined, 1000).await;
     assert!(capture.finish(PATIENCE));
+}
+
+/// A writer that shows what it was given.
+#[derive(Clone, Default)]
+struct Given(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Given {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_writer_gets_what_a_file_would_get() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("trace.pcapng");
+    let given = Given::default();
+    let capture = Capture::to_writer(given.clone());
+    let mut joined = join(started(&capture));
+    say(&mut joined, 10).await;
+    drop(joined);
+    assert!(capture.finish(PATIENCE));
+    fs::write(&path, &*given.0.lock().unwrap()).unwrap();
+    assert_eq!(packets(&path).len(), 3 + 2 + 1);
+}
+
+#[cfg(unix)]
+mod named_pipe {
+    use std::{os::unix::fs::FileTypeExt, path::PathBuf, process::Command};
+
+    use super::*;
+
+    fn fifo(scratch: &tempfile::TempDir) -> PathBuf {
+        let path = scratch.path().join("pipe");
+        assert!(
+            Command::new("mkfifo")
+                .arg(&path)
+                .status()
+                .unwrap()
+                .success()
+        );
+        path
+    }
+
+    #[tokio::test]
+    async fn its_reader_may_come_later() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = fifo(&scratch);
+        let capture = Capture::to_file(&path);
+        let mut joined = join(started(&capture));
+        say(&mut joined, 10).await;
+        drop(joined);
+        let reader = std::thread::spawn({
+            let path = path.clone();
+            move || fs::read(path).unwrap()
+        });
+        while !capture.finish(PATIENCE) {
+            tokio::task::yield_now().await;
+        }
+        drop(capture);
+        let read = reader.join().unwrap();
+        assert!(fs::metadata(&path).unwrap().file_type().is_fifo());
+        let copy = scratch.path().join("copy.pcapng");
+        fs::write(&copy, read).unwrap();
+        assert_eq!(packets(&copy).len(), 3 + 2 + 1);
+    }
+
+    #[tokio::test]
+    async fn the_end_does_not_wait_for_its_reader() {
+        let scratch = tempfile::tempdir().unwrap();
+        let capture = Capture::to_file(fifo(&scratch));
+        let mut joined = join(started(&capture));
+        say(&mut joined, 10).await;
+        assert!(
+            !capture.finish(PATIENCE),
+            "it returns at once, and nothing is written"
+        );
+    }
+
+    #[tokio::test]
+    async fn once_its_reader_has_gone_the_capture_stops() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = fifo(&scratch);
+        let capture = Capture::to_file(&path);
+        let mut joined = join(started(&capture));
+        drop(fs::File::open(&path).unwrap());
+        while capture.is_active() {
+            say(&mut joined, 10).await;
+            tokio::task::yield_now().await;
+        }
+        say(&mut joined, 10).await;
+    }
+
+    #[test]
+    fn it_is_not_rolled() {
+        let scratch = tempfile::tempdir().unwrap();
+        let error = Capture::to_file(fifo(&scratch))
+            .roll(100)
+            .start()
+            .unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    }
 }

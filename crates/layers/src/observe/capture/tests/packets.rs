@@ -180,7 +180,7 @@ async fn addresses_of_either_family_and_of_both() {
 }
 
 #[tokio::test]
-async fn who_came_to_us_opens_it() {
+async fn the_accepted_side_opens_it() {
     let known = |[a, b]: [&mut Info; 2]| {
         a.origin = Origin::Dialled;
         b.origin = Origin::Accepted;
@@ -228,16 +228,96 @@ async fn the_first_bytes_without_what_nobody_is_to_see() {
     assert_eq!(said(&heard, true), said(&heard, false));
     let said = said(&heard, true);
     assert!(said.len() < 2000 && said.iter().all(|byte| *byte == b'*'));
-    let comments = packets[1..]
-        .iter()
-        .filter(|packet| packet.comment.is_some());
-    assert_eq!(comments.count(), 2, "one a direction");
+    let limited = packets[1..].iter().filter(|packet| {
+        let comment = packet.comment.as_deref();
+        comment.is_some_and(|comment| comment.starts_with("limit reached"))
+    });
+    assert_eq!(limited.count(), 2, "one a direction");
+}
+
+#[tokio::test]
+async fn beyond_the_limit_no_end_is_made_up() {
+    let finish = async |mut joined: Joined| {
+        let session = joined.session.handle();
+        joined.peer_a.write_all(&[b'x'; 3000]).await.unwrap();
+        joined.a.read_exact(&mut [0; 3000]).await.unwrap();
+        joined.peer_b.shutdown().await.unwrap();
+        assert_eq!(joined.b.read(&mut [0]).await.unwrap(), 0);
+        joined
+            .session
+            .end(CloseReason::Finished(couplet_endpoint::Side::B));
+        assert!(session.end_reason().is_some());
+    };
+    let (packets, a) = captured(|layer| layer.limit(2000), |_| {}, finish).await;
+    let heard = heard(&packets, a);
+    assert_eq!(said(&heard, true).len(), 2000);
+    let shown = flags(&heard);
     assert_eq!(
-        flags(&heard)
-            .iter()
-            .filter(|flags| flags.contains('F'))
-            .count(),
-        2
+        shown[3..],
+        [">A", ">PA", "<A", "<FA", ">A"],
+        "B's end is known, A's is not"
+    );
+}
+
+#[tokio::test]
+async fn beyond_the_limit_a_cut_is_still_a_cut() {
+    let cut = async |mut joined: Joined| {
+        joined.peer_a.write_all(&[b'x'; 3000]).await.unwrap();
+        joined.a.read_exact(&mut [0; 3000]).await.unwrap();
+        joined.session.end(CloseReason::MaxLifetime);
+    };
+    let (packets, a) = captured(|layer| layer.limit(2000), |_| {}, cut).await;
+    assert_eq!(flags(&heard(&packets, a))[3..], [">A", ">PA", "<A", "<RA"]);
+    let comment = packets.last().unwrap().comment.as_deref();
+    assert_eq!(comment, Some("maximal lifetime reached"));
+}
+
+#[tokio::test]
+async fn an_end_behind_a_limited_relay_is_not_made_up_either() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("trace.pcapng");
+    let capture = Capture::to_file(&file);
+    let layer = started(&capture).limit(10).clock(super::time);
+    let mut relayed = crate::testing::relay(layer, 1 << 16);
+    for peer in [&mut relayed.a, &mut relayed.b] {
+        peer.write_all(&[b'x'; 5000]).await.unwrap();
+        peer.shutdown().await.unwrap();
+    }
+    assert!(relayed.end.await.unwrap().is_ok());
+    assert!(capture.finish(PATIENCE));
+    let packets = packets(&file);
+    let ends = packets
+        .iter()
+        .filter(|packet| tcp_flags(packet) & 0x05 != 0);
+    assert_eq!(
+        ends.count(),
+        0,
+        "neither FIN nor RST: {:?}",
+        packets.last().unwrap().comment
+    );
+    assert_eq!(packets.len(), 3 + 2 * 2);
+}
+
+/// The flags of an IPv4 packet.
+fn tcp_flags(packet: &Packet) -> u8 {
+    packet.frame[14 + 20 + 13]
+}
+
+#[tokio::test]
+async fn two_peers_of_one_address_are_told_apart() {
+    let same: SocketAddr = "10.0.0.1:4711".parse().unwrap();
+    let known = |[a, b]: [&mut Info; 2]| {
+        a.peer = Some(same);
+        b.peer = Some(same);
+    };
+    let (packets, a) = captured(|layer| layer, known, talk).await;
+    let heard = heard(&packets, a);
+    assert_eq!(said(&heard, true).len(), 3000);
+    assert_eq!(said(&heard, false).len(), 3000);
+    let comment = packets[0].comment.as_ref().unwrap();
+    assert!(
+        comment.ends_with("A 10.0.0.1:4711, B 10.0.0.1:4710 (both have 10.0.0.1:4711)"),
+        "{comment}"
     );
 }
 

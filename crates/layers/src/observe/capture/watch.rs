@@ -1,0 +1,58 @@
+use std::{
+    fmt, io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use couplet_endpoint::Side;
+
+use super::conversation::Conversation;
+use crate::observe::observed::{Observe, Observed};
+
+/// An io of a captured pair: what [`CaptureLayer`](super::CaptureLayer) makes of each side's.
+pub type Captured<I> = Observed<I, Watch>;
+
+/// Writes what is read from one side into the pair's conversation.
+pub struct Watch {
+    from: Side,
+    conversation: Arc<Mutex<Conversation>>,
+}
+
+// ===== impl Watch =====
+
+impl Watch {
+    pub(super) const fn new(from: Side, conversation: Arc<Mutex<Conversation>>) -> Self {
+        Self { from, conversation }
+    }
+
+    /// Both directions belong to one task, so the lock is never waited for.
+    fn conversation(&self) -> MutexGuard<'_, Conversation> {
+        let conversation = self.conversation.lock();
+        conversation.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observe for Watch {
+    fn data(&mut self, bytes: &[u8]) {
+        self.conversation().data(self.from, bytes);
+    }
+
+    fn ended(&mut self) {
+        self.conversation().ended(self.from);
+    }
+
+    fn failed(&mut self, error: &io::Error) {
+        self.conversation().failed(self.from, error);
+    }
+
+    fn is_done(&self) -> bool {
+        self.conversation().is_over(self.from)
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("from", &self.from)
+            .finish_non_exhaustive()
+    }
+}

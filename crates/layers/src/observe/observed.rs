@@ -1,0 +1,139 @@
+//! [`Observed`]: the io of a layer that looks at what is read and changes nothing.
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use couplet_endpoint::Io;
+#[cfg(unix)]
+use couplet_endpoint::io::Socket;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Looks at what is read from one connection: see [`Observed`].
+///
+/// Each method is called by the task that moves the bytes, and should return soon.
+pub trait Observe {
+    /// The bytes of one read, at least one.
+    fn data(&mut self, bytes: &[u8]);
+
+    /// The stream has ended. Called at each read that finds the end.
+    fn ended(&mut self);
+
+    /// The connection has failed.
+    fn failed(&mut self, error: &io::Error);
+
+    /// Has the observer seen all that it wants? From then on it is not asked again, and what is read
+    /// may be spliced.
+    fn is_done(&self) -> bool {
+        false
+    }
+}
+
+/// An [`Io`] that shows an observer what is read. Writes go straight through.
+///
+/// **Splice:** while there is an observer that is not [done](Observe::is_done), what is read is
+/// copied; what is written may be spliced.
+pub struct Observed<I, O> {
+    io: I,
+    observer: Option<O>,
+}
+
+// ===== impl Observed =====
+
+impl<I, O: Observe> Observed<I, O> {
+    /// Shows the observer, if there is one, what is read.
+    pub const fn new(io: I, observer: Option<O>) -> Self {
+        Self { io, observer }
+    }
+
+    /// The io within.
+    pub const fn get_ref(&self) -> &I {
+        &self.io
+    }
+
+    /// The io within. What is read from it directly is not observed.
+    pub const fn get_mut(&mut self) -> &mut I {
+        &mut self.io
+    }
+
+    /// The io within; the observer is dropped.
+    pub fn into_inner(self) -> I {
+        self.io
+    }
+
+    fn tell(&mut self, tell: impl FnOnce(&mut O)) {
+        if let Some(observer) = &mut self.observer
+            && !observer.is_done()
+        {
+            tell(observer);
+        }
+    }
+}
+
+impl<I: Io, O: Observe + Unpin + Send + 'static> Io for Observed<I, O> {
+    fn abort(&mut self) {
+        self.io.abort();
+    }
+
+    fn take_error(&mut self) -> Option<io::Error> {
+        let error = self.io.take_error();
+        // No read tells of this error any more.
+        if let Some(error) = &error {
+            self.tell(|observer| observer.failed(error));
+        }
+        error
+    }
+
+    fn has_unsent(&mut self) -> bool {
+        self.io.has_unsent()
+    }
+
+    #[cfg(unix)]
+    fn splice_source(&self) -> Option<Socket<'_>> {
+        match &self.observer {
+            Some(observer) if !observer.is_done() => None,
+            _ => self.io.splice_source(),
+        }
+    }
+
+    #[cfg(unix)]
+    fn splice_sink(&self) -> Option<Socket<'_>> {
+        self.io.splice_sink()
+    }
+}
+
+impl<I: AsyncRead + Unpin, O: Observe + Unpin> AsyncRead for Observed<I, O> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = ready!(Pin::new(&mut self.io).poll_read(cx, buf));
+        match &result {
+            Ok(()) if buf.filled().len() > before => {
+                self.tell(|observer| observer.data(&buf.filled()[before..]));
+            }
+            Ok(()) if buf.remaining() > 0 => self.tell(Observe::ended),
+            // A read without room says nothing of the stream.
+            Ok(()) => {}
+            Err(error) => self.tell(|observer| observer.failed(error)),
+        }
+        Poll::Ready(result)
+    }
+}
+
+couplet_endpoint::forward_async_write!(
+    impl[I: AsyncWrite + Unpin, O: Unpin] for Observed<I, O>, io
+);
+
+impl<I: fmt::Debug, O> fmt::Debug for Observed<I, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observed")
+            .field("io", &self.io)
+            .field("observed", &self.observer.is_some())
+            .finish()
+    }
+}
