@@ -1,20 +1,21 @@
-//! The three stages by hand, with a layer of one's own on the pair stack.
+//! The three stages joined by hand, with a layer of your own on the pair stack.
 //!
 //! ```text
-//!  Listen ──serve──▶ side stack A ─┐
-//!                                  ├─▶ rendezvous ──serve──▶ timeout ▶ Toll ▶ Relay
-//!  Listen ──serve──▶ side stack B ─┘
+//!  Listen ──serve──▶ place A ─┐
+//!                             ├─▶ rendezvous ──serve──▶ timeout ▶ LatestOnly ▶ Relay
+//!  Listen ──serve──▶ place B ─┘
 //! ```
 //!
 //! ```sh
 //! cargo run -p couplet-examples --example own_layer
 //! ncat 127.0.0.1 9000     # in a second terminal
-//! ncat 127.0.0.1 8000     # in a third: five lines are free, the sixth ends it
+//! ncat 127.0.0.1 8000     # in a third; the next such pair ends this one
 //! ```
 
 use std::{
     env,
-    pin::Pin,
+    net::IpAddr,
+    sync::{Arc, Mutex},
     task::{Context, Poll},
     time::Duration,
 };
@@ -25,96 +26,61 @@ use couplet_connector::{
     relay::Relay,
     serve,
 };
-use tokio::time::{Interval, interval};
-use tower::{Layer, Service, ServiceBuilder};
+use tower::{Service, ServiceBuilder, layer::layer_fn};
 
-/// Ends a session once it has cost too much. It watches the session's meter, so it touches no byte.
+/// One session for each client address of side A: a new session ends the older one.
+///
+/// The layer watches sessions and wraps no io, so the bytes are still spliced.
 #[derive(Clone, Debug)]
-struct TollLayer {
-    free: u64,
-}
-
-#[derive(Clone, Debug)]
-struct Toll<S> {
-    free: u64,
+struct LatestOnly<S> {
+    live: Arc<Mutex<Vec<Session>>>,
     inner: S,
 }
 
-struct TollFuture<F> {
-    inner: F,
-    session: Session,
-    free: u64,
-    look: Interval,
+fn client(session: &Session) -> Option<IpAddr> {
+    Some(session.info(Side::A).peer?.ip())
 }
 
-impl<S> Layer<S> for TollLayer {
-    type Service = Toll<S>;
-
-    fn layer(&self, inner: S) -> Toll<S> {
-        Toll {
-            free: self.free,
-            inner,
-        }
-    }
-}
-
-impl<A, B, S> Service<Pair<A, B>> for Toll<S>
-where
-    S: Service<Pair<A, B>, Future: Unpin>,
-{
+impl<A, B, S: Service<Pair<A, B>>> Service<Pair<A, B>> for LatestOnly<S> {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = TollFuture<S::Future>;
+    type Future = S::Future;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, pair: Pair<A, B>) -> Self::Future {
-        TollFuture {
-            session: pair.session.handle(),
-            free: self.free,
-            look: interval(Duration::from_millis(100)),
-            inner: self.inner.call(pair),
+    fn call(&mut self, pair: Pair<A, B>) -> S::Future {
+        let new = pair.session.handle();
+        let mut live = self.live.lock().expect("nothing panics while it is locked");
+        live.retain(|session| session.end_reason().is_none());
+        for old in live.iter().filter(|old| client(old) == client(&new)) {
+            println!("session {} gives way to session {}", old.id(), new.id());
+            old.close(CloseReason::Closed);
         }
-    }
-}
-
-impl<F: Future + Unpin> Future for TollFuture<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        while self.look.poll_tick(cx).is_ready() {
-            let meter = self.session.meter();
-            if meter.bytes(Side::A) + meter.bytes(Side::B) > self.free {
-                println!(
-                    "session {} has used up its {} bytes",
-                    self.session.id(),
-                    self.free
-                );
-                self.session.close(CloseReason::Closed);
-            }
-        }
-        Pin::new(&mut self.inner).poll(cx)
+        live.push(new);
+        drop(live);
+        self.inner.call(pair)
     }
 }
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let mut args = env::args().skip(1);
-    let a = args.next().unwrap_or_else(|| "127.0.0.1:9000".into());
-    let b = args.next().unwrap_or_else(|| "127.0.0.1:8000".into());
-    let (a, b) = (
-        Listen::bind(a.as_str()).await?,
-        Listen::bind(b.as_str()).await?,
-    );
+    let mut arg = |default: &str| args.next().unwrap_or_else(|| default.into());
+    let a = Listen::bind(&*arg("127.0.0.1:9000")).await?;
+    let b = Listen::bind(&*arg("127.0.0.1:8000")).await?;
     println!("A listens on {}", a.local_addr());
     println!("B listens on {}", b.local_addr());
 
+    let live = Arc::default();
     let (place_a, place_b, pairs) = rendezvous(Policy::default());
     let pair_stack = ServiceBuilder::new()
         .timeout(Duration::from_secs(24 * 3600)) // tower's own
-        .layer(TollLayer { free: 50 })
+        .layer(layer_fn(|inner| LatestOnly {
+            live: Arc::clone(&live),
+            inner,
+        }))
         .service(Relay::new());
 
     tokio::spawn(serve(a, place_a));

@@ -1,9 +1,12 @@
-//! Each example is run, and does what it says.
+//! Runs each example and checks what it does.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-/// Its own tests are run here.
-#[expect(dead_code, reason = "it is a program")]
+// These have tests of their own.
+#[expect(dead_code, reason = "a program, whose tests alone are run here")]
+#[path = "embed.rs"]
+mod embed;
+#[expect(dead_code, reason = "a program, whose tests alone are run here")]
 #[path = "run_length.rs"]
 mod run_length;
 
@@ -152,15 +155,51 @@ fn wait_for_done_ends_with_its_pair() {
 }
 
 #[test]
-fn an_own_layer_ends_the_session() {
+fn an_own_layer_ends_the_older_session() {
     let mut example = Example::start("own_layer", ANY);
     let mut a = example.connect("A");
     let mut b = example.connect("B");
-    a.write_all(&[b'x'; 51]).unwrap();
-    b.read_exact(&mut [0; 51]).unwrap();
-    example.says("has used up its 50 bytes");
-    // An end that nobody made is not made up: it is a reset.
+    let [to_a, to_b] = [&a, &b].map(|socket| socket.peer_addr().unwrap());
+    a.write_all(b"x").unwrap();
+    b.read_exact(&mut [0; 1]).unwrap();
+
+    let mut later = [to_a, to_b].map(|to| TcpStream::connect(to).unwrap());
+    example.says("session 1 gives way to session 2");
+    // An end that no peer has sent is not made up: the pair is reset.
+    assert!(a.read(&mut [0; 1]).is_err());
     assert!(b.read(&mut [0; 1]).is_err());
+    later[0].write_all(b"y").unwrap();
+    later[1].read_exact(&mut [0; 1]).unwrap();
+}
+
+#[test]
+fn an_embedded_relay_has_http_beside_it() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = server.local_addr().unwrap().to_string();
+    let mut example = Example::start_with("embed", &[ANY[0], &target, ANY[1]]);
+    let mut client = example.connect("A");
+    let http = example.connect("HTTP").peer_addr().unwrap();
+    let ask = |request: &str| {
+        let mut stream = TcpStream::connect(http).unwrap();
+        let headers = "Host: localhost\r\nConnection: close\r\n\r\n";
+        write!(stream, "{request} HTTP/1.1\r\n{headers}").unwrap();
+        rest(&mut stream)
+    };
+
+    let (mut served, _) = server.accept().unwrap();
+    client.write_all(b"hello").unwrap();
+    served.read_exact(&mut [0; 5]).unwrap();
+    assert!(ask("GET /stats").contains(r#""live_pairs":1"#));
+    assert!(ask("DELETE /sessions/7").starts_with("HTTP/1.1 404 "));
+    assert!(ask("DELETE /sessions/1").starts_with("HTTP/1.1 204 "));
+    assert!(client.read(&mut [0; 1]).is_err());
+
+    let status = Command::new("kill")
+        .arg(example.process.id().to_string())
+        .status();
+    assert!(status.unwrap().success());
+    example.says("drained after 1 pairs");
+    assert!(example.process.wait().unwrap().success());
 }
 
 #[test]

@@ -23,3 +23,8 @@ fn quotes(page: &str, example: &str) {
 fn the_guide_to_a_layer_quotes_its_example() {
     quotes("docs/write-a-layer.md", "examples/run_length.rs");
 }
+
+#[test]
+fn the_guide_to_embedding_quotes_its_example() {
+    quotes("docs/embed.md", "examples/embed.rs");
+}
