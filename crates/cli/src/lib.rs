@@ -40,11 +40,15 @@ use std::{
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 
+use couplet_connector::layers::Transform;
+
 use crate::{
     args::{Args, Explained, Tool},
     log::LogArgs,
     outlet::Outlet,
     plan::Plan,
+    side::{DialledFor, SideSpec},
+    step::{Known, Source},
 };
 
 /// Runs the command with the arguments of this process.
@@ -91,6 +95,21 @@ pub fn explain(words: &[&str]) -> Result<String, String> {
     let mut out = Vec::new();
     explain::write(&plan?, &mut out).map_err(|error| error.to_string())?;
     String::from_utf8(out).map_err(|error| error.to_string())
+}
+
+/// The transform of a side with `frame=FROM` to one with `frame=TO`; `None` where one is no form.
+pub fn frames(from: &str, to: &str) -> Option<impl Transform + use<>> {
+    let frame = |form: &str| {
+        let side = format!("listen:1,frame={form}");
+        let no_timeout = Known {
+            value: None,
+            from: Source::Default,
+        };
+        let side = SideSpec::read(&side, no_timeout, DialledFor::Other).ok()?;
+        side.endpoint.frame
+    };
+    let (from, to) = (frame(from)?, frame(to)?);
+    Some(frame::between(&from, &to))
 }
 
 /// How the tool is called that plans, too.

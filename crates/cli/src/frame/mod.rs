@@ -7,7 +7,7 @@ use std::fmt;
 use bytesize::ByteSize;
 use couplet_connector::{
     PairLayers,
-    layers::{Codec, TransformLayer, payload::codec::WholeItems},
+    layers::{Codec, Transform, TransformLayer, payload::codec::WholeItems},
 };
 
 use self::codec::Framing;
@@ -82,7 +82,6 @@ pub(crate) fn step(a: Option<&Frame>, b: Option<&Frame>) -> Option<PairStep> {
         (Some(a), None) => (a.clone(), a.other()),
         (None, Some(b)) => (b.other(), b.clone()),
     };
-    let shortest = a.longest().min(b.longest());
     let step = Step::new("frame", PairLayers::new())
         .bytes([Bytes::Copied("frame makes messages of them"); 2])
         .set("a", &a.form, sources[0])
@@ -91,10 +90,7 @@ pub(crate) fn step(a: Option<&Frame>, b: Option<&Frame>) -> Option<PairStep> {
         .set("b-max", b.max.value, b.max.from);
     let codec = |from: &Frame, to: &Frame| {
         let (from, to) = (from.clone(), to.clone());
-        move || {
-            let from = from.framing().pieces(shortest);
-            Codec::new(WholeItems::new(from), to.framing())
-        }
+        move || between(&from, &to)
     };
     let mut layers = PairLayers::new();
     layers.push(
@@ -103,6 +99,13 @@ pub(crate) fn step(a: Option<&Frame>, b: Option<&Frame>) -> Option<PairStep> {
             .b_to_a(codec(&b, &a)),
     );
     Some(Step { layers, ..step })
+}
+
+/// Makes the messages of the one those of the other.
+pub(crate) fn between(from: &Frame, to: &Frame) -> impl Transform + use<> {
+    let shortest = from.longest().min(to.longest());
+    let from = from.framing().pieces(shortest);
+    Codec::new(WholeItems::new(from), to.framing())
 }
 
 // ===== impl Form =====

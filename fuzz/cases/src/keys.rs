@@ -1,0 +1,57 @@
+//! Files and words with keys and lists in them. An error tells what is wrong, and no secret.
+
+use std::{error::Error, str::FromStr};
+
+use couplet_connector::layers::{
+    AuthorizedKeys, Ed25519Key, Ed25519PublicKey, Keyring, Networks, NoiseKey, NoisePeers,
+    NoisePublicKey, SignedToken, Token,
+};
+
+use crate::stranger::shown;
+
+/// Key files, lists of networks, tokens.
+pub fn keys(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else {
+        return;
+    };
+    parsed::<Networks>(text);
+    parsed::<AuthorizedKeys>(text);
+    parsed::<NoisePeers>(text);
+    parsed::<Ed25519PublicKey>(text);
+    parsed::<NoisePublicKey>(text);
+    for error in [
+        parsed::<Ed25519Key>(text),
+        parsed::<NoiseKey>(text),
+        parsed::<SignedToken>(text),
+        Token::new(text).err().map(|error| shown(&error)),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        assert!(
+            text.len() < TELLING || !error.contains(text),
+            "it tells {text:?}"
+        );
+    }
+    if let Some(error) = parsed::<Keyring>(text) {
+        for line in text.lines().filter(|line| !line.trim().starts_with('#')) {
+            if let Some((_, secret)) = line.split_once(':') {
+                let secret = secret.trim();
+                assert!(
+                    secret.len() < TELLING || !error.contains(secret),
+                    "it tells {secret:?}"
+                );
+            }
+        }
+    }
+}
+
+/// What is shorter may be part of the error's own words.
+const TELLING: usize = 12;
+
+fn parsed<T>(text: &str) -> Option<String>
+where
+    T: FromStr<Err: Error + 'static>,
+{
+    text.parse::<T>().err().map(|error| shown(&error))
+}
