@@ -1,5 +1,5 @@
-//! Does a client bear a bad network? Between it and its server stands a relay that answers late, and
-//! breaks some connections: the client has to ask again.
+//! Tests a client on a bad network: a relay between the client and its server delays answers and breaks
+//! some connections, and the client has to try again.
 //!
 //! ```sh
 //! cargo run -p couplet-examples --example faults
@@ -18,7 +18,7 @@ use tokio::{
     time::Instant,
 };
 
-/// What is to be tested: asks, and asks again where the connection breaks.
+/// The client under test: tries again when a connection breaks.
 async fn ask(server: std::net::SocketAddr, question: &[u8]) -> io::Result<Vec<u8>> {
     for attempt in 1..=20 {
         let answer = async {
@@ -39,7 +39,7 @@ async fn ask(server: std::net::SocketAddr, question: &[u8]) -> io::Result<Vec<u8
     Err(io::ErrorKind::TimedOut.into())
 }
 
-/// The server: says again what it hears.
+/// The server: echoes.
 async fn echo(listener: TcpListener) -> io::Result<()> {
     loop {
         let (mut connection, _) = listener.accept().await?;
@@ -60,7 +60,7 @@ async fn main() -> Result<(), BoxError> {
         delay: Duration::from_millis(200),
         jitter: Duration::from_millis(50),
     });
-    // Half of the connections break in the middle of the answer. The seed says which.
+    // Half of the connections break in the middle of the answer; the seed determines which.
     let flaky = FaultLayer::new(Fault::Reset { after: 3 })
         .only(Side::B)
         .probability(0.5)

@@ -1,11 +1,10 @@
-//! Somebody else decides who is let in: an HTTP service is asked about each connection of side A,
-//! by its address and its first line. Whether it is a web server, a database or a program makes no
-//! difference to the handshake, which is an async closure.
+//! Asks an HTTP service whether a client may come in, by the client's address and first line. The
+//! handshake is an async closure, so a database or a program could answer just as well.
 //!
 //! ```sh
 //! cargo run -p couplet-examples --example outside_verdict -- 127.0.0.1:9000 127.0.0.1:8000 127.0.0.1:8080
-//! ncat 127.0.0.1 9000     # say a line: the service at port 8080 is asked `POST /verdict`
-//! ncat 127.0.0.1 8000     # the other side is let in by nobody but itself
+//! ncat 127.0.0.1 9000     # type a line: the example asks the service at port 8080, `POST /verdict`
+//! ncat 127.0.0.1 8000     # clients of side B are not checked
 //! ```
 
 use std::{env, io, sync::Arc, time::Duration};
@@ -20,13 +19,13 @@ use tokio::{
     net::TcpStream,
 };
 
-/// What is asked: it stands for an HTTP client, a pool of connections to a database, and the like.
+/// The service: stands for an HTTP client, a pool of database connections, and so on.
 struct Service {
     address: String,
 }
 
 impl Service {
-    /// Whom it takes the peer for; or an error, and the connection is closed without a word.
+    /// The identity of the client; an error refuses the client.
     async fn verdict(&self, info: &Info, line: &[u8]) -> Result<Identity, BoxError> {
         let head = format!(
             "POST /verdict HTTP/1.0\r\nForwarded: for=\"{}\"\r\nContent-Length: {}\r\n\r\n",
@@ -34,7 +33,7 @@ impl Service {
             line.len()
         );
         let mut stream = TcpStream::connect(&*self.address).await?;
-        // What the peer said goes into the body, where it can be nothing else.
+        // The client's line goes into the body, where it can't be taken for a header.
         stream.write_all(&[head.as_bytes(), line].concat()).await?;
         let mut status = String::new();
         BufReader::new(stream).read_line(&mut status).await?;
@@ -56,7 +55,7 @@ async fn main() -> Result<(), BoxError> {
         address: arg("127.0.0.1:8080"),
     });
 
-    // The closure is called for each connection, so each gets a handle of what it needs.
+    // The closure runs for each connection.
     let verdict = move |conn: Conn<BoxIo>| {
         let service = Arc::clone(&service);
         async move {
@@ -69,13 +68,13 @@ async fn main() -> Result<(), BoxError> {
     };
 
     let connector = Connector::server_to_server(a, b)
-        // Who is turned away ten times in a minute is not asked about again until it is over. That
-        // the service has no answer is not its fault.
+        // Refuses an address without a question after ten refusals in a minute. A failure of the
+        // service does not count.
         .side_a(
             AttemptsLayer::new(Attempts::new(10, Duration::from_secs(60)))
                 .counts_if(|error| !couplet_connector::endpoint::is_caused_by::<io::Error>(error)),
         )
-        // The time is for the line and the verdict together.
+        // The timeout covers the line and the verdict.
         .side_a(HandshakeLayer::new(verdict).timeout(Some(Duration::from_secs(5))))
         .on_join(|session| {
             let identity = session.info(Side::A).extensions.get::<Identity>();

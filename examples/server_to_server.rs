@@ -1,5 +1,4 @@
-//! Two clients meet: whoever comes to the one port is joined with whoever comes to the other, and
-//! what they say to each other is shown.
+//! Joins a client of one port with a client of the other, and prints the traffic.
 //!
 //! ```sh
 //! cargo run -p couplet-examples --example server_to_server
@@ -18,15 +17,13 @@ use couplet_connector::{
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let mut args = env::args().skip(1);
-    let a = args.next().unwrap_or_else(|| "127.0.0.1:9000".into());
-    let b = args.next().unwrap_or_else(|| "127.0.0.1:8000".into());
+    let mut arg = |default: &str| args.next().unwrap_or_else(|| default.into());
+    let a = Listen::bind(&*arg("127.0.0.1:9000")).await?;
+    let b = Listen::bind(&*arg("127.0.0.1:8000")).await?;
 
-    let connector = Connector::server_to_server(
-        Listen::bind(a.as_str()).await?,
-        Listen::bind(b.as_str()).await?,
-    )
-    .pair(TrafficLogLayer::text().to_stdout())
-    .start();
+    let connector = Connector::server_to_server(a, b)
+        .pair(TrafficLogLayer::text().to_stdout())
+        .start();
 
     for side in [Side::A, Side::B] {
         if let Some(address) = connector.local_addr(side) {

@@ -1,17 +1,16 @@
-//! A session relay in the manner of [NoPorts](https://noports.com): a service and its client, neither
-//! of which listens to the world, meet at a relay with one port. The relay knows who they are, and
-//! not what they say.
+//! A session relay in the manner of [NoPorts](https://noports.com): a service and its client, both
+//! behind NATs, meet at a relay with one port. The relay knows their keys, and can't read their data.
 //!
 //! ```text
 //!  client ──▶ client end ══▶ relay ◀══ service end ──▶ service
 //!                    └─ encrypted ───────┘
 //! ```
 //!
-//! Each end says `session NAME SIDE`, signs the relay's challenge for that session and side, and
-//! hears `joined` when the other end is there. From then on the two talk to each other, and shake
-//! hands by keys of their own, which the relay never sees.
+//! Each end sends `session NAME SIDE`, signs the relay's challenge for that session and side, and reads
+//! `joined` when the other end is there. Then the two ends run a Noise handshake with keys that the
+//! relay never sees.
 //!
-//! The three run on three machines; here they are together, and the relay shows what it sees.
+//! In production these are three machines. Here one program runs all, and the relay prints its traffic.
 //!
 //! ```sh
 //! ncat --listen --keep-open 127.0.0.1 8000                  # the service
@@ -33,7 +32,7 @@ use couplet_connector::{
 };
 use tokio::io::AsyncWriteExt;
 
-/// What an end wishes: at the relay it is put into its `Info`, and joined by.
+/// An end's request: the relay's handshake puts it into the `Info`, and the pairing joins by it.
 #[derive(Clone)]
 struct Wish {
     session: String,
@@ -51,7 +50,7 @@ async fn relay(address: &str, authorized: AuthorizedKeys) -> Result<Handle, BoxE
         .side_a(HandshakeLayer::new(identify))
         .before_join(AnnounceJoin::new("joined\n"))
         .pair(TrafficLogLayer::text().to_stdout())
-        // Who waits may wait: that it is alive is seen to.
+        // A waiting end may wait for ever: dead ones are noticed.
         .policy(Policy::default().wait(None))
         .on_end(|session, reason| {
             let bytes = [Side::A, Side::B].map(|from| session.meter().bytes(from));
@@ -60,14 +59,14 @@ async fn relay(address: &str, authorized: AuthorizedKeys) -> Result<Handle, BoxE
         .start())
 }
 
-/// Hears what a connection wishes, and has it signed.
+/// Reads the request of a connection, and checks a signature for it.
 async fn identify(
     conn: Conn<BoxIo>,
     authorized: AuthorizedKeys,
 ) -> Result<Conn<impl Io>, BoxError> {
     let mut conn = conn.map_io(Replay::new);
     let line = take_line(&mut conn.io, 128).await?;
-    let wish = Wish::parse(&line).ok_or("it does not say which session it wants")?;
+    let wish = Wish::parse(&line).ok_or("the first line is not `session NAME SIDE`")?;
     // The signature is worth nothing for another session, or for the other side of this one.
     let challenge = Challenge::new(authorized).context(wish.to_string());
     conn.info.extensions.insert(wish);
@@ -76,18 +75,18 @@ async fn identify(
 
 // ===== the ends =====
 
-/// Comes to the relay again and again, and dials the service whenever it is joined.
+/// Connects to the relay again and again, and dials the service after each join.
 fn service_end(relay: SocketAddr, me: &End, client: NoisePublicKey, service: Dial) -> Handle {
     let noise = NoiseResponder::kk(me.encrypts.clone(), NoisePeers::one(client));
     Connector::socket_to_socket(Dial::new(relay), service)
         .side_a(HandshakeLayer::new(me.meet("service")).timeout(None))
         .side_a(HandshakeLayer::new(noise))
-        // A session may well be a short one: it is no reason to stay away for long.
+        // A short session is no reason for a long back-off.
         .reconnect(Backoff::new().max(Duration::from_secs(1)))
         .start()
 }
 
-/// Listens to its own machine alone, and comes to the relay for each connection.
+/// Listens on loopback, and connects to the relay for each client.
 async fn client_end(
     address: &str,
     me: &End,
@@ -102,7 +101,7 @@ async fn client_end(
         .start())
 }
 
-/// The private keys of an end: one for the relay to know it by, one for the other end.
+/// The private keys of an end: one for the relay, one for the other end.
 struct End {
     signs: Ed25519Key,
     encrypts: NoiseKey,
@@ -118,7 +117,7 @@ impl End {
         })
     }
 
-    /// The step that goes to the relay, and comes back when the other end is there.
+    /// The handshake with the relay; completes when the other end is there.
     fn meet(
         &self,
         side: &str,
@@ -148,7 +147,7 @@ async fn meet(
     let mut conn = answer.handshake(conn).await?;
     match &*take_line(&mut conn.io, 16).await? {
         b"joined" => Ok(conn),
-        _ => Err("the relay does not say that it is joined".into()),
+        _ => Err("the relay's answer is not `joined`".into()),
     }
 }
 
@@ -183,7 +182,7 @@ async fn main() -> Result<(), BoxError> {
     let local = address("127.0.0.1:9000");
     let target = address("127.0.0.1:8000");
 
-    // Each end makes its own keys, and tells the public ones: one to the relay, one to the other.
+    // Each end makes its keys; the relay and the other end get the public ones.
     let [service, client] = [End::new("demo")?, End::new("demo")?];
     let authorized = [(&service, "service"), (&client, "client")]
         .map(|(end, name)| format!("{} {name}\n", end.signs.public()));

@@ -1,5 +1,5 @@
-//! One port for several servers: TLS by the name that the client asks for, everything else to a
-//! server of its own. No byte is decrypted, and none is lost.
+//! Routes TLS clients by SNI to one of several servers, and other clients to a server of their own.
+//! Nothing is decrypted.
 //!
 //! ```sh
 //! cargo run -p couplet-examples --example sni_routing

@@ -1,5 +1,5 @@
-//! Speaks TLS in front of a server that does not, and says who is served: clients prove who they
-//! are by a certificate of the CA.
+//! Terminates TLS in front of a plain server. Clients need a certificate of the CA, and the example
+//! prints their names.
 //!
 //! ```sh
 //! cargo run -p couplet-examples --example tls -- 127.0.0.1:4433 127.0.0.1:8080 \
@@ -34,8 +34,9 @@ async fn main() -> Result<(), BoxError> {
             .side_a(HandshakeLayer::new(TlsAccept::new(config)))
             .on_join(|session| {
                 let known = &session.info(Side::A).extensions;
-                if let (Some(who), Some(tls)) = (known.get::<Identity>(), known.get::<TlsInfo>()) {
-                    println!("{who} is served, by {tls}");
+                if let (Some(client), Some(tls)) = (known.get::<Identity>(), known.get::<TlsInfo>())
+                {
+                    println!("{client} is served, by {tls}");
                 }
             })
             .start();

@@ -1,5 +1,5 @@
-//! What goes from A to B is written in capitals, what goes from B to A gets line numbers: a plain
-//! function of bytes, and a codec that changes lengths.
+//! Changes bytes: from A to B to capitals with a plain function, from B to A with line numbers by a
+//! codec, which changes lengths.
 //!
 //! ```sh
 //! ncat --listen 127.0.0.1 8000                                     # the server
@@ -36,15 +36,14 @@ impl Encoder<String> for Numbered {
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let mut args = env::args().skip(1);
-    let a = args.next().unwrap_or_else(|| "127.0.0.1:9000".into());
-    let b = args.next().unwrap_or_else(|| "127.0.0.1:8000".into());
-
-    // The closures run once for each pair: every pair has transforms of its own.
+    let mut arg = |default: &str| args.next().unwrap_or_else(|| default.into());
+    // The closures run for each pair.
     let transforms = TransformLayer::new()
         .a_to_b(|| map_bytes(|bytes| bytes.to_ascii_uppercase()))
         .b_to_a(|| Codec::new(LinesCodec::new_with_max_length(4096), Numbered::default()));
 
-    let connector = Connector::server_to_socket(Listen::bind(a.as_str()).await?, Dial::to(&b)?)
+    let listen = Listen::bind(&*arg("127.0.0.1:9000")).await?;
+    let connector = Connector::server_to_socket(listen, Dial::to(&arg("127.0.0.1:8000"))?)
         .pair(transforms)
         .start();
 

@@ -1,9 +1,9 @@
-//! One pair, then it is over: how to wait for that, and what is known afterwards.
+//! Joins one pair, waits for its end, and prints the statistics.
 //!
 //! ```sh
 //! cargo run -p couplet-examples --example wait_for_done
 //! ncat 127.0.0.1 9000     # in a second terminal
-//! ncat 127.0.0.1 8000     # in a third; when both have hung up, the example ends
+//! ncat 127.0.0.1 8000     # in a third; the example ends when both have
 //! ```
 
 use std::env;
@@ -16,16 +16,14 @@ use couplet_connector::{
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let mut args = env::args().skip(1);
-    let a = args.next().unwrap_or_else(|| "127.0.0.1:9000".into());
-    let b = args.next().unwrap_or_else(|| "127.0.0.1:8000".into());
+    let mut arg = |default: &str| args.next().unwrap_or_else(|| default.into());
+    let a = Listen::bind(&*arg("127.0.0.1:9000")).await?;
+    let b = Listen::bind(&*arg("127.0.0.1:8000")).await?;
 
-    let connector = Connector::server_to_server(
-        Listen::bind(a.as_str()).await?,
-        Listen::bind(b.as_str()).await?,
-    )
-    .once()
-    .on_end(|session, reason| println!("session {} ended: {reason}", session.id()))
-    .start();
+    let connector = Connector::server_to_server(a, b)
+        .once()
+        .on_end(|session, reason| println!("session {} ended: {reason}", session.id()))
+        .start();
 
     for side in [Side::A, Side::B] {
         if let Some(address) = connector.local_addr(side) {

@@ -1,9 +1,9 @@
-//! A transit relay for [magic-wormhole](https://magic-wormhole.readthedocs.io): two clients that
-//! can't reach each other come here with the same token, and the file goes through.
+//! A transit relay for [magic-wormhole](https://magic-wormhole.readthedocs.io): joins two clients with
+//! the same token that can't reach each other directly.
 //!
-//! A client says `please relay TOKEN for side SIDE` (older ones `please relay TOKEN`), hears `ok`
-//! when one with the same token and another side is there, and from then on talks to that one.
-//! Before, it has to be silent.
+//! A client sends `please relay TOKEN for side SIDE` (older ones `please relay TOKEN`), and reads `ok`
+//! when a client with the same token and another side is there; then the two are joined. Until the
+//! `ok` a client has to be silent.
 //!
 //! ```sh
 //! cargo run -p couplet-examples --example wormhole_transit_relay 0.0.0.0:4001
@@ -23,7 +23,7 @@ use couplet_connector::{
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What a client wishes: put into its `Info` by the handshake, and joined by.
+/// A client's request: the handshake puts it into the `Info`, and the pairing joins by it.
 struct Wish {
     token: String,
     side: Option<String>,
@@ -68,7 +68,7 @@ async fn main() -> Result<(), BoxError> {
 
     let keyed = Keyed::new(|info| Some(Wish::of(info)?.token.clone()))
         .side(|info| Wish::of(info)?.side.clone())
-        // A client may come again; the last time counts.
+        // A client that reconnects replaces its older connection.
         .per_key(1, WhenFull::Evict)
         .third(Third::LetGo)
         .silent()

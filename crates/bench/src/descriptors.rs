@@ -10,7 +10,7 @@ pub(crate) fn raise(wanted: u64) -> u64 {
     if unlimited(limit.current) >= wanted {
         return unlimited(limit.current);
     }
-    // Beyond the hard limit only who may is let, up to fs.nr_open.
+    // Only a privileged process may raise the hard limit, up to fs.nr_open.
     let attempts = [
         wanted.max(unlimited(limit.maximum)),
         wanted.min(unlimited(limit.maximum)),

@@ -127,23 +127,24 @@ impl Section {
     pub(crate) fn note(self) -> &'static str {
         match self {
             Self::Cpu => {
-                "User and system time of the relay's processes, divided by the work. Less is better. \
+                "User and system time of the relay's processes per unit of work. Less is better. \
                  These are the steadiest figures."
             }
             Self::Held => {
-                "Resident memory of the relay's processes beyond what they hold without pairs. \
-                 Less is better."
+                "Resident memory of the relay's processes, less their memory without pairs. Less \
+                 is better."
             }
             Self::Program => {
-                "From its start until its port accepts, and the size of its files without shared \
-                 libraries. Less is better."
+                "Time from the start until the port accepts, and size of the program's files \
+                 without shared libraries. Less is better."
             }
             Self::Rate => {
-                "More is better. Clients, relay and backend share this machine's cores, so the \
-                 figures say more about their sum than about the relay."
+                "More is better. Clients, relay and backend share the cores, so these figures \
+                 measure their sum more than the relay."
             }
             Self::Latency => {
-                "As the client sees it, at full load. Less is better; the cores are shared here too."
+                "Latency at the client, at full load. Less is better; the cores are shared here, \
+                 too."
             }
         }
     }

@@ -44,7 +44,7 @@ impl Case {
 
 /// Lives a case through, so many times.
 pub(crate) fn live(case: Case, times: u64) -> anyhow::Result<()> {
-    // One thread: with more, the count would depend on who gets which task.
+    // One thread: with more, the count would depend on the thread that gets each task.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

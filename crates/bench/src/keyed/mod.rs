@@ -127,7 +127,7 @@ fn table(measured: &[Measured]) -> String {
 
 /// The number of the waiting one that is joined as the `nth`: here and there among them all.
 fn scattered(nth: u32, among: u32) -> u32 {
-    /// A prime that no number of those who wait is a multiple of, so that each is met once.
+    /// A prime that divides no number of waiting connections, so that each is met once.
     const STEP: u64 = 1_000_003;
     let number = u64::from(nth) * STEP % u64::from(among);
     u32::try_from(number).expect("it is less than `among`")

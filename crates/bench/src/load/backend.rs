@@ -62,7 +62,7 @@ impl Backend {
         Ok(Self { addr, open })
     }
 
-    /// Waits until so many connections are open. Who waits too long is ended by the driver.
+    /// Waits until so many connections are open. The driver ends a process that waits too long.
     pub(super) async fn open(&self, connections: usize) {
         while self.open.load(Ordering::Relaxed) != connections {
             sleep(Duration::from_millis(2)).await;

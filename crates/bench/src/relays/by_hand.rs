@@ -35,7 +35,7 @@ impl Relay for ByHand {
     }
 
     fn about(&self) -> String {
-        "what one would write: tokio's `copy_bidirectional` in 30 lines, multi-threaded".to_owned()
+        "a minimal relay: tokio's `copy_bidirectional` in 30 lines, multi-threaded".to_owned()
     }
 
     fn command(&self, listen: SocketAddr, to: To, _: &Path) -> anyhow::Result<Command> {

@@ -62,7 +62,7 @@ impl Relay for Couplet {
         format!(
             "{}, the command: `couplet listen:… dial:… --idle-timeout=1h -q`, for pairing \
              `couplet listen:… listen:… --idle-timeout=1h -q`. Statistics, keep-alive and the \
-             half-close timeout are on, as they always are",
+             half-close timeout are on, as by default",
             self.version
         )
     }

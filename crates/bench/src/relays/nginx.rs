@@ -62,8 +62,8 @@ impl Relay for Nginx {
 
     fn about(&self) -> String {
         format!(
-            "{}, its stream module, `worker_processes 1`, `proxy_half_close on` (without which it \
-             loses what a server says after its client's end)",
+            "{}, its stream module, `worker_processes 1`, `proxy_half_close on` (without it, \
+             nginx loses bytes that a server sends after its client's end of stream)",
             self.version
         )
     }

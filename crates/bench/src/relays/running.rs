@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{Relay, To, free_port};
 use crate::measure::{Group, Usage};
 
-/// Who does not listen after so long never will.
+/// A relay that does not listen after so long has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A relay at work; killed when dropped.

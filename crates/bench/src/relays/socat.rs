@@ -40,8 +40,8 @@ impl Relay for Socat {
 
     fn about(&self) -> String {
         format!(
-            "{}, `fork`, `nodelay`. Left out where there are many connections: a process for each \
-             is not what it is for",
+            "{}, `fork`, `nodelay`. Left out where there are many connections, since \
+             socat forks a process for each",
             self.version
         )
     }

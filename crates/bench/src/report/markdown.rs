@@ -37,10 +37,9 @@ impl Report {
     pub(crate) fn markdown(&self) -> String {
         format!(
             "# Performance\n\n\
-             Couplet beside the relays that people use instead, all with the same work on the \
-             same machine, one after the other in turn. The ratios are what counts: absolute \
-             figures differ from machine to machine, and from run to run.\n\n\
-             ![Each relay's figures in terms of the best peer's](performance.svg)\n\n\
+             Couplet beside other relays, with the same work on the same machine, in turn. \
+             Compare the ratios: absolute figures differ between machines and between runs.\n\n\
+             ![Figures of each relay divided by those of the best peer](performance.svg)\n\n\
              {}\n{}## How it was measured\n\n{}",
             self.legend(),
             self.tables(),
@@ -49,12 +48,12 @@ impl Report {
     }
 
     fn legend(&self) -> String {
-        "A cell is the median of the rounds ± half the range between the lowest and the highest. \
-         The best of a line is **bold**. A dash means that there is no such figure: joining two \
-         clients that both connect is for Couplet alone, and socat, which forks for each \
-         connection, is left out where there are many. The columns with ÷ are Couplet's figures \
-         divided by that of the best peer, which is in the last. HAProxy and nginx have one thread \
-         here: like with like is Couplet with one.\n"
+        "A cell is the median of the rounds ± half the range between the lowest and the highest \
+         round. The best figure of a line is **bold**. A dash means no figure: only Couplet joins \
+         two clients that both connect, and socat forks for each connection, so socat is left out \
+         where there are many. A column with ÷ is Couplet's figure divided by that of the best \
+         peer, which the last column names. HAProxy and nginx run with one thread: compare them \
+         with Couplet's one thread.\n"
             .to_owned()
     }
 
@@ -79,10 +78,10 @@ impl Report {
             let _ = writeln!(text, "- {relay} failed at {column}.");
         }
         text.push_str(
-            "\nClients and backend are one process on the same machine, with `TCP_NODELAY` on \
-             their sockets and on those of all relays; no relay logs. Each cell is a relay just \
-             started, warmed up with a part of the work. How the work is made up is said in \
-             `crates/bench/README.md`.\n",
+            "\nClients and backend are one process on the same machine. All sockets, also those of \
+             the relays, have `TCP_NODELAY`; no relay logs. For each cell the relay is started \
+             anew and warmed up with a part of the work. `crates/bench/README.md` describes the \
+             work.\n",
         );
         text
     }
