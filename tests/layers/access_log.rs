@@ -177,6 +177,36 @@ fn a_file_that_was_moved_is_opened_anew() {
 }
 
 #[test]
+fn other_users_may_not_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (_scratch, file) = scratch();
+    let access_log = format!("--access-log={}", file.display());
+    let couplet = Couplet::start(&["listen:0", "listen:0", &access_log]);
+    let mode = fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o137, 0, "{mode:o}");
+    couplet.terminate();
+    couplet.finish().ok();
+}
+
+#[test]
+fn a_full_disk_is_told_with_how_much_is_missing() {
+    let target = listen();
+    let couplet = Couplet::start(&["listen:0", &dial(&target), "--access-log=/dev/full"]);
+    for number in 1..=2 {
+        drop((connect(couplet.address('A')), accept(&target)));
+        couplet.ended(number);
+    }
+    couplet.events("the access log can't be written", 1);
+    couplet.terminate();
+    let log = couplet.finish().ok().log;
+    assert!(
+        log.contains(r#""message":"the access log is incomplete","lines":2"#),
+        "{log}"
+    );
+}
+
+#[test]
 fn to_standard_output() {
     let target = listen();
     let port = free_port();

@@ -1,4 +1,4 @@
-//! Those who read what it prints, and stop.
+//! Readers of what the command prints that stop, or are slow.
 
 use std::{
     fs::File,
@@ -36,7 +36,7 @@ fn serves(number: usize, at: SocketAddr, target: &TcpListener) {
 }
 
 #[test]
-fn a_log_that_nobody_reads_holds_nobody_up() {
+fn a_log_that_nobody_reads_holds_up_no_connection() {
     let (couplet, at, target) = unread(&["--log-traffic=hex"]);
     let client = connect(at);
     let server = accept(&target);
@@ -52,7 +52,7 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
 }
 
 #[test]
-fn who_reads_on_hears_what_is_missing() {
+fn a_reader_that_goes_on_is_told_what_is_missing() {
     let (mut couplet, at, target) = unread(&["--log-traffic=hex"]);
     let client = connect(at);
     let server = accept(&target);
@@ -60,7 +60,7 @@ fn who_reads_on_hears_what_is_missing() {
     pattern::expect(&server, 1, 600_000);
     couplet.read();
     couplet.find("that something is missing", |line| {
-        line.contains("the log is incomplete: its reader had stalled lines=")
+        line.contains("the log is incomplete: its reader is too slow lines=")
             .then_some(())
     });
     // And from now on nothing more.
@@ -73,7 +73,7 @@ fn who_reads_on_hears_what_is_missing() {
 }
 
 #[test]
-fn who_reads_slowly_gets_every_line() {
+fn a_reader_that_keeps_up_gets_every_line() {
     let (mut couplet, at, target) = unread(&["--log-traffic=hex"]);
     couplet.read();
     let client = connect(at);

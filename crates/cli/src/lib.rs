@@ -18,8 +18,8 @@ mod hangup;
 mod keygen;
 mod log;
 mod log_file;
+mod log_writer;
 mod man;
-mod outlet;
 mod pair;
 mod plan;
 mod rendezvous;
@@ -45,7 +45,7 @@ use couplet_connector::layers::Transform;
 use crate::{
     args::{Args, Explained, Tool},
     log::LogArgs,
-    outlet::Outlet,
+    log_writer::LogWriter,
     plan::Plan,
     side::{DialledFor, SideSpec},
     step::{Known, Source},
@@ -136,7 +136,7 @@ fn run(plan: Plan, log: &LogArgs) -> ExitCode {
     if let Err(error) = &result {
         log.failed(error);
     }
-    Outlet::stderr().finish();
+    LogWriter::stderr().finish();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use clap::ValueEnum;
 use tracing::level_filters::LevelFilter;
 
-use crate::outlet::Outlet;
+use crate::log_writer::LogWriter;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct LogArgs {
@@ -33,7 +33,7 @@ pub(crate) enum LogFormat {
 impl LogArgs {
     /// From now on, what is logged goes there.
     pub(crate) fn init(&self) -> io::Result<()> {
-        Outlet::stderr().open(io::stderr())?;
+        LogWriter::stderr().open(io::stderr())?;
         let level = match (self.quiet, self.verbose) {
             (true, _) => LevelFilter::WARN,
             (false, 0) => LevelFilter::INFO,
@@ -41,7 +41,7 @@ impl LogArgs {
             (false, _) => LevelFilter::TRACE,
         };
         let lines = tracing_subscriber::fmt()
-            .with_writer(Outlet::stderr)
+            .with_writer(LogWriter::stderr)
             .with_max_level(level)
             .with_target(level > LevelFilter::INFO)
             .with_ansi(is_coloured());
@@ -57,7 +57,7 @@ impl LogArgs {
         match self.log_format {
             LogFormat::Text => {
                 let line = format!("couplet: {error:#}\n");
-                let _ = Outlet::stderr().write_all(line.as_bytes());
+                let _ = LogWriter::stderr().write_all(line.as_bytes());
             }
             LogFormat::Json => tracing::error!("{error:#}"),
         }

@@ -1,4 +1,4 @@
-//! A file that is written line by line, and can be opened anew when somebody has moved it.
+//! A file that is written line by line, and is opened anew when a log rotation has moved it.
 
 use std::{
     fmt,
@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::Context;
 
-use crate::{hangup::OnHangup, outlet::Outlet};
+use crate::{hangup::OnHangup, log_writer::LogWriter};
 
 /// Where lines go: a file, or standard output for `-`. Clones share it.
 ///
@@ -18,21 +18,21 @@ use crate::{hangup::OnHangup, outlet::Outlet};
 #[derive(Clone, Debug)]
 pub(crate) struct LogFile {
     path: Arc<Path>,
-    lines: Outlet,
+    lines: LogWriter,
 }
 
 // ===== impl LogFile =====
 
 impl LogFile {
-    /// It is called so where it is told that it is incomplete.
+    /// `name` is the log's in reports that it is incomplete.
     pub(crate) fn new(name: &'static str, path: PathBuf) -> Self {
         Self {
             path: path.into(),
-            lines: Outlet::new(name),
+            lines: LogWriter::new(name),
         }
     }
 
-    /// Opens it, or opens it anew; if it can't be, what was open stays so.
+    /// Opens the file, or opens it anew; if that fails, the file that was open stays open.
     pub(crate) fn open(&self) -> anyhow::Result<()> {
         let opened = match &*self.path == Path::new("-") {
             true => self.lines.open(io::stdout()),
@@ -41,7 +41,7 @@ impl LogFile {
         opened.with_context(|| format!("{self} can't be opened"))
     }
 
-    /// Opens it anew at each SIGHUP, for whoever moves it away.
+    /// Opens the file anew at each SIGHUP, after a log rotation has moved it.
     pub(crate) fn on_hangup(&self) -> OnHangup {
         let file = self.clone();
         OnHangup::new(move || {
@@ -51,18 +51,22 @@ impl LogFile {
         })
     }
 
-    /// What is written to it.
-    pub(crate) fn lines(&self) -> Outlet {
+    /// The writer of its lines.
+    pub(crate) fn lines(&self) -> LogWriter {
         self.lines.clone()
     }
 
     fn open_file(&self) -> io::Result<File> {
-        OpenOptions::new()
+        let mut options = OpenOptions::new();
+        options
             .append(true)
             .create(true)
-            // To write alone would wait for a reader, see fifo(7).
-            .read(is_fifo(&self.path))
-            .open(&self.path)
+            // Opened for writing alone, a named pipe waits for a reader: see fifo(7).
+            .read(is_fifo(&self.path));
+        // Names and addresses of clients are not for every user of the machine.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o640);
+        options.open(&self.path)
     }
 }
 

@@ -22,7 +22,10 @@ pub(crate) fn run(plan: Plan) -> anyhow::Result<()> {
         tracing::warn!("the capture is incomplete");
     }
     if let Some(access_log) = access_log {
-        access_log.lines().finish();
+        let missing = access_log.lines().finish();
+        if missing > 0 {
+            tracing::warn!(lines = missing, "the access log is incomplete");
+        }
     }
     // Nothing is left that would have to be waited for; a name look-up may hang in a thread.
     runtime.shutdown_background();

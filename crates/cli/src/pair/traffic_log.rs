@@ -10,7 +10,7 @@ use couplet_connector::{
 use super::{PairContext, PairStep};
 use crate::{
     log::{LogFormat, is_coloured},
-    outlet::Outlet,
+    log_writer::LogWriter,
     step::{Bytes, Source, Step},
     units::size,
 };
@@ -57,7 +57,7 @@ impl TrafficLogArgs {
         layers.push(match context.log_format {
             // In order with the log, whose reader may stall.
             LogFormat::Text => layer
-                .to_writer(Outlet::stderr())
+                .to_writer(LogWriter::stderr())
                 .colour(match is_coloured() {
                     true => Colour::Always,
                     false => Colour::Never,

@@ -8,9 +8,13 @@ pub mod capture;
 #[cfg(feature = "json")]
 mod json;
 mod observed;
+mod records;
 mod redact;
 pub mod stats;
 pub mod traffic_log;
 mod writer;
 
-pub use self::observed::{Observe, Observed};
+pub use self::{
+    observed::{Observe, Observed},
+    records::Records,
+};

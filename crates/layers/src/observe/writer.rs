@@ -2,45 +2,73 @@
 
 use std::{
     fmt, io,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// What logs are written to, record by record.
+use super::records::Records;
+
+/// The writer of a log, record by record.
 pub(crate) struct Shared<W: ?Sized> {
-    /// What it is, for the report that it can't be written.
+    /// The log's name, for the report that it can't be written.
     name: &'static str,
-    reported: AtomicBool,
-    to: Mutex<W>,
+    state: Mutex<State<W>>,
+}
+
+struct State<W: ?Sized> {
+    /// Records that could not be written, since the writer failed.
+    missing: u64,
+    failed: bool,
+    records: Records<W>,
 }
 
 // ===== impl Shared =====
 
-impl<W> Shared<W> {
+impl<W: io::Write> Shared<W> {
     pub(crate) const fn new(name: &'static str, to: W) -> Self {
         Self {
             name,
-            reported: AtomicBool::new(false),
-            to: Mutex::new(to),
+            state: Mutex::new(State {
+                missing: 0,
+                failed: false,
+                records: Records::new(to),
+            }),
         }
     }
 }
 
 impl<W: io::Write + ?Sized> Shared<W> {
-    /// Writes a record at once. An error is reported the first time, and the relay goes on.
+    /// Writes a record at once, and whole. That a writer fails is reported once, and how many records
+    /// are missing when it works again; the relay goes on.
     pub(crate) fn write(&self, record: &str) {
-        // A writer that panicked in another session's task is tried again.
-        let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = to.write_all(record.as_bytes());
+        let mut state = self.state();
+        let (result, missing) = match state.records.write(record.as_bytes()) {
+            Ok(()) => {
+                state.failed = false;
+                (Ok(()), std::mem::take(&mut state.missing))
+            }
+            Err(error) => {
+                state.missing += 1;
+                let first = !std::mem::replace(&mut state.failed, true);
+                (if first { Err(error) } else { Ok(()) }, 0)
+            }
+        };
         // Unlocked before the report, which may itself come to this writer.
-        drop(to);
-        if let Err(error) = result
-            && !self.reported.swap(true, Ordering::Relaxed)
-        {
-            tracing::warn!(error = %error, "the {} can't be written and is incomplete", self.name);
+        drop(state);
+        if let Err(error) = result {
+            tracing::warn!(%error, "the {} can't be written", self.name);
         }
+        if missing > 0 {
+            tracing::warn!(
+                records = missing,
+                "the {} is incomplete: it could not be written",
+                self.name
+            );
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<W>> {
+        // A writer that panicked in another session's task is tried again.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
