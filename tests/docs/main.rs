@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
 
+mod changelog;
 mod layers;
 mod links;
 mod quotes;

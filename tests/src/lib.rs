@@ -30,7 +30,11 @@ pub use self::{
     wait::{LIMIT, until},
 };
 
-/// The README's program compiles.
+/// The programs of the READMEs compile.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
+mod readmes {
+    #[doc = include_str!("../../README.md")]
+    struct Project;
+    #[doc = include_str!("../../crates/connector/README.md")]
+    struct Connector;
+}
