@@ -18,10 +18,11 @@ use axum::{
     routing::{delete, get},
 };
 use couplet_connector::{
-    Connector, Dials, Handle,
+    Connector, Handle,
     endpoint::{BoxError, Dial, Endpoint, Info, Listen},
     layers::IdleTimeoutLayer,
     pairing::CloseReason,
+    stack::Dials,
 };
 use serde_json::{Value, json};
 use tokio::{

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
-use couplet_connector::endpoint::Side;
+use couplet_connector::{
+    endpoint::Side,
+    mode::{Pairing, Way},
+};
 
 use crate::{
     common::CommonArgs,
     keygen::KeygenArgs,
-    plan::{Pairing, Plan},
+    plan::{Plan, Sides},
     rendezvous::RendezvousArgs,
     side::{self, DialledFor, SideSpec},
     token::TokenArgs,
@@ -152,14 +155,14 @@ impl RelayArgs {
             SideSpec::read(given.as_deref().unwrap_or_default(), timeout, dialled_for)
                 .map_err(|error| format!("side {side}: {error:#}"))
         };
-        // A is dialled for B's connections where those come by themselves, and not for one pair.
         let b = side(Side::B, &self.b, DialledFor::Other);
-        let dialled_for = match &b {
-            Ok(b) if b.endpoint.comes() && !self.once => DialledFor::Other,
+        let b_way = b.as_ref().map_or(Way::Dialled, |b| b.endpoint.way());
+        let dialled_for = match Pairing::of(Way::Dialled, b_way, self.once) {
+            Pairing::DialFor(Side::A) => DialledFor::Other,
             _ => DialledFor::Itself,
         };
         let a = side(Side::A, &self.a, dialled_for)?;
-        let mut plan = self.common.plan(a, Some(b?), None)?;
+        let mut plan = self.common.plan(Sides::Two(a, b?))?;
         plan.endpoint_flags.connect_timeout = self.connect_timeout;
         plan.once = self.once;
         plan.reconnect = self.reconnect;
@@ -182,7 +185,7 @@ impl RelayArgs {
 
     /// A flag that would do nothing here is a mistake.
     fn refuse_idle_flags(&self, plan: &Plan) -> Result<(), String> {
-        let sides = [&plan.a, &plan.b];
+        let sides = [Side::A, Side::B].map(|side| plan.sides.get(side));
         let dialled = || sides.iter().filter(|side| side.endpoint.is_dialled());
         // One after the other.
         let none_comes = !sides.iter().any(|side| side.endpoint.comes());
@@ -205,7 +208,7 @@ impl RelayArgs {
                 "neither side has a step that talks, such as a token",
             ),
             (
-                self.common.wait_timeout.is_some() && plan.pairing() == Pairing::DialFor,
+                self.common.wait_timeout.is_some() && matches!(plan.pairing(), Pairing::DialFor(_)),
                 "--wait-timeout",
                 "no connection waits: its partner is dialled for it",
             ),
@@ -366,11 +369,11 @@ mod tests {
             settings.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         assert_eq!(
-            settings(&plan.a),
+            settings(plan.sides.get(Side::A)),
             ["keep-alive 1s/2s/3 (flag)", "user-timeout 5s (side)"]
         );
         assert_eq!(
-            settings(&plan.b),
+            settings(plan.sides.get(Side::B)),
             ["keep-alive off (side)", "user-timeout 7s (flag)"]
         );
     }

@@ -10,9 +10,9 @@ use crate::{
     frame,
     log::LogArgs,
     pair::{PairArgs, PairContext},
-    plan::Plan,
-    rendezvous::Meeting,
-    side::{EndpointFlags, EndpointSpec, SideSpec},
+    plan::{Plan, Sides},
+    rendezvous,
+    side::{EndpointFlags, EndpointSpec},
     step::Known,
     units::{Limit, Threads, duration, keep_alive, limit, threads, user_timeout},
 };
@@ -79,17 +79,12 @@ pub(crate) struct CommonArgs {
 // ===== impl CommonArgs =====
 
 impl CommonArgs {
-    /// What is to be done with two sides, or, in a rendezvous, with the one to which both come.
-    pub(crate) fn plan(
-        &self,
-        mut a: SideSpec,
-        mut b: Option<SideSpec>,
-        meeting: Option<Meeting>,
-    ) -> Result<Plan, String> {
-        let listens = |side: &SideSpec| !side.endpoint.is_dialled();
+    /// What is to be done with these sides.
+    pub(crate) fn plan(&self, mut sides: Sides) -> Result<Plan, String> {
+        let listens = |side: Side| !sides.get(side).endpoint.is_dialled();
         let mut pair = self.pair.steps(PairContext {
             log_format: self.log.log_format,
-            listens: [listens(&a), b.as_ref().map_or(listens(&a), listens)],
+            listens: [listens(Side::A), listens(Side::B)],
         })?;
         if self.capture.is_to_stdout() && self.access_log.is_to_stdout() {
             return Err(
@@ -102,24 +97,21 @@ impl CommonArgs {
             pair.insert(0, capture.step);
             capture.capture
         });
-        let other = b.as_ref().unwrap_or(&a);
-        pair.extend(frame::step(
-            a.endpoint.frame.as_ref(),
-            other.endpoint.frame.as_ref(),
-        ));
-        if let Some(meeting) = &meeting {
-            pair.insert(0, meeting.announce(self.handshake_timeout()));
+        let frame = |side: Side| sides.get(side).endpoint.frame.as_ref();
+        pair.extend(frame::step(frame(Side::A), frame(Side::B)));
+        if let Sides::Meeting(..) = sides {
+            pair.insert(0, rendezvous::announce(self.handshake_timeout()));
         }
         let access_log = self.access_log.steps().map(|access_log| {
-            a.steps.insert(0, access_log.side(Side::A));
-            if let Some(b) = &mut b {
-                b.steps.insert(0, access_log.side(Side::B));
+            for (side, spec) in sides.specs_mut() {
+                spec.steps.insert(0, access_log.side(side));
             }
             pair.insert(0, access_log.pair());
             access_log.file
         });
         let all = |has: fn(&EndpointSpec) -> bool| {
-            has(&a.endpoint) && b.as_ref().is_none_or(|b| has(&b.endpoint))
+            let mut specs = sides.specs();
+            specs.all(|(_, side)| has(&side.endpoint))
         };
         for (flag, idle) in [
             (
@@ -138,9 +130,7 @@ impl CommonArgs {
             }
         }
         Ok(Plan {
-            b: b.unwrap_or_else(|| a.clone()),
-            a,
-            meeting,
+            sides,
             endpoint_flags: EndpointFlags {
                 keep_alive: self.keep_alive,
                 user_timeout: self.user_timeout,

@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use couplet_connector::endpoint::Side;
+use couplet_connector::{endpoint::Side, mode::Pairing};
 
 use crate::{
-    plan::{Pairing, Plan},
+    plan::{Plan, Sides},
     side::SideSpec,
     step::{Bytes, Known, Setting, Source, Step},
     units::{Limit, Threads},
@@ -13,19 +13,17 @@ use crate::{
 
 /// Writes it, top to bottom: the order in which a connection, and then a pair, meets the layers.
 pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
-    for (side, spec) in plan.sides() {
+    for (side, spec) in plan.sides.specs() {
         writeln!(to, "side {side}: {}", spec.endpoint.address)?;
         line(to, "sockets", &spec.endpoint.settings(plan.endpoint_flags))?;
         steps(to, &spec.steps)?;
     }
     writeln!(to, "pairing")?;
     let wait = time("wait-timeout", plan.wait_timeout);
-    match plan.pairing() {
-        Pairing::Rendezvous => match &plan.meeting {
-            None => line(to, "rendezvous", &[wait])?,
-            Some(meeting) => line(to, "by-key", &[&[wait], &*meeting.settings].concat())?,
-        },
-        Pairing::DialFor => line(to, "dial-for", &[])?,
+    match &plan.sides {
+        Sides::Meeting(_, meeting) => line(to, "by-key", &[&[wait], &*meeting.settings].concat())?,
+        Sides::Two(..) if plan.pairing() == Pairing::Rendezvous => line(to, "rendezvous", &[wait])?,
+        Sides::Two(..) => line(to, "dial-for", &[])?,
     }
     writeln!(to, "pair")?;
     steps(to, &plan.pair)?;
@@ -96,10 +94,7 @@ fn time(name: &'static str, timeout: Known<Option<std::time::Duration>>) -> Sett
 
 /// How the bytes that come from this side move, and why.
 fn movement(plan: &Plan, from: Side) -> String {
-    let (source, sink, way) = match from {
-        Side::A => (&plan.a, &plan.b, 0),
-        Side::B => (&plan.b, &plan.a, 1),
-    };
+    let (source, sink, way) = (plan.sides.get(from), plan.sides.get(!from), from as usize);
     let read = |spec: &SideSpec| {
         spec.steps
             .iter()
@@ -126,7 +121,8 @@ fn movement(plan: &Plan, from: Side) -> String {
     if !cfg!(target_os = "linux") {
         return "by copy: splice(2) is Linux's".into();
     }
-    let ahead = all.contains(&Bytes::ReadAhead) || plan.pairing() == Pairing::Rendezvous;
+    let waits = !matches!(plan.pairing(), Pairing::DialFor(_));
+    let ahead = all.contains(&Bytes::ReadAhead) || waits;
     match ahead {
         true => "by splice where much moves, once what was read ahead is delivered".into(),
         false => "by splice where much moves".into(),

@@ -4,29 +4,27 @@ use std::{num::NonZeroUsize, thread, time::Duration};
 
 use couplet_connector::{
     endpoint::Side,
-    layers::{Capture, FaultSwitch},
+    layers::{Capture, FaultSwitch, handshake::meet::MeetingKey},
+    mode::Pairing,
+    pairing::Keyed,
 };
 
 use crate::{
     hangup::OnHangup,
     log_file::LogFile,
     pair::PairStep,
-    rendezvous::Meeting,
     side::{
         EndpointFlags, SideSpec,
         options::{rendezvous, sniff},
     },
-    step::Known,
+    step::{Known, Setting},
     units::Threads,
 };
 
 /// What is to be done, as the command line says it, checked.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) a: SideSpec,
-    /// In a rendezvous by key the same as A.
-    pub(crate) b: SideSpec,
-    pub(crate) meeting: Option<Meeting>,
+    pub(crate) sides: Sides,
     pub(crate) endpoint_flags: EndpointFlags,
     /// Top to bottom, without the timeouts below.
     pub(crate) pair: Vec<PairStep>,
@@ -46,28 +44,30 @@ pub(crate) struct Plan {
     pub(crate) capture: Option<Capture>,
 }
 
-/// How connections meet.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Pairing {
-    /// Both wait for each other.
-    Rendezvous,
-    /// A connection of the one side waits while the other is dialled for it.
-    DialFor,
+/// Which sides there are.
+#[derive(Debug)]
+pub(crate) enum Sides {
+    /// Side A and side B.
+    Two(SideSpec, SideSpec),
+    /// Both connections of a pair come to the same side, and meet by a key.
+    Meeting(SideSpec, Meeting),
+}
+
+/// How connections meet by a key.
+#[derive(Clone, Debug)]
+pub(crate) struct Meeting {
+    pub(crate) keyed: Keyed<MeetingKey>,
+    pub(crate) places: usize,
+    pub(crate) settings: Vec<Setting>,
 }
 
 // ===== impl Plan =====
 
 impl Plan {
-    /// Each once.
-    pub(crate) fn sides(&self) -> impl Iterator<Item = (Side, &SideSpec)> {
-        let b = self.meeting.is_none().then_some((Side::B, &self.b));
-        [(Side::A, &self.a)].into_iter().chain(b)
-    }
-
     /// What is done at SIGHUP.
     pub(crate) fn on_hangup(&self) -> Vec<OnHangup> {
         let log = self.access_log.iter().map(LogFile::on_hangup);
-        let sides = self.sides().flat_map(|(_, spec)| {
+        let sides = self.sides.specs().flat_map(|(_, spec)| {
             let steps = spec.steps.iter().map(|step| &step.on_hangup);
             steps.chain([&spec.endpoint.on_hangup]).flatten().cloned()
         });
@@ -83,42 +83,36 @@ impl Plan {
     /// How many threads move the bytes; any of them goes on with any pair, so that none waits for
     /// one that is busy.
     pub(crate) fn threads(&self) -> NonZeroUsize {
-        let comes = [&self.a, &self.b].map(|side| side.endpoint.comes());
+        let incoming = self.sides.specs().any(|(_, side)| side.endpoint.comes());
         match self.threads {
             // There is one pair at a time.
-            _ if self.once || comes == [false, false] => NonZeroUsize::MIN,
+            _ if self.once || !incoming => NonZeroUsize::MIN,
             Threads::Auto => thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             Threads::Count(count) => count,
         }
     }
 
+    /// How the connections find each other, as the connector pairs them.
     pub(crate) fn pairing(&self) -> Pairing {
-        match (self.a.endpoint.comes(), self.b.endpoint.comes()) {
-            (true, true) => Pairing::Rendezvous,
-            (false, true) if self.once => Pairing::Rendezvous,
-            _ => Pairing::DialFor,
-        }
-    }
-
-    /// The side that is dialled for the connections of the other, and that other's side.
-    pub(crate) fn dialled_for(&self) -> Option<(&SideSpec, &SideSpec)> {
-        match self.pairing() {
-            Pairing::Rendezvous => None,
-            Pairing::DialFor if !self.b.endpoint.comes() => Some((&self.b, &self.a)),
-            Pairing::DialFor => Some((&self.a, &self.b)),
+        match &self.sides {
+            Sides::Two(a, b) => Pairing::of(a.endpoint.way(), b.endpoint.way(), self.once),
+            Sides::Meeting(..) => Pairing::Keyed,
         }
     }
 
     /// An option that would do nothing here, because of how its side is paired, is a mistake.
     pub(crate) fn refuse_idle_options(&self) -> Result<(), String> {
-        let partner = self.dialled_for();
+        let Sides::Two(a, b) = &self.sides else {
+            return Ok(());
+        };
+        let pairing = self.pairing();
         let sniffs = |spec: &SideSpec| spec.steps.iter().any(|step| step.name == sniff::NAME);
         let waits = |spec: &SideSpec| spec.steps.iter().any(|step| step.name == rendezvous::NAME);
-        for (side, spec, other) in [(Side::A, &self.a, &self.b), (Side::B, &self.b, &self.a)] {
+        for (side, spec, other) in [(Side::A, a, b), (Side::B, b, a)] {
             let has_pool = spec.endpoint.keep.is_some();
             // It is a listening side that holds its connections up, or their rendezvous.
             let endless = !waits(spec) && other.endpoint.is_dialled() && !waits(other);
-            let for_others = partner.filter(|(dialled, _)| std::ptr::eq(*dialled, spec));
+            let for_others = (pairing == Pairing::DialFor(side)).then_some(other);
             let wrong = match for_others {
                 _ if has_pool && endless => {
                     "`keep` would dial without end: each of its connections is joined at once, and \
@@ -132,7 +126,7 @@ impl Plan {
                     "`route` has nothing to choose by: it is not dialled for a connection of the \
                      other side"
                 }
-                Some((_, other)) if spec.endpoint.routes.is_some() && !sniffs(other) => {
+                Some(other) if spec.endpoint.routes.is_some() && !sniffs(other) => {
                     "`route` goes by what the client speaks: the other side needs `sniff`"
                 }
                 Some(_) if sniffs(spec) => {
@@ -144,5 +138,37 @@ impl Plan {
             return Err(format!("side {side}: {wrong}"));
         }
         Ok(())
+    }
+}
+
+// ===== impl Sides =====
+
+impl Sides {
+    /// Each once.
+    pub(crate) fn specs(&self) -> impl Iterator<Item = (Side, &SideSpec)> {
+        let (a, b) = match self {
+            Self::Two(a, b) => (a, Some(b)),
+            Self::Meeting(a, _) => (a, None),
+        };
+        let b = b.map(|b| (Side::B, b));
+        [(Side::A, a)].into_iter().chain(b)
+    }
+
+    /// As [`specs`](Self::specs), to be changed.
+    pub(crate) fn specs_mut(&mut self) -> impl Iterator<Item = (Side, &mut SideSpec)> {
+        let (a, b) = match self {
+            Self::Two(a, b) => (a, Some(b)),
+            Self::Meeting(a, _) => (a, None),
+        };
+        let b = b.map(|b| (Side::B, b));
+        [(Side::A, a)].into_iter().chain(b)
+    }
+
+    /// The side to which the connections of this side come: the same one in a meeting.
+    pub(crate) fn get(&self, side: Side) -> &SideSpec {
+        match (self, side) {
+            (Self::Two(a, _) | Self::Meeting(a, _), Side::A) | (Self::Meeting(a, _), Side::B) => a,
+            (Self::Two(_, b), Side::B) => b,
+        }
     }
 }

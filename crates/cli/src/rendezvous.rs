@@ -7,16 +7,16 @@ use couplet_connector::{
     PairLayers, SideLayers,
     layers::{
         HandshakeLayer, Keyring, Replaceable,
-        handshake::meet::{self, ExpectMeeting, MeetingKey},
+        handshake::meet::{self, ExpectMeeting},
     },
-    pairing::{Keyed, Third, WhenFull},
+    pairing::{Third, WhenFull},
 };
 
 use crate::{
     common::CommonArgs,
     hangup::OnHangup,
     pair::PairStep,
-    plan::Plan,
+    plan::{Meeting, Plan, Sides},
     side::{DialledFor, SideSpec, SideStep, options::secret},
     step::{Bytes, Known, Setting, Source, Step},
     units::count,
@@ -81,14 +81,6 @@ enum Others {
     LetGo,
 }
 
-/// How strangers meet: both of a pair come to side A.
-#[derive(Clone, Debug)]
-pub(crate) struct Meeting {
-    pub(crate) keyed: Keyed<MeetingKey>,
-    pub(crate) places: usize,
-    pub(crate) settings: Vec<Setting>,
-}
-
 // ===== impl RendezvousArgs =====
 
 impl RendezvousArgs {
@@ -101,7 +93,7 @@ impl RendezvousArgs {
             return Err("a rendezvous listens: `listen:[HOST:]PORT`".into());
         }
         side.steps.push(self.expect()?);
-        self.common.plan(side, None, Some(self.meeting()))
+        self.common.plan(Sides::Meeting(side, self.meeting()))
     }
 
     /// The step in which they say whom they are to meet.
@@ -170,15 +162,11 @@ impl RendezvousArgs {
     }
 }
 
-// ===== impl Meeting =====
-
-impl Meeting {
-    /// The step in which both hear that they have met.
-    pub(crate) fn announce(&self, timeout: Known<Option<Duration>>) -> PairStep {
-        let mut layers = PairLayers::new();
-        layers.push(HandshakeLayer::new(meet::announce()).timeout(timeout.value));
-        Step::new("announce", layers)
-    }
+/// The step in which both peers of a pair hear that they have met.
+pub(crate) fn announce(timeout: Known<Option<Duration>>) -> PairStep {
+    let mut layers = PairLayers::new();
+    layers.push(HandshakeLayer::new(meet::announce()).timeout(timeout.value));
+    Step::new("announce", layers)
 }
 
 // ===== impl Full =====

@@ -3,10 +3,15 @@
 use std::{io, num::NonZeroUsize, time::Duration};
 
 use anyhow::Context;
-use couplet_connector::{Connector, Handle, endpoint::Address};
+use couplet_connector::{Handle, endpoint::Address};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{hangup, plan::Plan, side::Endpoint, signals::Signals, stacks::start, switch};
+use crate::{
+    hangup,
+    plan::{Plan, Sides},
+    signals::Signals,
+    stacks, switch,
+};
 
 /// How long the end waits for the disk.
 const CAPTURE_PATIENCE: Duration = Duration::from_secs(5);
@@ -55,34 +60,27 @@ async fn relay(plan: Plan) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     hangup::listen(plan.on_hangup())?;
     switch::listen(plan.faults())?;
-    for (side, spec) in plan.sides() {
+    for (side, spec) in plan.sides.specs() {
         if let Address::Dial(addr) = &spec.endpoint.address {
             tracing::info!(%side, target = %addr, "dials");
         }
     }
-    let a = plan.a.endpoint.open(plan.endpoint_flags).await?;
-    let relay = match (a, &plan.meeting) {
-        (Endpoint::Comes(a), Some(meeting)) => {
-            start(Connector::rendezvous(a, meeting.keyed.clone()), &plan)
+    let relay = match &plan.sides {
+        Sides::Meeting(side, meeting) => {
+            let listen = side.endpoint.open(plan.endpoint_flags).await?;
+            stacks::meet(listen, side, meeting, &plan)?
         }
-        (a, _) => {
-            let b = plan.b.endpoint.open(plan.endpoint_flags).await?;
-            join(a, b, &plan)
+        Sides::Two(a, b) => {
+            let ends = (
+                a.endpoint.open(plan.endpoint_flags).await?,
+                b.endpoint.open(plan.endpoint_flags).await?,
+            );
+            stacks::join(ends.0, ends.1, [a, b], &plan)
         }
     };
     tokio::select! {
         done = relay.done() => Ok(done?),
         () = signals.next() => drain(&relay, plan.drain_timeout.value, signals).await,
-    }
-}
-
-/// Joins two sides, as the plan wants it.
-fn join(a: Endpoint, b: Endpoint, plan: &Plan) -> Handle {
-    match (a, b) {
-        (Endpoint::Comes(a), Endpoint::Comes(b)) => start(Connector::server_to_server(a, b), plan),
-        (Endpoint::Comes(a), Endpoint::Dial(b)) => start(Connector::server_to_socket(a, b), plan),
-        (Endpoint::Dial(a), Endpoint::Comes(b)) => start(Connector::socket_to_server(a, b), plan),
-        (Endpoint::Dial(a), Endpoint::Dial(b)) => start(Connector::socket_to_socket(a, b), plan),
     }
 }
 

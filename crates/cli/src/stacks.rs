@@ -1,27 +1,89 @@
 //! The connector as a plan wants it.
 
+use anyhow::bail;
 use couplet_connector::{
-    Connector, Handle, Mode, PairLayers, SideLayers,
+    Connector, Handle, PairLayers, SideLayers,
     endpoint::Backoff,
     layers::{IdleTimeoutLayer, MaxLifetimeLayer},
+    mode::{HasSideB, ManyPairs, Mode, Once},
     pairing::Policy,
     relay::Relay,
+    stack::{SideStack, Slot},
 };
 use tower::{
+    Layer,
     layer::util::{Identity, Stack},
-    util::option_layer,
+    util::{Either, option_layer},
 };
 
-use crate::plan::Plan;
+use crate::{
+    plan::{Meeting, Plan},
+    side::{Endpoint, SideSpec},
+};
 
 /// The layers of a side.
-pub(crate) type Layers = Stack<SideLayers, Identity>;
+type OfSide = Stack<SideLayers, Identity>;
 
-/// Gives the connector its stacks and settings, and starts it.
-pub(crate) fn start<M>(connector: Connector<M>, plan: &Plan) -> Handle
-where
-    M: Mode<Layers, Layers>,
-{
+/// The layers of a pair. The idle timeout is no part of the list: many have it, and here it costs
+/// no allocation.
+type OfPair = Stack<Either<IdleTimeoutLayer, Identity>, Stack<PairLayers, Identity>>;
+
+/// Starts to join the connections of two sides.
+pub(crate) fn join(a: Endpoint, b: Endpoint, specs: [&SideSpec; 2], plan: &Plan) -> Handle {
+    match (a, b) {
+        (Endpoint::Comes(a), Endpoint::Comes(b)) => start(
+            two_sided(Connector::server_to_server(a, b), specs, plan),
+            plan,
+        ),
+        (Endpoint::Comes(a), Endpoint::Dial(b)) => start(
+            two_sided(Connector::server_to_socket(a, b), specs, plan),
+            plan,
+        ),
+        (Endpoint::Dial(a), Endpoint::Comes(b)) => start(
+            two_sided(Connector::socket_to_server(a, b), specs, plan),
+            plan,
+        ),
+        (Endpoint::Dial(a), Endpoint::Dial(b)) => {
+            let connector = two_sided(Connector::socket_to_socket(a, b), specs, plan);
+            match plan.reconnect {
+                true => connector.reconnect(Backoff::new()).start(),
+                false => connector.start(),
+            }
+        }
+    }
+}
+
+/// Starts to join the connections that come to one side, by their keys.
+pub(crate) fn meet(
+    end: Endpoint,
+    spec: &SideSpec,
+    meeting: &Meeting,
+    plan: &Plan,
+) -> anyhow::Result<Handle> {
+    let Endpoint::Comes(listen) = end else {
+        bail!("a rendezvous listens: `listen:[HOST:]PORT`");
+    };
+    let connector = Connector::rendezvous(listen, meeting.keyed.clone());
+    let connector = with_pair(connector.side_a(spec.layers()), plan);
+    Ok(start(
+        connector.policy(policy(plan).places(meeting.places)),
+        plan,
+    ))
+}
+
+fn two_sided<M: HasSideB>(
+    connector: Connector<M>,
+    [a, b]: [&SideSpec; 2],
+    plan: &Plan,
+) -> Connector<M, OfSide, OfSide, OfPair> {
+    with_pair(connector.side_a(a.layers()).side_b(b.layers()), plan)
+}
+
+/// With the layers of the pair, and the settings that all modes have.
+fn with_pair<M, LA, LB>(
+    connector: Connector<M, LA, LB>,
+    plan: &Plan,
+) -> Connector<M, LA, LB, OfPair> {
     let mut pair = PairLayers::new();
     for step in &plan.pair {
         pair.append(step.layers.clone());
@@ -29,31 +91,34 @@ where
     if let Some(lifetime) = plan.max_lifetime.value {
         pair.push(MaxLifetimeLayer::new(lifetime));
     }
-    let mut policy = Policy::default().wait(plan.wait_timeout.value);
-    if let Some(meeting) = &plan.meeting {
-        policy = policy.places(meeting.places);
-    }
-    let mut connector = connector
-        .side_a(plan.a.layers())
-        .side_b(plan.b.layers())
+    let idle_timeout = plan.idle_timeout.value.map(IdleTimeoutLayer::new);
+    let connector = connector
         .pair(pair)
-        // No part of the list: many have it, and here it costs no allocation.
-        .pair(option_layer(
-            plan.idle_timeout.value.map(IdleTimeoutLayer::new),
-        ))
-        .policy(policy)
+        .pair(option_layer(idle_timeout))
+        .policy(policy(plan))
         .relay(Relay::new().half_close_timeout(plan.half_close_timeout.value));
+    match plan.exit_when_idle {
+        Some(idle) => connector.close_when_idle(idle),
+        None => connector,
+    }
+}
+
+fn policy(plan: &Plan) -> Policy {
+    Policy::default().wait(plan.wait_timeout.value)
+}
+
+/// Starts a connector that joins many pairs, or one.
+fn start<M, LA, LB>(mut connector: Connector<M, LA, LB, OfPair>, plan: &Plan) -> Handle
+where
+    M: ManyPairs + Once<Once: Mode<LA::Service, LB::Service>> + Mode<LA::Service, LB::Service>,
+    LA: Layer<Slot, Service: SideStack>,
+    LB: Layer<Slot, Service: SideStack>,
+{
     if let Some(pairs) = plan.max_pairs {
         connector = connector.max_pairs(pairs);
     }
-    if plan.once {
-        connector = connector.once();
+    match plan.once {
+        true => connector.once().start(),
+        false => connector.start(),
     }
-    if let Some(idle) = plan.exit_when_idle {
-        connector = connector.close_when_idle(idle);
-    }
-    if plan.reconnect {
-        connector = connector.reconnect(Backoff::new());
-    }
-    connector.start()
 }

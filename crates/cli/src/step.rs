@@ -180,7 +180,12 @@ mod tests {
         };
         let args = ["couplet", a, b].into_iter().chain(flag);
         let plan = Args::try_parse_from(args).unwrap().relay.plan().unwrap();
-        match plan.a.steps.last() {
+        match plan
+            .sides
+            .get(couplet_connector::endpoint::Side::A)
+            .steps
+            .last()
+        {
             Some(step) => step.bytes,
             None => plan.pair.last().unwrap().bytes,
         }

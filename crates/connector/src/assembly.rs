@@ -1,30 +1,28 @@
 //! What every mode is put together with: the top of each side stack, and the loops.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
 
-use couplet_endpoint::{BoxError, Conn, Endpoint, Io, Side};
+use couplet_endpoint::{BoxError, BoxIo, Conn, Info, Io, Replay, Side};
 use couplet_layers::{
     LiveLimitLayer, SideStatsLayer, StatsLayer, observe::stats::SideStatsService,
 };
-use couplet_pairing::{Policy, WaitingCounts};
-use couplet_relay::Summary;
+use couplet_pairing::{Pair, Pairs, Policy, dial_for_a, dial_for_b};
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 use tokio::sync::Semaphore;
-use tower::{
-    Layer, Service, ServiceBuilder,
-    layer::util::Identity,
-    limit::ConcurrencyLimitLayer,
-    util::{Either, option_layer},
-};
+use tower::{Layer, Service, ServiceBuilder, limit::ConcurrencyLimitLayer};
 
 use crate::{
     BoxPair, ConnectorError,
+    incoming::Incoming,
     lifecycle::Lifecycle,
-    modes::SideStack,
     refusals::RefusalsLayer,
-    seat::Partner,
     serve::{ServeError, serve_with},
     settings::Settings,
+    slot::{Deliveries, DialFor, Partner, Slot},
+    stack::{Dials, PairStack, SideStack},
     track::TrackLayer,
 };
 
@@ -42,36 +40,86 @@ impl Assembly {
         self.settings.policy
     }
 
-    /// Bounds the pairs where each connection brings its partner, from the dial on.
-    pub(crate) fn pair_limit(&self) -> Either<LiveLimitLayer, Identity> {
-        option_layer(self.settings.max_pairs.map(LiveLimitLayer::new))
+    /// Dials a partner on side B, and leads it through that side's stack, for each connection of
+    /// side A. Returns the innermost service of side A's stack, and the pairs.
+    pub(crate) fn dial_for_a<S>(
+        &self,
+        dial: impl Dials<Info>,
+        stack_b: impl FnOnce(Slot) -> S,
+    ) -> (Slot, BoxStream<'static, BoxPair>)
+    where
+        S: SideStack + Clone,
+    {
+        let partner = self.partner(Side::B, dial, stack_b);
+        let (service, pairs) = dial_for_a(self.settings.policy, partner);
+        (self.pair_limited(service), self.watched(pairs))
     }
 
-    pub(crate) fn watch(&self, waiting: WaitingCounts) {
-        self.lifecycle.stats().watch(waiting);
+    /// As [`dial_for_a`](Self::dial_for_a), the other way round.
+    pub(crate) fn dial_for_b<S>(
+        &self,
+        dial: impl Dials<Info>,
+        stack_a: impl FnOnce(Slot) -> S,
+    ) -> (Slot, BoxStream<'static, BoxPair>)
+    where
+        S: SideStack + Clone,
+    {
+        let partner = self.partner(Side::A, dial, stack_a);
+        let (service, pairs) = dial_for_b(self.settings.policy, partner);
+        (self.pair_limited(service), self.watched(pairs))
+    }
+
+    /// Dials a side for the other, and leads each connection through that side's stack.
+    fn partner<D: Dials<Info>, S: SideStack + Clone>(
+        &self,
+        side: Side,
+        dial: D,
+        stack: impl FnOnce(Slot) -> S,
+    ) -> Partner<D, SideStatsService<S>> {
+        let deliveries = Deliveries::default();
+        let stack = stack(Slot::deliver(deliveries.clone()));
+        Partner::new(side, dial, self.side_stats(side).layer(stack), deliveries)
+    }
+
+    /// Bounds the pairs where each connection brings its partner, from the dial on. The bound is
+    /// below the side's handshakes, so that a client that is silent in one takes no other's pair.
+    fn pair_limited(&self, service: impl DialFor + Clone) -> Slot {
+        match self.settings.max_pairs {
+            None => Slot::dial_for(service),
+            Some(pairs) => Slot::dial_for(LiveLimitLayer::new(pairs).layer(Boxing(service))),
+        }
+    }
+
+    /// The pairs of a rendezvous.
+    pub(crate) fn met(
+        &self,
+        pairs: Pairs<Replay<BoxIo>, Replay<BoxIo>>,
+    ) -> BoxStream<'static, BoxPair> {
+        self.lifecycle.stats().watch(pairs.counts());
+        pairs.map(|Ok(pair)| unwrap_drained(pair)).boxed()
+    }
+
+    fn watched(&self, pairs: Pairs<BoxIo, BoxIo>) -> BoxStream<'static, BoxPair> {
+        self.lifecycle.stats().watch(pairs.counts());
+        pairs.map(|Ok(pair)| pair).boxed()
     }
 
     /// Spawns the loop that drives a side's connections into its stack.
-    pub(crate) fn serve_side<E: Endpoint>(&self, side: Side, endpoint: E, stack: impl SideStack) {
-        self.serve_conns(side, endpoint, self.topped(side, Some(side), stack));
+    pub(crate) fn serve_side(&self, side: Side, incoming: Incoming, stack: impl SideStack) {
+        self.serve_conns(side, incoming, self.topped(side, Some(side), stack));
     }
 
     /// As [`serve_side`](Self::serve_side), for connections of either side: they count as A's, and
-    /// which they are on is for a handshake to say.
-    pub(crate) fn serve_all<E: Endpoint>(&self, endpoint: E, stack: impl SideStack) {
-        self.serve_conns(Side::A, endpoint, self.topped(Side::A, None, stack));
+    /// which side they are on is for a handshake to say.
+    pub(crate) fn serve_all(&self, incoming: Incoming, stack: impl SideStack) {
+        self.serve_conns(Side::A, incoming, self.topped(Side::A, None, stack));
     }
 
     /// As [`serve_side`](Self::serve_side), but asks for the next connection only when the one
     /// before has been closed.
-    pub(crate) fn serve_side_in_turn<E: Endpoint>(
-        &self,
-        side: Side,
-        endpoint: E,
-        stack: impl SideStack,
-    ) {
+    pub(crate) fn serve_in_turn(&self, side: Side, incoming: Incoming, stack: impl SideStack) {
         let stack = LiveLimitLayer::new(1).layer(self.topped(side, Some(side), stack));
-        self.serve_conns(side, endpoint, stack);
+        self.serve_conns(side, incoming, stack);
     }
 
     /// A side stack with what is above all of them. Its connections count as those of `side`, and
@@ -82,10 +130,10 @@ impl Assembly {
         on: Option<Side>,
         stack: impl SideStack,
     ) -> impl Service<Conn<I>, Error: Into<BoxError>, Future: Send + 'static> + Send + 'static {
-        let heart = self.lifecycle.heart().clone();
+        let timer_tick = self.lifecycle.timer_tick().clone();
         ServiceBuilder::new()
             .map_request(move |mut conn: Conn<I>| {
-                heart.came();
+                timer_tick.came();
                 conn.info.side = on;
                 conn.boxed()
             })
@@ -98,15 +146,14 @@ impl Assembly {
             .service(stack)
     }
 
-    fn serve_conns<E, S>(&self, side: Side, endpoint: E, stack: S)
+    fn serve_conns<S>(&self, side: Side, incoming: Incoming, stack: S)
     where
-        E: Endpoint,
-        S: Service<Conn<E::Io>, Error: Into<BoxError>, Future: Send + 'static> + Send + 'static,
+        S: Service<Conn<BoxIo>, Error: Into<BoxError>, Future: Send + 'static> + Send + 'static,
     {
         let lifecycle = Arc::clone(&self.lifecycle);
         let spawn = move |future| lifecycle.spawn_until_stopped(future);
         let lifecycle = Arc::clone(&self.lifecycle);
-        let serving = serve_with(endpoint, stack, spawn).map(move |served| match served {
+        let serving = serve_with(incoming.conns, stack, spawn).map(move |served| match served {
             Ok(()) => tracing::debug!(%side, "no more connections will come"),
             Err(ServeError::Requests(error)) => {
                 lifecycle.fail(ConnectorError::side(side, error));
@@ -117,16 +164,6 @@ impl Assembly {
             }
         });
         self.lifecycle.spawn_until_stopped(serving);
-    }
-
-    /// What dials a side for the other, and leads each connection through that side's stack.
-    pub(crate) fn partner<D, S>(
-        &self,
-        side: Side,
-        dial: D,
-        stack: S,
-    ) -> Partner<D, SideStatsService<S>> {
-        Partner::new(dial, side, self.side_stats(side).layer(stack))
     }
 
     fn side_stats(&self, side: Side) -> SideStatsLayer {
@@ -141,8 +178,7 @@ impl Assembly {
     + Send
     + 'static
     where
-        S: Service<BoxPair, Response = Summary, Error: Into<BoxError>> + Send + 'static,
-        S::Future: Send + 'static,
+        S: PairStack,
     {
         // What is more than a semaphore counts is as good as endless.
         let max_pairs = self.settings.max_pairs;
@@ -158,8 +194,7 @@ impl Assembly {
     /// connections are wanted.
     pub(crate) fn serve_pairs<S>(&self, pairs: BoxStream<'static, BoxPair>, stack: S)
     where
-        S: Service<BoxPair, Response = Summary, Error: Into<BoxError>> + Send + 'static,
-        S::Future: Send + 'static,
+        S: PairStack,
     {
         let stack = self.pair_stack(stack);
         let once = self.settings.once;
@@ -183,6 +218,38 @@ impl Assembly {
                 lifecycle.stop();
             }));
     }
+}
+
+/// Takes connections of any io and hands them on boxed.
+#[derive(Clone, Debug)]
+struct Boxing<S>(S);
+
+// ===== impl Boxing =====
+
+impl<I: Io, S: Service<Conn<BoxIo>>> Service<Conn<I>> for Boxing<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, conn: Conn<I>) -> S::Future {
+        self.0.call(conn.boxed())
+    }
+}
+
+/// A pair that comes out of a rendezvous, without the wrapper where nothing came early.
+fn unwrap_drained(pair: Pair<Replay<BoxIo>, Replay<BoxIo>>) -> BoxPair {
+    fn unwrap(io: Replay<BoxIo>) -> BoxIo {
+        if io.ahead().is_empty() {
+            io.into_parts().0
+        } else {
+            Box::new(io)
+        }
+    }
+    pair.map_a(unwrap).map_b(unwrap)
 }
 
 #[cfg(test)]

@@ -1,23 +1,25 @@
-use std::{sync::Arc, time::Duration};
+use std::{hash::Hash, sync::Arc, time::Duration};
 
-use couplet_endpoint::{Backoff, BoxError, Endpoint, Side};
+use couplet_endpoint::{Backoff, Endpoint, Info, Side};
 use couplet_layers::HandshakeLayer;
 use couplet_pairing::{CloseReason, Keyed, Policy, Session};
-use couplet_relay::{Relay, Summary};
+use couplet_relay::Relay;
 use tower::{
-    Layer, Service,
+    Layer,
     layer::util::{Identity, Stack},
 };
 
 use crate::{
-    BoxPair, Handle,
+    Handle,
     assembly::Assembly,
     lifecycle::Lifecycle,
-    modes::{
-        KeyedServer, KeyedServers, Mode, ServerToServer, ServerToSocket, SocketToServer,
-        SocketToSocket,
+    mode::{
+        DialForA, DialForB, HasSideB, InTurn, ManyPairs, Meet, MeetByKey, Mode, Once, Pairing,
+        Reconnects,
     },
     settings::Settings,
+    slot::Slot,
+    stack::{Dials, PairStack, SideStack},
 };
 
 /// Joins two sides: made by one of the constructors, given layers, and started.
@@ -31,7 +33,7 @@ use crate::{
 ///
 /// [`close`]: Handle::close
 /// [`shutdown`]: Handle::shutdown
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[must_use = "a connector does nothing until it is started"]
 pub struct Connector<M, LA = Identity, LB = Identity, LP = Identity> {
     mode: M,
@@ -45,78 +47,77 @@ pub struct Connector<M, LA = Identity, LB = Identity, LP = Identity> {
 
 /// The modes.
 impl Connector<()> {
-    /// Both sides come to us: whoever waits longest on the one is joined with whoever waits longest
-    /// on the other.
+    /// The connections of both sides come by themselves: the one that waits longest on side A is
+    /// joined with the one that waits longest on side B.
     ///
     /// Besides listeners, a pool of dialled connections may be such a side:
     /// [`Dial::keep`](couplet_endpoint::Dial::keep).
-    pub fn server_to_server<A: Endpoint, B: Endpoint>(
-        a: A,
-        b: B,
-    ) -> Connector<ServerToServer<A, B>> {
-        Connector::new(ServerToServer(a, b))
+    pub fn server_to_server(a: impl Endpoint, b: impl Endpoint) -> Connector<Meet> {
+        Connector::new(Meet::new(a, b))
     }
 
-    /// All come to the same endpoint, and those with the same key are joined: a rendezvous for many
-    /// at once.
+    /// All connections come to the same endpoint, and those with the same key are joined: a
+    /// rendezvous for many at once.
     ///
     /// The key is what a handshake, a layer of [`side_a`](Self::side_a), finds out about a
-    /// connection; the layers of side B are not used. How many may wait, and for how long, is the
+    /// connection; side B has no layers. How many may wait, and for how long, is the
     /// [`policy`](Self::policy)'s; what becomes of those beyond, and what they are told,
     /// [`Keyed`]'s. In the statistics all count as side A's, unless the handshake sets
-    /// [`Info::side`](couplet_endpoint::Info::side) of those who wait.
+    /// [`Info::side`](couplet_endpoint::Info::side) of those that wait.
     ///
-    /// For protocols in which both are told when they have found each other, there is
+    /// For protocols in which both peers are told when they have found each other, there is
     /// [`AnnounceJoin`](couplet_layers::AnnounceJoin).
-    pub fn rendezvous<E: Endpoint, K, S>(
-        endpoint: E,
-        keyed: Keyed<K, S>,
-    ) -> Connector<KeyedServer<E, K, S>> {
-        Connector::new(KeyedServer { endpoint, keyed })
+    pub fn rendezvous<K, S>(endpoint: impl Endpoint, keyed: Keyed<K, S>) -> Connector<MeetByKey>
+    where
+        K: Eq + Hash + Clone + Send + 'static,
+        S: Eq + Clone + Send + 'static,
+    {
+        Connector::new(MeetByKey::new(endpoint, keyed))
     }
 
-    /// Side A comes to us, and for each of its connections side B is dialled: a TCP proxy.
+    /// Side A's connections come by themselves, and for each of them side B is dialled: a TCP
+    /// proxy.
     ///
-    /// `b` is a [`Dial`](couplet_endpoint::Dial), or any other service that connects. It is called
-    /// with the [`Info`](couplet_endpoint::Info) of the connection it dials for, so it may choose
-    /// the target by it.
-    pub fn server_to_socket<A: Endpoint, B>(a: A, b: B) -> Connector<ServerToSocket<A, B>> {
-        Connector::new(ServerToSocket(a, b))
+    /// `b` is a [`Dial`](couplet_endpoint::Dial), or any other service that [dials](Dials). It is
+    /// called with the [`Info`](couplet_endpoint::Info) of the connection it dials for, so it may
+    /// choose the target by it.
+    pub fn server_to_socket<B>(a: impl Endpoint, b: B) -> Connector<DialForA<B>>
+    where
+        B: Dials<Info>,
+    {
+        Connector::new(DialForA::new(a, b))
     }
 
-    /// Side B comes to us, and for each of its connections side A is dialled. With
+    /// Side B's connections come by themselves, and for each of them side A is dialled. With
     /// [`once`](Self::once), side A is dialled at once.
-    pub fn socket_to_server<A, B: Endpoint>(a: A, b: B) -> Connector<SocketToServer<A, B>> {
-        Connector::new(SocketToServer(a, b))
+    pub fn socket_to_server<A>(a: A, b: impl Endpoint) -> Connector<DialForB<A>> {
+        Connector::new(DialForB::new(a, b))
     }
 
     /// Side A is dialled, and then side B. When their pair ends, so does the connector, unless it
     /// is to [`reconnect`](Connector::reconnect).
-    pub fn socket_to_socket<A, B>(a: A, b: B) -> Connector<SocketToSocket<A, B>> {
-        let mut connector = Connector::new(SocketToSocket(a, b));
+    pub fn socket_to_socket<B>(a: impl Dials<()>, b: B) -> Connector<InTurn<B>>
+    where
+        B: Dials<Info>,
+    {
+        let mut connector = Connector::new(InTurn::new(a, b));
         connector.settings.dials_only = true;
         connector
     }
 }
 
-impl<A, B, LA, LB, LP> Connector<ServerToServer<A, B>, LA, LB, LP> {
-    /// Joins not by the order in which they come, but those with the same key, wherever they came.
-    /// See [`rendezvous`](Connector::rendezvous).
+impl<LA, LB, LP> Connector<Meet, LA, LB, LP> {
+    /// Joins not by the order in which connections come, but those with the same key, whichever
+    /// side they come to. See [`rendezvous`](Connector::rendezvous).
     ///
     /// To join only A's with B's, give [`Info::side`](couplet_endpoint::Info::side) as the
     /// [side](Keyed::side).
-    pub fn keyed<K, S>(
-        self,
-        keyed: Keyed<K, S>,
-    ) -> Connector<KeyedServers<A, B, K, S>, LA, LB, LP> {
-        let ServerToServer(a, b) = self.mode;
-        Connector {
-            mode: KeyedServers { a, b, keyed },
-            side_a: self.side_a,
-            side_b: self.side_b,
-            pair: self.pair,
-            settings: self.settings,
-        }
+    pub fn keyed<K, S>(self, keyed: Keyed<K, S>) -> Self
+    where
+        K: Eq + Hash + Clone + Send + 'static,
+        S: Eq + Clone + Send + 'static,
+    {
+        self.map_mode(|meet| meet.by_key(keyed))
     }
 }
 
@@ -128,6 +129,18 @@ impl<M> Connector<M> {
             side_b: Identity::new(),
             pair: Identity::new(),
             settings: Settings::default(),
+        }
+    }
+}
+
+impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
+    fn map_mode<T>(self, map: impl FnOnce(M) -> T) -> Connector<T, LA, LB, LP> {
+        Connector {
+            mode: map(self.mode),
+            side_a: self.side_a,
+            side_b: self.side_b,
+            pair: self.pair,
+            settings: self.settings,
         }
     }
 }
@@ -146,7 +159,10 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
     }
 
     /// Adds a layer to side B, below those it has.
-    pub fn side_b<L>(self, layer: L) -> Connector<M, LA, Stack<L, LB>, LP> {
+    pub fn side_b<L>(self, layer: L) -> Connector<M, LA, Stack<L, LB>, LP>
+    where
+        M: HasSideB,
+    {
         Connector {
             mode: self.mode,
             side_a: self.side_a,
@@ -177,16 +193,24 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
 
 /// The settings.
 impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
-    /// Joins one pair, and is done when that has ended.
-    pub fn once(mut self) -> Self {
+    /// Joins one pair, and is done when that has ended. Side A of
+    /// [`socket_to_server`](Connector::socket_to_server) is dialled at once then, by itself.
+    pub fn once(mut self) -> Connector<M::Once, LA, LB, LP>
+    where
+        M: Once,
+    {
         self.settings.once = true;
-        self
+        self.map_mode(M::once)
     }
 
     /// Dials both sides again when their pair has ended or could not be made, with this back-off.
     /// For [`socket_to_socket`](Connector::socket_to_socket); the other modes go on anyway.
-    pub fn reconnect(mut self, backoff: Backoff) -> Self {
-        self.settings.reconnect = Some(backoff);
+    pub fn reconnect(mut self, backoff: Backoff) -> Self
+    where
+        M: Reconnects,
+    {
+        self.settings.reconnects = true;
+        self.mode.set_backoff(backoff);
         self
     }
 
@@ -200,7 +224,10 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
     /// Bounds the live pairs. What comes beyond them waits: in the pairing where both sides come by
     /// themselves; in the system's queue, or behind its handshake, where partners are dialled, and
     /// none is dialled for it. No bound, by default.
-    pub fn max_pairs(mut self, pairs: usize) -> Self {
+    pub fn max_pairs(mut self, pairs: usize) -> Self
+    where
+        M: ManyPairs,
+    {
         self.settings.max_pairs = Some(pairs);
         self
     }
@@ -232,21 +259,31 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
     }
 }
 
-impl<M, LA, LB, LP> Connector<M, LA, LB, LP>
-where
-    M: Mode<LA, LB>,
-    LP: Layer<Relay>,
-    LP::Service: Service<BoxPair, Response = Summary> + Send + 'static,
-    <LP::Service as Service<BoxPair>>::Error: Into<BoxError>,
-    <LP::Service as Service<BoxPair>>::Future: Send + 'static,
-{
-    /// Starts it: its loops run as tasks of the current tokio runtime from now on, whether or not
-    /// the handle is kept.
+/// The start.
+impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
+    /// How its connections find each other.
+    pub fn pairing<A, B>(&self) -> Pairing
+    where
+        LA: Layer<Slot, Service = A>,
+        LB: Layer<Slot, Service = B>,
+        M: Mode<A, B>,
+    {
+        self.mode.pairing()
+    }
+
+    /// Starts the connector: its loops run as tasks of the current tokio runtime from now on,
+    /// whether or not the handle is kept.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub fn start(self) -> Handle {
+    pub fn start(self) -> Handle
+    where
+        LA: Layer<Slot, Service: SideStack>,
+        LB: Layer<Slot, Service: SideStack>,
+        LP: Layer<Relay, Service: PairStack>,
+        M: Mode<LA::Service, LB::Service>,
+    {
         let local_addrs = self.mode.local_addrs();
         for (side, addr) in [Side::A, Side::B].into_iter().zip(local_addrs) {
             if let Some(address) = addr {
@@ -260,12 +297,14 @@ where
             settings: self.settings,
             lifecycle: Arc::clone(&lifecycle),
         };
-        let pairs = self.mode.start(&self.side_a, &self.side_b, &assembly);
+        let (side_a, side_b) = (&self.side_a, &self.side_b);
+        let (stack_a, stack_b) = (|slot| side_a.layer(slot), |slot| side_b.layer(slot));
+        let pairs = self.mode.start(stack_a, stack_b, &assembly);
         assembly.serve_pairs(pairs, self.pair.layer(relay));
         if let Some(idle) = assembly.settings.close_when_idle {
             lifecycle.spawn_until_stopped(Arc::clone(&lifecycle).close_when_idle(idle));
         }
-        lifecycle.spawn_until_stopped(lifecycle.heart().clone().beat());
+        lifecycle.spawn_until_stopped(lifecycle.timer_tick().clone().run());
         lifecycle.all_spawned();
         Handle::new(lifecycle, local_addrs, one_expected)
     }

@@ -75,14 +75,16 @@ mod assembly;
 mod connector;
 mod error;
 mod handle;
-mod heartbeat;
+mod incoming;
 pub mod layer_list;
 mod lifecycle;
-mod modes;
+pub mod mode;
 mod refusals;
-mod seat;
 mod serve;
 mod settings;
+mod slot;
+pub mod stack;
+mod timer_tick;
 mod track;
 
 pub use couplet_endpoint as endpoint;
@@ -95,11 +97,6 @@ pub use self::{
     error::ConnectorError,
     handle::Handle,
     layer_list::{PairLayers, SideLayers},
-    modes::{
-        Dials, KeyedServer, KeyedServers, Mode, PartnerStack, ServerToServer, ServerToSocket,
-        SideStack, SocketToServer, SocketToSocket,
-    },
-    seat::{Arrival, Partner, PartnerFuture, Seat},
     serve::{Serve, ServeError, serve, serve_with},
 };
 

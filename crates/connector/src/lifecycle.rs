@@ -17,8 +17,8 @@ use tokio_util::{future::FutureExt as _, sync::CancellationToken, task::TaskTrac
 
 use crate::{
     ConnectorError,
-    heartbeat::Heart,
     settings::{Hooks, Settings},
+    timer_tick::TimerTick,
 };
 
 /// How many new sessions a slow reader of the session stream may be behind.
@@ -36,7 +36,7 @@ pub(crate) struct Lifecycle {
     asked: AtomicBool,
     tasks: TaskTracker,
     stats: Stats,
-    heart: Heart,
+    timer_tick: TimerTick,
     /// No session may go on, nor begin.
     closing: OnceLock<CloseReason>,
     failure: OnceLock<ConnectorError>,
@@ -58,7 +58,7 @@ impl Lifecycle {
             asked: AtomicBool::new(false),
             tasks: TaskTracker::new(),
             stats: Stats::new(),
-            heart: Heart::default(),
+            timer_tick: TimerTick::default(),
             closing: OnceLock::new(),
             failure: OnceLock::new(),
             refusal: OnceLock::new(),
@@ -77,8 +77,8 @@ impl Lifecycle {
         &self.hooks
     }
 
-    pub(crate) fn heart(&self) -> &Heart {
-        &self.heart
+    pub(crate) fn timer_tick(&self) -> &TimerTick {
+        &self.timer_tick
     }
 
     /// Spawns what ends when no new connections are wanted.

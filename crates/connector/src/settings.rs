@@ -1,6 +1,5 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use couplet_endpoint::Backoff;
 use couplet_pairing::{CloseReason, Policy, Session};
 use couplet_relay::Relay;
 
@@ -10,7 +9,8 @@ pub(crate) struct Settings {
     pub(crate) policy: Policy,
     pub(crate) relay: Relay,
     pub(crate) once: bool,
-    pub(crate) reconnect: Option<Backoff>,
+    /// Both sides are dialled again when their pair has ended.
+    pub(crate) reconnects: bool,
     pub(crate) max_pairs: Option<usize>,
     pub(crate) close_when_idle: Option<Duration>,
     /// Both sides are dialled: there is one pair at a time.
@@ -30,7 +30,7 @@ pub(crate) struct Hooks {
 impl Settings {
     /// Is it a failure of the whole if the pair can't be made?
     pub(crate) fn expects_one_pair(&self) -> bool {
-        self.once || (self.dials_only && self.reconnect.is_none())
+        self.once || (self.dials_only && !self.reconnects)
     }
 }
 

@@ -14,7 +14,9 @@ use couplet_connector::{
     BoxPair, Connector,
     endpoint::{BoxIo, Dial, Listen, Side},
     layers::{HandshakeLayer, TransformLayer, map_bytes},
+    mode::Mode,
     pairing::{CloseReason, Pair, Session},
+    stack::Slot,
 };
 use futures::{FutureExt, StreamExt};
 use helper::*;
@@ -322,7 +324,7 @@ async fn one_session_is_closed_from_outside_and_no_other() {
 
 /// Joins a pair over sockets, and tells what they are and how it ended.
 async fn over_sockets(
-    connector: Connector<impl Sized + couplet_connector::Mode<Id, Id>>,
+    connector: Connector<impl Mode<Slot, Slot>>,
     mut meet: impl AsyncFnMut(&couplet_connector::Handle) -> [TcpStream; 2],
 ) {
     let relay = connector.start();
@@ -350,8 +352,6 @@ async fn over_sockets(
     }
     eventually(relay.close()).await.expect("nothing has failed");
 }
-
-type Id = tower::layer::util::Identity;
 
 /// Sends so much, ends, and hears so much and the end.
 fn send_and_hear(peer: TcpStream, send: usize, expect: usize) -> JoinHandle<()> {

@@ -17,9 +17,9 @@ use tokio::{task::JoinHandle, time::advance};
 
 #[tokio::test(start_paused = true)]
 async fn once_is_one_pair_in_every_mode() {
-    every_mode!(|connector, rig| {
+    every_mode_once!(|connector, rig| {
         let told = Told::default();
-        let relay = connector.on_end(told.on_end()).once().start();
+        let relay = connector.on_end(told.on_end()).start();
         let [mut a, mut b] = rig.pair().await;
         joined(&mut a, &mut b).await;
         assert!(!relay.is_closed());
@@ -71,12 +71,11 @@ async fn once_lets_go_of_all_others_at_the_join() {
 
 #[tokio::test(start_paused = true)]
 async fn one_pair_that_is_refused_is_the_end_and_says_why() {
-    every_mode!(|connector, rig| {
+    every_mode_once!(|connector, rig| {
         let told = Told::default();
         let relay = connector
             .before_join(|_: BoxPair| async { Err::<BoxPair, _>(io::Error::other("no")) })
             .on_end(told.on_end())
-            .once()
             .start();
         let [mut a, mut b] = rig.pair().await;
         soon(gone(&mut a)).await;

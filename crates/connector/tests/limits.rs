@@ -76,12 +76,17 @@ async fn beyond_the_pairs_both_sides_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn there_may_be_any_number_of_pairs() {
-    every_mode!(|connector, rig| {
-        let relay = connector.max_pairs(usize::MAX).start();
+    async fn joins(relay: couplet_connector::Handle, mut rig: Rig) {
         let [mut a, mut b] = rig.pair().await;
         joined(&mut a, &mut b).await;
         close(&relay).await;
-    });
+    }
+    let (connector, rig) = server_to_server();
+    joins(connector.max_pairs(usize::MAX).start(), rig).await;
+    let (connector, rig) = server_to_socket();
+    joins(connector.max_pairs(usize::MAX).start(), rig).await;
+    let (connector, rig) = socket_to_server();
+    joins(connector.max_pairs(usize::MAX).start(), rig).await;
 }
 
 #[tokio::test(start_paused = true)]

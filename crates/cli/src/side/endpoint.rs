@@ -14,6 +14,7 @@ use couplet_connector::{
         keep,
     },
     layers::Replaceable,
+    mode::Way,
 };
 use tokio::net::TcpSocket;
 
@@ -90,6 +91,14 @@ impl EndpointSpec {
     /// Do its connections come by themselves?
     pub(crate) fn comes(&self) -> bool {
         !self.is_dialled() || self.keep.is_some()
+    }
+
+    /// Which way round its connections come.
+    pub(crate) fn way(&self) -> Way {
+        match self.comes() {
+            true => Way::Comes,
+            false => Way::Dialled,
+        }
     }
 
     /// What is to be dialled, if that is an address of another family than its source.

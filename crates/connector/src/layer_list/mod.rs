@@ -34,6 +34,6 @@ mod pair;
 mod side;
 
 pub use self::{
-    pair::{BoxPairService, PairLayers, PairSeat},
-    side::{BoxSideService, SideLayers, SideResponse},
+    pair::{PairLayers, PairSlot},
+    side::SideLayers,
 };

@@ -7,35 +7,26 @@ use std::{
 use couplet_endpoint::{BoxError, Io};
 use couplet_pairing::Pair;
 use couplet_relay::Summary;
+use futures::future::BoxFuture;
 use tower::{
     Layer, Service, ServiceExt,
     util::{BoxCloneService, Either, MapErr},
 };
 
-use crate::BoxPair;
+use crate::{BoxPair, stack::PairStack};
 
-/// A pair stack whose type is forgotten.
-pub type BoxPairService = PairSeat<BoxCloneService<BoxPair, Summary, BoxError>>;
-
+/// What the layers of a list are built on: the services below, their types forgotten.
+///
 /// Takes pairs of any ios and hands them on boxed.
 #[derive(Clone, Debug)]
-pub struct PairSeat<S>(S);
+pub struct PairSlot(BoxCloneService<BoxPair, Summary, BoxError>);
 
 /// The layers of the pair stack, top to bottom, as a list: see the [module](super).
 #[derive(Clone, Default)]
 pub struct PairLayers(Vec<Arc<dyn PairLayer>>);
 
 trait PairLayer: Send + Sync {
-    fn on(&self, inner: BoxPairService) -> BoxPairService;
-}
-
-/// The bounds of a pair stack that can be boxed.
-pub trait BoxablePair:
-    Service<BoxPair, Response = Summary, Error: Into<BoxError>, Future: Send + 'static>
-    + Clone
-    + Send
-    + 'static
-{
+    fn on(&self, inner: PairSlot) -> PairSlot;
 }
 
 // ===== impl PairLayers =====
@@ -49,7 +40,7 @@ impl PairLayers {
     /// Adds a layer below those that are there.
     pub fn push<L>(&mut self, layer: L)
     where
-        L: Layer<BoxPairService, Service: BoxablePair> + Send + Sync + 'static,
+        L: Layer<PairSlot, Service: PairStack + Clone> + Send + Sync + 'static,
     {
         self.0.push(Arc::new(layer));
     }
@@ -60,8 +51,8 @@ impl PairLayers {
     }
 }
 
-impl<S: BoxablePair> Layer<S> for PairLayers {
-    type Service = Either<BoxPairService, MapErr<S, fn(S::Error) -> BoxError>>;
+impl<S: PairStack + Clone> Layer<S> for PairLayers {
+    type Service = Either<PairSlot, MapErr<S, fn(S::Error) -> BoxError>>;
 
     fn layer(&self, innermost: S) -> Self::Service {
         if self.0.is_empty() {
@@ -83,42 +74,29 @@ impl fmt::Debug for PairLayers {
 
 impl<L> PairLayer for L
 where
-    L: Layer<BoxPairService, Service: BoxablePair> + Send + Sync,
+    L: Layer<PairSlot, Service: PairStack + Clone> + Send + Sync,
 {
-    fn on(&self, inner: BoxPairService) -> BoxPairService {
+    fn on(&self, inner: PairSlot) -> PairSlot {
         boxed(self.layer(inner))
     }
 }
 
-fn boxed(service: impl BoxablePair) -> BoxPairService {
-    PairSeat(service.map_err(Into::into).boxed_clone())
+fn boxed(service: impl PairStack + Clone) -> PairSlot {
+    PairSlot(service.map_err(Into::into).boxed_clone())
 }
 
-impl<S> BoxablePair for S where
-    S: Service<BoxPair, Response = Summary, Error: Into<BoxError>, Future: Send + 'static>
-        + Clone
-        + Send
-        + 'static
-{
-}
+// ===== impl PairSlot =====
 
-// ===== impl PairSeat =====
+impl<A: Io, B: Io> Service<Pair<A, B>> for PairSlot {
+    type Response = Summary;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Summary, BoxError>>;
 
-impl<A, B, S> Service<Pair<A, B>> for PairSeat<S>
-where
-    A: Io,
-    B: Io,
-    S: Service<BoxPair>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.0.poll_ready(cx)
     }
 
-    fn call(&mut self, pair: Pair<A, B>) -> S::Future {
+    fn call(&mut self, pair: Pair<A, B>) -> Self::Future {
         self.0.call(pair.boxed())
     }
 }

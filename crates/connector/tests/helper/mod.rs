@@ -14,11 +14,12 @@ use std::{
 };
 
 use couplet_connector::{
-    Connector, Handle, ServerToServer, ServerToSocket, SocketToServer, SocketToSocket,
+    Connector, Handle,
     endpoint::{
         Conn, Origin, Side,
         memory::{self, MemoryStream},
     },
+    mode::{DialForA, DialForB, InTurn, Meet},
     pairing::{CloseReason, Session},
 };
 use futures::{FutureExt, StreamExt, future::BoxFuture, poll};
@@ -202,10 +203,29 @@ macro_rules! every_mode {
     };
 }
 
-pub(crate) fn server_to_server() -> (
-    Connector<ServerToServer<memory::Listen, memory::Listen>>,
-    Rig,
-) {
+/// Runs the block for each mode that has a setting for one pair, and one that joins one pair
+/// anyway, with a connector that joins one and its [`Rig`].
+#[macro_export]
+macro_rules! every_mode_once {
+    (|$connector:ident, $rig:ident| $block:block) => {
+        #[allow(unused_mut, reason = "not every block meets a peer")]
+        {
+            let ($connector, mut $rig) = $crate::helper::server_to_server();
+            let $connector = $connector.once();
+            $block
+            let ($connector, mut $rig) = $crate::helper::server_to_socket();
+            let $connector = $connector.once();
+            $block
+            let ($connector, mut $rig) = $crate::helper::socket_to_server();
+            let $connector = $connector.once();
+            $block
+            let ($connector, mut $rig) = $crate::helper::socket_to_socket();
+            $block
+        }
+    };
+}
+
+pub(crate) fn server_to_server() -> (Connector<Meet>, Rig) {
     let ((a, listen_a), (b, listen_b)) = (memory::endpoint(), memory::endpoint());
     let rig = Rig {
         mode: "server to server",
@@ -216,7 +236,7 @@ pub(crate) fn server_to_server() -> (
     (Connector::server_to_server(listen_a, listen_b), rig)
 }
 
-pub(crate) fn server_to_socket() -> (Connector<ServerToSocket<memory::Listen, memory::Dial>>, Rig) {
+pub(crate) fn server_to_socket() -> (Connector<DialForA<memory::Dial>>, Rig) {
     let ((a, listen_a), (dial_b, b)) = (memory::endpoint(), memory::endpoint());
     let rig = Rig {
         mode: "server to socket",
@@ -227,7 +247,7 @@ pub(crate) fn server_to_socket() -> (Connector<ServerToSocket<memory::Listen, me
     (Connector::server_to_socket(listen_a, dial_b), rig)
 }
 
-pub(crate) fn socket_to_server() -> (Connector<SocketToServer<memory::Dial, memory::Listen>>, Rig) {
+pub(crate) fn socket_to_server() -> (Connector<DialForB<memory::Dial>>, Rig) {
     let ((dial_a, a), (b, listen_b)) = (memory::endpoint(), memory::endpoint());
     let rig = Rig {
         mode: "socket to server",
@@ -238,7 +258,7 @@ pub(crate) fn socket_to_server() -> (Connector<SocketToServer<memory::Dial, memo
     (Connector::socket_to_server(dial_a, listen_b), rig)
 }
 
-pub(crate) fn socket_to_socket() -> (Connector<SocketToSocket<memory::Dial, memory::Dial>>, Rig) {
+pub(crate) fn socket_to_socket() -> (Connector<InTurn<memory::Dial>>, Rig) {
     let ((dial_a, a), (dial_b, b)) = (memory::endpoint(), memory::endpoint());
     let rig = Rig {
         mode: "socket to socket",

@@ -2,8 +2,8 @@
 //!
 //! tokio wakes its own driver, with a system call, for each new timer that is due before all
 //! others: with deadlines of seconds that would be one or two for every connection. While
-//! connections come, one timer of the heart's is always due sooner; when none come, it stops, so
-//! that an idle process sleeps.
+//! connections come, this timer is always due sooner; when none come, it stops, so that an idle
+//! process sleeps.
 
 use std::{
     sync::{
@@ -15,23 +15,23 @@ use std::{
 
 use tokio::sync::Notify;
 
-const BEAT: Duration = Duration::from_millis(50);
+const TICK: Duration = Duration::from_millis(50);
 
-/// Beats while it is told to, and once more.
+/// Ticks while connections come, and once more.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Heart(Arc<State>);
+pub(crate) struct TimerTick(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Something has come since the last beat.
+    /// A connection has come since the last tick.
     came: AtomicBool,
     resting: AtomicBool,
     wake: Notify,
 }
 
-// ===== impl Heart =====
+// ===== impl TimerTick =====
 
-impl Heart {
+impl TimerTick {
     /// A connection comes.
     pub(crate) fn came(&self) {
         // Read before it is written, so that the threads don't fight for it.
@@ -43,17 +43,18 @@ impl Heart {
         }
     }
 
-    /// Beats for ever.
-    pub(crate) async fn beat(self) {
+    /// Ticks for ever.
+    pub(crate) async fn run(self) {
         loop {
             self.0.resting.store(true, Ordering::SeqCst);
-            // Looked at after the mark: whoever comes now either is seen, or has seen the mark.
+            // Looked at after the mark: a connection that comes now is seen here, or has seen the
+            // mark.
             if !self.0.came.load(Ordering::SeqCst) {
                 self.0.wake.notified().await;
             }
             self.0.resting.store(false, Ordering::SeqCst);
             while self.0.came.swap(false, Ordering::SeqCst) {
-                tokio::time::sleep(BEAT).await;
+                tokio::time::sleep(TICK).await;
             }
         }
     }

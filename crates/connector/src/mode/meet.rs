@@ -1,0 +1,141 @@
+//! The connections of both sides come by themselves.
+
+use std::{fmt, hash::Hash, net::SocketAddr};
+
+use couplet_endpoint::{BoxIo, Endpoint, Replay, Side};
+use couplet_pairing::{Keyed, Pairs, Place, Policy, rendezvous, rendezvous_keyed};
+use futures::stream::BoxStream;
+
+use super::{Pairing, Starts};
+use crate::{BoxPair, assembly::Assembly, incoming::Incoming, slot::Slot, stack::SideStack};
+
+/// The connections of both sides come by themselves: made by
+/// [`listen_listen`](crate::Connector::listen_listen), and by
+/// [`dial_listen`](crate::Connector::dial_listen) for one pair.
+#[derive(Debug)]
+pub struct Meet {
+    a: Incoming,
+    b: Incoming,
+    by_key: Option<ByKey>,
+}
+
+/// All connections come to one endpoint, and those with the same key are joined: made by
+/// [`keyed`](crate::Connector::keyed).
+#[derive(Debug)]
+pub struct MeetByKey {
+    incoming: Incoming,
+    by_key: ByKey,
+}
+
+/// A rendezvous by key, the types of key and side forgotten.
+struct ByKey(Box<dyn FnOnce(Policy) -> (Place<BoxIo>, Replayed) + Send>);
+
+type Replayed = Pairs<Replay<BoxIo>, Replay<BoxIo>>;
+
+// ===== impl Meet =====
+
+impl Meet {
+    pub(crate) fn new(a: impl Endpoint, b: impl Endpoint) -> Self {
+        Self::of([Incoming::new(a), Incoming::new(b)])
+    }
+
+    pub(super) fn of([a, b]: [Incoming; 2]) -> Self {
+        Self { a, b, by_key: None }
+    }
+
+    pub(crate) fn by_key<K, S>(self, keyed: Keyed<K, S>) -> Self
+    where
+        K: Eq + Hash + Clone + Send + 'static,
+        S: Eq + Clone + Send + 'static,
+    {
+        Self {
+            by_key: Some(ByKey::new(keyed)),
+            ..self
+        }
+    }
+}
+
+impl<A: SideStack, B: SideStack> Starts<A, B> for Meet {
+    fn pairing(&self) -> Pairing {
+        match self.by_key {
+            None => Pairing::Rendezvous,
+            Some(_) => Pairing::Keyed,
+        }
+    }
+
+    fn local_addrs(&self) -> [Option<SocketAddr>; 2] {
+        [self.a.local_addr, self.b.local_addr]
+    }
+
+    fn start(
+        self,
+        a: impl FnOnce(Slot) -> A,
+        b: impl FnOnce(Slot) -> B,
+        assembly: &Assembly,
+    ) -> BoxStream<'static, BoxPair> {
+        let (place_a, place_b, pairs) = match self.by_key {
+            None => rendezvous(assembly.policy()),
+            Some(ByKey(meet)) => {
+                let (place, pairs) = meet(assembly.policy());
+                (place.clone(), place, pairs)
+            }
+        };
+        assembly.serve_side(Side::A, self.a, a(Slot::wait(place_a)));
+        assembly.serve_side(Side::B, self.b, b(Slot::wait(place_b)));
+        assembly.met(pairs)
+    }
+}
+
+// ===== impl MeetByKey =====
+
+impl MeetByKey {
+    pub(crate) fn new<K, S>(endpoint: impl Endpoint, keyed: Keyed<K, S>) -> Self
+    where
+        K: Eq + Hash + Clone + Send + 'static,
+        S: Eq + Clone + Send + 'static,
+    {
+        Self {
+            incoming: Incoming::new(endpoint),
+            by_key: ByKey::new(keyed),
+        }
+    }
+}
+
+impl<A: SideStack, B> Starts<A, B> for MeetByKey {
+    fn pairing(&self) -> Pairing {
+        Pairing::Keyed
+    }
+
+    fn local_addrs(&self) -> [Option<SocketAddr>; 2] {
+        [self.incoming.local_addr, None]
+    }
+
+    fn start(
+        self,
+        a: impl FnOnce(Slot) -> A,
+        _: impl FnOnce(Slot) -> B,
+        assembly: &Assembly,
+    ) -> BoxStream<'static, BoxPair> {
+        let (place, pairs) = (self.by_key.0)(assembly.policy());
+        assembly.serve_all(self.incoming, a(Slot::wait(place)));
+        assembly.met(pairs)
+    }
+}
+
+// ===== impl ByKey =====
+
+impl ByKey {
+    fn new<K, S>(keyed: Keyed<K, S>) -> Self
+    where
+        K: Eq + Hash + Clone + Send + 'static,
+        S: Eq + Clone + Send + 'static,
+    {
+        Self(Box::new(|policy| rendezvous_keyed(policy, keyed)))
+    }
+}
+
+impl fmt::Debug for ByKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ByKey")
+    }
+}
