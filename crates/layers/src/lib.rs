@@ -80,8 +80,9 @@
 //! | [`IdleTimeoutLayer`] | pair | ends sessions that are idle | no |
 //! | [`MaxLifetimeLayer`] | pair | ends sessions that have lasted long enough | no |
 //!
-//! What a layer costs is measured by a test, which reads this table. Whether a layer of one's own
-//! does as it should is told by `conformance` (feature `conformance`).
+//! A test measures the costs in this table. The crate `couplet-conformance` checks a layer of your own.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod accessors;
 pub mod admission;
