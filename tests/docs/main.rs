@@ -40,3 +40,16 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
     }
     found
 }
+
+#[test]
+fn every_program_of_the_tests_is_installed() {
+    let needed = read("tests/src/need.rs");
+    let table = needed.split("&[\n").nth(1).unwrap();
+    let (table, _) = table.split_once("];").unwrap();
+    let installs = read("tests/run");
+    for line in table.lines().filter(|line| line.contains("(\"")) {
+        let package = line.split('"').nth(3).unwrap();
+        let there = installs.contains(&format!(":{package}:"));
+        assert!(there, "tests/run does not install {package}");
+    }
+}
