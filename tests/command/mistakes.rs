@@ -79,7 +79,7 @@ fn flags() {
     );
     wrong(
         &["listen:1", "listen:2", "--handshake-timeout=1s"],
-        "neither side has a step that talks",
+        "neither side has a handshake",
     );
 }
 

@@ -10,10 +10,10 @@ use couplet_connector::{
 };
 
 use crate::{
+    layer_spec::{LayerSpec, Sourced},
     log_file::LogFile,
-    pair::PairStep,
-    side::SideStep,
-    step::{Known, Step},
+    pair::PairLayerSpec,
+    side::SideLayerSpec,
 };
 
 #[derive(Debug, clap::Args)]
@@ -36,10 +36,10 @@ enum LineFormat {
 
 /// The layers that write it, one a stack, each for the top.
 #[derive(Debug)]
-pub(crate) struct AccessLogSteps {
+pub(crate) struct AccessLogSpecs {
     pub(crate) file: LogFile,
     log: AccessLog,
-    format: Known<LineFormat>,
+    format: Sourced<LineFormat>,
 }
 
 // ===== impl AccessLogArgs =====
@@ -50,35 +50,35 @@ impl AccessLogArgs {
         self.access_log.as_deref() == Some("-".as_ref())
     }
 
-    pub(crate) fn steps(&self) -> Option<AccessLogSteps> {
+    pub(crate) fn specs(&self) -> Option<AccessLogSpecs> {
         let file = LogFile::new("access log", self.access_log.clone()?);
-        let format = Known::flag(self.access_log_format, LineFormat::Text);
+        let format = Sourced::flag(self.access_log_format, LineFormat::Text);
         let log = match format.value {
             LineFormat::Text => AccessLog::to_writer(Format::Text, file.lines()),
             LineFormat::Json => AccessLog::to_writer(Format::Json, file.lines()),
         };
-        Some(AccessLogSteps { file, log, format })
+        Some(AccessLogSpecs { file, log, format })
     }
 }
 
-// ===== impl AccessLogSteps =====
+// ===== impl AccessLogSpecs =====
 
-impl AccessLogSteps {
-    pub(crate) fn side(&self, side: Side) -> SideStep {
+impl AccessLogSpecs {
+    pub(crate) fn side(&self, side: Side) -> SideLayerSpec {
         let mut layers = SideLayers::new();
         layers.push(SideAccessLogLayer::new(self.log.clone(), side));
-        Step::new("access-log", layers)
+        LayerSpec::new("access-log", layers)
     }
 
-    pub(crate) fn pair(&self) -> PairStep {
+    pub(crate) fn pair(&self) -> PairLayerSpec {
         let mut layers = PairLayers::new();
         layers.push(AccessLogLayer::new(self.log.clone()));
         let format = match self.format.value {
             LineFormat::Text => "text",
             LineFormat::Json => "json",
         };
-        Step::new("access-log", layers)
-            .set("path", &self.file, crate::step::Source::Flag)
+        LayerSpec::new("access-log", layers)
+            .set("path", &self.file, crate::layer_spec::Source::Flag)
             .set("format", format, self.format.from)
     }
 }

@@ -188,8 +188,8 @@ impl RelayArgs {
         let sides = [Side::A, Side::B].map(|side| plan.sides.get(side));
         let dialled = || sides.iter().filter(|side| side.endpoint.is_dialled());
         // One after the other.
-        let none_comes = !sides.iter().any(|side| side.endpoint.comes());
-        let mut steps = sides.iter().flat_map(|side| &side.steps);
+        let none_comes = !sides.iter().any(|side| side.endpoint.is_incoming());
+        let mut specs = sides.iter().flat_map(|side| &side.layers);
         let idle_flags = [
             (
                 self.connect_timeout.is_some() && dialled().count() == 0,
@@ -203,9 +203,9 @@ impl RelayArgs {
                 "what is dialled has its own",
             ),
             (
-                self.common.handshake_timeout.is_some() && !steps.any(|step| step.has_deadline()),
+                self.common.handshake_timeout.is_some() && !specs.any(|spec| spec.has_deadline()),
                 "--handshake-timeout",
-                "neither side has a step that talks, such as a token",
+                "neither side has a handshake, such as `token`",
             ),
             (
                 self.common.wait_timeout.is_some() && matches!(plan.pairing(), Pairing::DialFor(_)),

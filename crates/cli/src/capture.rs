@@ -12,8 +12,8 @@ use couplet_connector::{
 };
 
 use crate::{
-    pair::PairStep,
-    step::{Bytes, Source, Step},
+    layer_spec::{Bytes, LayerSpec, Source},
+    pair::PairLayerSpec,
     units::size,
 };
 
@@ -39,9 +39,9 @@ pub(crate) struct CaptureArgs {
 
 /// A capture that is to be started, and its layer.
 #[derive(Debug)]
-pub(crate) struct CaptureStep {
+pub(crate) struct CaptureSpec {
     pub(crate) capture: Capture,
-    pub(crate) step: PairStep,
+    pub(crate) spec: PairLayerSpec,
 }
 
 // ===== impl CaptureArgs =====
@@ -52,7 +52,7 @@ impl CaptureArgs {
         self.capture.as_deref().is_some_and(is_stdout)
     }
 
-    pub(crate) fn step(&self) -> Result<Option<CaptureStep>, String> {
+    pub(crate) fn spec(&self) -> Result<Option<CaptureSpec>, String> {
         let (capture, name, path) = match (&self.capture, &self.capture_dir) {
             (Some(file), _) if is_stdout(file) => {
                 if self.capture_roll.is_some() {
@@ -83,17 +83,17 @@ impl CaptureArgs {
             Some(ByteSize(limit)) => layer.limit(limit),
             None => layer,
         });
-        let step = Step::new("capture", layers)
+        let spec = LayerSpec::new("capture", layers)
             .bytes([Bytes::Copied("capture shows them"); 2])
             .set(name, path.display(), Source::Flag);
         let settings = [("roll", self.capture_roll), ("limit", self.capture_limit)];
-        let step = settings
+        let spec = settings
             .into_iter()
-            .fold(step, |step, (name, size)| match size {
-                Some(size) => step.set(name, size, Source::Flag),
-                None => step,
+            .fold(spec, |spec, (name, size)| match size {
+                Some(size) => spec.set(name, size, Source::Flag),
+                None => spec,
             });
-        Ok(Some(CaptureStep { capture, step }))
+        Ok(Some(CaptureSpec { capture, spec }))
     }
 }
 

@@ -8,12 +8,12 @@ use crate::{
     access_log::AccessLogArgs,
     capture::CaptureArgs,
     frame,
+    layer_spec::Sourced,
     log::LogArgs,
     pair::{PairArgs, PairContext},
     plan::{Plan, Sides},
     rendezvous,
     side::{EndpointFlags, EndpointSpec},
-    step::Known,
     units::{Limit, Threads, duration, keep_alive, limit, threads, user_timeout},
 };
 
@@ -27,7 +27,7 @@ pub(crate) struct CommonArgs {
     #[arg(long, value_name = "TIME", value_parser = user_timeout)]
     user_timeout: Option<Limit<Duration>>,
 
-    /// How long each step of a side that talks may take, or never [default: 10s]
+    /// How long each handshake of a side may take, or never [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = limit)]
     pub(crate) handshake_timeout: Option<Limit<Duration>>,
 
@@ -82,7 +82,7 @@ impl CommonArgs {
     /// What is to be done with these sides.
     pub(crate) fn plan(&self, mut sides: Sides) -> Result<Plan, String> {
         let listens = |side: Side| !sides.get(side).endpoint.is_dialled();
-        let mut pair = self.pair.steps(PairContext {
+        let mut pair = self.pair.specs(PairContext {
             log_format: self.log.log_format,
             listens: [listens(Side::A), listens(Side::B)],
         })?;
@@ -93,18 +93,18 @@ impl CommonArgs {
                     .into(),
             );
         }
-        let capture = self.capture.step()?.map(|capture| {
-            pair.insert(0, capture.step);
+        let capture = self.capture.spec()?.map(|capture| {
+            pair.insert(0, capture.spec);
             capture.capture
         });
         let frame = |side: Side| sides.get(side).endpoint.frame.as_ref();
-        pair.extend(frame::step(frame(Side::A), frame(Side::B)));
+        pair.extend(frame::spec(frame(Side::A), frame(Side::B)));
         if let Sides::Meeting(..) = sides {
             pair.insert(0, rendezvous::announce(self.handshake_timeout()));
         }
-        let access_log = self.access_log.steps().map(|access_log| {
+        let access_log = self.access_log.specs().map(|access_log| {
             for (side, spec) in sides.specs_mut() {
-                spec.steps.insert(0, access_log.side(side));
+                spec.layers.insert(0, access_log.side(side));
             }
             pair.insert(0, access_log.pair());
             access_log.file
@@ -157,12 +157,12 @@ impl CommonArgs {
         matches!(self.threads, Threads::Count(count) if count > NonZeroUsize::MIN)
     }
 
-    pub(crate) fn handshake_timeout(&self) -> Known<Option<Duration>> {
+    pub(crate) fn handshake_timeout(&self) -> Sourced<Option<Duration>> {
         timeout(self.handshake_timeout, Some(10))
     }
 }
 
 /// What a flag says, or else so many seconds.
-fn timeout(given: Option<Limit<Duration>>, default: Option<u64>) -> Known<Option<Duration>> {
-    Known::flag(given.map(Limit::get), default.map(Duration::from_secs))
+fn timeout(given: Option<Limit<Duration>>, default: Option<u64>) -> Sourced<Option<Duration>> {
+    Sourced::flag(given.map(Limit::get), default.map(Duration::from_secs))
 }

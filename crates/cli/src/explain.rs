@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use couplet_connector::{endpoint::Side, mode::Pairing};
 
 use crate::{
+    layer_spec::{Bytes, LayerSpec, Setting, Source, Sourced},
     plan::{Plan, Sides},
     side::SideSpec,
-    step::{Bytes, Known, Setting, Source, Step},
     units::{Limit, Threads},
 };
 
@@ -16,7 +16,7 @@ pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
     for (side, spec) in plan.sides.specs() {
         writeln!(to, "side {side}: {}", spec.endpoint.address)?;
         line(to, "sockets", &spec.endpoint.settings(plan.endpoint_flags))?;
-        steps(to, &spec.steps)?;
+        specs(to, &spec.layers)?;
     }
     writeln!(to, "pairing")?;
     let wait = time("wait-timeout", plan.wait_timeout);
@@ -26,7 +26,7 @@ pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
         Sides::Two(..) => line(to, "dial-for", &[])?,
     }
     writeln!(to, "pair")?;
-    steps(to, &plan.pair)?;
+    specs(to, &plan.pair)?;
     for (name, timeout) in [
         ("max-lifetime", plan.max_lifetime),
         ("idle-timeout", plan.idle_timeout),
@@ -74,9 +74,9 @@ fn run(plan: &Plan) -> Vec<Setting> {
         .collect()
 }
 
-fn steps<L>(to: &mut dyn Write, steps: &[Step<L>]) -> io::Result<()> {
-    for step in steps {
-        line(to, step.name, &step.settings)?;
+fn specs<L>(to: &mut dyn Write, specs: &[LayerSpec<L>]) -> io::Result<()> {
+    for spec in specs {
+        line(to, spec.name, &spec.settings)?;
     }
     Ok(())
 }
@@ -87,7 +87,7 @@ fn line(to: &mut dyn Write, name: &str, settings: &[Setting]) -> io::Result<()> 
     writeln!(to, "{}", line.trim_end())
 }
 
-fn time(name: &'static str, timeout: Known<Option<std::time::Duration>>) -> Setting {
+fn time(name: &'static str, timeout: Sourced<Option<std::time::Duration>>) -> Setting {
     let shown = timeout.value.map_or(Limit::Off, Limit::At);
     Setting::new(name, shown, timeout.from)
 }
@@ -96,13 +96,13 @@ fn time(name: &'static str, timeout: Known<Option<std::time::Duration>>) -> Sett
 fn movement(plan: &Plan, from: Side) -> String {
     let (source, sink, way) = (plan.sides.get(from), plan.sides.get(!from), from as usize);
     let read = |spec: &SideSpec| {
-        spec.steps
+        spec.layers
             .iter()
-            .map(|step| step.bytes[0])
+            .map(|spec| spec.bytes[0])
             .collect::<Vec<_>>()
     };
-    let written = sink.steps.iter().map(|step| step.bytes[1]);
-    let on_pair = plan.pair.iter().map(|step| step.bytes[way]);
+    let written = sink.layers.iter().map(|spec| spec.bytes[1]);
+    let on_pair = plan.pair.iter().map(|spec| spec.bytes[way]);
     let all: Vec<_> = read(source)
         .into_iter()
         .chain(on_pair)

@@ -8,28 +8,28 @@
 mod access_log;
 mod args;
 mod capture;
-mod comes;
 mod common;
 mod descriptors;
 mod dialler;
 mod explain;
+mod fault_signal;
 mod frame;
-mod hangup;
+mod incoming;
 mod keygen;
+mod layer_spec;
 mod log;
 mod log_file;
 mod log_writer;
 mod man;
 mod pair;
 mod plan;
+mod reload;
 mod rendezvous;
 mod routes;
 mod run;
 mod side;
 mod signals;
 mod stacks;
-mod step;
-mod switch;
 mod token;
 mod units;
 
@@ -44,11 +44,11 @@ use couplet_connector::layers::Transform;
 
 use crate::{
     args::{Args, Explained, Tool},
+    layer_spec::{Source, Sourced},
     log::LogArgs,
     log_writer::LogWriter,
     plan::Plan,
     side::{DialledFor, SideSpec},
-    step::{Known, Source},
 };
 
 /// Runs the command with the arguments of this process.
@@ -57,15 +57,15 @@ pub fn run_command() -> ExitCode {
     match args.tool {
         Some(Tool::Explain(explain)) => {
             let plan = match &explain.other {
-                None => sound(explain.relay.plan(), None),
+                None => or_usage_error(explain.relay.plan(), None),
                 Some(Explained::Rendezvous(rendezvous)) => {
-                    sound(rendezvous.plan(), Some(RENDEZVOUS))
+                    or_usage_error(rendezvous.plan(), Some(RENDEZVOUS))
                 }
             };
             print(|out| Ok(explain::write(&plan, out)?))
         }
         Some(Tool::Rendezvous(rendezvous)) => {
-            let plan = sound(rendezvous.plan(), Some(RENDEZVOUS));
+            let plan = or_usage_error(rendezvous.plan(), Some(RENDEZVOUS));
             run(plan, &rendezvous.common.log)
         }
         Some(Tool::Keygen(keygen)) => print(|out| keygen.run(out)),
@@ -75,7 +75,10 @@ pub fn run_command() -> ExitCode {
             Ok(())
         }),
         Some(Tool::Man) => print(|out| Ok(man::write(out)?)),
-        None => run(sound(args.relay.plan(), None), &args.relay.common.log),
+        None => run(
+            or_usage_error(args.relay.plan(), None),
+            &args.relay.common.log,
+        ),
     }
 }
 
@@ -101,7 +104,7 @@ pub fn explain(words: &[&str]) -> Result<String, String> {
 pub fn frames(from: &str, to: &str) -> Option<impl Transform + use<>> {
     let frame = |form: &str| {
         let side = format!("listen:1,frame={form}");
-        let no_timeout = Known {
+        let no_timeout = Sourced {
             value: None,
             from: Source::Default,
         };
@@ -117,7 +120,7 @@ const RENDEZVOUS: &str = "rendezvous";
 
 /// What is to be done; where that is wrong, says so, and how the tool is used, and exits with
 /// status 2.
-fn sound(plan: Result<Plan, String>, tool: Option<&str>) -> Plan {
+fn or_usage_error(plan: Result<Plan, String>, tool: Option<&str>) -> Plan {
     plan.unwrap_or_else(|wrong| {
         let mut command = Args::command();
         command.build();
@@ -129,7 +132,7 @@ fn sound(plan: Result<Plan, String>, tool: Option<&str>) -> Plan {
 
 fn run(plan: Plan, log: &LogArgs) -> ExitCode {
     if let Err(error) = log.init() {
-        return told(Err(error));
+        return exit_code(Err(error));
     }
     descriptors::allow_many();
     let result = run::run(plan);
@@ -146,7 +149,7 @@ fn run(plan: Plan, log: &LogArgs) -> ExitCode {
 /// Prints all of it, or says what went wrong.
 fn print(what: impl FnOnce(&mut Vec<u8>) -> anyhow::Result<()>) -> ExitCode {
     let mut out = Vec::new();
-    told(what(&mut out).and_then(|()| {
+    exit_code(what(&mut out).and_then(|()| {
         let stdout = &mut io::stdout();
         match stdout.write_all(&out).and_then(|()| stdout.flush()) {
             // Who reads has seen enough.
@@ -157,7 +160,7 @@ fn print(what: impl FnOnce(&mut Vec<u8>) -> anyhow::Result<()>) -> ExitCode {
 }
 
 /// Says what went wrong.
-fn told<E: Into<anyhow::Error>>(result: Result<(), E>) -> ExitCode {
+fn exit_code<E: Into<anyhow::Error>>(result: Result<(), E>) -> ExitCode {
     let Err(error) = result else {
         return ExitCode::SUCCESS;
     };

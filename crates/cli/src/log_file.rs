@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::Context;
 
-use crate::{hangup::OnHangup, log_writer::LogWriter};
+use crate::{log_writer::LogWriter, reload::OnReload};
 
 /// Where lines go: a file, or standard output for `-`. Clones share it.
 ///
@@ -42,9 +42,9 @@ impl LogFile {
     }
 
     /// Opens the file anew at each SIGHUP, after a log rotation has moved it.
-    pub(crate) fn on_hangup(&self) -> OnHangup {
+    pub(crate) fn on_reload(&self) -> OnReload {
         let file = self.clone();
-        OnHangup::new(move || {
+        OnReload::new(move || {
             file.open()?;
             tracing::info!(path = %file, "opened anew");
             Ok(())

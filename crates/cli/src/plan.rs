@@ -10,14 +10,14 @@ use couplet_connector::{
 };
 
 use crate::{
-    hangup::OnHangup,
+    layer_spec::{Setting, Sourced},
     log_file::LogFile,
-    pair::PairStep,
+    pair::PairLayerSpec,
+    reload::OnReload,
     side::{
         EndpointFlags, SideSpec,
         options::{rendezvous, sniff},
     },
-    step::{Known, Setting},
     units::Threads,
 };
 
@@ -27,12 +27,12 @@ pub(crate) struct Plan {
     pub(crate) sides: Sides,
     pub(crate) endpoint_flags: EndpointFlags,
     /// Top to bottom, without the timeouts below.
-    pub(crate) pair: Vec<PairStep>,
-    pub(crate) wait_timeout: Known<Option<Duration>>,
-    pub(crate) half_close_timeout: Known<Option<Duration>>,
-    pub(crate) idle_timeout: Known<Option<Duration>>,
-    pub(crate) max_lifetime: Known<Option<Duration>>,
-    pub(crate) drain_timeout: Known<Option<Duration>>,
+    pub(crate) pair: Vec<PairLayerSpec>,
+    pub(crate) wait_timeout: Sourced<Option<Duration>>,
+    pub(crate) half_close_timeout: Sourced<Option<Duration>>,
+    pub(crate) idle_timeout: Sourced<Option<Duration>>,
+    pub(crate) max_lifetime: Sourced<Option<Duration>>,
+    pub(crate) drain_timeout: Sourced<Option<Duration>>,
     pub(crate) max_pairs: Option<usize>,
     pub(crate) once: bool,
     pub(crate) exit_when_idle: Option<Duration>,
@@ -65,25 +65,28 @@ pub(crate) struct Meeting {
 
 impl Plan {
     /// What is done at SIGHUP.
-    pub(crate) fn on_hangup(&self) -> Vec<OnHangup> {
-        let log = self.access_log.iter().map(LogFile::on_hangup);
+    pub(crate) fn on_reload(&self) -> Vec<OnReload> {
+        let log = self.access_log.iter().map(LogFile::on_reload);
         let sides = self.sides.specs().flat_map(|(_, spec)| {
-            let steps = spec.steps.iter().map(|step| &step.on_hangup);
-            steps.chain([&spec.endpoint.on_hangup]).flatten().cloned()
+            let specs = spec.layers.iter().map(|spec| &spec.on_reload);
+            specs.chain([&spec.endpoint.on_reload]).flatten().cloned()
         });
         log.chain(sides).collect()
     }
 
     /// The faults of the pair, to be switched off and on.
     pub(crate) fn faults(&self) -> Vec<FaultSwitch> {
-        let switches = self.pair.iter().map(|step| step.switch.clone());
+        let switches = self.pair.iter().map(|spec| spec.switch.clone());
         switches.flatten().collect()
     }
 
     /// How many threads move the bytes; any of them goes on with any pair, so that none waits for
     /// one that is busy.
     pub(crate) fn threads(&self) -> NonZeroUsize {
-        let incoming = self.sides.specs().any(|(_, side)| side.endpoint.comes());
+        let incoming = self
+            .sides
+            .specs()
+            .any(|(_, side)| side.endpoint.is_incoming());
         match self.threads {
             // There is one pair at a time.
             _ if self.once || !incoming => NonZeroUsize::MIN,
@@ -106,8 +109,8 @@ impl Plan {
             return Ok(());
         };
         let pairing = self.pairing();
-        let sniffs = |spec: &SideSpec| spec.steps.iter().any(|step| step.name == sniff::NAME);
-        let waits = |spec: &SideSpec| spec.steps.iter().any(|step| step.name == rendezvous::NAME);
+        let sniffs = |spec: &SideSpec| spec.layers.iter().any(|spec| spec.name == sniff::NAME);
+        let waits = |spec: &SideSpec| spec.layers.iter().any(|spec| spec.name == rendezvous::NAME);
         for (side, spec, other) in [(Side::A, a, b), (Side::B, b, a)] {
             let has_pool = spec.endpoint.keep.is_some();
             // It is a listening side that holds its connections up, or their rendezvous.

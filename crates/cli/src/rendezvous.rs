@@ -14,11 +14,11 @@ use couplet_connector::{
 
 use crate::{
     common::CommonArgs,
-    hangup::OnHangup,
-    pair::PairStep,
+    layer_spec::{Bytes, LayerSpec, Setting, Source, Sourced},
+    pair::PairLayerSpec,
     plan::{Meeting, Plan, Sides},
-    side::{DialledFor, SideSpec, SideStep, options::secret},
-    step::{Bytes, Known, Setting, Source, Step},
+    reload::OnReload,
+    side::{DialledFor, SideLayerSpec, SideSpec, options::secret},
     units::count,
 };
 
@@ -92,12 +92,12 @@ impl RendezvousArgs {
         if side.endpoint.is_dialled() {
             return Err("a rendezvous listens: `listen:[HOST:]PORT`".into());
         }
-        side.steps.push(self.expect()?);
+        side.layers.push(self.expect()?);
         self.common.plan(Sides::Meeting(side, self.meeting()))
     }
 
-    /// The step in which they say whom they are to meet.
-    fn expect(&self) -> Result<SideStep, String> {
+    /// The handshake in which a client says whom to meet.
+    fn expect(&self) -> Result<SideLayerSpec, String> {
         let timeout = self.common.handshake_timeout();
         let mut layers = SideLayers::new();
         let mut expects = |part: Replaceable<ExpectMeeting>| {
@@ -116,29 +116,29 @@ impl RendezvousArgs {
                 };
                 let part = Replaceable::new(make().map_err(|why| format!("--tokens: {why}"))?);
                 expects(part.clone());
-                let again = OnHangup::replace(part, &path, make);
+                let again = OnReload::replace(part, &path, make);
                 ("needed", Source::Flag, Some(again))
             }
         };
-        let step = Step::new("rendezvous", layers)
+        let spec = LayerSpec::new("rendezvous", layers)
             .bytes([Bytes::ReadAhead, Bytes::Untouched])
             .set("tokens", tokens, from)
             .deadline_of(timeout);
         Ok(match again {
-            Some(again) => step.on_hangup(again),
-            None => step,
+            Some(again) => spec.on_reload(again),
+            None => spec,
         })
     }
 
     fn meeting(&self) -> Meeting {
         let number = |given: Option<NonZeroUsize>, default| {
-            Known::flag(given.map(NonZeroUsize::get), default)
+            Sourced::flag(given.map(NonZeroUsize::get), default)
         };
         let places = number(self.max_waiting, PLACES);
         let per_key = number(self.max_waiting_per_key, PER_KEY);
-        let full = Known::flag(self.when_full, Full::Refuse);
-        let key_full = Known::flag(self.when_key_full, Full::Refuse);
-        let others = Known::flag(self.others, Others::Queue);
+        let full = Sourced::flag(self.when_full, Full::Refuse);
+        let key_full = Sourced::flag(self.when_key_full, Full::Refuse);
+        let others = Sourced::flag(self.others, Others::Queue);
         let mut keyed = meet::by_key()
             .per_key(per_key.value, key_full.value.into())
             .when_full(full.value.into())
@@ -162,11 +162,11 @@ impl RendezvousArgs {
     }
 }
 
-/// The step in which both peers of a pair hear that they have met.
-pub(crate) fn announce(timeout: Known<Option<Duration>>) -> PairStep {
+/// The handshake that tells both peers that they have met.
+pub(crate) fn announce(timeout: Sourced<Option<Duration>>) -> PairLayerSpec {
     let mut layers = PairLayers::new();
     layers.push(HandshakeLayer::new(meet::announce()).timeout(timeout.value));
-    Step::new("announce", layers)
+    LayerSpec::new("announce", layers)
 }
 
 // ===== impl Full =====

@@ -7,10 +7,11 @@ use couplet_connector::{Handle, endpoint::Address};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    hangup,
+    fault_signal,
     plan::{Plan, Sides},
+    reload,
     signals::Signals,
-    stacks, switch,
+    stacks,
 };
 
 /// How long the end waits for the disk.
@@ -58,8 +59,8 @@ async fn relay(plan: Plan) -> anyhow::Result<()> {
     }
     // What is opened above may wait for others, and until here a signal ends that.
     let mut signals = Signals::new()?;
-    hangup::listen(plan.on_hangup())?;
-    switch::listen(plan.faults())?;
+    reload::listen(plan.on_reload())?;
+    fault_signal::listen(plan.faults())?;
     for (side, spec) in plan.sides.specs() {
         if let Address::Dial(addr) = &spec.endpoint.address {
             tracing::info!(%side, target = %addr, "dials");

@@ -31,15 +31,15 @@ type OfPair = Stack<Either<IdleTimeoutLayer, Identity>, Stack<PairLayers, Identi
 /// Starts to join the connections of two sides.
 pub(crate) fn join(a: Endpoint, b: Endpoint, specs: [&SideSpec; 2], plan: &Plan) -> Handle {
     match (a, b) {
-        (Endpoint::Comes(a), Endpoint::Comes(b)) => start(
+        (Endpoint::Incoming(a), Endpoint::Incoming(b)) => start(
             two_sided(Connector::server_to_server(a, b), specs, plan),
             plan,
         ),
-        (Endpoint::Comes(a), Endpoint::Dial(b)) => start(
+        (Endpoint::Incoming(a), Endpoint::Dial(b)) => start(
             two_sided(Connector::server_to_socket(a, b), specs, plan),
             plan,
         ),
-        (Endpoint::Dial(a), Endpoint::Comes(b)) => start(
+        (Endpoint::Dial(a), Endpoint::Incoming(b)) => start(
             two_sided(Connector::socket_to_server(a, b), specs, plan),
             plan,
         ),
@@ -60,11 +60,11 @@ pub(crate) fn meet(
     meeting: &Meeting,
     plan: &Plan,
 ) -> anyhow::Result<Handle> {
-    let Endpoint::Comes(listen) = end else {
+    let Endpoint::Incoming(listen) = end else {
         bail!("a rendezvous listens: `listen:[HOST:]PORT`");
     };
     let connector = Connector::rendezvous(listen, meeting.keyed.clone());
-    let connector = with_pair(connector.side_a(spec.layers()), plan);
+    let connector = with_pair(connector.side_a(spec.stack()), plan);
     Ok(start(
         connector.policy(policy(plan).places(meeting.places)),
         plan,
@@ -76,7 +76,7 @@ fn two_sided<M: HasSideB>(
     [a, b]: [&SideSpec; 2],
     plan: &Plan,
 ) -> Connector<M, OfSide, OfSide, OfPair> {
-    with_pair(connector.side_a(a.layers()).side_b(b.layers()), plan)
+    with_pair(connector.side_a(a.stack()).side_b(b.stack()), plan)
 }
 
 /// With the layers of the pair, and the settings that all modes have.
@@ -85,8 +85,8 @@ fn with_pair<M, LA, LB>(
     plan: &Plan,
 ) -> Connector<M, LA, LB, OfPair> {
     let mut pair = PairLayers::new();
-    for step in &plan.pair {
-        pair.append(step.layers.clone());
+    for spec in &plan.pair {
+        pair.append(spec.layers.clone());
     }
     if let Some(lifetime) = plan.max_lifetime.value {
         pair.push(MaxLifetimeLayer::new(lifetime));

@@ -12,15 +12,15 @@ use couplet_connector::{
 
 use self::codec::Framing;
 use crate::{
-    pair::PairStep,
-    step::{Bytes, Known, Source, Step},
+    layer_spec::{Bytes, LayerSpec, Source, Sourced},
+    pair::PairLayerSpec,
 };
 
 /// How messages are told apart on a side, and how long they may be.
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
     pub(crate) form: Form,
-    pub(crate) max: Known<ByteSize>,
+    pub(crate) max: Sourced<ByteSize>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -68,9 +68,9 @@ impl Frame {
     }
 }
 
-/// The step of the pair where either side speaks in messages: a message of the one is a message of
+/// The layer of the pair where either side speaks in messages: a message of the one is a message of
 /// the other.
-pub(crate) fn step(a: Option<&Frame>, b: Option<&Frame>) -> Option<PairStep> {
+pub(crate) fn spec(a: Option<&Frame>, b: Option<&Frame>) -> Option<PairLayerSpec> {
     let from = |given: Option<&Frame>| match given {
         Some(_) => Source::Side,
         None => Source::Default,
@@ -82,7 +82,7 @@ pub(crate) fn step(a: Option<&Frame>, b: Option<&Frame>) -> Option<PairStep> {
         (Some(a), None) => (a.clone(), a.other()),
         (None, Some(b)) => (b.other(), b.clone()),
     };
-    let step = Step::new("frame", PairLayers::new())
+    let spec = LayerSpec::new("frame", PairLayers::new())
         .bytes([Bytes::Copied("frame makes messages of them"); 2])
         .set("a", &a.form, sources[0])
         .set("b", &b.form, sources[1])
@@ -98,7 +98,7 @@ pub(crate) fn step(a: Option<&Frame>, b: Option<&Frame>) -> Option<PairStep> {
             .a_to_b(codec(&a, &b))
             .b_to_a(codec(&b, &a)),
     );
-    Some(Step { layers, ..step })
+    Some(LayerSpec { layers, ..spec })
 }
 
 /// Makes the messages of the one those of the other.

@@ -10,9 +10,9 @@ use couplet_connector::{
     layers::{BandwidthLayer, ByteRate, QuotaLayer},
 };
 
-use super::{PairContext, PairStep, direction::Directed};
+use super::{PairContext, PairLayerSpec, direction::Directed};
 use crate::{
-    step::{Source, Step},
+    layer_spec::{LayerSpec, Source},
     units::size,
 };
 
@@ -38,7 +38,7 @@ pub(super) struct BandwidthArgs {
 // ===== impl BandwidthArgs =====
 
 impl BandwidthArgs {
-    pub(super) fn steps(&self, context: PairContext) -> Result<Vec<PairStep>, String> {
+    pub(super) fn specs(&self, context: PairContext) -> Result<Vec<PairLayerSpec>, String> {
         let sides = [Side::A, Side::B];
         let listening = sides.into_iter().zip(context.listens);
         let listening: Vec<_> = listening.filter(|at| at.1).map(|at| at.0).collect();
@@ -46,19 +46,19 @@ impl BandwidthArgs {
             let why = "neither side listens, so no address connects to us";
             return Err(format!("--bandwidth-per-addr would do nothing here: {why}"));
         }
-        let mut steps = Vec::new();
+        let mut specs = Vec::new();
         for given in &self.bandwidth {
-            steps.push(bound("bandwidth", BandwidthLayer::per_pair, given));
+            specs.push(bound("bandwidth", BandwidthLayer::per_pair, given));
         }
         for given in &self.bandwidth_per_addr {
             for &side in &listening {
                 let per_address = |rate| BandwidthLayer::per_address(side, rate);
-                let step = bound("bandwidth-per-addr", per_address, given);
-                steps.push(step.set("address of side", side, Source::Default));
+                let spec = bound("bandwidth-per-addr", per_address, given);
+                specs.push(spec.set("address of side", side, Source::Default));
             }
         }
         for given in &self.bandwidth_total {
-            steps.push(bound("bandwidth-total", BandwidthLayer::shared, given));
+            specs.push(bound("bandwidth-total", BandwidthLayer::shared, given));
         }
         for given in &self.quota {
             let layer = QuotaLayer::new(given.value.as_u64());
@@ -68,10 +68,10 @@ impl BandwidthArgs {
             };
             let mut layers = PairLayers::new();
             layers.push(layer);
-            let step = Step::new("quota", layers);
-            steps.push(step.set(given.direction(), given.value, Source::Flag));
+            let spec = LayerSpec::new("quota", layers);
+            specs.push(spec.set(given.direction(), given.value, Source::Flag));
         }
-        Ok(steps)
+        Ok(specs)
     }
 }
 
@@ -79,7 +79,7 @@ fn bound(
     name: &'static str,
     layer: impl FnOnce(ByteRate) -> BandwidthLayer,
     given: &Directed<ByteSize>,
-) -> PairStep {
+) -> PairLayerSpec {
     let per_second = NonZeroU64::new(given.value.as_u64()).expect("it was read as more than 0");
     let layer = layer(ByteRate::per_second(per_second));
     let layer = match given.only {
@@ -89,7 +89,7 @@ fn bound(
     let mut layers = PairLayers::new();
     layers.push(layer);
     let shown = format!("{}/s", given.value);
-    Step::new(name, layers).set(given.direction(), shown, Source::Flag)
+    LayerSpec::new(name, layers).set(given.direction(), shown, Source::Flag)
 }
 
 /// `10MiB/s`, or `a-to-b:10MiB/s`.

@@ -11,9 +11,9 @@ use couplet_connector::{
     layers::{Fault, FaultLayer},
 };
 
-use super::{PairStep, direction::Directed};
+use super::{PairLayerSpec, direction::Directed};
 use crate::{
-    step::{Bytes, Source, Step},
+    layer_spec::{Bytes, LayerSpec, Source},
     units::{duration, size},
 };
 
@@ -43,7 +43,7 @@ struct Chosen {
 
 impl FaultArgs {
     /// From top to bottom as they were given.
-    pub(super) fn steps(&self) -> impl Iterator<Item = PairStep> {
+    pub(super) fn specs(&self) -> impl Iterator<Item = PairLayerSpec> {
         self.fault.iter().enumerate().map(|(at, given)| {
             // Each its own chance: of two with the same probability, not always both.
             let seed = self.fault_seed.unwrap_or(0).wrapping_add(at as u64);
@@ -62,15 +62,15 @@ impl FaultArgs {
                 Some(only) if only != from => Bytes::Untouched,
                 _ => Bytes::Copied("fault holds them up"),
             });
-            let mut step = Step::new("fault", layers).bytes(bytes).set(
+            let mut spec = LayerSpec::new("fault", layers).bytes(bytes).set(
                 given.direction(),
                 &chosen.text,
                 Source::Flag,
             );
-            step.switch = Some(switch);
+            spec.switch = Some(switch);
             match self.fault_seed {
-                Some(seed) => step.set("seed", seed, Source::Flag),
-                None => step.set("seed", 0, Source::Default),
+                Some(seed) => spec.set("seed", seed, Source::Flag),
+                None => spec.set("seed", 0, Source::Default),
             }
         })
     }

@@ -1,7 +1,7 @@
 //! The layers of the pair stack: the flags that ask for each, and what each is.
 //!
-//! To add one: a file beside this one with its flags and their `steps`, a field in [`PairArgs`], a
-//! line in [`PairArgs::steps`] where it stands in the stack, a line in docs/command.md.
+//! To add one: a file beside this one with its flags and their `specs`, a field in [`PairArgs`], a
+//! line in [`PairArgs::specs`] where it stands in the stack, a line in docs/command.md.
 
 mod bandwidth;
 mod direction;
@@ -13,7 +13,7 @@ mod traffic_log;
 use couplet_connector::PairLayers;
 
 use self::{bandwidth::BandwidthArgs, fault::FaultArgs, traffic_log::TrafficLogArgs};
-use crate::{log::LogFormat, step::Step};
+use crate::{layer_spec::LayerSpec, log::LogFormat};
 
 /// The flags of the pair stack.
 #[derive(Debug, clap::Args)]
@@ -29,7 +29,7 @@ pub(crate) struct PairArgs {
 }
 
 /// A layer of the pair stack.
-pub(crate) type PairStep = Step<PairLayers>;
+pub(crate) type PairLayerSpec = LayerSpec<PairLayers>;
 
 /// What a layer may have to know.
 #[derive(Clone, Copy, Debug)]
@@ -45,11 +45,11 @@ impl PairArgs {
     /// Those that were asked for, top to bottom; or what is wrong, and what would be right.
     ///
     /// Below them stand the idle timeout, the lifetime and the relay.
-    pub(crate) fn steps(&self, context: PairContext) -> Result<Vec<PairStep>, String> {
-        let mut steps: Vec<_> = self.traffic_log.step(context).into_iter().collect();
-        steps.extend(self.fault.steps());
-        steps.extend(self.bandwidth.steps(context)?);
-        Ok(steps)
+    pub(crate) fn specs(&self, context: PairContext) -> Result<Vec<PairLayerSpec>, String> {
+        let mut specs: Vec<_> = self.traffic_log.spec(context).into_iter().collect();
+        specs.extend(self.fault.specs());
+        specs.extend(self.bandwidth.specs(context)?);
+        Ok(specs)
     }
 
     /// A word too many that is the value of one of the flags here: how it is joined to it.

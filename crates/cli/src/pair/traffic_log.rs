@@ -7,11 +7,11 @@ use couplet_connector::{
     layers::{Colour, TrafficLogLayer},
 };
 
-use super::{PairContext, PairStep};
+use super::{PairContext, PairLayerSpec};
 use crate::{
+    layer_spec::{Bytes, LayerSpec, Source},
     log::{LogFormat, is_coloured},
     log_writer::LogWriter,
-    step::{Bytes, Source, Step},
     units::size,
 };
 
@@ -42,7 +42,7 @@ enum TrafficFormat {
 // ===== impl TrafficLogArgs =====
 
 impl TrafficLogArgs {
-    pub(super) fn step(&self, context: PairContext) -> Option<PairStep> {
+    pub(super) fn spec(&self, context: PairContext) -> Option<PairLayerSpec> {
         let format = self.log_traffic?;
         let layer = match format {
             TrafficFormat::Text => TrafficLogLayer::text(),
@@ -70,12 +70,12 @@ impl TrafficLogArgs {
             TrafficFormat::Hex => "hex",
             TrafficFormat::Json => "json",
         };
-        let step = Step::new("log-traffic", layers)
+        let spec = LayerSpec::new("log-traffic", layers)
             .bytes([Bytes::Copied("log-traffic shows them"); 2])
             .set("format", shown, Source::Flag);
         Some(match self.log_traffic_limit {
-            Some(limit) => step.set("limit", limit, Source::Flag),
-            None => step,
+            Some(limit) => spec.set("limit", limit, Source::Flag),
+            None => spec,
         })
     }
 

@@ -19,12 +19,12 @@ use couplet_connector::{
 use tokio::net::TcpSocket;
 
 use crate::{
-    comes::Comes,
     dialler::Dialler,
     frame::Frame,
-    hangup::OnHangup,
+    incoming::Incoming,
+    layer_spec::{Setting, Source, Sourced},
+    reload::OnReload,
     routes::Routes,
-    step::{Known, Setting, Source},
     units::Limit,
 };
 
@@ -43,7 +43,7 @@ pub(crate) struct EndpointSpec {
     /// It speaks in messages.
     pub(crate) frame: Option<Frame>,
     /// What is done at SIGHUP.
-    pub(crate) on_hangup: Option<OnHangup>,
+    pub(crate) on_reload: Option<OnReload>,
     /// A layer has to know for whom a connection was dialled.
     pub(crate) tells_for_whom: bool,
 }
@@ -60,7 +60,7 @@ pub(crate) struct EndpointFlags {
 #[derive(Debug)]
 pub(crate) enum Endpoint {
     /// Its connections come by themselves.
-    Comes(Comes),
+    Incoming(Incoming),
     /// For those of the other side, or for one pair after the other.
     Dial(Dialler),
 }
@@ -79,7 +79,7 @@ impl EndpointSpec {
             keep: None,
             routes: None,
             frame: None,
-            on_hangup: None,
+            on_reload: None,
             tells_for_whom: false,
         }
     }
@@ -89,13 +89,13 @@ impl EndpointSpec {
     }
 
     /// Do its connections come by themselves?
-    pub(crate) fn comes(&self) -> bool {
+    pub(crate) fn is_incoming(&self) -> bool {
         !self.is_dialled() || self.keep.is_some()
     }
 
     /// Which way round its connections come.
     pub(crate) fn way(&self) -> Way {
-        match self.comes() {
+        match self.is_incoming() {
             true => Way::Comes,
             false => Way::Dialled,
         }
@@ -121,7 +121,7 @@ impl EndpointSpec {
             Address::Listen(addr) => {
                 let options = self.listen_options(flags);
                 let listen = options.bind(addr.clone()).await?;
-                Ok(Endpoint::Comes(Comes::Listen(listen)))
+                Ok(Endpoint::Incoming(Incoming::Listen(listen)))
             }
             Address::Dial(addr) => {
                 if let Some(source) = self.source {
@@ -132,7 +132,7 @@ impl EndpointSpec {
                     None => Endpoint::Dial(dialler),
                     Some(places) => {
                         let pool = keep(dialler, places.get(), Backoff::new());
-                        Endpoint::Comes(Comes::Pool(Box::new(pool)))
+                        Endpoint::Incoming(Incoming::Pool(Box::new(pool)))
                     }
                 })
             }
@@ -149,14 +149,14 @@ impl EndpointSpec {
 
     /// What is in effect, for `explain`.
     pub(crate) fn settings(&self, flags: EndpointFlags) -> Vec<Setting> {
-        let keep_alive = self.known_keep_alive(flags);
-        let user_timeout = self.known_user_timeout(flags);
+        let keep_alive = self.sourced_keep_alive(flags);
+        let user_timeout = self.sourced_user_timeout(flags);
         let mut settings = vec![
             Setting::new("keep-alive", keep_alive.value, keep_alive.from),
             Setting::new("user-timeout", user_timeout.value, user_timeout.from),
         ];
         if self.is_dialled() {
-            let timeout = self.known_connect_timeout(flags);
+            let timeout = self.sourced_connect_timeout(flags);
             let shown = Limit::At(timeout.value);
             settings.push(Setting::new("connect-timeout", shown, timeout.from));
         }
@@ -184,26 +184,26 @@ impl EndpointSpec {
     fn dial(&self, addr: &DialAddr, flags: EndpointFlags) -> Dial {
         Dial::new(addr.clone())
             .socket(self.socket(flags))
-            .connect_timeout(self.known_connect_timeout(flags).value)
+            .connect_timeout(self.sourced_connect_timeout(flags).value)
             .source(self.source)
     }
 
     fn socket(&self, flags: EndpointFlags) -> SocketOptions {
         SocketOptions::new()
-            .keep_alive(self.known_keep_alive(flags).value.get())
-            .user_timeout(self.known_user_timeout(flags).value.get())
+            .keep_alive(self.sourced_keep_alive(flags).value.get())
+            .user_timeout(self.sourced_user_timeout(flags).value.get())
     }
 
-    fn known_keep_alive(&self, flags: EndpointFlags) -> Known<Limit<KeepAlive>> {
-        Known::flag(flags.keep_alive, Limit::At(KeepAlive::new())).unless(self.keep_alive)
+    fn sourced_keep_alive(&self, flags: EndpointFlags) -> Sourced<Limit<KeepAlive>> {
+        Sourced::flag(flags.keep_alive, Limit::At(KeepAlive::new())).unless(self.keep_alive)
     }
 
-    fn known_user_timeout(&self, flags: EndpointFlags) -> Known<Limit<Duration>> {
-        Known::flag(flags.user_timeout, Limit::Off).unless(self.user_timeout)
+    fn sourced_user_timeout(&self, flags: EndpointFlags) -> Sourced<Limit<Duration>> {
+        Sourced::flag(flags.user_timeout, Limit::Off).unless(self.user_timeout)
     }
 
-    fn known_connect_timeout(&self, flags: EndpointFlags) -> Known<Duration> {
-        Known::flag(flags.connect_timeout, CONNECT_TIMEOUT).unless(self.connect_timeout)
+    fn sourced_connect_timeout(&self, flags: EndpointFlags) -> Sourced<Duration> {
+        Sourced::flag(flags.connect_timeout, CONNECT_TIMEOUT).unless(self.connect_timeout)
     }
 }
 

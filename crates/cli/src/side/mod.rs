@@ -10,7 +10,7 @@ mod word;
 pub(crate) use self::{
     endpoint::{Endpoint, EndpointFlags, EndpointSpec},
     help::help,
-    options::SideStep,
+    options::SideLayerSpec,
     word::{Given, Word},
 };
 
@@ -19,14 +19,14 @@ use std::time::Duration;
 use couplet_connector::{SideLayers, endpoint::AddressError};
 
 use self::options::{ALL, Context, Does, On, SideOption, Value, frame};
-use crate::step::Known;
+use crate::layer_spec::Sourced;
 
 /// What a side is to be.
 #[derive(Clone, Debug)]
 pub(crate) struct SideSpec {
     pub(crate) endpoint: EndpointSpec,
     /// Top to bottom.
-    pub(crate) steps: Vec<SideStep>,
+    pub(crate) layers: Vec<SideLayerSpec>,
 }
 
 /// What a side is dialled for, if it is dialled and keeps no pool.
@@ -44,7 +44,7 @@ impl SideSpec {
     /// Reads a side as it is given on the command line.
     pub(crate) fn read(
         input: &str,
-        handshake_timeout: Known<Option<Duration>>,
+        handshake_timeout: Sourced<Option<Duration>>,
         dialled_for: DialledFor,
     ) -> Result<Self, AddressError> {
         let whole = Word {
@@ -61,7 +61,7 @@ impl SideSpec {
         }
         let mut side = Self {
             endpoint: EndpointSpec::new(address.text.parse()?),
-            steps: Vec::new(),
+            layers: Vec::new(),
         };
         for (option, given) in &options {
             side.set(option, given)?;
@@ -89,21 +89,21 @@ impl SideSpec {
                     handshake_timeout,
                     dialled_for,
                 };
-                let mut step = layer(given, &context)?;
+                let mut spec = layer(given, &context)?;
                 for setting in option.settings {
-                    step.explain(setting.name, given.all(setting.name));
+                    spec.explain(setting.name, given.all(setting.name));
                 }
-                side.steps.push(step);
+                side.layers.push(spec);
             }
         }
         Ok(side)
     }
 
     /// The layers of its stack.
-    pub(crate) fn layers(&self) -> SideLayers {
+    pub(crate) fn stack(&self) -> SideLayers {
         let mut layers = SideLayers::new();
-        for step in &self.steps {
-            layers.append(step.layers.clone());
+        for spec in &self.layers {
+            layers.append(spec.layers.clone());
         }
         layers
     }

@@ -1,7 +1,7 @@
 use super::*;
-use crate::step::Source;
+use crate::layer_spec::Source;
 
-const TIMEOUT: Known<Option<Duration>> = Known {
+const TIMEOUT: Sourced<Option<Duration>> = Sourced {
     value: None,
     from: Source::Default,
 };

@@ -6,11 +6,11 @@ use couplet_connector::{
     layers::{AccessLayer, AccessList, Networks, Replaceable, admission::access::InvalidNetwork},
 };
 
-use super::{Does, On, SideOption, SideStep, Value, of_file};
+use super::{Does, On, SideLayerSpec, SideOption, Value, of_file};
 use crate::{
-    hangup::OnHangup,
+    layer_spec::{LayerSpec, Source},
+    reload::OnReload,
     side::{Given, Word},
-    step::{Source, Step},
 };
 
 const NETWORKS: Value = Value::Needed("NETWORK+…|@FILE");
@@ -38,7 +38,7 @@ fn layer(
     name: &'static str,
     list: fn(AccessList, Networks) -> AccessList,
     given: &Given<'_>,
-) -> Result<SideStep, AddressError> {
+) -> Result<SideLayerSpec, AddressError> {
     let value = given.needed()?;
     let (rule, again) = of_networks(value, move |networks| list(AccessList::new(), networks))?;
     let mut layers = SideLayers::new();
@@ -47,16 +47,16 @@ fn layer(
         Some(path) => ("file", path),
         None => ("networks", value.text),
     };
-    Ok(Step::new(name, layers)
+    Ok(LayerSpec::new(name, layers)
         .set(what, text, Source::Side)
-        .on_hangup(again))
+        .on_reload(again))
 }
 
 /// A part of a layer that is made of `NETWORK+…`, or of what `@FILE` says, and anew at each SIGHUP.
 pub(super) fn of_networks<T: Send + Sync + 'static>(
     value: Word<'_>,
     make: impl Fn(Networks) -> T + Send + Sync + 'static,
-) -> Result<(Replaceable<T>, Option<OnHangup>), AddressError> {
+) -> Result<(Replaceable<T>, Option<OnReload>), AddressError> {
     if value.text.starts_with('@') {
         let (part, again) = of_file(value, move |value| networks(value).map(&make))?;
         return Ok((part, Some(again)));

@@ -8,10 +8,10 @@ use couplet_connector::{
     layers::{Attempts, AttemptsLayer},
 };
 
-use super::{Does, On, SideOption, SideSetting, SideStep, Value};
+use super::{Does, On, SideLayerSpec, SideOption, SideSetting, Value};
 use crate::{
+    layer_spec::{LayerSpec, Source},
     side::Given,
-    step::{Source, Step},
     units::{Limit, duration, rate},
 };
 
@@ -29,7 +29,7 @@ pub(super) static ATTEMPTS: SideOption = SideOption {
     does: Does::Layer(|given, _| layer(given)),
 };
 
-fn layer(given: &Given<'_>) -> Result<SideStep, AddressError> {
+fn layer(given: &Given<'_>) -> Result<SideLayerSpec, AddressError> {
     let value = given.needed()?;
     let rate = value.parse(rate)?;
     let delay: Option<Duration> = given
@@ -42,9 +42,9 @@ fn layer(given: &Given<'_>) -> Result<SideStep, AddressError> {
     }
     let mut layers = SideLayers::new();
     layers.push(layer);
-    let step = Step::new("attempts", layers).set("limit", value.text, Source::Side);
+    let spec = LayerSpec::new("attempts", layers).set("limit", value.text, Source::Side);
     Ok(match delay {
-        Some(delay) => step.set("delay", Limit::At(delay), Source::Side),
-        None => step.set("over", "refuse", Source::Default),
+        Some(delay) => spec.set("delay", Limit::At(delay), Source::Side),
+        None => spec.set("over", "refuse", Source::Default),
     })
 }

@@ -6,10 +6,10 @@ use couplet_connector::{
     layers::{AnswerChallenge, AuthorizedKeys, Challenge, Ed25519Key, HandshakeLayer},
 };
 
-use super::{Context, Does, On, SideOption, SideSetting, SideStep, Value, of_file, secret};
+use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, of_file, secret};
 use crate::{
+    layer_spec::{Bytes, LayerSpec, Source},
     side::Given,
-    step::{Bytes, Source, Step},
 };
 
 pub(super) static CHALLENGE: SideOption = SideOption {
@@ -28,7 +28,7 @@ pub(super) static CHALLENGE: SideOption = SideOption {
 
 const FORM: &str = "challenge=@FILE";
 
-fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressError> {
+fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, AddressError> {
     let file = given.needed()?;
     let what_for = given.setting("context").map_or("", |word| word.text);
     let timeout = context.handshake_timeout.value;
@@ -49,9 +49,9 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
         layers.push(HandshakeLayer::new(ask).timeout(timeout));
         again
     };
-    Ok(Step::new("challenge", layers)
+    Ok(LayerSpec::new("challenge", layers)
         .bytes([Bytes::ReadAhead, Bytes::Untouched])
         .set("file", &file.text[1..], Source::Side)
         .deadline(context)
-        .on_hangup(again))
+        .on_reload(again))
 }

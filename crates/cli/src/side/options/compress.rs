@@ -9,10 +9,10 @@ use couplet_connector::{
     },
 };
 
-use super::{Context, Does, On, SideOption, SideStep, Value};
+use super::{Context, Does, On, SideLayerSpec, SideOption, Value};
 use crate::{
+    layer_spec::{Bytes, LayerSpec, Source},
     side::Given,
-    step::{Bytes, Source, Step},
 };
 
 pub(super) static COMPRESS: SideOption = SideOption {
@@ -33,12 +33,12 @@ enum Format {
     Lz4,
 }
 
-fn layer(given: &Given<'_>, _: &Context<'_>) -> Result<SideStep, AddressError> {
+fn layer(given: &Given<'_>, _: &Context<'_>) -> Result<SideLayerSpec, AddressError> {
     let format = given.needed()?.parse(read)?;
-    let step = |layer: CodecLayer, name: &str| {
+    let spec = |layer: CodecLayer, name: &str| {
         let mut layers = SideLayers::new();
         layers.push(layer);
-        Step::new("compress", layers)
+        LayerSpec::new("compress", layers)
             .bytes([Bytes::Copied("compress changes them"); 2])
             .set("format", name, Source::Side)
     };
@@ -49,9 +49,9 @@ fn layer(given: &Given<'_>, _: &Context<'_>) -> Result<SideStep, AddressError> {
                 None => Source::Default,
             };
             let level = level.unwrap_or(LEVEL);
-            step(Zstd::new().level(level).layer(), "zstd").set("level", level, from)
+            spec(Zstd::new().level(level).layer(), "zstd").set("level", level, from)
         }
-        Format::Lz4 => step(Lz4::new().layer(), "lz4"),
+        Format::Lz4 => spec(Lz4::new().layer(), "lz4"),
     })
 }
 

@@ -6,8 +6,8 @@ use couplet_connector::endpoint::AddressError;
 use super::{Does, On, SideOption, SideSetting, Value};
 use crate::{
     frame::{Form, Frame, Order},
+    layer_spec::{Source, Sourced},
     side::{EndpointSpec, Given},
-    step::{Known, Source},
     units::size,
 };
 
@@ -38,7 +38,7 @@ fn set(endpoint: &mut EndpointSpec, given: &Given<'_>) -> Result<(), AddressErro
         .transpose()?;
     endpoint.frame = Some(Frame {
         form: given.needed()?.parse(form)?,
-        max: Known {
+        max: Sourced {
             value: MAX,
             from: Source::Default,
         }

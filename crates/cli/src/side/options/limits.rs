@@ -9,10 +9,10 @@ use couplet_connector::{
     layers::{ConnLimitLayer, ConnRateLayer, Over, admission::limits::Queue},
 };
 
-use super::{Does, On, SideOption, SideSetting, SideStep, Value};
+use super::{Does, On, SideLayerSpec, SideOption, SideSetting, Value};
 use crate::{
+    layer_spec::{LayerSpec, Setting, Source},
     side::Given,
-    step::{Setting, Source, Step},
     units::{Limit, count, duration, rate},
 };
 
@@ -77,29 +77,29 @@ fn conns(
     name: &'static str,
     limit: fn(usize) -> ConnLimitLayer,
     given: &Given<'_>,
-) -> Result<SideStep, AddressError> {
+) -> Result<SideLayerSpec, AddressError> {
     let number = given.needed()?.parse(count)?;
     let (over, explained) = over(given)?;
     let mut layers = SideLayers::new();
     layers.push(limit(number.get()).over(over));
-    let mut step = Step::new(name, layers).set("limit", number, Source::Side);
-    step.settings.extend(explained);
-    Ok(step)
+    let mut spec = LayerSpec::new(name, layers).set("limit", number, Source::Side);
+    spec.settings.extend(explained);
+    Ok(spec)
 }
 
 fn rates(
     name: &'static str,
     limit: fn(couplet_connector::layers::Rate) -> ConnRateLayer,
     given: &Given<'_>,
-) -> Result<SideStep, AddressError> {
+) -> Result<SideLayerSpec, AddressError> {
     let value = given.needed()?;
     let rate = value.parse(rate)?;
     let (over, explained) = over(given)?;
     let mut layers = SideLayers::new();
     layers.push(limit(rate).over(over));
-    let mut step = Step::new(name, layers).set("limit", value.text, Source::Side);
-    step.settings.extend(explained);
-    Ok(step)
+    let mut spec = LayerSpec::new(name, layers).set("limit", value.text, Source::Side);
+    spec.settings.extend(explained);
+    Ok(spec)
 }
 
 /// What becomes of those beyond the limit, and how that is explained.

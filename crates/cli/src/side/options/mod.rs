@@ -28,8 +28,8 @@ use couplet_connector::{SideLayers, endpoint::AddressError, layers::Replaceable}
 
 use super::{DialledFor, EndpointSpec, Given, Word};
 use crate::{
-    hangup::OnHangup,
-    step::{Known, Setting, Source, Step},
+    layer_spec::{LayerSpec, Setting, Source, Sourced},
+    reload::OnReload,
     units::{Limit, duration},
 };
 
@@ -126,18 +126,18 @@ pub(crate) enum Does {
 
 type Set = fn(&mut EndpointSpec, &Given<'_>) -> Result<(), AddressError>;
 
-type MakeLayer = fn(&Given<'_>, &Context<'_>) -> Result<SideStep, AddressError>;
+type MakeLayer = fn(&Given<'_>, &Context<'_>) -> Result<SideLayerSpec, AddressError>;
 
 /// A layer of a side stack.
-pub(crate) type SideStep = Step<SideLayers>;
+pub(crate) type SideLayerSpec = LayerSpec<SideLayers>;
 
 /// What an option may have to know.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
     /// The side's endpoint.
     pub(crate) endpoint: &'a EndpointSpec,
-    /// `--handshake-timeout`: for each step that talks.
-    pub(crate) handshake_timeout: Known<Option<Duration>>,
+    /// `--handshake-timeout`: for each handshake.
+    pub(crate) handshake_timeout: Sourced<Option<Duration>>,
     /// Where it is dialled and keeps no pool.
     pub(crate) dialled_for: DialledFor,
 }
@@ -146,10 +146,10 @@ pub(crate) struct Context<'a> {
 fn of_file<T: Send + Sync + 'static>(
     file: Word<'_>,
     make: impl Fn(&str) -> Result<T, String> + Send + Sync + 'static,
-) -> Result<(Replaceable<T>, OnHangup), AddressError> {
+) -> Result<(Replaceable<T>, OnReload), AddressError> {
     let part = Replaceable::new(file.parse(&make)?);
     let value = file.text.to_owned();
-    let again = OnHangup::replace(part.clone(), &file.text[1..], move || make(&value));
+    let again = OnReload::replace(part.clone(), &file.text[1..], move || make(&value));
     Ok((part, again))
 }
 
@@ -169,16 +169,16 @@ impl Context<'_> {
         self.endpoint.keep.is_some() || self.dialled_for == DialledFor::Itself
     }
 
-    /// How long a step waits for a peer that may say nothing, and then goes on: that has to be
+    /// How long a handshake waits for a peer that may say nothing, and then goes on: that has to be
     /// before its deadline, which ends the connection.
     fn wait(
         &self,
         given: &Given<'_>,
         value: Option<Word<'_>>,
         default: Duration,
-    ) -> Result<Known<Duration>, AddressError> {
+    ) -> Result<Sourced<Duration>, AddressError> {
         let said = value.map(|value| value.parse(duration)).transpose()?;
-        let wait = Known {
+        let wait = Sourced {
             value: default,
             from: Source::Default,
         }
@@ -197,16 +197,16 @@ impl Context<'_> {
     }
 }
 
-// ===== impl SideStep =====
+// ===== impl SideLayerSpec =====
 
-impl SideStep {
-    /// A step that talks, which may take so long.
+impl SideLayerSpec {
+    /// A handshake, and how long it may take.
     pub(crate) fn deadline(self, context: &Context<'_>) -> Self {
         self.deadline_of(context.handshake_timeout)
     }
 
     /// The same, where there is no side yet that it is an option of.
-    pub(crate) fn deadline_of(self, timeout: Known<Option<Duration>>) -> Self {
+    pub(crate) fn deadline_of(self, timeout: Sourced<Option<Duration>>) -> Self {
         let shown = timeout.value.map_or(Limit::Off, Limit::At);
         self.set(DEADLINE, shown, timeout.from)
     }
@@ -229,5 +229,5 @@ impl SideStep {
     }
 }
 
-/// How a step's deadline is called where it is explained.
+/// The name of the deadline of a handshake where it is explained.
 const DEADLINE: &str = "handshake-timeout";

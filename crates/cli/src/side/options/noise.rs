@@ -9,11 +9,11 @@ use couplet_connector::{
     },
 };
 
-use super::{Context, Does, On, SideOption, SideSetting, SideStep, Value, secret};
+use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, secret};
 use crate::{
-    hangup::OnHangup,
+    layer_spec::{Bytes, LayerSpec, Source},
+    reload::OnReload,
     side::{Given, Word},
-    step::{Bytes, Source, Step},
 };
 
 pub(super) static NOISE: SideOption = SideOption {
@@ -36,7 +36,7 @@ enum Keys {
     Own(NoiseKey),
 }
 
-fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressError> {
+fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, AddressError> {
     let value = given.needed()?;
     let peer = given.setting("peer");
     let timeout = context.handshake_timeout.value;
@@ -58,11 +58,11 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
         layers.push(HandshakeLayer::new(responder).timeout(timeout));
         again
     };
-    Ok(Step::new("noise", layers)
+    Ok(LayerSpec::new("noise", layers)
         .bytes([Bytes::Copied("noise encrypts them"); 2])
         .set("keys", value.text, Source::Side)
         .deadline(context)
-        .on_hangup(again))
+        .on_reload(again))
 }
 
 /// An end that is made of the files of its own keys and of its peer's, and anew at each SIGHUP.
@@ -71,7 +71,7 @@ fn of_files<T, P>(
     peer: Option<Word<'_>>,
     read_peer: fn(&str) -> Result<P, String>,
     end: fn(Keys, Option<P>) -> Result<T, String>,
-) -> Result<(Replaceable<T>, OnHangup), AddressError>
+) -> Result<(Replaceable<T>, OnReload), AddressError>
 where
     T: Send + Sync + 'static,
     P: 'static,
@@ -88,7 +88,7 @@ where
     let part = Replaceable::new(value.parse(&make)?);
     let (again, text) = (part.clone(), value.text.to_owned());
     let (_, file) = value.text.split_once('@').unwrap_or_default();
-    let again = OnHangup::replace(again, file, move || make(&text));
+    let again = OnReload::replace(again, file, move || make(&text));
     Ok((part, again))
 }
 

@@ -8,10 +8,10 @@ use couplet_connector::{
     layers::{ExpectProxyHeader, HandshakeLayer, SendProxyHeader, handshake::proxy_protocol::Tlv},
 };
 
-use super::{Context, Does, On, SideOption, SideSetting, SideStep, Value, access};
+use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, access};
 use crate::{
+    layer_spec::{Bytes, LayerSpec, Source},
     side::{EndpointSpec, Given},
-    step::{Bytes, Source, Step},
     units::Limit,
 };
 
@@ -45,20 +45,20 @@ fn set(endpoint: &mut EndpointSpec, _: &Given<'_>) -> Result<(), AddressError> {
     Ok(())
 }
 
-fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressError> {
+fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, AddressError> {
     let mut layers = SideLayers::new();
-    let step = match context.endpoint.is_dialled() {
+    let spec = match context.endpoint.is_dialled() {
         true => send(given, context, &mut layers),
         false => expect(given, context, &mut layers),
     }?;
-    Ok(Step { layers, ..step }.deadline(context))
+    Ok(LayerSpec { layers, ..spec }.deadline(context))
 }
 
 fn send(
     given: &Given<'_>,
     context: &Context<'_>,
     layers: &mut SideLayers,
-) -> Result<SideStep, AddressError> {
+) -> Result<SideLayerSpec, AddressError> {
     let version = given.needed()?;
     let header = match version.text {
         "v1" => SendProxyHeader::v1(),
@@ -71,15 +71,15 @@ fn send(
         }
     }
     layers.push(HandshakeLayer::new(header).timeout(context.handshake_timeout.value));
-    let step = Step::new("proxy-protocol", SideLayers::new());
-    Ok(step.set("send", version.text, Source::Side))
+    let spec = LayerSpec::new("proxy-protocol", SideLayers::new());
+    Ok(spec.set("send", version.text, Source::Side))
 }
 
 fn expect(
     given: &Given<'_>,
     context: &Context<'_>,
     layers: &mut SideLayers,
-) -> Result<SideStep, AddressError> {
+) -> Result<SideLayerSpec, AddressError> {
     let mode = given.needed()?;
     let wait = match (mode.text, given.setting("wait")) {
         ("require", None) => None,
@@ -106,13 +106,13 @@ fn expect(
         Some(wait) => ExpectProxyHeader::accepted(trusted).wait(wait.value),
     })?;
     layers.push(HandshakeLayer::new(expect).timeout(context.handshake_timeout.value));
-    let step = Step::new("proxy-protocol", SideLayers::new())
+    let spec = LayerSpec::new("proxy-protocol", SideLayers::new())
         .bytes([Bytes::ReadAhead, Bytes::Untouched])
         .set("headers", mode.text, Source::Side)
         .set("from", from.text, Source::Side)
-        .on_hangup(again);
+        .on_reload(again);
     Ok(match wait {
-        None => step,
-        Some(wait) => step.set("wait", Limit::At(wait.value), wait.from),
+        None => spec,
+        Some(wait) => spec.set("wait", Limit::At(wait.value), wait.from),
     })
 }

@@ -9,15 +9,15 @@ use couplet_connector::{
     },
 };
 
-use super::{Context, Does, On, SideOption, SideSetting, SideStep, Value, secret};
+use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, secret};
 use crate::{
-    hangup::OnHangup,
+    layer_spec::{Bytes, LayerSpec, Source, Sourced},
+    reload::OnReload,
     side::Given,
-    step::{Bytes, Known, Source, Step},
     units::{Limit, limit},
 };
 
-/// How the step is called.
+/// The name of the option and of its layer.
 pub(crate) const NAME: &str = "rendezvous";
 
 pub(super) static RENDEZVOUS: SideOption = SideOption {
@@ -48,12 +48,12 @@ pub(super) static RENDEZVOUS: SideOption = SideOption {
     does: Does::Layer(layer),
 };
 
-fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressError> {
+fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, AddressError> {
     let value = given.needed()?;
     let (_, shown) = value.parse(key)?;
     let side = given.setting("side").map(|side| side.parse(side_name));
     // So that the sessions of one end never meet each other.
-    let side = Known {
+    let side = Sourced {
         value: Some(match context.is_dialled_by_itself() {
             true => Side::A,
             false => Side::B,
@@ -62,7 +62,7 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
     }
     .unless(side.transpose()?);
     let wait = given.setting("wait").map(|wait| wait.parse(limit));
-    let wait = Known {
+    let wait = Sourced {
         value: Limit::Off,
         from: Source::Default,
     }
@@ -95,7 +95,7 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
         Some(Side::B) => "b",
         None => "any",
     };
-    let mut step = Step::new(NAME, layers)
+    let mut spec = LayerSpec::new(NAME, layers)
         .bytes([Bytes::ReadAhead, Bytes::Untouched])
         .set("key", shown, Source::Side)
         .set("side", shown_side, side.from)
@@ -103,12 +103,12 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
     let key_file = value.text.strip_prefix('@');
     let token_file = token.map(|token| &token.text[1..]);
     if let Some(file) = token_file {
-        step = step.set("token", file, Source::Side);
+        spec = spec.set("token", file, Source::Side);
     }
     if let Some(file) = token_file.or(key_file) {
-        step = step.on_hangup(OnHangup::replace(meet, file, make));
+        spec = spec.on_reload(OnReload::replace(meet, file, make));
     }
-    Ok(step)
+    Ok(spec)
 }
 
 /// The token of `@FILE`.

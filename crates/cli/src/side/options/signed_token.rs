@@ -6,10 +6,10 @@ use couplet_connector::{
     layers::{ExpectSignedToken, HandshakeLayer, Keyring, SendToken, SignedToken},
 };
 
-use super::{Context, Does, On, SideOption, SideSetting, SideStep, Value, of_file, secret};
+use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, of_file, secret};
 use crate::{
+    layer_spec::{Bytes, LayerSpec, Source},
     side::Given,
-    step::{Bytes, Source, Step},
 };
 
 pub(super) static SIGNED_TOKEN: SideOption = SideOption {
@@ -28,7 +28,7 @@ pub(super) static SIGNED_TOKEN: SideOption = SideOption {
 
 const FORM: &str = "signed-token=@FILE";
 
-fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressError> {
+fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, AddressError> {
     let file = given.needed()?;
     let key = given.setting("key");
     let timeout = context.handshake_timeout.value;
@@ -57,9 +57,9 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
         layers.push(HandshakeLayer::new(expect).timeout(timeout));
         ([Bytes::ReadAhead, Bytes::Untouched], again)
     };
-    Ok(Step::new("signed-token", layers)
+    Ok(LayerSpec::new("signed-token", layers)
         .bytes(bytes)
         .set("file", &file.text[1..], Source::Side)
         .deadline(context)
-        .on_hangup(again))
+        .on_reload(again))
 }

@@ -8,11 +8,11 @@ use couplet_connector::{
     layers::{HandshakeLayer, Sniff},
 };
 
-use super::{Context, Does, On, SideOption, SideStep, Value, of_file};
+use super::{Context, Does, On, SideLayerSpec, SideOption, Value, of_file};
 use crate::{
+    layer_spec::{Bytes, LayerSpec},
     routes::Routes,
     side::Given,
-    step::{Bytes, Step},
     units::Limit,
 };
 
@@ -37,23 +37,23 @@ pub(super) static ROUTE: SideOption = SideOption {
             None => Err(format!("routes are in a file: `route=@{value}`")),
         })?;
         endpoint.routes = Some(routes);
-        endpoint.on_hangup = Some(again);
+        endpoint.on_reload = Some(again);
         Ok(())
     }),
 };
 
-/// How the step is called.
+/// The name of the option and of its layer.
 pub(crate) const NAME: &str = "sniff";
 
 /// The library's default.
 const WAIT: Duration = Duration::from_secs(3);
 
-fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressError> {
+fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, AddressError> {
     let wait = context.wait(given, given.value(), WAIT)?;
     let mut layers = SideLayers::new();
     let sniff = HandshakeLayer::new(Sniff::new().wait(wait.value));
     layers.push(sniff.timeout(context.handshake_timeout.value));
-    Ok(Step::new(NAME, layers)
+    Ok(LayerSpec::new(NAME, layers)
         .bytes([Bytes::ReadAhead, Bytes::Untouched])
         .set("wait", Limit::At(wait.value), wait.from)
         .deadline(context))

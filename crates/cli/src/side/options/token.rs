@@ -6,10 +6,10 @@ use couplet_connector::{
     layers::{ExpectToken, HandshakeLayer, SendToken, Token},
 };
 
-use super::{Context, Does, On, SideOption, SideStep, Value, of_file, secret};
+use super::{Context, Does, On, SideLayerSpec, SideOption, Value, of_file, secret};
 use crate::{
+    layer_spec::{Bytes, LayerSpec, Source},
     side::Given,
-    step::{Bytes, Source, Step},
 };
 
 pub(super) static TOKEN: SideOption = SideOption {
@@ -21,7 +21,7 @@ pub(super) static TOKEN: SideOption = SideOption {
     does: Does::Layer(layer),
 };
 
-fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressError> {
+fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, AddressError> {
     let file = given.needed()?;
     let mut layers = SideLayers::new();
     let timeout = context.handshake_timeout.value;
@@ -34,11 +34,11 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
         layers.push(HandshakeLayer::new(expect).timeout(timeout));
         ([Bytes::ReadAhead, Bytes::Untouched], again)
     };
-    Ok(Step::new("token", layers)
+    Ok(LayerSpec::new("token", layers)
         .bytes(bytes)
         .set("file", &file.text[1..], Source::Side)
         .deadline(context)
-        .on_hangup(again))
+        .on_reload(again))
 }
 
 /// The line of a file.

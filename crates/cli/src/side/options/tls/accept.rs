@@ -12,10 +12,10 @@ use couplet_connector::{
     },
 };
 
-use super::{Context, Given, SideStep, alpn, certificate, chain, texts, truncation};
+use super::{Context, Given, SideLayerSpec, alpn, certificate, chain, texts, truncation};
 use crate::{
-    hangup::OnHangup,
-    step::{Source, Step},
+    layer_spec::{LayerSpec, Source},
+    reload::OnReload,
 };
 
 /// What to read, again at each SIGHUP.
@@ -99,24 +99,24 @@ impl Server {
     }
 }
 
-// ===== the step =====
+// ===== the layer =====
 
-pub(super) fn step(
+pub(super) fn spec(
     given: &Given<'_>,
     context: &Context<'_>,
     layers: &mut SideLayers,
-) -> Result<SideStep, AddressError> {
+) -> Result<SideLayerSpec, AddressError> {
     let server = Server::read(given)?;
     let config = given.needed()?.parse(|_| server.config())?;
     let accept = TlsAccept::new(config).truncation(truncation(given)?);
     layers.push(HandshakeLayer::new(accept.clone()).timeout(context.handshake_timeout.value));
 
     let first = &server.certificates[0];
-    let mut step = Step::new("tls", SideLayers::new()).set("certificate", first, Source::Side);
+    let mut spec = LayerSpec::new("tls", SideLayers::new()).set("certificate", first, Source::Side);
     if server.client_ca.is_some() && given.setting("client").is_none() {
-        step = step.set("client", "require", Source::Default);
+        spec = spec.set("client", "require", Source::Default);
     }
-    Ok(step.on_hangup(OnHangup::new(move || {
+    Ok(spec.on_reload(OnReload::new(move || {
         let first = &server.certificates[0];
         match server.config() {
             Ok(config) => {

@@ -14,11 +14,11 @@ use couplet_connector::{
 };
 use rustls_platform_verifier::Verifier;
 
-use super::{Context, Given, SideStep, alpn, certificate, chain, texts, truncation};
+use super::{Context, Given, SideLayerSpec, alpn, certificate, chain, texts, truncation};
 use crate::{
-    hangup::OnHangup,
+    layer_spec::{LayerSpec, Source},
+    reload::OnReload,
     side::Word,
-    step::{Source, Step},
 };
 
 /// Whom we trust and what we show: read again at each SIGHUP.
@@ -102,13 +102,13 @@ impl Client {
     }
 }
 
-// ===== the step =====
+// ===== the layer =====
 
-pub(super) fn step(
+pub(super) fn spec(
     given: &Given<'_>,
     context: &Context<'_>,
     layers: &mut SideLayers,
-) -> Result<SideStep, AddressError> {
+) -> Result<SideLayerSpec, AddressError> {
     let client = Client::read(given)?;
     let truncation = truncation(given)?;
     let name = given.value().map(|name| name.parse(server_name));
@@ -123,18 +123,18 @@ pub(super) fn step(
     let connect = Replaceable::new(given.name.parse(|_| make())?);
     layers.push(HandshakeLayer::new(connect.clone()).timeout(context.handshake_timeout.value));
 
-    let mut step = Step::new("tls", SideLayers::new());
+    let mut spec = LayerSpec::new("tls", SideLayers::new());
     if let Some(name) = given.value() {
-        step = step.set("name", name.text, Source::Side);
+        spec = spec.set("name", name.text, Source::Side);
     }
     if given.setting("ca").is_none() && given.setting("pin").is_none() {
-        step = step.set("ca", SYSTEM, Source::Default);
+        spec = spec.set("ca", SYSTEM, Source::Default);
     }
     let files = ["cert", "ca"].map(|setting| given.setting(setting));
     let file = files.into_iter().flatten().find(|word| word.text != SYSTEM);
     Ok(match file {
-        Some(file) => step.on_hangup(OnHangup::replace(connect, file.text, make)),
-        None => step,
+        Some(file) => spec.on_reload(OnReload::replace(connect, file.text, make)),
+        None => spec,
     })
 }
 

@@ -11,10 +11,10 @@ use couplet_connector::{
     layers::handshake::tls::{TlsCertificate, TlsConfigError, Truncation},
 };
 
-use super::{Context, Does, On, SideOption, SideSetting, SideStep, Value};
+use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value};
 use crate::{
+    layer_spec::{Bytes, LayerSpec},
     side::{Given, Word},
-    step::{Bytes, Step},
 };
 
 pub(super) static TLS: SideOption = SideOption {
@@ -81,7 +81,7 @@ pub(super) static TLS: SideOption = SideOption {
     does: Does::Layer(layer),
 };
 
-fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressError> {
+fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, AddressError> {
     let (foreign, way): (&[_], _) = match context.endpoint.is_dialled() {
         true => (&["client-ca", "client", "unknown-name"], "listening"),
         false => (&["ca", "pin"], "dialled"),
@@ -93,11 +93,11 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideStep, AddressEr
         }
     }
     let mut layers = SideLayers::new();
-    let step = match context.endpoint.is_dialled() {
-        true => connect::step(given, context, &mut layers),
-        false => accept::step(given, context, &mut layers),
+    let spec = match context.endpoint.is_dialled() {
+        true => connect::spec(given, context, &mut layers),
+        false => accept::spec(given, context, &mut layers),
     }?;
-    Ok(Step { layers, ..step }
+    Ok(LayerSpec { layers, ..spec }
         .bytes([Bytes::Copied("tls encrypts them"); 2])
         .deadline(context))
 }

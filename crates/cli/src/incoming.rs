@@ -14,14 +14,14 @@ use tokio::net::TcpStream;
 use crate::dialler::Dialler;
 
 #[derive(Debug)]
-pub(crate) enum Comes {
+pub(crate) enum Incoming {
     Listen(Listen),
     Pool(Box<Keep<Dialler>>),
 }
 
-// ===== impl Comes =====
+// ===== impl Incoming =====
 
-impl Stream for Comes {
+impl Stream for Incoming {
     type Item = Result<Conn<TcpStream>, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -36,7 +36,7 @@ impl Stream for Comes {
     }
 }
 
-impl endpoint::Endpoint for Comes {
+impl endpoint::Endpoint for Incoming {
     type Io = TcpStream;
     type Error = BoxError;
 

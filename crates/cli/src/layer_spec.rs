@@ -4,18 +4,18 @@ use std::fmt;
 
 use couplet_connector::layers::FaultSwitch;
 
-use crate::hangup::OnHangup;
+use crate::reload::OnReload;
 
 /// One layer of a stack: `layers` is the list it is alone in.
 #[derive(Clone, Debug)]
-pub(crate) struct Step<L> {
+pub(crate) struct LayerSpec<L> {
     pub(crate) name: &'static str,
     pub(crate) settings: Vec<Setting>,
     /// On a side: what is read from the peer, what is written to it. On the pair: A to B, B to A.
     pub(crate) bytes: [Bytes; 2],
     pub(crate) layers: L,
     /// What it does at SIGHUP.
-    pub(crate) on_hangup: Option<OnHangup>,
+    pub(crate) on_reload: Option<OnReload>,
     /// It is a fault, which can be switched.
     pub(crate) switch: Option<FaultSwitch>,
 }
@@ -38,7 +38,7 @@ pub(crate) enum Source {
 
 /// A value, and where it came from.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Known<T> {
+pub(crate) struct Sourced<T> {
     pub(crate) value: T,
     pub(crate) from: Source,
 }
@@ -54,16 +54,16 @@ pub(crate) enum Bytes {
     Copied(&'static str),
 }
 
-// ===== impl Step =====
+// ===== impl LayerSpec =====
 
-impl<L> Step<L> {
+impl<L> LayerSpec<L> {
     pub(crate) const fn new(name: &'static str, layers: L) -> Self {
         Self {
             name,
             settings: Vec::new(),
             bytes: [Bytes::Untouched; 2],
             layers,
-            on_hangup: None,
+            on_reload: None,
             switch: None,
         }
     }
@@ -75,8 +75,8 @@ impl<L> Step<L> {
     }
 
     /// What it does at SIGHUP.
-    pub(crate) fn on_hangup(mut self, does: impl Into<Option<OnHangup>>) -> Self {
-        self.on_hangup = does.into();
+    pub(crate) fn on_reload(mut self, does: impl Into<Option<OnReload>>) -> Self {
+        self.on_reload = does.into();
         self
     }
 
@@ -121,9 +121,9 @@ impl fmt::Display for Source {
     }
 }
 
-// ===== impl Known =====
+// ===== impl Sourced =====
 
-impl<T> Known<T> {
+impl<T> Sourced<T> {
     /// What a flag says, or else the default.
     pub(crate) fn flag(given: Option<T>, default: T) -> Self {
         match given {
@@ -171,7 +171,7 @@ mod tests {
         row.unwrap_or_else(|| panic!("no row for {layer}")).1
     }
 
-    /// What the last step of side A says that this makes; if there is none there, of the pair.
+    /// What the last layer of side A says that this makes; if there is none there, of the pair.
     fn said(a: &str, flag: Option<&str>) -> [Bytes; 2] {
         let b = if a.starts_with("dial") {
             "listen:2"
@@ -183,10 +183,10 @@ mod tests {
         match plan
             .sides
             .get(couplet_connector::endpoint::Side::A)
-            .steps
+            .layers
             .last()
         {
-            Some(step) => step.bytes,
+            Some(spec) => spec.bytes,
             None => plan.pair.last().unwrap().bytes,
         }
     }
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn what_is_explained_is_what_the_layers_cost() {
-        let folder = env::temp_dir().join(format!("couplet-step-{}", process::id()));
+        let folder = env::temp_dir().join(format!("couplet-layer-spec-{}", process::id()));
         fs::create_dir_all(&folder).unwrap();
         let key = Ed25519Key::generate().unwrap();
         for (name, text) in [

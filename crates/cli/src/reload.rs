@@ -7,11 +7,11 @@ use couplet_connector::layers::Replaceable;
 /// Something that is done at each SIGHUP, such as to read a file again. It says itself when it is
 /// done; when it fails, everything is as it was.
 #[derive(Clone)]
-pub(crate) struct OnHangup(Arc<dyn Fn() -> anyhow::Result<()> + Send + Sync>);
+pub(crate) struct OnReload(Arc<dyn Fn() -> anyhow::Result<()> + Send + Sync>);
 
-// ===== impl OnHangup =====
+// ===== impl OnReload =====
 
-impl OnHangup {
+impl OnReload {
     pub(crate) fn new(does: impl Fn() -> anyhow::Result<()> + Send + Sync + 'static) -> Self {
         Self(Arc::new(does))
     }
@@ -32,16 +32,16 @@ impl OnHangup {
     }
 }
 
-impl fmt::Debug for OnHangup {
+impl fmt::Debug for OnReload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OnHangup")
+        f.write_str("OnReload")
     }
 }
 
 /// Does all of it, from now on. Where there is nothing to do, SIGHUP ends the process, as it
 /// always does.
 #[cfg(unix)]
-pub(crate) fn listen(all: Vec<OnHangup>) -> anyhow::Result<()> {
+pub(crate) fn listen(all: Vec<OnReload>) -> anyhow::Result<()> {
     use anyhow::Context;
     use tokio::{
         signal::unix::{SignalKind, signal},
@@ -57,7 +57,7 @@ pub(crate) fn listen(all: Vec<OnHangup>) -> anyhow::Result<()> {
             let all = all.clone();
             // Files may take their time.
             let doing = spawn_blocking(move || {
-                for OnHangup(does) in &all {
+                for OnReload(does) in &all {
                     if let Err(error) = does() {
                         tracing::warn!("{error:#}");
                     }
@@ -72,6 +72,6 @@ pub(crate) fn listen(all: Vec<OnHangup>) -> anyhow::Result<()> {
 }
 
 #[cfg(not(unix))]
-pub(crate) fn listen(_: Vec<OnHangup>) -> anyhow::Result<()> {
+pub(crate) fn listen(_: Vec<OnReload>) -> anyhow::Result<()> {
     Ok(())
 }
