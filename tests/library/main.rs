@@ -35,12 +35,12 @@ fn address(relay: &Handle, side: Side) -> SocketAddr {
 }
 
 #[test]
-fn dials_that_are_never_answered_delay_nobody_else() {
+fn unanswered_dials_delay_no_other_client() {
     let hole = BlackHole::new();
     let target = listen();
     let good = target.local_addr().unwrap();
     let deaf = hole.address();
-    // Who comes from one of these ports is led into the black hole.
+    // Clients from these ports are dialled into the black hole.
     let doomed = Arc::new(Mutex::new(HashSet::new()));
 
     let runtime = runtime();
@@ -92,7 +92,7 @@ fn dials_that_are_never_answered_delay_nobody_else() {
 }
 
 #[test]
-fn a_pool_of_dialled_connections_meets_who_comes() {
+fn a_pool_of_dialled_connections_meets_clients() {
     let target = listen();
     let dial = Dial::new(target.local_addr().unwrap()).keep(3);
     let runtime = runtime();

@@ -56,7 +56,7 @@ fn questions_and_answers() {
 }
 
 #[test]
-fn who_subscribes_hears_at_once() {
+fn a_subscriber_hears_at_once() {
     let redis = Redis::start();
     let couplet = Couplet::start(&["listen:0", &format!("dial:127.0.0.1:{}", redis.port)]);
     let subscriber = Process::spawn("redis-cli", cli(&couplet).args(["subscribe", "news"]));

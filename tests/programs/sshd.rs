@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 const SIZE: usize = 32 * 1024 * 1024;
 
-/// An ssh server with keys of its own, which lets in whoever runs the test.
+/// An ssh server with keys of its own, which accepts the user that runs the test.
 pub(crate) struct Sshd {
     scratch: TempDir,
     _server: Process,
@@ -41,7 +41,7 @@ impl Sshd {
         }
         fs::copy(file("key.pub"), file("authorized-keys")).unwrap();
         let port = free_port();
-        // At its first level bash would read what whoever runs the test has in `.bashrc`.
+        // Without SHLVL bash would read the user's `.bashrc`.
         let config = format!(
             "ListenAddress 127.0.0.1:{port}\n\
              HostKey {}\n\

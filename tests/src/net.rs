@@ -90,8 +90,7 @@ pub fn nobody_comes(listener: &TcpListener) {
     assert_eq!(came.unwrap_err().kind(), ErrorKind::WouldBlock);
 }
 
-/// A port that nobody uses: outside of those that the system gives to whoever connects, so that
-/// it stays so.
+/// An unused port, outside of the range of ephemeral ports, so that no client takes it.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = std::process::id() % 16_000;
@@ -109,10 +108,10 @@ pub fn listens(port: u16) {
     });
 }
 
-/// Waits until nobody listens there any more: who comes then is refused.
+/// Waits until the listener is gone, and clients are refused.
 #[track_caller]
 pub fn listens_no_more(address: SocketAddr) {
-    // Not by connecting: who comes in time is let in, and would have to be dealt with.
+    // Not by connecting: an early connection would be accepted.
     until(&format!("nobody listens at {address}"), || {
         (!has_listener(address.port())).then_some(())
     });

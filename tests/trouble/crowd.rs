@@ -1,4 +1,4 @@
-//! Many who are stuck, silent or gone delay nobody else.
+//! Many stuck, silent or vanished clients delay no other client.
 
 use std::{
     io::Write,
@@ -12,7 +12,7 @@ use couplet_tests::{
 };
 
 #[test]
-fn the_stuck_and_the_silent_delay_nobody() {
+fn stuck_and_silent_clients_delay_no_other() {
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("secret");
     std::fs::write(&file, "secret").unwrap();
@@ -50,8 +50,8 @@ fn the_stuck_and_the_silent_delay_nobody() {
 }
 
 #[test]
-fn those_who_wait_delay_nobody_who_ends() {
-    // A thousand who wait, on the side that is not short of partners.
+fn waiting_clients_delay_no_end() {
+    // A thousand clients wait on one side.
     let couplet = Couplet::start(&["listen:0", "listen:0", "--drain-timeout=10m"]);
     let waiting: Vec<_> = (0..1000).map(|_| connect(couplet.address('A'))).collect();
     couplet.rest();

@@ -29,7 +29,7 @@ fn is_served(mut client: &TcpStream) -> bool {
 }
 
 #[test]
-fn too_few_for_those_who_wait() {
+fn too_few_for_waiting_clients() {
     let mut couplet = Couplet::start_with_descriptors(64, &["listen:0", "listen:0"]);
     let [a, b] = ['A', 'B'].map(|side| couplet.address(side));
     let waiting: Vec<_> = (0..200).map(|_| connect(a)).collect();
@@ -49,7 +49,7 @@ fn too_few_for_those_who_wait() {
 }
 
 #[test]
-fn too_few_for_those_who_are_served() {
+fn too_few_for_joined_clients() {
     let target = listen();
     let mut couplet = Couplet::start_with_descriptors(64, &["listen:0", &dial(&target)]);
     let address = couplet.address('A');
@@ -96,7 +96,7 @@ fn thousands_that_come_and_go() {
 fn thousands_that_meet() {
     let rig = Rig::new(Mode::ListenListen, &[]);
     let [a, b] = ['A', 'B'].map(|side| rig.couplet.address(side));
-    // Not side by side: so that each knows whom it meets.
+    // One after the other, so that each client knows its partner.
     come_and_go(&rig.couplet, 1, || {
         let (a, b) = (connect(a), connect(b));
         pattern::send(&a, 1, 10);

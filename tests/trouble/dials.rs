@@ -65,7 +65,7 @@ fn a_target_that_answers_again_is_dialled_again() {
 
 #[test]
 fn a_client_does_not_wait_for_a_dial_that_another_waits_for() {
-    // The same target, deaf and then not: who comes later is served no later.
+    // The same target, deaf and then not: a later client is served no later.
     let hole = BlackHole::new();
     let side = format!("dial:{}", hole.address());
     let couplet = Couplet::start(&["listen:0", &side, "--connect-timeout=10m"]);

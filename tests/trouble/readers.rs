@@ -36,7 +36,7 @@ fn serves(number: usize, at: SocketAddr, target: &TcpListener) {
 }
 
 #[test]
-fn a_log_that_nobody_reads_holds_up_no_connection() {
+fn a_log_without_a_reader_holds_up_no_connection() {
     let (couplet, at, target) = unread(&["--log-traffic=hex"]);
     let client = connect(at);
     let server = accept(&target);
@@ -92,7 +92,7 @@ fn a_reader_that_keeps_up_gets_every_line() {
 }
 
 #[test]
-fn an_access_log_that_nobody_reads_holds_nobody_up() {
+fn an_access_log_without_a_reader_holds_up_no_connection() {
     let (couplet, at, target) = unread(&["--access-log=-", "-q"]);
     serves(500, at, &target);
     couplet.terminate();

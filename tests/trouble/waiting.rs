@@ -1,4 +1,4 @@
-//! Those who wait for a partner: gone, early, or simply in order.
+//! Clients that wait for a partner: gone, early, or simply in order.
 
 use std::{
     io::{Read, Write},
@@ -43,7 +43,7 @@ fn the_oldest_are_joined_first() {
 }
 
 #[test]
-fn who_went_away_is_given_to_nobody() {
+fn a_client_that_left_is_never_joined() {
     let couplet = Couplet::start(&["listen:0", "listen:0"]);
     let [a, b] = ['A', 'B'].map(|side| couplet.address(side));
     for round in 0..60 {
@@ -69,7 +69,7 @@ fn who_went_away_is_given_to_nobody() {
 }
 
 #[test]
-fn who_speaks_early_is_heard() {
+fn early_bytes_are_delivered() {
     let couplet = Couplet::start(&["listen:0", "listen:0"]);
     let [a, b] = ['A', 'B'].map(|side| couplet.address(side));
     for (first, second) in [(a, b), (b, a)] {
@@ -96,7 +96,7 @@ fn who_speaks_early_is_heard() {
 }
 
 #[test]
-fn who_speaks_early_without_end_is_held_up() {
+fn early_bytes_without_end_meet_back_pressure() {
     let couplet = Couplet::start(&["listen:0", "listen:0"]);
     let early: Vec<_> = (0..20).map(|_| connect(couplet.address('A'))).collect();
     let before = couplet.memory();
@@ -111,7 +111,7 @@ fn who_speaks_early_without_end_is_held_up() {
 }
 
 #[test]
-fn those_who_are_gone_leave_nothing_behind() {
+fn clients_that_left_leave_nothing_behind() {
     let couplet = Couplet::start(&["listen:0", "listen:0"]);
     let before = couplet.descriptors();
     for round in 0..500 {
