@@ -97,12 +97,8 @@ impl Wire {
 }
 
 impl Io for Wire {
-    fn abort(&mut self) {
-        self.io.abort();
-    }
-
-    fn take_error(&mut self) -> Option<io::Error> {
-        self.io.take_error()
+    fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+        Some(&mut self.io)
     }
 }
 

@@ -81,6 +81,10 @@ impl Faulty {
 }
 
 impl Io for Faulty {
+    fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+        Some(&mut self.io)
+    }
+
     fn abort(&mut self) {
         if self.fault != Fault::Gentle {
             self.io.abort();
@@ -178,8 +182,8 @@ fn who_does_not_flush() {
     struct Unflushed(BufWriter<BoxIo>);
 
     impl Io for Unflushed {
-        fn abort(&mut self) {
-            self.0.get_mut().abort();
+        fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+            Some(self.0.get_mut())
         }
     }
 

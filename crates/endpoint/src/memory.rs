@@ -145,6 +145,10 @@ impl Drop for MemoryStream {
 }
 
 impl Io for MemoryStream {
+    fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+        None
+    }
+
     fn abort(&mut self) {
         self.aborting = true;
     }

@@ -37,16 +37,8 @@ struct Counted {
 }
 
 impl Io for Counted {
-    fn abort(&mut self) {
-        self.io.abort();
-    }
-
-    fn take_error(&mut self) -> Option<io::Error> {
-        Io::take_error(&mut self.io)
-    }
-
-    fn has_unsent(&mut self) -> bool {
-        self.io.has_unsent()
+    fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+        Some(&mut self.io)
     }
 
     fn splice_source(&self) -> Option<Socket<'_>> {

@@ -450,7 +450,11 @@ struct Says {
     looks: usize,
 }
 
-impl Io for Says {}
+impl Io for Says {
+    fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+        Some(&mut self.io)
+    }
+}
 
 impl AsyncRead for Says {
     fn poll_read(
@@ -502,7 +506,11 @@ struct Counting {
     reads: Arc<AtomicUsize>,
 }
 
-impl Io for Counting {}
+impl Io for Counting {
+    fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+        Some(&mut self.io)
+    }
+}
 
 impl AsyncRead for Counting {
     fn poll_read(

@@ -44,16 +44,8 @@ impl<I> Counting<I> {
 }
 
 impl<I: Io> Io for Counting<I> {
-    fn abort(&mut self) {
-        self.io.abort();
-    }
-
-    fn take_error(&mut self) -> Option<io::Error> {
-        self.io.take_error()
-    }
-
-    fn has_unsent(&mut self) -> bool {
-        self.io.has_unsent()
+    fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+        Some(&mut self.io)
     }
 
     fn splice_source(&self) -> Option<Socket<'_>> {

@@ -159,7 +159,11 @@ pub(crate) fn shown(error: &(dyn Error + 'static)) -> String {
 
 // ===== impl Scripted =====
 
-impl Io for Scripted {}
+impl Io for Scripted {
+    fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+        None
+    }
+}
 
 impl AsyncRead for Scripted {
     fn poll_read(

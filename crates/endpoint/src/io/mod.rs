@@ -18,42 +18,91 @@ use tokio::{
     net::TcpStream,
 };
 
-/// A stream of bytes each way, and the few things a relay needs to know of it that
-/// [`AsyncRead`] and [`AsyncWrite`] can't say.
+/// A stream of bytes each way, and what a relay must know of it that [`AsyncRead`] and
+/// [`AsyncWrite`] can't say.
 ///
-/// Every method has a default that is safe for a stream which knows nothing: wrap a foreign
-/// stream in [`Opaque`] and it is an `Io`. A wrapper around another `Io` passes the questions
-/// on. There is no blanket implementation, because a [`TcpStream`] must be able to answer.
+/// **A wrapper** around another `Io` names it in [`inner_mut`](Self::inner_mut); resets, errors and
+/// unsent bytes are then the inner io's. Only splicing is opt-in: a wrapper that says nothing sees
+/// every byte.
+///
+/// ```
+/// use couplet_endpoint::{Io, forward_async_write};
+/// # use std::{io, pin::Pin, task::{Context, Poll}};
+/// # use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+///
+/// struct Counted<I> {
+///     io: I,
+///     reads: u64,
+/// }
+///
+/// impl<I: Io> Io for Counted<I> {
+///     fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+///         Some(&mut self.io)
+///     }
+/// }
+///
+/// impl<I: AsyncRead + Unpin> AsyncRead for Counted<I> {
+/// #   fn poll_read(
+/// #       mut self: Pin<&mut Self>,
+/// #       cx: &mut Context<'_>,
+/// #       buf: &mut ReadBuf<'_>,
+/// #   ) -> Poll<io::Result<()>> {
+/// #       self.reads += 1;
+/// #       Pin::new(&mut self.io).poll_read(cx, buf)
+/// #   }
+///     // …
+/// }
+///
+/// forward_async_write!(impl[I: AsyncWrite + Unpin] for Counted<I>, io);
+/// ```
+///
+/// **A foreign stream** becomes an `Io` in [`Opaque`]. There is no blanket implementation, because
+/// a [`TcpStream`] must be able to answer.
 ///
 /// The trait is object-safe: [`BoxIo`] answers as the stream inside it does.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// The io that this one wraps, or `None` for one that wraps no other.
+    ///
+    /// The defaults of [`abort`](Self::abort), [`take_error`](Self::take_error) and
+    /// [`has_unsent`](Self::has_unsent) pass the call on to it. The method has no default itself: a
+    /// wrapper that forgot it would turn resets into ends of stream.
+    fn inner_mut(&mut self) -> Option<&mut dyn Io>;
+
     /// Turns the coming drop into an abortive close, so that the peer sees a reset and not an
     /// end of stream (on TCP: a linger time of zero, see `SO_LINGER` in socket(7)).
     ///
-    /// By default nothing happens and the peer sees whatever dropping the stream shows it.
-    fn abort(&mut self) {}
+    /// By default the [inner](Self::inner_mut) io is aborted. Where there is none, nothing happens,
+    /// and the peer sees what dropping the stream shows.
+    fn abort(&mut self) {
+        if let Some(inner) = self.inner_mut() {
+            inner.abort();
+        }
+    }
 
-    /// Takes an error that the system knows of already and no read or write has told yet
+    /// Takes an error that the system knows of already and that no read or write has returned yet
     /// (on TCP: `SO_ERROR`, see socket(7)). Takes no byte from the stream.
+    ///
+    /// By default the [inner](Self::inner_mut) io's, or none.
     fn take_error(&mut self) -> Option<io::Error> {
-        None
+        self.inner_mut()?.take_error()
     }
 
     /// Are bytes that were written still held on this side, for want of room at the peer?
     /// An abortive close would discard them. Asked only when nothing more will be written.
     ///
-    /// On Linux's TCP it is exact but for a last small segment; elsewhere, and by default, `false`.
+    /// By default the [inner](Self::inner_mut) io's answer, or `false`. On Linux's TCP it is exact
+    /// but for a last small segment; elsewhere it is `false`.
     fn has_unsent(&mut self) -> bool {
-        false
+        self.inner_mut().is_some_and(|inner| inner.has_unsent())
     }
 
     /// The socket to splice *from*: while, and only while, every byte that a reader would get comes
     /// from it unchanged, and none has been read ahead of it.
     ///
-    /// Asked again and again, for each direction apart: a wrapper may say no at first and pass the
-    /// question on later, and one that changes or watches what is read may still pass on
-    /// [`splice_sink`](Self::splice_sink). To say nothing is to say no: nobody is bypassed who has
-    /// not agreed to it.
+    /// Asked again for each piece, and for each direction apart: a wrapper may answer `None` at
+    /// first and pass the question on later, and one that changes or watches what is read may still
+    /// pass on [`splice_sink`](Self::splice_sink). `None` by default, also for a wrapper: a relay
+    /// bypasses only what agrees to it.
     #[cfg(unix)]
     fn splice_source(&self) -> Option<Socket<'_>> {
         None
@@ -83,6 +132,10 @@ pub fn boxed<I: Io>(io: I) -> BoxIo {
 // ===== impl Io for Box =====
 
 impl<T: Io + ?Sized> Io for Box<T> {
+    fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+        (**self).inner_mut()
+    }
+
     fn abort(&mut self) {
         (**self).abort();
     }
@@ -109,6 +162,10 @@ impl<T: Io + ?Sized> Io for Box<T> {
 // ===== impl Io for TcpStream =====
 
 impl Io for TcpStream {
+    fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+        None
+    }
+
     fn abort(&mut self) {
         // It fails only where the socket is closed already: then there is nothing to abort.
         let _ = self.set_zero_linger();
@@ -141,6 +198,10 @@ impl Io for TcpStream {
 /// A Unix socket has no resets: aborting it is closing it.
 #[cfg(unix)]
 impl Io for tokio::net::UnixStream {
+    fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+        None
+    }
+
     fn take_error(&mut self) -> Option<io::Error> {
         SockRef::from(&*self).take_error().ok().flatten()
     }
@@ -194,4 +255,63 @@ fn tcp_has_unsent(stream: &TcpStream) -> bool {
 #[cfg(not(target_os = "linux"))]
 fn tcp_has_unsent(_: &TcpStream) -> bool {
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use tokio::io::{AsyncReadExt, ReadBuf};
+
+    use super::*;
+    use crate::memory;
+
+    /// Implements what the trait requires, and no more.
+    struct Wrapper<I>(I);
+
+    impl<I: Io> Io for Wrapper<I> {
+        fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+            Some(&mut self.0)
+        }
+    }
+
+    impl<I: AsyncRead + Unpin> AsyncRead for Wrapper<I> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_read(cx, buf)
+        }
+    }
+
+    crate::forward_async_write!(impl[I: AsyncWrite + Unpin] for Wrapper<I>, 0);
+
+    #[tokio::test]
+    async fn a_wrapper_passes_on_resets_and_errors() {
+        let (mut peer, io) = memory::connection(64);
+        let mut io: BoxIo = boxed(Wrapper(boxed(Wrapper(io))));
+        io.abort();
+        drop(io);
+        let error = peer.read(&mut [0]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+
+        let (mut peer, io) = memory::connection(64);
+        let mut io: BoxIo = boxed(Wrapper(boxed(Wrapper(io))));
+        peer.abort();
+        drop(peer);
+        assert!(io.take_error().is_some());
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_wrapper_is_not_bypassed_unless_it_agrees() {
+        let (one, _other) = tokio::net::UnixStream::pair().unwrap();
+        let io: BoxIo = boxed(Wrapper(one));
+        assert!(io.splice_source().is_none());
+        assert!(io.splice_sink().is_none());
+    }
 }

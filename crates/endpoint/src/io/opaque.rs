@@ -12,7 +12,11 @@ use super::Io;
 #[derive(Clone, Debug)]
 pub struct Opaque<T>(pub T);
 
-impl<T> Io for Opaque<T> where T: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Io for Opaque<T> {
+    fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+        None
+    }
+}
 
 impl<T: AsyncRead + Unpin> AsyncRead for Opaque<T> {
     fn poll_read(

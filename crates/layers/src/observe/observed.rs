@@ -73,8 +73,8 @@ impl<I, O: Observe> Observed<I, O> {
 }
 
 impl<I: Io, O: Observe + Unpin + Send + 'static> Io for Observed<I, O> {
-    fn abort(&mut self) {
-        self.io.abort();
+    fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+        Some(&mut self.io)
     }
 
     fn take_error(&mut self) -> Option<io::Error> {
@@ -84,10 +84,6 @@ impl<I: Io, O: Observe + Unpin + Send + 'static> Io for Observed<I, O> {
             self.tell(|observer| observer.failed(error));
         }
         error
-    }
-
-    fn has_unsent(&mut self) -> bool {
-        self.io.has_unsent()
     }
 
     #[cfg(unix)]

@@ -31,7 +31,11 @@ impl Endless {
     }
 }
 
-impl Io for Endless {}
+impl Io for Endless {
+    fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+        None
+    }
+}
 
 impl AsyncRead for Endless {
     fn poll_read(
@@ -104,7 +108,11 @@ impl<I> Holding<I> {
     }
 }
 
-impl<I: Io> Io for Holding<I> {}
+impl<I: Io> Io for Holding<I> {
+    fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+        Some(&mut self.io)
+    }
+}
 
 impl<I: AsyncRead + Unpin> AsyncRead for Holding<I> {
     fn poll_read(
@@ -210,12 +218,8 @@ impl Fault {
 }
 
 impl<I: Io> Io for Faulty<I> {
-    fn abort(&mut self) {
-        self.io.abort();
-    }
-
-    fn take_error(&mut self) -> Option<io::Error> {
-        self.io.take_error()
+    fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+        Some(&mut self.io)
     }
 
     fn has_unsent(&mut self) -> bool {

@@ -64,16 +64,8 @@ impl Stalls {
 // ===== impl Stalling =====
 
 impl Io for Stalling {
-    fn abort(&mut self) {
-        self.io.abort();
-    }
-
-    fn take_error(&mut self) -> Option<io::Error> {
-        self.io.take_error()
-    }
-
-    fn has_unsent(&mut self) -> bool {
-        self.io.has_unsent()
+    fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+        Some(&mut self.io)
     }
 }
 

@@ -93,29 +93,10 @@ impl<I> TlsIo<I> {
     }
 }
 
-#[warn(clippy::missing_trait_methods)]
+// Never spliced: what the socket carries is not what a reader gets.
 impl<I: Io> Io for TlsIo<I> {
-    fn abort(&mut self) {
-        self.io().abort();
-    }
-
-    fn take_error(&mut self) -> Option<io::Error> {
-        self.io().take_error()
-    }
-
-    fn has_unsent(&mut self) -> bool {
-        self.io().has_unsent()
-    }
-
-    // What the socket carries is not what a reader gets.
-    #[cfg(unix)]
-    fn splice_source(&self) -> Option<couplet_endpoint::io::Socket<'_>> {
-        None
-    }
-
-    #[cfg(unix)]
-    fn splice_sink(&self) -> Option<couplet_endpoint::io::Socket<'_>> {
-        None
+    fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+        Some(self.io())
     }
 }
 

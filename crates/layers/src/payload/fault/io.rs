@@ -32,16 +32,8 @@ impl<I> Faulty<I> {
 }
 
 impl<I: Io> Io for Faulty<I> {
-    fn abort(&mut self) {
-        self.io.abort();
-    }
-
-    fn take_error(&mut self) -> Option<io::Error> {
-        self.io.take_error()
-    }
-
-    fn has_unsent(&mut self) -> bool {
-        self.io.has_unsent()
+    fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+        Some(&mut self.io)
     }
 
     #[cfg(unix)]
