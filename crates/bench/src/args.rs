@@ -1,10 +1,10 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
-use crate::{count::Case, load::Work};
+use crate::{count::Case, load::Work, soak::SoakArgs};
 
 const MORE: &str = "\
 Columns: bulk-1 bulk-16 duplex-1 duplex-16 request-64b-1 request-64b-64 request-64b-512
@@ -76,6 +76,14 @@ pub(crate) enum Tool {
         /// The Cargo profile to measure
         #[arg(long, value_name = "NAME", default_value = "release")]
         profile: String,
+    },
+    /// Run for long, through every mode and many layers: is anything lost, does anything grow?
+    Soak(SoakArgs),
+    /// A relay of the soak
+    #[command(hide = true)]
+    SoakLibrary {
+        listen: SocketAddr,
+        dial: SocketAddr,
     },
     /// The load generator: a process of its own, told what to do by the driver
     #[command(hide = true)]

@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::PathBuf, time::Duration};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &TableArgs) -> anyhow::Result<()> {
         tokio::select! {
             measured = measure(&columns, &relays, args, &mut report) => measured,
             // What runs is dropped, and so killed.
-            interrupted = interrupted() => interrupted,
+            interrupted = interrupted() => Err(interrupted),
         }
     })?;
     println!("{}", report.tables());
@@ -129,19 +129,28 @@ async fn measure(
     Ok(())
 }
 
-async fn interrupted() -> anyhow::Result<()> {
-    let mut signals = [
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::hangup())?,
+/// Waits for a signal that asks to end.
+pub(crate) async fn interrupted() -> anyhow::Error {
+    let kinds = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
     ];
-    let [interrupt, terminate, hangup] = &mut signals;
+    let signals = kinds.map(|kind| async move {
+        match signal(kind) {
+            Ok(mut signal) => {
+                signal.recv().await;
+                anyhow!("interrupted")
+            }
+            Err(error) => error.into(),
+        }
+    });
+    let [interrupt, terminate, hangup] = signals;
     tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
+        error = interrupt => error,
+        error = terminate => error,
+        error = hangup => error,
     }
-    bail!("interrupted")
 }
 
 /// Those that are called as one of the given names, or begin so if none is called so; or all.

@@ -15,6 +15,7 @@ mod measure;
 mod metric;
 mod relays;
 mod report;
+mod soak;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,8 @@ pub fn main() -> ExitCode {
         None => driver::run(&args.table),
         Some(Tool::Count) => count::run(),
         Some(Tool::Keyed { quick, profile }) => keyed::run(quick, &profile),
+        Some(Tool::Soak(soak)) => soak::run(&soak),
+        Some(Tool::SoakLibrary { listen, dial }) => soak::run_library(listen, dial),
         Some(Tool::Load { work }) => load::run(work),
         Some(Tool::Live { case, times }) => count::live(case, times),
     };

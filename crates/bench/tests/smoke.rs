@@ -65,6 +65,26 @@ fn the_rendezvous_by_key_is_measured() {
 }
 
 #[test]
+fn nothing_is_lost_in_a_short_soak() {
+    let folder = env!("CARGO_TARGET_TMPDIR");
+    let output = Command::new(env!("CARGO_BIN_EXE_couplet-bench"))
+        .args(["soak", "--minutes=0.05", "--parallel=2", "--profile=dev"])
+        .args(["--out", folder])
+        .output()
+        .unwrap();
+    let (said, told) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{told}\n{said}");
+    for part in [" 0 failed.", "the client resets", "rendezvous by key"] {
+        assert!(said.contains(part), "`{part}` is not in\n{said}\n{told}");
+    }
+    let chart = std::fs::read_to_string(format!("{folder}/soak.svg")).unwrap();
+    assert!(chart.contains("</svg>"));
+}
+
+#[test]
 fn what_there_is_not_is_named() {
     let output = Command::new(env!("CARGO_BIN_EXE_couplet-bench"))
         .args(["--columns", "bluk"])
