@@ -65,7 +65,10 @@ mod socket;
 pub use self::listen::Bound;
 pub use self::{
     address::{Address, AddressError, DialAddr, Host, HostName, ListenAddr},
-    conn::{Conn, ConnId, Extensions, Info, Origin, PeerName, Side},
+    conn::{
+        CloseReason, Conn, ConnEvent, ConnId, ConnObserver, Extensions, Info, Origin, PeerName,
+        Refusal, Side,
+    },
     dial::{
         Backoff, Dial, DialBy, DialError, Keep, Once, Pooled, Repeat, dial_by, keep, once, repeat,
     },

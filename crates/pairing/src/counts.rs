@@ -6,9 +6,7 @@ use std::{
     time::Duration,
 };
 
-use couplet_endpoint::{Info, Side};
-
-use crate::Refusal;
+use couplet_endpoint::{Info, Refusal, Side};
 
 /// How the connections of a pairing fare before they are joined, side by side. Cheap to clone;
 /// clones show the same counts.
@@ -58,7 +56,7 @@ impl WaitingCounts {
 
     /// How many were let go for whatever reason but [`Refusal::Expired`].
     pub fn turned_away(&self, side: Side) -> u64 {
-        let reasons = Refusal::ALL.into_iter();
+        let reasons = Refusal::ALL.iter().copied();
         let reasons = reasons.filter(|refusal| *refusal != Refusal::Expired);
         reasons.map(|refusal| self.refused(side, refusal)).sum()
     }
@@ -109,7 +107,7 @@ mod tests {
     #[test]
     fn each_reason_is_counted_by_itself() {
         let counts = WaitingCounts::default();
-        for (n, refusal) in Refusal::ALL.into_iter().enumerate() {
+        for (n, refusal) in Refusal::ALL.iter().copied().enumerate() {
             assert_eq!(refusal as usize, n);
             for _ in 0..=n {
                 counts
@@ -117,7 +115,7 @@ mod tests {
                     .refused(refusal, Duration::from_millis(1500));
             }
         }
-        for (n, refusal) in (1..).zip(Refusal::ALL) {
+        for (n, refusal) in (1..).zip(Refusal::ALL.iter().copied()) {
             assert_eq!(counts.refused(Side::B, refusal), u64::from(n));
             let waited = Duration::from_millis(1500) * n;
             assert_eq!(counts.waited(Side::B, refusal), waited);

@@ -5,12 +5,12 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use couplet_endpoint::{BoxError, Conn, Info, Io, Side};
+use couplet_endpoint::{BoxError, Conn, ConnEvent, Info, Io, Side};
 use futures::{FutureExt, future::BoxFuture};
 use tower_service::Service;
 
 use crate::{
-    Pair, PairError, PairingEnded, Pairs, Policy, WaitEvent, WaitObserver, WaitingCounts,
+    Pair, PairError, PairingEnded, Pairs, Policy, WaitingCounts,
     handover::{Giver, handover},
     seats::{Seat, Seats, free_seats},
     unjoined::Unjoined,
@@ -116,7 +116,7 @@ where
     fn call(&mut self, conn: Conn<I>) -> Self::Future {
         let waits = Waits::new(self.seats.take(), self.counts.clone(), self.side);
         let conn = Unjoined::new(conn.on(self.side));
-        WaitObserver::tell(&conn.info, WaitEvent::Entered);
+        conn.info.tell(ConnEvent::Waits);
         let dialling = self.connect.call(conn.info.clone());
         let join = self.join;
         let mut giver = self.giver.clone();

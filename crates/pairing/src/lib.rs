@@ -25,12 +25,11 @@
 mod counts;
 mod dial_for;
 mod error;
+mod fair_share;
 mod handover;
-mod observer;
 mod pair;
 mod pairs;
 mod policy;
-mod refusal;
 mod rendezvous;
 mod seats;
 mod session;
@@ -40,11 +39,12 @@ pub use self::{
     counts::WaitingCounts,
     dial_for::{DialFor, dial_for_a, dial_for_b},
     error::{PairError, PairingEnded},
-    observer::{WaitEvent, WaitObserver},
+    fair_share::{FairShare, PeerNetwork},
     pair::Pair,
     pairs::Pairs,
     policy::Policy,
-    refusal::Refusal,
     rendezvous::{Keyed, Place, Third, WhenFull, rendezvous, rendezvous_keyed},
-    session::{Budget, Budgets, CloseReason, Meter, OwnedSession, Scope, Session, SessionId},
+    session::{Budget, Budgets, Meter, OwnedSession, Scope, Session, SessionId},
 };
+
+pub use couplet_endpoint::{CloseReason, Refusal};

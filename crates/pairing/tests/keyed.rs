@@ -191,7 +191,10 @@ async fn early_bytes_are_kept_or_refused() {
         settle().await;
         speaks.write_all(b"hello").await.expect("it is heard");
         if silent {
-            assert_eq!(last_words(&mut speaks).await, "spoke before it was joined");
+            assert_eq!(
+                last_words(&mut speaks).await,
+                "sent a byte before it was joined"
+            );
             assert_eq!(refused(&ends.1.counts(), Refusal::Impatient), 1);
         }
         let (_, _peer) = arrive(&mut ends.0, 1);
@@ -201,7 +204,10 @@ async fn early_bytes_are_kept_or_refused() {
             conn.info.extensions.insert(Key(1));
             speaks.write_all(b"hello").await.expect("it is heard");
             fill(&mut ends.0, conn);
-            assert_eq!(last_words(&mut speaks).await, "spoke before it was joined");
+            assert_eq!(
+                last_words(&mut speaks).await,
+                "sent a byte before it was joined"
+            );
             assert_pending!(task::spawn(ends.1.next()).poll());
         } else {
             let mut heard = [0; 5];
@@ -221,7 +227,7 @@ async fn without_a_key_one_is_refused() {
     let (mut place, pairs) = keyed(Policy::default(), by_key());
     let (conn, mut peer) = conn();
     fill(&mut place, conn);
-    assert_eq!(last_words(&mut peer).await, "no known key");
+    assert_eq!(last_words(&mut peer).await, "no key, or an unknown one");
     assert_eq!(refused(&pairs.counts(), Refusal::UnknownKey), 1);
     assert_eq!(pairs.counts().waiting(Side::A), 0);
 }
@@ -233,7 +239,7 @@ async fn beyond_its_places_it_takes_in_only_partners() {
     let (first, _first_peer) = arrive(&mut ends.0, 1);
     let (_, mut second) = arrive(&mut ends.0, 2);
     let (_, mut third) = arrive(&mut ends.0, 3);
-    assert_eq!(last_words(&mut third).await, "too many wait");
+    assert_eq!(last_words(&mut third).await, "too many connections wait");
     drop(third);
     assert_eq!(counts.waiting(Side::A), 2);
     let (partner, _second_peer) = arrive(&mut ends.0, 1);
@@ -253,7 +259,10 @@ async fn or_the_oldest_gives_way() {
     let rule = by_key().when_full(WhenFull::Evict);
     let (mut place, pairs) = keyed(Policy::default().places(2), rule);
     let mut peers = [1, 2, 3].map(|key| arrive(&mut place, key).1);
-    assert_eq!(last_words(&mut peers[0]).await, "gave way to a newer one");
+    assert_eq!(
+        last_words(&mut peers[0]).await,
+        "gave way to a newer connection"
+    );
     assert_waits(&mut peers[1]);
     assert_waits(&mut peers[2]);
     assert_eq!(refused(&pairs.counts(), Refusal::Evicted), 1);
@@ -303,11 +312,17 @@ async fn a_third_is_refused_while_two_are_joined() {
     let (_, _second_peer) = arrive(&mut ends.0, 1);
     // Before the join.
     let (_, mut third) = arrive(&mut ends.0, 1);
-    assert_eq!(last_words(&mut third).await, "too many with its key");
+    assert_eq!(
+        last_words(&mut third).await,
+        "too many connections with the same key"
+    );
     // And as long as it lasts.
     let pair = next(&mut ends.1).await;
     let (_, mut third) = arrive(&mut ends.0, 1);
-    assert_eq!(last_words(&mut third).await, "too many with its key");
+    assert_eq!(
+        last_words(&mut third).await,
+        "too many connections with the same key"
+    );
     let (_, mut another_key) = arrive(&mut ends.0, 2);
     pair.session.end(CloseReason::Closed);
     settle().await;
@@ -328,7 +343,10 @@ async fn those_left_over_at_the_join_are_let_go() {
     let (bob, _bob_peer) = arrive_as(&mut ends.0, 1, "bob");
     assert_eq!(next_ids(&mut ends).await, [spare[0].0, bob]);
     for (_, peer) in &mut spare[1..] {
-        assert_eq!(last_words(peer).await, "another with its key was joined");
+        assert_eq!(
+            last_words(peer).await,
+            "others with the same key were joined"
+        );
     }
     assert_eq!(refused(&ends.1.counts(), Refusal::Redundant), 2);
     assert_waits(&mut other_key);
@@ -492,7 +510,10 @@ async fn when_the_last_farewell_is_said_the_pairs_end() {
     });
     drop(place);
     assert_pending!(task::spawn(pairs.next()).poll());
-    assert_eq!(last_words(&mut spoke).await, "spoke before it was joined");
+    assert_eq!(
+        last_words(&mut spoke).await,
+        "sent a byte before it was joined"
+    );
     drop(spoke);
     assert!(soon(pairs.next()).await.is_none());
     drop(quiet);

@@ -6,9 +6,8 @@ use std::{
 
 /// One value of each type, added by layers and looked up by type.
 ///
-/// Cheap to clone: clones share the values. A pointer wide, as every connection has one; holds no
-/// memory while it is empty, as it mostly is;
-/// it is searched from front to back, as it is mostly short.
+/// Cheap to clone: clones share the values. One pointer wide, and holds no memory while it is empty.
+/// A look-up goes from front to back: there are few values.
 #[derive(Clone, Default)]
 pub struct Extensions(Option<Arc<Vec<Extension>>>);
 
@@ -17,12 +16,12 @@ type Extension = (TypeId, Arc<dyn Any + Send + Sync>);
 // ===== impl Extensions =====
 
 impl Extensions {
-    /// With nothing in it.
+    /// An empty map.
     pub const fn new() -> Self {
         Self(None)
     }
 
-    /// Adds a value; one of the same type that was there is replaced.
+    /// Adds a value, in place of the one of the same type if there is one.
     pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
         self.remove::<T>();
         let all = Arc::make_mut(self.0.get_or_insert_default());
@@ -36,7 +35,7 @@ impl Extensions {
         value.downcast_ref()
     }
 
-    /// Forgets the value of this type; was there one?
+    /// Removes the value of this type, and returns whether there was one.
     pub fn remove<T: Send + Sync + 'static>(&mut self) -> bool {
         let of_this_type = |(id, _): &Extension| *id == TypeId::of::<T>();
         let Some(all) = self.0.as_mut().filter(|all| all.iter().any(of_this_type)) else {
@@ -46,13 +45,19 @@ impl Extensions {
         true
     }
 
+    /// Whether there is no value.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.all().is_empty()
+    }
+
     fn all(&self) -> &[Extension] {
         self.0.as_deref().map_or(&[], Vec::as_slice)
     }
 }
 
 impl fmt::Debug for Extensions {
-    // Only how many: the values need not be `Debug`, and some are secrets.
+    // Only how many: the values need not be `Debug`, and some of them are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Extensions({})", self.all().len())
     }

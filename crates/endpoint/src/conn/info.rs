@@ -11,10 +11,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::Extensions;
-use crate::{
-    address::DialAddr,
-    dial::{Pooled, Repeated},
-};
+use crate::address::DialAddr;
 
 /// What is known of a connection.
 ///
@@ -82,24 +79,6 @@ impl Info {
             local: None,
             since: Instant::now(),
             extensions: Extensions::new(),
-        }
-    }
-
-    /// Called at the join: releases what was held while the connection waited, its place in a
-    /// pool of dialled connections ([`keep`](crate::keep)). Clones of this `Info` hold it no more
-    /// either.
-    pub fn joined(&mut self) {
-        if let Some(place) = self.extensions.get::<Pooled>() {
-            place.joined();
-            self.extensions.remove::<Pooled>();
-        }
-    }
-
-    /// Called when the session has come to its natural end, and not without a byte: then what dials
-    /// again and again ([`repeat`](crate::repeat)) counts no failure.
-    pub fn ended_well(&self) {
-        if let Some(dial) = self.extensions.get::<Repeated>() {
-            dial.ended_well();
         }
     }
 

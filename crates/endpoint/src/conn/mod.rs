@@ -1,11 +1,17 @@
 //! [`Conn`]: an io, and what is known of it.
 
+mod close_reason;
 mod extensions;
 mod info;
+mod observer;
+mod refusal;
 
 pub use self::{
+    close_reason::CloseReason,
     extensions::Extensions,
     info::{ConnId, Info, Origin, PeerName, Side},
+    observer::{ConnEvent, ConnObserver},
+    refusal::Refusal,
 };
 
 use crate::io::{BoxIo, Io};

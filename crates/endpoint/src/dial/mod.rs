@@ -6,7 +6,6 @@ mod error;
 mod race;
 mod stream;
 
-pub(crate) use self::stream::Repeated;
 pub use self::{
     backoff::Backoff,
     by::{DialBy, dial_by},

@@ -1,5 +1,7 @@
 use std::{fmt, sync::Arc};
 
+use couplet_endpoint::{ConnEvent, Info};
+
 /// Who a peer is, as it has proved: put into the extensions of
 /// [`Info`](couplet_endpoint::Info) by whatever authenticates it, for access decisions and logs.
 ///
@@ -13,6 +15,13 @@ impl Identity {
     /// An identity of this name.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(name.into())
+    }
+
+    /// Puts the identity into what is known of a connection, and tells the connection's
+    /// [observers](couplet_endpoint::ConnObserver) that it was learned.
+    pub fn put_into(self, info: &mut Info) {
+        info.extensions.insert(self);
+        info.tell(ConnEvent::Learned);
     }
 
     /// The name as it is.

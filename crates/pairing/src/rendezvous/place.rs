@@ -4,12 +4,12 @@ use std::{
     task::{Context, Poll},
 };
 
-use couplet_endpoint::{Conn, Io, Side};
+use couplet_endpoint::{Conn, ConnEvent, Io, Side};
 use tokio::sync::{Semaphore, mpsc};
 use tower_service::Service;
 
 use crate::{
-    PairingEnded, WaitEvent, WaitObserver,
+    PairingEnded,
     seats::{Seat, Seats, free_seats},
     unjoined::Unjoined,
 };
@@ -73,7 +73,7 @@ impl<I: Io> Service<Conn<I>> for Place<I> {
 
     fn call(&mut self, mut conn: Conn<I>) -> Self::Future {
         conn.info.side = self.side.or(conn.info.side);
-        WaitObserver::tell(&conn.info, WaitEvent::Entered);
+        conn.info.tell(ConnEvent::Waits);
         let arrival = Arrival {
             conn: Unjoined::new(conn),
             seat: self.seats.take(),

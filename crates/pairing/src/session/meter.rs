@@ -1,16 +1,21 @@
 use std::{
+    fmt,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
-use couplet_endpoint::Side;
+use couplet_endpoint::{ConnEvent, Info, Side};
 use tokio::time::Instant;
 
 /// How many bytes have been delivered each way, and when the last of them was.
 ///
-/// The relay counts into it, and anybody may watch: watching costs the relay nothing.
-#[derive(Debug)]
+/// The relay counts into it, and any task may read it: reading costs the relay nothing.
 pub struct Meter {
+    /// Those of the two connections, whose observers hear of the first bytes.
+    ///
+    /// Apart from the rest: tokio aligns its tasks and its sockets' registrations to 128 bytes, and
+    /// glibc's malloc leaves holes of 240 bytes beside them. Two halves fit in; the whole would not.
+    infos: Box<[Info; 2]>,
     a_to_b: AtomicU64,
     b_to_a: AtomicU64,
     /// Milliseconds since the start, rounded down; or [`HELD_UP`].
@@ -24,8 +29,9 @@ const HELD_UP: u64 = u64::MAX;
 // ===== impl Meter =====
 
 impl Meter {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(infos: [Info; 2]) -> Self {
         Self {
+            infos: Box::new(infos),
             a_to_b: AtomicU64::new(0),
             b_to_a: AtomicU64::new(0),
             progress: AtomicU64::new(0),
@@ -39,8 +45,26 @@ impl Meter {
     /// cheaper than an atomic addition and the relay is one task.
     pub fn add(&self, from: Side, bytes: u64) {
         let counter = self.counter(from);
-        counter.store(counter.load(Ordering::Relaxed) + bytes, Ordering::Relaxed);
+        let before = counter.load(Ordering::Relaxed);
+        counter.store(before + bytes, Ordering::Relaxed);
         self.progress.store(self.elapsed(), Ordering::Relaxed);
+        if before == 0 && bytes > 0 {
+            self.tell(ConnEvent::FirstByte(from));
+        }
+    }
+
+    /// Tells the observers of both connections.
+    pub(super) fn tell(&self, event: ConnEvent) {
+        for info in self.infos.iter() {
+            info.tell(event);
+        }
+    }
+
+    pub(super) fn info(&self, side: Side) -> &Info {
+        match side {
+            Side::A => &self.infos[0],
+            Side::B => &self.infos[1],
+        }
     }
 
     /// Says whether a direction waits for its [budget](super::Budget): then the pair is not idle,
@@ -84,5 +108,15 @@ impl Meter {
             Side::A => &self.a_to_b,
             Side::B => &self.b_to_a,
         }
+    }
+}
+
+impl fmt::Debug for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meter")
+            .field("a_to_b", &self.bytes(Side::A))
+            .field("b_to_a", &self.bytes(Side::B))
+            .field("last_progress", &self.last_progress())
+            .finish()
     }
 }

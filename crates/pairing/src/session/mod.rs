@@ -2,12 +2,10 @@
 
 mod budget;
 mod meter;
-mod reason;
 
 pub use self::{
     budget::{Budget, Budgets, Scope},
     meter::Meter,
-    reason::CloseReason,
 };
 
 use std::{
@@ -21,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use couplet_endpoint::{Info, Side};
+use couplet_endpoint::{CloseReason, ConnEvent, Info, Side};
 use futures::task::AtomicWaker;
 use tokio::{sync::Notify, time::Instant};
 
@@ -48,9 +46,6 @@ pub struct SessionId(u64);
 
 struct Shared {
     id: SessionId,
-    /// Apart from the rest: tokio aligns its tasks and its sockets' registrations to 128 bytes, and
-    /// glibc's malloc leaves holes of 240 bytes beside them. Two halves fit in; the whole would not.
-    infos: Box<[Info; 2]>,
     meter: Meter,
     /// Whoever serves the pair waits for this; there is one task that does.
     serving: AtomicWaker,
@@ -76,10 +71,7 @@ impl Session {
 
     /// What is known of the connection on that side.
     pub fn info(&self, side: Side) -> &Info {
-        match side {
-            Side::A => &self.0.infos[0],
-            Side::B => &self.0.infos[1],
-        }
+        self.0.meter.info(side)
     }
 
     /// The counters.
@@ -157,13 +149,12 @@ impl fmt::Debug for Session {
 // ===== impl OwnedSession =====
 
 impl OwnedSession {
-    pub(crate) fn new(mut a: Info, mut b: Info) -> Self {
-        a.joined();
-        b.joined();
+    pub(crate) fn new(a: Info, b: Info) -> Self {
+        a.tell(ConnEvent::Joined(b.id));
+        b.tell(ConnEvent::Joined(a.id));
         let session = Session(Arc::new(Shared {
             id: SessionId::next(),
-            infos: Box::new([a, b]),
-            meter: Meter::new(),
+            meter: Meter::new([a, b]),
             serving: AtomicWaker::new(),
             relaying: AtomicBool::new(false),
             close: OnceLock::new(),
@@ -201,10 +192,7 @@ impl OwnedSession {
     pub fn end(&self, reason: CloseReason) {
         let at = Instant::now();
         if self.session.0.end.set(End { reason, at }).is_ok() {
-            let moved = |side| self.meter().bytes(side) > 0;
-            if reason.is_clean() && (moved(Side::A) || moved(Side::B)) {
-                self.session.0.infos.iter().for_each(Info::ended_well);
-            }
+            self.meter().tell(ConnEvent::Ended(reason));
             self.session.0.ended.notify_waiters();
         }
     }

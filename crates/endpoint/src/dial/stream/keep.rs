@@ -12,7 +12,7 @@ use tokio::time::{Sleep, sleep_until};
 use tower_service::Service;
 use tracing::{debug, warn};
 
-use super::place::{Places, Pooled, Turn};
+use super::place::{Place, Places, Pooled, Turn};
 use crate::{
     conn::Conn,
     dial::Backoff,
@@ -24,7 +24,7 @@ use crate::{
 /// A pool: keeps up to `n` connections that wait to be joined; has no end.
 ///
 /// A connection has one of the `n` places from when it is dialled until it is
-/// [joined](crate::Info::joined) or dropped; dials for free places run side by side. With 0
+/// [joined](crate::ConnEvent::Joined) or dropped; dials for free places run side by side. With 0
 /// places nothing is ever dialled.
 ///
 /// A dial that failed is not an item: it is logged, and dialled again after a pause. A
@@ -36,14 +36,15 @@ use crate::{
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), couplet_endpoint::BoxError> {
-/// use couplet_endpoint::{Backoff, keep, memory};
+/// use couplet_endpoint::{Backoff, ConnEvent, keep, memory};
 /// use futures::TryStreamExt;
 ///
 /// let (dial, _listen) = memory::endpoint();
 /// let mut conns = keep(dial, 1, Backoff::new());
-/// let mut waiting = conns.try_next().await?.expect("it has no end");
+/// let waiting = conns.try_next().await?.expect("it has no end");
 /// // Now it would dial no more …
-/// waiting.info.joined();
+/// let partner = waiting.info.id;
+/// waiting.info.tell(ConnEvent::Joined(partner));
 /// // … and now there is a place again.
 /// conns.try_next().await?;
 /// # Ok(())
@@ -75,7 +76,7 @@ pub struct Keep<D: Service<()>> {
 struct Dialling<F> {
     #[pin]
     dial: F,
-    place: Option<Pooled>,
+    place: Option<Place>,
 }
 
 // ===== impl Keep =====
@@ -147,7 +148,7 @@ where
     }
 }
 
-fn log(error: impl Into<BoxError>, place: Pooled) {
+fn log(error: impl Into<BoxError>, place: Place) {
     let error = error.into();
     match place.failed() {
         Some(pause) => {
@@ -171,7 +172,7 @@ impl<F, I, E> Future for Dialling<F>
 where
     F: Future<Output = Result<Conn<I>, E>>,
 {
-    type Output = Result<Conn<I>, (E, Pooled)>;
+    type Output = Result<Conn<I>, (E, Place)>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -180,7 +181,8 @@ where
         Poll::Ready(match result {
             Ok(mut conn) => {
                 place.dialled();
-                conn.info.extensions.insert(place);
+                conn.info.extensions.insert(Pooled);
+                conn.info.observe(place);
                 Ok(conn)
             }
             Err(error) => Err((error, place)),

@@ -13,7 +13,6 @@ mod once;
 mod place;
 mod repeat;
 
-pub(crate) use self::repeat::Repeated;
 pub use self::{
     keep::{Keep, keep},
     once::{Once, once},

@@ -14,13 +14,21 @@ use futures::task::AtomicWaker;
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::dial::Backoff;
+use crate::{
+    conn::{ConnEvent, ConnObserver, Info},
+    dial::Backoff,
+};
 
-/// In the [`extensions`](crate::Info::extensions) of a connection of a pool: its place there.
+/// Marks a connection of a [pool](crate::keep), in its [`extensions`](Info::extensions).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Pooled;
+
+/// The place of a connection in its pool, and an observer of that connection.
 ///
-/// The place is freed when the connection is [joined](crate::Info::joined), or when the last
-/// clone of its [`Info`](crate::Info) is dropped.
-pub struct Pooled {
+/// The place is free again when the connection is joined, or when the last clone of its [`Info`] is
+/// dropped.
+pub(super) struct Place {
     // Weak, so that what is dropped after its pool counts for nothing.
     pool: Weak<Places>,
     round: u64,
@@ -85,10 +93,10 @@ impl Places {
 
     /// Takes a place for a dial that begins now. One must be free, and only the pool itself
     /// takes any.
-    pub(super) fn take(self: &Arc<Self>) -> Pooled {
+    pub(super) fn take(self: &Arc<Self>) -> Place {
         let mut state = self.state();
         state.free -= 1;
-        Pooled {
+        Place {
             pool: Arc::downgrade(self),
             round: state.round,
             dialled: None,
@@ -124,9 +132,9 @@ impl State {
     }
 }
 
-// ===== impl Pooled =====
+// ===== impl Place =====
 
-impl Pooled {
+impl Place {
     /// The dial has succeeded: the connection waits from now on.
     pub(super) fn dialled(&mut self) {
         self.dialled = Some(Instant::now());
@@ -139,7 +147,7 @@ impl Pooled {
     }
 
     /// The connection is joined, and waits no more.
-    pub(crate) fn joined(&self) {
+    fn joined(&self) {
         self.give_back(|state| {
             state.failures = 0;
             state.pause = None;
@@ -161,7 +169,15 @@ impl Pooled {
     }
 }
 
-impl Drop for Pooled {
+impl ConnObserver for Place {
+    fn on_event(&self, _: &Info, event: ConnEvent) {
+        if let ConnEvent::Joined(_) = event {
+            self.joined();
+        }
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
         let lasted = self.dialled.map(|dialled| dialled.elapsed());
         let pause = self.give_back(|state| match lasted {
@@ -183,8 +199,8 @@ impl Drop for Pooled {
     }
 }
 
-impl fmt::Debug for Pooled {
+impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pooled").finish_non_exhaustive()
+        f.debug_struct("Place").finish_non_exhaustive()
     }
 }

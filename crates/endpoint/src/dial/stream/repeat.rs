@@ -17,7 +17,7 @@ use tower_service::Service;
 use tracing::{debug, warn};
 
 use crate::{
-    conn::Conn,
+    conn::{Conn, ConnEvent, ConnObserver, Info},
     dial::Backoff,
     endpoint::Endpoint,
     error::{BoxError, Chain},
@@ -29,8 +29,8 @@ use crate::{
 /// A dial that failed is not an item: it is logged, and dialled again after a pause. When the
 /// next connection is asked for sooner than [`Backoff::reset_after`] after the last dial
 /// succeeded, there is a pause, too, as after a failure, so that a peer which closes at once is
-/// not dialled without pause. It is a first one again where the connection's session
-/// [ended well](crate::Info::ended_well).
+/// not dialled without pause. That pause is a first one where the connection was joined and a byte
+/// [was delivered](crate::ConnEvent::FirstByte), however the session ended.
 ///
 /// The error type says that there are none: use [`Dial::once`](crate::Dial::once) to see them.
 pub fn repeat<D, I>(dial: D, backoff: Backoff) -> Repeat<D>
@@ -62,12 +62,11 @@ pub struct Repeat<D: Service<()>> {
 /// The last dial that has succeeded.
 struct Last {
     dialled: Instant,
-    ended_well: Arc<AtomicBool>,
+    was_used: Arc<AtomicBool>,
 }
 
-/// In the extensions of a connection that was dialled again and again: whether its session ended
-/// well.
-pub(crate) struct Repeated(Arc<AtomicBool>);
+/// Observes a connection of the stream: whether a byte was delivered in its session.
+struct Repeated(Arc<AtomicBool>);
 
 #[pin_project(project = StateProjection)]
 enum State<F> {
@@ -94,7 +93,7 @@ where
             let result = match this.state.as_mut().project() {
                 StateProjection::Idle => {
                     let last = this.last.take();
-                    if last.as_ref().is_some_and(Last::ended_well) {
+                    if last.as_ref().is_some_and(Last::was_used) {
                         *this.failures = 0;
                     }
                     match last.map(|last| last.dialled.elapsed()) {
@@ -128,9 +127,7 @@ where
             match result {
                 Ok(mut conn) => {
                     let last = Last::new();
-                    conn.info
-                        .extensions
-                        .insert(Repeated(Arc::clone(&last.ended_well)));
+                    conn.info.observe(Repeated(Arc::clone(&last.was_used)));
                     *this.last = Some(last);
                     this.state.set(State::Idle);
                     return Poll::Ready(Some(Ok(conn)));
@@ -169,20 +166,22 @@ impl Last {
     fn new() -> Self {
         Self {
             dialled: Instant::now(),
-            ended_well: Arc::default(),
+            was_used: Arc::default(),
         }
     }
 
-    fn ended_well(&self) -> bool {
-        self.ended_well.load(Ordering::Relaxed)
+    fn was_used(&self) -> bool {
+        self.was_used.load(Ordering::Relaxed)
     }
 }
 
 // ===== impl Repeated =====
 
-impl Repeated {
-    pub(crate) fn ended_well(&self) {
-        self.0.store(true, Ordering::Relaxed);
+impl ConnObserver for Repeated {
+    fn on_event(&self, _: &Info, event: ConnEvent) {
+        if let ConnEvent::FirstByte(_) = event {
+            self.0.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -211,6 +210,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::{super::script::Script, *};
+    use crate::conn::{CloseReason, Side};
 
     const EXACT: Backoff = Backoff::new().jitter(0.0);
 
@@ -251,13 +251,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_whose_session_ended_well_begins_the_pauses_anew() {
+    async fn a_session_that_moved_bytes_begins_the_pauses_anew() {
         let script = Script::new([]);
         let mut conns = repeat(script.clone(), EXACT);
         conns.next().await.unwrap().unwrap();
         for _ in 0..3 {
             let conn = conns.next().await.unwrap().unwrap();
-            conn.info.ended_well();
+            conn.info.tell(ConnEvent::FirstByte(Side::A));
+            conn.info
+                .tell(ConnEvent::Ended(CloseReason::Reset(Side::A)));
         }
         conns.next().await.unwrap().unwrap();
         conns.next().await.unwrap().unwrap();

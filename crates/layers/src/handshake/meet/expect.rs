@@ -99,12 +99,12 @@ impl ExpectMeeting {
             }
         };
         conn.info.side = meeting.side.or(conn.info.side);
-        let extensions = &mut conn.info.extensions;
+        conn.info.extensions.insert(meeting);
         if let Some(claims) = claims {
-            extensions.insert(Identity::new(claims.key()));
-            extensions.insert(claims);
+            let identity = Identity::new(claims.key());
+            conn.info.extensions.insert(claims);
+            identity.put_into(&mut conn.info);
         }
-        extensions.insert(meeting);
         Ok(conn)
     }
 

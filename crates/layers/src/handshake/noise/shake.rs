@@ -187,7 +187,7 @@ impl NoiseResponder {
         keys.open(&proof, &mut BytesMut::new())
             .map_err(|_| NoiseFailed::NotAuthentic)?;
         if let Some(name) = name {
-            conn.info.extensions.insert(name);
+            name.put_into(&mut conn.info);
         }
         Ok(encrypted(conn, keys))
     }

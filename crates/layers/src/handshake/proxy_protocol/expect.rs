@@ -1,6 +1,6 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use couplet_endpoint::{Conn, Info, Io, Replay};
+use couplet_endpoint::{Conn, ConnEvent, Info, Io, Replay};
 use futures::{FutureExt, future::BoxFuture};
 use proxy_header::{ParseConfig, Protocol, ProxyHeader};
 use thiserror::Error;
@@ -12,7 +12,7 @@ use super::{
     frame::{Frame, MAX_HEADER, frame},
     tlv::{kind, split},
 };
-use crate::{admission::access::Networks, handshake::Handshake, observe::access_log};
+use crate::{admission::access::Networks, handshake::Handshake};
 
 /// Reads a PROXY header, of either version, and takes the addresses it says for the connection's
 /// own. See the [module](super).
@@ -135,7 +135,7 @@ impl<I: Io> Handshake<Conn<I>> for ExpectProxyHeader {
                     let header = Header::parse(&conn.io.ahead()[..len])?;
                     conn.io.consume(len);
                     header.apply(&mut conn.info);
-                    access_log::learned(&conn.info);
+                    conn.info.tell(ConnEvent::Learned);
                     Ok(conn)
                 }
                 (None, Otherwise::GoOn(_)) => Ok(conn),

@@ -97,9 +97,9 @@ impl<I: Io> Handshake<Conn<I>> for ExpectSignedToken {
             if expect.key.is_some_and(|key| *key != *claims.key()) {
                 return Err(SignedTokenRefused::OtherKey);
             }
-            let extensions = &mut conn.info.extensions;
-            extensions.insert(Identity::new(claims.shared_key()));
-            extensions.insert(claims);
+            let identity = Identity::new(claims.shared_key());
+            conn.info.extensions.insert(claims);
+            identity.put_into(&mut conn.info);
             Ok(conn)
         }
         .boxed()

@@ -80,7 +80,7 @@ impl fmt::Display for TlsInfo {
 pub(super) fn add_identity(info: &mut Info, session: &CommonState) {
     let leaf = session.peer_certificates().and_then(<[_]>::first);
     if let Some(identity) = leaf.and_then(identity) {
-        info.extensions.insert(identity);
+        identity.put_into(info);
     }
 }
 

@@ -6,8 +6,8 @@ use std::{
     },
 };
 
-use couplet_endpoint::{BoxError, ConnId, Info, Origin, Side, is_caused_by};
-use couplet_pairing::{PairError, PairingEnded, WaitEvent, WaitObserver};
+use couplet_endpoint::{BoxError, ConnEvent, ConnId, Info, Origin, Refusal, Side, is_caused_by};
+use couplet_pairing::{PairError, PairingEnded};
 use tokio::time::Instant;
 
 use super::{AccessLog, Leg, Record, Unjoined, causes};
@@ -42,15 +42,6 @@ struct Progress {
     joined: bool,
 }
 
-/// Tells a connection's entry, if it has one, what is known of it by now: what fails further down
-/// its side's stack is not seen again.
-#[cfg(feature = "proxy-protocol")]
-pub(crate) fn learned(info: &Info) {
-    if let Some(Tracked(entry)) = info.extensions.get() {
-        entry.learn(info);
-    }
-}
-
 // ===== impl Entry =====
 
 impl Entry {
@@ -75,7 +66,7 @@ impl Entry {
         });
         let waiting = Arc::clone(&entry);
         let observe = move |info: &Info, event| waiting.observe(info, event);
-        info.extensions.insert(WaitObserver::new(observe));
+        info.observe(observe);
         info.extensions.insert(Tracked(Arc::clone(&entry)));
         entry
     }
@@ -95,16 +86,16 @@ impl Entry {
         progress.identity = info.extensions.get().cloned();
     }
 
-    fn observe(&self, info: &Info, event: WaitEvent) {
+    fn observe(&self, info: &Info, event: ConnEvent) {
         self.learn(info);
         let mut progress = self.progress();
         match event {
-            WaitEvent::Entered => progress.is_through(),
-            WaitEvent::Expired => progress.is_unjoined(Unjoined::Expired, None),
-            WaitEvent::Refused(refusal) => {
+            ConnEvent::Waits => progress.is_through(),
+            ConnEvent::Refused(Refusal::Expired) => progress.is_unjoined(Unjoined::Expired, None),
+            ConnEvent::Refused(refusal) => {
                 progress.is_unjoined(Unjoined::Refused, Some(refusal.to_string()));
             }
-            WaitEvent::Died => progress.is_unjoined(Unjoined::Gone, None),
+            ConnEvent::Gone => progress.is_unjoined(Unjoined::Gone, None),
             _ => {}
         }
     }
@@ -126,7 +117,7 @@ impl Entry {
         self.progress().is_unjoined(why, Some(causes(&**error)));
     }
 
-    /// It has a partner, and their record is another's business.
+    /// The pair's layer makes the record of the pair.
     pub(super) fn joined(&self) {
         self.progress().joined = true;
     }

@@ -72,8 +72,6 @@ mod side;
 mod tests;
 mod text;
 
-#[cfg(feature = "proxy-protocol")]
-pub(crate) use self::entry::learned;
 pub use self::{
     counted::Counted,
     pair::{AccessLogFuture, AccessLogLayer, AccessLogService},

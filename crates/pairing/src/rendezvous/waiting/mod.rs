@@ -13,12 +13,12 @@ use std::{
     time::Duration,
 };
 
-use couplet_endpoint::{Info, Io};
+use couplet_endpoint::{ConnEvent, Info, Io};
 use tokio::time::Instant;
 
 use self::{one::Health, wake::Woken};
 use super::place::Arrival;
-use crate::{Policy, Refusal, WaitEvent, WaitObserver, WaitingCounts};
+use crate::{Policy, Refusal, WaitingCounts};
 
 /// How often those are looked at whose io can't wake us any more.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -205,7 +205,7 @@ impl<I: Io, T, L: Leavers<I, T>> WaitingSet<I, T, L> {
             Some(refusal) => tell_refused(&self.counts, info, refusal, waited),
             None => {
                 self.counts.of(info).died();
-                WaitObserver::tell(info, WaitEvent::Died);
+                info.tell(ConnEvent::Gone);
                 tracing::debug!(side = info.side.map(tracing::field::display), conn = %info.id,
                     peer = %info.peer_name(), ?waited, "went away while it waited");
             }
@@ -230,13 +230,7 @@ pub(super) fn tell_refused(
     waited: Duration,
 ) {
     counts.of(info).refused(refusal, waited);
-    WaitObserver::tell(
-        info,
-        match refusal {
-            Refusal::Expired => WaitEvent::Expired,
-            refusal => WaitEvent::Refused(refusal),
-        },
-    );
+    info.tell(ConnEvent::Refused(refusal));
     tracing::info!(side = info.side.map(tracing::field::display), conn = %info.id, peer = %info.peer_name(),
         ?waited, "let go: {refusal}");
 }

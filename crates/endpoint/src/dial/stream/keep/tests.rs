@@ -4,7 +4,10 @@ use futures::poll;
 use tokio::time::advance;
 
 use super::*;
-use crate::dial::stream::script::Script;
+use crate::{
+    conn::{ConnEvent, Info},
+    dial::stream::script::Script,
+};
 
 const EXACT: Backoff = Backoff::new().jitter(0.0);
 
@@ -28,6 +31,10 @@ where
     assert_eq!(script.dialled(), dialled);
 }
 
+fn join(info: &Info) {
+    info.tell(ConnEvent::Joined(info.id));
+}
+
 #[tokio::test(start_paused = true)]
 async fn free_places_are_dialled_side_by_side() {
     let script = Script::new([Ok(100), Ok(30), Ok(60)]);
@@ -47,12 +54,12 @@ async fn free_places_are_dialled_side_by_side() {
 async fn a_join_frees_a_place_and_wakes_the_pool() {
     let script = Script::new([]);
     let mut conns = keep(script.clone(), 1, EXACT);
-    let mut conn = next(&mut conns).await;
+    let conn = next(&mut conns).await;
     idle(&mut conns, &script).await;
     let pool = tokio::spawn(async move { next(&mut conns).await });
     tokio::task::yield_now().await;
     advance(Duration::from_millis(5)).await;
-    conn.info.joined();
+    join(&conn.info);
     pool.await.unwrap();
     assert_eq!(script.dialled(), [0, 5], "without a pause");
     drop(conn);
@@ -62,12 +69,11 @@ async fn a_join_frees_a_place_and_wakes_the_pool() {
 async fn a_join_frees_the_place_whatever_was_cloned() {
     let script = Script::new([]);
     let mut conns = keep(script.clone(), 1, EXACT);
-    let mut conn = next(&mut conns).await;
+    let conn = next(&mut conns).await;
     let clone = conn.info.clone();
     assert_eq!(conns.places.free(), 0);
-    conn.info.joined();
+    join(&conn.info);
     assert_eq!(conns.places.free(), 1);
-    assert!(conn.info.extensions.get::<Pooled>().is_none());
     drop((conn, clone));
     assert_eq!(conns.places.free(), 1, "it is given back once");
 }
@@ -115,12 +121,12 @@ async fn failures_side_by_side_make_one_pause() {
 async fn a_join_begins_the_pauses_anew() {
     let script = Script::new([Err(0), Err(0)]);
     let mut conns = keep(script.clone(), 2, EXACT);
-    let mut joined = next(&mut conns).await;
+    let joined = next(&mut conns).await;
     let dropped = next(&mut conns).await;
     assert_eq!(script.dialled(), [0, 0, 500, 500]);
     drop(dropped);
     idle(&mut conns, &script).await;
-    joined.info.joined();
+    join(&joined.info);
     drop([next(&mut conns).await, next(&mut conns).await]);
     assert_eq!(script.dialled()[4..], [500, 500], "the pause is over");
     next(&mut conns).await;
@@ -141,8 +147,8 @@ async fn without_places_nothing_is_dialled() {
 async fn connections_outlive_their_pool() {
     let script = Script::new([]);
     let mut conns = keep(script.clone(), 2, EXACT);
-    let (mut a, b) = (next(&mut conns).await, next(&mut conns).await);
+    let (a, b) = (next(&mut conns).await, next(&mut conns).await);
     drop(conns);
-    a.info.joined();
+    join(&a.info);
     drop((a, b));
 }

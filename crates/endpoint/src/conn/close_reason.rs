@@ -1,6 +1,6 @@
 use std::fmt;
 
-use couplet_endpoint::Side;
+use super::Side;
 
 /// Why a session ended, and by whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

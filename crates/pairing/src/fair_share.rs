@@ -1,0 +1,170 @@
+//! Fair shares of a bounded number of places, by the address of the peer.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    net::{IpAddr, Ipv6Addr},
+};
+
+/// Where a peer comes from, as far as fair shares tell peers apart: an IPv4 address, the first
+/// 64 bits of an IPv6 address, or no address at all.
+///
+/// An IPv6 network of 64 bits is what one customer gets, so its addresses count as one. An
+/// IPv4 address mapped into IPv6 is that IPv4 address. Peers without an address, as those of a
+/// Unix socket, are one origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerNetwork(Option<IpAddr>);
+
+/// Counts the places that each network holds, and chooses which connection gives way when all are
+/// taken.
+///
+/// While places are free, every peer gets one. When all are taken, the network that holds most of
+/// them gives its oldest one to a peer whose network holds fewer. So one address can't keep others
+/// out, however many connections it opens, and a single one may use all places that nobody else
+/// wants.
+///
+/// The owner of the places numbers the connections in the order in which they come. Entering,
+/// leaving and choosing take time by the logarithm of how many there are, and memory some 200 bytes
+/// a network and 8 to 16 a connection.
+///
+/// ```
+/// use couplet_pairing::{FairShare, PeerNetwork};
+///
+/// let [many, few] = ["192.0.2.1", "192.0.2.2"].map(|ip| PeerNetwork::of(ip.parse().ok()));
+/// let mut places = FairShare::new();
+/// for number in 0..3 {
+///     places.enter(many, number);
+/// }
+/// assert_eq!(places.gives_way_to(few), Some(0));
+/// assert_eq!(places.gives_way_to(many), None);
+/// ```
+#[derive(Debug, Default)]
+pub struct FairShare {
+    held: HashMap<PeerNetwork, BTreeSet<u64>>,
+    /// How many each network holds: the last holds most.
+    shares: BTreeSet<(usize, PeerNetwork)>,
+}
+
+// ===== impl PeerNetwork =====
+
+impl PeerNetwork {
+    /// The network of this address.
+    pub fn of(ip: Option<IpAddr>) -> Self {
+        Self(ip.map(|ip| match ip.to_canonical() {
+            IpAddr::V4(ip) => IpAddr::V4(ip),
+            IpAddr::V6(ip) => {
+                let network = ip.to_bits() & (u128::MAX << 64);
+                IpAddr::V6(Ipv6Addr::from_bits(network))
+            }
+        }))
+    }
+}
+
+// ===== impl FairShare =====
+
+impl FairShare {
+    /// No place is taken.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A connection from that network takes a place. Its number is greater than those of all that
+    /// came before it.
+    pub fn enter(&mut self, network: PeerNetwork, number: u64) {
+        let held = self.held.entry(network).or_default();
+        let before = held.len();
+        if held.insert(number) {
+            self.shares.remove(&(before, network));
+            self.shares.insert((before + 1, network));
+        }
+    }
+
+    /// The connection with this number frees its place. Without effect where it holds none.
+    pub fn leave(&mut self, network: PeerNetwork, number: u64) {
+        let Some(held) = self.held.get_mut(&network) else {
+            return;
+        };
+        let before = held.len();
+        if held.remove(&number) {
+            self.shares.remove(&(before, network));
+            match before {
+                1 => drop(self.held.remove(&network)),
+                _ => drop(self.shares.insert((before - 1, network))),
+            }
+        }
+    }
+
+    /// How many places that network holds.
+    pub fn held_by(&self, network: PeerNetwork) -> usize {
+        self.held.get(&network).map_or(0, BTreeSet::len)
+    }
+
+    /// Which connection gives its place to a newcomer from that network, when all are taken: the
+    /// oldest of the network that holds most. None where the newcomer's network would then hold more
+    /// than that one: the newcomer has no claim.
+    pub fn gives_way_to(&self, newcomer: PeerNetwork) -> Option<u64> {
+        let &(most, network) = self.shares.last()?;
+        if self.held_by(newcomer) + 1 >= most {
+            return None;
+        }
+        self.oldest_of(network)
+    }
+
+    /// The oldest connection of that network.
+    pub fn oldest_of(&self, network: PeerNetwork) -> Option<u64> {
+        self.held.get(&network)?.first().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(ip: &str) -> PeerNetwork {
+        PeerNetwork::of(Some(ip.parse().expect("an address")))
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_peer_and_a_mapped_address_is_an_ipv4_one() {
+        assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:ffff::"));
+        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+        assert_ne!(network("192.0.2.1"), PeerNetwork::of(None));
+    }
+
+    #[test]
+    fn the_largest_gives_its_oldest_until_all_are_equal() {
+        let [many, few] = ["192.0.2.1", "2001:db8::1"].map(network);
+        let mut places = FairShare::new();
+        for number in 0..6 {
+            places.enter(many, number);
+        }
+        let mut gave = Vec::new();
+        for number in 6..12 {
+            let Some(oldest) = places.gives_way_to(few) else {
+                break;
+            };
+            gave.push(oldest);
+            places.leave(many, oldest);
+            places.enter(few, number);
+        }
+        assert_eq!(gave, [0, 1, 2]);
+        assert_eq!([many, few].map(|network| places.held_by(network)), [3, 3]);
+        assert_eq!(places.gives_way_to(many), None);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_connections_that_left() {
+        let one = network("192.0.2.1");
+        let mut places = FairShare::new();
+        assert_eq!(places.gives_way_to(one), None);
+        places.enter(one, 1);
+        places.enter(one, 2);
+        places.leave(one, 7);
+        places.leave(one, 1);
+        assert_eq!(places.oldest_of(one), Some(2));
+        places.leave(one, 2);
+        places.leave(one, 2);
+        assert!(places.held.is_empty() && places.shares.is_empty());
+    }
+}
