@@ -10,8 +10,8 @@
 use std::{env, time::Duration};
 
 use couplet_connector::{
-    Connector,
-    endpoint::{BoxError, BoxIo, Conn, Listen, Replay, Side},
+    BoxError, Conn, Connector, Listen, Side,
+    endpoint::{BoxIo, Replay},
     layers::{HandshakeLayer, take_line},
 };
 
@@ -36,15 +36,13 @@ async fn main() -> Result<(), BoxError> {
     let a = Listen::bind(&*arg("127.0.0.1:9000")).await?;
     let b = Listen::bind(&*arg("127.0.0.1:8000")).await?;
 
-    let connector = Connector::server_to_server(a, b)
-        .side_a(HandshakeLayer::new(ask).timeout(Some(Duration::from_secs(5))))
+    let connector = Connector::listen_listen(a, b)
+        .layer_a(HandshakeLayer::new(ask).timeout(Some(Duration::from_secs(5))))
         .on_join(|session| println!("{} was let in", session.info(Side::A).peer_name()))
         .start();
 
     for side in [Side::A, Side::B] {
-        if let Some(address) = connector.local_addr(side) {
-            println!("{side} listens on {address}");
-        }
+        println!("{side} listens on {}", connector.local_addr(side)?);
     }
     Ok(connector.done().await?)
 }

@@ -18,8 +18,8 @@ use axum::{
     routing::{delete, get},
 };
 use couplet_connector::{
-    Connector, Handle,
-    endpoint::{BoxError, Dial, Endpoint, Info, Listen},
+    BoxError, Connector, Dial, Handle, Listen,
+    endpoint::{Endpoint, Info},
     layers::IdleTimeoutLayer,
     pairing::CloseReason,
     stack::Dials,
@@ -34,8 +34,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 const GRACE: Duration = Duration::from_secs(30);
 
 fn relay(listen: impl Endpoint, dial: impl Dials<Info>) -> Handle {
-    Connector::server_to_socket(listen, dial)
-        .pair(IdleTimeoutLayer::new(HOUR))
+    Connector::listen_dial(listen, dial)
+        .layer_pair(IdleTimeoutLayer::new(HOUR))
         .start()
 }
 
@@ -88,7 +88,8 @@ async fn main() -> Result<(), BoxError> {
         ended = relay.done() => ended?,
         _ = terminate.recv() => {}
     }
-    relay.shutdown(GRACE).await?;
+    relay.shutdown(GRACE).await;
+    relay.done().await?;
     println!("drained after {} pairs", relay.snapshot().total_pairs);
     Ok(())
 }
@@ -118,6 +119,7 @@ mod tests {
         let cut = client.read(&mut [0]).await;
         assert!(cut.is_err(), "a pair that is cut is reset");
         assert_eq!(relay.snapshot().total_pairs, 1);
-        Ok(relay.shutdown(GRACE).await?)
+        relay.shutdown(GRACE).await;
+        Ok(relay.done().await?)
     }
 }

@@ -8,8 +8,7 @@
 use std::{io, time::Duration};
 
 use couplet_connector::{
-    Connector,
-    endpoint::{BoxError, Dial, Listen, Side},
+    BoxError, Connector, Dial, Listen, Side,
     layers::{Fault, FaultLayer},
 };
 use tokio::{
@@ -68,11 +67,11 @@ async fn main() -> Result<(), BoxError> {
     let (latency, breaks) = (late.switch(), flaky.switch());
     breaks.off();
 
-    let relay = Connector::server_to_socket(Listen::bind("127.0.0.1:0").await?, Dial::to(&target)?)
-        .pair(late)
-        .pair(flaky)
+    let relay = Connector::listen_dial(Listen::bind("127.0.0.1:0").await?, Dial::to(&target)?)
+        .layer_pair(late)
+        .layer_pair(flaky)
         .start();
-    let network = relay.local_addr(Side::A).ok_or("it listens")?;
+    let network = relay.local_addr(Side::A)?;
 
     let asked = Instant::now();
     ask(network, b"anybody there?").await?;
@@ -87,5 +86,6 @@ async fn main() -> Result<(), BoxError> {
     breaks.off();
     ask(network, b"anybody there?").await?;
     println!("done");
-    Ok(relay.close().await?)
+    relay.close().await;
+    Ok(())
 }

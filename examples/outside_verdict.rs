@@ -10,8 +10,8 @@
 use std::{env, io, sync::Arc, time::Duration};
 
 use couplet_connector::{
-    Connector,
-    endpoint::{BoxError, BoxIo, Conn, Info, Listen, Replay, Side},
+    BoxError, Conn, Connector, Listen, Side,
+    endpoint::{BoxIo, Info, Replay},
     layers::{Attempts, AttemptsLayer, HandshakeLayer, Identity, take_line},
 };
 use tokio::{
@@ -67,15 +67,15 @@ async fn main() -> Result<(), BoxError> {
         }
     };
 
-    let connector = Connector::server_to_server(a, b)
+    let connector = Connector::listen_listen(a, b)
         // Refuses an address without a question after ten refusals in a minute. A failure of the
         // service does not count.
-        .side_a(
+        .layer_a(
             AttemptsLayer::new(Attempts::new(10, Duration::from_secs(60)))
                 .counts_if(|error| !couplet_connector::endpoint::is_caused_by::<io::Error>(error)),
         )
         // The timeout covers the line and the verdict.
-        .side_a(HandshakeLayer::new(verdict).timeout(Some(Duration::from_secs(5))))
+        .layer_a(HandshakeLayer::new(verdict).timeout(Some(Duration::from_secs(5))))
         .on_join(|session| {
             let identity = session.info(Side::A).extensions.get::<Identity>();
             println!("{} was let in", identity.expect("the verdict put it there"));
@@ -83,9 +83,7 @@ async fn main() -> Result<(), BoxError> {
         .start();
 
     for side in [Side::A, Side::B] {
-        if let Some(address) = connector.local_addr(side) {
-            println!("{side} listens on {address}");
-        }
+        println!("{side} listens on {}", connector.local_addr(side)?);
     }
     Ok(connector.done().await?)
 }

@@ -21,7 +21,7 @@ use std::{
 };
 
 use couplet_connector::{
-    endpoint::{BoxError, Listen, Side},
+    BoxError, Listen, Side,
     pairing::{CloseReason, Pair, Policy, Session, rendezvous},
     relay::Relay,
     serve,

@@ -10,8 +10,7 @@
 use std::env;
 
 use couplet_connector::{
-    Connector,
-    endpoint::{BoxError, Dial, Listen, Side},
+    BoxError, Connector, Dial, Listen, Side,
     layers::{CodecLayer, Transform},
 };
 use tokio_util::bytes::{Buf, BufMut, BytesMut};
@@ -100,13 +99,11 @@ async fn main() -> Result<(), BoxError> {
     let a = args.next().unwrap_or_else(|| "127.0.0.1:9000".into());
     let b = args.next().unwrap_or_else(|| "127.0.0.1:8000".into());
 
-    let connector = Connector::server_to_socket(Listen::bind(a.as_str()).await?, Dial::to(&b)?)
-        .side_b(run_length())
+    let connector = Connector::listen_dial(Listen::bind(a.as_str()).await?, Dial::to(&b)?)
+        .layer_b(run_length())
         .start();
 
-    if let Some(address) = connector.local_addr(Side::A) {
-        println!("A listens on {address}");
-    }
+    println!("A listens on {}", connector.local_addr(Side::A)?);
     Ok(connector.done().await?)
 }
 

@@ -8,11 +8,7 @@
 
 use std::env;
 
-use couplet_connector::{
-    Connector,
-    endpoint::{BoxError, Listen, Side},
-    layers::TrafficLogLayer,
-};
+use couplet_connector::{BoxError, Connector, Listen, Side, layers::TrafficLogLayer};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -21,14 +17,12 @@ async fn main() -> Result<(), BoxError> {
     let a = Listen::bind(&*arg("127.0.0.1:9000")).await?;
     let b = Listen::bind(&*arg("127.0.0.1:8000")).await?;
 
-    let connector = Connector::server_to_server(a, b)
-        .pair(TrafficLogLayer::text().to_stdout())
+    let connector = Connector::listen_listen(a, b)
+        .layer_pair(TrafficLogLayer::text().to_stdout())
         .start();
 
     for side in [Side::A, Side::B] {
-        if let Some(address) = connector.local_addr(side) {
-            println!("{side} listens on {address}");
-        }
+        println!("{side} listens on {}", connector.local_addr(side)?);
     }
     Ok(connector.done().await?)
 }

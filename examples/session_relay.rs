@@ -21,14 +21,14 @@
 use std::{env, fmt, net::SocketAddr, time::Duration};
 
 use couplet_connector::{
-    Connector, Handle,
-    endpoint::{Backoff, BoxError, BoxIo, Conn, Dial, Info, Io, Listen, Replay, Side},
+    BoxError, Conn, Connector, Dial, Handle, Listen, Side,
+    endpoint::{Backoff, BoxIo, Info, Io, Replay},
     layers::{
         AnnounceJoin, AnswerChallenge, AuthorizedKeys, Challenge, Ed25519Key, Handshake,
         HandshakeLayer, NoiseInitiator, NoiseKey, NoisePeers, NoisePublicKey, NoiseResponder,
         TrafficLogLayer, take_line,
     },
-    pairing::{Keyed, Policy, WhenFull},
+    pairing::{Keyed, WhenFull},
 };
 use tokio::io::AsyncWriteExt;
 
@@ -46,12 +46,12 @@ async fn relay(address: &str, authorized: AuthorizedKeys) -> Result<Handle, BoxE
         .side(|info| Some(Wish::of(info)?.side.clone()))
         .per_key(8, WhenFull::Refuse);
     let identify = move |conn| identify(conn, authorized.clone());
-    Ok(Connector::rendezvous(Listen::bind(address).await?, keyed)
-        .side_a(HandshakeLayer::new(identify))
+    Ok(Connector::keyed(Listen::bind(address).await?, keyed)
+        .layer_a(HandshakeLayer::new(identify))
         .before_join(AnnounceJoin::new("joined\n"))
-        .pair(TrafficLogLayer::text().to_stdout())
+        .layer_pair(TrafficLogLayer::text().to_stdout())
         // A waiting end may wait for ever: dead ones are noticed.
-        .policy(Policy::default().wait(None))
+        .wait_timeout(None)
         .on_end(|session, reason| {
             let bytes = [Side::A, Side::B].map(|from| session.meter().bytes(from));
             println!("relayed {} bytes: {reason}", bytes[0] + bytes[1]);
@@ -78,9 +78,9 @@ async fn identify(
 /// Connects to the relay again and again, and dials the service after each join.
 fn service_end(relay: SocketAddr, me: &End, client: NoisePublicKey, service: Dial) -> Handle {
     let noise = NoiseResponder::kk(me.encrypts.clone(), NoisePeers::one(client));
-    Connector::socket_to_socket(Dial::new(relay), service)
-        .side_a(HandshakeLayer::new(me.meet("service")).timeout(None))
-        .side_a(HandshakeLayer::new(noise))
+    Connector::dial_dial(Dial::new(relay), service)
+        .layer_a(HandshakeLayer::new(me.meet("service")).timeout(None))
+        .layer_a(HandshakeLayer::new(noise))
         // A short session is no reason for a long back-off.
         .reconnect(Backoff::new().max(Duration::from_secs(1)))
         .start()
@@ -95,9 +95,9 @@ async fn client_end(
 ) -> Result<Handle, BoxError> {
     let noise = NoiseInitiator::kk(me.encrypts.clone(), service);
     let listen = Listen::bind(address).await?;
-    Ok(Connector::server_to_socket(listen, Dial::new(relay))
-        .side_b(HandshakeLayer::new(me.meet("client")))
-        .side_b(HandshakeLayer::new(noise))
+    Ok(Connector::listen_dial(listen, Dial::new(relay))
+        .layer_b(HandshakeLayer::new(me.meet("client")))
+        .layer_b(HandshakeLayer::new(noise))
         .start())
 }
 
@@ -188,12 +188,10 @@ async fn main() -> Result<(), BoxError> {
         .map(|(end, name)| format!("{} {name}\n", end.signs.public()));
 
     let relay = relay(&at, authorized.concat().parse()?).await?;
-    let at = relay.local_addr(Side::A).ok_or("it listens")?;
+    let at = relay.local_addr(Side::A)?;
     println!("relay listens on {at}");
     service_end(at, &service, client.encrypts.public(), Dial::to(&target)?);
     let client = client_end(&local, &client, service.encrypts.public(), at).await?;
-    if let Some(address) = client.local_addr(Side::A) {
-        println!("client listens on {address}");
-    }
+    println!("client listens on {}", client.local_addr(Side::A)?);
     Ok(relay.done().await?)
 }

@@ -9,8 +9,8 @@
 use std::env;
 
 use couplet_connector::{
-    Connector,
-    endpoint::{BoxError, Dial, Info, Listen, Side, dial_by},
+    BoxError, Connector, Dial, Listen, Side,
+    endpoint::{Info, dial_by},
     layers::{HandshakeLayer, Protocol, Sniff},
 };
 
@@ -33,12 +33,10 @@ async fn main() -> Result<(), BoxError> {
             _ => Ok(others.clone()),
         }
     });
-    let connector = Connector::server_to_socket(listen, route)
-        .side_a(HandshakeLayer::new(Sniff::new()))
+    let connector = Connector::listen_dial(listen, route)
+        .layer_a(HandshakeLayer::new(Sniff::new()))
         .start();
 
-    if let Some(address) = connector.local_addr(Side::A) {
-        println!("A listens on {address}");
-    }
+    println!("A listens on {}", connector.local_addr(Side::A)?);
     Ok(connector.done().await?)
 }

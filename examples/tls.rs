@@ -10,8 +10,7 @@
 use std::{env, path::Path};
 
 use couplet_connector::{
-    Connector,
-    endpoint::{BoxError, Dial, Listen, Side},
+    BoxError, Connector, Dial, Listen, Side,
     layers::{
         HandshakeLayer, Identity, TlsAccept, TlsAcceptConfig, TlsCertificate, TlsInfo,
         handshake::tls::{ClientCertificates, roots_from_file},
@@ -29,20 +28,16 @@ async fn main() -> Result<(), BoxError> {
         .clients(ClientCertificates::Require(roots_from_file(ca)?))
         .build()?;
 
-    let connector =
-        Connector::server_to_socket(Listen::bind(listen.as_str()).await?, Dial::to(server)?)
-            .side_a(HandshakeLayer::new(TlsAccept::new(config)))
-            .on_join(|session| {
-                let known = &session.info(Side::A).extensions;
-                if let (Some(client), Some(tls)) = (known.get::<Identity>(), known.get::<TlsInfo>())
-                {
-                    println!("{client} is served, by {tls}");
-                }
-            })
-            .start();
+    let connector = Connector::listen_dial(Listen::bind(listen.as_str()).await?, Dial::to(server)?)
+        .layer_a(HandshakeLayer::new(TlsAccept::new(config)))
+        .on_join(|session| {
+            let known = &session.info(Side::A).extensions;
+            if let (Some(client), Some(tls)) = (known.get::<Identity>(), known.get::<TlsInfo>()) {
+                println!("{client} is served, by {tls}");
+            }
+        })
+        .start();
 
-    if let Some(address) = connector.local_addr(Side::A) {
-        println!("A listens on {address}");
-    }
+    println!("A listens on {}", connector.local_addr(Side::A)?);
     Ok(connector.done().await?)
 }

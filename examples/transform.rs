@@ -10,8 +10,7 @@
 use std::env;
 
 use couplet_connector::{
-    Connector,
-    endpoint::{BoxError, Dial, Listen, Side},
+    BoxError, Connector, Dial, Listen, Side,
     layers::{Codec, TransformLayer, map_bytes},
 };
 use tokio_util::{
@@ -43,12 +42,10 @@ async fn main() -> Result<(), BoxError> {
         .b_to_a(|| Codec::new(LinesCodec::new_with_max_length(4096), Numbered::default()));
 
     let listen = Listen::bind(&*arg("127.0.0.1:9000")).await?;
-    let connector = Connector::server_to_socket(listen, Dial::to(&arg("127.0.0.1:8000"))?)
-        .pair(transforms)
+    let connector = Connector::listen_dial(listen, Dial::to(&arg("127.0.0.1:8000"))?)
+        .layer_pair(transforms)
         .start();
 
-    if let Some(address) = connector.local_addr(Side::A) {
-        println!("A listens on {address}");
-    }
+    println!("A listens on {}", connector.local_addr(Side::A)?);
     Ok(connector.done().await?)
 }

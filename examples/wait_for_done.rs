@@ -8,10 +8,7 @@
 
 use std::env;
 
-use couplet_connector::{
-    Connector,
-    endpoint::{BoxError, Listen, Side},
-};
+use couplet_connector::{BoxError, Connector, Listen, Side};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -20,15 +17,13 @@ async fn main() -> Result<(), BoxError> {
     let a = Listen::bind(&*arg("127.0.0.1:9000")).await?;
     let b = Listen::bind(&*arg("127.0.0.1:8000")).await?;
 
-    let connector = Connector::server_to_server(a, b)
+    let connector = Connector::listen_listen(a, b)
         .once()
         .on_end(|session, reason| println!("session {} ended: {reason}", session.id()))
         .start();
 
     for side in [Side::A, Side::B] {
-        if let Some(address) = connector.local_addr(side) {
-            println!("{side} listens on {address}");
-        }
+        println!("{side} listens on {}", connector.local_addr(side)?);
     }
     connector.done().await?;
     println!("done: {}", connector.snapshot());

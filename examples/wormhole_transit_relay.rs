@@ -14,10 +14,10 @@
 use std::{env, time::Duration};
 
 use couplet_connector::{
-    Connector,
-    endpoint::{BoxError, BoxIo, Conn, Info, Listen, Replay, Side, io::last_words},
+    BoxError, Conn, Connector, Listen, Side,
+    endpoint::{BoxIo, Info, Replay, io::last_words},
     layers::{AnnounceJoin, HandshakeLayer, IdleTimeoutLayer, take_line},
-    pairing::{Keyed, Policy, Refusal, Third, WhenFull},
+    pairing::{Keyed, Refusal, Third, WhenFull},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -77,19 +77,18 @@ async fn main() -> Result<(), BoxError> {
             _ => None,
         });
 
-    let relay = Connector::rendezvous(Listen::bind(address.as_str()).await?, keyed)
-        .side_a(HandshakeLayer::new(please_relay))
+    let relay = Connector::keyed(Listen::bind(address.as_str()).await?, keyed)
+        .layer_a(HandshakeLayer::new(please_relay))
         .before_join(AnnounceJoin::new("ok\n"))
-        .pair(IdleTimeoutLayer::new(HOUR))
-        .policy(Policy::default().places(100_000).wait(Some(HOUR)))
+        .layer_pair(IdleTimeoutLayer::new(HOUR))
+        .max_waiting(100_000)
+        .wait_timeout(Some(HOUR))
         .on_end(|session, reason| {
             let bytes = [Side::A, Side::B].map(|from| session.meter().bytes(from));
             println!("relayed {} bytes: {reason}", bytes[0] + bytes[1]);
         })
         .start();
 
-    if let Some(address) = relay.local_addr(Side::A) {
-        println!("A listens on {address}");
-    }
+    println!("A listens on {}", relay.local_addr(Side::A)?);
     Ok(relay.done().await?)
 }

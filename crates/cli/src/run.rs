@@ -96,10 +96,11 @@ async fn drain(
         "stopping: no new connections, live pairs may end"
     );
     tokio::select! {
-        drained = relay.shutdown(grace.unwrap_or(Duration::MAX)) => Ok(drained?),
+        () = relay.shutdown(grace.unwrap_or(Duration::MAX)) => {}
         () = signals.next() => {
             tracing::info!(live = relay.live_pairs(), "stopping at once");
-            Ok(relay.close().await?)
+            relay.close().await;
         }
     }
+    Ok(relay.done().await?)
 }

@@ -6,7 +6,6 @@ use couplet_connector::{
     endpoint::Backoff,
     layers::{IdleTimeoutLayer, MaxLifetimeLayer},
     mode::{HasSideB, ManyPairs, Mode, Once},
-    pairing::Policy,
     relay::Relay,
     stack::{SideStack, Slot},
 };
@@ -30,21 +29,24 @@ type OfPair = Stack<Either<IdleTimeoutLayer, Identity>, Stack<PairLayers, Identi
 
 /// Starts to join the connections of two sides.
 pub(crate) fn join(a: Endpoint, b: Endpoint, specs: [&SideSpec; 2], plan: &Plan) -> Handle {
+    let wait_timeout = plan.wait_timeout.value;
     match (a, b) {
-        (Endpoint::Incoming(a), Endpoint::Incoming(b)) => start(
-            two_sided(Connector::server_to_server(a, b), specs, plan),
-            plan,
-        ),
-        (Endpoint::Incoming(a), Endpoint::Dial(b)) => start(
-            two_sided(Connector::server_to_socket(a, b), specs, plan),
-            plan,
-        ),
-        (Endpoint::Dial(a), Endpoint::Incoming(b)) => start(
-            two_sided(Connector::socket_to_server(a, b), specs, plan),
-            plan,
-        ),
+        (Endpoint::Incoming(a), Endpoint::Incoming(b)) => {
+            let connector = two_sided(Connector::listen_listen(a, b), specs, plan);
+            start(connector.wait_timeout(wait_timeout), plan)
+        }
+        (Endpoint::Incoming(a), Endpoint::Dial(b)) => {
+            start(two_sided(Connector::listen_dial(a, b), specs, plan), plan)
+        }
+        (Endpoint::Dial(a), Endpoint::Incoming(b)) => {
+            let connector = two_sided(Connector::dial_listen(a, b), specs, plan);
+            match plan.once {
+                true => start(connector.once().wait_timeout(wait_timeout), plan),
+                false => start(connector, plan),
+            }
+        }
         (Endpoint::Dial(a), Endpoint::Dial(b)) => {
-            let connector = two_sided(Connector::socket_to_socket(a, b), specs, plan);
+            let connector = two_sided(Connector::dial_dial(a, b), specs, plan);
             match plan.reconnect {
                 true => connector.reconnect(Backoff::new()).start(),
                 false => connector.start(),
@@ -63,12 +65,10 @@ pub(crate) fn meet(
     let Endpoint::Incoming(listen) = end else {
         bail!("a rendezvous listens: `listen:[HOST:]PORT`");
     };
-    let connector = Connector::rendezvous(listen, meeting.keyed.clone());
-    let connector = with_pair(connector.side_a(spec.stack()), plan);
-    Ok(start(
-        connector.policy(policy(plan).places(meeting.places)),
-        plan,
-    ))
+    let connector = Connector::keyed(listen, meeting.keyed.clone());
+    let connector = with_pair(connector.layer_a(spec.stack()), plan);
+    let connector = connector.max_waiting(meeting.places);
+    Ok(start(connector.wait_timeout(plan.wait_timeout.value), plan))
 }
 
 fn two_sided<M: HasSideB>(
@@ -76,7 +76,7 @@ fn two_sided<M: HasSideB>(
     [a, b]: [&SideSpec; 2],
     plan: &Plan,
 ) -> Connector<M, OfSide, OfSide, OfPair> {
-    with_pair(connector.side_a(a.stack()).side_b(b.stack()), plan)
+    with_pair(connector.layer_a(a.stack()).layer_b(b.stack()), plan)
 }
 
 /// With the layers of the pair, and the settings that all modes have.
@@ -93,18 +93,13 @@ fn with_pair<M, LA, LB>(
     }
     let idle_timeout = plan.idle_timeout.value.map(IdleTimeoutLayer::new);
     let connector = connector
-        .pair(pair)
-        .pair(option_layer(idle_timeout))
-        .policy(policy(plan))
-        .relay(Relay::new().half_close_timeout(plan.half_close_timeout.value));
+        .layer_pair(pair)
+        .layer_pair(option_layer(idle_timeout))
+        .with_relay(Relay::new().half_close_timeout(plan.half_close_timeout.value));
     match plan.exit_when_idle {
         Some(idle) => connector.close_when_idle(idle),
         None => connector,
     }
-}
-
-fn policy(plan: &Plan) -> Policy {
-    Policy::default().wait(plan.wait_timeout.value)
 }
 
 /// Starts a connector that joins many pairs, or one.

@@ -2,7 +2,7 @@ use std::{hash::Hash, sync::Arc, time::Duration};
 
 use couplet_endpoint::{Backoff, Endpoint, Info, Side};
 use couplet_layers::HandshakeLayer;
-use couplet_pairing::{CloseReason, Keyed, Policy, Session};
+use couplet_pairing::{CloseReason, Keyed, Session};
 use couplet_relay::Relay;
 use tower::{
     Layer,
@@ -15,7 +15,7 @@ use crate::{
     lifecycle::Lifecycle,
     mode::{
         DialForA, DialForB, HasSideB, InTurn, ManyPairs, Meet, MeetByKey, Mode, Once, Pairing,
-        Reconnects,
+        Reconnects, Waits,
     },
     settings::Settings,
     slot::Slot,
@@ -52,22 +52,22 @@ impl Connector<()> {
     ///
     /// Besides listeners, a pool of dialled connections may be such a side:
     /// [`Dial::keep`](couplet_endpoint::Dial::keep).
-    pub fn server_to_server(a: impl Endpoint, b: impl Endpoint) -> Connector<Meet> {
+    pub fn listen_listen(a: impl Endpoint, b: impl Endpoint) -> Connector<Meet> {
         Connector::new(Meet::new(a, b))
     }
 
     /// All connections come to the same endpoint, and those with the same key are joined: a
     /// rendezvous for many at once.
     ///
-    /// The key is what a handshake, a layer of [`side_a`](Self::side_a), finds out about a
-    /// connection; side B has no layers. How many may wait, and for how long, is the
-    /// [`policy`](Self::policy)'s; what becomes of those beyond, and what they are told,
-    /// [`Keyed`]'s. In the statistics all count as side A's, unless the handshake sets
+    /// The key is what a handshake, a layer of [`layer_a`](Self::layer_a), finds out about a
+    /// connection; side B has no layers. How many may wait, and for how long:
+    /// [`max_waiting`](Self::max_waiting), [`wait_timeout`](Self::wait_timeout); what becomes of
+    /// those beyond, and what they are told, is in [`Keyed`]. In the statistics all count as side A's, unless the handshake sets
     /// [`Info::side`](couplet_endpoint::Info::side) of those that wait.
     ///
     /// For protocols in which both peers are told when they have found each other, there is
     /// [`AnnounceJoin`](couplet_layers::AnnounceJoin).
-    pub fn rendezvous<K, S>(endpoint: impl Endpoint, keyed: Keyed<K, S>) -> Connector<MeetByKey>
+    pub fn keyed<K, S>(endpoint: impl Endpoint, keyed: Keyed<K, S>) -> Connector<MeetByKey>
     where
         K: Eq + Hash + Clone + Send + 'static,
         S: Eq + Clone + Send + 'static,
@@ -81,7 +81,7 @@ impl Connector<()> {
     /// `b` is a [`Dial`](couplet_endpoint::Dial), or any other service that [dials](Dials). It is
     /// called with the [`Info`](couplet_endpoint::Info) of the connection it dials for, so it may
     /// choose the target by it.
-    pub fn server_to_socket<B>(a: impl Endpoint, b: B) -> Connector<DialForA<B>>
+    pub fn listen_dial<B>(a: impl Endpoint, b: B) -> Connector<DialForA<B>>
     where
         B: Dials<Info>,
     {
@@ -90,13 +90,13 @@ impl Connector<()> {
 
     /// Side B's connections come by themselves, and for each of them side A is dialled. With
     /// [`once`](Self::once), side A is dialled at once.
-    pub fn socket_to_server<A>(a: A, b: impl Endpoint) -> Connector<DialForB<A>> {
+    pub fn dial_listen<A>(a: A, b: impl Endpoint) -> Connector<DialForB<A>> {
         Connector::new(DialForB::new(a, b))
     }
 
     /// Side A is dialled, and then side B. When their pair ends, so does the connector, unless it
     /// is to [`reconnect`](Connector::reconnect).
-    pub fn socket_to_socket<B>(a: impl Dials<()>, b: B) -> Connector<InTurn<B>>
+    pub fn dial_dial<B>(a: impl Dials<()>, b: B) -> Connector<InTurn<B>>
     where
         B: Dials<Info>,
     {
@@ -106,13 +106,36 @@ impl Connector<()> {
     }
 }
 
+/// The modes by the original's names.
+impl Connector<()> {
+    /// Another name of [`listen_listen`](Self::listen_listen).
+    pub fn server_to_server(a: impl Endpoint, b: impl Endpoint) -> Connector<Meet> {
+        Self::listen_listen(a, b)
+    }
+
+    /// Another name of [`listen_dial`](Self::listen_dial).
+    pub fn server_to_socket<B: Dials<Info>>(a: impl Endpoint, b: B) -> Connector<DialForA<B>> {
+        Self::listen_dial(a, b)
+    }
+
+    /// Another name of [`dial_listen`](Self::dial_listen).
+    pub fn socket_to_server<A>(a: A, b: impl Endpoint) -> Connector<DialForB<A>> {
+        Self::dial_listen(a, b)
+    }
+
+    /// Another name of [`dial_dial`](Self::dial_dial).
+    pub fn socket_to_socket<B: Dials<Info>>(a: impl Dials<()>, b: B) -> Connector<InTurn<B>> {
+        Self::dial_dial(a, b)
+    }
+}
+
 impl<LA, LB, LP> Connector<Meet, LA, LB, LP> {
     /// Joins not by the order in which connections come, but those with the same key, whichever
-    /// side they come to. See [`rendezvous`](Connector::rendezvous).
+    /// side they come to. See [`keyed`](Connector::keyed).
     ///
     /// To join only A's with B's, give [`Info::side`](couplet_endpoint::Info::side) as the
     /// [side](Keyed::side).
-    pub fn keyed<K, S>(self, keyed: Keyed<K, S>) -> Self
+    pub fn by_key<K, S>(self, keyed: Keyed<K, S>) -> Self
     where
         K: Eq + Hash + Clone + Send + 'static,
         S: Eq + Clone + Send + 'static,
@@ -148,7 +171,7 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
 /// The stacks.
 impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
     /// Adds a layer to side A, below those it has.
-    pub fn side_a<L>(self, layer: L) -> Connector<M, Stack<L, LA>, LB, LP> {
+    pub fn layer_a<L>(self, layer: L) -> Connector<M, Stack<L, LA>, LB, LP> {
         Connector {
             mode: self.mode,
             side_a: Stack::new(layer, self.side_a),
@@ -159,7 +182,7 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
     }
 
     /// Adds a layer to side B, below those it has.
-    pub fn side_b<L>(self, layer: L) -> Connector<M, LA, Stack<L, LB>, LP>
+    pub fn layer_b<L>(self, layer: L) -> Connector<M, LA, Stack<L, LB>, LP>
     where
         M: HasSideB,
     {
@@ -173,7 +196,7 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
     }
 
     /// Adds a layer to the pair stack, below those it has.
-    pub fn pair<L>(self, layer: L) -> Connector<M, LA, LB, Stack<L, LP>> {
+    pub fn layer_pair<L>(self, layer: L) -> Connector<M, LA, LB, Stack<L, LP>> {
         Connector {
             mode: self.mode,
             side_a: self.side_a,
@@ -187,14 +210,14 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
     /// this pair's transforms, or refuse. Short for a [`HandshakeLayer`] on the pair stack, with its
     /// defaults.
     pub fn before_join<H>(self, step: H) -> Connector<M, LA, LB, Stack<HandshakeLayer<H>, LP>> {
-        self.pair(HandshakeLayer::new(step))
+        self.layer_pair(HandshakeLayer::new(step))
     }
 }
 
 /// The settings.
 impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
     /// Joins one pair, and is done when that has ended. Side A of
-    /// [`socket_to_server`](Connector::socket_to_server) is dialled at once then, by itself.
+    /// [`dial_listen`](Connector::dial_listen) is dialled at once then, by itself.
     pub fn once(mut self) -> Connector<M::Once, LA, LB, LP>
     where
         M: Once,
@@ -204,7 +227,7 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
     }
 
     /// Dials both sides again when their pair has ended or could not be made, with this back-off.
-    /// For [`socket_to_socket`](Connector::socket_to_socket); the other modes go on anyway.
+    /// For [`dial_dial`](Connector::dial_dial); the other modes go on anyway.
     pub fn reconnect(mut self, backoff: Backoff) -> Self
     where
         M: Reconnects,
@@ -232,14 +255,35 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
         self
     }
 
-    /// The bounds of the pairing: how many connections may wait, and for how long.
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.settings.policy = policy;
+    /// How many connections of a side may wait for a partner, to come or to be dialled, at a time;
+    /// 1024 by default. Once so many wait, no more are accepted or dialled until one has left; a
+    /// [`keyed`](Connector::keyed) connector counts all together, and refuses those beyond.
+    pub fn max_waiting(mut self, connections: usize) -> Self {
+        self.settings.policy.places = connections;
         self
     }
 
-    /// The relay: its half-close timeout and its lingering.
-    pub fn relay(mut self, relay: Relay) -> Self {
+    /// How long a connection waits for its partner to come; 5 minutes by default, `None` for ever.
+    pub fn wait_timeout(mut self, timeout: Option<Duration>) -> Self
+    where
+        M: Waits,
+    {
+        self.settings.policy.wait = timeout;
+        self
+    }
+
+    /// How many bytes are read ahead from a connection that sends while it waits for its partner
+    /// to come; 16 KiB by default. The rest stays with the system, which holds the sender up.
+    pub fn read_ahead(mut self, bytes: usize) -> Self
+    where
+        M: Waits,
+    {
+        self.settings.policy.early = bytes;
+        self
+    }
+
+    /// Moves bytes with this relay: its half-close timeout and its lingering are set there.
+    pub fn with_relay(mut self, relay: Relay) -> Self {
         self.settings.relay = relay;
         self
     }

@@ -25,6 +25,11 @@ pub enum ConnectorError {
     /// There was to be one pair, and it was not made: a connection for it went away, or no partner
     /// came in time.
     NoPair,
+    /// A side has no TCP address of its own to tell: it is dialled, or listens elsewhere.
+    NoLocalAddr {
+        /// Which side.
+        side: Side,
+    },
 }
 
 // ===== impl ConnectorError =====
@@ -52,6 +57,7 @@ impl fmt::Display for ConnectorError {
             Self::NoPair => {
                 f.write_str("no pair was made: a connection went away, or no partner came in time")
             }
+            Self::NoLocalAddr { side } => write!(f, "side {side} listens on no TCP address"),
         }
     }
 }
@@ -62,7 +68,7 @@ impl StdError for ConnectorError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Side { source, .. } | Self::Pair { source } => Some(&**source),
-            Self::NoPair => None,
+            Self::NoPair | Self::NoLocalAddr { .. } => None,
         }
     }
 }

@@ -31,9 +31,13 @@ impl Handle {
         }
     }
 
-    /// Where a side listens, with the real port; `None` where it dials.
-    pub fn local_addr(&self, side: Side) -> Option<SocketAddr> {
-        self.local_addrs[side as usize]
+    /// The TCP address on which a side listens, with the real port.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectorError::NoLocalAddr`] where the side is dialled, or listens on no TCP port.
+    pub fn local_addr(&self, side: Side) -> Result<SocketAddr, ConnectorError> {
+        self.local_addrs[side as usize].ok_or(ConnectorError::NoLocalAddr { side })
     }
 
     /// How many pairs are live.
@@ -91,40 +95,43 @@ impl Handle {
         self.stats().snapshot()
     }
 
-    /// Waits until it is done: it takes no more connections and the last pair has ended.
-    /// Cancel-safe.
+    /// Waits until the connector is done: no more connections are taken and the last pair has
+    /// ended. Cancel-safe.
+    ///
+    /// How the last pair ended, or the only one, tells [`last_end`](Self::last_end).
     ///
     /// # Errors
     ///
-    /// What ended it, if that was a failure.
+    /// What ended the connector, if that was a failure.
     pub async fn done(&self) -> Result<(), ConnectorError> {
         self.lifecycle.done().await;
         self.lifecycle.result(self.one_expected)
     }
 
-    /// Is it done?
-    pub fn is_closed(&self) -> bool {
+    /// Why the last joined session that has ended came to its end; `None` before the first has.
+    pub fn last_end(&self) -> Option<CloseReason> {
+        self.lifecycle.last_end()
+    }
+
+    /// Is the connector done? [`done`](Self::done) returns at once then.
+    pub fn is_done(&self) -> bool {
         self.lifecycle.is_done()
     }
 
-    /// Ends everything at once, the live pairs too, and waits until it is done.
-    ///
-    /// # Errors
-    ///
-    /// As [`done`](Self::done).
-    pub async fn close(&self) -> Result<(), ConnectorError> {
+    /// Ends everything at once, the live pairs too, and waits until the connector is done. Whether
+    /// it had failed before is for [`done`](Self::done) to tell. Dropping the future stops the
+    /// waiting alone.
+    pub async fn close(&self) {
         self.lifecycle.close(CloseReason::Closed);
-        self.done().await
+        self.lifecycle.done().await;
     }
 
     /// Drains: stops listening, lets go of the connections that have no partner, gives the live
-    /// pairs `grace` to end by themselves, ends what is then left, and waits until it is done.
+    /// pairs `grace` to end by themselves, ends what is then left, and waits until the connector
+    /// is done. Whether it had failed before is for [`done`](Self::done) to tell.
+    ///
     /// Dropping the future stops the draining, not the stop; [`close`](Self::close) shortens it.
-    ///
-    /// # Errors
-    ///
-    /// As [`done`](Self::done).
-    pub async fn shutdown(&self, grace: Duration) -> Result<(), ConnectorError> {
+    pub async fn shutdown(&self, grace: Duration) {
         self.lifecycle.ask_to_stop();
         if tokio::time::timeout(grace, self.lifecycle.done())
             .await
@@ -132,6 +139,6 @@ impl Handle {
         {
             self.lifecycle.close(CloseReason::Shutdown);
         }
-        self.done().await
+        self.lifecycle.done().await;
     }
 }

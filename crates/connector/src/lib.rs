@@ -9,8 +9,8 @@
 //!  endpoint B ──serve──▶ side stack B ─┘   (stream of Pair)   (tower)       (moves the bytes)
 //! ```
 //!
-//! - An **endpoint** is a stream of connections: [`Listen`](endpoint::Listen) accepts,
-//!   [`Dial`](endpoint::Dial) connects out.
+//! - An **endpoint** is a stream of connections: [`Listen`] accepts,
+//!   [`Dial`] connects out.
 //! - A **side stack** is what happens to one connection before it has a partner. Its innermost
 //!   service is a place in the pairing.
 //! - The **pairing** turns waiting connections into a stream of pairs.
@@ -21,19 +21,20 @@
 //!
 //! A [`Connector`] puts the stages together in one of these modes:
 //!
-//! | constructor | A | B | pairing |
-//! |---|---|---|---|
-//! | [`server_to_server`](Connector::server_to_server) | comes to us | comes to us | [`rendezvous`](pairing::rendezvous) |
-//! | [`server_to_socket`](Connector::server_to_socket) | comes to us | is dialled | [`dial_for_a`](pairing::dial_for_a) |
-//! | [`socket_to_server`](Connector::socket_to_server) | is dialled | comes to us | [`dial_for_b`](pairing::dial_for_b); once: [`rendezvous`](pairing::rendezvous) |
-//! | [`socket_to_socket`](Connector::socket_to_socket) | is dialled | is dialled | [`dial_for_a`](pairing::dial_for_a), one at a time |
-//! | [`rendezvous`](Connector::rendezvous) | all come to us | | by a key: [`rendezvous_keyed`](pairing::rendezvous_keyed) |
-//! | [`server_to_server`](Connector::server_to_server)`(…).`[`keyed`](Connector::keyed)`(…)` | comes to us | comes to us | by a key, too |
+//! | constructor | the original's name | A | B | pairing |
+//! |---|---|---|---|---|
+//! | [`listen_listen`](Connector::listen_listen) | `server_to_server` | comes to us | comes to us | [`rendezvous`](pairing::rendezvous) |
+//! | [`listen_dial`](Connector::listen_dial) | `server_to_socket` | comes to us | is dialled | [`dial_for_a`](pairing::dial_for_a) |
+//! | [`dial_listen`](Connector::dial_listen) | `socket_to_server` | is dialled | comes to us | [`dial_for_b`](pairing::dial_for_b); once: [`rendezvous`](pairing::rendezvous) |
+//! | [`dial_dial`](Connector::dial_dial) | `socket_to_socket` | is dialled | is dialled | [`dial_for_a`](pairing::dial_for_a), one at a time |
+//! | [`keyed`](Connector::keyed) | | all come to us | | by a key: [`rendezvous_keyed`](pairing::rendezvous_keyed) |
+//! | [`listen_listen`](Connector::listen_listen)`(…).`[`by_key`](Connector::by_key)`(…)` | | comes to us | comes to us | by a key, too |
+//!
+//! The original's names work, too.
 //!
 //! ```
 //! use couplet_connector::{
-//!     Connector,
-//!     endpoint::{BoxError, Dial, Listen, Side},
+//!     BoxError, Connector, Dial, Listen, Side,
 //!     layers::{TransformLayer, map_bytes},
 //! };
 //! use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -43,15 +44,15 @@
 //! # async fn main() -> Result<(), BoxError> {
 //! let server = TcpListener::bind("127.0.0.1:0").await?;
 //!
-//! let relay = Connector::server_to_socket(
+//! let relay = Connector::listen_dial(
 //!     Listen::bind("127.0.0.1:0").await?,
 //!     Dial::new(server.local_addr()?),
 //! )
-//! .pair(TransformLayer::new().a_to_b(|| map_bytes(|bytes| bytes.to_ascii_uppercase())))
+//! .layer_pair(TransformLayer::new().a_to_b(|| map_bytes(|bytes| bytes.to_ascii_uppercase())))
 //! .once()
 //! .start();
 //!
-//! let mut client = TcpStream::connect(relay.local_addr(Side::A).expect("it listens")).await?;
+//! let mut client = TcpStream::connect(relay.local_addr(Side::A)?).await?;
 //! client.write_all(b"hello").await?;
 //! client.shutdown().await?;
 //!
@@ -69,14 +70,15 @@
 //!
 //! The [`Handle`] that [`start`](Connector::start) returns knows the live sessions and the
 //! statistics, drains, and closes. A relay of another shape is built from the stages themselves, which
-//! are re-exported here: [`endpoint`], [`pairing`], [`layers`], [`relay`].
+//! are re-exported here: [`endpoint`], [`pairing`], [`layers`], [`relay`]; what its stacks have to be
+//! is in [`stack`], and what the modes are in [`mode`].
 
 mod assembly;
 mod connector;
 mod error;
 mod handle;
 mod incoming;
-pub mod layer_list;
+mod layer_list;
 mod lifecycle;
 pub mod mode;
 mod refusals;
@@ -97,11 +99,13 @@ pub use self::{
     error::ConnectorError,
     handle::Handle,
     layer_list::{PairLayers, SideLayers},
-    serve::{Serve, ServeError, serve, serve_with},
+    serve::serve,
 };
 
+pub use couplet_endpoint::{BoxError, Conn, Dial, Listen, Side};
+pub use couplet_pairing::Pair;
+
 use couplet_endpoint::BoxIo;
-use couplet_pairing::Pair;
 
 /// A pair as the pair stack of a [`Connector`] gets it.
 pub type BoxPair = Pair<BoxIo, BoxIo>;

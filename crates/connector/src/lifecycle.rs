@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -43,6 +43,8 @@ pub(crate) struct Lifecycle {
     /// Why the first pair was not joined that was not: a failure where it was to be the only one.
     refusal: OnceLock<ConnectorError>,
     joined: AtomicBool,
+    /// How the last joined session ended.
+    last_end: Mutex<Option<CloseReason>>,
     sessions: OnceLock<broadcast::Sender<Session>>,
     /// How many sessions are live, where somebody waits for there to be none.
     live: Option<watch::Sender<usize>>,
@@ -63,6 +65,7 @@ impl Lifecycle {
             failure: OnceLock::new(),
             refusal: OnceLock::new(),
             joined: AtomicBool::new(false),
+            last_end: Mutex::new(None),
             sessions: OnceLock::new(),
             live: settings.close_when_idle.map(|_| watch::Sender::new(0)),
             hooks: settings.hooks.clone(),
@@ -178,7 +181,11 @@ impl Lifecycle {
         let _ = self.refusal.set(ConnectorError::pair(error));
     }
 
-    pub(crate) fn ended(&self) {
+    /// A session ends; why, if it was joined.
+    pub(crate) fn ended(&self, joined: Option<CloseReason>) {
+        if joined.is_some() {
+            *self.last_end.lock().unwrap_or_else(PoisonError::into_inner) = joined;
+        }
         if let Some(live) = &self.live {
             live.send_modify(|live| *live -= 1);
         }
@@ -191,6 +198,10 @@ impl Lifecycle {
     }
 
     // --- the end ---
+
+    pub(crate) fn last_end(&self) -> Option<CloseReason> {
+        *self.last_end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.is_cancelled()

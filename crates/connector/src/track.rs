@@ -172,6 +172,6 @@ impl Drop for Tracked {
         // Set by now: whatever owned the session was dropped before.
         let reason = self.session.end_reason().unwrap_or(CloseReason::Dropped);
         self.tell_end(reason);
-        self.lifecycle.ended();
+        self.lifecycle.ended(self.joined.then_some(reason));
     }
 }

@@ -11,7 +11,8 @@ use couplet_connector::{
     },
     pairing::{Policy, dial_for_a, rendezvous},
     relay::Relay,
-    serve, serve_with,
+    serve,
+    stack::serve_with,
 };
 use futures::StreamExt;
 use helper::*;

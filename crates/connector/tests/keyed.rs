@@ -16,7 +16,7 @@ use couplet_connector::{
     Connector, Handle,
     endpoint::{BoxError, BoxIo, Conn, Io, Replay, Side, memory, memory::MemoryStream},
     layers::{AnnounceJoin, ConnLimitLayer, HandshakeLayer, take_line},
-    pairing::{Keyed, Policy, Refusal, WhenFull},
+    pairing::{Keyed, Refusal, WhenFull},
 };
 use helper::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -62,8 +62,8 @@ async fn waiting(relay: &Handle, number: u64) {
 #[tokio::test(start_paused = true)]
 async fn all_come_to_one_endpoint_and_find_their_partners() {
     let (dial, listen) = memory::endpoint();
-    let relay = Connector::rendezvous(listen, keyed())
-        .side_a(HandshakeLayer::new(first_line))
+    let relay = Connector::keyed(listen, keyed())
+        .layer_a(HandshakeLayer::new(first_line))
         .before_join(AnnounceJoin::new("ok\n"))
         .start();
     let mut peers = Vec::new();
@@ -86,8 +86,8 @@ async fn all_come_to_one_endpoint_and_find_their_partners() {
 #[tokio::test(start_paused = true)]
 async fn what_comes_early_is_delivered_behind_the_ok() {
     let (dial, listen) = memory::endpoint();
-    let relay = Connector::rendezvous(listen, keyed())
-        .side_a(HandshakeLayer::new(first_line))
+    let relay = Connector::keyed(listen, keyed())
+        .layer_a(HandshakeLayer::new(first_line))
         .before_join(AnnounceJoin::new("ok\n"))
         .start();
     let mut a = come(&dial, "key\nfrom a").await;
@@ -102,9 +102,10 @@ async fn what_comes_early_is_delivered_behind_the_ok() {
 #[tokio::test(start_paused = true)]
 async fn who_is_refused_is_told_and_counted() {
     let (dial, listen) = memory::endpoint();
-    let relay = Connector::rendezvous(listen, keyed().when_full(WhenFull::Refuse))
-        .side_a(HandshakeLayer::new(first_line))
-        .policy(Policy::default().places(1).wait(Some(10 * SECOND)))
+    let relay = Connector::keyed(listen, keyed().when_full(WhenFull::Refuse))
+        .layer_a(HandshakeLayer::new(first_line))
+        .max_waiting(1)
+        .wait_timeout(Some(10 * SECOND))
         .start();
     let mut no_key = come(&dial, "\n").await;
     assert_eq!(
@@ -136,11 +137,11 @@ async fn who_is_refused_is_told_and_counted() {
 async fn two_endpoints_may_be_two_sides() {
     let ((dial_a, a), (dial_b, b)) = (memory::endpoint(), memory::endpoint());
     let keyed = keyed().side(|info| info.side).per_key(2, WhenFull::Refuse);
-    let relay = Connector::server_to_server(a, b)
-        .policy(Policy::default().places(10))
-        .side_a(HandshakeLayer::new(first_line))
-        .keyed(keyed)
-        .side_b(HandshakeLayer::new(first_line))
+    let relay = Connector::listen_listen(a, b)
+        .max_waiting(10)
+        .layer_a(HandshakeLayer::new(first_line))
+        .by_key(keyed)
+        .layer_b(HandshakeLayer::new(first_line))
         .start();
     let mut b = come(&dial_b, "key\n").await;
     let mut other_b = come(&dial_b, "key\n").await;
@@ -165,8 +166,8 @@ async fn two_endpoints_may_be_two_sides() {
 #[tokio::test(start_paused = true)]
 async fn beyond_the_pairs_that_may_be_they_wait_with_their_partners() {
     let (dial, listen) = memory::endpoint();
-    let relay = Connector::rendezvous(listen, keyed())
-        .side_a(HandshakeLayer::new(first_line))
+    let relay = Connector::keyed(listen, keyed())
+        .layer_a(HandshakeLayer::new(first_line))
         .max_pairs(1)
         .start();
     let (mut a, mut b) = (come(&dial, "1\n").await, come(&dial, "1\n").await);
@@ -182,8 +183,8 @@ async fn beyond_the_pairs_that_may_be_they_wait_with_their_partners() {
 #[tokio::test(start_paused = true)]
 async fn once_is_one_pair() {
     let (dial, listen) = memory::endpoint();
-    let relay = Connector::rendezvous(listen, keyed())
-        .side_a(HandshakeLayer::new(first_line))
+    let relay = Connector::keyed(listen, keyed())
+        .layer_a(HandshakeLayer::new(first_line))
         .once()
         .start();
     let mut alone = come(&dial, "alone\n").await;
@@ -191,7 +192,8 @@ async fn once_is_one_pair() {
     joined(&mut a, &mut b).await;
     eventually(gone(&mut alone)).await;
     drop((a, b));
-    assert!(eventually(relay.shutdown(Duration::ZERO)).await.is_ok());
+    eventually(relay.shutdown(Duration::ZERO)).await;
+    relay.done().await.unwrap();
 }
 
 // ===== a crowd =====
@@ -201,8 +203,8 @@ const CROWD: usize = 500;
 #[tokio::test(start_paused = true)]
 async fn wrong_keys_silence_and_dripping_keep_no_pair_apart() {
     let (dial, listen) = memory::endpoint();
-    let relay = Connector::rendezvous(listen, keyed())
-        .side_a(HandshakeLayer::new(first_line))
+    let relay = Connector::keyed(listen, keyed())
+        .layer_a(HandshakeLayer::new(first_line))
         .before_join(AnnounceJoin::new("ok\n"))
         .start();
     let [mut wrong, mut silent, mut dripping] = [const { Vec::new() }; 3];
@@ -259,12 +261,12 @@ async fn crowd_of_one_address(limit: usize) -> (u64, String) {
         conn.info.peer = Some(([network, 0, 0, 1], 4711).into());
         conn
     });
-    let relay = Connector::rendezvous(listen, keyed())
-        .side_a(addressed)
-        .side_a(ConnLimitLayer::per_address(limit))
-        .side_a(HandshakeLayer::new(first_line))
+    let relay = Connector::keyed(listen, keyed())
+        .layer_a(addressed)
+        .layer_a(ConnLimitLayer::per_address(limit))
+        .layer_a(HandshakeLayer::new(first_line))
         .before_join(AnnounceJoin::new("ok\n"))
-        .policy(Policy::default().places(8))
+        .max_waiting(8)
         .start();
     let mut crowd = Vec::new();
     for number in 0..CROWD {

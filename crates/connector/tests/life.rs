@@ -16,7 +16,7 @@ use couplet_connector::{
     Connector,
     endpoint::{Conn, ConnEvent, ConnId, ConnObserver, Info, Io, Side, memory},
     layers::{Handshake, HandshakeLayer},
-    pairing::{CloseReason, Policy, Refusal},
+    pairing::{CloseReason, Refusal},
 };
 use futures::future::BoxFuture;
 use helper::*;
@@ -117,9 +117,9 @@ async fn a_log_hears_of_each_connection_and_of_its_client() {
     let log = Log::default();
     let (dial_a, listen_a) = memory::endpoint();
     let (dial_b, listen_b) = memory::endpoint();
-    let relay = Connector::server_to_server(listen_a, listen_b)
-        .side_a((log.clone(), HandshakeLayer::new(ReadsClient)))
-        .policy(Policy::default().wait(Some(10 * SECOND)))
+    let relay = Connector::listen_listen(listen_a, listen_b)
+        .layer_a((log.clone(), HandshakeLayer::new(ReadsClient)))
+        .wait_timeout(Some(10 * SECOND))
         .start();
     let mut peers = Vec::new();
     for n in [7, 0, 8, 9] {

@@ -22,13 +22,14 @@ async fn once_is_one_pair_in_every_mode() {
         let relay = connector.on_end(told.on_end()).start();
         let [mut a, mut b] = rig.pair().await;
         joined(&mut a, &mut b).await;
-        assert!(!relay.is_closed());
+        assert!(!relay.is_done());
         // Nobody else gets in: the endpoints are closed while the pair goes on.
         until(|| !rig.is_listened_to()).await;
         joined(&mut a, &mut b).await;
         drop((a, b));
         soon(relay.done()).await.expect("a pair was joined");
-        assert!(relay.is_closed(), "{}", rig.mode);
+        assert!(relay.is_done(), "{}", rig.mode);
+        assert_eq!(relay.last_end(), told.reasons().pop());
         assert_eq!(relay.snapshot().total_pairs, 1);
         assert_eq!(told.reasons().len(), 1);
         no_task_left().await;
@@ -39,7 +40,7 @@ async fn once_is_one_pair_in_every_mode() {
 async fn once_lets_go_of_all_others_at_the_join() {
     // Even if the pair stack has room for this one alone.
     for max_pairs in [1, 10] {
-        let (connector, mut rig) = server_to_server();
+        let (connector, mut rig) = listen_listen();
         let relay = connector.max_pairs(max_pairs).once().start();
         let mut a = rig.meet(Side::A).await;
         let mut other = rig.meet(Side::A).await;
@@ -54,7 +55,7 @@ async fn once_lets_go_of_all_others_at_the_join() {
 
         let (script, mut servers) = Script::new([Step::Hang]);
         let (clients, listen) = memory::endpoint();
-        let relay = Connector::server_to_socket(listen, script.clone())
+        let relay = Connector::listen_dial(listen, script.clone())
             .once()
             .start();
         let mut other = clients.connect().await.unwrap();
@@ -84,13 +85,14 @@ async fn one_pair_that_is_refused_is_the_end_and_says_why() {
         assert!(matches!(error, ConnectorError::Pair { .. }), "{error:?}");
         assert!(is_caused_by::<io::Error>(&error), "{error:?}");
         assert_eq!(told.reasons(), []);
+        assert_eq!(relay.last_end(), None);
         no_task_left().await;
     });
 }
 
 #[tokio::test(start_paused = true)]
 async fn with_nobody_to_come_it_is_done_when_the_last_pair_is() {
-    let (connector, mut rig) = server_to_server();
+    let (connector, mut rig) = listen_listen();
     let relay = connector.start();
     let [mut a, mut b] = rig.pair().await;
     let mut waits = rig.meet(Side::A).await;
@@ -99,13 +101,13 @@ async fn with_nobody_to_come_it_is_done_when_the_last_pair_is() {
     soon(gone(&mut waits)).await;
     ends_with(relay, [a, b]).await;
 
-    let (connector, mut rig) = server_to_socket();
+    let (connector, mut rig) = listen_dial();
     let relay = connector.start();
     let [a, b] = rig.pair().await;
     rig.closes(Side::A);
     ends_with(relay, [a, b]).await;
 
-    let (connector, mut rig) = socket_to_server();
+    let (connector, mut rig) = dial_listen();
     let relay = connector.start();
     let [a, b] = rig.pair().await;
     rig.closes(Side::B);
@@ -115,7 +117,7 @@ async fn with_nobody_to_come_it_is_done_when_the_last_pair_is() {
 async fn ends_with(relay: couplet_connector::Handle, [mut a, mut b]: [memory::MemoryStream; 2]) {
     joined(&mut a, &mut b).await;
     settle().await;
-    assert!(!relay.is_closed());
+    assert!(!relay.is_done());
     drop((a, b));
     soon(relay.done()).await.expect("it is no failure");
     no_task_left().await;
@@ -123,13 +125,13 @@ async fn ends_with(relay: couplet_connector::Handle, [mut a, mut b]: [memory::Me
 
 #[tokio::test(start_paused = true)]
 async fn one_pair_for_which_nobody_comes_is_no_pair() {
-    let (connector, mut rig) = server_to_server();
+    let (connector, mut rig) = listen_listen();
     let relay = connector.once().start();
     rig.closes(Side::A);
     let error = soon(relay.done()).await.unwrap_err();
     assert!(matches!(error, ConnectorError::NoPair), "{error:?}");
     // Who asked for the end has nothing to be told.
-    let (connector, _rig) = server_to_server();
+    let (connector, _rig) = listen_listen();
     close(&connector.once().start()).await;
 }
 
@@ -146,7 +148,7 @@ async fn it_closes_when_it_is_idle_and_not_before() {
         joined(&mut a, &mut b).await;
         drop((a, b));
         until(|| relay.live_pairs() == 0).await;
-        if rig.mode == "socket to socket" {
+        if rig.mode == "dial + dial" {
             // It ends by itself.
             soon(relay.done()).await.unwrap();
             assert_eq!(begin.elapsed(), 1009 * SECOND);
@@ -168,7 +170,7 @@ async fn it_closes_when_it_is_idle_and_not_before() {
 #[tokio::test(start_paused = true)]
 async fn it_closes_when_it_is_idle_from_the_start() {
     for once in [false, true] {
-        let (connector, mut rig) = server_to_server();
+        let (connector, mut rig) = listen_listen();
         let connector = connector.close_when_idle(10 * SECOND);
         let relay = match once {
             true => connector.once().start(),
@@ -225,8 +227,8 @@ async fn close_ends_everything_at_once() {
         }
     };
     let token = Token::new("x").unwrap();
-    let relay = Connector::server_to_socket(listen, script.clone())
-        .side_a(HandshakeLayer::new(ExpectToken::new(token)))
+    let relay = Connector::listen_dial(listen, script.clone())
+        .layer_a(HandshakeLayer::new(ExpectToken::new(token)))
         .before_join(before_join)
         .on_end(told.on_end())
         .start();
@@ -248,8 +250,9 @@ async fn close_ends_everything_at_once() {
     let (one, other) = peers.split_at_mut(1);
     joined(&mut one[0], &mut other[0]).await;
 
-    soon(relay.close()).await.unwrap();
-    assert!(relay.is_closed());
+    soon(relay.close()).await;
+    relay.done().await.unwrap();
+    assert!(relay.is_done());
     for peer in &mut peers {
         soon(gone(peer)).await;
     }
@@ -261,17 +264,18 @@ async fn close_ends_everything_at_once() {
     assert_eq!(Arc::strong_count(&guard), 1, "no step is at work");
     clients.connect().await.unwrap_err();
     // As often as one likes.
-    soon(relay.close()).await.unwrap();
-    soon(relay.shutdown(SECOND)).await.unwrap();
+    soon(relay.close()).await;
+    relay.done().await.unwrap();
+    soon(relay.shutdown(SECOND)).await;
     soon(relay.done()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn close_ends_a_rendezvous_and_all_who_wait() {
-    let (connector, mut rig) = server_to_server();
+    let (connector, mut rig) = listen_listen();
     let guard = Arc::new(());
     let relay = connector
-        .side_b(HandshakeLayer::new(holding::<Conn<BoxIo>>(&guard)))
+        .layer_b(HandshakeLayer::new(holding::<Conn<BoxIo>>(&guard)))
         .start();
     let mut peers = Vec::new();
     for _ in 0..20 {
@@ -280,7 +284,8 @@ async fn close_ends_a_rendezvous_and_all_who_wait() {
     }
     until(|| relay.waiting(Side::A) == 20).await;
     until(|| relay.snapshot().b.connections == 20).await;
-    soon(relay.close()).await.unwrap();
+    soon(relay.close()).await;
+    relay.done().await.unwrap();
     assert_eq!(relay.waiting(Side::A), 0);
     for peer in &mut peers {
         soon(gone(peer)).await;
@@ -296,34 +301,32 @@ async fn close_ends_dials_in_every_mode() {
     let (clients, listen) = memory::endpoint();
     let (once_clients, once_listen) = memory::endpoint();
     let relays = [
-        Connector::socket_to_server(a.clone(), once_listen)
+        Connector::dial_listen(a.clone(), once_listen)
             .once()
             .start(),
-        Connector::socket_to_server(b.clone(), listen).start(),
-        Connector::socket_to_socket(Script::new([Step::Hang]).0, b.clone()).start(),
+        Connector::dial_listen(b.clone(), listen).start(),
+        Connector::dial_dial(Script::new([Step::Hang]).0, b.clone()).start(),
     ];
     let mut comes = clients.connect().await.unwrap();
     let mut comes_once = once_clients.connect().await.unwrap();
     until(|| a.count() == 1 && b.count() == 1).await;
     for relay in &relays {
-        soon(relay.close()).await.unwrap();
+        soon(relay.close()).await;
+        relay.done().await.unwrap();
     }
     soon(gone(&mut comes)).await;
     soon(gone(&mut comes_once)).await;
     no_task_left().await;
 }
 
-fn shutdown(
-    relay: &couplet_connector::Handle,
-    grace: Duration,
-) -> JoinHandle<Result<(), ConnectorError>> {
+fn shutdown(relay: &couplet_connector::Handle, grace: Duration) -> JoinHandle<()> {
     let relay = relay.clone();
     tokio::spawn(async move { relay.shutdown(grace).await })
 }
 
 #[tokio::test(start_paused = true)]
 async fn shutdown_lets_the_live_finish_and_nobody_else() {
-    let (connector, mut rig) = server_to_server();
+    let (connector, mut rig) = listen_listen();
     let told = Told::default();
     let relay = connector.on_end(told.on_end()).start();
     let [mut a, mut b] = rig.pair().await;
@@ -346,7 +349,8 @@ async fn shutdown_lets_the_live_finish_and_nobody_else() {
     joined(&mut stuck_a, &mut stuck_b).await;
 
     let (done, took) = timed(shutdown).await;
-    done.unwrap().unwrap();
+    done.unwrap();
+    relay.done().await.unwrap();
     assert_eq!(took, SECOND);
     soon(gone(&mut stuck_a)).await;
     soon(gone(&mut stuck_b)).await;
@@ -374,22 +378,25 @@ async fn shutdown_is_over_with_the_last_pair() {
         until(|| !rig.is_listened_to()).await;
         joined(&mut a, &mut b).await;
         drop((a, b));
-        soon(shutdown).await.unwrap().unwrap();
+        soon(shutdown).await.unwrap();
+        relay.done().await.unwrap();
         no_task_left().await;
     });
 }
 
 #[tokio::test(start_paused = true)]
 async fn close_shortens_a_shutdown() {
-    let (connector, mut rig) = server_to_socket();
+    let (connector, mut rig) = listen_dial();
     let told = Told::default();
     let relay = connector.on_end(told.on_end()).start();
     let [mut a, mut b] = rig.pair().await;
     joined(&mut a, &mut b).await;
     let shutdown = shutdown(&relay, 30 * SECOND);
     settle().await;
-    soon(relay.close()).await.unwrap();
-    soon(shutdown).await.unwrap().unwrap();
+    soon(relay.close()).await;
+    relay.done().await.unwrap();
+    soon(shutdown).await.unwrap();
+    relay.done().await.unwrap();
     assert_eq!(told.reasons(), [CloseReason::Closed]);
     soon(gone(&mut a)).await;
     soon(gone(&mut b)).await;
@@ -397,7 +404,7 @@ async fn close_shortens_a_shutdown() {
 
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_that_is_given_up_leaves_the_live_alone() {
-    let (connector, mut rig) = server_to_server();
+    let (connector, mut rig) = listen_listen();
     let relay = connector.start();
     let [mut a, mut b] = rig.pair().await;
     joined(&mut a, &mut b).await;
@@ -438,10 +445,10 @@ async fn a_panic_ends_only_its_pair() {
         })
     };
     every_mode!(|connector, rig| {
-        if rig.mode != "socket to socket" {
+        if rig.mode != "dial + dial" {
             let told = Told::default();
             let relay = connector
-                .pair(transform())
+                .layer_pair(transform())
                 .on_join(told.on_join())
                 .on_end(told.on_end())
                 .start();
@@ -465,7 +472,7 @@ async fn a_panic_ends_only_its_pair() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_a_call_ends_only_its_pair_or_connection() {
-    let (connector, mut rig) = server_to_server();
+    let (connector, mut rig) = listen_listen();
     let panics_at = |nth: usize| {
         let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         move || {
@@ -475,7 +482,7 @@ async fn a_panic_in_a_call_ends_only_its_pair_or_connection() {
     };
     let (on_a, on_pair) = (Arc::new(panics_at(1)), Arc::new(panics_at(1)));
     let relay = connector
-        .side_a(HandshakeLayer::new(move |conn: Conn<BoxIo>| {
+        .layer_a(HandshakeLayer::new(move |conn: Conn<BoxIo>| {
             on_a();
             std::future::ready(io::Result::Ok(conn))
         }))
@@ -501,7 +508,7 @@ async fn a_panic_in_a_call_ends_only_its_pair_or_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hook_that_panics_ends_only_its_pair() {
-    let (connector, mut rig) = server_to_server();
+    let (connector, mut rig) = listen_listen();
     let relay = connector
         .on_end(|_, _| panic!("as it was told"))
         .close_when_idle(10 * SECOND)

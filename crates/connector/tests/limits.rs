@@ -8,7 +8,6 @@ use couplet_connector::{
     Connector,
     endpoint::{BoxIo, Conn, Origin, Side, memory},
     layers::HandshakeLayer,
-    pairing::Policy,
 };
 use futures::FutureExt;
 use helper::*;
@@ -23,12 +22,12 @@ macro_rules! both_ways {
      $block:block) => {{
         let ($script, mut $servers) = Script::new($steps);
         let ($clients, listen) = memory::endpoint();
-        let $connector = Connector::server_to_socket(listen, $script.clone());
+        let $connector = Connector::listen_dial(listen, $script.clone());
         let $side = Side::A;
         $block
         let ($script, mut $servers) = Script::new($steps);
         let ($clients, listen) = memory::endpoint();
-        let $connector = Connector::socket_to_server($script.clone(), listen);
+        let $connector = Connector::dial_listen($script.clone(), listen);
         let $side = Side::B;
         $block
     }};
@@ -55,7 +54,7 @@ fn accepted(relay: &couplet_connector::Handle, side: Side) -> u64 {
 
 #[tokio::test(start_paused = true)]
 async fn beyond_the_pairs_both_sides_wait() {
-    let (connector, mut rig) = server_to_server();
+    let (connector, mut rig) = listen_listen();
     let relay = connector.max_pairs(2).start();
     let [mut a, mut b] = rig.pair().await;
     joined(&mut a, &mut b).await;
@@ -81,11 +80,11 @@ async fn there_may_be_any_number_of_pairs() {
         joined(&mut a, &mut b).await;
         close(&relay).await;
     }
-    let (connector, rig) = server_to_server();
+    let (connector, rig) = listen_listen();
     joins(connector.max_pairs(usize::MAX).start(), rig).await;
-    let (connector, rig) = server_to_socket();
+    let (connector, rig) = listen_dial();
     joins(connector.max_pairs(usize::MAX).start(), rig).await;
-    let (connector, rig) = socket_to_server();
+    let (connector, rig) = dial_listen();
     joins(connector.max_pairs(usize::MAX).start(), rig).await;
 }
 
@@ -120,8 +119,8 @@ async fn a_dial_counts_as_a_pair_until_it_fails() {
     both_ways!([Step::Hang], |connector, side, clients, script, servers| {
         let relay = connector
             .max_pairs(1)
-            .side_a(tower::timeout::TimeoutLayer::new(10 * SECOND))
-            .side_b(tower::timeout::TimeoutLayer::new(10 * SECOND))
+            .layer_a(tower::timeout::TimeoutLayer::new(10 * SECOND))
+            .layer_b(tower::timeout::TimeoutLayer::new(10 * SECOND))
             .start();
         let mut first = clients.connect().await.unwrap();
         let mut next = clients.connect().await.unwrap();
@@ -139,8 +138,8 @@ async fn a_dial_counts_as_a_pair_until_it_fails() {
 async fn who_is_silent_takes_no_pair() {
     both_ways!([], |connector, side, clients, script, servers| {
         let relay = connector
-            .side_a(HandshakeLayer::new(greeting))
-            .side_b(HandshakeLayer::new(greeting))
+            .layer_a(HandshakeLayer::new(greeting))
+            .layer_b(HandshakeLayer::new(greeting))
             .max_pairs(2)
             .start();
         let mut silent = Vec::new();
@@ -175,9 +174,11 @@ async fn who_is_silent_takes_no_pair() {
 
 #[tokio::test(start_paused = true)]
 async fn beyond_the_places_nobody_is_accepted() {
-    let (connector, mut rig) = server_to_server();
-    let policy = Policy::default().places(2).wait(Some(30 * SECOND));
-    let relay = connector.policy(policy).start();
+    let (connector, mut rig) = listen_listen();
+    let relay = connector
+        .max_waiting(2)
+        .wait_timeout(Some(30 * SECOND))
+        .start();
     let mut first = rig.meet(Side::A).await;
     until(|| relay.waiting(Side::A) == 1).await;
     advance(20 * SECOND).await;
@@ -201,7 +202,7 @@ async fn beyond_the_places_nobody_is_accepted() {
 async fn so_many_are_dialled_at_a_time_as_there_are_places() {
     let hang = [Step::Connect, Step::Hang, Step::Hang];
     both_ways!(hang, |connector, side, clients, script, servers| {
-        let relay = connector.policy(Policy::default().places(2)).start();
+        let relay = connector.max_waiting(2).start();
         // A pair has left its place.
         let mut client = clients.connect().await.unwrap();
         let mut server = soon(accept(&mut servers)).await;
@@ -220,7 +221,7 @@ async fn so_many_are_dialled_at_a_time_as_there_are_places() {
 #[tokio::test(start_paused = true)]
 async fn sixty_four_stuck_pairs_delay_nobody() {
     every_mode!(|connector, rig| {
-        if rig.mode != "socket to socket" {
+        if rig.mode != "dial + dial" {
             let relay = connector.start();
             let mut stuck = Vec::new();
             for _ in 0..64 {
@@ -254,12 +255,12 @@ async fn sixty_four_stuck_pairs_delay_nobody() {
 #[tokio::test(start_paused = true)]
 async fn five_hundred_silent_clients_delay_nobody() {
     every_mode!(|connector, rig| {
-        if rig.mode != "socket to socket" {
+        if rig.mode != "dial + dial" {
             let relay = connector
                 // Fewer places than there are silent ones: they take none.
-                .policy(Policy::default().places(2))
-                .side_a(HandshakeLayer::new(greeting))
-                .side_b(HandshakeLayer::new(greeting))
+                .max_waiting(2)
+                .layer_a(HandshakeLayer::new(greeting))
+                .layer_b(HandshakeLayer::new(greeting))
                 .start();
             let comes = rig.order[0];
             let mut silent = Vec::new();
@@ -310,7 +311,7 @@ async fn a_pool_that_is_dialled_in_vain_delays_nobody() {
     let (script, mut workers) = Script::new([Step::Hang, Step::Fail, Step::Connect]);
     let (clients, listen) = memory::endpoint();
     let pool = keep(script.clone(), 2, Backoff::new().jitter(0.0));
-    let relay = Connector::server_to_server(pool, listen).start();
+    let relay = Connector::listen_listen(pool, listen).start();
     let mut client = clients.connect().await.unwrap();
     let mut worker = eventually(accept(&mut workers)).await;
     joined(&mut worker, &mut client).await;

@@ -96,11 +96,11 @@ async fn many_pairs_side_by_side_are_never_crossed() {
         assert_eq!(relay.live_pairs(), 40);
         close(&relay).await;
     }
-    let (connector, rig) = server_to_server();
+    let (connector, rig) = listen_listen();
     carries(connector.start(), rig).await;
-    let (connector, rig) = server_to_socket();
+    let (connector, rig) = listen_dial();
     carries(connector.start(), rig).await;
-    let (connector, rig) = socket_to_server();
+    let (connector, rig) = dial_listen();
     carries(connector.start(), rig).await;
 }
 
@@ -131,7 +131,7 @@ async fn each_direction_has_its_transform() {
         let transforms = TransformLayer::new()
             .a_to_b(|| map_bytes(|bytes| bytes.repeat(3)))
             .b_to_a(NoVowels::default);
-        let relay = connector.pair(transforms).start();
+        let relay = connector.layer_pair(transforms).start();
         let mut sessions = relay.session_stream();
         let [mut a, mut b] = rig.pair().await;
         let session = soon(sessions.next()).await.expect("it is joined");
@@ -158,8 +158,8 @@ fn expect(token: &str) -> HandshakeLayer<ExpectToken> {
 async fn each_side_has_its_handshake() {
     every_mode!(|connector, rig| {
         let relay = connector
-            .side_a(expect("alpha"))
-            .side_b(expect("beta"))
+            .layer_a(expect("alpha"))
+            .layer_b(expect("beta"))
             .start();
         let [mut a, mut b] = rig
             .pair_saying(["alpha\nmore from a", "beta\r\nmore from b"])
@@ -177,8 +177,8 @@ async fn each_side_has_its_handshake() {
 async fn a_token_may_come_in_pieces_and_may_be_sent() {
     every_mode!(|connector, rig| {
         let relay = connector
-            .side_a(expect("alpha"))
-            .side_b(HandshakeLayer::new(SendToken::new(
+            .layer_a(expect("alpha"))
+            .layer_b(HandshakeLayer::new(SendToken::new(
                 Token::new("beta").unwrap(),
             )))
             .start();
@@ -208,8 +208,8 @@ async fn a_wrong_token_is_refused_and_told_nothing() {
     for side in SIDES {
         every_mode!(|connector, rig| {
             let relay = connector
-                .side_a(expect("alpha"))
-                .side_b(expect("beta"))
+                .layer_a(expect("alpha"))
+                .layer_b(expect("beta"))
                 .start();
             let mut said = ["alpha\n", "beta\n"];
             said[side as usize] = "Alpha\n";
@@ -248,8 +248,8 @@ async fn who_is_silent_is_cut_at_the_deadline_on_either_side() {
         every_mode!(|connector, rig| {
             let patience = Duration::from_millis(2500);
             let relay = connector
-                .side_a(expect("alpha").timeout(Some(patience)))
-                .side_b(expect("beta").timeout(Some(patience)))
+                .layer_a(expect("alpha").timeout(Some(patience)))
+                .layer_b(expect("beta").timeout(Some(patience)))
                 .start();
             let mut first = rig.meet(rig.order[0]).await;
             let begin = Instant::now();
@@ -266,7 +266,8 @@ async fn who_is_silent_is_cut_at_the_deadline_on_either_side() {
             assert_eq!(begin.elapsed(), patience, "{} {side}", rig.mode);
             drop(first);
             let both_dialled = rig.is_dialled(Side::A) && rig.is_dialled(Side::B);
-            assert_eq!(soon(relay.close()).await.is_err(), both_dialled);
+            soon(relay.close()).await;
+            assert_eq!(relay.done().await.is_err(), both_dialled);
             no_task_left().await;
         });
     }
@@ -276,7 +277,7 @@ async fn who_is_silent_is_cut_at_the_deadline_on_either_side() {
 
 #[tokio::test(start_paused = true)]
 async fn the_oldest_are_joined_and_what_they_said_early_is_kept() {
-    let (connector, mut rig) = server_to_server();
+    let (connector, mut rig) = listen_listen();
     let relay = connector.start();
     let mut waiting = Vec::new();
     for n in 0..5 {
@@ -297,7 +298,7 @@ async fn the_oldest_are_joined_and_what_they_said_early_is_kept() {
 
 #[tokio::test(start_paused = true)]
 async fn who_went_away_is_never_joined() {
-    let (connector, mut rig) = server_to_server();
+    let (connector, mut rig) = listen_listen();
     let relay = connector.start();
     drop(rig.meet(Side::A).await);
     let mut reset = rig.meet(Side::A).await;
@@ -322,8 +323,9 @@ async fn who_went_away_is_never_joined() {
 async fn a_pool_of_dialled_connections_is_a_side() {
     let (script, mut workers) = Script::new([]);
     let (clients, listen) = memory::endpoint();
-    let relay = Connector::server_to_server(keep(script.clone(), 2, EXACT), listen).start();
-    assert_eq!(relay.local_addr(Side::A), None);
+    let relay = Connector::listen_listen(keep(script.clone(), 2, EXACT), listen).start();
+    let error = relay.local_addr(Side::A).unwrap_err();
+    assert_eq!(error.to_string(), "side A listens on no TCP address");
     until(|| relay.waiting(Side::A) == 2).await;
     settle().await;
     assert_eq!(script.count(), 2);
@@ -377,9 +379,7 @@ async fn the_target_may_be_chosen_by_who_comes() {
         conn.info.extensions.insert("alice");
         Ok::<_, io::Error>(conn)
     });
-    let relay = Connector::server_to_socket(listen, dial)
-        .side_a(named)
-        .start();
+    let relay = Connector::listen_dial(listen, dial).layer_a(named).start();
     let mut client = clients.connect().await.unwrap();
     let mut server = soon(accept(&mut peers)).await;
     hears(&mut server, "alice").await;
@@ -391,7 +391,7 @@ async fn the_target_may_be_chosen_by_who_comes() {
 async fn a_failed_dial_closes_only_the_one_it_was_for() {
     let (script, mut servers) = Script::new([Step::Fail, Step::Connect, Step::Fail]);
     let (clients, listen) = memory::endpoint();
-    let relay = Connector::server_to_socket(listen, script.clone()).start();
+    let relay = Connector::listen_dial(listen, script.clone()).start();
     let mut refused = clients.connect().await.unwrap();
     soon(gone(&mut refused)).await;
     let mut client = clients.connect().await.unwrap();
@@ -411,7 +411,7 @@ async fn a_failed_dial_closes_only_the_one_it_was_for() {
 async fn for_each_that_comes_to_b_one_is_dialled_for_it_alone() {
     let (script, mut servers) = Script::new([Step::Fail, Step::Connect, Step::Fail]);
     let (clients, listen) = memory::endpoint();
-    let relay = Connector::socket_to_server(script.clone(), listen).start();
+    let relay = Connector::dial_listen(script.clone(), listen).start();
     settle().await;
     assert_eq!(script.count(), 0, "nobody has come yet");
     let mut refused = clients.connect().await.unwrap();
@@ -428,7 +428,7 @@ async fn for_each_that_comes_to_b_one_is_dialled_for_it_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn for_one_pair_a_is_dialled_at_once() {
-    let (connector, mut rig) = socket_to_server();
+    let (connector, mut rig) = dial_listen();
     let relay = connector.once().start();
     let mut a = rig.meet(Side::A).await;
     say(&mut a, "before anybody has come").await;
@@ -447,7 +447,7 @@ async fn for_one_pair_a_is_dialled_at_once() {
 async fn for_one_pair_a_failed_dial_is_the_end() {
     let (script, _servers) = Script::new([Step::Fail]);
     let (clients, listen) = memory::endpoint();
-    let relay = Connector::socket_to_server(script, listen).once().start();
+    let relay = Connector::dial_listen(script, listen).once().start();
     assert_side_failed(&soon(relay.done()).await.unwrap_err(), Side::A);
     no_task_left().await;
     let error = clients.connect().await.unwrap_err();
@@ -456,7 +456,7 @@ async fn for_one_pair_a_failed_dial_is_the_end() {
 
 #[tokio::test(start_paused = true)]
 async fn for_one_pair_who_was_dialled_and_went_is_the_end() {
-    let (connector, mut rig) = socket_to_server();
+    let (connector, mut rig) = dial_listen();
     let relay = connector.once().start();
     let a = rig.meet(Side::A).await;
     settle().await;
@@ -478,15 +478,15 @@ fn assert_side_failed(error: &ConnectorError, expected: Side) {
 
 #[tokio::test(start_paused = true)]
 async fn two_that_are_dialled_are_one_pair() {
-    let (connector, mut rig) = socket_to_socket();
+    let (connector, mut rig) = dial_dial();
     let relay = connector.start();
     let [mut a, mut b] = rig.pair().await;
     joined(&mut a, &mut b).await;
     assert!(rig.nobody_dialled().await);
-    assert!(!relay.is_closed());
+    assert!(!relay.is_done());
     drop((a, b));
     soon(relay.done()).await.unwrap();
-    assert!(relay.is_closed());
+    assert!(relay.is_done());
     assert!(rig.nobody_dialled().await);
     no_task_left().await;
 }
@@ -495,13 +495,13 @@ async fn two_that_are_dialled_are_one_pair() {
 async fn a_dial_that_fails_is_the_end_of_it() {
     let (fails, _a) = Script::new([Step::Fail]);
     let (b, _peers) = Script::new([]);
-    let relay = Connector::socket_to_socket(fails, b.clone()).start();
+    let relay = Connector::dial_dial(fails, b.clone()).start();
     assert_side_failed(&soon(relay.done()).await.unwrap_err(), Side::A);
     assert_eq!(b.count(), 0);
 
     let (a, mut peers) = Script::new([]);
     let (fails, _b) = Script::new([Step::Fail]);
-    let relay = Connector::socket_to_socket(a, fails).start();
+    let relay = Connector::dial_dial(a, fails).start();
     let error = soon(relay.done()).await.unwrap_err();
     assert!(matches!(error, ConnectorError::Pair { .. }), "{error:?}");
     assert!(is_caused_by::<io::Error>(&error), "{error:?}");
@@ -514,7 +514,7 @@ async fn they_are_dialled_again_after_growing_pauses() {
     // The pair of the first two ends at once, then B can't be dialled, then A can't.
     let (a, mut a_peers) = Script::new([Step::Connect, Step::Connect, Step::Fail]);
     let (b, mut b_peers) = Script::new([Step::Connect, Step::Fail]);
-    let relay = Connector::socket_to_socket(a.clone(), b.clone())
+    let relay = Connector::dial_dial(a.clone(), b.clone())
         .reconnect(EXACT)
         .start();
     let (mut one, mut other) = (
@@ -547,9 +547,7 @@ async fn they_are_dialled_again_after_growing_pauses() {
 async fn a_pair_that_ended_well_makes_no_pause_grow() {
     let (a, mut a_peers) = Script::new([]);
     let (b, mut b_peers) = Script::new([]);
-    let relay = Connector::socket_to_socket(a.clone(), b)
-        .reconnect(EXACT)
-        .start();
+    let relay = Connector::dial_dial(a.clone(), b).reconnect(EXACT).start();
     for says in [true, true, true, false, false, true] {
         let mut one = eventually(accept(&mut a_peers)).await;
         let mut other = soon(accept(&mut b_peers)).await;
@@ -576,7 +574,7 @@ async fn the_relay_is_told_its_times() {
         let timeout = Duration::from_secs(7);
         let told = Told::default();
         let relay = connector
-            .relay(Relay::new().half_close_timeout(Some(timeout)))
+            .with_relay(Relay::new().half_close_timeout(Some(timeout)))
             .on_end(told.on_end())
             .start();
         let [mut a, mut b] = rig.pair().await;

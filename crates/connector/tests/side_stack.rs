@@ -18,27 +18,27 @@ use tower::{ServiceExt, layer::layer_fn, service_fn};
 fn each_constructor_pairs_as_pairing_says() {
     use Way::{Comes, Dialled};
     let keyed = || Keyed::new(|_: &Info| Some(1));
-    let (listen_listen, _rig) = server_to_server();
-    assert_eq!(listen_listen.pairing(), Pairing::of(Comes, Comes, false));
-    assert_eq!(listen_listen.keyed(keyed()).pairing(), Pairing::Keyed);
-    let (listen_listen, _rig) = server_to_server();
-    let once = listen_listen.once();
+    let (both_listen, _rig) = listen_listen();
+    assert_eq!(both_listen.pairing(), Pairing::of(Comes, Comes, false));
+    assert_eq!(both_listen.by_key(keyed()).pairing(), Pairing::Keyed);
+    let (both_listen, _rig) = listen_listen();
+    let once = both_listen.once();
     assert_eq!(once.pairing(), Pairing::of(Comes, Comes, true));
 
-    let (listen_dial, _rig) = server_to_socket();
-    assert_eq!(listen_dial.pairing(), Pairing::of(Comes, Dialled, false));
-    let once = listen_dial.once();
+    let (b_is_dialled, _rig) = listen_dial();
+    assert_eq!(b_is_dialled.pairing(), Pairing::of(Comes, Dialled, false));
+    let once = b_is_dialled.once();
     assert_eq!(once.pairing(), Pairing::of(Comes, Dialled, true));
 
-    let (dial_listen, _rig) = socket_to_server();
-    assert_eq!(dial_listen.pairing(), Pairing::of(Dialled, Comes, false));
-    let once = dial_listen.once();
+    let (a_is_dialled, _rig) = dial_listen();
+    assert_eq!(a_is_dialled.pairing(), Pairing::of(Dialled, Comes, false));
+    let once = a_is_dialled.once();
     assert_eq!(once.pairing(), Pairing::of(Dialled, Comes, true));
 
-    let (dial_dial, _rig) = socket_to_socket();
-    assert_eq!(dial_dial.pairing(), Pairing::of(Dialled, Dialled, false));
+    let (both_dialled, _rig) = dial_dial();
+    assert_eq!(both_dialled.pairing(), Pairing::of(Dialled, Dialled, false));
 
-    let keyed = Connector::rendezvous(memory::endpoint().1, keyed());
+    let keyed = Connector::keyed(memory::endpoint().1, keyed());
     assert_eq!(keyed.pairing(), Pairing::Keyed);
 }
 
@@ -51,7 +51,7 @@ async fn side_a_may_be_dialled_by_what_is_known_of_b() {
         assert_eq!(client.side, Some(Side::B));
         Ok::<_, Infallible>(target.clone())
     });
-    let relay = Connector::socket_to_server(dial, listen).start();
+    let relay = Connector::dial_listen(dial, listen).start();
     let mut client = clients.connect().await.unwrap();
     let mut server = soon(accept(&mut servers)).await;
     joined(&mut server, &mut client).await;
@@ -79,9 +79,7 @@ async fn a_connection_that_lost_its_info_ends_its_pair_alone() {
             }
         })
     });
-    let relay = Connector::server_to_socket(listen, dial)
-        .side_b(loses)
-        .start();
+    let relay = Connector::listen_dial(listen, dial).layer_b(loses).start();
     let [mut client, mut server] = next(&clients, &mut servers).await;
     soon(gone(&mut client)).await;
     soon(gone(&mut server)).await;
@@ -98,9 +96,7 @@ async fn a_connection_that_is_kept_back_ends_its_pair_alone() {
     let keeps = layer_fn(|_: couplet_connector::stack::Slot| {
         service_fn(|_: Conn<BoxIo>| async { Ok::<_, BoxError>(()) })
     });
-    let relay = Connector::server_to_socket(listen, dial)
-        .side_b(keeps)
-        .start();
+    let relay = Connector::listen_dial(listen, dial).layer_b(keeps).start();
     let [mut client, mut server] = next(&clients, &mut servers).await;
     soon(gone(&mut client)).await;
     soon(gone(&mut server)).await;
@@ -135,13 +131,13 @@ async fn a_list_of_layers_goes_anywhere_in_a_stack() {
     }
     every_mode!(|connector, rig| {
         let relay = connector
-            .side_a(list(b"1"))
-            .side_a(says(b'2'))
-            .side_a(list(b"34"))
-            .side_a(list(b""))
-            .side_b(says(b'1'))
-            .side_b(list(b"23"))
-            .side_b(says(b'4'))
+            .layer_a(list(b"1"))
+            .layer_a(says(b'2'))
+            .layer_a(list(b"34"))
+            .layer_a(list(b""))
+            .layer_b(says(b'1'))
+            .layer_b(list(b"23"))
+            .layer_b(says(b'4'))
             .start();
         let [mut a, mut b] = rig.pair().await;
         hears(&mut a, "1234").await;

@@ -28,10 +28,10 @@ async fn hear_a_byte(mut conn: Conn<BoxIo>) -> io::Result<Conn<BoxIo>> {
 /// On a side it is the deadline of all that is below.
 #[tokio::test(start_paused = true)]
 async fn timeout_on_a_side() {
-    let (connector, mut rig) = server_to_server();
+    let (connector, mut rig) = listen_listen();
     let relay = connector
-        .side_a(TimeoutLayer::new(5 * SECOND))
-        .side_a(HandshakeLayer::new(hear_a_byte).timeout(None))
+        .layer_a(TimeoutLayer::new(5 * SECOND))
+        .layer_a(HandshakeLayer::new(hear_a_byte).timeout(None))
         .start();
     let mut silent = rig.meet(Side::A).await;
     let ((), took) = timed(gone(&mut silent)).await;
@@ -51,9 +51,9 @@ async fn timeout_on_a_side() {
 #[tokio::test(start_paused = true)]
 async fn timeout_on_the_pair() {
     let told = Told::default();
-    let (connector, mut rig) = server_to_server();
+    let (connector, mut rig) = listen_listen();
     let relay = connector
-        .pair(TimeoutLayer::new(5 * SECOND))
+        .layer_pair(TimeoutLayer::new(5 * SECOND))
         .on_end(told.on_end())
         .start();
     let [mut a, mut b] = rig.pair().await;
@@ -69,10 +69,10 @@ async fn timeout_on_the_pair() {
 /// On a side it bounds those on their way to a place.
 #[tokio::test(start_paused = true)]
 async fn concurrency_limit_on_a_side() {
-    let (connector, mut rig) = server_to_server();
+    let (connector, mut rig) = listen_listen();
     let relay = connector
-        .side_a(ConcurrencyLimitLayer::new(1))
-        .side_a(HandshakeLayer::new(hear_a_byte).timeout(None))
+        .layer_a(ConcurrencyLimitLayer::new(1))
+        .layer_a(HandshakeLayer::new(hear_a_byte).timeout(None))
         .start();
     let mut silent = rig.meet(Side::A).await;
     let mut next = rig.meet(Side::A).await;
@@ -90,8 +90,8 @@ async fn concurrency_limit_on_a_side() {
 /// On the pair stack it bounds the live pairs; the others wait in the pairing.
 #[tokio::test(start_paused = true)]
 async fn concurrency_limit_on_the_pair() {
-    let (connector, mut rig) = server_to_server();
-    let relay = connector.pair(ConcurrencyLimitLayer::new(1)).start();
+    let (connector, mut rig) = listen_listen();
+    let relay = connector.layer_pair(ConcurrencyLimitLayer::new(1)).start();
     let [mut a, mut b] = rig.pair().await;
     joined(&mut a, &mut b).await;
     let [mut next_a, mut next_b] = rig.pair().await;
@@ -108,9 +108,9 @@ async fn concurrency_limit_on_the_pair() {
 /// On a side it bounds how many connections are taken in a time.
 #[tokio::test(start_paused = true)]
 async fn rate_limit_on_a_side() {
-    let (connector, mut rig) = server_to_server();
+    let (connector, mut rig) = listen_listen();
     let relay = connector
-        .side_a(RateLimitLayer::new(1, 10 * SECOND))
+        .layer_a(RateLimitLayer::new(1, 10 * SECOND))
         .start();
     let [mut a, mut b] = rig.pair().await;
     joined(&mut a, &mut b).await;
@@ -123,8 +123,10 @@ async fn rate_limit_on_a_side() {
 /// On the pair stack it bounds how many pairs are joined in a time.
 #[tokio::test(start_paused = true)]
 async fn rate_limit_on_the_pair() {
-    let (connector, mut rig) = server_to_server();
-    let relay = connector.pair(RateLimitLayer::new(1, 10 * SECOND)).start();
+    let (connector, mut rig) = listen_listen();
+    let relay = connector
+        .layer_pair(RateLimitLayer::new(1, 10 * SECOND))
+        .start();
     let [mut a, mut b] = rig.pair().await;
     joined(&mut a, &mut b).await;
     let [mut a, mut b] = rig.pair().await;
@@ -140,11 +142,11 @@ async fn rate_limit_on_the_pair() {
 /// On a side it refuses what would have had to wait.
 #[tokio::test(start_paused = true)]
 async fn load_shed_on_a_side() {
-    let (connector, mut rig) = server_to_server();
+    let (connector, mut rig) = listen_listen();
     let relay = connector
-        .side_a(LoadShedLayer::new())
-        .side_a(ConcurrencyLimitLayer::new(1))
-        .side_a(HandshakeLayer::new(hear_a_byte).timeout(None))
+        .layer_a(LoadShedLayer::new())
+        .layer_a(ConcurrencyLimitLayer::new(1))
+        .layer_a(HandshakeLayer::new(hear_a_byte).timeout(None))
         .start();
     let mut slow = rig.meet(Side::A).await;
     let mut too_many = rig.meet(Side::A).await;
@@ -161,10 +163,10 @@ async fn load_shed_on_a_side() {
 #[tokio::test(start_paused = true)]
 async fn load_shed_on_the_pair() {
     let told = Told::default();
-    let (connector, mut rig) = server_to_server();
+    let (connector, mut rig) = listen_listen();
     let relay = connector
-        .pair(LoadShedLayer::new())
-        .pair(ConcurrencyLimitLayer::new(1))
+        .layer_pair(LoadShedLayer::new())
+        .layer_pair(ConcurrencyLimitLayer::new(1))
         .on_join(told.on_join())
         .start();
     let [mut a, mut b] = rig.pair().await;

@@ -65,8 +65,8 @@ pub(crate) fn live(case: Case, times: u64) -> anyhow::Result<()> {
 fn relay() -> (memory::Dial, memory::Listen, Handle) {
     let (clients, listen) = memory::endpoint();
     let (dial, backend) = memory::endpoint();
-    let handle = Connector::server_to_socket(listen, dial)
-        .pair(IdleTimeoutLayer::new(Duration::from_secs(3600)))
+    let handle = Connector::listen_dial(listen, dial)
+        .layer_pair(IdleTimeoutLayer::new(Duration::from_secs(3600)))
         .start();
     (clients, backend, handle)
 }
@@ -94,7 +94,7 @@ async fn round_trip(times: u64) -> anyhow::Result<()> {
     for _ in 0..times {
         there_and_back(&mut client, &mut server, &mut message).await?;
     }
-    handle.close().await?;
+    handle.close().await;
     Ok(())
 }
 

@@ -19,12 +19,12 @@ pub(crate) fn run(listen: SocketAddr, dial: SocketAddr) -> anyhow::Result<()> {
     runtime.block_on(async {
         let gib = NonZeroU64::new(1 << 30).expect("it is not zero");
         let hour = Duration::from_secs(3600);
-        let _relay = Connector::server_to_socket(Listen::bind(listen).await?, Dial::new(dial))
-            .pair(StatsLayer::new(Stats::new()))
-            .pair(BandwidthLayer::per_pair(ByteRate::per_second(gib)))
-            .pair(QuotaLayer::new(1 << 40))
-            .pair(IdleTimeoutLayer::new(hour))
-            .pair(MaxLifetimeLayer::new(hour))
+        let _relay = Connector::listen_dial(Listen::bind(listen).await?, Dial::new(dial))
+            .layer_pair(StatsLayer::new(Stats::new()))
+            .layer_pair(BandwidthLayer::per_pair(ByteRate::per_second(gib)))
+            .layer_pair(QuotaLayer::new(1 << 40))
+            .layer_pair(IdleTimeoutLayer::new(hour))
+            .layer_pair(MaxLifetimeLayer::new(hour))
             .start();
         let tasks = tokio::runtime::Handle::current().metrics();
         loop {

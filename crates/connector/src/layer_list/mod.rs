@@ -2,8 +2,8 @@
 //!
 //! A list of layers is itself a layer. Each of its services is boxed, and so is each future: one
 //! allocation a layer and connection, or pair; none where the list is empty. Where the layers are
-//! known when the program is written, [`side_a`](crate::Connector::side_a) and
-//! [`pair`](crate::Connector::pair) keep their types instead.
+//! known when the program is written, [`side_a`](crate::Connector::layer_a) and
+//! [`pair`](crate::Connector::layer_pair) keep their types instead.
 //!
 //! ```
 //! use std::time::Duration;
@@ -22,9 +22,9 @@
 //!     pair.push(IdleTimeoutLayer::new(idle));
 //! }
 //! let listen = Listen::bind("127.0.0.1:0").await?;
-//! Connector::server_to_socket(listen, Dial::to("127.0.0.1:22")?)
-//!     .side_a(side)
-//!     .pair(pair)
+//! Connector::listen_dial(listen, Dial::to("127.0.0.1:22")?)
+//!     .layer_a(side)
+//!     .layer_pair(pair)
 //!     .start();
 //! # Ok(())
 //! # }

@@ -191,13 +191,13 @@ macro_rules! every_mode {
     (|$connector:ident, $rig:ident| $block:block) => {
         #[allow(unused_mut, reason = "not every block meets a peer")]
         {
-            let ($connector, mut $rig) = $crate::helper::server_to_server();
+            let ($connector, mut $rig) = $crate::helper::listen_listen();
             $block
-            let ($connector, mut $rig) = $crate::helper::server_to_socket();
+            let ($connector, mut $rig) = $crate::helper::listen_dial();
             $block
-            let ($connector, mut $rig) = $crate::helper::socket_to_server();
+            let ($connector, mut $rig) = $crate::helper::dial_listen();
             $block
-            let ($connector, mut $rig) = $crate::helper::socket_to_socket();
+            let ($connector, mut $rig) = $crate::helper::dial_dial();
             $block
         }
     };
@@ -210,63 +210,63 @@ macro_rules! every_mode_once {
     (|$connector:ident, $rig:ident| $block:block) => {
         #[allow(unused_mut, reason = "not every block meets a peer")]
         {
-            let ($connector, mut $rig) = $crate::helper::server_to_server();
+            let ($connector, mut $rig) = $crate::helper::listen_listen();
             let $connector = $connector.once();
             $block
-            let ($connector, mut $rig) = $crate::helper::server_to_socket();
+            let ($connector, mut $rig) = $crate::helper::listen_dial();
             let $connector = $connector.once();
             $block
-            let ($connector, mut $rig) = $crate::helper::socket_to_server();
+            let ($connector, mut $rig) = $crate::helper::dial_listen();
             let $connector = $connector.once();
             $block
-            let ($connector, mut $rig) = $crate::helper::socket_to_socket();
+            let ($connector, mut $rig) = $crate::helper::dial_dial();
             $block
         }
     };
 }
 
-pub(crate) fn server_to_server() -> (Connector<Meet>, Rig) {
+pub(crate) fn listen_listen() -> (Connector<Meet>, Rig) {
     let ((a, listen_a), (b, listen_b)) = (memory::endpoint(), memory::endpoint());
     let rig = Rig {
-        mode: "server to server",
+        mode: "listen + listen",
         order: [Side::A, Side::B],
         a: Peers::Come(a),
         b: Peers::Come(b),
     };
-    (Connector::server_to_server(listen_a, listen_b), rig)
+    (Connector::listen_listen(listen_a, listen_b), rig)
 }
 
-pub(crate) fn server_to_socket() -> (Connector<DialForA<memory::Dial>>, Rig) {
+pub(crate) fn listen_dial() -> (Connector<DialForA<memory::Dial>>, Rig) {
     let ((a, listen_a), (dial_b, b)) = (memory::endpoint(), memory::endpoint());
     let rig = Rig {
-        mode: "server to socket",
+        mode: "listen + dial",
         order: [Side::A, Side::B],
         a: Peers::Come(a),
         b: Peers::AreDialled(b),
     };
-    (Connector::server_to_socket(listen_a, dial_b), rig)
+    (Connector::listen_dial(listen_a, dial_b), rig)
 }
 
-pub(crate) fn socket_to_server() -> (Connector<DialForB<memory::Dial>>, Rig) {
+pub(crate) fn dial_listen() -> (Connector<DialForB<memory::Dial>>, Rig) {
     let ((dial_a, a), (b, listen_b)) = (memory::endpoint(), memory::endpoint());
     let rig = Rig {
-        mode: "socket to server",
+        mode: "dial + listen",
         order: [Side::B, Side::A],
         a: Peers::AreDialled(a),
         b: Peers::Come(b),
     };
-    (Connector::socket_to_server(dial_a, listen_b), rig)
+    (Connector::dial_listen(dial_a, listen_b), rig)
 }
 
-pub(crate) fn socket_to_socket() -> (Connector<InTurn<memory::Dial>>, Rig) {
+pub(crate) fn dial_dial() -> (Connector<InTurn<memory::Dial>>, Rig) {
     let ((dial_a, a), (dial_b, b)) = (memory::endpoint(), memory::endpoint());
     let rig = Rig {
-        mode: "socket to socket",
+        mode: "dial + dial",
         order: [Side::A, Side::B],
         a: Peers::AreDialled(a),
         b: Peers::AreDialled(b),
     };
-    (Connector::socket_to_socket(dial_a, dial_b), rig)
+    (Connector::dial_dial(dial_a, dial_b), rig)
 }
 
 // ===== impl Rig =====
@@ -494,9 +494,11 @@ impl Told {
 /// Ends it, and waits until nothing is left.
 #[track_caller]
 pub(crate) fn close(relay: &Handle) -> impl Future<Output = ()> {
-    let done = soon(relay.close());
+    let closed = soon(relay.close());
+    let done = relay.done();
     let left = no_task_left();
     async move {
+        closed.await;
         done.await.expect("nothing has failed");
         left.await;
     }
