@@ -96,10 +96,11 @@ fn run_length() -> CodecLayer {
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let mut args = env::args().skip(1);
-    let a = args.next().unwrap_or_else(|| "127.0.0.1:9000".into());
-    let b = args.next().unwrap_or_else(|| "127.0.0.1:8000".into());
+    let mut arg = |default: &str| args.next().unwrap_or_else(|| default.into());
+    let listen = Listen::bind(&*arg("127.0.0.1:9000")).await?;
+    let dial = Dial::to(&arg("127.0.0.1:8000"))?;
 
-    let connector = Connector::listen_dial(Listen::bind(a.as_str()).await?, Dial::to(&b)?)
+    let connector = Connector::listen_dial(listen, dial)
         .layer_b(run_length())
         .start();
 

@@ -76,10 +76,10 @@ async fn identify(
 // ===== the ends =====
 
 /// Connects to the relay again and again, and dials the service after each join.
-fn service_end(relay: SocketAddr, me: &End, client: NoisePublicKey, service: Dial) -> Handle {
+fn service_end(relay: SocketAddr, me: End, client: NoisePublicKey, service: Dial) -> Handle {
     let noise = NoiseResponder::kk(me.encrypts.clone(), NoisePeers::one(client));
     Connector::dial_dial(Dial::new(relay), service)
-        .layer_a(HandshakeLayer::new(me.meet("service")).timeout(None))
+        .layer_a(HandshakeLayer::new(move |conn| meet(conn, me.clone(), "service")).timeout(None))
         .layer_a(HandshakeLayer::new(noise))
         // A short session is no reason for a long back-off.
         .reconnect(Backoff::new().max(Duration::from_secs(1)))
@@ -89,19 +89,22 @@ fn service_end(relay: SocketAddr, me: &End, client: NoisePublicKey, service: Dia
 /// Listens on loopback, and connects to the relay for each client.
 async fn client_end(
     address: &str,
-    me: &End,
+    me: End,
     service: NoisePublicKey,
     relay: SocketAddr,
 ) -> Result<Handle, BoxError> {
     let noise = NoiseInitiator::kk(me.encrypts.clone(), service);
     let listen = Listen::bind(address).await?;
     Ok(Connector::listen_dial(listen, Dial::new(relay))
-        .layer_b(HandshakeLayer::new(me.meet("client")))
+        .layer_b(HandshakeLayer::new(move |conn| {
+            meet(conn, me.clone(), "client")
+        }))
         .layer_b(HandshakeLayer::new(noise))
         .start())
 }
 
 /// The private keys of an end: one for the relay, one for the other end.
+#[derive(Clone)]
 struct End {
     signs: Ed25519Key,
     encrypts: NoiseKey,
@@ -116,34 +119,17 @@ impl End {
             session: session.to_owned(),
         })
     }
-
-    /// The handshake with the relay; completes when the other end is there.
-    fn meet(
-        &self,
-        side: &str,
-    ) -> impl Handshake<
-        Conn<BoxIo>,
-        Output = Conn<Replay<BoxIo>>,
-        Error = BoxError,
-        Future: Send + 'static,
-    > + Clone
-    + Send
-    + use<> {
-        let (signs, session) = (self.signs.clone(), self.session.clone());
-        let side = side.to_owned();
-        let wish = Wish { session, side };
-        move |conn| meet(conn, wish.clone(), signs.clone())
-    }
 }
 
+/// The handshake with the relay; completes when the other end is there.
 async fn meet(
     mut conn: Conn<BoxIo>,
-    wish: Wish,
-    signs: Ed25519Key,
+    me: End,
+    side: &'static str,
 ) -> Result<Conn<Replay<BoxIo>>, BoxError> {
-    let line = format!("{wish}\n");
-    conn.io.write_all(line.as_bytes()).await?;
-    let answer = AnswerChallenge::new(signs).context(wish.to_string());
+    let wish = format!("session {} {side}", me.session);
+    conn.io.write_all(format!("{wish}\n").as_bytes()).await?;
+    let answer = AnswerChallenge::new(me.signs).context(wish);
     let mut conn = answer.handshake(conn).await?;
     match &*take_line(&mut conn.io, 16).await? {
         b"joined" => Ok(conn),
@@ -184,14 +170,15 @@ async fn main() -> Result<(), BoxError> {
 
     // Each end makes its keys; the relay and the other end get the public ones.
     let [service, client] = [End::new("demo")?, End::new("demo")?];
+    let [service_key, client_key] = [&service, &client].map(|end| end.encrypts.public());
     let authorized = [(&service, "service"), (&client, "client")]
         .map(|(end, name)| format!("{} {name}\n", end.signs.public()));
 
     let relay = relay(&at, authorized.concat().parse()?).await?;
     let at = relay.local_addr(Side::A)?;
     println!("relay listens on {at}");
-    service_end(at, &service, client.encrypts.public(), Dial::to(&target)?);
-    let client = client_end(&local, &client, service.encrypts.public(), at).await?;
+    service_end(at, service, client_key, Dial::to(&target)?);
+    let client = client_end(&local, client, service_key, at).await?;
     println!("client listens on {}", client.local_addr(Side::A)?);
     Ok(relay.done().await?)
 }
