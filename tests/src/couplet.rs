@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{Finished, Process, finish};
+use crate::{Finished, Process, finish, schema};
 
 /// The command, running, with a log of JSON lines.
 #[derive(Debug)]
@@ -120,7 +120,11 @@ impl Couplet {
 
     /// Waits for its end.
     pub fn finish(self) -> Finished {
-        self.0.finish()
+        let finished = self.0.finish();
+        for line in finished.log.lines() {
+            event(line);
+        }
+        finished
     }
 }
 
@@ -194,6 +198,11 @@ fn listening_at(line: &str) -> Option<(char, SocketAddr)> {
     Some((side.chars().next()?, address.parse().ok()?))
 }
 
+/// The event of a line of JSON.
+///
+/// # Panics
+///
+/// If such a line is not as docs/logs.md has it.
 fn event(line: &str) -> Option<Value> {
-    serde_json::from_str(line).ok()
+    line.starts_with('{').then(|| schema::parse(line))
 }

@@ -20,6 +20,7 @@ mod need;
 pub mod net;
 pub mod pattern;
 mod process;
+pub mod schema;
 mod wait;
 
 pub use self::{

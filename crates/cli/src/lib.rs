@@ -46,7 +46,6 @@ use crate::{
     args::{Args, Explained, Tool},
     layer_spec::{Source, Sourced},
     log::LogArgs,
-    log_writer::LogWriter,
     plan::Plan,
     side::{DialledFor, SideSpec},
 };
@@ -139,7 +138,7 @@ fn run(plan: Plan, log: &LogArgs) -> ExitCode {
     if let Err(error) = &result {
         log.failed(error);
     }
-    LogWriter::stderr().finish();
+    log::finish();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,

@@ -92,7 +92,7 @@ async fn drain(
 ) -> anyhow::Result<()> {
     tracing::info!(
         live = relay.live_pairs(),
-        ?grace,
+        grace = grace.map(|grace| grace.as_secs_f64()),
         "stopping: no new connections, live pairs may end"
     );
     tokio::select! {

@@ -149,7 +149,7 @@ impl Lifecycle {
             }
             let next = tokio::time::timeout(idle, live.wait_for(|live| *live > 0)).await;
             if next.is_err() {
-                tracing::info!(?idle, "no pair is live: closing");
+                tracing::info!(idle = idle.as_secs_f64(), "no pair is live: closing");
                 return self.end(CloseReason::Closed);
             }
         }

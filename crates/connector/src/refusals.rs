@@ -52,7 +52,7 @@ impl RefusalsLayer {
         if self.lifecycle.is_stopped() {
             return;
         }
-        tracing::info!(side = %self.side, conn = %id, %peer, error = %Causes(&*error), "refused");
+        tracing::info!(side = %self.side, conn = id.get(), %peer, error = %Causes(&*error), "refused");
         // One that comes to us may be followed by a better one; one that is dialled will not.
         let no_other = origin == Origin::Dialled || is_caused_by::<PairError>(&*error);
         if self.expects_one_pair && no_other {

@@ -127,7 +127,7 @@ impl Tracked {
         }
         self.joined = true;
         tracing::info!(
-            session = %self.session.id(),
+            session = self.session.id().get(),
             a = %self.session.info(Side::A).peer_name(),
             b = %self.session.info(Side::B).peer_name(),
             "joined",
@@ -148,12 +148,12 @@ impl Tracked {
     fn tell_end(&self, reason: CloseReason) {
         let meter = self.session.meter();
         tracing::info!(
-            session = %self.session.id(),
+            session = self.session.id().get(),
             a = %self.session.info(Side::A).peer_name(),
             b = %self.session.info(Side::B).peer_name(),
             a_to_b = meter.bytes(Side::A),
             b_to_a = meter.bytes(Side::B),
-            duration = ?self.session.duration(),
+            duration = self.session.duration().as_secs_f64(),
             %reason,
             error = self.error,
             "ended",

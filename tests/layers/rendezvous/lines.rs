@@ -48,7 +48,7 @@ fn why_one_was_let_go_is_logged_with_the_time_it_waited() {
     refused(relay.says(&line(" a")), "expired");
     let let_go = "let go: no partner came in time";
     let event = relay.0.events(let_go, 1).remove(0);
-    assert!(event["waited"].is_string(), "{event}");
+    assert!(event["waited"].is_f64(), "{event}");
     let (logged, waited) = relay.0.find("it is in the access log", |line| {
         let (_, waited) = line.split_once(" a_waiting=")?;
         let (waited, rest) = waited.split_once(' ')?;

@@ -93,7 +93,8 @@ impl Info {
 impl fmt::Display for PeerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(peer) => peer.fmt(f),
+            // An IPv4 address is shown as one, though a socket or a header calls it ::ffff:192.0.2.1.
+            Some(peer) => SocketAddr::new(peer.ip().to_canonical(), peer.port()).fmt(f),
             None => f.write_str("?"),
         }
     }
@@ -139,5 +140,24 @@ impl fmt::Display for Side {
             Self::A => "A",
             Self::B => "B",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv4_peer_is_shown_as_one() {
+        let mut info = Info::new(Origin::Accepted);
+        assert_eq!(info.peer_name().to_string(), "?");
+        for (peer, shown) in [
+            ("[::ffff:192.0.2.1]:7", "192.0.2.1:7"),
+            ("192.0.2.1:7", "192.0.2.1:7"),
+            ("[2001:db8::1]:7", "[2001:db8::1]:7"),
+        ] {
+            info.peer = Some(peer.parse().unwrap());
+            assert_eq!(info.peer_name().to_string(), shown);
+        }
     }
 }

@@ -1,16 +1,19 @@
-//! JSON of which nothing can hurt a terminal.
+//! JSON that is safe to show on a terminal.
 
 use std::io;
 
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
-/// A value on one line, without a line break.
+/// A value as JSON on one line, without the line break, that is safe to show on a terminal.
 ///
-/// What is not printable ASCII is written as `\u` and four digits, so that neither control
-/// characters nor those that change the writing direction get out, and every parser reads back what
-/// there was.
-pub(crate) fn line(value: &impl Serialize) -> String {
+/// What is not printable ASCII is written as `\u` and four digits: so no control character and none
+/// that changes the writing direction gets out, and every parser reads back the value.
+///
+/// # Panics
+///
+/// If the value can't be serialized, as a map whose keys are no strings. Feature `json`.
+pub fn line(value: &impl Serialize) -> String {
     let mut line = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut line, Ascii);
     value

@@ -14,6 +14,8 @@ pub mod stats;
 pub mod traffic_log;
 mod writer;
 
+#[cfg(feature = "json")]
+pub use self::json::line as json_line;
 pub use self::{
     observed::{Observe, Observed},
     records::Records,

@@ -152,7 +152,7 @@ fn log(error: impl Into<BoxError>, place: Place) {
     let error = error.into();
     match place.failed() {
         Some(pause) => {
-            warn!(error = %Chain(&*error), ?pause, "dialling failed; again after a pause");
+            warn!(error = %Chain(&*error), pause = pause.as_secs_f64(), "dialling failed; again after a pause");
         }
         None => debug!(error = %Chain(&*error), "dialling failed, as another just did"),
     }

@@ -191,8 +191,8 @@ impl Drop for Place {
         });
         if let Some(pause) = pause.flatten() {
             warn!(
-                ?lasted,
-                ?pause,
+                lasted = lasted.map(|lasted| lasted.as_secs_f64()),
+                pause = pause.as_secs_f64(),
                 "a connection was dropped before it was joined; dials again after a pause"
             );
         }

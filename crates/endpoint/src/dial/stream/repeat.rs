@@ -99,7 +99,11 @@ where
                     match last.map(|last| last.dialled.elapsed()) {
                         Some(lasted) if !this.backoff.is_reset_by(lasted) => {
                             let pause = next_pause(this.backoff, this.failures);
-                            debug!(?lasted, ?pause, "dials again, after a pause");
+                            debug!(
+                                lasted = lasted.as_secs_f64(),
+                                pause = pause.as_secs_f64(),
+                                "dials again, after a pause"
+                            );
                             this.state.set(State::pausing(pause));
                         }
                         _ => {
@@ -135,7 +139,7 @@ where
                 Err(error) => {
                     let pause = next_pause(this.backoff, this.failures);
                     let error = error.into();
-                    warn!(error = %Chain(&*error), ?pause, "dialling failed; again after a pause");
+                    warn!(error = %Chain(&*error), pause = pause.as_secs_f64(), "dialling failed; again after a pause");
                     this.state.set(State::pausing(pause));
                 }
             }

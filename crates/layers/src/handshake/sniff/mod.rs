@@ -109,7 +109,7 @@ impl<I: Io> Handshake<Conn<I>> for Sniff {
             // As a sleep has it: beyond what the clock can say is as good as never.
             let until = sleep(wait).deadline();
             let protocol = sniff(&mut conn.io, until).await?;
-            tracing::debug!(conn = %conn.info.id, peer = %conn.info.peer_name(), %protocol, "sniffed");
+            tracing::debug!(conn = conn.info.id.get(), peer = %conn.info.peer_name(), %protocol, "sniffed");
             conn.info.extensions.insert(protocol);
             Ok(conn)
         }

@@ -10,7 +10,7 @@ use couplet_endpoint::{BoxError, ConnEvent, ConnId, Info, Origin, Refusal, Side,
 use couplet_pairing::{PairError, PairingEnded};
 use tokio::time::Instant;
 
-use super::{AccessLog, Leg, Record, Unjoined, causes};
+use super::{AccessLog, Leg, Record, Unjoined, causes, record::canonical};
 use crate::Identity;
 
 /// A connection under way. If it is gone and was not joined, its record is made.
@@ -129,8 +129,8 @@ impl Entry {
         Leg {
             conn: self.id,
             origin: self.origin,
-            peer: progress.peer,
-            local: self.local,
+            peer: progress.peer.map(canonical),
+            local: self.local.map(canonical),
             identity: progress.identity.clone(),
             handshake: through.map(|through| through.saturating_duration_since(self.since)),
             waiting: through.map(|through| until.saturating_duration_since(through)),

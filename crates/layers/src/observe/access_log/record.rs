@@ -139,8 +139,8 @@ impl Leg {
         let bare = Self {
             conn: info.id,
             origin: info.origin,
-            peer: info.peer,
-            local: info.local,
+            peer: info.peer.map(canonical),
+            local: info.local.map(canonical),
             identity: info.extensions.get().cloned(),
             handshake: None,
             waiting: None,
@@ -161,6 +161,12 @@ impl Leg {
             }
         }
     }
+}
+
+/// An IPv4 address as one, though a socket or a header calls it `::ffff:192.0.2.1`: a peer has one
+/// name in a log.
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 // ===== impl End =====

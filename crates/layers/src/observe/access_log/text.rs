@@ -6,6 +6,7 @@ use std::{
 };
 
 use couplet_endpoint::{Origin, Side};
+use couplet_pairing::SessionId;
 
 use super::{Leg, Record};
 
@@ -91,12 +92,12 @@ pub(super) fn trace(record: &Record) {
     tracing::info!(
         target: "couplet::access",
         state = record.end.termination_state(),
-        session = record.session.map(tracing::field::display),
+        session = record.session.map(SessionId::get),
         a = peer(Side::A),
         b = peer(Side::B),
         a_to_b = record.a_to_b,
         b_to_a = record.b_to_a,
-        duration = ?record.duration,
+        duration = record.duration.as_secs_f64(),
         error = record.error.as_ref().map(|error| tracing::field::display(error.escape_debug())),
         "{}", record.end
     );

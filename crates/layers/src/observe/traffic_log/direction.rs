@@ -119,7 +119,7 @@ impl DirectionLog {
                 tracing::info!(
                     target: TARGET,
                     session = self.session.get(),
-                    direction = %Direction(self.from),
+                    from = %self.from,
                     offset,
                     length,
                     text = is("text").map(text::shown),

@@ -2,10 +2,10 @@ use bytes::{Buf, BytesMut};
 use couplet_endpoint::BoxError;
 use zstd_safe::{
     CCtx, CParameter, DCtx, DParameter, InBuffer, OutBuffer, get_error_name,
-    zstd_sys::ZSTD_EndDirective as Directive,
+    zstd_sys::{ZSTD_EndDirective as Directive, ZSTD_ErrorCode as ErrorCode},
 };
 
-use super::{CompressError, ENOUGH};
+use super::{CompressError, ENOUGH, MAX_WINDOW};
 use crate::{payload::codec::CodecLayer, payload::transform::Transform};
 
 /// How much room the output gets at a time.
@@ -16,6 +16,7 @@ const STEP: usize = 16 * 1024;
 pub struct Zstd {
     level: i32,
     window_log: u32,
+    max_window_log: u32,
 }
 
 /// Compresses what goes through: made by [`Zstd`].
@@ -29,23 +30,26 @@ pub struct ZstdCompress {
 pub struct ZstdDecompress {
     settings: Zstd,
     context: Option<DCtx<'static>>,
-    /// It had more to say than there was room.
+    /// The context had more to say than there was room.
     more: bool,
+    /// A frame has ended, and no other has begun.
     ended: bool,
 }
 
 // ===== impl Zstd =====
 
 impl Zstd {
-    /// Of level 1, with a window of 64 KiB.
+    /// Writes with level 1 and a window of 64 KiB; reads windows of up to 8 MiB.
     pub const fn new() -> Self {
         Self {
             level: 1,
             window_log: 16,
+            max_window_log: MAX_WINDOW.ilog2(),
         }
     }
 
-    /// The level: 1 is the fastest, 22 makes the least of it. One beyond is the nearest.
+    /// The level that is written with, from 1, the fastest, to 22, the smallest. One beyond is the
+    /// nearest.
     #[must_use]
     pub const fn level(mut self, level: i32) -> Self {
         self.level = match level {
@@ -56,15 +60,27 @@ impl Zstd {
         self
     }
 
-    /// The window is so many bytes, as a power of two: 10 to 27. What is repeated farther back is
-    /// not found; memory grows with it. A peer with a greater window is not understood, because it
-    /// could ask for that memory.
+    /// The window that is written with, in bytes, as a power of two from 10 to 27. What is repeated
+    /// from farther back is not found; memory grows with the window. The peer has to take as much.
     #[must_use]
     pub const fn window_log(mut self, window_log: u32) -> Self {
         self.window_log = match window_log {
             ..10 => 10,
             10..=27 => window_log,
             28.. => 27,
+        };
+        self
+    }
+
+    /// The largest window that is taken when reading, in bytes: 8 MiB by default; at least 1 KiB, at
+    /// most 1 GiB, and rounded down to a power of two. A connection whose peer declares a larger one
+    /// fails, because it would have to be held in memory.
+    #[must_use]
+    pub const fn max_window(mut self, bytes: usize) -> Self {
+        self.max_window_log = match bytes {
+            ..1024 => 10,
+            1024..0x4000_0000 => bytes.ilog2(),
+            _ => 30,
         };
         self
     }
@@ -106,9 +122,21 @@ impl Zstd {
         Ok(context)
     }
 
+    /// Why a stream is not decompressed.
+    fn refused(self, code: usize) -> CompressError {
+        let is = |error: ErrorCode| code.wrapping_neg() == error as usize;
+        if is(ErrorCode::ZSTD_error_frameParameter_windowTooLarge) {
+            CompressError::window(1 << self.max_window_log)
+        } else if is(ErrorCode::ZSTD_error_prefix_unknown) {
+            CompressError::Header("a zstd frame")
+        } else {
+            broken(code)
+        }
+    }
+
     fn decompressor(self) -> Result<DCtx<'static>, CompressError> {
         let mut context = DCtx::try_create().ok_or(CompressError::Memory("zstd"))?;
-        let window = DParameter::WindowLogMax(self.window_log);
+        let window = DParameter::WindowLogMax(self.max_window_log);
         context.set_parameter(window).map_err(broken)?;
         Ok(context)
     }
@@ -201,9 +229,6 @@ impl std::fmt::Debug for ZstdCompress {
 impl Transform for ZstdDecompress {
     fn transform(&mut self, input: &mut BytesMut, output: &mut BytesMut) -> Result<(), BoxError> {
         while (self.more || !input.is_empty()) && output.len() < ENOUGH {
-            if self.ended {
-                return Err(CompressError::BehindEnd.into());
-            }
             let context = match &mut self.context {
                 Some(context) => context,
                 context => context.insert(self.settings.decompressor()?),
@@ -214,7 +239,7 @@ impl Transform for ZstdDecompress {
             });
             let taken = compressed.pos();
             input.advance(taken);
-            self.ended = left.map_err(broken)? == 0;
+            self.ended = left.map_err(|code| self.settings.refused(code))? == 0;
             self.more = full && !self.ended;
             if self.ended {
                 self.context = None;
@@ -277,8 +302,13 @@ mod tests {
     fn settings_have_their_bounds() {
         let zstd = Zstd::new().level(-7).window_log(0);
         assert_eq!((zstd.level, zstd.window_log), (1, 10));
-        let zstd = Zstd::new().level(99).window_log(31);
-        assert_eq!((zstd.level, zstd.window_log), (22, 27));
+        let zstd = Zstd::new().level(99).window_log(31).max_window(usize::MAX);
+        assert_eq!(
+            (zstd.level, zstd.window_log, zstd.max_window_log),
+            (22, 27, 30)
+        );
+        assert_eq!(Zstd::new().max_window(0).max_window_log, 10);
+        assert_eq!(Zstd::new().max_window(8 << 20).max_window_log, 23);
         zstd.compressor().map(drop).unwrap();
         zstd.decompressor().map(drop).unwrap();
     }

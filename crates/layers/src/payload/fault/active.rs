@@ -20,6 +20,9 @@ use super::{
 /// How much is read at once of what is held back or thrown away.
 const CHUNK: usize = 16 * 1024;
 
+/// How far behind its schedule a slow direction catches up, in a burst of as long.
+const CATCH_UP: Duration = Duration::from_millis(100);
+
 /// After so many reads of what is thrown away, others get a turn.
 const ROUNDS: u32 = 32;
 
@@ -107,15 +110,13 @@ impl Active {
         match self.fault {
             Fault::Latency { delay, jitter } => self.poll_late(cx, io, buf, delay, jitter),
             Fault::Slow { bytes_per_second } => {
-                // So that it is not woken for each byte.
+                // Enough to be woken fifty times a second, and not for each byte.
                 let most = usize::try_from(bytes_per_second.get() / 50).unwrap_or(usize::MAX);
                 ready!(self.poll_not_before(cx));
                 let n = ready!(poll_some(cx, io, buf, most.max(1)))? as u64;
-                let now = Instant::now();
                 let nanos = u128::from(n) * 1_000_000_000 / u128::from(bytes_per_second.get());
-                let from = self.not_before.unwrap_or(now).max(now);
                 let pause = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-                self.not_before = from.checked_add(pause);
+                self.not_before = self.on_schedule().checked_add(pause);
                 Poll::Ready(Ok(()))
             }
             Fault::Slice { size, pause } => {
@@ -218,6 +219,16 @@ impl Active {
         let most = u64::try_from(jitter.as_nanos()).unwrap_or(u64::MAX / 2);
         let drawn = self.random.u64(0..=most.saturating_mul(2));
         (delay + Duration::from_nanos(drawn)).saturating_sub(Duration::from_nanos(most))
+    }
+
+    /// When the bytes that have just come were due: the time lost by a timer that fired late is made
+    /// up for, the time in which the peer sent nothing is not.
+    fn on_schedule(&self) -> Instant {
+        let now = Instant::now();
+        match self.not_before {
+            Some(due) if now.saturating_duration_since(due) <= CATCH_UP => due,
+            _ => now,
+        }
     }
 
     fn poll_not_before(&mut self, cx: &mut Context<'_>) -> Poll<()> {

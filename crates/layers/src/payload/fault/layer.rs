@@ -43,11 +43,12 @@ const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 impl FaultLayer {
     /// This fault, in both directions of every pair, from the start.
     pub fn new(fault: Fault) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
             fault,
             only: None,
             probability: 1.0,
-            seed: 0,
+            seed: NEXT.fetch_add(1, Ordering::Relaxed),
             switch: FaultSwitch::new(),
             pairs: Arc::default(),
         }
@@ -61,13 +62,24 @@ impl FaultLayer {
     }
 
     /// How likely it is that a pair has the fault: from 0 for never to 1 for always, the default.
+    ///
+    /// # Panics
+    ///
+    /// If the probability is not from 0 to 1.
     #[must_use]
     pub const fn probability(mut self, probability: f64) -> Self {
+        assert!(
+            probability >= 0.0 && probability <= 1.0,
+            "a probability is from 0 to 1"
+        );
         self.probability = probability;
         self
     }
 
-    /// What chance is drawn from: 0 by default. The same seed makes the same faults.
+    /// What chance is drawn from. The same seed makes the same faults, in two layers as well.
+    ///
+    /// By default each layer has another: the number of fault layers that the process has made
+    /// before.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -110,6 +122,10 @@ impl<S> Layer<S> for FaultLayer {
 }
 
 // ===== impl FaultService =====
+
+impl<S> FaultService<S> {
+    crate::accessors::inner_accessors!();
+}
 
 impl<A, B, S> Service<Pair<A, B>> for FaultService<S>
 where

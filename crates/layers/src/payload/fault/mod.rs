@@ -1,20 +1,20 @@
-//! A network that is bad on purpose, for tests: what comes from a side is late, slow, cut to pieces
-//! or cut off.
+//! A bad network on purpose, for tests: what comes from a side is late, slow, cut to pieces or cut
+//! off.
 //!
 //! Each [`FaultLayer`] does one [`Fault`]; several stand one above the other, and each takes the
 //! bytes that the one above it lets through. A fault may be for [one direction](FaultLayer::only), for
 //! [some pairs](FaultLayer::probability), and is switched [off and on](FaultSwitch) while pairs are
-//! live. Which pairs it meets, and how long each byte is late, is drawn from a [seed](FaultLayer::seed):
-//! the n-th pair of a layer fares the same in every run. Times are tokio's, so a test may pause them.
+//! live. Which pairs have the fault, and how long each byte is late, is drawn from a
+//! [seed](FaultLayer::seed): the n-th pair of a layer fares the same in every run. Times are tokio's,
+//! so a test may pause them.
 //!
-//! A fault that ends a stream is the one thing in Couplet that makes an end up; it is what
-//! [`Fault::Limit`] is for. All others pass on the end, or a reset, that came.
+//! [`Fault::Limit`] is the one thing in Couplet that makes up an end of stream: this is what it is
+//! for. All others pass on the end, or the reset, that came.
 //!
 //! **Where:** on a pair stack, above whatever is to be tested. **Splice:** while it is on, the
-//! direction is copied; while it is off, the question is handed on, and a pair it does not meet is
-//! never touched. A direction that waits in splice notices that a fault is switched on with the next
+//! direction is copied; while it is off, and for a pair without the fault, splice remains. A direction that waits in splice notices that a fault is switched on with the next
 //! byte. **Memory:** [`Fault::Latency`] holds up to 1 MiB a direction, the others no byte. **Feature:**
-//! `faults`.
+//! `fault`.
 //!
 //! ```
 //! use std::time::Duration;
@@ -66,12 +66,13 @@ pub enum Fault {
         /// How much more or less that may be.
         jitter: Duration,
     },
-    /// So many bytes a second come, evenly: no burst, and each pair for itself.
+    /// So many bytes a second come, evenly, of each pair. A timer that fires late is made up for: no
+    /// burst is longer than 100 ms.
     Slow {
         /// How many.
         bytes_per_second: NonZeroU64,
     },
-    /// So many bytes come at once, and after each piece a pause.
+    /// So many bytes come at once, and at least this pause after each piece.
     Slice {
         /// The size of a piece.
         size: NonZeroUsize,

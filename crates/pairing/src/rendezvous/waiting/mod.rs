@@ -76,7 +76,7 @@ impl<I: Io, T, L: Leavers<I, T>> WaitingSet<I, T, L> {
         self.next += 1;
         let waiting = Waiting::new(number, conn, seat, tag, self.woken.one(number));
         let info = waiting.info();
-        tracing::debug!(side = info.side.map(tracing::field::display), conn = %info.id,
+        tracing::debug!(side = info.side.map(tracing::field::display), conn = info.id.get(),
             peer = %info.peer_name(), "waits for a partner");
         self.counts.of(info).entered();
         self.entries.insert(number, waiting);
@@ -206,8 +206,8 @@ impl<I: Io, T, L: Leavers<I, T>> WaitingSet<I, T, L> {
             None => {
                 self.counts.of(info).died();
                 info.tell(ConnEvent::Gone);
-                tracing::debug!(side = info.side.map(tracing::field::display), conn = %info.id,
-                    peer = %info.peer_name(), ?waited, "went away while it waited");
+                tracing::debug!(side = info.side.map(tracing::field::display), conn = info.id.get(),
+                    peer = %info.peer_name(), waited = waited.as_secs_f64(), "went away while it waited");
             }
         }
         self.leavers.left(waiting, refusal);
@@ -231,8 +231,8 @@ pub(super) fn tell_refused(
 ) {
     counts.of(info).refused(refusal, waited);
     info.tell(ConnEvent::Refused(refusal));
-    tracing::info!(side = info.side.map(tracing::field::display), conn = %info.id, peer = %info.peer_name(),
-        ?waited, "let go: {refusal}");
+    tracing::info!(side = info.side.map(tracing::field::display), conn = info.id.get(), peer = %info.peer_name(),
+        waited = waited.as_secs_f64(), "let go: {refusal}");
 }
 
 // ===== impl Leavers for () =====

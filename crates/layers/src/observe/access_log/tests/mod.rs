@@ -61,7 +61,7 @@ async fn knock<I: Io>(mut conn: Conn<I>) -> io::Result<Conn<I>> {
             conn.io.write_all(b"welcome").await?;
             tokio::time::sleep(Duration::from_secs(1)).await;
             conn.info.extensions.insert(Identity::new("al\u{1b}ice"));
-            conn.info.peer = Some(([10, 0, 0, 1], 4711).into());
+            conn.info.peer = Some("[::ffff:10.0.0.1]:4711".parse().unwrap());
             Ok(conn)
         }
         _ => Err(io::Error::other("no\u{9b}")),

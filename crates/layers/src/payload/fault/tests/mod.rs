@@ -167,6 +167,64 @@ async fn slow_is_exact() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn slow_is_exact_whatever_the_timer_rounds() {
+    // Timers have milliseconds, and a read of this buffer is due after 3.125 of them.
+    const RATE: u64 = 20 * 1024 * 1024;
+    let Relayed { mut a, mut b, .. } = with(slow(RATE));
+    let began = Instant::now();
+    tokio::spawn(async move {
+        a.write_all(&vec![7; 2 * RATE as usize]).await.unwrap();
+        a.shutdown().await.unwrap();
+        a
+    });
+    let (heard, _) = read_all(&mut b).await;
+    assert_eq!(heard.len() as u64, 2 * RATE);
+    let took = began.elapsed();
+    assert!((ms(1980)..=ms(2001)).contains(&took), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_does_not_make_up_for_silence() {
+    let Relayed { mut a, mut b, .. } = with(slow(1000));
+    a.write_all(&[7; 20]).await.unwrap();
+    read_some(&mut b, 20).await;
+    tokio::time::sleep(ms(10_000)).await;
+    let began = Instant::now();
+    a.write_all(&[7; 1000]).await.unwrap();
+    read_some(&mut b, 1000).await;
+    assert_eq!(began.elapsed(), ms(980));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_layers_of_one_probability_fail_apart() {
+    let layers = [FaultLayer::new(LATE), FaultLayer::new(LATE)].map(|layer| layer.probability(0.5));
+    let mut met = Vec::new();
+    for _ in 0..100 {
+        let mut both = Vec::new();
+        for layer in &layers {
+            let Relayed { mut a, mut b, .. } = relay(layer.clone(), BUFFER);
+            let began = Instant::now();
+            a.write_all(b"x").await.unwrap();
+            read_some(&mut b, 1).await;
+            both.push(began.elapsed() == ms(200));
+        }
+        met.push((both[0], both[1]));
+    }
+    for combination in [(false, false), (false, true), (true, false), (true, true)] {
+        let count = met.iter().filter(|met| **met == combination).count();
+        assert!((10..=40).contains(&count), "{combination:?}: {count}");
+    }
+}
+
+#[test]
+fn what_is_no_probability_is_refused() {
+    for wrong in [-0.1, 1.1, 30.0, f64::NAN, f64::INFINITY] {
+        let refused = std::panic::catch_unwind(|| FaultLayer::new(LATE).probability(wrong));
+        refused.expect_err("it panics");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn slices_are_small_and_have_pauses() {
     let Relayed { mut a, mut b, .. } = with(slice(3, ms(10)));
     let began = Instant::now();

@@ -1,10 +1,15 @@
 //! Log lines on standard error.
 
+mod flood;
+mod json;
+
 use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{Layer, filter::FilterExt, layer::SubscriberExt, util::SubscriberInitExt};
 
+use self::{flood::Flood, json::JsonLines};
 use crate::log_writer::LogWriter;
 
 #[derive(Debug, clap::Args)]
@@ -40,15 +45,21 @@ impl LogArgs {
             (false, 1) => LevelFilter::DEBUG,
             (false, _) => LevelFilter::TRACE,
         };
-        let lines = tracing_subscriber::fmt()
+        let lines = tracing_subscriber::fmt::layer()
             .with_writer(LogWriter::stderr)
-            .with_max_level(level)
             .with_target(level > LevelFilter::INFO)
             .with_ansi(is_coloured());
-        match self.log_format {
-            LogFormat::Text => lines.init(),
-            LogFormat::Json => lines.json().flatten_event(true).init(),
-        }
+        let lines = match self.log_format {
+            LogFormat::Text => lines.boxed(),
+            LogFormat::Json => lines
+                .event_format(JsonLines {
+                    with_module: level > LevelFilter::INFO,
+                })
+                .boxed(),
+        };
+        tracing_subscriber::registry()
+            .with(lines.with_filter(level.and(Flood::stderr())))
+            .init();
         Ok(())
     }
 
@@ -62,6 +73,12 @@ impl LogArgs {
             LogFormat::Json => tracing::error!("{error:#}"),
         }
     }
+}
+
+/// Writes what is left to write. For the end of the program.
+pub(crate) fn finish() {
+    Flood::stderr().tell();
+    LogWriter::stderr().finish();
 }
 
 /// Is standard error a terminal that shows colours?

@@ -92,9 +92,17 @@ async fn a_stream_that_is_cut_anywhere_has_no_end() {
                 assert!(plain.starts_with(&heard));
             }
             assert_eq!(decompressed(&layer, &wire).await, (plain.to_vec(), Ok(())));
-            let longer = [&wire[..], b"x"].concat();
-            let expected = (plain.to_vec(), Err(CompressError::BehindEnd));
-            assert_eq!(decompressed(&layer, &longer).await, expected);
+            // Behind a frame comes another, or nothing.
+            let longer = [&wire[..], b"xxxxx"].concat();
+            let (heard, end) = decompressed(&layer, &longer).await;
+            assert_eq!(heard, plain);
+            assert!(
+                matches!(end, Err(CompressError::Header(_))),
+                "{name}: {end:?}"
+            );
+            let begun = [&wire[..], &wire[..4]].concat();
+            let expected = (plain.to_vec(), Err(CompressError::Cut));
+            assert_eq!(decompressed(&layer, &begun).await, expected, "{name}");
         }
     }
 }
@@ -147,10 +155,27 @@ async fn a_bomb_goes_off_in_the_readers_own_time() {
     }
 }
 
+#[tokio::test]
+async fn frames_in_a_row_are_one_stream() {
+    for (name, layer, make) in formats() {
+        let skipped = [0x53, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 9, 9];
+        let (one, two) = (
+            compressed(make, b"one, "),
+            compressed(make, &noise(300 * KIB)),
+        );
+        let wire = [&skipped[..], &one, &compressed(make, b""), &two, &skipped].concat();
+        let expected = [b"one, ", &noise(300 * KIB)[..]].concat();
+        assert_eq!(
+            decompressed(&layer, &wire).await,
+            (expected, Ok(())),
+            "{name}"
+        );
+    }
+}
+
 #[cfg(feature = "zstd")]
 #[tokio::test]
-async fn a_window_that_is_too_large_is_refused() {
-    let wide = super::Zstd::new().window_log(17);
+async fn a_window_that_is_too_large_is_refused_with_the_limit_and_the_remedy() {
     let wire = compressed(
         || {
             let wide = super::Zstd::new().window_log(17);
@@ -158,10 +183,34 @@ async fn a_window_that_is_too_large_is_refused() {
         },
         &noise(300 * KIB),
     );
-    let (heard, end) = decompressed(&super::Zstd::new().layer(), &wire).await;
+    let narrow = super::Zstd::new().max_window(64 * KIB);
+    let (heard, end) = decompressed(&narrow.layer(), &wire).await;
     assert!(heard.is_empty());
-    assert!(matches!(end, Err(CompressError::Broken(why)) if why.contains("memory")));
-    decompressed(&wide.layer(), &wire).await.1.unwrap();
+    let error = end.unwrap_err();
+    assert_eq!(error, CompressError::Window { allowed: 64 * KIB });
+    let said = error.to_string();
+    assert!(
+        said.contains("65536") && said.contains("compress.window"),
+        "{said}"
+    );
+    decompressed(&super::Zstd::new().layer(), &wire)
+        .await
+        .1
+        .unwrap();
+}
+
+#[cfg(feature = "lz4")]
+#[tokio::test]
+async fn blocks_that_are_too_large_are_refused_with_the_limit_and_the_remedy() {
+    let wire = compressed(formats().last().unwrap().2, b"hello");
+    let narrow = super::Lz4::new().max_window(64 * KIB - 1);
+    let (_, end) = decompressed(&narrow.layer(), &wire).await;
+    assert_eq!(
+        end,
+        Err(CompressError::Window {
+            allowed: 64 * KIB - 1
+        })
+    );
 }
 
 #[cfg(feature = "lz4")]
