@@ -21,7 +21,7 @@ use crate::{
     refusals::RefusalsLayer,
     serve::{ServeError, serve_with},
     settings::Settings,
-    slot::{Deliveries, DialFor, Partner, Slot},
+    slot::{DialFor, Partner, Passage, Slot},
     stack::{Dials, PairStack, SideStack},
     track::TrackLayer,
 };
@@ -75,10 +75,9 @@ impl Assembly {
         side: Side,
         dial: D,
         stack: impl FnOnce(Slot) -> S,
-    ) -> Partner<D, SideStatsService<S>> {
-        let deliveries = Deliveries::default();
-        let stack = stack(Slot::deliver(deliveries.clone()));
-        Partner::new(side, dial, self.side_stats(side).layer(stack), deliveries)
+    ) -> Partner<D, SideStatsService<Passage<S>>> {
+        let stack = Passage::new(side, stack);
+        Partner::new(side, dial, self.side_stats(side).layer(stack))
     }
 
     /// Bounds the pairs where each connection brings its partner, from the dial on. The bound is
@@ -118,24 +117,26 @@ impl Assembly {
     /// As [`serve_side`](Self::serve_side), but asks for the next connection only when the one
     /// before has been closed.
     pub(crate) fn serve_in_turn(&self, side: Side, incoming: Incoming, stack: impl SideStack) {
-        let stack = LiveLimitLayer::new(1).layer(self.topped(side, Some(side), stack));
+        let stack = Boxing(self.topped(side, Some(side), stack));
+        let stack = LiveLimitLayer::new(1).layer(stack);
         self.serve_conns(side, incoming, stack);
     }
 
     /// A side stack with what is above all of them. Its connections count as those of `side`, and
     /// are on the side `on`, if on any.
-    fn topped<I: Io>(
+    fn topped(
         &self,
         side: Side,
         on: Option<Side>,
         stack: impl SideStack,
-    ) -> impl Service<Conn<I>, Error: Into<BoxError>, Future: Send + 'static> + Send + 'static {
+    ) -> impl Service<Conn<BoxIo>, Error: Into<BoxError>, Future: Send + 'static> + Send + 'static
+    {
         let timer_tick = self.lifecycle.timer_tick().clone();
         ServiceBuilder::new()
-            .map_request(move |mut conn: Conn<I>| {
+            .map_request(move |mut conn: Conn<BoxIo>| {
                 timer_tick.came();
                 conn.info.side = on;
-                conn.boxed()
+                conn
             })
             .layer(RefusalsLayer::new(
                 Arc::clone(&self.lifecycle),

@@ -20,9 +20,10 @@ pub(crate) struct Deliveries(Arc<Mutex<Underway>>);
 type Underway = BTreeMap<ConnId, Option<Conn<BoxIo>>>;
 
 /// The dial's end: a connection is expected. Dropped, it is expected no more.
-pub(super) struct Expected {
+pub(crate) struct Expected {
     deliveries: Deliveries,
     id: ConnId,
+    over: bool,
 }
 
 /// A side stack handed on a connection that no dial expects.
@@ -42,6 +43,7 @@ impl Deliveries {
         Expected {
             deliveries: self.clone(),
             id,
+            over: false,
         }
     }
 
@@ -70,16 +72,18 @@ impl fmt::Debug for Deliveries {
 // ===== impl Expected =====
 
 impl Expected {
-    /// The connection, if it has come.
-    pub(super) fn take(&self) -> Option<Conn<BoxIo>> {
-        self.deliveries.underway().get_mut(&self.id)?.take()
+    /// The connection, if it has come; it is expected no more.
+    pub(super) fn take(&mut self) -> Option<Conn<BoxIo>> {
+        self.over = true;
+        self.deliveries.underway().remove(&self.id).flatten()
     }
 }
 
 impl Drop for Expected {
     fn drop(&mut self) {
-        let removed = self.deliveries.underway().remove(&self.id);
-        if let Some(Some(mut conn)) = removed {
+        if !self.over
+            && let Some(mut conn) = self.take()
+        {
             // Delivered to nobody: its peer must not take a close for an end of stream.
             conn.io.abort();
         }
@@ -98,8 +102,7 @@ mod tests {
         let conn = || Conn::new(memory::connection(1).0, Origin::Dialled).boxed();
         let (one, other) = (conn(), conn());
         let (id, other_id) = (one.info.id, other.info.id);
-        let expected = deliveries.expect(id);
-        assert!(expected.take().is_none());
+        let mut expected = deliveries.expect(id);
 
         let mut again = conn();
         again.info.id = id;

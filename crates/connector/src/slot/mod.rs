@@ -3,8 +3,9 @@
 mod deliver;
 mod dial_for;
 mod partner;
+mod passage;
 
-pub(crate) use self::{deliver::Deliveries, dial_for::DialFor, partner::Partner};
+pub(crate) use self::{dial_for::DialFor, partner::Partner, passage::Passage};
 
 use std::{
     any::Any,
@@ -18,7 +19,7 @@ use couplet_pairing::{PairError, Place};
 use futures::{FutureExt, future::BoxFuture};
 use tower::{Service, ServiceExt, util::BoxCloneService};
 
-use self::dial_for::DialForSlot;
+use self::{deliver::Deliveries, dial_for::DialForSlot};
 use crate::stack::SideStack;
 
 /// What the layers of a side are built on: the innermost service of the side's stack, or, in a list
@@ -73,8 +74,13 @@ impl Slot {
     }
 
     /// Connections go back to the dials that made them.
-    pub(crate) fn deliver(deliveries: Deliveries) -> Self {
+    fn deliver(deliveries: Deliveries) -> Self {
         Self(Kind::Deliver(deliveries))
+    }
+
+    /// Is it the delivery, with no layers above?
+    fn delivers(&self) -> bool {
+        matches!(self.0, Kind::Deliver(_))
     }
 
     /// A stack whose type is forgotten; a slot stays as it is.

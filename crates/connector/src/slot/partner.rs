@@ -7,64 +7,39 @@ use std::{
 
 use couplet_endpoint::{BoxError, BoxIo, Conn, Info, Io, Side};
 use pin_project::pin_project;
-use thiserror::Error;
 use tower::Service;
 
-use super::deliver::{Deliveries, Expected};
-
-/// Dials a connection and leads it through its side's stack, at whose end it is delivered.
+/// Dials a connection and leads it through its side's stack, which hands it back.
 #[derive(Clone, Debug)]
 pub(crate) struct Partner<D, S> {
     dial: D,
     side: Side,
     stack: S,
-    deliveries: Deliveries,
-}
-
-#[pin_project]
-pub(crate) struct PartnerFuture<F, S: Service<Conn<BoxIo>>> {
-    #[pin]
-    state: State<F, S>,
-    side: Side,
-    deliveries: Deliveries,
 }
 
 /// ```text
-/// Dialling ──connected──▶ Arriving ──the stack has answered──▶ delivered
+/// Dialling ──connected──▶ Arriving ──through the stack──▶ a partner
 /// ```
-#[pin_project(project = StateProj)]
-enum State<F, S: Service<Conn<BoxIo>>> {
+#[pin_project(project = PartnerProj)]
+pub(crate) enum PartnerFuture<F, S: Service<Conn<BoxIo>>> {
     Dialling {
         #[pin]
         dialling: F,
         /// Ready.
         stack: S,
+        side: Side,
     },
     Arriving {
         #[pin]
         arriving: S::Future,
-        expected: Expected,
     },
 }
-
-/// A side stack answered without having handed on its connection.
-#[derive(Debug, Error)]
-#[error(
-    "side {0}'s stack answered but handed no connection on: a layer must call its inner service"
-)]
-struct NotDelivered(Side);
 
 // ===== impl Partner =====
 
 impl<D, S> Partner<D, S> {
-    /// The stack's innermost service delivers to these deliveries.
-    pub(crate) fn new(side: Side, dial: D, stack: S, deliveries: Deliveries) -> Self {
-        Self {
-            dial,
-            side,
-            stack,
-            deliveries,
-        }
+    pub(crate) fn new(side: Side, dial: D, stack: S) -> Self {
+        Self { dial, side, stack }
     }
 }
 
@@ -74,8 +49,7 @@ where
     D::Error: Into<BoxError> + 'static,
     D::Future: Send + 'static,
     J: Io,
-    S: Service<Conn<BoxIo>, Response = ()> + Clone + Send + 'static,
-    S::Error: Into<BoxError>,
+    S: Service<Conn<BoxIo>, Response = Conn<BoxIo>, Error = BoxError> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
     type Response = Conn<BoxIo>;
@@ -84,7 +58,7 @@ where
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         ready!(self.dial.poll_ready(cx)).map_err(Into::into)?;
-        self.stack.poll_ready(cx).map_err(Into::into)
+        self.stack.poll_ready(cx)
     }
 
     fn call(&mut self, dialled_for: Info) -> Self::Future {
@@ -92,10 +66,10 @@ where
         // The ready one goes along; its clone has to become ready anew.
         let clone = self.stack.clone();
         let stack = std::mem::replace(&mut self.stack, clone);
-        PartnerFuture {
-            state: State::Dialling { dialling, stack },
+        PartnerFuture::Dialling {
+            dialling,
+            stack,
             side: self.side,
-            deliveries: self.deliveries.clone(),
         }
     }
 }
@@ -107,26 +81,23 @@ where
     F: Future<Output = Result<Conn<J>, E>>,
     E: Into<BoxError>,
     J: Io,
-    S: Service<Conn<BoxIo>, Response = ()>,
-    S::Error: Into<BoxError>,
+    S: Service<Conn<BoxIo>, Response = Conn<BoxIo>, Error = BoxError>,
 {
     type Output = Result<Conn<BoxIo>, BoxError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            match this.state.as_mut().project() {
-                StateProj::Dialling { dialling, stack } => {
+            match self.as_mut().project() {
+                PartnerProj::Dialling {
+                    dialling,
+                    stack,
+                    side,
+                } => {
                     let conn = ready!(dialling.poll(cx)).map_err(Into::into)?;
-                    let expected = this.deliveries.expect(conn.info.id);
-                    let arriving = stack.call(conn.on(*this.side).boxed());
-                    this.state.set(State::Arriving { arriving, expected });
+                    let arriving = stack.call(conn.on(*side).boxed());
+                    self.set(Self::Arriving { arriving });
                 }
-                StateProj::Arriving { arriving, expected } => {
-                    ready!(arriving.poll(cx)).map_err(Into::into)?;
-                    let delivered = expected.take();
-                    return Poll::Ready(delivered.ok_or_else(|| NotDelivered(*this.side).into()));
-                }
+                PartnerProj::Arriving { arriving } => return arriving.poll(cx),
             }
         }
     }

@@ -1,0 +1,16 @@
+//! What the compiler says to the likeliest mistakes: the error names the thing that is wrong, and a
+//! note says what would be right.
+//!
+//! After a change of the texts:
+//! `TRYBUILD=overwrite cargo test -p couplet-connector --test mistakes -- --ignored`, with
+//! `--all-features` and without features.
+
+#[test]
+#[ignore = "builds all dependencies anew, which takes minutes; CI runs it"]
+fn a_mistake_is_named() {
+    let cases = trybuild::TestCases::new();
+    cases.compile_fail("tests/mistakes/*.rs");
+    if !cfg!(feature = "tls") {
+        cases.compile_fail("tests/mistakes/without_features/*.rs");
+    }
+}

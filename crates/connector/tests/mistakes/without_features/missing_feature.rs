@@ -1,0 +1,3 @@
+use couplet_connector::layers::{HandshakeLayer, TlsAccept};
+
+fn main() {}
