@@ -1,3 +1,3 @@
-use couplet_connector::layers::{HandshakeLayer, TlsAccept};
+use couplet_connector::layers::TlsAccept;
 
 fn main() {}
