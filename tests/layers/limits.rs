@@ -40,7 +40,7 @@ fn so_many_of_each_address() {
     let _second = enters(ONE, address, &target);
     refused(ONE, address);
     let event = couplet.events("refused", 1).remove(0);
-    let error = "over the limit of 2 open connections of one address";
+    let error = "connection over the limit of 2 open connections of one address";
     assert_eq!(event["error"], error);
     let _other = enters(OTHER, address, &target);
     drop(first);
@@ -93,8 +93,8 @@ fn so_many_in_a_time() {
     refused([127, 0, 0, 3], address);
     let events = couplet.events("refused", 2);
     let errors = [
-        "over the limit of new connections of one address, 1 in 1h",
-        "over the limit of new connections, 2 in 1h",
+        "connection over the limit of new connections of one address, 1 in 1h",
+        "connection over the limit of new connections, 2 in 1h",
     ];
     for (event, error) in events.iter().zip(errors) {
         assert_eq!(event["error"], error);
@@ -125,7 +125,7 @@ fn those_who_have_waited_long_enough_are_closed() {
     let _first = enters(ONE, couplet.address('A'), &target);
     refused(ONE, couplet.address('A'));
     let event = couplet.events("refused", 1).remove(0);
-    let error = "not past the limit of new connections, 1 in 1h within 100ms";
+    let error = "connection still over the limit of new connections, 1 in 1h after 100ms";
     assert_eq!(event["error"], error);
 }
 

@@ -3,13 +3,14 @@
 //!
 //! tower's `ConcurrencyLimit` on a side stack bounds those on their way to a place, and on a pair
 //! stack the pairs. This one goes with the connection to its very end, so where each connection
-//! brings its own partner it bounds the pairs, and those beyond are not even accepted: they stay in
-//! the system's queue. [`ConnLimitLayer`](crate::ConnLimitLayer) accepts those, too, and refuses them or
-//! lets them wait; it can tell addresses apart.
+//! brings its own partner it bounds the pairs, and connections beyond are not even accepted: they
+//! stay in the system's accept queue. [`ConnLimitLayer`](crate::ConnLimitLayer) accepts them, refuses
+//! them or lets them wait, and can tell addresses apart.
 //!
-//! **Where:** at the top of a side stack, or below its handshakes: then who is silent in one takes
-//! no permit, and who has shaken hands waits for one. **Splice:** costs none. **Readiness:** a
-//! permit is reserved before the accept or the dial, given back on drop, and never cloned.
+//! **Where:** at the top of a side stack, or below its handshakes: then a client that is silent in a
+//! handshake takes no permit, and one that has shaken hands waits for a permit. **Splice:** costs
+//! none. **Readiness:** a permit is reserved before the accept or the dial, given back on drop, and
+//! never cloned.
 
 use std::{
     io,
@@ -52,7 +53,12 @@ pub struct Live<I, P = OwnedSemaphorePermit> {
 
 impl LiveLimitLayer {
     /// At most `limit` connections at a time.
+    ///
+    /// # Panics
+    ///
+    /// If the limit is 0: the side would never accept.
     pub const fn new(limit: usize) -> Self {
+        assert!(limit > 0, "a limit of live connections is at least 1");
         Self(limit)
     }
 }

@@ -22,7 +22,7 @@ pub struct ConnLimitLayer {
     settings: Settings,
 }
 
-/// Who is open.
+/// The open connections of each client.
 #[derive(Debug)]
 pub struct Conns {
     limit: usize,
@@ -49,14 +49,14 @@ impl ConnLimitLayer {
         }
     }
 
-    /// What becomes of those beyond the limit. They are refused, by default.
+    /// What becomes of connections beyond the limit. By default they are refused.
     #[must_use]
     pub fn over(mut self, over: Over) -> Self {
         self.settings.over = over;
         self
     }
 
-    /// Counts there. By default nobody looks.
+    /// Counts there what becomes of connections.
     #[must_use]
     pub fn counts(mut self, counts: LimitCounts) -> Self {
         self.settings.counts = counts;

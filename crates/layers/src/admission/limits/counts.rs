@@ -5,7 +5,7 @@ use std::sync::{
 
 /// Counts what becomes of the connections that meet a limit. Cheap to clone; clones are the same.
 ///
-/// Given to a layer, and asked from then on; given to several, it counts for all of them.
+/// Given to several layers, it counts for all of them.
 #[derive(Clone, Debug, Default)]
 pub struct LimitCounts(Arc<Counters>);
 
@@ -28,17 +28,18 @@ impl LimitCounts {
         Self::default()
     }
 
-    /// How many were let in, at once or after they had waited.
+    /// How many connections were let in, at once or after a wait.
     pub fn admitted(&self) -> u64 {
         self.0.admitted.load(Ordering::Relaxed)
     }
 
-    /// How many were closed: over the limit, or their turn did not come in time.
+    /// How many connections were closed: over the limit, with the queue full, or because their turn
+    /// did not come in time. Clients that left the queue by themselves are not counted.
     pub fn refused(&self) -> u64 {
         self.0.refused.load(Ordering::Relaxed)
     }
 
-    /// How many wait now.
+    /// How many connections wait now.
     pub fn waiting(&self) -> u64 {
         self.0.waiting.load(Ordering::Relaxed)
     }

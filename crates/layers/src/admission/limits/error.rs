@@ -5,19 +5,23 @@ use thiserror::Error;
 #[cfg(feature = "rate-limit")]
 use super::Rate;
 
-/// A connection was closed because it was over a limit.
+/// A connection that was over a limit is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum OverLimit {
-    /// Those beyond the limit are refused.
-    #[error("over {0}")]
+    /// Connections beyond the limit are refused.
+    #[error("connection over {0}")]
     Refused(Limit),
-    /// Those beyond the limit wait, and as many do already as may.
-    #[error("over {0}, and no more may wait")]
+    /// Connections beyond the limit wait, and as many do already as may; or this one gave up its
+    /// place to an address with fewer.
+    #[error("connection over {0}, and its queue is full")]
     QueueFull(Limit),
-    /// Its turn has not come in this time.
-    #[error("not past {0} within {1:?}")]
+    /// The connection's turn has not come in this time.
+    #[error("connection still over {0} after {1:?}")]
     Timeout(Limit, Duration),
+    /// The client has gone while it waited.
+    #[error("client left while it waited: over {0}")]
+    Gone(Limit),
 }
 
 /// A limit, as it was set.

@@ -1,19 +1,17 @@
 use std::{
     future::poll_fn,
+    pin::pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
-use couplet_endpoint::{BoxError, Conn};
-use futures::{
-    FutureExt,
-    future::{self, BoxFuture},
-};
+use couplet_endpoint::{BoxError, Conn, ConnEvent, Io, Replay};
+use futures::{FutureExt, future::BoxFuture};
 use tower_service::Service;
 
 use super::{
     counts::LimitCounts,
+    departure::gone,
     error::OverLimit,
     future::LimitFuture,
     key::{Client, Scope},
@@ -27,7 +25,7 @@ use super::{
 pub struct LimitService<L, S> {
     limiter: Arc<L>,
     scope: Scope,
-    /// None where nobody may wait.
+    /// None where no connection may wait.
     line: Option<Line>,
     counts: LimitCounts,
     inner: S,
@@ -74,6 +72,8 @@ impl<L, S> LimitService<L, S> {
         LimitFuture::refused(why)
     }
 
+    crate::accessors::inner_accessors!();
+
     #[cfg(test)]
     pub(super) fn limiter(&self) -> &L {
         &self.limiter
@@ -81,35 +81,63 @@ impl<L, S> LimitService<L, S> {
 }
 
 impl<L: Limiter, S: Clone> LimitService<L, S> {
-    /// Waits in line for its turn, and then for the inner service.
+    /// Waits in line for the connection's turn, and then for the inner service.
     fn wait<I>(
         &self,
-        turn: BoxFuture<'static, L::Permit>,
-        in_line: InLine,
-        timeout: Duration,
-        conn: Conn<I>,
+        line: &Line,
+        mut in_line: InLine,
+        client: Client,
+        permit: Option<L::Permit>,
+        mut conn: Conn<Replay<I>>,
     ) -> BoxFuture<'static, Result<S::Response, BoxError>>
     where
-        I: Send + 'static,
-        S: Service<Conn<L::Io<I>>> + Send + 'static,
+        I: Io,
+        S: Service<Conn<L::Io<Replay<I>>>> + Send + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send,
     {
-        let limit = self.limiter.limit();
+        let (limiter, scope, timeout) = (Arc::clone(&self.limiter), self.scope, line.timeout());
         let (counts, waiting) = (self.counts.clone(), self.counts.wait());
-        let mut inner = self.inner.clone();
-        let waited = tokio::time::timeout(timeout, async move {
-            let permit = turn.await;
-            let ready = poll_fn(|cx| inner.poll_ready(cx)).await;
-            ready.map(|()| (permit, inner))
-        });
-        async move {
-            let Ok(ready) = waited.await else {
-                counts.refuse();
-                return Err(OverLimit::Timeout(limit, timeout).into());
+        let (turn, mut inner) = (line.turn(client), self.inner.clone());
+        let ready = async move {
+            let turn = turn.await;
+            let permit = match permit {
+                Some(permit) => permit,
+                None => limiter.admit(client.within(scope)).await,
             };
-            let (permit, mut inner) = ready.map_err(Into::into)?;
+            let ready = poll_fn(|cx| inner.poll_ready(cx)).await;
+            drop(turn);
+            ready.map(|()| (permit, inner)).map_err(Into::into)
+        };
+        let limit = self.limiter.limit();
+        async move {
+            let admitted = {
+                let mut ready = pin!(tokio::time::timeout(timeout, ready));
+                let (mut gone, mut evicted) = (pin!(gone(&mut conn.io)), pin!(in_line.evicted()));
+                poll_fn(|cx| {
+                    if let Poll::Ready(ready) = ready.as_mut().poll(cx) {
+                        let ready = ready.map_err(|_| OverLimit::Timeout(limit, timeout));
+                        return Poll::Ready(ready);
+                    }
+                    if gone.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(Err(OverLimit::Gone(limit)));
+                    }
+                    let evicted = evicted.as_mut().poll(cx);
+                    evicted.map(|()| Err(OverLimit::QueueFull(limit)))
+                })
+                .await
+            };
             drop((in_line, waiting));
+            let (permit, mut inner) = match admitted {
+                Ok(ready) => ready?,
+                Err(why) => {
+                    match why {
+                        OverLimit::Gone(_) => conn.info.tell(ConnEvent::Gone),
+                        _ => counts.refuse(),
+                    }
+                    return Err(why.into());
+                }
+            };
             counts.admit();
             let call = inner.call(conn.map_io(|io| L::hold(io, permit)));
             call.await.map_err(Into::into)
@@ -120,9 +148,9 @@ impl<L: Limiter, S: Clone> LimitService<L, S> {
 
 impl<I, L, S> Service<Conn<I>> for LimitService<L, S>
 where
-    I: Send + 'static,
+    I: Io,
     L: Limiter,
-    S: Service<Conn<L::Io<I>>> + Clone + Send + 'static,
+    S: Service<Conn<L::Io<Replay<I>>>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send,
 {
@@ -133,16 +161,17 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         match self.line {
             None => self.inner.poll_ready(cx).map_err(Into::into),
-            // What was reserved here, for who comes next, would be missing to those in line.
+            // A place that was reserved here, for the next to come, would be missing to those in line.
             Some(_) => Poll::Ready(Ok(())),
         }
     }
 
     fn call(&mut self, conn: Conn<I>) -> Self::Future {
         let client = Client::of(&conn.info);
-        let permit = self.limiter.try_admit(client.within(self.scope));
+        let conn = conn.map_io(Replay::new);
+        let admit = || self.limiter.try_admit(client.within(self.scope));
         let Some(line) = &self.line else {
-            return match permit {
+            return match admit() {
                 None => self.refuse(OverLimit::Refused(self.limiter.limit())),
                 Some(permit) => {
                     self.counts.admit();
@@ -151,8 +180,9 @@ where
                 }
             };
         };
-        let turn = match permit {
-            None => self.limiter.admit(client.within(self.scope)),
+        let permit = if line.has(client) { None } else { admit() };
+        let permit = match permit {
+            None => None,
             Some(permit) => {
                 let mut inner = self.inner.clone();
                 match poll_fn(|cx| inner.poll_ready(cx)).now_or_never() {
@@ -161,14 +191,14 @@ where
                         let conn = conn.map_io(|io| L::hold(io, permit));
                         return LimitFuture::admitted(inner.call(conn));
                     }
-                    // The one in line becomes ready anew, or fails so.
-                    Some(Err(_)) | None => future::ready(permit).boxed(),
+                    // The clone in line becomes ready anew, or fails so.
+                    Some(Err(_)) | None => Some(permit),
                 }
             }
         };
-        match line.enter(client) {
+        match line.enter(&conn.info) {
             None => self.refuse(OverLimit::QueueFull(self.limiter.limit())),
-            Some(in_line) => LimitFuture::waiting(self.wait(turn, in_line, line.timeout(), conn)),
+            Some(in_line) => LimitFuture::waiting(self.wait(line, in_line, client, permit, conn)),
         }
     }
 }

@@ -7,8 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::key::Client;
 
-/// So many permits for each client. It has an entry for those who hold or wait for one, and for
-/// nobody else.
+/// So many permits for each client. Only clients that hold or wait for a permit have an entry.
 #[derive(Debug)]
 pub(super) struct Table {
     permits: usize,
@@ -33,7 +32,7 @@ pub(super) struct User {
 /// One of a client's permits.
 #[derive(Debug)]
 pub struct Permit {
-    // Given back before the entry is: who finds no entry may start from a whole one.
+    // Given back before the entry goes: a client without an entry starts from a whole one.
     _permit: OwnedSemaphorePermit,
     _user: User,
 }
@@ -63,8 +62,7 @@ impl Table {
         }
     }
 
-    /// Does anybody hold or wait for one of this client's permits?
-    #[cfg(feature = "rate-limit")]
+    /// Is one of this client's permits held or waited for?
     pub(super) fn has(&self, client: Client) -> bool {
         self.entries().contains_key(&client)
     }
@@ -85,7 +83,7 @@ impl Table {
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<Client, Entry>> {
-        // Whatever panicked, the entries are whole.
+        // Entries are whole, whatever panicked.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -93,7 +91,7 @@ impl Table {
 // ===== impl User =====
 
 impl User {
-    /// A permit, if one is free and nobody waits for it.
+    /// A permit, if one is free and no other waits for it.
     pub(super) fn try_acquire(self) -> Option<Permit> {
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
         Some(Permit {
@@ -102,7 +100,7 @@ impl User {
         })
     }
 
-    /// Waits for a permit: who came first has the first. Cancel-safe.
+    /// Waits for a permit, first come, first served. Cancel-safe.
     pub(super) async fn acquire(self) -> Permit {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         Permit {

@@ -29,7 +29,7 @@ async fn the_clients_own_address_counts() {
         ("203.0.113.8", None),
         (
             "203.0.113.7",
-            Some("over the limit of 1 open connections of one address"),
+            Some("connection over the limit of 1 open connections of one address"),
         ),
         (
             "10.0.0.1",

@@ -28,7 +28,7 @@ pub struct Rate {
 
 /// Bounds the new connections in a time. See the [module](super).
 ///
-/// A connection that a layer below refuses has come as well.
+/// A connection that a layer below refuses counts as well.
 #[derive(Clone, Debug)]
 pub struct ConnRateLayer {
     rate: Rate,
@@ -85,14 +85,14 @@ impl ConnRateLayer {
         }
     }
 
-    /// What becomes of those beyond the rate. They are refused, by default.
+    /// What becomes of connections beyond the rate. By default they are refused.
     #[must_use]
     pub fn over(mut self, over: Over) -> Self {
         self.settings.over = over;
         self
     }
 
-    /// Counts there. By default nobody looks.
+    /// Counts there what becomes of connections.
     #[must_use]
     pub fn counts(mut self, counts: LimitCounts) -> Self {
         self.settings.counts = counts;

@@ -27,7 +27,7 @@ async fn so_many_of_each_address() {
     let _second = enter(&mut service, [10, 0, 0, 1]).await;
     let why = refused(&mut service, [10, 0, 0, 1]).await;
     assert_eq!(why, OverLimit::Refused(Limit::ConnsPerAddress(2)));
-    let text = "over the limit of 2 open connections of one address";
+    let text = "connection over the limit of 2 open connections of one address";
     assert_eq!(why.to_string(), text);
     let _other = enter(&mut service, [10, 0, 0, 2]).await;
     drop(first);
@@ -42,7 +42,10 @@ async fn so_many_in_all() {
     let first = enter(&mut service, [10, 0, 0, 1]).await;
     let _second = enter(&mut service, [10, 0, 0, 2]).await;
     let why = refused(&mut service, [10, 0, 0, 3]).await;
-    assert_eq!(why.to_string(), "over the limit of 2 open connections");
+    assert_eq!(
+        why.to_string(),
+        "connection over the limit of 2 open connections"
+    );
     drop(first);
     let _third = enter(&mut service, [10, 0, 0, 3]).await;
 }

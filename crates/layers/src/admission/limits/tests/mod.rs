@@ -7,7 +7,7 @@ mod rates;
 use std::{convert::Infallible, net::IpAddr};
 
 use couplet_endpoint::{
-    BoxError, Conn, Io,
+    BoxError, Conn, Io, Replay,
     memory::{self, MemoryStream},
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -17,8 +17,8 @@ use tower::{Service, ServiceExt, service_fn};
 use super::{OverLimit, table::Permit};
 use crate::{admission::live_limit::Live, testing::conn};
 
-/// One that is let in.
-type Open = Live<MemoryStream, Permit>;
+/// A connection that is let in.
+type Open = Live<Replay<MemoryStream>, Permit>;
 
 type Coming<T> = Spawn<BoxFuture<'static, Result<T, BoxError>>>;
 

@@ -64,7 +64,7 @@ async fn whose_turn_does_not_come_in_time_is_closed() {
     let error = assert_ready_err!(coming.poll());
     let why = why(Err::<(), _>(error));
     assert_eq!(why, OverLimit::Timeout(Limit::Conns(1), 3 * SECOND));
-    let text = "not past the limit of 1 open connections within 3s";
+    let text = "connection still over the limit of 1 open connections after 3s";
     assert_eq!(why.to_string(), text);
     assert!(read_all(&mut peer).await.0.is_empty());
     assert_eq!((counts.waiting(), counts.refused()), (0, 1));
@@ -81,9 +81,10 @@ async fn where_as_many_wait_as_may_the_next_is_refused() {
     let _second = come(&mut service, [10, 0, 0, 1]).await;
     let why = refused(&mut service, [10, 0, 0, 1]).await;
     assert_eq!(why, OverLimit::QueueFull(Limit::Conns(0)));
-    let text = "over the limit of 0 open connections, and no more may wait";
+    let text = "connection over the limit of 0 open connections, and its queue is full";
     assert_eq!(why.to_string(), text);
     let _third = come(&mut service, [10, 0, 0, 2]).await;
+    // Nobody's share would become fairer.
     refused(&mut service, [10, 0, 0, 3]).await;
     drop(first);
     let (_peer, mut fourth) = come(&mut service, [10, 0, 0, 3]).await;
@@ -105,6 +106,105 @@ async fn who_is_dropped_while_it_waits_leaves_nothing_behind() {
         assert!(read_all(&mut peer).await.0.is_empty());
         assert_eq!(counts.waiting(), 0);
         assert_eq!(service.limiter().clients(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_has_room_for_an_address_with_fewer() {
+    let counts = LimitCounts::new();
+    let over = Over::Queue(Queue::new().bound(3).per_address(3));
+    let layer = ConnLimitLayer::overall(0).over(over).counts(counts.clone());
+    let mut service = layer.layer(give_back());
+    let (_first, mut first) = come(&mut service, [10, 0, 0, 1]).await;
+    let _second = come(&mut service, [10, 0, 0, 1]).await;
+    let _third = come(&mut service, [10, 0, 0, 1]).await;
+    assert_pending!(first.poll());
+    let (_other, mut other) = come(&mut service, [10, 0, 0, 2]).await;
+    assert_pending!(other.poll());
+    assert!(first.is_woken());
+    let why = why(Err::<(), _>(assert_ready_err!(first.poll())));
+    assert_eq!(why, OverLimit::QueueFull(Limit::Conns(0)));
+    assert_eq!((counts.waiting(), counts.refused()), (3, 1));
+    refused(&mut service, [10, 0, 0, 2]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn addresses_take_turns() {
+    let layer = ConnLimitLayer::overall(1).over(queue(100));
+    let mut service = layer.layer(give_back());
+    let mut open = enter(&mut service, [10, 0, 0, 9]).await;
+    let mut waiting = Vec::new();
+    for address in [1, 1, 1, 1, 2, 2, 3] {
+        let (peer, mut coming) = come(&mut service, [10, 0, 0, address]).await;
+        assert_pending!(coming.poll());
+        waiting.push((address, peer, coming));
+    }
+    let mut served = Vec::new();
+    while !waiting.is_empty() {
+        drop(open);
+        let (at, next) = waiting
+            .iter_mut()
+            .enumerate()
+            .find_map(|(at, (_, _, coming))| match coming.poll() {
+                Poll::Ready(next) => Some((at, next.unwrap())),
+                Poll::Pending => None,
+            })
+            .expect("one is let in");
+        open = next;
+        served.push(waiting.remove(at).0);
+    }
+    assert_eq!(served, [1, 2, 3, 1, 2, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_is_noticed_at_once_and_bytes_are_kept() {
+    use couplet_endpoint::Io;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let counts = LimitCounts::new();
+    let layer = ConnLimitLayer::overall(1)
+        .over(queue(8))
+        .counts(counts.clone());
+    let mut service = layer.layer(give_back());
+    let open = enter(&mut service, [10, 0, 0, 1]).await;
+    for says in [&b""[..], b"hello"] {
+        for resets in [true, false] {
+            let (mut peer, mut coming) = come(&mut service, [10, 0, 0, 2]).await;
+            assert_pending!(coming.poll());
+            peer.write_all(says).await.unwrap();
+            // Read ahead before the reset, which would discard the bytes.
+            assert_pending!(coming.poll());
+            match resets {
+                true => peer.abort(),
+                false => peer.shutdown().await.unwrap(),
+            }
+            drop(peer);
+            if says.is_empty() || resets {
+                assert!(coming.is_woken());
+                let why = why(Err::<(), _>(assert_ready_err!(coming.poll())));
+                assert_eq!(why, OverLimit::Gone(Limit::Conns(1)));
+            } else {
+                assert_pending!(coming.poll());
+            }
+        }
+    }
+    // A client that sent bytes and ended its stream stays, and its bytes are read.
+    let (mut peer, mut coming) = come(&mut service, [10, 0, 0, 2]).await;
+    peer.write_all(b"hello").await.unwrap();
+    peer.shutdown().await.unwrap();
+    assert_pending!(coming.poll());
+    drop(open);
+    let mut conn = assert_ready_ok!(coming.poll());
+    let mut heard = String::new();
+    conn.io.read_to_string(&mut heard).await.unwrap();
+    assert_eq!(heard, "hello");
+    assert_eq!(counts.refused(), 0);
+}
+
+#[test]
+fn a_queue_without_room_is_refused() {
+    for make in [|| Queue::new().bound(0), || Queue::new().per_address(0)] {
+        std::panic::catch_unwind(make).expect_err("it panics");
     }
 }
 

@@ -29,7 +29,7 @@ async fn so_many_at_once_then_one_each_fraction() {
     assert_eq!(why, OverLimit::Refused(Limit::Rate(rate(4, SECOND))));
     assert_eq!(
         why.to_string(),
-        "over the limit of new connections, 4 in 1s"
+        "connection over the limit of new connections, 4 in 1s"
     );
     advance(Duration::from_millis(249)).await;
     refused(&mut service, [10, 0, 0, 4]).await;
@@ -49,7 +49,7 @@ async fn each_address_has_its_own() {
     let mut service = ConnRateLayer::per_address(rate(1, 60 * SECOND)).layer(give_back());
     enter(&mut service, [10, 0, 0, 1]).await;
     let why = refused(&mut service, [10, 0, 0, 1]).await;
-    let text = "over the limit of new connections of one address, 1 in 1m";
+    let text = "connection over the limit of new connections of one address, 1 in 1m";
     assert_eq!(why.to_string(), text);
     enter(&mut service, [10, 0, 0, 2]).await;
     advance(60 * SECOND).await;
@@ -88,10 +88,11 @@ async fn whose_turn_does_not_come_in_time_is_closed() {
     let layer = ConnRateLayer::overall(rate(1, SECOND)).over(over);
     let mut service = layer.layer(give_back());
     enter(&mut service, [10, 0, 0, 1]).await;
-    let mut waiting = Vec::new();
+    let (mut waiting, mut peers) = (Vec::new(), Vec::new());
     for host in 0..5 {
-        let (_peer, mut coming) = come(&mut service, [10, 0, 0, host]).await;
+        let (peer, mut coming) = come(&mut service, [10, 0, 0, host]).await;
         assert_pending!(coming.poll());
+        peers.push(peer);
         waiting.push(tokio::spawn(coming));
     }
     let start = Instant::now();
