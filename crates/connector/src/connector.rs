@@ -26,7 +26,7 @@ use crate::{
 ///
 /// The layers of a side, and of the pair, are met in the order in which they are added: the first
 /// is the outermost. They are ordinary tower layers; on a side they make a service of
-/// `Conn<BoxIo>`, on the pair one of [`BoxPair`].
+/// `Conn<BoxIo>`, on the pair one of [`BoxPair`](crate::BoxPair).
 ///
 /// By default any number of pairs is joined, and nothing but the end of a side, [`close`] or
 /// [`shutdown`] ends it.

@@ -21,7 +21,7 @@ use crate::{BoxPair, stack::PairStack};
 #[derive(Clone, Debug)]
 pub struct PairSlot(BoxCloneService<BoxPair, Summary, BoxError>);
 
-/// The layers of the pair stack, top to bottom, as a list: see the [module](super).
+/// The layers of the pair stack, top to bottom, as a list that is known only at run time.
 #[derive(Clone, Default)]
 pub struct PairLayers(Vec<Arc<dyn PairLayer>>);
 

@@ -4,7 +4,7 @@ use tower::Layer;
 
 use crate::{slot::Slot, stack::SideStack};
 
-/// The layers of a side, top to bottom, as a list: see the [module](super).
+/// The layers of a side, top to bottom, as a list that is known only at run time.
 #[derive(Clone, Default)]
 pub struct SideLayers(Vec<Arc<dyn SideLayer>>);
 

@@ -25,9 +25,9 @@ use crate::{BoxPair, assembly::Assembly, slot::Slot};
 #[non_exhaustive]
 pub enum Pairing {
     /// The connections of both sides come by themselves, and the oldest of each are joined: a
-    /// [`rendezvous`].
+    /// [`rendezvous`](couplet_pairing::rendezvous).
     Rendezvous,
-    /// Connections with the same key are joined: a [`rendezvous_keyed`].
+    /// Connections with the same key are joined: a [`rendezvous_keyed`](couplet_pairing::rendezvous_keyed).
     Keyed,
     /// For each connection of the other side, a partner is dialled on this side:
     /// [`dial_for_a`](couplet_pairing::dial_for_a), [`dial_for_b`](couplet_pairing::dial_for_b).
