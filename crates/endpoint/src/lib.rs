@@ -60,9 +60,9 @@ mod listen;
 pub mod memory;
 mod resolve;
 mod socket;
-
 #[cfg(target_os = "linux")]
-pub use self::listen::Bound;
+mod sockopt;
+
 pub use self::{
     address::{Address, AddressError, DialAddr, Host, HostName, ListenAddr},
     conn::{

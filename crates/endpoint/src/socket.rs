@@ -9,8 +9,13 @@ use socket2::{SockRef, TcpKeepalive};
 /// | option | default | finds |
 /// |---|---|---|
 /// | [`keep_alive`](Self::keep_alive) | [`KeepAlive::default`] | a peer that vanished while the connection was idle |
-/// | [`user_timeout`](Self::user_timeout) | off | a peer that vanished while data was on its way to it |
+/// | [`ack_timeout`](Self::ack_timeout) | 50 s | a peer that vanished while data was on its way to it |
+/// | [`user_timeout`](Self::user_timeout) | off | the same, and a peer that does not read for as long |
 /// | [`nodelay`](Self::nodelay) | on | |
+///
+/// **Urgent data** (`MSG_OOB`, as telnet and FTP send it) stays in the stream, in its place, as an
+/// ordinary byte (`SO_OOBINLINE`, see socket(7)): a relay delivers it with all that follows. That it
+/// was urgent is not passed on, as RFC 6093 advises.
 ///
 /// ```
 /// use std::time::Duration;
@@ -27,6 +32,8 @@ pub struct SocketOptions {
     keep_alive: Option<KeepAlive>,
     nodelay: bool,
     user_timeout: Option<Duration>,
+    /// The longest pause between two retransmissions, in milliseconds; `None` is the system's.
+    rto_max: Option<u32>,
 }
 
 /// When an idle connection is probed for a peer that vanished: `SO_KEEPALIVE` of socket(7), and
@@ -55,6 +62,7 @@ impl SocketOptions {
             keep_alive: Some(KeepAlive::new()),
             nodelay: true,
             user_timeout: None,
+            rto_max: Some(rto_max(50_000)),
         }
     }
 
@@ -73,14 +81,33 @@ impl SocketOptions {
         self
     }
 
-    /// How long data may be on its way before the connection is closed (`TCP_USER_TIMEOUT`, RFC 5482),
-    /// or `None`, the default: as long as the system retransmits, which is a quarter of an hour.
+    /// About how long sent data may go without any answer from the peer's system before the
+    /// connection is closed, or `None` for the system's own time, which is a quarter of an hour on
+    /// Linux. 50 s by default; times below 15 s count as 15 s, those above 924 s as 924 s.
     ///
-    /// Keep-alive does not do this: a connection with data on its way is not idle. But mind what it
-    /// costs: on Linux (since 5.11) it also closes the connection of a peer that is alive and does
-    /// not *read* for as long, and what that peer has not read is lost. With 30 s, a reader that
-    /// pauses for 31 s was cut off (measured on 6.18), as was one that took 4 kB/s steadily. Set it
-    /// where readers must keep up.
+    /// A peer that is alive and does not *read* is never cut by it, however long it pauses: its
+    /// system answers. [`KeepAlive`] does not do this, as a connection with data on its way is not
+    /// idle.
+    ///
+    /// It bounds the pause between two retransmissions (`TCP_RTO_MAX_MS` of tcp(7)), of which there
+    /// are 15 (`net.ipv4.tcp_retries2`). Needs Linux 6.15; elsewhere it has no effect, and
+    /// [`user_timeout`](Self::user_timeout) is the remedy.
+    #[must_use]
+    pub fn ack_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.rto_max = timeout.into().map(|timeout| {
+            let milliseconds = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+            rto_max(milliseconds)
+        });
+        self
+    }
+
+    /// How long data may stay unread and unacknowledged before the connection is closed
+    /// (`TCP_USER_TIMEOUT`, RFC 5482), or `None`, the default.
+    ///
+    /// On Linux (since 5.11) it also closes the connection of a peer that is alive and does not
+    /// *read* for as long, and what that peer has not read is lost. With 30 s, a reader that pauses
+    /// for 31 s was cut off (measured on 6.18), as was one that took 4 kB/s steadily. Set it where
+    /// readers must keep up; [`ack_timeout`](Self::ack_timeout) alone finds peers that vanished.
     ///
     /// A timeout below a millisecond counts as one. Has no effect on platforms that don't know the
     /// option, which are all but Linux, Android and Fuchsia. On Linux it also takes the place of the
@@ -104,6 +131,11 @@ impl SocketOptions {
             // Zero would mean the system's default.
             socket.set_tcp_user_timeout(Some(timeout.max(Duration::from_millis(1))))?;
         }
+        #[cfg(target_os = "linux")]
+        if let Some(rto_max) = self.rto_max {
+            crate::sockopt::set_rto_max(&**socket, rto_max)?;
+        }
+        socket.set_out_of_band_inline(true)?;
         Ok(())
     }
 }
@@ -205,6 +237,32 @@ impl Default for KeepAlive {
     }
 }
 
+/// The longest pause between two retransmissions with which the system gives a peer up after that
+/// time, both in milliseconds, within what the system takes.
+const fn rto_max(timeout: u64) -> u32 {
+    let (mut low, mut high) = (1_000_u32, 120_000);
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        if given_up_after(middle) <= timeout {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    low
+}
+
+/// When Linux gives up 15 retransmissions, the first after 200 ms and each after twice the time of
+/// the one before, up to `rto_max`: `tcp_model_timeout` in net/ipv4/tcp_timer.c.
+const fn given_up_after(rto_max: u32) -> u64 {
+    const FIRST: u64 = 200;
+    const RETRIES: u64 = 15;
+
+    let rto_max = rto_max as u64;
+    let doubling = (rto_max / FIRST).ilog2() as u64;
+    ((2 << doubling) - 1) * FIRST + (RETRIES - doubling) * rto_max
+}
+
 /// The options are in seconds, and a zero is refused.
 fn whole_seconds(duration: Duration) -> Duration {
     let rounded_up = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
@@ -244,6 +302,29 @@ mod tests {
         assert!(!socket.keepalive().unwrap());
         assert!(!socket.tcp_nodelay().unwrap());
         assert_eq!(socket.tcp_user_timeout().unwrap(), None);
+    }
+
+    #[test]
+    fn the_time_for_an_acknowledgement_is_that_of_the_systems_retransmissions() {
+        // The system's own: see tcp_retries2 in the kernel's ip-sysctl.
+        assert_eq!(given_up_after(120_000), 924_600);
+        for timeout in [15_000, 50_000, 120_000, 900_000] {
+            let rto_max = rto_max(timeout);
+            let after = given_up_after(rto_max);
+            assert!((timeout - 15..=timeout).contains(&after), "{after}");
+        }
+        assert_eq!(rto_max(0), 1_000);
+        assert_eq!(rto_max(u64::MAX), 120_000);
+    }
+
+    #[test]
+    fn urgent_data_stays_in_the_stream() {
+        assert!(
+            applied(SocketOptions::new())
+                .unwrap()
+                .out_of_band_inline()
+                .unwrap()
+        );
     }
 
     #[test]

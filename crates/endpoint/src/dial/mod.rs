@@ -200,6 +200,8 @@ impl Dial {
         }?;
         self.socket.apply(&SockRef::from(&socket))?;
         if let Some(source) = self.source {
+            #[cfg(target_os = "linux")]
+            crate::sockopt::bind_address_no_port(&socket);
             socket.bind(SocketAddr::new(source, 0))?;
         }
         let io = socket.connect(peer).await?;

@@ -10,7 +10,7 @@ mod socket;
 pub use self::socket::Socket;
 pub use self::{last_words::last_words, opaque::Opaque, replay::Replay};
 
-use std::{any::Any, io};
+use std::{any::Any, io, time::Duration};
 
 use socket2::SockRef;
 use tokio::{
@@ -63,8 +63,8 @@ use tokio::{
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// The io that this one wraps, or `None` for one that wraps no other.
     ///
-    /// The defaults of [`abort`](Self::abort), [`take_error`](Self::take_error) and
-    /// [`has_unsent`](Self::has_unsent) pass the call on to it. The method has no default itself: a
+    /// The defaults of [`abort`](Self::abort), [`take_error`](Self::take_error),
+    /// [`has_unsent`](Self::has_unsent) and [`sent_ago`](Self::sent_ago) pass the call on to it. The method has no default itself: a
     /// wrapper that forgot it would turn resets into ends of stream.
     fn inner_mut(&mut self) -> Option<&mut dyn Io>;
 
@@ -94,6 +94,16 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// but for a last small segment; elsewhere it is `false`.
     fn has_unsent(&mut self) -> bool {
         self.inner_mut().is_some_and(|inner| inner.has_unsent())
+    }
+
+    /// How long ago the system last sent bytes to the peer and had an acknowledgement, the older of
+    /// the two: while a peer takes what was written, it is short, though no write goes on. `None`
+    /// where the system does not tell.
+    ///
+    /// By default the [inner](Self::inner_mut) io's answer, or `None`. On Linux's TCP it is exact to
+    /// a few milliseconds (`TCP_INFO`, see tcp(7)); elsewhere it is `None`.
+    fn sent_ago(&mut self) -> Option<Duration> {
+        self.inner_mut()?.sent_ago()
     }
 
     /// The socket to splice *from*: while, and only while, every byte that a reader would get comes
@@ -148,6 +158,10 @@ impl<T: Io + ?Sized> Io for Box<T> {
         (**self).has_unsent()
     }
 
+    fn sent_ago(&mut self) -> Option<Duration> {
+        (**self).sent_ago()
+    }
+
     #[cfg(unix)]
     fn splice_source(&self) -> Option<Socket<'_>> {
         (**self).splice_source()
@@ -180,6 +194,11 @@ impl Io for TcpStream {
 
     fn has_unsent(&mut self) -> bool {
         tcp_has_unsent(self)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn sent_ago(&mut self) -> Option<Duration> {
+        crate::sockopt::sent_ago(self)
     }
 
     #[cfg(unix)]

@@ -1,14 +1,10 @@
 //! [`Listen`]: others connect to us.
 
-#[cfg(target_os = "linux")]
-mod bound;
 mod error;
 mod options;
 mod patience;
 mod trouble;
 
-#[cfg(target_os = "linux")]
-pub use self::bound::Bound;
 pub use self::{error::BindError, options::ListenOptions};
 
 use std::{

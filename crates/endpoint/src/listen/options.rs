@@ -1,5 +1,3 @@
-#[cfg(target_os = "linux")]
-use std::num::NonZeroUsize;
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
@@ -7,8 +5,6 @@ use std::{
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-#[cfg(target_os = "linux")]
-use super::Bound;
 use super::{BindError, Listen};
 use crate::{
     address::{AddressError, ListenAddr},
@@ -40,17 +36,6 @@ pub struct ListenOptions {
     reuse_port: bool,
     v6_only: bool,
     socket: SocketOptions,
-}
-
-/// Which sockets of this process one shares its port with.
-#[derive(Clone, Copy, PartialEq)]
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "see bind_many"))]
-enum Sharing {
-    None,
-    /// With those that follow.
-    First,
-    /// With the first.
-    Next,
 }
 
 // ===== impl ListenOptions =====
@@ -115,39 +100,9 @@ impl ListenOptions {
     {
         let addr = listen_addr(addr)?;
         let candidates = self.candidates(&addr).await?;
-        first_here(candidates, |candidate| self.open(candidate, Sharing::None))
+        first_here(candidates, |candidate| self.open(candidate))
             .and_then(|listener| Listen::new(listener, self.socket))
             .map_err(|error| BindError::bind(&addr, error))
-    }
-
-    /// Listens with that many sockets on one port: each for a runtime of its own, which none has
-    /// yet. The system spreads the connections over them, by a hash of their addresses.
-    ///
-    /// They share the port among themselves (`SO_REUSEPORT`) and, unless
-    /// [`reuse_port`](Self::reuse_port) is set, with nobody else: it is an error where somebody
-    /// listens there already, and nobody else can listen there afterwards. For Linux, where alone
-    /// the system spreads connections so.
-    ///
-    /// # Errors
-    ///
-    /// As [`bind`](Self::bind).
-    #[cfg(target_os = "linux")]
-    pub async fn bind_many<A>(&self, addr: A, count: NonZeroUsize) -> Result<Vec<Bound>, BindError>
-    where
-        A: TryInto<ListenAddr, Error: Into<AddressError>>,
-    {
-        let addr = listen_addr(addr)?;
-        let candidates = self.candidates(&addr).await?;
-        let open_all = || {
-            let first = first_here(candidates, |candidate| self.open(candidate, Sharing::First))?;
-            let local = first.local_addr()?;
-            let mut all = vec![Bound::new(first, self.socket)];
-            for _ in 1..count.get() {
-                all.push(Bound::new(self.open(local, Sharing::Next)?, self.socket));
-            }
-            Ok(all)
-        };
-        open_all().map_err(|error| BindError::bind(&addr, error))
     }
 
     /// Where to try it, in this order.
@@ -165,7 +120,7 @@ impl ListenOptions {
         })
     }
 
-    fn open(&self, addr: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
+    fn open(&self, addr: SocketAddr) -> io::Result<TcpListener> {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
         // OpenBSD can't turn it off, so that it is touched only where it says something.
         if addr.is_ipv6() && (self.v6_only || addr.ip().is_unspecified()) {
@@ -174,16 +129,12 @@ impl ListenOptions {
         // On Windows it would let anybody take the port over.
         #[cfg(unix)]
         socket.set_reuse_address(true)?;
-        if self.reuse_port || sharing == Sharing::Next {
+        if self.reuse_port {
             reuse_port(&socket)?;
         }
         self.socket.apply(&SockRef::from(&socket))?;
         socket.set_nonblocking(true)?;
         socket.bind(&addr.into())?;
-        // Only now, so that it can't join those of another process.
-        if sharing == Sharing::First {
-            reuse_port(&socket)?;
-        }
         socket.listen(i32::try_from(self.backlog).unwrap_or(i32::MAX))?;
         Ok(socket.into())
     }
