@@ -86,7 +86,7 @@ impl Pace {
                     }
                     return Poll::Ready(Ok(Held::Pipe(pipe)));
                 }
-                Fill::End => return Poll::Ready(Ok(Held::Nothing)),
+                Fill::Stopped => {}
                 Fill::Refused => self.splice = Splice::Never,
             }
         }

@@ -8,7 +8,11 @@ use std::{
 };
 
 use couplet_endpoint::io::Socket;
-use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, recv},
+    pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice},
+};
 use tokio::io::Interest;
 
 /// How much a pipe is to hold; the kernel may grant less.
@@ -37,8 +41,9 @@ pub(crate) struct Pipe {
 pub(crate) enum Fill {
     /// These bytes.
     Bytes(Pipe),
-    /// The end of the stream.
-    End,
+    /// Nothing, though a read would not block: it must tell what comes next. That is the end of the
+    /// stream, or urgent data (`MSG_OOB`), which splice(2) stops before, and calls an end.
+    Stopped,
     /// Nothing: no pipe is to be had, or the kernel does not splice from such a socket.
     Refused,
 }
@@ -70,10 +75,13 @@ impl Pipe {
         loop {
             let ends = pipe.ends();
             let filled = from.try_move(Interest::READABLE, || {
-                Ok(splice(from, None, &ends.write, None, most, FLAGS)?)
+                match splice(from, None, &ends.write, None, most, FLAGS) {
+                    Err(Errno::AGAIN) if has_more(from) => Ok(0),
+                    result => Ok(result?),
+                }
             });
             return Poll::Ready(match filled {
-                Ok(0) => Ok(Fill::End),
+                Ok(0) => Ok(Fill::Stopped),
                 Ok(n) => {
                     pipe.len = u32::try_from(n).expect("a pipe is smaller than 4 GiB");
                     Ok(Fill::Bytes(pipe))
@@ -111,6 +119,8 @@ impl Pipe {
                 )?)
             });
             match drained {
+                // It must not spin, whatever the kernel does.
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Ok(n) => {
                     let n = u32::try_from(n).expect("a pipe is smaller than 4 GiB");
                     self.len -= n;
@@ -145,6 +155,12 @@ impl Pipe {
     fn ends(&self) -> &Ends {
         self.ends.as_ref().expect("it is not being dropped")
     }
+}
+
+/// Is there something to read, from which splice(2) took nothing? For an end of stream, too.
+fn has_more(socket: Socket<'_>) -> bool {
+    let peek = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    recv(socket, &mut [0_u8; 1], peek).is_ok()
 }
 
 impl Drop for Pipe {
