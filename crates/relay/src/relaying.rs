@@ -53,6 +53,8 @@ struct Ending {
     exhausted: bool,
     /// Since when nothing is left to deliver but what the system holds.
     lingering: Option<Instant>,
+    /// When the system last sent to a peer what it holds, as far as was asked.
+    sent: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -172,9 +174,16 @@ impl<A: Io, B: Io> Relaying<A, B> {
             }
         };
         // None: as good as never.
-        let due = limit.and_then(|limit| since.checked_add(limit));
-        if due.is_some_and(|due| due <= now) {
-            return Poll::Ready(reason);
+        let due_after = |since: Instant| limit.and_then(|limit| since.checked_add(limit));
+        let is_over = |due: Option<Instant>| due.is_some_and(|due| due <= now);
+        let mut due = due_after(since.max(ending.sent.unwrap_or(since)));
+        if is_over(due) {
+            // A peer that still takes what was written has its time again.
+            ending.sent = last_sent(&mut self.a, &mut self.b, now);
+            due = due_after(since.max(ending.sent.unwrap_or(since)));
+            if is_over(due) {
+                return Poll::Ready(reason);
+            }
         }
         let look = match wait {
             Wait::Unsent => Some(now + UNSENT_POLL),
@@ -272,6 +281,11 @@ impl<A: Io, B: Io> Future for Relaying<A, B> {
         if let Poll::Ready(reason) = this.session.poll_close_requested(cx) {
             return Poll::Ready(this.finish(reason));
         }
+        if this.session.meter().is_asked_for_sent()
+            && let Some(sent) = last_sent(&mut this.a, &mut this.b, Instant::now())
+        {
+            this.session.meter().sent(sent);
+        }
         this.drive(cx);
         this.poll_over(cx).map(|reason| this.finish(reason))
     }
@@ -293,6 +307,12 @@ impl<A: Io, B: Io> fmt::Debug for Relaying<A, B> {
     }
 }
 
+/// When the system last sent to either peer what was written before, and was answered.
+fn last_sent(a: &mut impl Io, b: &mut impl Io, now: Instant) -> Option<Instant> {
+    let ago = [a.sent_ago(), b.sent_ago()].into_iter().flatten().min()?;
+    now.checked_sub(ago)
+}
+
 // ===== impl Ending =====
 
 impl Ending {
@@ -304,6 +324,7 @@ impl Ending {
             failure: None,
             exhausted: false,
             lingering: None,
+            sent: None,
             timer: None,
         }
     }

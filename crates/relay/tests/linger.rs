@@ -12,7 +12,7 @@ use helper::{
     ios::{Endless, Fault, Faulty},
     join, memory_pair, read_now, reset, shut_down, write_now,
 };
-use tokio::time::advance;
+use tokio::time::{Instant, advance};
 
 const LINGER: Duration = Duration::from_secs(5);
 const MOMENT: Duration = Duration::from_millis(1);
@@ -115,5 +115,73 @@ async fn an_answer_that_has_not_ended_is_not_ended_by_it() {
         let (heard, end) = read_now(&mut this);
         assert_eq!(heard, b"half an ans");
         assert_reset(&end.unwrap());
+    }
+}
+
+/// The system still holds the answer, and a slow client takes it bit by bit.
+#[tokio::test(start_paused = true)]
+async fn it_lasts_while_the_answer_is_taken() {
+    for side in SIDES {
+        let (mut this, this_io) = memory::connection(1024);
+        let (this_io, faults) = Faulty::new(this_io);
+        let (other, other_io) = memory::connection(1024);
+        let relay = Relay::new().linger(LINGER);
+        let (_, mut relaying) = by_hand(relay, join(side, this_io, other_io));
+        drop(other);
+        for _ in 0..10 {
+            write_now(&mut this, b"more");
+            assert!(drive(&mut relaying).is_pending());
+            advance(LINGER / 2).await;
+            faults.set().sent = Some(Instant::now());
+            assert!(drive(&mut relaying).is_pending());
+            advance(LINGER / 2).await;
+        }
+        assert!(drive(&mut relaying).is_pending());
+        advance(LINGER / 2).await;
+        let summary = finish(relaying).unwrap();
+        assert_eq!(summary.reason, CloseReason::ClosedEarly(!side));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_half_closed_pair_is_not_idle_while_the_answer_is_taken() {
+    for side in SIDES {
+        let (mut this, this_io) = memory::connection(1024);
+        let (this_io, faults) = Faulty::new(this_io);
+        let (_other, other_io) = memory::connection(1024);
+        let relay = Relay::new().half_close_timeout(Some(LINGER));
+        let (_, mut relaying) = by_hand(relay, join(side, this_io, other_io));
+        shut_down(&mut this);
+        assert!(drive(&mut relaying).is_pending());
+        advance(LINGER - MOMENT).await;
+        faults.set().sent = Some(Instant::now());
+        advance(MOMENT).await;
+        assert!(drive(&mut relaying).is_pending());
+        advance(LINGER).await;
+        let summary = finish(relaying).unwrap();
+        assert_eq!(summary.reason, CloseReason::HalfCloseTimeout(side));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_learns_what_the_system_has_sent() {
+    for side in SIDES {
+        let (_this, this_io) = memory::connection(1024);
+        let (this_io, faults) = Faulty::new(this_io);
+        let (_other, other_io) = memory::connection(1024);
+        let (session, mut relaying) = by_hand(Relay::new(), join(side, this_io, other_io));
+        let began = Instant::now();
+        advance(LINGER).await;
+        faults.set().sent = Some(Instant::now());
+        assert!(relaying.poll().is_pending());
+        assert_eq!(session.meter().last_progress(), began);
+        session.meter().ask_for_sent();
+        assert!(relaying.poll().is_pending());
+        assert_eq!(session.meter().last_progress(), began + LINGER);
+        // Once.
+        advance(LINGER).await;
+        faults.set().sent = Some(Instant::now());
+        assert!(relaying.poll().is_pending());
+        assert_eq!(session.meter().last_progress(), began + LINGER);
     }
 }

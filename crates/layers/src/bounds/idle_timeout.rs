@@ -5,7 +5,9 @@
 //! idle timeout by default, because an idle `ssh` session must live; for a public relay an hour is
 //! a good one.
 //!
-//! A pair that waits for its turn under a [bandwidth](crate::bounds::bandwidth) bound is not idle while it
+//! A session is idle when no byte is written to either peer, and the system sends none of those that
+//! it holds (on Linux: `TCP_INFO`). So a slow client is not cut while it takes what was sent, and one
+//! that never reads is. A pair that waits for its turn under a [bandwidth](crate::bounds::bandwidth) bound is not idle while it
 //! does. The time runs from when a pair comes to this layer. A session that ends so has the reason
 //! [`IdleTimeout`](couplet_pairing::CloseReason::IdleTimeout).
 //!
@@ -98,6 +100,14 @@ impl<F: Future> Future for IdleTimeoutFuture<F> {
         let mut this = self.project();
         // First the timer, so that the inner future hears of the close in the same turn.
         while this.session.close_requested().is_none() && this.timer.as_mut().poll(cx).is_ready() {
+            let meter = this.session.meter();
+            if meter.last_progress() + *this.timeout <= Instant::now() {
+                // A peer may still be taking what was written before: the relay can tell.
+                meter.ask_for_sent();
+                if let Poll::Ready(output) = this.inner.as_mut().poll(cx) {
+                    return Poll::Ready(output);
+                }
+            }
             let due = this.session.meter().last_progress() + *this.timeout;
             if due <= Instant::now() {
                 this.session.close(CloseReason::IdleTimeout);
@@ -143,6 +153,37 @@ mod tests {
         assert_pending!(serving.poll());
         assert_eq!(session.close_requested(), None);
         tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(serving.is_woken());
+        assert_pending!(serving.poll());
+        assert_eq!(session.close_requested(), Some(CloseReason::IdleTimeout));
+    }
+
+    /// The relay answers for the system, which sends for 25 seconds more.
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_what_was_written_before_is_not_idle() {
+        let pair = pair();
+        let session = pair.session.handle();
+        let (began, relay) = (Instant::now(), session.clone());
+        let relaying = move |_: Pair<(), ()>| {
+            let relay = relay.clone();
+            std::future::poll_fn(move |_| -> Poll<Result<(), ()>> {
+                if relay.meter().is_asked_for_sent() {
+                    let last = began + Duration::from_secs(25);
+                    relay.meter().sent(Instant::now().min(last));
+                }
+                Poll::Pending
+            })
+        };
+        let mut service =
+            IdleTimeoutLayer::new(Duration::from_secs(10)).layer(service_fn(relaying));
+        let mut serving = task::spawn(service.call(pair));
+        assert_pending!(serving.poll());
+        for _ in 0..34 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            assert_pending!(serving.poll());
+            assert_eq!(session.close_requested(), None);
+        }
+        tokio::time::advance(Duration::from_secs(1)).await;
         assert!(serving.is_woken());
         assert_pending!(serving.poll());
         assert_eq!(session.close_requested(), Some(CloseReason::IdleTimeout));

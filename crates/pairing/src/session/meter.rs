@@ -1,6 +1,6 @@
 use std::{
     fmt,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -20,6 +20,8 @@ pub struct Meter {
     b_to_a: AtomicU64,
     /// Milliseconds since the start, rounded down; or [`HELD_UP`].
     progress: AtomicU64,
+    /// See [`Meter::ask_for_sent`].
+    asked_for_sent: AtomicBool,
     start: Instant,
 }
 
@@ -35,6 +37,7 @@ impl Meter {
             a_to_b: AtomicU64::new(0),
             b_to_a: AtomicU64::new(0),
             progress: AtomicU64::new(0),
+            asked_for_sent: AtomicBool::new(false),
             start: Instant::now(),
         }
     }
@@ -91,6 +94,29 @@ impl Meter {
             HELD_UP => Instant::now(),
             progress => self.start + Duration::from_millis(progress),
         }
+    }
+
+    /// Asks the relay to count as progress, once, what the system still sends of bytes that were
+    /// delivered to it before. The answer is in [`last_progress`](Self::last_progress) after the
+    /// next poll of the relay's future.
+    pub fn ask_for_sent(&self) {
+        self.asked_for_sent.store(true, Ordering::Relaxed);
+    }
+
+    /// Was there a call of [`ask_for_sent`](Self::ask_for_sent) since the last of this? For the
+    /// relay alone.
+    pub fn is_asked_for_sent(&self) -> bool {
+        // A load alone, as a rule: the relay looks at each poll.
+        self.asked_for_sent.load(Ordering::Relaxed)
+            && self.asked_for_sent.swap(false, Ordering::Relaxed)
+    }
+
+    /// Counts as progress that the system sent bytes at that time. For the relay alone.
+    pub fn sent(&self, at: Instant) {
+        let at = at.saturating_duration_since(self.start).as_millis();
+        let at = u64::try_from(at).unwrap_or(0);
+        // Also where a pair is held up: its progress is the greatest number of all.
+        self.progress.fetch_max(at, Ordering::Relaxed);
     }
 
     pub(super) fn start(&self) -> Instant {

@@ -8,10 +8,14 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use couplet_endpoint::Io;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
 
 // ===== Endless =====
 
@@ -178,6 +182,8 @@ pub(crate) struct Set {
     pub(crate) write: Option<Fault>,
     pub(crate) shutdown: Option<Fault>,
     pub(crate) has_unsent: bool,
+    /// When the system last sent something.
+    pub(crate) sent: Option<Instant>,
 }
 
 #[derive(Clone, Copy)]
@@ -224,6 +230,10 @@ impl<I: Io> Io for Faulty<I> {
 
     fn has_unsent(&mut self) -> bool {
         self.faults.set().has_unsent
+    }
+
+    fn sent_ago(&mut self) -> Option<Duration> {
+        self.faults.set().sent.map(|sent| sent.elapsed())
     }
 }
 

@@ -1,6 +1,5 @@
 //! `compress=zstd`: what is spoken on the side is compressed.
 
-use bytesize::ByteSize;
 use couplet_connector::{
     SideLayers,
     endpoint::AddressError,
@@ -10,11 +9,10 @@ use couplet_connector::{
     },
 };
 
-use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value};
+use super::{Context, Does, On, SideLayerSpec, SideOption, Value};
 use crate::{
     layer_spec::{Bytes, LayerSpec, Source},
     side::Given,
-    units::size,
 };
 
 pub(super) static COMPRESS: SideOption = SideOption {
@@ -22,23 +20,12 @@ pub(super) static COMPRESS: SideOption = SideOption {
     on: On::Either,
     value: Value::Needed("zstd|zstd:LEVEL|lz4"),
     help: "compressed on this side, both ways; the other end does the same",
-    settings: &[SideSetting {
-        name: "window",
-        value: "SIZE",
-        help: "the largest window that is taken from the peer, held for each connection [default: 8MiB]",
-        many: false,
-    }],
+    settings: &[],
     does: Does::Layer(layer),
 };
 
 /// The level where none is given.
 const LEVEL: i32 = 1;
-
-/// The library's default.
-const WINDOW: ByteSize = ByteSize::mib(8);
-
-/// What this command writes.
-const LEAST_WINDOW: ByteSize = ByteSize::kib(64);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Format {
@@ -48,18 +35,12 @@ enum Format {
 
 fn layer(given: &Given<'_>, _: &Context<'_>) -> Result<SideLayerSpec, AddressError> {
     let format = given.needed()?.parse(read)?;
-    let (window, window_from) = match given.setting("window") {
-        None => (WINDOW, Source::Default),
-        Some(value) => (value.parse(window)?, Source::Side),
-    };
-    let max_window = usize::try_from(window.as_u64()).unwrap_or(usize::MAX);
     let spec = |layer: CodecLayer, name: &str| {
         let mut layers = SideLayers::new();
         layers.push(layer);
         LayerSpec::new("compress", layers)
             .bytes([Bytes::Copied("compress changes them"); 2])
             .set("format", name, Source::Side)
-            .set("window", window, window_from)
     };
     Ok(match format {
         Format::Zstd(level) => {
@@ -68,10 +49,9 @@ fn layer(given: &Given<'_>, _: &Context<'_>) -> Result<SideLayerSpec, AddressErr
                 None => Source::Default,
             };
             let level = level.unwrap_or(LEVEL);
-            let zstd = Zstd::new().level(level).max_window(max_window);
-            spec(zstd.layer(), "zstd").set("level", level, from)
+            spec(Zstd::new().level(level).layer(), "zstd").set("level", level, from)
         }
-        Format::Lz4 => spec(Lz4::new().max_window(max_window).layer(), "lz4"),
+        Format::Lz4 => spec(Lz4::new().layer(), "lz4"),
     })
 }
 
@@ -95,15 +75,6 @@ fn read(value: &str) -> Result<Format, String> {
     }
 }
 
-fn window(value: &str) -> Result<ByteSize, String> {
-    match size(value)? {
-        size if size < LEAST_WINDOW => {
-            Err("another couplet's window is 64 KiB: `compress.window=64KiB` or more".into())
-        }
-        size => Ok(size),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,13 +87,6 @@ mod tests {
         for wrong in ["", "gzip", "zstd:", "zstd:0", "zstd:23", "zstd:-1", "lz4:1"] {
             let said = read(wrong).unwrap_err();
             assert!(said.contains(": "), "{wrong}: {said}");
-        }
-    }
-    #[test]
-    fn a_window_has_a_unit_and_is_not_too_small() {
-        assert_eq!(window("128MiB"), Ok(ByteSize::mib(128)));
-        for wrong in ["", "0", "8388608", "63KiB", "much"] {
-            window(wrong).unwrap_err();
         }
     }
 }
