@@ -162,8 +162,8 @@ impl Peer {
                 self.io = None;
                 self.sending = match self.sending {
                     Sending::Going if is_memory => Sending::Ended,
-                    // There may be unread bytes, which make it a reset.
-                    Sending::Going => Sending::MaybeReset,
+                    // There may be unread bytes, which make it a reset: that overtakes the end, too.
+                    Sending::Going | Sending::Ended if !is_memory => Sending::MaybeReset,
                     sending => sending,
                 };
             }

@@ -55,7 +55,7 @@ fn message(bytes: &[u8]) -> Message<'_> {
     loop {
         let at = bytes.len() - rest.len();
         let Some((&[kind, major, _, high, low], behind)) = rest.split_first_chunk() else {
-            return Message::Short(at + 5 + 1);
+            return Message::Short(at + 5);
         };
         let len = usize::from(u16::from_be_bytes([high, low]));
         if kind != RECORD || major != 3 || !(1..=MAX_RECORD).contains(&len) {
