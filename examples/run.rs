@@ -219,6 +219,37 @@ fn the_transforms_change_both_directions() {
 }
 
 #[test]
+fn the_gateway_speaks_both_protocols_and_says_what_is_wrong() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = server.local_addr().unwrap().to_string();
+    let mut example = Example::start("gateway", ["127.0.0.1:0", &target]);
+    let mut client = example.connect("A");
+    let (mut served, _) = server.accept().unwrap();
+
+    let frame = b"\0\0\0\x0d\0\0\0\0\0\0\0\x07hello";
+    client
+        .write_all(b"{\"id\": 7, \"text\": \"hello\"}\n\n")
+        .unwrap();
+    let mut heard = [0; 17];
+    served.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, frame);
+    served.write_all(frame).unwrap();
+    let mut client = BufReader::new(client);
+    let mut line = String::new();
+    client.read_line(&mut line).unwrap();
+    assert_eq!(line, "{\"id\":7,\"text\":\"hello\"}\n");
+
+    client
+        .get_mut()
+        .write_all(b"{\"id\": \"seven\"}\n")
+        .unwrap();
+    line.clear();
+    client.read_line(&mut line).unwrap();
+    assert_eq!(line, "{\"error\":\"`id` must be a number\"}\n");
+    served.read_exact(&mut [0]).unwrap_err();
+}
+
+#[test]
 fn an_outside_verdict_is_asked_for() {
     let service = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = service.local_addr().unwrap().to_string();

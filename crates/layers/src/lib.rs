@@ -148,5 +148,7 @@ pub use self::{
     observe::stats::{SideSnapshot, SideStatsLayer, Snapshot, Stats, StatsLayer},
     observe::traffic_log::{Colour, Logged, TrafficLog, TrafficLogLayer},
     payload::codec::{CodecLayer, PlainBytes, PlainText},
-    payload::transform::{Codec, MapBytes, Transform, TransformLayer, Transformed, map_bytes},
+    payload::transform::{
+        Codec, MapBytes, MapItems, Transform, TransformLayer, Transformed, map_bytes, map_items,
+    },
 };

@@ -106,7 +106,7 @@ async fn read(layer: &CodecLayer, wire: &[u8]) -> (Vec<u8>, io::Result<()>) {
 fn assert_failed(end: io::Result<()>, why: &str) {
     let error = end.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
-    assert_eq!(chain(&error), format!("a transform failed: {why}"));
+    assert_eq!(chain(&error), format!("transform failed: {why}"));
 }
 
 // ===== what is spoken =====

@@ -17,10 +17,9 @@ use super::{Transform, reading::Reading, writing::Writing};
 /// [`TransformLayer`](super::TransformLayer) and [`CodecLayer`](crate::CodecLayer) make it; a
 /// handshake that has agreed on what is spoken from here on makes it by hand.
 ///
-/// What is written is held until the transform has made something of it and the io has taken that:
-/// flush it. Shutting it down lets the transform say its last words first; an io that is dropped,
-/// or aborted, without that has not ended its stream. Once a transform of writes has failed, reads
-/// fail too.
+/// What is written is held until the transform has made output of it and the io has taken that:
+/// flush it. Shutting down adds the transform's last bytes first; an io that is dropped, or aborted,
+/// without that has not ended its stream. Once a transform of writes has failed, reads fail too.
 pub struct Transformed<I> {
     io: I,
     /// Boxed, because most ios have a transform in one direction or none.
@@ -85,7 +84,7 @@ impl<I: Io> Io for Transformed<I> {
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Transformed<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transformed<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -1,23 +1,25 @@
 //! What comes from a side is changed on its way to the other.
 //!
 //! A [`Transform`] changes the bytes of one direction: it may lengthen or shorten them, hold some
-//! back until more come, and say last words when its source ends. [`TransformLayer`] gives each
+//! back until more come, and add some when its source ends. [`TransformLayer`] gives each
 //! pair fresh ones; where one side speaks another format than the relay should see,
-//! [`codec`](crate::payload::codec) gives that side two of them. There are three ways to get one:
+//! [`codec`](crate::payload::codec) gives that side two of them. There are four ways to get one:
 //!
 //! - [`Codec`]: a decoder and an encoder of `tokio_util::codec`, item by item;
+//! - [`map_items`]: the same, with a function between the two that maps, drops or multiplies items;
 //! - [`map_bytes`]: a plain function of bytes, chunk by chunk, however they are cut;
 //! - an own implementation of [`Transform`].
 //!
 //! What holds for each direction:
 //!
-//! - At the end of its source a transform [finishes](Transform::finish), and what it then still
-//!   says is delivered before the end of the stream goes on.
-//! - When its source stalls it is [flushed](Transform::flush), so that interactive traffic never
-//!   sits inside it.
+//! - At the end of its source a transform [finishes](Transform::finish), and the bytes that it then
+//!   adds are delivered before the end of the stream goes on.
+//! - When its source stalls a transform is [flushed](Transform::flush), so that interactive traffic
+//!   never sits inside it.
 //! - A transform that fails ends the pair: its source's side has
 //!   [failed](couplet_pairing::CloseReason::Failed), and the other side sees a reset, not an end.
-//!   What was made before is delivered first.
+//!   What was made before is delivered first, and the side that failed may be told
+//!   [why](Transform::last_words).
 //! - When the source itself fails, what its transform holds back is delivered before the reset.
 //! - Bytes are counted once, as they are delivered: the session's meter shows what came out.
 //!
@@ -39,6 +41,7 @@ mod codec;
 mod io;
 mod layer;
 mod map_bytes;
+mod map_items;
 mod reading;
 #[cfg(test)]
 mod tests;
@@ -50,30 +53,30 @@ pub use self::{
     io::Transformed,
     layer::{TransformLayer, TransformService},
     map_bytes::{MapBytes, map_bytes},
+    map_items::{MapItems, map_items},
 };
 pub(crate) use self::{reading::Reading, writing::Writing};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use couplet_endpoint::BoxError;
 
 /// Changes the bytes of one direction of one pair, or of one connection. See the [module](self).
 ///
-/// Its source is the side that is read from; for what is written to a [`Transformed`], it is who
-/// writes.
+/// Its source is the side that is read from; of what is written to a [`Transformed`], the writer.
 pub trait Transform: Send + 'static {
     /// Takes what it can from the front of `input` and appends what becomes of it to `output`.
     ///
-    /// What it leaves in `input` is there the next time, with more behind it. Whenever it has made
+    /// What it leaves in `input` is there the next time, with more behind it. After a call that made
     /// output it is called again once that has gone, before there is more input and even if there
     /// is none left. So it may stop at some 64 KiB of output, however much is still to come.
     ///
     /// # Errors
     ///
-    /// When the input is not what it should be: the pair ends.
+    /// The input is not what it should be: the pair ends.
     fn transform(&mut self, input: &mut BytesMut, output: &mut BytesMut) -> Result<(), BoxError>;
 
-    /// The source stalls (who writes flushes), or fails: appends what it holds back, if a reader can use it. Called once
-    /// after each burst.
+    /// The source stalls (a writer flushes), or fails: appends what is held back, if a reader can use
+    /// it. Called once after each burst.
     ///
     /// # Errors
     ///
@@ -83,11 +86,21 @@ pub trait Transform: Send + 'static {
         Ok(())
     }
 
-    /// The source has ended (who writes shuts down): takes the rest of `input` and appends its last bytes.
+    /// The source has ended (a writer shuts down): takes the rest of `input` and appends the last
+    /// bytes.
     ///
     /// # Errors
     ///
-    /// When what was left in the input is not complete: the pair ends, and the other side sees a
-    /// reset.
+    /// What was left in the input is not complete: the pair ends, and the other side sees a reset.
     fn finish(&mut self, input: &mut BytesMut, output: &mut BytesMut) -> Result<(), BoxError>;
+
+    /// The transform has failed with this error: returns what the peer is told whose bytes it could
+    /// not take, in that peer's format.
+    ///
+    /// The words are sent as far as the connection takes them at once, behind what was written to it
+    /// before; then the connection is reset. Only of what is read from a side. Nothing, by default.
+    fn last_words(&mut self, error: &BoxError) -> Option<Bytes> {
+        let _ = error;
+        None
+    }
 }

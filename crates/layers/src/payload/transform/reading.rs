@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Buf;
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
     Transform,
@@ -35,7 +35,7 @@ impl<T: Transform> Reading<T> {
 }
 
 impl<T: Transform + ?Sized> Reading<T> {
-    pub(super) fn poll_read<I: AsyncRead + Unpin>(
+    pub(super) fn poll_read<I: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
         io: &mut I,
@@ -57,6 +57,18 @@ impl<T: Transform + ?Sized> Reading<T> {
             fruitless += 1;
             if let Err(error) = ready!(self.poll_more(cx, io)) {
                 self.end = Some(Err(error));
+            }
+            if let Some(Err(error)) = &self.end
+                && let Some(mut words) = self.work.last_words(error)
+            {
+                // No longer than the io takes them at once: nothing waits for a peer that failed.
+                while let Poll::Ready(Ok(n @ 1..)) = Pin::new(&mut *io).poll_write(cx, &words) {
+                    words.advance(n);
+                    if words.is_empty() {
+                        break;
+                    }
+                }
+                let _ = Pin::new(&mut *io).poll_flush(cx);
             }
         }
         self.take_output(buf);

@@ -2,7 +2,7 @@
 
 use std::{io, mem};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use couplet_endpoint::BoxError;
 
 use super::Transform;
@@ -13,14 +13,14 @@ pub(super) const CHUNK: usize = 16 * 1024;
 /// How much input a transform may leave untouched.
 const PENDING: usize = 8 * 1024 * 1024;
 
-/// A transform with what goes into it and what comes out. Its methods are called when no output is
-/// left of the last call.
+/// A transform with its input and its output. The methods are called when no output is left of the
+/// last call.
 pub(super) struct Work<T: ?Sized> {
     pub(super) input: BytesMut,
     pub(super) output: BytesMut,
-    /// It may have more to say without more input.
+    /// There may be more output without more input.
     resumable: bool,
-    /// It took input since the last flush.
+    /// There was input since the last flush.
     unflushed: bool,
     transform: T,
 }
@@ -56,7 +56,7 @@ impl<T: Transform + ?Sized> Work<T> {
             .map_err(failed)?;
         self.resumable = !self.output.is_empty();
         if self.output.is_empty() && self.input.len() > PENDING {
-            return Err(failed("it makes nothing of 8 MiB".into()));
+            return Err(failed("no item ends within 8 MiB".into()));
         }
         if self.input.is_empty() {
             self.input = BytesMut::new();
@@ -64,7 +64,7 @@ impl<T: Transform + ?Sized> Work<T> {
         Ok(())
     }
 
-    /// Says what it holds back, once after each burst.
+    /// Makes output of what is held back, once after each burst.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         if !mem::take(&mut self.unflushed) {
             return Ok(());
@@ -72,11 +72,17 @@ impl<T: Transform + ?Sized> Work<T> {
         self.transform.flush(&mut self.output).map_err(failed)
     }
 
-    /// Says its last words.
+    /// Makes the last output.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         self.transform
             .finish(&mut self.input, &mut self.output)
             .map_err(failed)
+    }
+
+    /// What the source's peer is told of this error, if the transform has failed.
+    pub(super) fn last_words(&mut self, error: &io::Error) -> Option<Bytes> {
+        let TransformFailed(source) = error.get_ref()?.downcast_ref()?;
+        self.transform.last_words(source)
     }
 
     /// Frees what is drained.
@@ -98,5 +104,5 @@ fn failed(source: BoxError) -> io::Error {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("a transform failed")]
+#[error("transform failed")]
 struct TransformFailed(#[source] BoxError);

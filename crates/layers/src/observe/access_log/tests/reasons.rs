@@ -114,7 +114,7 @@ async fn a_pair_that_fails_or_is_refused_says_why() {
     assert_eq!(record.end, End::Pair(CloseReason::Failed(Side::A)));
     assert_eq!(
         record.error.unwrap(),
-        "a transform failed: not \u{1b}[31m this"
+        "transform failed: not \u{1b}[31m this"
     );
 
     let step = HandshakeLayer::new(async |_: Pair<(), ()>| Err::<(), _>(io::Error::other("no")));

@@ -173,10 +173,7 @@ async fn a_decoder_that_finds_nothing_in_8_mib_has_failed() {
     let (heard, end) = read_all(&mut io).await;
     assert_eq!(heard, b"one\n");
     let error = end.unwrap_err();
-    assert_eq!(
-        chain(&error),
-        "a transform failed: it makes nothing of 8 MiB"
-    );
+    assert_eq!(chain(&error), "transform failed: no item ends within 8 MiB");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use std::{
 
 use ::bytes::{Bytes, BytesMut};
 use couplet_endpoint::BoxError;
-use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio_util::codec::{AnyDelimiterCodec, Encoder, LengthDelimitedCodec};
 
 use super::{Codec, Transform, Transformed};
@@ -56,6 +56,25 @@ impl Script {
             singles.flat_map(|single| [piece(single), Step::Stall]),
         ));
         scripts
+    }
+}
+
+/// What is written to it is gone.
+impl AsyncWrite for Script {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -188,7 +207,7 @@ fn assert_fails<T: Transform>(make: impl Fn() -> T, input: &[u8], expected: &[u8
     for_every_cut(make, input, expected, |end| {
         let error = end.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
-        let why = format!("a transform failed: {why}");
+        let why = format!("transform failed: {why}");
         assert_eq!(crate::testing::chain(&error), why);
     });
 }

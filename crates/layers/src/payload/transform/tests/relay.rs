@@ -10,7 +10,7 @@ use tokio_util::codec::{LinesCodec, LinesCodecError};
 
 use super::{Calm, Total, flush::Hold, frame, frames_to_lines, lines_to_frames};
 use crate::{
-    Codec, TransformLayer, map_bytes,
+    Codec, TransformLayer, map_bytes, map_items,
     testing::{Relayed, assert_reset, chain, read_all, read_some, relay},
 };
 
@@ -144,7 +144,7 @@ async fn a_failure_ends_the_pair_with_a_reset() {
         assert_eq!(error.summary().reason, CloseReason::Failed(from));
         assert_eq!(
             chain(&error),
-            format!("the session ended: {from} failed: a transform failed: too loud")
+            format!("the session ended: {from} failed: transform failed: too loud")
         );
         assert_reset(&read_all(&mut this).await.1);
     }
@@ -196,4 +196,46 @@ async fn what_it_holds_comes_before_a_reset() {
     let error = end.await.unwrap().unwrap_err();
     assert_eq!(error.summary().reason, CloseReason::Reset(Side::A));
     assert!(find_cause::<io::Error>(&error).is_some());
+}
+
+#[tokio::test]
+async fn items_are_mapped_dropped_and_multiplied() {
+    let layer = TransformLayer::new().a_to_b(|| {
+        let map = |line: String| match &*line {
+            "stop" => Err("stopped"),
+            line => Ok(line
+                .split(',')
+                .filter(|word| *word != "x")
+                .map(str::to_owned)
+                .collect::<Vec<_>>()),
+        };
+        map_items(LinesCodec::new(), map, LinesCodec::new())
+            .last_words(|error| format!("failed: {error}\n").into())
+    });
+    let Relayed {
+        mut a, mut b, end, ..
+    } = relay(layer, 1024);
+    a.write_all(b"a,b\nx\n\nc\nstop\nlate\n").await.unwrap();
+    let (heard, ended) = read_all(&mut b).await;
+    assert_eq!(heard, b"a\nb\n\nc\n");
+    assert_reset(&ended);
+    let (heard, ended) = read_all(&mut a).await;
+    assert_eq!(heard, b"failed: stopped\n", "once, before the reset");
+    assert_reset(&ended);
+    let error = end.await.unwrap().unwrap_err();
+    assert_eq!(error.summary().reason, CloseReason::Failed(Side::A));
+}
+
+#[tokio::test]
+async fn a_peer_that_reads_nothing_does_not_hold_up_the_failure() {
+    let layer = TransformLayer::new().a_to_b(|| {
+        let map = |_: String| Err::<Option<String>, _>("no");
+        map_items(LinesCodec::new(), map, LinesCodec::new())
+            .last_words(|_| vec![b'x'; 100_000].into())
+    });
+    let Relayed {
+        mut a, b: _b, end, ..
+    } = relay(layer, 64);
+    a.write_all(b"line\n").await.unwrap();
+    assert!(end.await.unwrap().is_err());
 }

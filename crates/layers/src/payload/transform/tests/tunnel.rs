@@ -82,6 +82,8 @@ fn xor() -> impl Transform {
 /// Is read at most so many bytes at a time.
 struct Narrow<I>(I, usize);
 
+couplet_endpoint::forward_async_write!(impl[I: tokio::io::AsyncWrite + Unpin] for Narrow<I>, 0);
+
 impl<I: AsyncRead + Unpin> AsyncRead for Narrow<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
