@@ -57,7 +57,7 @@ fn dial_for<I, J, C, A, B>(
         side,
         connect,
         join,
-        seats: Seats::new(free_seats(policy.places)),
+        seats: Seats::new(free_seats(policy.max_waiting)),
         giver,
         counts: counts.clone(),
     };

@@ -11,7 +11,7 @@ use std::{
 /// An IPv6 network of 64 bits is what one customer gets, so its addresses count as one. An
 /// IPv4 address mapped into IPv6 is that IPv4 address. Peers without an address, as those of a
 /// Unix socket, are one origin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerNetwork(Option<IpAddr>);
 
 /// Counts the places that each network holds, and chooses which connection gives way when all are
@@ -98,6 +98,11 @@ impl FairShare {
         self.held.get(&network).map_or(0, BTreeSet::len)
     }
 
+    /// Whether no place is taken.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty() && self.shares.is_empty()
+    }
+
     /// Which connection gives its place to a newcomer from that network, when all are taken: the
     /// oldest of the network that holds most. None where the newcomer's network would then hold more
     /// than that one: the newcomer has no claim.
@@ -165,6 +170,6 @@ mod tests {
         assert_eq!(places.oldest_of(one), Some(2));
         places.leave(one, 2);
         places.leave(one, 2);
-        assert!(places.held.is_empty() && places.shares.is_empty());
+        assert!(places.is_empty());
     }
 }

@@ -2,41 +2,53 @@ use std::time::Duration;
 
 /// The bounds of a pairing.
 #[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
 pub struct Policy {
-    /// How many connections of a side may wait at a time; 1024 by default. Once they are taken,
-    /// the side's endpoint accepts or dials no more until one is free. In
-    /// [`rendezvous_keyed`](crate::rendezvous_keyed) it is how many may wait without a partner, of
-    /// all sides and keys, and what comes beyond them is refused.
-    pub places: usize,
-    /// How long a connection waits for its partner, in a [`rendezvous`](crate::rendezvous) alone;
-    /// 5 minutes by default, `None` for ever.
-    pub wait: Option<Duration>,
-    /// How many bytes are read ahead from a connection that speaks while it waits,
-    /// in a [`rendezvous`](crate::rendezvous) alone; 16 KiB by default. The rest stays with the system,
-    /// which holds the sender up.
-    pub early: usize,
+    pub(crate) max_waiting: usize,
+    pub(crate) wait: Option<Duration>,
+    pub(crate) early: usize,
 }
 
 // ===== impl Policy =====
 
 impl Policy {
-    /// The same with another number of places a side.
+    /// The defaults.
+    pub const fn new() -> Self {
+        Self {
+            max_waiting: 1024,
+            wait: Some(Duration::from_secs(5 * 60)),
+            early: 16 * 1024,
+        }
+    }
+
+    /// How many connections of a side wait at a time; 1024 by default. While as many wait, the
+    /// side's endpoint accepts or dials no more.
+    ///
+    /// In [`rendezvous_keyed`](crate::rendezvous_keyed) it is how many may wait without a partner, of
+    /// all sides and keys; one more is refused, or takes another's slot. In
+    /// [`dial_for_a`](crate::dial_for_a) it is how many partners are dialled at a time.
+    ///
+    /// # Panics
+    ///
+    /// If it is 0: nothing would ever be joined.
     #[must_use]
-    pub const fn places(mut self, places: usize) -> Self {
-        self.places = places;
+    pub const fn max_waiting(mut self, connections: usize) -> Self {
+        assert!(connections > 0, "`max_waiting` is 0: at least one has to wait");
+        self.max_waiting = connections;
         self
     }
 
-    /// The same with another time to wait; `None` for ever.
+    /// How long a connection of a [`rendezvous`](crate::rendezvous) waits for its partner;
+    /// 5 minutes by default, `None` for ever.
     #[must_use]
     pub const fn wait(mut self, wait: Option<Duration>) -> Self {
         self.wait = wait;
         self
     }
 
-    /// The same with another bound for bytes that come early. At least one byte is read, because
-    /// nothing else tells whether the peer is alive.
+    /// How many bytes are read ahead from a connection that sends while it waits in a
+    /// [`rendezvous`](crate::rendezvous); 16 KiB by default. The rest stays with the kernel, whose
+    /// full receive buffer holds the sender up. At least one byte is read, because only reading tells
+    /// whether the peer is alive.
     #[must_use]
     pub const fn early(mut self, bytes: usize) -> Self {
         self.early = bytes;
@@ -46,10 +58,6 @@ impl Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self {
-            places: 1024,
-            wait: Some(Duration::from_secs(5 * 60)),
-            early: 16 * 1024,
-        }
+        Self::new()
     }
 }

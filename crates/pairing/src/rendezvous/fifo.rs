@@ -7,8 +7,8 @@ use couplet_endpoint::{Conn, Io, Replay};
 
 use super::{
     demand::{Demand, Timer},
-    place::Arrivals,
-    waiting::WaitingSet,
+    slot::Arrivals,
+    waiting::{Change, Waiting, WaitingSet},
 };
 use crate::{Policy, WaitingCounts, handover::Giver, pair::Pair};
 
@@ -26,7 +26,7 @@ pub(super) struct Fifo<A, B> {
 #[derive(Debug)]
 struct Queue<I> {
     arrivals: Arrivals<I>,
-    waiting: WaitingSet<I, (), ()>,
+    waiting: WaitingSet<I, ()>,
 }
 
 // ===== impl Fifo =====
@@ -52,11 +52,11 @@ impl<A: Io, B: Io> Fifo<A, B> {
         if self.b.waiting.is_empty() {
             return None;
         }
-        let a = self.a.waiting.take_oldest()?;
-        match self.b.waiting.take_oldest() {
+        let a = self.a.take_oldest()?;
+        match self.b.take_oldest() {
             Some(b) => Some((a.leave(), b.leave())),
             None => {
-                self.a.waiting.put_back(a);
+                self.a.put_back(a);
                 None
             }
         }
@@ -95,19 +95,47 @@ impl<I: Io> Queue<I> {
     fn new(arrivals: Arrivals<I>, policy: Policy, counts: &WaitingCounts) -> Self {
         Self {
             arrivals,
-            waiting: WaitingSet::new(policy, counts.clone(), ()),
+            waiting: WaitingSet::new(policy, counts.clone()),
         }
     }
 
-    /// Takes in who has arrived, lets go of who is gone or has waited too long.
+    /// Takes in the connections that have come, removes those that are gone or have waited too long.
     fn poll_keep(&mut self, cx: &mut Context<'_>) {
         while let Some(arrival) = self.arrivals.poll_next(cx) {
-            self.waiting.enter(arrival, ());
+            if let Ok(number) = self.waiting.enter(arrival, ()) {
+                self.free_slot_if_ended(number);
+            }
         }
-        self.waiting.poll_keep(cx);
+        for change in self.waiting.poll_keep(cx) {
+            if let Change::Ended(number) = change {
+                self.free_slot_if_ended(number);
+            }
+        }
     }
 
-    /// Can nobody come out of it any more?
+    /// The one that has waited longest and is still alive.
+    fn take_oldest(&mut self) -> Option<Waiting<I, ()>> {
+        loop {
+            if let Ok(oldest) = self.waiting.take_oldest()? {
+                return Some(oldest);
+            }
+        }
+    }
+
+    fn put_back(&mut self, waiting: Waiting<I, ()>) {
+        if let Ok(number) = self.waiting.put_back(waiting) {
+            self.free_slot_if_ended(number);
+        }
+    }
+
+    fn free_slot_if_ended(&mut self, number: u64) {
+        let waiting = self.waiting.get(number);
+        if waiting.is_some_and(|waiting| !waiting.is_open()) {
+            drop(self.waiting.free_slot(number));
+        }
+    }
+
+    /// Can no connection come out of it any more?
     fn is_exhausted(&self) -> bool {
         self.arrivals.are_over() && self.waiting.is_empty()
     }

@@ -3,34 +3,42 @@
 mod demand;
 mod fifo;
 mod keyed;
-mod place;
+mod slot;
 mod waiting;
 
 pub use self::{
     keyed::{Keyed, Third, WhenFull, rendezvous_keyed},
-    place::Place,
+    slot::WaitSlot,
 };
 
 use couplet_endpoint::{Io, Replay, Side};
 
-use self::{fifo::Fifo, place::places};
+use self::{fifo::Fifo, slot::slots};
 use crate::{Pairs, Policy, WaitingCounts, handover::handover};
 
-/// Joins connections that come by themselves on both sides: whoever has waited longest on side A
-/// with whoever has waited longest on side B.
+/// Joins connections that come by themselves on both sides: the one that has waited longest on
+/// side A with the one that has waited longest on side B.
 ///
-/// Returns the places, each the innermost service of its side's stack, and the pairs.
+/// Returns the slots, each the innermost service of its side's stack, and the pairs.
 ///
 /// A waiting connection is watched. One whose peer reset it, or ended its stream without having
-/// sent a byte, is dropped and frees its place at once, and is looked at again at the moment of
-/// the match, so that no live connection is joined with a dead one. A peer that sent bytes and
-/// *then* ended its stream stays: it wants them delivered; but not one of a pool that we dialled
-/// ([`Pooled`](couplet_endpoint::Pooled)), which has given up. To know this without losing a byte,
-/// up to [`Policy::early`] bytes are read ahead and replayed to whoever reads the joined
-/// connection; beyond that, a reset is noticed within a second.
+/// sent a byte, is dropped and frees its slot at once, and is looked at again at the moment of
+/// the match, so that no live connection is joined with a dead one.
 ///
-/// A task of its own, spawned here, keeps this up while nobody asks for a pair; it ends when
+/// A peer that sent bytes, to its partner or to the relay ([`Info::has_spoken`]), and *then* ended
+/// its stream (a half-close, or a close that looks the same) waits on, for its bytes to be delivered
+/// and for an answer. Its connection holds no slot, and of its kind at most
+/// [`Policy::max_waiting`] wait a side; beyond them the oldest is refused. But a connection of a pool
+/// that we dialled ([`Pooled`](couplet_endpoint::Pooled)) has given up.
+///
+/// To know all this without losing a byte, up to [`Policy::early`] bytes are read ahead and replayed
+/// to the reader of the joined connection. Behind them, and behind an end of stream, a reset is
+/// noticed within a second.
+///
+/// A task of its own, spawned here, keeps this up while no pair is asked for; it ends when
 /// [`Pairs`] is dropped or a side can bring no more connections.
+///
+/// [`Info::has_spoken`]: couplet_endpoint::Info::has_spoken
 ///
 /// # Panics
 ///
@@ -57,11 +65,11 @@ use crate::{Pairs, Policy, WaitingCounts, handover::handover};
 /// ```
 pub fn rendezvous<A: Io, B: Io>(
     policy: Policy,
-) -> (Place<A>, Place<B>, Pairs<Replay<A>, Replay<B>>) {
+) -> (WaitSlot<A>, WaitSlot<B>, Pairs<Replay<A>, Replay<B>>) {
     let counts = WaitingCounts::default();
     let (giver, taker) = handover();
-    let (place_a, a) = places(Some(Side::A), policy.places);
-    let (place_b, b) = places(Some(Side::B), policy.places);
+    let (slot_a, a) = slots(Some(Side::A), policy.max_waiting);
+    let (slot_b, b) = slots(Some(Side::B), policy.max_waiting);
     tokio::spawn(Fifo::new(a, b, giver, policy, &counts));
-    (place_a, place_b, Pairs::new(taker, counts))
+    (slot_a, slot_b, Pairs::new(taker, counts))
 }

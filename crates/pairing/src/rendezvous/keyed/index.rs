@@ -1,45 +1,68 @@
-//! Who has found a partner, and who has not: numbers only, no connections.
+//! Which connections have a partner, and which have not: numbers only, no connections.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     hash::Hash,
 };
 
-/// Those who wait, by key. Whoever can have a partner has one: so those of a key that have none
-/// are all of one side, or there is but one.
+use crate::{FairShare, PeerNetwork};
+
+/// The waiting connections by key. Any two that can be joined are a couple: so those of one key
+/// that are alone are all on one side, or there is only one.
 ///
-/// Nothing here depends on how many wait but the logarithm of it.
+/// A newcomer becomes the partner of the connection that was heard of last, because the older the
+/// last sign of life, the likelier the peer has vanished without a word; an open one goes before
+/// one whose peer has ended its stream, which may have closed it for good.
+///
+/// Each step takes time by the logarithm of how many connections wait.
 #[derive(Debug)]
 pub(super) struct Index<K, S> {
     keys: HashMap<K, OfKey<S>>,
-    /// All that have no partner, the oldest first.
-    alone: BTreeSet<u64>,
-    /// Those that have, in the order in which they found each other.
+    /// All connections without a partner.
+    alone: BTreeMap<Rank, PeerNetwork>,
+    shares: FairShare,
+    /// In the order in which they were found.
     couples: BTreeMap<u64, Couple<K, S>>,
     coupled: HashMap<u64, u64>,
     next_couple: u64,
 }
 
-/// Those of one key; never empty.
+/// The connections of one key; never empty.
 #[derive(Debug)]
 struct OfKey<S> {
     /// Of those that are alone.
     side: Option<S>,
-    alone: BTreeSet<u64>,
+    alone: BTreeSet<Rank>,
     couples: usize,
 }
 
-/// What an index has to know of one that waits.
+/// The place of a connection in line: the first gives way first, the last is joined first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    /// The peer may still send.
+    pub(super) is_open: bool,
+    pub(super) number: u64,
+}
+
+/// What an index has to know of a connection.
 #[derive(Clone, Debug)]
 pub(super) struct Tag<K, S> {
     pub(super) key: K,
     pub(super) side: Option<S>,
+    pub(super) network: PeerNetwork,
 }
 
 #[derive(Debug)]
 struct Couple<K, S> {
     key: K,
-    two: [(u64, Option<S>); 2],
+    two: [Half<S>; 2],
+}
+
+#[derive(Clone, Debug)]
+struct Half<S> {
+    rank: Rank,
+    side: Option<S>,
+    network: PeerNetwork,
 }
 
 // ===== impl Index =====
@@ -48,21 +71,28 @@ impl<K, S> Index<K, S> {
     pub(super) fn new() -> Self {
         Self {
             keys: HashMap::new(),
-            alone: BTreeSet::new(),
+            alone: BTreeMap::new(),
+            shares: FairShare::new(),
             couples: BTreeMap::new(),
             coupled: HashMap::new(),
             next_couple: 0,
         }
     }
 
-    /// How many have no partner.
+    /// How many connections have no partner.
     pub(super) fn alone(&self) -> usize {
         self.alone.len()
     }
 
-    /// Who has been without a partner longest.
-    pub(super) fn oldest_alone(&self) -> Option<u64> {
-        self.alone.first().copied()
+    /// Of the connections without a partner the first to give way.
+    pub(super) fn first_alone(&self) -> Option<Rank> {
+        self.alone.first_key_value().map(|(rank, _)| *rank)
+    }
+
+    /// Which connection without a partner is beyond the fair share of its network, seen from a
+    /// newcomer.
+    pub(super) fn beyond_fair_share(&self, newcomer: PeerNetwork) -> Option<u64> {
+        self.shares.gives_way_to(newcomer)
     }
 
     pub(super) fn has_couples(&self) -> bool {
@@ -78,75 +108,109 @@ impl<K: Eq + Hash + Clone, S: Eq + Clone> Index<K, S> {
             .is_some_and(|of| of.meets(&tag.side))
     }
 
-    /// How many of this key are without a partner, and the oldest of them.
-    pub(super) fn alone_with(&self, key: &K) -> (usize, Option<u64>) {
-        self.keys
-            .get(key)
-            .map_or((0, None), |of| (of.alone.len(), of.alone.first().copied()))
+    /// The connections of this key without a partner, the first to give way first.
+    pub(super) fn alone_with(&self, key: &K) -> impl ExactSizeIterator<Item = Rank> {
+        const NONE: &BTreeSet<Rank> = &BTreeSet::new();
+        let of = self.keys.get(key);
+        of.map_or(NONE, |of| &of.alone).iter().copied()
     }
 
-    /// Have two with this key found each other, and not been taken yet?
+    /// Are two with this key about to be joined?
     pub(super) fn is_coupled(&self, key: &K) -> bool {
         self.keys.get(key).is_some_and(|of| of.couples > 0)
     }
 
-    /// Enters one: together with the oldest it can have as a partner, or alone.
-    pub(super) fn enter(&mut self, number: u64, Tag { key, side }: Tag<K, S>) {
+    /// Enters a connection: together with a partner, or alone. Returns whether it is alone.
+    pub(super) fn enter(&mut self, rank: Rank, Tag { key, side, network }: Tag<K, S>) -> bool {
+        let half = Half {
+            rank,
+            side,
+            network,
+        };
+        self.enter_half(key, half)
+    }
+
+    fn enter_half(&mut self, key: K, newcomer: Half<S>) -> bool {
         let of = self.keys.entry(key.clone()).or_insert_with(|| OfKey {
             side: None,
             alone: BTreeSet::new(),
             couples: 0,
         });
-        if !of.meets(&side) {
-            of.side = side;
-            of.alone.insert(number);
-            self.alone.insert(number);
-            return;
-        }
-        let Some(partner) = of.alone.pop_first() else {
-            return; // Whoever meets somebody meets one of those.
+        let Some(partner) = of.partner_for(&newcomer.side) else {
+            of.side = newcomer.side;
+            of.alone.insert(newcomer.rank);
+            self.alone.insert(newcomer.rank, newcomer.network);
+            self.shares.enter(newcomer.network, newcomer.rank.number);
+            return true;
         };
-        self.alone.remove(&partner);
         of.couples += 1;
-        let mut two = [(partner, of.side.clone()), (number, side)];
-        // Who lost a partner and found another may be the older.
-        two.sort_unstable_by_key(|(number, _)| *number);
-        for (number, _) in &two {
-            self.coupled.insert(*number, self.next_couple);
+        let partner = Half {
+            rank: partner,
+            side: of.side.clone(),
+            network: self.no_longer_alone(partner).unwrap_or_default(),
+        };
+        let mut two = [partner, newcomer];
+        // A connection that lost a partner and found another may be the older of the two.
+        two.sort_unstable_by_key(|half| half.rank.number);
+        for half in &two {
+            self.coupled.insert(half.rank.number, self.next_couple);
         }
         self.couples.insert(self.next_couple, Couple { key, two });
         self.next_couple += 1;
+        false
     }
 
-    /// Forgets one that has left. If it had a partner, that one looks for another.
-    pub(super) fn leave(&mut self, number: u64, key: &K) {
-        if self.alone.remove(&number) {
+    /// The peer of this connection has ended its stream.
+    pub(super) fn ended(&mut self, number: u64, key: &K) {
+        let (open, ended) = (Rank::open(number), Rank::ended(number));
+        if let Some(network) = self.alone.remove(&open) {
+            self.alone.insert(ended, network);
             self.with(key, |of| {
-                of.alone.remove(&number);
+                of.alone.remove(&open);
+                of.alone.insert(ended);
             });
+        } else if let Some(couple) = self.coupled.get(&number)
+            && let Some(couple) = self.couples.get_mut(couple)
+        {
+            for half in &mut couple.two {
+                half.rank.is_open &= half.rank.number != number;
+            }
+        }
+    }
+
+    /// Forgets a connection that has left. Its partner, if it had one, looks for another.
+    pub(super) fn leave(&mut self, number: u64, key: &K) {
+        let ranks = [Rank::open(number), Rank::ended(number)];
+        if ranks.into_iter().any(|rank| self.no_longer_alone(rank).is_some()) {
+            self.with(key, |of| of.alone.retain(|rank| rank.number != number));
         } else if let Some(couple) = self.coupled.get(&number)
             && let Some(couple) = self.couples.remove(couple)
         {
             let (key, two) = self.part(couple);
-            for (partner, side) in two {
-                if partner != number {
-                    let key = key.clone();
-                    self.enter(partner, Tag { key, side });
+            for half in two {
+                if half.rank.number != number {
+                    self.enter_half(key.clone(), half);
                 }
             }
         }
     }
 
-    /// Takes out the two who found each other first, the older first.
+    /// Takes out the two that found each other first, the older of them first.
     pub(super) fn next_couple(&mut self) -> Option<[u64; 2]> {
         let (_, couple) = self.couples.pop_first()?;
         let (_, two) = self.part(couple);
-        Some(two.map(|(number, _)| number))
+        Some(two.map(|half| half.rank.number))
     }
 
-    fn part(&mut self, Couple { key, two }: Couple<K, S>) -> (K, [(u64, Option<S>); 2]) {
-        for (number, _) in &two {
-            self.coupled.remove(number);
+    fn no_longer_alone(&mut self, rank: Rank) -> Option<PeerNetwork> {
+        let network = self.alone.remove(&rank)?;
+        self.shares.leave(network, rank.number);
+        Some(network)
+    }
+
+    fn part(&mut self, Couple { key, two }: Couple<K, S>) -> (K, [Half<S>; 2]) {
+        for half in &two {
+            self.coupled.remove(&half.rank.number);
         }
         self.with(&key, |of| of.couples -= 1);
         (key, two)
@@ -165,13 +229,38 @@ impl<K: Eq + Hash + Clone, S: Eq + Clone> Index<K, S> {
 // ===== impl OfKey =====
 
 impl<S: Eq> OfKey<S> {
-    /// Can one of that side be joined with one of those who are alone?
+    /// Can a connection of that side be joined with one of those that are alone?
     fn meets(&self, side: &Option<S>) -> bool {
         !self.alone.is_empty()
             && match (&self.side, side) {
                 (Some(here), Some(side)) => here != side,
                 _ => true,
             }
+    }
+
+    fn partner_for(&mut self, side: &Option<S>) -> Option<Rank> {
+        match self.meets(side) {
+            true => self.alone.pop_last(),
+            false => None,
+        }
+    }
+}
+
+// ===== impl Rank =====
+
+impl Rank {
+    const fn open(number: u64) -> Self {
+        Self {
+            is_open: true,
+            number,
+        }
+    }
+
+    const fn ended(number: u64) -> Self {
+        Self {
+            is_open: false,
+            number,
+        }
     }
 }
 
@@ -180,12 +269,16 @@ mod tests {
     use super::*;
 
     fn enter(index: &mut Index<u8, char>, number: u64, key: u8, side: char) {
-        let side = Some(side);
-        index.enter(number, Tag { key, side });
+        let tag = Tag {
+            key,
+            side: Some(side),
+            network: PeerNetwork::of(None),
+        };
+        index.enter(Rank::open(number), tag);
     }
 
     #[test]
-    fn nothing_is_kept_of_those_who_left_or_were_taken() {
+    fn nothing_is_kept_of_connections_that_left_or_were_taken() {
         let mut index = Index::new();
         enter(&mut index, 0, 1, 'a');
         enter(&mut index, 1, 1, 'a');
@@ -193,20 +286,38 @@ mod tests {
         enter(&mut index, 3, 2, 'a');
         enter(&mut index, 4, 3, 'a');
         enter(&mut index, 5, 3, 'b');
-        // One that had a partner, who finds another.
-        index.leave(0, &1);
+        // Its partner finds another.
+        index.leave(1, &1);
+        index.ended(3, &2);
         assert_eq!(index.next_couple(), Some([4, 5]));
-        assert_eq!(index.next_couple(), Some([1, 2]));
+        assert_eq!(index.next_couple(), Some([0, 2]));
         index.leave(3, &2);
         assert_eq!(index.next_couple(), None);
         let Index {
             keys,
             alone,
+            shares,
             couples,
             coupled,
             ..
         } = index;
-        assert!(keys.is_empty() && alone.is_empty());
+        assert!(keys.is_empty() && alone.is_empty() && shares.is_empty());
         assert!(couples.is_empty() && coupled.is_empty());
+    }
+
+    #[test]
+    fn the_connection_heard_of_last_is_joined_first_and_an_ended_one_last() {
+        let mut index = Index::new();
+        for number in 0..4 {
+            enter(&mut index, number, 1, 'a');
+        }
+        index.ended(3, &1);
+        assert_eq!(index.first_alone(), Some(Rank::ended(3)));
+        let mut partners = Vec::new();
+        for number in 4..8 {
+            enter(&mut index, number, 1, 'b');
+            partners.extend(index.next_couple());
+        }
+        assert_eq!(partners, [[2, 4], [1, 5], [0, 6], [3, 7]]);
     }
 }

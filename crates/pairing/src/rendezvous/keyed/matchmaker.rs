@@ -10,27 +10,29 @@ use tokio::task::JoinSet;
 
 use super::{
     Keyed, Third, WhenFull,
-    farewell::Farewell,
-    index::{Index, Tag},
+    index::{Index, Rank, Tag},
 };
 use crate::{
-    Policy, Refusal, WaitingCounts,
+    FairShare, PeerNetwork, Policy, Refusal, WaitingCounts,
     handover::Giver,
     pair::Pair,
     rendezvous::{
         demand::{Demand, Timer},
-        place::{Arrival, Arrivals},
-        waiting::{Leavers, Waiting, WaitingSet, tell_refused},
+        slot::{Arrival, Arrivals},
+        waiting::{Change, Removed, Waiting, WaitingSet, tell_refused},
     },
     unjoined::Unjoined,
 };
 
-/// The task that keeps the waiting and joins those with the same key when a pair is asked for.
+/// The task that keeps the waiting connections, and joins two with the same key when a pair is asked
+/// for.
 #[derive(Debug)]
 pub(super) struct Matchmaker<I, K, S> {
     keyed: Keyed<K, S>,
     arrivals: Arrivals<I>,
-    waiting: WaitingSet<I, Tag<K, S>, Desk<K, S>>,
+    waiting: WaitingSet<I, Tag<K, S>>,
+    index: Index<K, S>,
+    max_waiting: usize,
     counts: WaitingCounts,
     demand: Demand<Pair<Replay<I>, Replay<I>>>,
     timer: Timer,
@@ -38,15 +40,15 @@ pub(super) struct Matchmaker<I, K, S> {
     joined: HashSet<K>,
     /// Each waits for a session's end.
     ends: JoinSet<K>,
+    /// Each tells a connection why it is refused.
+    replies: JoinSet<()>,
 }
 
-/// Keeps the index right when somebody leaves, and sees them off.
-#[derive(Debug)]
-struct Desk<K, S> {
-    index: Index<K, S>,
-    places: usize,
-    farewell: Option<Farewell>,
-    farewells: JoinSet<()>,
+/// Whether a connection that comes may wait, when as many wait as may.
+enum Room {
+    /// This one gives way, for that reason.
+    Of(u64, Refusal),
+    None(Refusal),
 }
 
 // ===== impl Matchmaker =====
@@ -64,88 +66,146 @@ where
         giver: Giver<Pair<Replay<I>, Replay<I>>>,
         counts: WaitingCounts,
     ) -> Self {
-        let desk = Desk {
-            index: Index::new(),
-            places: policy.places,
-            farewell: keyed.farewell.clone(),
-            farewells: JoinSet::new(),
-        };
         Self {
             arrivals,
-            waiting: WaitingSet::new(policy, counts.clone(), desk).silent(keyed.silent),
+            waiting: WaitingSet::new(policy, counts.clone()).silent(keyed.silent),
+            index: Index::new(),
+            max_waiting: policy.max_waiting,
             keyed,
             counts,
             demand: Demand::new(giver),
             timer: Timer::default(),
             joined: HashSet::new(),
             ends: JoinSet::new(),
+            replies: JoinSet::new(),
         }
     }
 
-    /// Takes one in who has come, or refuses it.
+    /// Takes in a connection that has come, or refuses it.
     fn enter(&mut self, arrival: Arrival<I>) {
         let info = &arrival.conn.info;
         let Some(key) = (self.keyed.key)(info) else {
             tell_refused(&self.counts, info, Refusal::UnknownKey, Duration::ZERO);
-            return self.desk().see_off(arrival.conn, Refusal::UnknownKey);
+            return self.reply(arrival.conn, Refusal::UnknownKey);
         };
-        let side = (self.keyed.side)(info);
-        let tag = Tag { key, side };
-        let Some(number) = self.waiting.enter(arrival, tag.clone()) else {
+        let tag = Tag {
+            key,
+            side: (self.keyed.side)(info),
+            network: PeerNetwork::of(info.peer.map(|peer| peer.ip())),
+        };
+        match self.waiting.enter(arrival, tag.clone()) {
+            Err(removed) => self.removed(removed),
+            Ok(number) => match self.make_room_for(&tag) {
+                Ok(()) => self.enter_index(number, tag),
+                Err(refusal) => self.refuse(number, refusal),
+            },
+        }
+    }
+
+    fn enter_index(&mut self, number: u64, tag: Tag<K, S>) {
+        let Some(waiting) = self.waiting.get(number) else {
             return;
         };
-        match self.make_room_for(&tag) {
-            Ok(()) => self.desk().index.enter(number, tag),
-            Err(refusal) => self.waiting.refuse(number, refusal),
+        let is_open = waiting.is_open();
+        let with_key = self.index.alone_with(&tag.key).len();
+        if self.index.enter(Rank { is_open, number }, tag) {
+            // The line that tells whether a far end is there: two ends with different keys both wait.
+            let info = waiting.info();
+            tracing::info!(side = info.side.map(tracing::field::display), conn = %info.id,
+                peer = %info.peer_name(), with_same_key = with_key + 1, in_all = self.index.alone(),
+                "waits for a partner with the same key");
         }
     }
 
     fn make_room_for(&mut self, tag: &Tag<K, S>) -> Result<(), Refusal> {
-        let taken = self.joined.contains(&tag.key) || self.desk().index.is_coupled(&tag.key);
+        let taken = self.joined.contains(&tag.key) || self.index.is_coupled(&tag.key);
         if taken && self.keyed.third == Third::Refuse {
             return Err(Refusal::Duplicate);
         }
-        // Those who find a partner are bounded by the seats.
-        while !self.desk().index.has_partner_for(tag) {
-            let (with_key, oldest) = self.desk().index.alone_with(&tag.key);
-            let (oldest, when_full, refused, evicted) = if with_key >= self.keyed.per_key {
-                (
-                    oldest,
-                    self.keyed.key_full,
-                    Refusal::Duplicate,
-                    Refusal::Replaced,
-                )
-            } else if self.desk().index.alone() >= self.desk().places {
-                let oldest = self.desk().index.oldest_alone();
-                (oldest, self.keyed.full, Refusal::Full, Refusal::Evicted)
+        // Connections that find a partner are bounded by the slots.
+        while !self.index.has_partner_for(tag) {
+            let room = if self.index.alone_with(&tag.key).len() >= self.keyed.per_key {
+                self.room_of_key(tag)
+            } else if self.index.alone() >= self.max_waiting {
+                self.room_of_all(tag.network)
             } else {
                 return Ok(());
             };
-            let oldest = oldest.ok_or(refused)?;
-            // The dead take up no room, though nothing may have told of them.
-            if self.waiting.look_at(oldest) {
-                match when_full {
-                    WhenFull::Refuse => return Err(refused),
-                    WhenFull::Evict => self.waiting.refuse(oldest, evicted),
-                }
+            match room {
+                Room::Of(number, refusal) => self.refuse(number, refusal),
+                Room::None(refusal) => return Err(refusal),
             }
         }
         Ok(())
     }
 
-    /// The next two that are there for each other, both looked at again.
+    /// As many with the same key wait as may.
+    fn room_of_key(&mut self, tag: &Tag<K, S>) -> Room {
+        let first = self.index.alone_with(&tag.key).next();
+        let when_full = self.keyed.key_full;
+        self.room(first, when_full, Refusal::Duplicate, Refusal::Replaced, |this| {
+            let mut shares = FairShare::new();
+            for Rank { number, .. } in this.index.alone_with(&tag.key) {
+                if let Some(waiting) = this.waiting.get(number) {
+                    shares.enter(waiting.tag.network, number);
+                }
+            }
+            shares.gives_way_to(tag.network)
+        })
+    }
+
+    /// As many wait as may, of all keys.
+    fn room_of_all(&mut self, network: PeerNetwork) -> Room {
+        let (first, when_full) = (self.index.first_alone(), self.keyed.full);
+        self.room(first, when_full, Refusal::Full, Refusal::Evicted, |this| {
+            this.index.beyond_fair_share(network)
+        })
+    }
+
+    /// Which connection gives way: one whose peer has ended its stream, and may have closed it for
+    /// good; or else one that is beyond the fair share of its address; or else as the rule says.
+    fn room(
+        &mut self,
+        first: Option<Rank>,
+        when_full: WhenFull,
+        full: Refusal,
+        evicted: Refusal,
+        beyond_fair_share: impl FnOnce(&Self) -> Option<u64>,
+    ) -> Room {
+        match first {
+            None => Room::None(full),
+            Some(first) if !first.is_open => Room::Of(first.number, evicted),
+            Some(first) => match (beyond_fair_share(self), when_full) {
+                (Some(number), _) => Room::Of(number, evicted),
+                (None, WhenFull::Evict) => Room::Of(first.number, evicted),
+                (None, WhenFull::Refuse) => Room::None(full),
+            },
+        }
+    }
+
+    /// The next two that can be joined, both looked at again.
     fn take_couple(&mut self) -> Option<(Waiting<I, Tag<K, S>>, Conn<Replay<I>>)> {
         loop {
-            let numbers = self.desk().index.next_couple()?;
-            match numbers.map(|number| self.waiting.take(number)) {
-                [Some(one), Some(other)] => return Some((one, other.leave())),
-                [Some(left), None] | [None, Some(left)] => {
-                    let (number, tag) = (left.number(), left.tag.clone());
-                    if self.waiting.put_back(left) {
-                        self.desk().index.enter(number, tag);
+            let numbers = self.index.next_couple()?;
+            let mut alive = numbers.into_iter().filter_map(|number| {
+                match self.waiting.take(number)? {
+                    Ok(waiting) => Some(waiting),
+                    Err(removed) => {
+                        self.removed(removed);
+                        None
                     }
                 }
-                [None, None] => {}
+            });
+            match (alive.next(), alive.next()) {
+                (Some(one), Some(other)) => return Some((one, other.leave())),
+                (Some(left), _) => {
+                    let tag = left.tag.clone();
+                    match self.waiting.put_back(left) {
+                        Ok(number) => self.enter_index(number, tag),
+                        Err(removed) => self.removed(removed),
+                    }
+                }
+                (None, _) => {}
             }
         }
     }
@@ -165,33 +225,65 @@ where
                 });
             }
             Third::LetGo => {
-                while let (_, Some(left_over)) = self.desk().index.alone_with(&key) {
-                    self.waiting.refuse(left_over, Refusal::Redundant);
+                while let Some(left_over) = self.index.alone_with(&key).next() {
+                    self.refuse(left_over.number, Refusal::Redundant);
                 }
             }
         }
         self.demand.give(pair);
     }
 
-    fn desk(&mut self) -> &mut Desk<K, S> {
-        &mut self.waiting.leavers
+    fn refuse(&mut self, number: u64, refusal: Refusal) {
+        if let Some(removed) = self.waiting.refuse(number, refusal) {
+            self.removed(removed);
+        }
     }
 
-    /// Hears which sessions have ended, and which farewells are said.
+    /// A connection has left the waiting set without being taken.
+    fn removed(&mut self, Removed { waiting, refusal }: Removed<I, Tag<K, S>>) {
+        let number = waiting.number();
+        let (conn, tag) = waiting.into_parts();
+        self.index.leave(number, &tag.key);
+        let conn = Unjoined::new(conn);
+        if let Some(refusal) = refusal {
+            self.reply(conn, refusal);
+        }
+    }
+
+    fn changed(&mut self, change: Change<I, Tag<K, S>>) {
+        match change {
+            Change::Removed(removed) => self.removed(removed),
+            Change::Ended(number) => {
+                if let Some(waiting) = self.waiting.get(number) {
+                    self.index.ended(number, &waiting.tag.key);
+                }
+            }
+        }
+    }
+
+    /// Tells a connection why it is refused, if there is a reply and not too many are told already.
+    fn reply(&mut self, conn: Unjoined<impl Io>, refusal: Refusal) {
+        if let Some(reply) = &self.keyed.refusal_reply
+            && self.replies.len() < self.max_waiting.saturating_mul(2)
+            && let Some(sending) = reply.send(conn, refusal)
+        {
+            self.replies.spawn(sending);
+        }
+    }
+
+    /// Hears which sessions have ended, and which replies are sent.
     fn poll_done(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready(Some(ended)) = self.ends.poll_join_next(cx) {
             if let Ok(key) = ended {
                 self.joined.remove(&key);
             }
         }
-        while let Poll::Ready(Some(_)) = self.desk().farewells.poll_join_next(cx) {}
+        while let Poll::Ready(Some(_)) = self.replies.poll_join_next(cx) {}
     }
 
-    /// Can no pair come any more, and is nobody left to be told so?
-    fn is_exhausted(&mut self) -> bool {
-        self.arrivals.are_over()
-            && !self.desk().index.has_couples()
-            && self.desk().farewells.is_empty()
+    /// Can no pair come any more, and is no connection left to be told so?
+    fn is_exhausted(&self) -> bool {
+        self.arrivals.are_over() && !self.index.has_couples() && self.replies.is_empty()
     }
 
     /// Its work: ready when no more pairs can come, or none are wanted.
@@ -200,7 +292,9 @@ where
             while let Some(arrival) = self.arrivals.poll_next(cx) {
                 self.enter(arrival);
             }
-            self.waiting.poll_keep(cx);
+            for change in self.waiting.poll_keep(cx) {
+                self.changed(change);
+            }
             if self.demand.poll(cx).is_err() {
                 return Poll::Ready(());
             }
@@ -222,7 +316,7 @@ where
     }
 }
 
-/// Whoever is on side A, or, where they don't say so, the older, is A.
+/// The connection that is on side A comes first; where neither says so, the older.
 fn in_order<I>(older: Conn<I>, newer: Conn<I>) -> (Conn<I>, Conn<I>) {
     let is = |info: &Info, side| info.side == Some(side);
     let newer_is_a = is(&newer.info, Side::A) && !is(&older.info, Side::A);
@@ -230,36 +324,5 @@ fn in_order<I>(older: Conn<I>, newer: Conn<I>) -> (Conn<I>, Conn<I>) {
     match newer_is_a || older_is_b {
         true => (newer, older),
         false => (older, newer),
-    }
-}
-
-// ===== impl Desk =====
-
-impl<K, S> Desk<K, S> {
-    /// Says why, if there is anything to say and not too many are being told already.
-    fn see_off<I: Io>(&mut self, conn: Unjoined<I>, refusal: Refusal) {
-        if let Some(farewell) = &self.farewell
-            && self.farewells.len() < self.places.saturating_mul(2)
-            && let Some(saying) = farewell.say(conn, refusal)
-        {
-            self.farewells.spawn(saying);
-        }
-    }
-}
-
-impl<I, K, S> Leavers<I, Tag<K, S>> for Desk<K, S>
-where
-    I: Io,
-    K: Eq + Hash + Clone + Send + 'static,
-    S: Eq + Clone,
-{
-    fn left(&mut self, waiting: Waiting<I, Tag<K, S>>, refusal: Option<Refusal>) {
-        let number = waiting.number();
-        let (conn, tag) = waiting.into_parts();
-        let conn = Unjoined::new(conn);
-        self.index.leave(number, &tag.key);
-        if let Some(refusal) = refusal {
-            self.see_off(conn, refusal);
-        }
     }
 }

@@ -1,20 +1,20 @@
 //! Joined by a key.
 
-mod farewell;
 mod index;
 mod matchmaker;
+mod refusal_reply;
 
 use std::{fmt, future::poll_fn, hash::Hash, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use couplet_endpoint::{Info, Io, Replay, Side};
 
-use self::{farewell::Farewell, matchmaker::Matchmaker};
-use super::place::{Place, places};
+use self::{matchmaker::Matchmaker, refusal_reply::RefusalReply};
+use super::slot::{WaitSlot, slots};
 use crate::{Pairs, Policy, Refusal, WaitingCounts, handover::handover};
 
-/// Who may be joined with whom in [`rendezvous_keyed`]: two with the same key, and on different
-/// sides where both have one.
+/// Which connections are joined in [`rendezvous_keyed`]: two with the same key, on different sides
+/// where both have one.
 ///
 /// The key, and the side, is something that a handshake has put into a connection's [`Info`]: a
 /// function given here takes it out. A key that others can guess lets them in; none is ever
@@ -30,35 +30,42 @@ pub struct Keyed<K, S = Side> {
     full: WhenFull,
     third: Third,
     silent: bool,
-    farewell: Option<Farewell>,
+    refusal_reply: Option<RefusalReply>,
 }
 
 type Extract<T> = dyn Fn(&Info) -> Option<T> + Send + Sync;
 
-/// Who gives way when one comes and as many wait as may.
+/// Which connection is refused when one comes and as many wait as may.
+///
+/// Before this is asked, a connection whose peer has ended its stream gives way, and one that is
+/// beyond the fair share of its address ([`FairShare`](crate::FairShare)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WhenFull {
-    /// The one that comes is refused.
+    /// The newcomer.
     Refuse,
-    /// The one that has waited longest is refused.
+    /// The one that has waited longest.
     Evict,
 }
 
-/// What becomes of others with the key when two are joined.
+/// What becomes of other connections with the same key when two are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Third {
     /// They wait for one another.
     Queue,
-    /// Who comes while the two are about to be joined, or their session lasts, is refused.
+    /// A connection that comes while two are about to be joined, or while their session lasts, is
+    /// refused.
     Refuse,
-    /// Those who wait at the join are let go. Who comes later waits.
+    /// Those that wait at the join are refused. One that comes later waits.
     LetGo,
 }
 
 // ===== impl Keyed =====
 
 impl<K> Keyed<K> {
-    /// Joins any two for whom `key` returns the same. For whom it returns none is refused.
+    /// Joins any two connections for which `key` returns the same. A connection without a key is
+    /// refused.
     pub fn new(key: impl Fn(&Info) -> Option<K> + Send + Sync + 'static) -> Self {
         Self {
             key: Arc::new(key),
@@ -68,16 +75,16 @@ impl<K> Keyed<K> {
             full: WhenFull::Refuse,
             third: Third::Queue,
             silent: false,
-            farewell: None,
+            refusal_reply: None,
         }
     }
 }
 
 impl<K, S> Keyed<K, S> {
-    /// Joins only those for whom `side` returns something different; for whom it returns none may
-    /// be joined with any.
+    /// Joins only connections for which `side` returns something different; one without a side is
+    /// joined with any.
     ///
-    /// The side may be [`Info::side`], or whatever else tells one partner from the other.
+    /// The side may be [`Info::side`], or anything else that tells one partner from the other.
     #[must_use]
     pub fn side<T>(self, side: impl Fn(&Info) -> Option<T> + Send + Sync + 'static) -> Keyed<K, T> {
         Keyed {
@@ -88,52 +95,59 @@ impl<K, S> Keyed<K, S> {
             full: self.full,
             third: self.third,
             silent: self.silent,
-            farewell: self.farewell,
+            refusal_reply: self.refusal_reply,
         }
     }
 
-    /// How many with the same key may wait that can't be joined with each other, because they are
-    /// on the same side; 1 by default. And who gives way beyond that; by default the one that
-    /// comes. Whoever has lost a partner before the join waits on, whatever the bounds.
+    /// How many connections with the same key may wait that can't be joined with each other,
+    /// because they are on the same side; 1 by default. And which is refused beyond that; by default
+    /// the newcomer. A connection that has lost its partner before the join waits on, whatever the
+    /// bounds.
+    ///
+    /// # Panics
+    ///
+    /// If `connections` is 0: nothing would ever be joined.
     #[must_use]
     pub fn per_key(mut self, connections: usize, when_full: WhenFull) -> Self {
+        assert!(connections > 0, "`per_key` is 0: at least one has to wait");
         self.per_key = connections;
         self.key_full = when_full;
         self
     }
 
-    /// Who gives way when as many wait as there are [places](Policy::places); by default the one
-    /// that comes.
+    /// Which connection is refused when [as many wait as may](Policy::max_waiting); by default the
+    /// newcomer.
     #[must_use]
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.full = when_full;
         self
     }
 
-    /// What becomes of a third; [`Third::Queue`] by default.
+    /// What becomes of a third connection with the same key; [`Third::Queue`] by default.
     #[must_use]
     pub fn third(mut self, third: Third) -> Self {
         self.third = third;
         self
     }
 
-    /// Refuses whoever sends a byte before it is joined. For protocols in which one must not.
+    /// Refuses a connection whose peer sends a byte before it is joined. For protocols in which a
+    /// peer must not.
     #[must_use]
     pub fn silent(mut self) -> Self {
         self.silent = true;
         self
     }
 
-    /// The [last words](couplet_endpoint::io::last_words) for those who are refused, where `words`
-    /// returns some. Saying them takes at most the time `within`. Twice as many are told at a time as
-    /// there are [places](Policy::places); to those beyond, and by default, nothing is said.
+    /// What a refused connection is told before it is closed, where `reply` returns something; by
+    /// default it is reset. Sending takes at most the time `within`. Twice as many are told at a time
+    /// as [may wait](Policy::max_waiting); those beyond are reset.
     #[must_use]
-    pub fn farewell(
+    pub fn refusal_reply(
         mut self,
         within: Duration,
-        words: impl Fn(&Info, Refusal) -> Option<Bytes> + Send + Sync + 'static,
+        reply: impl Fn(&Info, Refusal) -> Option<Bytes> + Send + Sync + 'static,
     ) -> Self {
-        self.farewell = Some(Farewell::new(words, within));
+        self.refusal_reply = Some(RefusalReply::new(reply, within));
         self
     }
 }
@@ -145,28 +159,32 @@ impl<K, S> fmt::Debug for Keyed<K, S> {
             .field("full", &self.full)
             .field("third", &self.third)
             .field("silent", &self.silent)
-            .field("farewell", &self.farewell)
+            .field("refusal_reply", &self.refusal_reply)
             .finish_non_exhaustive()
     }
 }
 
-/// Joins connections that come by themselves, each with the one that has the same key.
+/// Joins connections that come by themselves, each with one that has the same key.
 ///
-/// Returns the place, which is the innermost service of a side's stack, and the pairs. One stack
-/// may serve all; a clone of the place serves another endpoint.
+/// Returns the slot, which is the innermost service of a side's stack, and the pairs. One stack
+/// may serve all; a clone of the slot serves another endpoint.
 ///
-/// The waiting are watched as in [`rendezvous`](crate::rendezvous). Of those with the same key the
-/// oldest is joined first, and those who found each other first are joined first when the pair
-/// stack has room. Of two, the one on side A ([`Info::side`]) is A; where they don't say so, the
-/// older.
+/// The waiting are watched as in [`rendezvous`](crate::rendezvous). Of those with the same key, a
+/// newcomer is joined with the one that was heard of last: the longer a peer has been silent, the
+/// likelier it has vanished without a word. One whose peer has ended its stream comes last. Couples
+/// that found each other first are joined first when the pair stack has room. Of two, the one on
+/// side A ([`Info::side`]) is A; where neither says so, the older.
 ///
-/// Up to [`Policy::places`] wait without a partner. Unlike in a plain rendezvous, one more is not
-/// left with the system, as it may be the partner of one that waits: it is taken in, and refused
-/// ([`Refusal::Full`]) if it is not. No more are taken in while as many again have a partner and
-/// the pair stack has no room for them.
+/// Up to [`Policy::max_waiting`] connections wait without a partner. Unlike in a plain rendezvous,
+/// one more is not left with the kernel, as it may be the partner of one that waits: it is taken in,
+/// and if it is not, room is made or it is refused ([`Refusal::Full`]). Room is made by a connection
+/// whose peer has ended its stream, or else by the oldest of the address that holds most places (IPv6
+/// by /64), where that holds more than the newcomer's; or else as [`Keyed::when_full`] says. So one
+/// address can't keep the others out. The same holds for the connections of one key. No more are
+/// taken in while as many again have a partner and the pair stack has no room for them.
 ///
-/// One that waits takes about a kilobyte beside its io, and one that comes, leaves or is joined takes
-/// time by the logarithm of how many there are.
+/// A waiting connection takes about a kilobyte beside its io, and one that comes, leaves or is joined
+/// takes time by the logarithm of how many there are.
 ///
 /// # Panics
 ///
@@ -194,9 +212,9 @@ impl<K, S> fmt::Debug for Keyed<K, S> {
 /// # third.info.extensions.insert(Room(7));
 /// # let expected = [one.info.id, third.info.id];
 /// let keyed = Keyed::new(|info| info.extensions.get::<Room>().map(|room| room.0));
-/// let (mut place, mut pairs) = rendezvous_keyed(Policy::default(), keyed);
+/// let (mut slot, mut pairs) = rendezvous_keyed(Policy::default(), keyed);
 /// for conn in [one, other, third] {
-///     place.ready().await?.call(conn).await?;
+///     slot.ready().await?.call(conn).await?;
 /// }
 /// let pair = pairs.next().await.expect("two have the same key")?;
 /// # assert_eq!([couplet_endpoint::Side::A, couplet_endpoint::Side::B].map(|side| pair.session.info(side).id), expected);
@@ -206,7 +224,7 @@ impl<K, S> fmt::Debug for Keyed<K, S> {
 pub fn rendezvous_keyed<I, K, S>(
     policy: Policy,
     keyed: Keyed<K, S>,
-) -> (Place<I>, Pairs<Replay<I>, Replay<I>>)
+) -> (WaitSlot<I>, Pairs<Replay<I>, Replay<I>>)
 where
     I: Io,
     K: Eq + Hash + Clone + Send + 'static,
@@ -214,8 +232,8 @@ where
 {
     let counts = WaitingCounts::default();
     let (giver, taker) = handover();
-    let (place, arrivals) = places(None, policy.places.saturating_mul(2));
+    let (slot, arrivals) = slots(None, policy.max_waiting.saturating_mul(2));
     let mut matchmaker = Matchmaker::new(keyed, policy, arrivals, giver, counts.clone());
     tokio::spawn(poll_fn(move |cx| matchmaker.poll(cx)));
-    (place, Pairs::new(taker, counts))
+    (slot, Pairs::new(taker, counts))
 }

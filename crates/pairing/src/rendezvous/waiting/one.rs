@@ -19,15 +19,18 @@ pub(in crate::rendezvous) struct Waiting<I, T> {
     pub(super) since: Instant,
     pub(in crate::rendezvous) tag: T,
     wake: Arc<WakeOne>,
-    _seat: Seat,
+    slot: Option<Seat>,
+    is_open: bool,
 }
 
 #[derive(Debug, PartialEq)]
 pub(super) enum Health {
     /// Its io wakes us when something happens.
     Watched,
-    /// There is nothing more to read, so its io will not wake us.
-    Unwatched,
+    /// As much as may be is read ahead, so its io wakes nobody.
+    Filled,
+    /// The peer has ended its stream, so its io wakes nobody.
+    Ended,
     Gone,
 }
 
@@ -37,7 +40,7 @@ impl<I: Io, T> Waiting<I, T> {
     pub(super) fn new(
         number: u64,
         conn: Unjoined<I>,
-        seat: Seat,
+        slot: Seat,
         tag: T,
         wake: Arc<WakeOne>,
     ) -> Self {
@@ -47,18 +50,22 @@ impl<I: Io, T> Waiting<I, T> {
             since: Instant::now(),
             tag,
             wake,
-            _seat: seat,
+            slot: Some(slot),
+            is_open: true,
         }
     }
 
-    /// Reads ahead what has come, and sees from it how the peer is.
+    /// Reads ahead what has come, and sees from that how the peer is.
     pub(super) fn check(&mut self, early: usize) -> Health {
         // Before the look, so that no wake-up falls between.
         let waker = self.wake.waker();
         // Even if the task has used up its turn: a look put off would pass for a good one.
         let look = unconstrained(poll_fn(|cx| self.poll_health(cx, early.max(1))));
         match pin!(look).poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(health) => health,
+            Poll::Ready(health) => {
+                self.is_open &= health != Health::Ended;
+                health
+            }
             // The runtime may not have heard yet what the system knows already.
             Poll::Pending if self.conn.io.take_error().is_some() => Health::Gone,
             Poll::Pending => Health::Watched,
@@ -68,24 +75,28 @@ impl<I: Io, T> Waiting<I, T> {
     fn poll_health(&mut self, cx: &mut Context<'_>, early: usize) -> Poll<Health> {
         loop {
             let io = &mut self.conn.io;
-            match ready!(io.poll_read_ahead(cx, early)) {
-                Ok(0) if self.may_stay(early) && self.conn.io.take_error().is_none() => {
-                    return Poll::Ready(Health::Unwatched);
-                }
-                Ok(0) | Err(_) => return Poll::Ready(Health::Gone),
-                Ok(_) => {}
-            }
+            let health = match ready!(io.poll_read_ahead(cx, early)) {
+                Ok(0) if io.ahead().len() >= early => Health::Filled,
+                Ok(0) if self.wants_answer() => Health::Ended,
+                Ok(0) | Err(_) => Health::Gone,
+                Ok(_) => continue,
+            };
+            return Poll::Ready(match self.conn.io.take_error() {
+                Some(_) => Health::Gone,
+                None => health,
+            });
         }
     }
 
-    /// There is nothing more to read, because as much as may be was, or at the end of the stream.
+    /// Whether a peer that has ended its stream may still want what its partner sends.
     ///
-    /// Who said something before its end wants it delivered. But one of a pool was dialled before
-    /// anybody needed it, and a server that greets and then gives up has not waited for anybody.
-    fn may_stay(&self, early: usize) -> bool {
-        let ahead = self.conn.io.ahead().len();
-        let is_pooled = self.conn.info.extensions.get::<Pooled>().is_some();
-        ahead >= early || (ahead > 0 && !is_pooled)
+    /// A peer that sent something before, to its partner or to the relay, does. But a connection of
+    /// a pool was dialled before anybody needed it: a server that greets and then gives up has not
+    /// waited for anybody.
+    fn wants_answer(&self) -> bool {
+        let info = &self.conn.info;
+        let is_pooled = info.extensions.get::<Pooled>().is_some();
+        !is_pooled && (info.has_spoken || !self.conn.io.ahead().is_empty())
     }
 }
 
@@ -98,12 +109,21 @@ impl<I, T> Waiting<I, T> {
         &self.conn.info
     }
 
-    /// Has its peer sent anything?
+    /// Whether the peer may still send; a look at the connection finds it out.
+    pub(in crate::rendezvous) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    pub(super) fn free_slot(&mut self) {
+        self.slot = None;
+    }
+
+    /// Has the peer sent anything to its partner?
     pub(super) fn spoke(&self) -> bool {
         !self.conn.io.ahead().is_empty()
     }
 
-    /// Leaves the waiting set for good: its place is free.
+    /// Leaves the waiting set for good: its slot is free.
     pub(in crate::rendezvous) fn leave(self) -> Conn<Replay<I>> {
         self.conn.take()
     }

@@ -5,42 +5,42 @@ use couplet_endpoint::{Info, Io, io::last_words};
 
 use crate::{Refusal, unjoined::Unjoined};
 
-/// The last words for those who are refused.
+/// What a refused connection is told.
 #[derive(Clone)]
-pub(super) struct Farewell {
-    words: Arc<dyn Fn(&Info, Refusal) -> Option<Bytes> + Send + Sync>,
+pub(super) struct RefusalReply {
+    reply: Arc<dyn Fn(&Info, Refusal) -> Option<Bytes> + Send + Sync>,
     within: Duration,
 }
 
-// ===== impl Farewell =====
+// ===== impl RefusalReply =====
 
-impl Farewell {
+impl RefusalReply {
     pub(super) fn new(
-        words: impl Fn(&Info, Refusal) -> Option<Bytes> + Send + Sync + 'static,
+        reply: impl Fn(&Info, Refusal) -> Option<Bytes> + Send + Sync + 'static,
         within: Duration,
     ) -> Self {
         Self {
-            words: Arc::new(words),
+            reply: Arc::new(reply),
             within,
         }
     }
 
-    /// Says what there is to say.
-    pub(super) fn say<I: Io>(
+    /// Sends the reply and closes the connection; without a reply it is reset.
+    pub(super) fn send<I: Io>(
         &self,
         conn: Unjoined<I>,
         refusal: Refusal,
     ) -> Option<impl Future<Output = ()> + use<I>> {
-        let words = (self.words)(&conn.info, refusal)?;
+        let reply = (self.reply)(&conn.info, refusal)?;
         let io = conn.take().io;
         let within = self.within;
-        Some(async move { last_words(io, &words, within).await })
+        Some(async move { last_words(io, &reply, within).await })
     }
 }
 
-impl fmt::Debug for Farewell {
+impl fmt::Debug for RefusalReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Farewell")
+        f.debug_struct("RefusalReply")
             .field("within", &self.within)
             .finish_non_exhaustive()
     }

@@ -14,52 +14,56 @@ use crate::{
     unjoined::Unjoined,
 };
 
-/// A place in a [`rendezvous`](crate::rendezvous): the innermost service of a side's stack.
+/// A slot in a [`rendezvous`](crate::rendezvous): the innermost service of a side's stack.
 ///
-/// `poll_ready` reserves it, `call` fills it and returns at once: the connection waits in the
-/// pairing, not in the call. Dropping the service gives a reserved place back; a clone has none.
+/// `poll_ready` reserves a slot, `call` fills it and returns at once: the connection waits in the
+/// pairing, not in the call. Dropping the service gives a reserved slot back; a clone has none.
+///
+/// # Errors
+///
+/// [`PairingEnded`] when the pairs are no longer wanted.
 #[derive(Debug)]
-pub struct Place<I> {
+pub struct WaitSlot<I> {
     side: Option<Side>,
-    seats: Seats,
+    slots: Seats,
     arrivals: mpsc::UnboundedSender<Arrival<I>>,
 }
 
 #[derive(Debug)]
 pub(super) struct Arrival<I> {
     pub(super) conn: Unjoined<I>,
-    pub(super) seat: Seat,
+    pub(super) slot: Seat,
 }
 
-/// Those who have filled a place and have not been taken in yet.
+/// The connections that have filled a slot and have not been taken in yet.
 #[derive(Debug)]
 pub(super) struct Arrivals<I> {
     queue: mpsc::UnboundedReceiver<Arrival<I>>,
     over: bool,
-    seats: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
 }
 
-/// So many places, and those who come to fill them: on this side, or on whichever they are.
-pub(super) fn places<I>(side: Option<Side>, places: usize) -> (Place<I>, Arrivals<I>) {
-    let free = free_seats(places);
-    // Not bounded in itself: every arrival holds a seat.
+/// That many slots, and the connections that fill them: of this side, or of the one they are on.
+pub(super) fn slots<I>(side: Option<Side>, slots: usize) -> (WaitSlot<I>, Arrivals<I>) {
+    let free = free_seats(slots);
+    // Not bounded in itself: every arrival holds a slot.
     let (arrivals, queue) = mpsc::unbounded_channel();
-    let place = Place {
+    let slot = WaitSlot {
         side,
-        seats: Seats::new(Arc::clone(&free)),
+        slots: Seats::new(Arc::clone(&free)),
         arrivals,
     };
     let arrivals = Arrivals {
         queue,
         over: false,
-        seats: free,
+        slots: free,
     };
-    (place, arrivals)
+    (slot, arrivals)
 }
 
-// ===== impl Place =====
+// ===== impl WaitSlot =====
 
-impl<I: Io> Service<Conn<I>> for Place<I> {
+impl<I: Io> Service<Conn<I>> for WaitSlot<I> {
     type Response = ();
     type Error = PairingEnded;
     type Future = Ready<Result<(), PairingEnded>>;
@@ -68,7 +72,7 @@ impl<I: Io> Service<Conn<I>> for Place<I> {
         if self.arrivals.is_closed() {
             return Poll::Ready(Err(PairingEnded(())));
         }
-        self.seats.poll_reserve(cx)
+        self.slots.poll_reserve(cx)
     }
 
     fn call(&mut self, mut conn: Conn<I>) -> Self::Future {
@@ -76,17 +80,17 @@ impl<I: Io> Service<Conn<I>> for Place<I> {
         conn.info.tell(ConnEvent::Waits);
         let arrival = Arrival {
             conn: Unjoined::new(conn),
-            seat: self.seats.take(),
+            slot: self.slots.take(),
         };
         ready(self.arrivals.send(arrival).map_err(|_| PairingEnded(())))
     }
 }
 
-impl<I> Clone for Place<I> {
+impl<I> Clone for WaitSlot<I> {
     fn clone(&self) -> Self {
         Self {
             side: self.side,
-            seats: self.seats.clone(),
+            slots: self.slots.clone(),
             arrivals: self.arrivals.clone(),
         }
     }
@@ -95,7 +99,7 @@ impl<I> Clone for Place<I> {
 // ===== impl Arrivals =====
 
 impl<I> Arrivals<I> {
-    /// The next that has come, if one is there.
+    /// The next connection that has come, if there is one.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Option<Arrival<I>> {
         if self.over {
             return None;
@@ -110,7 +114,7 @@ impl<I> Arrivals<I> {
         }
     }
 
-    /// Can nobody come any more?
+    /// Can no connection come any more?
     pub(super) fn are_over(&self) -> bool {
         self.over
     }
@@ -118,7 +122,7 @@ impl<I> Arrivals<I> {
 
 impl<I> Drop for Arrivals<I> {
     fn drop(&mut self) {
-        // So that those who wait for a place hear that none will be free.
-        self.seats.close();
+        // So that endpoints that wait for a slot hear that none will be free.
+        self.slots.close();
     }
 }
