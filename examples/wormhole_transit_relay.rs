@@ -15,7 +15,7 @@ use std::{env, time::Duration};
 
 use couplet_connector::{
     BoxError, Conn, Connector, Listen, Side,
-    endpoint::{BoxIo, Info, Replay, io::last_words},
+    endpoint::{BoxIo, Info, Replay, io::send_and_close},
     layers::{AnnounceJoin, HandshakeLayer, IdleTimeoutLayer, take_line},
     pairing::{Keyed, Refusal, Third, WhenFull},
 };
@@ -54,7 +54,7 @@ async fn please_relay(conn: Conn<BoxIo>) -> Result<Conn<Replay<BoxIo>>, BoxError
     let mut conn = conn.map_io(Replay::new);
     let line = take_line(&mut conn.io, 1024).await?;
     let Some(wish) = Wish::parse(&line) else {
-        last_words(conn.io, b"bad handshake\n", SECOND).await;
+        send_and_close(conn.io, b"bad handshake\n", SECOND).await;
         return Err("bad handshake".into());
     };
     conn.info.extensions.insert(wish);
@@ -72,7 +72,7 @@ async fn main() -> Result<(), BoxError> {
         .per_key(1, WhenFull::Evict)
         .third(Third::LetGo)
         .silent()
-        .farewell(SECOND, |_, refusal| match refusal {
+        .refusal_reply(SECOND, |_, refusal| match refusal {
             Refusal::Impatient => Some("impatient\n".into()),
             _ => None,
         });

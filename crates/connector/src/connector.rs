@@ -259,7 +259,7 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
     /// 1024 by default. Once so many wait, no more are accepted or dialled until one has left; a
     /// [`keyed`](Connector::keyed) connector counts all together, and refuses those beyond.
     pub fn max_waiting(mut self, connections: usize) -> Self {
-        self.settings.policy.places = connections;
+        self.settings.policy = self.settings.policy.max_waiting(connections);
         self
     }
 
@@ -268,7 +268,7 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
     where
         M: Waits,
     {
-        self.settings.policy.wait = timeout;
+        self.settings.policy = self.settings.policy.wait(timeout);
         self
     }
 
@@ -278,7 +278,7 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
     where
         M: Waits,
     {
-        self.settings.policy.early = bytes;
+        self.settings.policy = self.settings.policy.early(bytes);
         self
     }
 

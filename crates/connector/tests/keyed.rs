@@ -45,7 +45,7 @@ fn keyed() -> Keyed<String, String> {
         (!key.is_empty()).then(|| key.clone())
     })
     .side(|info| info.extensions.get::<Wish>()?.side.clone())
-    .farewell(SECOND, |_, refusal| Some(format!("{refusal}\n").into()))
+    .refusal_reply(SECOND, |_, refusal| Some(format!("{refusal}\n").into()))
 }
 
 async fn come(dial: &memory::Dial, line: &str) -> MemoryStream {

@@ -19,14 +19,14 @@
 //!
 //! use couplet_endpoint::{BoxError, Conn, Replay};
 //! use couplet_layers::{ExpectToken, HandshakeLayer, IdleTimeoutLayer, Stats, StatsLayer, Token};
-//! use couplet_pairing::{Pair, Place};
+//! use couplet_pairing::{Pair, WaitSlot};
 //! use couplet_relay::{Relay, Summary};
 //! use tokio::net::TcpStream;
 //! use tower::{Service, ServiceBuilder};
 //!
 //! fn side_stack(
 //!     token: Token,
-//!     place: Place<Replay<TcpStream>>,
+//!     place: WaitSlot<Replay<TcpStream>>,
 //! ) -> impl Service<Conn<TcpStream>, Response = (), Error = BoxError> {
 //!     ServiceBuilder::new()
 //!         .timeout(Duration::from_secs(30)) // tower's own: for all below

@@ -22,7 +22,7 @@ use crate::{
 ///
 /// `connect` gets what is known of the connection and answers with its partner: it may be a
 /// [`Dial`](couplet_endpoint::Dial), that under side B's stack, or a function that chooses the
-/// target. Dials run side by side, as many as there are [places](Policy::places); the partner
+/// target. Dials run side by side, as many as there are [places](Policy::max_waiting); the partner
 /// belongs to this connection and no other, and a dial that fails resets only this one.
 pub fn dial_for_a<A, B, C>(
     policy: Policy,

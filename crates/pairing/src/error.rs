@@ -1,22 +1,22 @@
 use couplet_endpoint::BoxError;
 use thiserror::Error;
 
-/// The pairing has ended: its pairs are not wanted any more, or can't come any more.
+/// The pairing has ended: its pairs are no longer wanted, or none can come any more.
 #[derive(Debug, Error)]
 #[error("the pairing has ended")]
 pub struct PairingEnded(pub(crate) ());
 
-/// A connection could not be given a partner.
+/// A connection was given no partner.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PairError {
     /// See [`PairingEnded`].
-    #[error("no partner for it")]
+    #[error("pairing ended before a partner came")]
     Ended(#[from] PairingEnded),
-    /// Its partner could not be dialled, or was refused by its side's stack.
-    #[error("no partner for it")]
+    /// The partner could not be dialled, or was refused by its side's stack.
+    #[error("partner not reached")]
     Partner {
-        /// Why.
+        /// What failed.
         source: BoxError,
     },
 }

@@ -43,7 +43,7 @@ pub use self::{
     pair::Pair,
     pairs::Pairs,
     policy::Policy,
-    rendezvous::{Keyed, Place, Third, WhenFull, rendezvous, rendezvous_keyed},
+    rendezvous::{Keyed, Third, WaitSlot, WhenFull, rendezvous, rendezvous_keyed},
     session::{Budget, Budgets, Meter, OwnedSession, Scope, Session, SessionId},
 };
 

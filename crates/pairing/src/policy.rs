@@ -32,7 +32,10 @@ impl Policy {
     /// If it is 0: nothing would ever be joined.
     #[must_use]
     pub const fn max_waiting(mut self, connections: usize) -> Self {
-        assert!(connections > 0, "`max_waiting` is 0: at least one has to wait");
+        assert!(
+            connections > 0,
+            "`max_waiting` is 0: at least one has to wait"
+        );
         self.max_waiting = connections;
         self
     }

@@ -207,7 +207,7 @@ async fn a_failed_dial_resets_only_its_own() {
 
 #[tokio::test(start_paused = true)]
 async fn black_holes_delay_nobody_until_they_take_all_places() {
-    let mut set = Set::new(Side::A, Policy::default().places(3));
+    let mut set = Set::new(Side::A, Policy::default().max_waiting(3));
     let _black_holes = [set.come(), set.come()];
     for _ in 0..5 {
         let came = set.come();
@@ -226,7 +226,7 @@ async fn black_holes_delay_nobody_until_they_take_all_places() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dial_that_is_dropped_frees_its_place() {
-    let mut set = Set::new(Side::A, Policy::default().places(1));
+    let mut set = Set::new(Side::A, Policy::default().max_waiting(1));
     let mut came = set.come();
     let mut free = task::spawn(set.service.ready());
     assert_pending!(free.poll());
@@ -243,7 +243,7 @@ async fn a_dial_that_is_dropped_frees_its_place() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reserved_place_is_given_back_on_drop_and_never_cloned() {
-    let mut set = Set::new(Side::A, Policy::default().places(1));
+    let mut set = Set::new(Side::A, Policy::default().max_waiting(1));
     assert_ready_ok!(task::spawn(set.service.ready()).poll());
     let mut clone = set.service.clone();
     let mut free = task::spawn(clone.ready());
@@ -319,7 +319,7 @@ async fn who_can_never_dial_again_says_why() {
 
 #[tokio::test(start_paused = true)]
 async fn there_is_no_bound_too_large() {
-    let mut set = Set::new(Side::A, Policy::default().places(usize::MAX));
+    let mut set = Set::new(Side::A, Policy::default().max_waiting(usize::MAX));
     let _came = set.come();
 }
 
@@ -327,7 +327,7 @@ async fn there_is_no_bound_too_large() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_joined_until_it_is_asked_for() {
-    let mut set = Set::new(Side::A, Policy::default().places(1));
+    let mut set = Set::new(Side::A, Policy::default().max_waiting(1));
     let mut came = set.come();
     let _partner = came.dialling.connects();
     assert_pending!(came.joining.poll());
@@ -385,7 +385,7 @@ async fn one_question_one_pair() {
 
 #[tokio::test(start_paused = true)]
 async fn without_its_pairs_the_pairing_ends() {
-    let mut set = Set::new(Side::A, Policy::default().places(2));
+    let mut set = Set::new(Side::A, Policy::default().max_waiting(2));
     let mut dialled = set.come();
     let mut dials = set.come();
     let _partner = dialled.dialling.connects();

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, pin::pin, task::Poll, time::Duration};
 
 use couplet_endpoint::{ConnId, Info, Replay, Side, memory::MemoryStream};
 use couplet_pairing::{
-    Keyed, OwnedSession, Pair, Pairs, Place, Policy, Refusal, Third, WaitingCounts, WhenFull,
+    Keyed, OwnedSession, Pair, Pairs, Policy, Refusal, Third, WaitSlot, WaitingCounts, WhenFull,
     rendezvous_keyed,
 };
 use futures::{FutureExt, StreamExt, poll};
@@ -136,7 +136,7 @@ proptest! {
 
 async fn drive(rules: Rules, steps: Vec<Step>) {
     let policy = Policy::default()
-        .places(PLACES)
+        .max_waiting(PLACES)
         .wait(Some(WAIT))
         .early(EARLY);
     let get = |info: &Info| *info.extensions.get::<Tag>().expect("all have one");
@@ -145,7 +145,7 @@ async fn drive(rules: Rules, steps: Vec<Step>) {
         .per_key(rules.per_key, rules.key_full)
         .when_full(rules.full)
         .third(rules.third)
-        .farewell(FAREWELL, |_, refusal| Some(refusal.to_string().into()));
+        .refusal_reply(FAREWELL, |_, refusal| Some(refusal.to_string().into()));
     if rules.silent {
         keyed = keyed.silent();
     }
@@ -222,7 +222,7 @@ impl Tag {
 // ===== impl Model =====
 
 impl Model {
-    async fn arrive(&mut self, place: &mut Place<MemoryStream>, tag: Tag) {
+    async fn arrive(&mut self, place: &mut WaitSlot<MemoryStream>, tag: Tag) {
         if place.ready().now_or_never().is_none() {
             // As many again have partners, and wait to be asked for.
             assert!(self.open.len() as u64 + self.leaving >= PLACES as u64);
@@ -287,13 +287,13 @@ impl Model {
             match peer.io.read_to_string(&mut heard).now_or_never() {
                 Some(end) => {
                     end.expect("no reset");
-                    told.push((*id, heard));
+                    told.push((*id, heard, peer.finished));
                     false
                 }
                 None => true,
             }
         });
-        for (id, words) in told {
+        for (id, words, finished) in told {
             let all = [
                 Refusal::Expired,
                 Refusal::UnknownKey,
@@ -307,12 +307,13 @@ impl Model {
             let refusal = all.into_iter().find(|refusal| refusal.to_string() == words);
             let refusal = refusal.unwrap_or_else(|| panic!("{id} was told {words:?}"));
             assert!(counts.refused(Side::A, refusal) > 0);
-            self.may_refuse(refusal);
+            self.may_refuse(refusal, finished);
             self.refused.push(refusal);
         }
     }
 
-    fn may_refuse(&self, refusal: Refusal) {
+    /// `finished`: its peer had ended its stream, and gives way to any other.
+    fn may_refuse(&self, refusal: Refusal, finished: bool) {
         let Rules {
             key_full,
             full,
@@ -322,9 +323,9 @@ impl Model {
         } = self.rules;
         let may = match refusal {
             Refusal::Full => full == WhenFull::Refuse,
-            Refusal::Evicted => full == WhenFull::Evict,
+            Refusal::Evicted => full == WhenFull::Evict || finished,
             Refusal::Duplicate => key_full == WhenFull::Refuse || third == Third::Refuse,
-            Refusal::Replaced => key_full == WhenFull::Evict,
+            Refusal::Replaced => key_full == WhenFull::Evict || finished,
             Refusal::Impatient => silent,
             Refusal::Redundant => third == Third::LetGo,
             _ => true,

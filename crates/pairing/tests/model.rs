@@ -6,7 +6,7 @@ mod helper;
 use std::{collections::VecDeque, pin::pin, task::Poll, time::Duration};
 
 use couplet_endpoint::{ConnId, Replay, Side, memory::MemoryStream};
-use couplet_pairing::{Pair, Pairs, Place, Policy, WaitingCounts, rendezvous};
+use couplet_pairing::{Pair, Pairs, Policy, Refusal, WaitSlot, WaitingCounts, rendezvous};
 use futures::{StreamExt, poll};
 use helper::{conn, hears_reset, joined, reset, settle, soon};
 use proptest::{collection::vec, prelude::*};
@@ -55,6 +55,7 @@ struct ModelSide {
     expired: u64,
     /// Those whose reset nothing told, so that they may also have expired.
     died_or_expired: u64,
+    evicted: u64,
     joined: u64,
     arrived: u64,
 }
@@ -68,6 +69,13 @@ struct Waiting {
     finished: bool,
     /// It was reset, and nothing tells but a look at it.
     gone: Option<Instant>,
+}
+
+impl Waiting {
+    /// Its end of stream is seen, as no bytes that are not read ahead lie before it.
+    fn has_ended(&self) -> bool {
+        self.finished && self.said.len() < EARLY
+    }
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -102,7 +110,7 @@ proptest! {
 
 async fn drive(steps: Vec<Step>) {
     let policy = Policy::default()
-        .places(PLACES)
+        .max_waiting(PLACES)
         .wait(Some(WAIT))
         .early(EARLY);
     let (mut a, mut b, mut pairs) = rendezvous(policy);
@@ -174,8 +182,10 @@ impl Model {
         pair: Option<Pair<Replay<MemoryStream>, Replay<MemoryStream>>>,
         counts: &WaitingCounts,
     ) {
-        for side in &mut self.sides {
-            side.pass_time();
+        for side in [Side::A, Side::B] {
+            let evicted = counts.refused(side, Refusal::Evicted);
+            self.side(side).evict(evicted);
+            self.side(side).pass_time();
         }
         let due = self.asked && self.sides.iter().all(ModelSide::has_living);
         assert_eq!(pair.is_some(), due, "a pair is due, and only then");
@@ -205,12 +215,24 @@ async fn hears(io: &mut Replay<MemoryStream>, said: &[u8]) {
 // ===== impl ModelSide =====
 
 impl ModelSide {
-    async fn arrive(&mut self, place: &mut Place<MemoryStream>, waiting: u64) {
+    async fn arrive(&mut self, place: &mut WaitSlot<MemoryStream>, waiting: u64) {
         let ready = poll!(pin!(place.ready())).is_ready();
-        assert_eq!(
-            ready,
-            waiting < PLACES as u64,
-            "as many as there are places"
+        // Of those that were reset some may have been noticed.
+        let ended = |is_gone: bool| {
+            let ended = self.queue.iter().filter(|waiting| waiting.has_ended());
+            let ended = ended.filter(|waiting| waiting.gone.is_some() == is_gone);
+            ended.count() as u64
+        };
+        let most = waiting.saturating_sub(ended(false));
+        let least = most.saturating_sub(ended(true));
+        let places = PLACES as u64;
+        assert!(
+            if ready {
+                least < places
+            } else {
+                most >= places
+            },
+            "as many as there are slots, without those that have ended"
         );
         if !ready {
             return;
@@ -285,6 +307,20 @@ impl ModelSide {
         }
     }
 
+    /// Beyond as many as there are slots the oldest that has ended gives way.
+    fn evict(&mut self, evicted: u64) {
+        let has_ended = |waiting: &Waiting| waiting.has_ended();
+        while self.evicted < evicted {
+            let ended = self.queue.iter().filter(|waiting| has_ended(waiting));
+            assert!(ended.count() > PLACES);
+            let oldest = self.queue.iter().position(has_ended).expect("one has");
+            self.queue.remove(oldest);
+            self.evicted += 1;
+        }
+        let lives = |waiting: &&Waiting| waiting.has_ended() && waiting.gone.is_none();
+        assert!(self.queue.iter().filter(lives).count() <= PLACES);
+    }
+
     /// Those who were reset are noticed, those who have waited too long expire.
     fn pass_time(&mut self) {
         let now = Instant::now();
@@ -326,7 +362,7 @@ impl ModelSide {
         assert!((left..=left + unnoticed).contains(&(died + expired)));
         assert_eq!(
             self.arrived,
-            waiting + died + expired + self.joined,
+            waiting + died + expired + self.evicted + self.joined,
             "nobody is lost"
         );
     }

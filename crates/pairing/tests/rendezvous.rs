@@ -1,44 +1,21 @@
-//! Both sides come by themselves.
+//! Both sides come by themselves: the order, the bounds and the end.
 
 mod helper;
 
 use std::{io, time::Duration};
 
-use couplet_endpoint::{
-    Backoff, Conn, ConnId, Origin, Side, keep,
-    memory::{self, MemoryStream},
-};
-use couplet_pairing::{Place, Policy, rendezvous};
+use couplet_endpoint::{Side, memory::MemoryStream};
+use couplet_pairing::{Policy, rendezvous};
 use futures::StreamExt;
-use helper::{conn, conn_holding, fill, hears_reset, joined, next, reset, settle, soon, until};
+use helper::{arrive, conn, hears_reset, joined, next, reset, settle, soon, until};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
     time::advance,
 };
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
 use tower::{Service, ServiceExt};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// A connection comes: its number, and its peer.
-fn arrive(place: &mut Place<MemoryStream>) -> (ConnId, MemoryStream) {
-    let (conn, peer) = conn();
-    let id = conn.info.id;
-    fill(place, conn);
-    (id, peer)
-}
-
-/// Both ends of a connection through the system: what was accepted, and its peer.
-async fn tcp() -> (Conn<TcpStream>, TcpStream) {
-    let both = async {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let peer = TcpStream::connect(listener.local_addr()?);
-        tokio::try_join!(listener.accept(), peer)
-    };
-    let ((io, _), peer) = both.await.expect("the loopback works");
-    (Conn::new(io, Origin::Accepted), peer)
-}
 
 // ===== the order =====
 
@@ -86,7 +63,7 @@ async fn the_bytes_are_those_of_the_two() {
 
 #[tokio::test(start_paused = true)]
 async fn pairs_are_made_only_when_asked_for() {
-    let (mut a, mut b, mut pairs) = rendezvous(Policy::default().places(3));
+    let (mut a, mut b, mut pairs) = rendezvous(Policy::default().max_waiting(3));
     let counts = pairs.counts();
     let mut a_peers = [(); 3].map(|()| Some(arrive(&mut a).1));
     let b_peers = [(); 3].map(|()| arrive(&mut b));
@@ -95,13 +72,13 @@ async fn pairs_are_made_only_when_asked_for() {
     assert_eq!(counts.waiting(Side::B), 3);
 
     // And while nobody asks they are watched.
-    let mut next_place = task::spawn(a.ready());
-    assert_pending!(next_place.poll());
+    let mut next_slot = task::spawn(a.ready());
+    assert_pending!(next_slot.poll());
     a_peers[0] = None;
     until(|| counts.died(Side::A) == 1).await;
-    assert!(next_place.is_woken());
-    assert_ready_ok!(next_place.poll());
-    drop(next_place);
+    assert!(next_slot.is_woken());
+    assert_ready_ok!(next_slot.poll());
+    drop(next_slot);
 
     // One pair a question.
     let _pair = next(&mut pairs).await;
@@ -128,11 +105,11 @@ async fn the_session_knows_both() {
     assert!(sessions[0] < sessions[1]);
 }
 
-// ===== the places =====
+// ===== the slots =====
 
 #[tokio::test(start_paused = true)]
-async fn places_bound_each_side_by_itself() {
-    let (mut a, mut b, mut pairs) = rendezvous(Policy::default().places(2));
+async fn slots_bound_each_side_by_itself() {
+    let (mut a, mut b, mut pairs) = rendezvous(Policy::default().max_waiting(2));
     let _a_peers = [arrive(&mut a), arrive(&mut a)];
     settle().await;
     let mut next_a = task::spawn(a.ready());
@@ -149,9 +126,9 @@ async fn places_bound_each_side_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_place_is_free_again_when_its_connection_dies_or_expires() {
+async fn a_slot_is_free_again_when_its_connection_dies_or_expires() {
     let (mut a, _b, _pairs) =
-        rendezvous::<_, MemoryStream>(Policy::default().places(1).wait(Some(SECOND)));
+        rendezvous::<_, MemoryStream>(Policy::default().max_waiting(1).wait(Some(SECOND)));
     let (_, dies) = arrive(&mut a);
     settle().await;
     let mut free = task::spawn(a.ready());
@@ -173,8 +150,9 @@ async fn a_place_is_free_again_when_its_connection_dies_or_expires() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reserved_place_is_given_back_on_drop_and_never_cloned() {
-    let (mut a, _b, _pairs) = rendezvous::<MemoryStream, MemoryStream>(Policy::default().places(1));
+async fn a_reserved_slot_is_given_back_on_drop_and_never_cloned() {
+    let (mut a, _b, _pairs) =
+        rendezvous::<MemoryStream, MemoryStream>(Policy::default().max_waiting(1));
     assert_ready_ok!(task::spawn(a.ready()).poll());
     assert_ready_ok!(task::spawn(a.ready()).poll(), "it is reserved once");
     let mut clone = a.clone();
@@ -187,7 +165,7 @@ async fn a_reserved_place_is_given_back_on_drop_and_never_cloned() {
 
 #[tokio::test(start_paused = true)]
 #[should_panic(expected = "poll_ready comes before call")]
-async fn a_clone_has_no_place() {
+async fn a_clone_has_no_slot() {
     let (mut a, _b, _pairs) = rendezvous::<_, MemoryStream>(Policy::default());
     assert_ready_ok!(task::spawn(a.ready()).poll());
     let (conn, _peer) = conn();
@@ -198,363 +176,13 @@ async fn a_clone_has_no_place() {
 async fn there_is_no_bound_too_large() {
     let (mut a, mut b, mut pairs) = rendezvous(
         Policy::default()
-            .places(usize::MAX)
+            .max_waiting(usize::MAX)
             .wait(Some(Duration::MAX)),
     );
     let (_, _a_peer) = arrive(&mut a);
     advance(400 * 24 * 3600 * SECOND).await;
     let (_, _b_peer) = arrive(&mut b);
     next(&mut pairs).await;
-}
-
-// ===== those who go away =====
-
-#[tokio::test(start_paused = true)]
-async fn who_leaves_without_a_word_is_let_go_at_once() {
-    let (mut a, _b, pairs) = rendezvous::<_, MemoryStream>(Policy::default());
-    let counts = pairs.counts();
-    let (_, dropped) = arrive(&mut a);
-    let (_, mut finished) = arrive(&mut a);
-    let (_, aborted) = arrive(&mut a);
-    let (_, _stays) = arrive(&mut a);
-    until(|| counts.waiting(Side::A) == 4).await;
-    drop(dropped);
-    until(|| counts.died(Side::A) == 1).await;
-    finished.shutdown().await.unwrap();
-    until(|| counts.died(Side::A) == 2).await;
-    hears_reset(&mut finished).await;
-    reset(aborted);
-    until(|| counts.died(Side::A) == 3).await;
-    assert_eq!(counts.waiting(Side::A), 1);
-    assert_eq!(counts.died(Side::B), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_is_gone_on_arrival_is_joined_with_nobody() {
-    let (mut a, mut b, mut pairs) = rendezvous(Policy::default());
-    let (on_a, _a_peer) = arrive(&mut a);
-    let mut asking = task::spawn(pairs.next());
-    assert_pending!(asking.poll());
-    settle().await;
-    drop(arrive(&mut b));
-    let (on_b, _b_peer) = arrive(&mut b);
-    let pair = soon(asking).await.unwrap().unwrap();
-    assert_eq!(joined(&pair).map(|info| info.id), [on_a, on_b]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reset_takes_early_bytes_with_it() {
-    let (mut a, _b, pairs) = rendezvous::<_, MemoryStream>(Policy::default());
-    let counts = pairs.counts();
-    let (_, mut peer) = arrive(&mut a);
-    peer.write_all(b"hello").await.unwrap();
-    settle().await;
-    assert_eq!(counts.waiting(Side::A), 1);
-    reset(peer);
-    until(|| counts.died(Side::A) == 1).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_spoke_and_then_ended_stays_and_is_heard() {
-    let (mut a, mut b, mut pairs) = rendezvous(Policy::default());
-    let counts = pairs.counts();
-    let (on_a, mut a_peer) = arrive(&mut a);
-    a_peer.write_all(b"a request").await.unwrap();
-    drop(a_peer);
-    // Past many a look at it.
-    for _ in 0..10 {
-        advance(SECOND).await;
-        settle().await;
-    }
-    assert_eq!(counts.waiting(Side::A), 1);
-    let (on_b, _b_peer) = arrive(&mut b);
-    let mut pair = next(&mut pairs).await;
-    assert_eq!(joined(&pair).map(|info| info.id), [on_a, on_b]);
-    let mut heard = String::new();
-    pair.a.read_to_string(&mut heard).await.unwrap();
-    assert_eq!(heard, "a request");
-}
-
-#[tokio::test(start_paused = true)]
-async fn one_of_a_pool_that_spoke_and_then_ended_is_gone() {
-    let (dial, mut listen) = memory::endpoint();
-    let mut pool = keep(dial, 2, Backoff::new());
-    let (mut a, mut b, mut pairs) = rendezvous(Policy::default());
-    let mut servers = Vec::new();
-    for _ in 0..2 {
-        let conn = soon(pool.next()).await.expect("it has no end");
-        fill(&mut b, conn.unwrap());
-        servers.push(soon(listen.next()).await.unwrap().unwrap().io);
-    }
-    for server in &mut servers {
-        server.write_all(b"welcome").await.unwrap();
-    }
-    settle().await;
-    servers[0].shutdown().await.unwrap();
-    until(|| pairs.counts().died(Side::B) == 1).await;
-
-    // Who is there still is heard.
-    let (_, _client) = arrive(&mut a);
-    let mut pair = next(&mut pairs).await;
-    let mut heard = [0; 7];
-    soon(pair.b.read_exact(&mut heard)).await.unwrap();
-    assert_eq!(&heard, b"welcome");
-    // And after it has been joined, its end is one as any other.
-    servers[1].shutdown().await.unwrap();
-    assert_eq!(soon(pair.b.read(&mut heard)).await.unwrap(), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn more_early_bytes_than_are_read_ahead_wait_with_their_sender() {
-    const EARLY: usize = 5000;
-    const PIPE: usize = 64;
-    let (mut a, mut b, mut pairs) = rendezvous(Policy::default().early(EARLY));
-    let (conn, mut peer) = conn_holding(PIPE);
-    fill(&mut a, conn);
-    let stream: Vec<u8> = (0..20_000_u32).map(|n| (n % 251) as u8).collect();
-
-    let mut sent = 0;
-    for _ in 0..1000 {
-        if let std::task::Poll::Ready(written) = task::spawn(peer.write(&stream[sent..])).poll() {
-            sent += written.unwrap();
-        }
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(sent, EARLY + PIPE, "then it is held up");
-
-    let (_, _b_peer) = arrive(&mut b);
-    let mut pair = next(&mut pairs).await;
-    let mut heard = Vec::new();
-    let (written, read) = tokio::join!(
-        async {
-            peer.write_all(&stream[sent..]).await?;
-            peer.shutdown().await
-        },
-        pair.a.read_to_end(&mut heard)
-    );
-    written.unwrap();
-    read.unwrap();
-    assert_eq!(heard, stream);
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_may_send_nothing_early_is_watched_all_the_same() {
-    let (mut a, mut b, mut pairs) = rendezvous(Policy::default().early(0));
-    let (_, leaves) = arrive(&mut a);
-    let (on_a, mut a_peer) = arrive(&mut a);
-    a_peer.write_all(b"hello").await.unwrap();
-    settle().await;
-    drop(leaves);
-    until(|| pairs.counts().died(Side::A) == 1).await;
-    let (on_b, _b_peer) = arrive(&mut b);
-    let mut pair = next(&mut pairs).await;
-    assert_eq!(joined(&pair).map(|info| info.id), [on_a, on_b]);
-    let mut heard = [0; 5];
-    soon(pair.a.read_exact(&mut heard)).await.unwrap();
-    assert_eq!(&heard, b"hello");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reset_behind_all_that_is_read_ahead_is_noticed_within_a_second() {
-    let (mut a, _b, pairs) = rendezvous::<_, MemoryStream>(Policy::default().early(4));
-    let counts = pairs.counts();
-    let (_, mut peer) = arrive(&mut a);
-    let (_, mut stays) = arrive(&mut a);
-    peer.write_all(b"1234").await.unwrap();
-    stays.write_all(b"1234").await.unwrap();
-    settle().await;
-    for _ in 0..5 {
-        advance(SECOND).await;
-        settle().await;
-        assert_eq!(counts.waiting(Side::A), 2);
-    }
-    reset(peer);
-    advance(SECOND).await;
-    settle().await;
-    assert_eq!(counts.died(Side::A), 1);
-    assert_eq!(counts.waiting(Side::A), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_dead_are_seen_at_the_match_and_the_living_keep_their_turn() {
-    let policy = Policy::default().early(1).wait(Some(10 * SECOND));
-    let (mut a, mut b, mut pairs) = rendezvous(policy);
-    let counts = pairs.counts();
-    let (first, _first_peer) = arrive(&mut a);
-    settle().await;
-    advance(SECOND).await;
-    let (second, _second_peer) = arrive(&mut a);
-    // Their resets wake nobody: as much as is read ahead has come before.
-    for _ in 0..2 {
-        let (_, mut dead) = arrive(&mut b);
-        dead.write_all(b"x").await.unwrap();
-        settle().await;
-        reset(dead);
-    }
-    settle().await;
-    assert_eq!(counts.waiting(Side::B), 2);
-
-    let mut asking = task::spawn(pairs.next());
-    assert_pending!(asking.poll());
-    settle().await;
-    assert_pending!(asking.poll());
-    assert_eq!(counts.died(Side::B), 2);
-    assert_eq!(counts.waiting(Side::A), 2);
-
-    let (on_b, _b_peer) = arrive(&mut b);
-    let pair = soon(asking).await.unwrap().unwrap();
-    assert_eq!(joined(&pair).map(|info| info.id), [first, on_b]);
-    let (on_b, _b_peer) = arrive(&mut b);
-    let pair = next(&mut pairs).await;
-    assert_eq!(joined(&pair).map(|info| info.id), [second, on_b]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_found_only_the_dead_is_watched_as_before() {
-    let policy = Policy::default().early(1).wait(Some(10 * SECOND));
-    for spoke in [false, true] {
-        let (mut a, mut b, mut pairs) = rendezvous(policy);
-        let counts = pairs.counts();
-        let (_, mut leaves) = arrive(&mut a);
-        let (_, mut expires) = arrive(&mut a);
-        for peer in [&mut leaves, &mut expires] {
-            peer.write_all(if spoke { b"x" } else { b"" })
-                .await
-                .unwrap();
-        }
-        settle().await;
-        advance(4 * SECOND).await;
-        let (_, mut dead) = arrive(&mut b);
-        dead.write_all(b"x").await.unwrap();
-        settle().await;
-        reset(dead);
-        assert_pending!(task::spawn(pairs.next()).poll());
-        until(|| counts.died(Side::B) == 1).await;
-
-        reset(leaves);
-        advance(if spoke { SECOND } else { Duration::ZERO }).await;
-        until(|| counts.died(Side::A) == 1).await;
-        advance(6 * SECOND).await;
-        until(|| counts.expired(Side::A) == 1).await;
-        drop(expires);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_rush_of_arrivals_lets_no_dead_one_through() {
-    let (mut a, mut b, mut pairs) = rendezvous(Policy::default());
-    let counts = pairs.counts();
-    let (_, dead) = arrive(&mut b);
-    let mut asking = task::spawn(pairs.next());
-    assert_pending!(asking.poll());
-    settle().await;
-    // At once, and more than a task does before it lets others have their turn.
-    drop(dead);
-    let _a_peers: Vec<_> = (0..500).map(|_| arrive(&mut a)).collect();
-    settle().await;
-    assert_pending!(asking.poll());
-    assert_eq!(counts.died(Side::B), 1);
-    assert_eq!(counts.waiting(Side::A), 500);
-}
-
-// ===== those who go away, on TCP =====
-
-#[tokio::test(start_paused = true)]
-async fn tcp_peers_are_watched() {
-    let (spoke, mut spoke_peer) = tcp().await;
-    let (silent, silent_peer) = tcp().await;
-    let (aborted, aborted_peer) = tcp().await;
-    let (spoke_aborted, mut spoke_aborted_peer) = tcp().await;
-    let (partner, _partner_peer) = tcp().await;
-    let (mut a, mut b, mut pairs) = rendezvous(Policy::default());
-    let counts = pairs.counts();
-
-    let id = spoke.info.id;
-    for conn in [silent, aborted, spoke_aborted, spoke] {
-        fill(&mut a, conn);
-    }
-    soon(spoke_peer.write_all(b"a request")).await.unwrap();
-    soon(spoke_aborted_peer.write_all(b"hello")).await.unwrap();
-    drop(spoke_peer);
-    settle().await;
-    assert_eq!(counts.waiting(Side::A), 4);
-
-    drop(silent_peer);
-    until(|| counts.died(Side::A) == 1).await;
-    reset(aborted_peer);
-    until(|| counts.died(Side::A) == 2).await;
-    reset(spoke_aborted_peer);
-    until(|| counts.died(Side::A) == 3).await;
-
-    fill(&mut b, partner);
-    let mut pair = next(&mut pairs).await;
-    assert_eq!(joined(&pair)[0].id, id);
-    let mut heard = String::new();
-    soon(pair.a.read_to_string(&mut heard)).await.unwrap();
-    assert_eq!(heard, "a request");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_tcp_reset_behind_early_bytes_is_noticed_within_a_second() {
-    for last_words in [&b"1234"[..], b"12345678"] {
-        let (conn, mut peer) = tcp().await;
-        let (mut a, _b, pairs) = rendezvous::<_, TcpStream>(Policy::default().early(4));
-        let counts = pairs.counts();
-        fill(&mut a, conn);
-        soon(peer.write_all(last_words)).await.unwrap();
-        settle().await;
-        advance(5 * SECOND).await;
-        settle().await;
-        assert_eq!(counts.waiting(Side::A), 1);
-        reset(peer);
-        settle().await;
-        advance(SECOND).await;
-        until(|| counts.died(Side::A) == 1).await;
-        assert_eq!(counts.waiting(Side::A), 0);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_tcp_reset_behind_early_bytes_is_noticed_at_the_match() {
-    // Where there is no room for more, and where the runtime has yet to hear of it.
-    for early in [4, 16 * 1024] {
-        let (live, _live_peer) = tcp().await;
-        let (dead, mut dead_peer) = tcp().await;
-        let (partner, mut partner_peer) = tcp().await;
-        let (mut a, mut b, mut pairs) = rendezvous(Policy::default().early(early));
-        let id = live.info.id;
-        fill(&mut a, dead);
-        fill(&mut a, live);
-        soon(dead_peer.write_all(b"1234")).await.unwrap();
-        settle().await;
-        reset(dead_peer);
-        fill(&mut b, partner);
-        let mut pair = next(&mut pairs).await;
-        assert_eq!(joined(&pair)[0].id, id, "early {early}");
-        assert_eq!(pairs.counts().died(Side::A), 1);
-
-        soon(pair.b.write_all(b"hello")).await.unwrap();
-        let mut heard = [0; 5];
-        soon(partner_peer.read_exact(&mut heard)).await.unwrap();
-        assert_eq!(&heard, b"hello");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn early_tcp_bytes_beyond_the_bound_are_not_lost() {
-    let (conn, mut peer) = tcp().await;
-    let (partner, _partner_peer) = tcp().await;
-    let (mut a, mut b, mut pairs) = rendezvous(Policy::default().early(1000));
-    fill(&mut a, conn);
-    let stream: Vec<u8> = (0..10_000_u32).map(|n| (n % 251) as u8).collect();
-    soon(peer.write_all(&stream)).await.unwrap();
-    drop(peer);
-    settle().await;
-    fill(&mut b, partner);
-    let mut pair = next(&mut pairs).await;
-    let mut heard = Vec::new();
-    soon(pair.a.read_to_end(&mut heard)).await.unwrap();
-    assert_eq!(heard, stream);
 }
 
 // ===== the deadline =====
@@ -611,7 +239,7 @@ async fn without_a_deadline_one_waits_for_ever() {
 
 #[tokio::test(start_paused = true)]
 async fn without_its_pairs_the_pairing_ends() {
-    let (mut a, mut b, pairs) = rendezvous(Policy::default().places(1));
+    let (mut a, mut b, pairs) = rendezvous(Policy::default().max_waiting(1));
     let counts = pairs.counts();
     let (_, mut a_peer) = arrive(&mut a);
     let mut reserved = b.clone();
@@ -627,7 +255,7 @@ async fn without_its_pairs_the_pairing_ends() {
     assert_eq!(counts.waiting(Side::A), 0);
     assert!(pending.is_woken());
     assert_ready_err!(pending.poll());
-    // Even where the place itself is not free.
+    // Even where the slot itself is not free.
     assert!(pending_b.is_woken());
     assert_ready_err!(pending_b.poll());
     assert_ready_err!(
@@ -715,4 +343,10 @@ async fn a_joined_pair_outlives_the_pairing() {
     reset(b_peer);
     let error = soon(pair.b.read_u8()).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+}
+
+#[test]
+#[should_panic(expected = "`max_waiting` is 0")]
+fn a_bound_of_zero_is_refused_where_it_is_given() {
+    let _ = Policy::new().max_waiting(0);
 }

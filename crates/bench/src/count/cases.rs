@@ -100,7 +100,7 @@ async fn round_trip(times: u64) -> anyhow::Result<()> {
 
 async fn pair(times: u64) -> anyhow::Result<()> {
     let places = usize::try_from(times)?;
-    let (a, b, mut pairs) = rendezvous(Policy::default().places(places).wait(None));
+    let (a, b, mut pairs) = rendezvous(Policy::default().max_waiting(places).wait(None));
     let counts = pairs.counts();
     let (waiting, waiting_peers) = connections(times);
     let (coming, coming_peers) = connections(times);

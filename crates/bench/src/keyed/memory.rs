@@ -8,7 +8,7 @@ use couplet_connector::{
         Conn, Origin, Side,
         memory::{self, MemoryStream},
     },
-    pairing::{Keyed, Place, Policy, rendezvous_keyed},
+    pairing::{Keyed, Policy, WaitSlot, rendezvous_keyed},
 };
 use futures::StreamExt;
 use tokio::time::{Instant, timeout};
@@ -35,7 +35,7 @@ pub(super) fn measure(size: Size) -> anyhow::Result<Measured> {
 }
 
 async fn all(size: Size) -> anyhow::Result<Measured> {
-    let policy = Policy::default().places(usize::try_from(size.waiting)?);
+    let policy = Policy::default().max_waiting(usize::try_from(size.waiting)?);
     let keyed = Keyed::new(|info| info.extensions.get().map(|Key(key)| *key));
     let (mut place, mut pairs) = rendezvous_keyed(policy, keyed);
     let counts = pairs.counts();
@@ -75,7 +75,11 @@ async fn all(size: Size) -> anyhow::Result<Measured> {
     })
 }
 
-async fn enter(place: &mut Place<MemoryStream>, key: u32, io: MemoryStream) -> anyhow::Result<()> {
+async fn enter(
+    place: &mut WaitSlot<MemoryStream>,
+    key: u32,
+    io: MemoryStream,
+) -> anyhow::Result<()> {
     let mut conn = Conn::new(io, Origin::Accepted);
     conn.info.extensions.insert(Key(key));
     std::future::poll_fn(|cx| place.poll_ready(cx)).await?;

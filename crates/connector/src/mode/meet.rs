@@ -3,7 +3,7 @@
 use std::{fmt, hash::Hash, net::SocketAddr};
 
 use couplet_endpoint::{BoxIo, Endpoint, Replay, Side};
-use couplet_pairing::{Keyed, Pairs, Place, Policy, rendezvous, rendezvous_keyed};
+use couplet_pairing::{Keyed, Pairs, Policy, WaitSlot, rendezvous, rendezvous_keyed};
 use futures::stream::BoxStream;
 
 use super::{Pairing, Starts};
@@ -28,7 +28,7 @@ pub struct MeetByKey {
 }
 
 /// A rendezvous by key, the types of key and side forgotten.
-struct ByKey(Box<dyn FnOnce(Policy) -> (Place<BoxIo>, Replayed) + Send>);
+struct ByKey(Box<dyn FnOnce(Policy) -> (WaitSlot<BoxIo>, Replayed) + Send>);
 
 type Replayed = Pairs<Replay<BoxIo>, Replay<BoxIo>>;
 

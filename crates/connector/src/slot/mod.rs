@@ -15,7 +15,7 @@ use std::{
 };
 
 use couplet_endpoint::{BoxError, BoxIo, Conn, Io};
-use couplet_pairing::{PairError, Place};
+use couplet_pairing::{PairError, WaitSlot};
 use futures::{FutureExt, future::BoxFuture};
 use tower::{Service, ServiceExt, util::BoxCloneService};
 
@@ -42,7 +42,7 @@ pub struct Slot(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Wait(Place<BoxIo>),
+    Wait(WaitSlot<BoxIo>),
     DialFor(DialForSlot),
     Deliver(Deliveries),
     Stack(BoxCloneService<Conn<BoxIo>, (), BoxError>),
@@ -64,7 +64,7 @@ enum Answer {
 
 impl Slot {
     /// Connections wait for a partner.
-    pub(crate) fn wait(place: Place<BoxIo>) -> Self {
+    pub(crate) fn wait(place: WaitSlot<BoxIo>) -> Self {
         Self(Kind::Wait(place))
     }
 

@@ -35,6 +35,10 @@ pub struct Info {
     pub local: Option<SocketAddr>,
     /// When it was accepted, or when dialling had succeeded.
     pub since: Instant,
+    /// Whether the peer has sent bytes that were for the relay, as a token or a key: set by the
+    /// handshake that has taken them. A peer that ends its stream behind them may want to receive
+    /// only, so a waiting connection stays.
+    pub has_spoken: bool,
     /// What layers added.
     pub extensions: Extensions,
 }
@@ -78,6 +82,7 @@ impl Info {
             peer: None,
             local: None,
             since: Instant::now(),
+            has_spoken: false,
             extensions: Extensions::new(),
         }
     }

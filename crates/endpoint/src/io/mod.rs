@@ -1,14 +1,14 @@
 //! [`Io`]: what a connection's bytes go through.
 
-mod last_words;
 mod opaque;
 mod replay;
+mod send_and_close;
 #[cfg(unix)]
 mod socket;
 
 #[cfg(unix)]
 pub use self::socket::Socket;
-pub use self::{last_words::last_words, opaque::Opaque, replay::Replay};
+pub use self::{opaque::Opaque, replay::Replay, send_and_close::send_and_close};
 
 use std::{any::Any, io, time::Duration};
 

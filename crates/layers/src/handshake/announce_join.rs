@@ -16,7 +16,7 @@
 use std::{io, time::Duration};
 
 use bytes::Bytes;
-use couplet_endpoint::{Io, Side, io::last_words};
+use couplet_endpoint::{Io, Side, io::send_and_close};
 use couplet_pairing::Pair;
 use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
@@ -94,7 +94,7 @@ impl AnnounceJoin {
         let first = match Told::tell(first, &self.words).await {
             Ok(first) => first,
             Err(error) => {
-                last_words(second, &self.partner_left, FAREWELL).await;
+                send_and_close(second, &self.partner_left, FAREWELL).await;
                 return Err((first_side, error));
             }
         };

@@ -103,6 +103,11 @@ impl<I: Io> Queue<I> {
     fn poll_keep(&mut self, cx: &mut Context<'_>) {
         while let Some(arrival) = self.arrivals.poll_next(cx) {
             if let Ok(number) = self.waiting.enter(arrival, ()) {
+                if let Some(waiting) = self.waiting.get(number) {
+                    let info = waiting.info();
+                    tracing::debug!(side = info.side.map(tracing::field::display),
+                        conn = %info.id, peer = %info.peer_name(), "waits for a partner");
+                }
                 self.free_slot_if_ended(number);
             }
         }

@@ -1,15 +1,21 @@
 //! What the tests of this crate share.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod by_key;
+
 use std::{pin::pin, task::Poll};
 
 use couplet_endpoint::{
-    Conn, Info, Io, Origin, Side,
+    Conn, ConnId, Info, Io, Origin, Side,
     memory::{self, MemoryStream},
 };
-use couplet_pairing::{Pair, Pairs, Place};
+use couplet_pairing::{Pair, Pairs, WaitSlot};
 use futures::{StreamExt, poll};
-use tokio::{io::AsyncReadExt, task::yield_now};
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpListener, TcpStream},
+    task::yield_now,
+};
 use tokio_test::{assert_ready_ok, task};
 use tower::{Service, ServiceExt};
 
@@ -83,8 +89,27 @@ pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
     .await;
 }
 
-/// Fills a place at once.
-pub(crate) fn fill<I: Io>(place: &mut Place<I>, conn: Conn<I>) {
-    assert_ready_ok!(task::spawn(place.ready()).poll());
-    assert_ready_ok!(task::spawn(place.call(conn)).poll());
+/// Fills a slot at once.
+pub(crate) fn fill<I: Io>(slot: &mut WaitSlot<I>, conn: Conn<I>) {
+    assert_ready_ok!(task::spawn(slot.ready()).poll());
+    assert_ready_ok!(task::spawn(slot.call(conn)).poll());
+}
+
+/// A connection comes: its number, and its peer.
+pub(crate) fn arrive(slot: &mut WaitSlot<MemoryStream>) -> (ConnId, MemoryStream) {
+    let (conn, peer) = conn();
+    let id = conn.info.id;
+    fill(slot, conn);
+    (id, peer)
+}
+
+/// Both ends of a connection through the kernel: what was accepted, and its peer.
+pub(crate) async fn tcp() -> (Conn<TcpStream>, TcpStream) {
+    let both = async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let peer = TcpStream::connect(listener.local_addr()?);
+        tokio::try_join!(listener.accept(), peer)
+    };
+    let ((io, _), peer) = both.await.expect("the loopback works");
+    (Conn::new(io, Origin::Accepted), peer)
 }

@@ -16,7 +16,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 pub fn by_key() -> Keyed<MeetingKey> {
     Keyed::new(|info| Some(Meeting::of(info)?.key()))
         .side(|info| Meeting::of(info)?.side())
-        .farewell(PATIENCE, |_, refusal| {
+        .refusal_reply(PATIENCE, |_, refusal| {
             Some(format!("{}\n", answer(refusal)).into())
         })
 }

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::SystemTime};
 
-use couplet_endpoint::{Conn, Info, Io, Replay, Side, io::last_words};
+use couplet_endpoint::{Conn, Info, Io, Replay, Side, io::send_and_close};
 use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
 
@@ -93,12 +93,13 @@ impl ExpectMeeting {
             Ok(understood) => understood,
             Err(refused) => {
                 if let Some(words) = refused.answer() {
-                    last_words(conn.io, format!("{words}\n").as_bytes(), PATIENCE).await;
+                    send_and_close(conn.io, format!("{words}\n").as_bytes(), PATIENCE).await;
                 }
                 return Err(refused);
             }
         };
         conn.info.side = meeting.side.or(conn.info.side);
+        conn.info.has_spoken = true;
         conn.info.extensions.insert(meeting);
         if let Some(claims) = claims {
             let identity = Identity::new(claims.key());

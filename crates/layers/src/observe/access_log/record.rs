@@ -200,7 +200,7 @@ impl fmt::Display for End {
             Self::Pair(reason) => reason.fmt(f),
             Self::Unjoined(_, why) => f.write_str(match why {
                 Unjoined::Refused => "refused",
-                Unjoined::NoPartner => "no partner for it",
+                Unjoined::NoPartner => "no partner reached",
                 Unjoined::Expired => "no partner came in time",
                 Unjoined::Gone => "gone while it waited",
                 Unjoined::Stopped => "let go",

@@ -109,10 +109,9 @@ impl<K: Eq + Hash + Clone, S: Eq + Clone> Index<K, S> {
     }
 
     /// The connections of this key without a partner, the first to give way first.
-    pub(super) fn alone_with(&self, key: &K) -> impl ExactSizeIterator<Item = Rank> {
+    pub(super) fn alone_with(&self, key: &K) -> &BTreeSet<Rank> {
         const NONE: &BTreeSet<Rank> = &BTreeSet::new();
-        let of = self.keys.get(key);
-        of.map_or(NONE, |of| &of.alone).iter().copied()
+        self.keys.get(key).map_or(NONE, |of| &of.alone)
     }
 
     /// Are two with this key about to be joined?
@@ -181,7 +180,10 @@ impl<K: Eq + Hash + Clone, S: Eq + Clone> Index<K, S> {
     /// Forgets a connection that has left. Its partner, if it had one, looks for another.
     pub(super) fn leave(&mut self, number: u64, key: &K) {
         let ranks = [Rank::open(number), Rank::ended(number)];
-        if ranks.into_iter().any(|rank| self.no_longer_alone(rank).is_some()) {
+        if ranks
+            .into_iter()
+            .any(|rank| self.no_longer_alone(rank).is_some())
+        {
             self.with(key, |of| of.alone.retain(|rank| rank.number != number));
         } else if let Some(couple) = self.coupled.get(&number)
             && let Some(couple) = self.couples.remove(couple)

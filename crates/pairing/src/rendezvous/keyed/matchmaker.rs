@@ -48,7 +48,10 @@ pub(super) struct Matchmaker<I, K, S> {
 enum Room {
     /// This one gives way, for that reason.
     Of(u64, Refusal),
+    /// The newcomer is refused.
     None(Refusal),
+    /// One of those that waited was found to be gone.
+    Again,
 }
 
 // ===== impl Matchmaker =====
@@ -134,6 +137,7 @@ where
             match room {
                 Room::Of(number, refusal) => self.refuse(number, refusal),
                 Room::None(refusal) => return Err(refusal),
+                Room::Again => {}
             }
         }
         Ok(())
@@ -141,17 +145,23 @@ where
 
     /// As many with the same key wait as may.
     fn room_of_key(&mut self, tag: &Tag<K, S>) -> Room {
-        let first = self.index.alone_with(&tag.key).next();
+        let first = self.index.alone_with(&tag.key).first().copied();
         let when_full = self.keyed.key_full;
-        self.room(first, when_full, Refusal::Duplicate, Refusal::Replaced, |this| {
-            let mut shares = FairShare::new();
-            for Rank { number, .. } in this.index.alone_with(&tag.key) {
-                if let Some(waiting) = this.waiting.get(number) {
-                    shares.enter(waiting.tag.network, number);
+        self.room(
+            first,
+            when_full,
+            Refusal::Duplicate,
+            Refusal::Replaced,
+            |this| {
+                let mut shares = FairShare::new();
+                for &Rank { number, .. } in this.index.alone_with(&tag.key) {
+                    if let Some(waiting) = this.waiting.get(number) {
+                        shares.enter(waiting.tag.network, number);
+                    }
                 }
-            }
-            shares.gives_way_to(tag.network)
-        })
+                shares.gives_way_to(tag.network)
+            },
+        )
     }
 
     /// As many wait as may, of all keys.
@@ -172,14 +182,21 @@ where
         evicted: Refusal,
         beyond_fair_share: impl FnOnce(&Self) -> Option<u64>,
     ) -> Room {
-        match first {
-            None => Room::None(full),
-            Some(first) if !first.is_open => Room::Of(first.number, evicted),
-            Some(first) => match (beyond_fair_share(self), when_full) {
-                (Some(number), _) => Room::Of(number, evicted),
-                (None, WhenFull::Evict) => Room::Of(first.number, evicted),
-                (None, WhenFull::Refuse) => Room::None(full),
-            },
+        let Some(first) = first else {
+            return Room::None(full);
+        };
+        // The dead take up no room, though nothing may have told of them.
+        if let Some(change) = self.waiting.look_at(first.number) {
+            self.changed(change);
+            return Room::Again;
+        }
+        if !first.is_open {
+            return Room::Of(first.number, evicted);
+        }
+        match (beyond_fair_share(self), when_full) {
+            (Some(number), _) => Room::Of(number, evicted),
+            (None, WhenFull::Evict) => Room::Of(first.number, evicted),
+            (None, WhenFull::Refuse) => Room::None(full),
         }
     }
 
@@ -187,25 +204,26 @@ where
     fn take_couple(&mut self) -> Option<(Waiting<I, Tag<K, S>>, Conn<Replay<I>>)> {
         loop {
             let numbers = self.index.next_couple()?;
-            let mut alive = numbers.into_iter().filter_map(|number| {
-                match self.waiting.take(number)? {
-                    Ok(waiting) => Some(waiting),
-                    Err(removed) => {
-                        self.removed(removed);
-                        None
-                    }
-                }
-            });
-            match (alive.next(), alive.next()) {
-                (Some(one), Some(other)) => return Some((one, other.leave())),
-                (Some(left), _) => {
+            match numbers.map(|number| self.take_alive(number)) {
+                [Some(one), Some(other)] => return Some((one, other.leave())),
+                [Some(left), None] | [None, Some(left)] => {
                     let tag = left.tag.clone();
                     match self.waiting.put_back(left) {
                         Ok(number) => self.enter_index(number, tag),
                         Err(removed) => self.removed(removed),
                     }
                 }
-                (None, _) => {}
+                [None, None] => {}
+            }
+        }
+    }
+
+    fn take_alive(&mut self, number: u64) -> Option<Waiting<I, Tag<K, S>>> {
+        match self.waiting.take(number)? {
+            Ok(waiting) => Some(waiting),
+            Err(removed) => {
+                self.removed(removed);
+                None
             }
         }
     }
@@ -225,7 +243,7 @@ where
                 });
             }
             Third::LetGo => {
-                while let Some(left_over) = self.index.alone_with(&key).next() {
+                while let Some(&left_over) = self.index.alone_with(&key).first() {
                     self.refuse(left_over.number, Refusal::Redundant);
                 }
             }

@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use couplet_endpoint::{Info, Io, io::last_words};
+use couplet_endpoint::{Info, Io, io::send_and_close};
 
 use crate::{Refusal, unjoined::Unjoined};
 
@@ -34,7 +34,7 @@ impl RefusalReply {
         let reply = (self.reply)(&conn.info, refusal)?;
         let io = conn.take().io;
         let within = self.within;
-        Some(async move { last_words(io, &reply, within).await })
+        Some(async move { send_and_close(io, &reply, within).await })
     }
 }
 

@@ -5,7 +5,10 @@ use tokio_test::task;
 use super::*;
 use crate::{seats::free_seats, unjoined::Unjoined};
 
-async fn enter(set: &mut WaitingSet<MemoryStream, ()>, slots: &Arc<tokio::sync::Semaphore>) -> MemoryStream {
+async fn enter(
+    set: &mut WaitingSet<MemoryStream, ()>,
+    slots: &Arc<tokio::sync::Semaphore>,
+) -> MemoryStream {
     let (io, mut peer) = memory::connection(64);
     peer.write_all(b"hi").await.unwrap();
     let conn = Conn::new(io, Origin::Accepted).on(Side::A);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use couplet_endpoint::{BoxError, Conn, Io, Replay, memory::MemoryStream};
-use couplet_pairing::{Pairs, Place, Policy, rendezvous};
+use couplet_pairing::{Pairs, Policy, WaitSlot, rendezvous};
 use couplet_relay::RelayError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -45,8 +45,8 @@ fn relay_error(error: BoxError) -> RelayError {
 }
 
 type Pairing = (
-    Place<Counted<MemoryStream>>,
-    Place<Counted<MemoryStream>>,
+    WaitSlot<Counted<MemoryStream>>,
+    WaitSlot<Counted<MemoryStream>>,
     Pairs<Replay<Counted<MemoryStream>>, Replay<Counted<MemoryStream>>>,
 );
 

@@ -101,7 +101,7 @@ async fn without_a_partner() {
         .unwrap_err();
     let record = records.one();
     assert_eq!(record.end.termination_state(), "bP");
-    assert_eq!(record.error.unwrap(), "no partner for it: nobody");
+    assert_eq!(record.error.unwrap(), "partner not reached: nobody");
 }
 
 #[tokio::test]
