@@ -94,7 +94,7 @@ fn unanswered_dials_delay_no_other_client() {
 #[test]
 fn a_pool_of_dialled_connections_meets_clients() {
     let target = listen();
-    let dial = Dial::new(target.local_addr().unwrap()).keep(3);
+    let dial = Dial::new(target.local_addr().unwrap()).pool(3);
     let runtime = runtime();
     let relay = runtime.block_on(async {
         let listen = Listen::bind("127.0.0.1:0").await.unwrap();

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use couplet_connector::endpoint::{self, BoxError, Conn, Keep, Listen};
+use couplet_connector::endpoint::{self, BoxError, Conn, Listen, Pool};
 use futures::{Stream, StreamExt};
 use tokio::net::TcpStream;
 
@@ -16,7 +16,7 @@ use crate::dialler::Dialler;
 #[derive(Debug)]
 pub(crate) enum Incoming {
     Listen(Listen),
-    Pool(Box<Keep<Dialler>>),
+    Pool(Box<Pool<Dialler>>),
 }
 
 // ===== impl Incoming =====

@@ -51,7 +51,7 @@ impl Connector<()> {
     /// joined with the one that waits longest on side B.
     ///
     /// Besides listeners, a pool of dialled connections may be such a side:
-    /// [`Dial::keep`](couplet_endpoint::Dial::keep).
+    /// [`Dial::pool`](couplet_endpoint::Dial::pool).
     pub fn listen_listen(a: impl Endpoint, b: impl Endpoint) -> Connector<Meet> {
         Connector::new(Meet::new(a, b))
     }

@@ -306,12 +306,12 @@ async fn twenty_dials_that_never_end_delay_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pool_that_is_dialled_in_vain_delays_nobody() {
-    use couplet_connector::endpoint::{Backoff, keep};
+    use couplet_connector::endpoint::{Backoff, pool};
 
     let (script, mut workers) = Script::new([Step::Hang, Step::Fail, Step::Connect]);
     let (clients, listen) = memory::endpoint();
-    let pool = keep(script.clone(), 2, Backoff::new().jitter(0.0));
-    let relay = Connector::listen_listen(pool, listen).start();
+    let pooled = pool(script.clone(), 2, Backoff::new().jitter(0.0));
+    let relay = Connector::listen_listen(pooled, listen).start();
     let mut client = clients.connect().await.unwrap();
     let mut worker = eventually(accept(&mut workers)).await;
     joined(&mut worker, &mut client).await;

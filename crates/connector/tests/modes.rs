@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use couplet_connector::{
     Connector, ConnectorError,
     endpoint::{
-        Backoff, BoxError, BoxIo, Conn, Info, Io, Origin, Side, is_caused_by, keep, memory,
+        Backoff, BoxError, BoxIo, Conn, Info, Io, Origin, Side, is_caused_by, memory, pool,
     },
     layers::{
         ExpectToken, HandshakeError, HandshakeLayer, SendToken, Token, Transform, TransformLayer,
@@ -323,7 +323,7 @@ async fn who_went_away_is_never_joined() {
 async fn a_pool_of_dialled_connections_is_a_side() {
     let (script, mut workers) = Script::new([]);
     let (clients, listen) = memory::endpoint();
-    let relay = Connector::listen_listen(keep(script.clone(), 2, EXACT), listen).start();
+    let relay = Connector::listen_listen(pool(script.clone(), 2, EXACT), listen).start();
     let error = relay.local_addr(Side::A).unwrap_err();
     assert_eq!(error.to_string(), "side A listens on no TCP address");
     until(|| relay.waiting(Side::A) == 2).await;

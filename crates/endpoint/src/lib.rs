@@ -41,7 +41,7 @@
 //!
 //! * the connection: [`Conn`], its [`Info`], and [`Io`], which says what a relay needs to know of
 //!   a stream of bytes; [`Replay`] for bytes read ahead, [`Opaque`] for foreign streams;
-//! * the endpoints: [`Listen`], [`Dial`] with [`once`], [`repeat`] and [`keep`], and [`memory`]
+//! * the endpoints: [`Listen`], [`Dial`] with [`once`], [`repeat`] and [`pool`], and [`memory`]
 //!   for tests; [`Endpoint`], which all of them are, for your own;
 //! * what they are told: [`Address`] as people write it, [`SocketOptions`], [`KeepAlive`],
 //!   [`Backoff`].
@@ -70,7 +70,7 @@ pub use self::{
         Refusal, Side,
     },
     dial::{
-        Backoff, Dial, DialBy, DialError, Keep, Once, Pooled, Repeat, dial_by, keep, once, repeat,
+        Backoff, Dial, DialBy, DialError, Once, Pool, Pooled, Repeat, dial_by, once, pool, repeat,
     },
     endpoint::Endpoint,
     error::{BoxError, find_cause, is_caused_by},

@@ -195,7 +195,7 @@ async fn it_is_an_endpoint() {
     let listen = Listen::bind("0").await.unwrap();
     let dial = Dial::new(listen.local_addr());
     assert_eq!(dial.clone().once().count().await, 1);
-    let mut pool = dial.keep(2);
+    let mut pool = dial.pool(2);
     let waiting = (pool.next().await.unwrap(), pool.next().await.unwrap());
     assert!(futures::poll!(pool.next()).is_pending());
     drop(waiting);

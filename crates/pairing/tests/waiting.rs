@@ -7,8 +7,9 @@ mod helper;
 use std::time::Duration;
 
 use couplet_endpoint::{
-    Backoff, Side, keep,
+    Backoff, Side,
     memory::{self, MemoryStream},
+    pool,
 };
 use couplet_pairing::{Policy, rendezvous};
 use futures::StreamExt;
@@ -96,11 +97,11 @@ async fn a_peer_that_sent_bytes_and_then_ended_stays_and_they_are_delivered() {
 #[tokio::test(start_paused = true)]
 async fn one_of_a_pool_that_spoke_and_then_ended_is_gone() {
     let (dial, mut listen) = memory::endpoint();
-    let mut pool = keep(dial, 2, Backoff::new());
+    let mut pooled = pool(dial, 2, Backoff::new());
     let (mut a, mut b, mut pairs) = rendezvous(Policy::default());
     let mut servers = Vec::new();
     for _ in 0..2 {
-        let conn = soon(pool.next()).await.expect("it has no end");
+        let conn = soon(pooled.next()).await.expect("it has no end");
         fill(&mut b, conn.unwrap());
         servers.push(soon(listen.next()).await.unwrap().unwrap().io);
     }

@@ -4,11 +4,11 @@ use std::net::{Shutdown, TcpListener};
 
 use couplet_tests::{
     Couplet,
-    net::{accept, arrived, connect, dial, expect_closed, listen, nobody_comes},
-    pattern,
+    net::{accept, arrived, connect, dial, expect_closed, expect_end, listen, nobody_comes, reset},
+    pattern, until,
 };
 
-use super::{Relay, exchange, file, line, met};
+use super::{Relay, exchange, file, line, met, refused};
 
 /// A laptop, a relay and a home, whose ends only dial.
 struct Ends {
@@ -133,8 +133,12 @@ fn a_partner_that_leaves_is_not_met() {
         .relay
         .says(&format!("couplet/1 {} a\n", "0".repeat(32)));
     arrived(&left);
-    left.shutdown(Shutdown::Both).unwrap();
-    expect_closed(&left);
+    reset(left);
+    until("it has left", || {
+        let lines = ends.relay.0.lines();
+        let left = |line: &&String| line.contains("went away while it waited");
+        lines.iter().find(left).map(drop)
+    });
     let stays = ends
         .relay
         .says(&format!("couplet/1 {} b\n", "0".repeat(32)));
@@ -144,6 +148,47 @@ fn a_partner_that_leaves_is_not_met() {
     met(&stays);
     met(&comes);
     exchange(&stays, &comes, 2);
+}
+
+#[test]
+fn a_client_that_only_receives_gets_the_data_whoever_comes_first() {
+    let relay = Relay::start(&[]);
+    for receiver_first in [true, false] {
+        let receives = || {
+            let client = match receiver_first {
+                true => relay.waits(" a"),
+                false => relay.says(&line(" a")),
+            };
+            client.shutdown(Shutdown::Write).unwrap();
+            client
+        };
+        let (receiver, sender) = if receiver_first {
+            let receiver = receives();
+            (receiver, relay.says(&line(" b")))
+        } else {
+            let sender = relay.waits(" b");
+            (receives(), sender)
+        };
+        met(&sender);
+        met(&receiver);
+        pattern::send(&sender, 1, 100_000);
+        sender.shutdown(Shutdown::Write).unwrap();
+        pattern::expect(&receiver, 1, 100_000);
+        expect_end(&receiver);
+    }
+}
+
+#[test]
+fn a_partner_that_has_closed_costs_a_retry_and_no_session() {
+    let relay = Relay::start(&[]);
+    // Until something is sent to it, it looks as one that only receives.
+    drop(relay.waits(" a"));
+    refused(relay.says(&line(" b")), "partner left");
+    let b = relay.waits(" b");
+    let a = relay.says(&line(" a"));
+    met(&a);
+    met(&b);
+    exchange(&a, &b, 1);
 }
 
 #[test]

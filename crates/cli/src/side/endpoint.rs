@@ -11,7 +11,7 @@ use anyhow::Context;
 use couplet_connector::{
     endpoint::{
         Address, Backoff, Dial, DialAddr, Host, KeepAlive, Listen, ListenOptions, SocketOptions,
-        keep,
+        pool,
     },
     layers::Replaceable,
     mode::Way,
@@ -39,6 +39,8 @@ pub(crate) struct EndpointSpec {
     pub(crate) source: Option<IpAddr>,
     /// How many dialled connections wait to be joined, where it is a pool of them.
     pub(crate) keep: Option<NonZeroUsize>,
+    /// The longest pause before the pool dials again.
+    pub(crate) keep_backoff: Option<Duration>,
     pub(crate) routes: Option<Replaceable<Arc<Routes>>>,
     /// It speaks in messages.
     pub(crate) frame: Option<Frame>,
@@ -77,6 +79,7 @@ impl EndpointSpec {
             connect_timeout: None,
             source: None,
             keep: None,
+            keep_backoff: None,
             routes: None,
             frame: None,
             on_reload: None,
@@ -130,8 +133,8 @@ impl EndpointSpec {
                 let dialler = self.dialler(addr, flags);
                 Ok(match self.keep {
                     None => Endpoint::Dial(dialler),
-                    Some(places) => {
-                        let pool = keep(dialler, places.get(), Backoff::new());
+                    Some(slots) => {
+                        let pool = pool(dialler, slots.get(), self.known_backoff());
                         Endpoint::Incoming(Incoming::Pool(Box::new(pool)))
                     }
                 })
@@ -166,6 +169,13 @@ impl EndpointSpec {
         if let Some(keep) = self.keep {
             settings.push(Setting::new("keep", keep, Source::Side));
         }
+        if let Some(backoff) = self.keep_backoff {
+            settings.push(Setting::new(
+                "keep.backoff",
+                Limit::At(backoff),
+                Source::Side,
+            ));
+        }
         if let Some(routes) = &self.routes {
             settings.push(Setting::new("route", routes.current(), Source::Side));
         }
@@ -173,6 +183,13 @@ impl EndpointSpec {
             settings.push(Setting::new("reuse-port", "on", Source::Side));
         }
         settings
+    }
+
+    fn known_backoff(&self) -> Backoff {
+        match self.keep_backoff {
+            Some(longest) => Backoff::new().max(longest).dial_max(longest),
+            None => Backoff::new(),
+        }
     }
 
     fn listen_options(&self, flags: EndpointFlags) -> ListenOptions {

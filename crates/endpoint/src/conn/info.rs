@@ -39,6 +39,9 @@ pub struct Info {
     /// handshake that has taken them. A peer that ends its stream behind them may want to receive
     /// only, so a waiting connection stays.
     pub has_spoken: bool,
+    /// Whether the peer had ended its stream when it was joined: it may have closed the connection,
+    /// which looks the same until something is sent to it.
+    pub has_ended: bool,
     /// What layers added.
     pub extensions: Extensions,
 }
@@ -83,6 +86,7 @@ impl Info {
             local: None,
             since: Instant::now(),
             has_spoken: false,
+            has_ended: false,
             extensions: Extensions::new(),
         }
     }

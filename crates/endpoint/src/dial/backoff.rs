@@ -6,16 +6,32 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// How long to pause before dialling again.
 ///
 /// The pause after the first failure is [`first`](Self::first), 500 ms, and each is
-/// [`factor`](Self::factor) times, twice, as long as the one before, up to [`max`](Self::max),
-/// 60 s; a random [`jitter`](Self::jitter) of ±20 % keeps many that failed at the same time from
-/// dialling again at the same time. No pause is shorter than a millisecond.
+/// [`factor`](Self::factor) times, twice, as long as the one before. It grows up to
+/// [`dial_max`](Self::dial_max), 3 s, while dials fail, so that a peer that comes back is found soon;
+/// and up to [`max`](Self::max), 60 s, while connections are made and come to nothing, as where a
+/// peer refuses each of them.
+///
+/// A random [`jitter`](Self::jitter) of ±20 % keeps many that failed at the same time from dialling
+/// again at the same time, and a [pool](crate::pool) [spreads](Self::spread_over) its dials over a
+/// second. No pause is shorter than a millisecond.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Backoff {
     first: Duration,
     max: Duration,
+    dial_max: Duration,
     factor: u32,
     jitter: f64,
+    spread: Duration,
     reset_after: Duration,
+}
+
+/// What came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Fruitless {
+    /// The peer was not reached.
+    Dial,
+    /// The peer was reached, and the connection was of no use.
+    Connection,
 }
 
 // ===== impl Backoff =====
@@ -26,8 +42,10 @@ impl Backoff {
         Self {
             first: Duration::from_millis(500),
             max: Duration::from_secs(60),
+            dial_max: Duration::from_secs(3),
             factor: 2,
             jitter: 0.2,
+            spread: Duration::from_secs(1),
             reset_after: Duration::from_secs(10),
         }
     }
@@ -39,10 +57,18 @@ impl Backoff {
         self
     }
 
-    /// The longest pause, before jitter. 60 s by default.
+    /// The longest pause of all, before jitter. 60 s by default.
     #[must_use]
     pub const fn max(mut self, pause: Duration) -> Self {
         self.max = pause;
+        self
+    }
+
+    /// The longest pause after a dial that failed, before jitter; never longer than
+    /// [`max`](Self::max). 3 s by default.
+    #[must_use]
+    pub const fn dial_max(mut self, pause: Duration) -> Self {
+        self.dial_max = pause;
         self
     }
 
@@ -63,6 +89,15 @@ impl Backoff {
         self
     }
 
+    /// Within what time the connections of a [pool](crate::pool) that were lost together are dialled
+    /// again, each after a random part of it. 1 s by default; without [jitter](Self::jitter) it has
+    /// no effect.
+    #[must_use]
+    pub const fn spread_over(mut self, time: Duration) -> Self {
+        self.spread = time;
+        self
+    }
+
     /// How long a connection must have lasted for its dial to count as a success: then the next
     /// failure is a first one again. 10 s by default.
     #[must_use]
@@ -71,15 +106,27 @@ impl Backoff {
         self
     }
 
-    /// Did a connection last long enough?
+    /// Whether a connection has lasted long enough.
     pub(super) fn is_reset_by(&self, lasted: Duration) -> bool {
         lasted >= self.reset_after
     }
 
+    /// A random part of the time over which dials are spread.
+    pub(super) fn spread(&self) -> Duration {
+        match self.jitter > 0.0 {
+            true => self.spread.mul_f64(fastrand::f64()),
+            false => Duration::ZERO,
+        }
+    }
+
     /// The pause after one more failure than there were `before`.
-    pub(super) fn pause(&self, before: u32) -> Duration {
+    pub(super) fn pause(&self, before: u32, why: Fruitless) -> Duration {
         let factor = self.factor.checked_pow(before).unwrap_or(u32::MAX);
-        let pause = self.first.saturating_mul(factor).min(self.max);
+        let max = match why {
+            Fruitless::Dial => self.max.min(self.dial_max),
+            Fruitless::Connection => self.max,
+        };
+        let pause = self.first.saturating_mul(factor).min(max);
         let jitter = 1.0 + self.jitter * (2.0 * fastrand::f64() - 1.0);
         Duration::try_from_secs_f64(pause.as_secs_f64() * jitter)
             .unwrap_or(self.max)
@@ -101,19 +148,24 @@ mod tests {
     fn pauses_grow_up_to_the_longest() {
         let exact = Backoff::new().jitter(0.0);
         let pauses: Vec<_> = (0..9)
-            .map(|before| exact.pause(before).as_millis())
+            .map(|before| exact.pause(before, Fruitless::Connection).as_millis())
             .collect();
         assert_eq!(
             pauses,
             [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]
         );
-        assert_eq!(exact.pause(u32::MAX), Duration::from_secs(60));
+        assert_eq!(
+            exact.pause(u32::MAX, Fruitless::Connection),
+            Duration::from_secs(60)
+        );
+        assert_eq!(exact.pause(2, Fruitless::Dial), Duration::from_secs(2));
+        assert_eq!(exact.pause(3, Fruitless::Dial), Duration::from_secs(3));
     }
 
     #[test]
     fn jitter_goes_both_ways_and_not_too_far() {
         let pauses: Vec<_> = (0..1000)
-            .map(|_| Backoff::new().pause(1).as_secs_f64())
+            .map(|_| Backoff::new().pause(1, Fruitless::Connection).as_secs_f64())
             .collect();
         assert!(pauses.iter().all(|pause| (0.8..=1.2).contains(pause)));
         assert!(pauses.iter().any(|pause| *pause < 0.9));
@@ -124,8 +176,11 @@ mod tests {
     fn no_setting_panics_or_spins() {
         for share in [f64::NAN, f64::INFINITY, -1.0] {
             let long = Backoff::new().first(Duration::MAX).max(Duration::MAX);
-            long.jitter(share).pause(3);
-            assert_eq!(long.jitter(share).factor(0).pause(3), SHORTEST);
+            long.jitter(share).pause(3, Fruitless::Connection);
+            assert_eq!(
+                long.jitter(share).factor(0).pause(3, Fruitless::Dial),
+                SHORTEST
+            );
         }
     }
 }

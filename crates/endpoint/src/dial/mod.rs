@@ -10,7 +10,7 @@ pub use self::{
     backoff::Backoff,
     by::{DialBy, dial_by},
     error::DialError,
-    stream::{Keep, Once, Pooled, Repeat, keep, once, repeat},
+    stream::{Once, Pool, Pooled, Repeat, once, pool, repeat},
 };
 
 use std::{
@@ -49,7 +49,7 @@ use crate::{
 /// It is a [`tower::Service`](tower_service::Service), whose request is ignored, as the target is
 /// the dial's own; so tower's retries, timeouts and balancers work on it. As an endpoint, a
 /// stream of connections, it is [`once`](Self::once), [`repeat`](Self::repeat) or
-/// [`keep`](Self::keep).
+/// [`pool`](Self::pool).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -167,9 +167,9 @@ impl Dial {
         repeat(self, backoff)
     }
 
-    /// Up to `n` connections waiting to be joined: [`keep`], with the default [`Backoff`].
-    pub fn keep(self, n: usize) -> Keep<Self> {
-        keep(self, n, Backoff::new())
+    /// Up to `n` connections waiting to be joined: [`pool`], with the default [`Backoff`].
+    pub fn pool(self, n: usize) -> Pool<Self> {
+        pool(self, n, Backoff::new())
     }
 
     async fn attempts(

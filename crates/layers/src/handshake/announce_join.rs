@@ -1,8 +1,12 @@
 //! Tells both peers that they have found each other.
 //!
 //! [`AnnounceJoin`] is a [handshake](crate::handshake) of the pair stack: it writes the same words
-//! to both, first to the one that has waited longer, before any byte of the other's. It is the
-//! last word of protocols in which one may wait long for a partner and must not speak before:
+//! to both, first to the one that has waited longer, before any byte of the other's. It ends
+//! protocols in which a client may wait long for a partner and must not send before.
+//!
+//! A peer that had ended its stream while it waited may receive only, or may have closed its
+//! connection; only sending to it tells. So it is told first, and has half a second to answer by a
+//! reset; the other then hears that its partner has left.
 //!
 //! ```
 //! use couplet_layers::{AnnounceJoin, HandshakeLayer};
@@ -20,12 +24,22 @@ use couplet_endpoint::{Io, Side, io::send_and_close};
 use couplet_pairing::Pair;
 use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
-use tokio::io::AsyncWriteExt;
+use tokio::{
+    io::AsyncWriteExt,
+    time::{Instant, sleep},
+};
 
 use crate::handshake::Handshake;
 
-/// How long the one that is left may take to hear that it is.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long sending to the connection that is left may take.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a peer that has ended its stream has to answer by a reset, if it has closed it: a round
+/// trip, or the words went into the void.
+const RESET_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How often that is looked for.
+const RESET_POLL: Duration = Duration::from_millis(20);
 
 /// Writes the same words to both connections of a pair. See the [module](self).
 ///
@@ -71,11 +85,19 @@ impl AnnounceJoin {
     async fn tell<A: Io, B: Io>(self, pair: Pair<A, B>) -> Result<Pair<A, B>, PartnerLeft> {
         let Pair { a, b, session } = pair;
         let since = |side| session.info(side).since;
-        let told = if since(Side::A) <= since(Side::B) {
-            self.tell_in_turn((Side::A, a), (Side::B, b)).await
+        // One that may have gone is told first.
+        let [a_first, b_first] = [Side::A, Side::B].map(|side| {
+            let info = session.info(side);
+            (!info.has_ended, info.since)
+        });
+        let told = if a_first <= b_first {
+            let has_ended = session.info(Side::A).has_ended;
+            self.tell_in_turn((Side::A, a), has_ended, (Side::B, b))
+                .await
         } else {
-            let told = self.tell_in_turn((Side::B, b), (Side::A, a)).await;
-            told.map(|(b, a)| (a, b))
+            let has_ended = session.info(Side::B).has_ended;
+            let told = self.tell_in_turn((Side::B, b), has_ended, (Side::A, a));
+            told.await.map(|(b, a)| (a, b))
         };
         let (a, b) = told.map_err(|(side, source)| PartnerLeft {
             side,
@@ -89,12 +111,19 @@ impl AnnounceJoin {
     async fn tell_in_turn<F: Io, S: Io>(
         &self,
         (first_side, first): (Side, F),
+        first_has_ended: bool,
         (second_side, second): (Side, S),
     ) -> Result<(F, S), (Side, io::Error)> {
-        let first = match Told::tell(first, &self.words).await {
+        let mut first = Told::tell(first, &self.words).await;
+        if first_has_ended && let Ok(told) = &mut first {
+            if let Some(error) = told.is_reset().await {
+                first = Err(error);
+            }
+        }
+        let first = match first {
             Ok(first) => first,
             Err(error) => {
-                send_and_close(second, &self.partner_left, FAREWELL).await;
+                send_and_close(second, &self.partner_left, REPLY_TIMEOUT).await;
                 return Err((first_side, error));
             }
         };
@@ -115,6 +144,19 @@ impl<I: Io> Told<I> {
             io.flush().await?;
         }
         Ok(told)
+    }
+
+    /// The error by which the peer answers, if it has closed its connection.
+    async fn is_reset(&mut self) -> Option<io::Error> {
+        let io = self.0.as_mut()?;
+        let until = Instant::now() + RESET_TIMEOUT;
+        loop {
+            let error = io.take_error();
+            if error.is_some() || Instant::now() >= until {
+                return error;
+            }
+            sleep(RESET_POLL).await;
+        }
     }
 
     fn joined(mut self) -> I {

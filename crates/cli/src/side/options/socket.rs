@@ -1,6 +1,6 @@
 //! The options of a side's endpoint and its sockets.
 
-use super::{Does, On, SideOption, Value};
+use super::{Does, On, SideOption, SideSetting, Value};
 use crate::units::{duration, keep_alive, pool, user_timeout};
 
 pub(super) static KEEP_ALIVE: SideOption = SideOption {
@@ -70,10 +70,17 @@ pub(super) static KEEP: SideOption = SideOption {
     name: "keep",
     on: On::Dial,
     value: Value::Needed("NUMBER"),
-    help: "a pool of so many connections that wait to be joined, renewed as they are",
-    settings: &[],
+    help: "a pool of this many connections that wait to be joined, renewed as they are used",
+    settings: &[SideSetting {
+        name: "backoff",
+        value: "TIME",
+        help: "the longest pause before dialling again [default: 3s, and 60s where the peer closes]",
+        many: false,
+    }],
     does: Does::Set(|endpoint, given| {
         endpoint.keep = Some(given.needed()?.parse(pool)?);
+        let backoff = given.setting("backoff");
+        endpoint.keep_backoff = backoff.map(|backoff| backoff.parse(duration)).transpose()?;
         Ok(())
     }),
 };

@@ -18,7 +18,7 @@ use tracing::{debug, warn};
 
 use crate::{
     conn::{Conn, ConnEvent, ConnObserver, Info},
-    dial::Backoff,
+    dial::backoff::{Backoff, Fruitless},
     endpoint::Endpoint,
     error::{BoxError, Chain},
     io::Io,
@@ -98,12 +98,9 @@ where
                     }
                     match last.map(|last| last.dialled.elapsed()) {
                         Some(lasted) if !this.backoff.is_reset_by(lasted) => {
-                            let pause = next_pause(this.backoff, this.failures);
-                            debug!(
-                                lasted = lasted.as_secs_f64(),
-                                pause = pause.as_secs_f64(),
-                                "dials again, after a pause"
-                            );
+                            let pause =
+                                next_pause(this.backoff, this.failures, Fruitless::Connection);
+                            debug!(lasted = lasted.as_secs_f64(), pause = pause.as_secs_f64(), "dials again, after a pause");
                             this.state.set(State::pausing(pause));
                         }
                         _ => {
@@ -137,9 +134,17 @@ where
                     return Poll::Ready(Some(Ok(conn)));
                 }
                 Err(error) => {
-                    let pause = next_pause(this.backoff, this.failures);
+                    let pause = next_pause(this.backoff, this.failures, Fruitless::Dial);
                     let error = error.into();
-                    warn!(error = %Chain(&*error), pause = pause.as_secs_f64(), "dialling failed; again after a pause");
+                    // Failures that go on are told ever less often.
+                    match this.failures.is_power_of_two() {
+                        true => {
+                            warn!(error = %Chain(&*error), pause = pause.as_secs_f64(), "dialling failed; again after a pause");
+                        }
+                        false => {
+                            debug!(error = %Chain(&*error), pause = pause.as_secs_f64(), "dialling failed, as before")
+                        }
+                    }
                     this.state.set(State::pausing(pause));
                 }
             }
@@ -158,8 +163,8 @@ where
     type Error = Infallible;
 }
 
-fn next_pause(backoff: &Backoff, failures: &mut u32) -> Duration {
-    let pause = backoff.pause(*failures);
+fn next_pause(backoff: &Backoff, failures: &mut u32, why: Fruitless) -> Duration {
+    let pause = backoff.pause(*failures, why);
     *failures = failures.saturating_add(1);
     pause
 }

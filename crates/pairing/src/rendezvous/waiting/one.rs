@@ -125,11 +125,13 @@ impl<I, T> Waiting<I, T> {
 
     /// Leaves the waiting set for good: its slot is free.
     pub(in crate::rendezvous) fn leave(self) -> Conn<Replay<I>> {
-        self.conn.take()
+        self.into_parts().0
     }
 
     /// Leaves the waiting set for good, with its tag.
     pub(in crate::rendezvous) fn into_parts(self) -> (Conn<Replay<I>>, T) {
-        (self.conn.take(), self.tag)
+        let mut conn = self.conn.take();
+        conn.info.has_ended = !self.is_open;
+        (conn, self.tag)
     }
 }

@@ -1,3 +1,9 @@
+mod slots;
+#[cfg(test)]
+mod tests;
+
+pub use self::slots::Pooled;
+
 use std::{
     convert::Infallible,
     fmt,
@@ -12,7 +18,7 @@ use tokio::time::{Sleep, sleep_until};
 use tower_service::Service;
 use tracing::{debug, warn};
 
-use super::place::{Place, Places, Pooled, Turn};
+use self::slots::{PoolSlot, PoolSlots, Turn};
 use crate::{
     conn::Conn,
     dial::Backoff,
@@ -23,68 +29,83 @@ use crate::{
 
 /// A pool: keeps up to `n` connections that wait to be joined; has no end.
 ///
-/// A connection has one of the `n` places from when it is dialled until it is
-/// [joined](crate::ConnEvent::Joined) or dropped; dials for free places run side by side. With 0
-/// places nothing is ever dialled.
+/// A connection has one of the `n` slots from when it is dialled until its session shows life, that
+/// is until the first byte has come from its peer and was delivered ([`FirstByte`]), or until the
+/// connection has ended. So two pools that are joined with each other, or a peer that accepts and
+/// says nothing, never have more than `n`. Dials for free slots run side by side.
 ///
-/// A dial that failed is not an item: it is logged, and dialled again after a pause. A
-/// connection that is dropped within [`Backoff::reset_after`] without having been joined counts
-/// as such a failure, so that a peer which closes waiting connections at once is not dialled
-/// without pause. What failed side by side makes one pause. A join, and a connection that lasted,
-/// begin the pauses anew.
+/// What became of a connection says when its slot is dialled for again:
+///
+/// | the connection | then |
+/// |---|---|
+/// | showed life, or was served and ended well | at once |
+/// | was lost after it had lasted for [`Backoff::reset_after`] | within [`Backoff::spread`] |
+/// | was served and cut | after a first pause |
+/// | was dropped, or its session ended, without a byte | after a pause that grows up to [`Backoff::max`] |
+/// | could not be dialled | after a pause that grows up to [`Backoff::dial_max`] |
+///
+/// What failed side by side makes one pause, after which the dials are spread. A failed dial is not
+/// an item: it is logged. A session that showed life, and a connection that lasted, begin the pauses
+/// anew.
+///
+/// [`FirstByte`]: crate::ConnEvent::FirstByte
+///
+/// # Panics
+///
+/// If `n` is 0: nothing would ever be dialled.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), couplet_endpoint::BoxError> {
-/// use couplet_endpoint::{Backoff, ConnEvent, keep, memory};
+/// use couplet_endpoint::{Backoff, ConnEvent, Side, memory, pool};
 /// use futures::TryStreamExt;
 ///
 /// let (dial, _listen) = memory::endpoint();
-/// let mut conns = keep(dial, 1, Backoff::new());
-/// let waiting = conns.try_next().await?.expect("it has no end");
+/// let mut conns = pool(dial, 1, Backoff::new());
+/// let waiting = conns.try_next().await?.expect("it has no end").on(Side::A);
 /// // Now it would dial no more …
-/// let partner = waiting.info.id;
-/// waiting.info.tell(ConnEvent::Joined(partner));
-/// // … and now there is a place again.
+/// waiting.info.tell(ConnEvent::FirstByte(Side::A));
+/// // … and now there is a slot again.
 /// conns.try_next().await?;
 /// # Ok(())
 /// # }
 /// ```
-pub fn keep<D, I>(dial: D, n: usize, backoff: Backoff) -> Keep<D>
+pub fn pool<D, I>(dial: D, n: usize, backoff: Backoff) -> Pool<D>
 where
     D: Service<(), Response = Conn<I>>,
 {
-    Keep {
+    assert!(n > 0, "a pool of 0 connections: at least one has to wait");
+    Pool {
         dial,
-        places: Places::new(n, backoff),
+        slots: PoolSlots::new(n, backoff),
         dials: FuturesUnordered::new(),
         pause: None,
     }
 }
 
-/// A pool of connections that wait to be joined; see [`keep`].
+/// A pool of connections that wait to be joined; see [`pool`].
 #[must_use = "nothing is dialled until it is polled"]
-pub struct Keep<D: Service<()>> {
+pub struct Pool<D: Service<()>> {
     dial: D,
-    places: Arc<Places>,
+    slots: Arc<PoolSlots>,
     dials: FuturesUnordered<Dialling<D::Future>>,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
-/// A dial and the place that it is for.
+/// A dial and the slot that it is for.
 #[pin_project]
 struct Dialling<F> {
     #[pin]
     dial: F,
-    place: Option<Place>,
+    slot: Option<PoolSlot>,
 }
 
-// ===== impl Keep =====
+// ===== impl Pool =====
 
 /// Nothing is pinned in it: the dials are in boxes of their own.
-impl<D: Service<()>> Unpin for Keep<D> {}
+impl<D: Service<()>> Unpin for Pool<D> {}
 
-impl<D, I> Stream for Keep<D>
+impl<D, I> Stream for Pool<D>
 where
     D: Service<(), Response = Conn<I>>,
     D::Error: Into<BoxError>,
@@ -92,20 +113,20 @@ where
     type Item = Result<Conn<I>, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        // Before the places are looked at, so that no change is missed.
-        self.places.wake_on_change(cx.waker());
+        // Before the slots are looked at, so that no change is missed.
+        self.slots.wake_on_change(cx.waker());
         loop {
-            self.dial_for_free_places(cx);
+            self.dial_for_free_slots(cx);
             match self.dials.poll_next_unpin(cx) {
                 Poll::Ready(Some(Ok(conn))) => return Poll::Ready(Some(Ok(conn))),
-                Poll::Ready(Some(Err((error, place)))) => log(error, place),
+                Poll::Ready(Some(Err((error, slot)))) => log(error, slot),
                 Poll::Ready(None) | Poll::Pending => return Poll::Pending,
             }
         }
     }
 }
 
-impl<D, I> Endpoint for Keep<D>
+impl<D, I> Endpoint for Pool<D>
 where
     D: Service<(), Response = Conn<I>> + Send + 'static,
     D::Error: Into<BoxError>,
@@ -116,21 +137,21 @@ where
     type Error = Infallible;
 }
 
-impl<D, I> Keep<D>
+impl<D, I> Pool<D>
 where
     D: Service<(), Response = Conn<I>>,
     D::Error: Into<BoxError>,
 {
-    /// Begins a dial for each place, until there is something to wait for.
-    fn dial_for_free_places(&mut self, cx: &mut Context<'_>) {
+    /// Begins a dial for each free slot, until there is something to wait for.
+    fn dial_for_free_slots(&mut self, cx: &mut Context<'_>) {
         loop {
-            match self.places.turn() {
+            match self.slots.turn() {
                 Turn::Dial => match self.dial.poll_ready(cx) {
                     Poll::Ready(Ok(())) => self.dials.push(Dialling {
-                        place: Some(self.places.take()),
+                        slot: Some(self.slots.take()),
                         dial: self.dial.call(()),
                     }),
-                    Poll::Ready(Err(error)) => log(error, self.places.take()),
+                    Poll::Ready(Err(error)) => log(error, self.slots.take()),
                     Poll::Pending => return,
                 },
                 Turn::Full => return,
@@ -148,19 +169,19 @@ where
     }
 }
 
-fn log(error: impl Into<BoxError>, place: Place) {
+fn log(error: impl Into<BoxError>, slot: PoolSlot) {
     let error = error.into();
-    match place.failed() {
+    match slot.failed() {
         Some(pause) => {
             warn!(error = %Chain(&*error), pause = pause.as_secs_f64(), "dialling failed; again after a pause");
         }
-        None => debug!(error = %Chain(&*error), "dialling failed, as another just did"),
+        None => debug!(error = %Chain(&*error), "dialling failed, as before"),
     }
 }
 
-impl<D: Service<()>> fmt::Debug for Keep<D> {
+impl<D: Service<()>> fmt::Debug for Pool<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keep")
+        f.debug_struct("Pool")
             .field("dials", &self.dials.len())
             .finish_non_exhaustive()
     }
@@ -172,23 +193,20 @@ impl<F, I, E> Future for Dialling<F>
 where
     F: Future<Output = Result<Conn<I>, E>>,
 {
-    type Output = Result<Conn<I>, (E, Place)>;
+    type Output = Result<Conn<I>, (E, PoolSlot)>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let result = ready!(this.dial.poll(cx));
-        let mut place = this.place.take().expect("polled after it was ready");
+        let mut slot = this.slot.take().expect("polled after it was ready");
         Poll::Ready(match result {
             Ok(mut conn) => {
-                place.dialled();
+                slot.dialled();
                 conn.info.extensions.insert(Pooled);
-                conn.info.observe(place);
+                conn.info.observe(slot);
                 Ok(conn)
             }
-            Err(error) => Err((error, place)),
+            Err(error) => Err((error, slot)),
         })
     }
 }
-
-#[cfg(test)]
-mod tests;
