@@ -44,7 +44,7 @@ fn who_finds_no_partner_is_let_go() {
         let alone = connect(couplet.address(side));
         expect_reset(&alone);
     }
-    couplet.events("let go: no partner came in time", 2);
+    couplet.events("refused: no partner came in time", 2);
     // The next are not joined with them.
     let (a, b) = (connect(couplet.address('A')), connect(couplet.address('B')));
     pattern::send(&a, 1, 1000);

@@ -148,8 +148,9 @@ async fn two_endpoints_may_be_two_sides() {
     until(|| relay.waiting(Side::B) == 2).await;
     let mut stranger = come(&dial_a, "another key\n").await;
     waiting(&relay, 1).await;
+    // The one heard of last is joined first.
     let mut a = come(&dial_a, "key\n").await;
-    joined(&mut a, &mut b).await;
+    joined(&mut a, &mut other_b).await;
     let [session] = &relay.sessions()[..] else {
         panic!("there is one");
     };
@@ -157,7 +158,7 @@ async fn two_endpoints_may_be_two_sides() {
         assert_eq!(session.info(side).side, Some(side));
     }
     let mut other_a = come(&dial_a, "key\n").await;
-    joined(&mut other_a, &mut other_b).await;
+    joined(&mut other_a, &mut b).await;
     open(&mut stranger).await;
     close(&relay).await;
     gone(&mut stranger).await;
@@ -281,17 +282,17 @@ async fn crowd_of_one_address(limit: usize) -> (u64, String) {
     let partner = come(&dial, "good b\n").await;
     drop(partner);
     let mut heard = String::new();
-    // Who is not told is reset.
+    // One that is not told is reset.
     let _ = soon(good.read_to_string(&mut heard)).await;
-    assert_eq!(relay.waiting(Side::A), crowd_waits);
+    // At most one of the crowd has given way.
+    assert!((crowd_waits - 1..=crowd_waits).contains(&relay.waiting(Side::A)));
     drop((crowd, good));
     close(&relay).await;
     (crowd_waits, heard)
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_address_takes_all_places_only_where_it_may() {
+async fn one_address_never_takes_the_places_of_another() {
     assert_eq!(crowd_of_one_address(4).await, (4, "ok\n".into()));
-    // It is refused, and not even told why: the crowd takes up the farewells, too.
-    assert_eq!(crowd_of_one_address(CROWD).await, (8, String::new()));
+    assert_eq!(crowd_of_one_address(CROWD).await, (8, "ok\n".into()));
 }

@@ -19,12 +19,13 @@ fn others_with_the_key_queue() {
     let [first, second] = [relay.waits(" a"), relay.waits(" a")];
     let partner = relay.says(&line(" b"));
     met(&partner);
-    met(&first);
+    // The one heard of last is joined first.
+    met(&second);
     let another = relay.says(&line(" b"));
     met(&another);
-    met(&second);
-    exchange(&first, &partner, 1);
-    exchange(&second, &another, 2);
+    met(&first);
+    exchange(&second, &partner, 1);
+    exchange(&first, &another, 2);
 }
 
 #[test]
@@ -54,13 +55,13 @@ fn or_those_who_wait_are_let_go() {
     let [first, second] = [relay.waits(" a"), relay.waits(" a")];
     let partner = relay.says(&line(" b"));
     met(&partner);
-    met(&first);
-    refused(second, "redundant");
+    met(&second);
+    refused(first, "redundant");
     // Who comes later may wait, and be met.
     let later = relay.waits(" a");
     met(&relay.says(&line(" b")));
     met(&later);
-    exchange(&first, &partner, 1);
+    exchange(&second, &partner, 1);
 }
 
 #[test]

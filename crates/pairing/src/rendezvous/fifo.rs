@@ -106,7 +106,7 @@ impl<I: Io> Queue<I> {
                 if let Some(waiting) = self.waiting.get(number) {
                     let info = waiting.info();
                     tracing::debug!(side = info.side.map(tracing::field::display),
-                        conn = %info.id, peer = %info.peer_name(), "waits for a partner");
+                        conn = info.id.get(), peer = %info.peer_name(), "waits for a partner");
                 }
                 self.free_slot_if_ended(number);
             }

@@ -100,7 +100,11 @@ where
                         Some(lasted) if !this.backoff.is_reset_by(lasted) => {
                             let pause =
                                 next_pause(this.backoff, this.failures, Fruitless::Connection);
-                            debug!(lasted = lasted.as_secs_f64(), pause = pause.as_secs_f64(), "dials again, after a pause");
+                            debug!(
+                                lasted = lasted.as_secs_f64(),
+                                pause = pause.as_secs_f64(),
+                                "dials again, after a pause"
+                            );
                             this.state.set(State::pausing(pause));
                         }
                         _ => {

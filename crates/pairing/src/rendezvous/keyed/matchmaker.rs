@@ -111,12 +111,17 @@ where
         };
         let is_open = waiting.is_open();
         let with_key = self.index.alone_with(&tag.key).len();
-        if self.index.enter(Rank { is_open, number }, tag) {
+        let is_alone = self.index.enter(Rank { is_open, number }, tag);
+        let info = waiting.info();
+        let side = info.side.map(tracing::field::display);
+        if is_alone {
             // The line that tells whether a far end is there: two ends with different keys both wait.
-            let info = waiting.info();
-            tracing::info!(side = info.side.map(tracing::field::display), conn = %info.id,
-                peer = %info.peer_name(), with_same_key = with_key + 1, in_all = self.index.alone(),
+            tracing::info!(side, conn = info.id.get(), peer = %info.peer_name(),
+                with_same_key = with_key + 1, in_all = self.index.alone(),
                 "waits for a partner with the same key");
+        } else {
+            tracing::debug!(side, conn = info.id.get(), peer = %info.peer_name(),
+                "waits for a partner, and has found one");
         }
     }
 
