@@ -92,16 +92,21 @@ impl<A: Io, B: Io> Relaying<A, B> {
             let (a, b) = (&mut self.a, &mut self.b);
             let counts = self.session.meter_and_budgets();
             let forth = self.a_to_b.poll(cx, a, b, counts, self.b_to_a.outcome());
-            let counts = self.session.meter_and_budgets();
-            let back = self.b_to_a.poll(cx, b, a, counts, self.a_to_b.outcome());
-            if forth.is_pending() && back.is_pending() {
-                break;
-            }
+            let forth_waits = forth.is_pending();
+            // Before the other direction is polled: the system reports a reset once (`SO_ERROR`), and
+            // a read after the write that was told ECONNRESET is told an end of stream.
             if let Poll::Ready(event) = forth {
                 self.befell(Side::A, event);
             }
+            let (a, b) = (&mut self.a, &mut self.b);
+            let counts = self.session.meter_and_budgets();
+            let back = self.b_to_a.poll(cx, b, a, counts, self.a_to_b.outcome());
+            let back_waits = back.is_pending();
             if let Poll::Ready(event) = back {
                 self.befell(Side::B, event);
+            }
+            if forth_waits && back_waits {
+                break;
             }
         }
         if let (meter, Some(budgets)) = self.session.meter_and_budgets() {

@@ -143,6 +143,23 @@ async fn an_end_that_follows_a_failed_write_is_not_passed_on() {
     }
 }
 
+/// The same within one turn of the relay. From A to B goes first, so that the write to B is told; the
+/// other way round the read is told of the reset.
+#[tokio::test]
+async fn an_end_in_the_turn_of_the_failed_write_is_not_passed_on() {
+    let (mut this, this_io) = memory::connection(64);
+    let (_other, other_io) = memory::connection(64);
+    let (other_io, faults) = Faulty::new(other_io);
+    let (_, relaying) = by_hand(Relay::new(), join(Side::A, this_io, other_io));
+    write_now(&mut this, b"question");
+    faults.set().write = Some(Fault::Fails(io::ErrorKind::ConnectionReset));
+    faults.set().read = Some(Fault::Ends);
+
+    let error = finish(relaying).unwrap_err();
+    assert_eq!(error.summary().reason, CloseReason::Reset(Side::B));
+    assert_reset(&read_now(&mut this).1.unwrap());
+}
+
 #[tokio::test]
 async fn any_other_failure_is_a_reset_to_the_other_side() {
     for side in SIDES {

@@ -60,6 +60,8 @@ pub fn command(data: &[u8]) {
     let words: Vec<_> = ["couplet"].into_iter().chain(text.lines()).collect();
     match couplet::explain(&words) {
         Ok(explained) => assert_printable(&explained),
+        // clap shows a word that it does not know as it is: to whoever has typed it.
+        Err(error) if error.starts_with("error: ") => {}
         Err(error) => assert_printable(&error),
     }
 }
