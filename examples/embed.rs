@@ -20,11 +20,10 @@ use axum::{
 use couplet_connector::{
     BoxError, Connector, Dial, Handle, Listen,
     endpoint::{Endpoint, Info},
-    layers::IdleTimeoutLayer,
+    layers::{IdleTimeoutLayer, Snapshot},
     pairing::CloseReason,
     stack::Dials,
 };
-use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -46,19 +45,12 @@ fn admin(relay: Arc<Handle>) -> Router {
         .with_state(relay)
 }
 
-async fn stats(State(relay): State<Arc<Handle>>) -> Json<Value> {
-    let now = relay.snapshot();
-    Json(json!({
-        "live_pairs": now.live_pairs,
-        "total_pairs": now.total_pairs,
-        "a_to_b": now.a_to_b,
-        "b_to_a": now.b_to_a,
-    }))
+async fn stats(State(relay): State<Arc<Handle>>) -> Json<Snapshot> {
+    Json(relay.snapshot())
 }
 
-async fn end_session(State(relay): State<Arc<Handle>>, Path(id): Path<String>) -> StatusCode {
-    let sessions = relay.sessions();
-    match sessions.iter().find(|it| it.id().to_string() == id) {
+async fn end_session(State(relay): State<Arc<Handle>>, Path(id): Path<u64>) -> StatusCode {
+    match relay.session(id.into()) {
         Some(session) => {
             session.close(CloseReason::Closed);
             StatusCode::NO_CONTENT

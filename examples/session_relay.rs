@@ -52,7 +52,7 @@ async fn relay(address: &str, authorized: AuthorizedKeys) -> Result<Handle, BoxE
         .layer_pair(TrafficLogLayer::text().to_stdout())
         // A waiting end may wait for ever: dead ones are noticed.
         .wait_timeout(None)
-        .on_end(|session, reason| {
+        .on_end(|session, reason, _| {
             let bytes = [Side::A, Side::B].map(|from| session.meter().bytes(from));
             println!("relayed {} bytes: {reason}", bytes[0] + bytes[1]);
         })

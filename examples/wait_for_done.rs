@@ -19,7 +19,7 @@ async fn main() -> Result<(), BoxError> {
 
     let connector = Connector::listen_listen(a, b)
         .once()
-        .on_end(|session, reason| println!("session {} ended: {reason}", session.id()))
+        .on_end(|session, reason, _| println!("session {} ended: {reason}", session.id()))
         .start();
 
     for side in [Side::A, Side::B] {

@@ -83,7 +83,7 @@ async fn main() -> Result<(), BoxError> {
         .layer_pair(IdleTimeoutLayer::new(HOUR))
         .max_waiting(100_000)
         .wait_timeout(Some(HOUR))
-        .on_end(|session, reason| {
+        .on_end(|session, reason, _| {
             let bytes = [Side::A, Side::B].map(|from| session.meter().bytes(from));
             println!("relayed {} bytes: {reason}", bytes[0] + bytes[1]);
         })

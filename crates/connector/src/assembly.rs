@@ -5,11 +5,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use couplet_endpoint::{BoxError, BoxIo, Conn, Info, Io, Replay, Side};
+use couplet_endpoint::{BoxError, BoxIo, Conn, Info, Io, Replay, Side, is_caused_by};
 use couplet_layers::{
     LiveLimitLayer, SideStatsLayer, StatsLayer, observe::stats::SideStatsService,
 };
-use couplet_pairing::{Pair, Pairs, Policy, dial_for_a, dial_for_b};
+use couplet_pairing::{Pair, PairingEnded, Pairs, Policy, dial_for_a, dial_for_b};
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 use tokio::sync::Semaphore;
 use tower::{Layer, Service, ServiceBuilder, limit::ConcurrencyLimitLayer};
@@ -159,10 +159,11 @@ impl Assembly {
             Err(ServeError::Requests(error)) => {
                 lifecycle.fail(ConnectorError::side(side, error));
             }
-            // The pairing has ended, and the connector is about to hear of it.
-            Err(ServeError::Service(error)) => {
+            // The connector is about to hear of it.
+            Err(ServeError::Service(error)) if is_caused_by::<PairingEnded>(&*error) => {
                 tracing::debug!(%side, error, "no more connections are wanted");
             }
+            Err(ServeError::Service(error)) => lifecycle.fail(ConnectorError::side(side, error)),
         });
         self.lifecycle.spawn_until_stopped(serving);
     }
@@ -212,11 +213,11 @@ impl Assembly {
         let lifecycle = Arc::clone(&self.lifecycle);
         let serving = serve_with(pairs.map(Ok::<_, BoxError>), stack, spawn);
         self.lifecycle
-            .spawn_until_stopped(serving.map(move |served| {
-                if let Err(error) = served {
-                    tracing::debug!(%error, "no more pairs are wanted");
+            .spawn_until_stopped(serving.map(move |served| match served {
+                Ok(()) => lifecycle.stop(),
+                Err(ServeError::Service(error) | ServeError::Requests(error)) => {
+                    lifecycle.fail(ConnectorError::pair_stack(error));
                 }
-                lifecycle.stop();
             }));
     }
 }

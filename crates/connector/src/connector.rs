@@ -1,4 +1,4 @@
-use std::{hash::Hash, sync::Arc, time::Duration};
+use std::{error::Error as StdError, hash::Hash, sync::Arc, time::Duration};
 
 use couplet_endpoint::{Backoff, Endpoint, Info, Side};
 use couplet_layers::HandshakeLayer;
@@ -208,9 +208,18 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
 
     /// Adds a step that sees both connections before they are joined: it may talk to either, choose
     /// this pair's transforms, or refuse. Short for a [`HandshakeLayer`] on the pair stack, with its
-    /// defaults.
+    /// defaults: the step has 10 s.
     pub fn before_join<H>(self, step: H) -> Connector<M, LA, LB, Stack<HandshakeLayer<H>, LP>> {
         self.layer_pair(HandshakeLayer::new(step))
+    }
+
+    /// As [`before_join`](Self::before_join), with this deadline for the step; `None` for none.
+    pub fn before_join_within<H>(
+        self,
+        deadline: Option<Duration>,
+        step: H,
+    ) -> Connector<M, LA, LB, Stack<HandshakeLayer<H>, LP>> {
+        self.layer_pair(HandshakeLayer::new(step).timeout(deadline))
     }
 }
 
@@ -247,10 +256,18 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
     /// Bounds the live pairs. What comes beyond them waits: in the pairing where both sides come by
     /// themselves; in the system's queue, or behind its handshake, where partners are dialled, and
     /// none is dialled for it. No bound, by default.
+    ///
+    /// # Panics
+    ///
+    /// If `pairs` is 0: no pair could ever be joined.
     pub fn max_pairs(mut self, pairs: usize) -> Self
     where
         M: ManyPairs,
     {
+        assert!(
+            pairs > 0,
+            "max_pairs is 0: no pair could be joined; 1 or more"
+        );
         self.settings.max_pairs = Some(pairs);
         self
     }
@@ -258,6 +275,10 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
     /// How many connections of a side may wait for a partner, to come or to be dialled, at a time;
     /// 1024 by default. Once so many wait, no more are accepted or dialled until one has left; a
     /// [`keyed`](Connector::keyed) connector counts all together, and refuses those beyond.
+    ///
+    /// # Panics
+    ///
+    /// If `connections` is 0: no connection could ever be joined.
     pub fn max_waiting(mut self, connections: usize) -> Self {
         self.settings.policy = self.settings.policy.max_waiting(connections);
         self
@@ -288,16 +309,20 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
         self
     }
 
-    /// Is called with each session once it is joined. It should return soon: it runs in the
-    /// session's task.
+    /// Calls this function with each session once it is joined. The function should return soon: it
+    /// runs in the session's task.
     pub fn on_join(mut self, joined: impl Fn(&Session) + Send + Sync + 'static) -> Self {
         self.settings.hooks.joined = Some(Arc::new(joined));
         self
     }
 
-    /// Is called with each session that was joined once it has ended, and why. It should return
-    /// soon: it runs in the session's task.
-    pub fn on_end(mut self, ended: impl Fn(&Session, CloseReason) + Send + Sync + 'static) -> Self {
+    /// Calls this function with each joined session once it has ended, why it ended, and the error
+    /// that ended it, if one did: what a layer of the pair stack or the relay returned. The
+    /// function should return soon: it runs in the session's task.
+    pub fn on_end(
+        mut self,
+        ended: impl Fn(&Session, CloseReason, Option<&(dyn StdError + 'static)>) + Send + Sync + 'static,
+    ) -> Self {
         self.settings.hooks.ended = Some(Arc::new(ended));
         self
     }

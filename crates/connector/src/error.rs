@@ -10,10 +10,16 @@ use couplet_endpoint::{BoxError, Side};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ConnectorError {
-    /// A side's endpoint failed: it could not be dialled, or can't accept any more.
+    /// A side failed: its endpoint could not be dialled or can't accept any more, or a layer of its
+    /// stack did not become ready or panicked.
     Side {
         /// Which side.
         side: Side,
+        /// Why.
+        source: Arc<dyn StdError + Send + Sync>,
+    },
+    /// The pair stack failed: a layer of it did not become ready, or panicked.
+    PairStack {
         /// Why.
         source: Arc<dyn StdError + Send + Sync>,
     },
@@ -42,6 +48,12 @@ impl ConnectorError {
         }
     }
 
+    pub(crate) fn pair_stack(source: BoxError) -> Self {
+        Self::PairStack {
+            source: source.into(),
+        }
+    }
+
     pub(crate) fn pair(source: BoxError) -> Self {
         Self::Pair {
             source: source.into(),
@@ -53,6 +65,7 @@ impl fmt::Display for ConnectorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Side { side, .. } => write!(f, "side {side} failed"),
+            Self::PairStack { .. } => f.write_str("pair stack failed"),
             Self::Pair { .. } => f.write_str("the pair could not be made"),
             Self::NoPair => {
                 f.write_str("no pair was made: a connection went away, or no partner came in time")
@@ -67,7 +80,9 @@ impl fmt::Display for ConnectorError {
 impl StdError for ConnectorError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Side { source, .. } | Self::Pair { source } => Some(&**source),
+            Self::Side { source, .. } | Self::PairStack { source } | Self::Pair { source } => {
+                Some(&**source)
+            }
             Self::NoPair | Self::NoLocalAddr { .. } => None,
         }
     }

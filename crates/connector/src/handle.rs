@@ -2,7 +2,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use couplet_endpoint::Side;
 use couplet_layers::{Snapshot, Stats};
-use couplet_pairing::{CloseReason, Session};
+use couplet_pairing::{CloseReason, Session, SessionId};
 use futures::{Stream, stream};
 use tokio::sync::broadcast::error::RecvError;
 
@@ -57,6 +57,11 @@ impl Handle {
     /// The live sessions, the oldest first.
     pub fn sessions(&self) -> Vec<Session> {
         self.stats().sessions()
+    }
+
+    /// The live session with this id.
+    pub fn session(&self, id: SessionId) -> Option<Session> {
+        self.stats().session(id)
     }
 
     /// The sessions that are joined from now on, one item each. It ends with the connector. A

@@ -1,6 +1,7 @@
 //! How a connector ends: what all its tasks share.
 
 use std::{
+    error::Error as StdError,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -8,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use couplet_endpoint::BoxError;
 use couplet_layers::Stats;
 use couplet_pairing::{CloseReason, Session};
 use futures::FutureExt;
@@ -177,8 +177,8 @@ impl Lifecycle {
     }
 
     /// A step of the pair stack failed before the session's bytes could move.
-    pub(crate) fn pair_refused(&self, error: BoxError) {
-        let _ = self.refusal.set(ConnectorError::pair(error));
+    pub(crate) fn pair_refused(&self, source: Arc<dyn StdError + Send + Sync>) {
+        let _ = self.refusal.set(ConnectorError::Pair { source });
     }
 
     /// A session ends; why, if it was joined.

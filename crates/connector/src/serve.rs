@@ -1,4 +1,5 @@
 use std::{
+    any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
@@ -24,12 +25,13 @@ const ROUNDS: u32 = 64;
 /// request pays for a wake-up across threads.
 ///
 /// Dropping it stops the stream and the service; what was spawned goes on. A call that panics ends
-/// its own request and no other.
+/// its own request and no other. A panic in `poll_ready`, or in the stream, ends this future with
+/// an error, as the next poll could not be trusted.
 ///
 /// # Errors
 ///
-/// When the service fails to become ready, or the stream yields an error. What a spawned future
-/// returns is for the service's layers to see.
+/// When the service fails to become ready, or the stream yields an error; and where one of them
+/// panics. What a spawned future returns is for the service's layers to see.
 pub fn serve<R, E, St, S>(requests: St, service: S) -> impl Future<Output = Result<(), ServeError>>
 where
     St: Stream<Item = Result<R, E>>,
@@ -95,17 +97,19 @@ where
         let mut this = self.project();
         for _ in 0..ROUNDS {
             if !*this.ready {
-                ready!(this.service.poll_ready(cx))
-                    .map_err(|error| ServeError::Service(error.into()))?;
+                let readiness =
+                    guarded(|| this.service.poll_ready(cx)).map_err(ServeError::Service)?;
+                ready!(readiness).map_err(|error| ServeError::Service(error.into()))?;
                 *this.ready = true;
             }
-            match ready!(this.requests.as_mut().poll_next(cx)) {
+            let next = guarded(|| this.requests.as_mut().poll_next(cx));
+            match ready!(next.map_err(ServeError::Requests)?) {
                 Some(Ok(request)) => {
                     *this.ready = false;
                     // A panic in the call ends its request alone, as one in its future does.
-                    let call = AssertUnwindSafe(|| this.service.call(request));
-                    if let Ok(future) = catch_unwind(call) {
-                        (this.spawn)(future);
+                    match guarded(|| this.service.call(request)) {
+                        Ok(future) => (this.spawn)(future),
+                        Err(error) => tracing::error!(error, "a request is lost"),
                     }
                 }
                 Some(Err(error)) => return Poll::Ready(Err(ServeError::Requests(error.into()))),
@@ -117,16 +121,36 @@ where
     }
 }
 
+/// Calls a function of others, whose panic becomes an error.
+fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, BoxError> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| Panicked::new(&*panic).into())
+}
+
 /// [`serve`] could not go on.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// The service takes no more requests.
-    #[error("the service takes no more")]
+    /// The service failed to become ready.
+    #[error("service failed to become ready")]
     Service(#[source] BoxError),
     /// The stream of requests failed.
-    #[error("no more will come")]
+    #[error("stream of requests failed")]
     Requests(#[source] BoxError),
+}
+
+/// A layer or an endpoint panicked.
+#[derive(Debug, Error)]
+#[error("panic: {0}")]
+struct Panicked(String);
+
+// ===== impl Panicked =====
+
+impl Panicked {
+    fn new(panic: &(dyn Any + Send)) -> Self {
+        let message = panic.downcast_ref::<&str>().copied();
+        let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Self(message.unwrap_or("no message").to_owned())
+    }
 }
 
 #[cfg(test)]
@@ -186,6 +210,38 @@ mod tests {
         for n in [Some(1), Some(3), None] {
             assert_eq!(served.recv().await, n);
         }
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_the_service_or_the_stream_is_the_end_and_an_error() {
+        let echo = service_fn(|n: u8| async move { Ok::<_, Infallible>(n) });
+        let panics = stream::poll_fn(|_| -> Poll<Option<Result<u8, Infallible>>> {
+            panic!("as the stream was told")
+        });
+        let error = serve(panics, echo).await.unwrap_err();
+        assert!(matches!(error, ServeError::Requests(_)));
+        let cause = std::error::Error::source(&error).unwrap();
+        assert_eq!(cause.to_string(), "panic: as the stream was told");
+
+        struct Unready;
+        impl Service<u8> for Unready {
+            type Response = ();
+            type Error = Infallible;
+            type Future = std::future::Ready<Result<(), Infallible>>;
+
+            fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+                panic!("as {} was told", "the service")
+            }
+
+            fn call(&mut self, _: u8) -> Self::Future {
+                unreachable!("it is never ready")
+            }
+        }
+        let error = serve(stream::pending::<Result<u8, Infallible>>(), Unready).await;
+        let error = error.unwrap_err();
+        assert!(matches!(error, ServeError::Service(_)));
+        let cause = std::error::Error::source(&error).unwrap();
+        assert_eq!(cause.to_string(), "panic: as the service was told");
     }
 
     #[tokio::test]

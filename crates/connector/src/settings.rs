@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use couplet_pairing::{CloseReason, Policy, Session};
 use couplet_relay::Relay;
@@ -18,11 +18,13 @@ pub(crate) struct Settings {
     pub(crate) hooks: Hooks,
 }
 
-/// Who is told of sessions.
+type Ended = dyn Fn(&Session, CloseReason, Option<&(dyn StdError + 'static)>) + Send + Sync;
+
+/// What is called for sessions.
 #[derive(Clone, Default)]
 pub(crate) struct Hooks {
     pub(crate) joined: Option<Arc<dyn Fn(&Session) + Send + Sync>>,
-    pub(crate) ended: Option<Arc<dyn Fn(&Session, CloseReason) + Send + Sync>>,
+    pub(crate) ended: Option<Arc<Ended>>,
 }
 
 // ===== impl Settings =====

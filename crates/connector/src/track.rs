@@ -2,6 +2,7 @@
 //! the connector.
 
 use std::{
+    error::Error as StdError,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -39,7 +40,7 @@ struct Tracked {
     session: Session,
     lifecycle: Arc<Lifecycle>,
     joined: bool,
-    error: Option<Box<str>>,
+    error: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 // ===== impl TrackLayer =====
@@ -139,13 +140,18 @@ impl Tracked {
     }
 
     fn fails(&mut self, error: BoxError) {
-        self.error = Some(Causes(&*error).to_string().into());
+        let error: Arc<dyn StdError + Send + Sync> = error.into();
         if !self.joined {
-            self.lifecycle.pair_refused(error);
+            self.lifecycle.pair_refused(Arc::clone(&error));
         }
+        self.error = Some(error);
     }
 
     fn tell_end(&self, reason: CloseReason) {
+        let error = self
+            .error
+            .as_deref()
+            .map(|error| error as &(dyn StdError + 'static));
         let meter = self.session.meter();
         tracing::info!(
             session = self.session.id().get(),
@@ -155,14 +161,14 @@ impl Tracked {
             b_to_a = meter.bytes(Side::B),
             duration = self.session.duration().as_secs_f64(),
             %reason,
-            error = self.error,
+            error = error.map(|error| Causes(error).to_string()),
             "ended",
         );
         if self.joined
             && let Some(ended) = &self.lifecycle.hooks().ended
         {
             // Caught, because this may be the end of a session that panicked already.
-            let _ = catch_unwind(AssertUnwindSafe(|| ended(&self.session, reason)));
+            let _ = catch_unwind(AssertUnwindSafe(|| ended(&self.session, reason, error)));
         }
     }
 }

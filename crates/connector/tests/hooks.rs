@@ -429,7 +429,7 @@ async fn hooks_count_every_session_of_many_threads() {
         let (connector, mut rig) = listen_listen();
         let relay = connector
             .on_join(move |_| _ = joins.fetch_add(1, Ordering::Relaxed))
-            .on_end(move |_, _| _ = ends.fetch_add(1, Ordering::Relaxed))
+            .on_end(move |_, _, _| _ = ends.fetch_add(1, Ordering::Relaxed))
             .start();
         let mut live = Vec::new();
         for n in 0..500 {
@@ -453,4 +453,87 @@ async fn hooks_count_every_session_of_many_threads() {
     let counts = [counts.0, counts.1].map(|count| count.load(Ordering::Relaxed));
     assert_eq!(counts, [500, 500]);
     threads.shutdown_background();
+}
+
+/// The embedding program's own reason, and the error that a layer returned.
+#[tokio::test(start_paused = true)]
+async fn on_end_is_told_the_reason_and_the_error() {
+    use couplet_connector::{BoxError, layers::TransformLayer};
+
+    struct Breaks;
+    impl couplet_connector::layers::Transform for Breaks {
+        fn transform(
+            &mut self,
+            _: &mut bytes::BytesMut,
+            _: &mut bytes::BytesMut,
+        ) -> Result<(), BoxError> {
+            Err("item too long".into())
+        }
+
+        fn finish(
+            &mut self,
+            _: &mut bytes::BytesMut,
+            _: &mut bytes::BytesMut,
+        ) -> Result<(), BoxError> {
+            Ok(())
+        }
+    }
+
+    let ends = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let told = Arc::clone(&ends);
+    let (connector, mut rig) = listen_listen();
+    let relay = connector
+        .layer_pair(TransformLayer::new().a_to_b(|| Breaks))
+        .on_end(move |_, reason, error| {
+            let mut causes = Vec::new();
+            let mut next = error;
+            while let Some(error) = next {
+                causes.push(error.to_string());
+                next = error.source();
+            }
+            told.lock().expect("no panic").push((reason, causes));
+        })
+        .start();
+    let [mut a, mut b] = rig.pair().await;
+    say(&mut b, "joined").await;
+    hears(&mut a, "joined").await;
+    let session = relay.sessions().remove(0);
+    let id = session.id().get();
+    assert!(relay.session((id + 1).into()).is_none());
+    let found = relay.session(id.into()).expect("it is live");
+    found.close(CloseReason::Custom("account suspended"));
+    soon(gone(&mut a)).await;
+    until(|| relay.session(id.into()).is_none()).await;
+    let reason = soon(session.ended()).await;
+    assert_eq!(reason.to_string(), "account suspended");
+    assert_eq!(reason.termination_state(), "UC");
+
+    let [mut a, mut b] = rig.pair().await;
+    say(&mut b, "joined").await;
+    hears(&mut a, "joined").await;
+    say(&mut a, "x").await;
+    soon(gone(&mut b)).await;
+    until(|| relay.live_pairs() == 0).await;
+    let ends = ends.lock().expect("no panic").clone();
+    assert_eq!(ends[0], (reason, vec![]));
+    assert_eq!(ends[1].0, CloseReason::Failed(Side::A));
+    assert!(ends[1].1.contains(&"item too long".to_owned()), "{ends:?}");
+    close(&relay).await;
+}
+
+#[test]
+fn a_zero_that_would_hang_is_refused_where_it_is_given() {
+    fn refused(call: impl FnOnce() + std::panic::UnwindSafe) -> String {
+        let panic = std::panic::catch_unwind(call).expect_err("0 is refused");
+        let message = panic.downcast_ref::<&str>().map(ToString::to_string);
+        message.unwrap_or_else(|| panic.downcast_ref::<String>().cloned().unwrap_or_default())
+    }
+    let said = [
+        refused(|| drop(listen_listen().0.max_pairs(0))),
+        refused(|| drop(listen_listen().0.max_waiting(0))),
+    ];
+    for (what, said) in ["max_pairs", "max_waiting"].iter().zip(said) {
+        let said = said.replace('`', "");
+        assert!(said.starts_with(&format!("{what} is 0: ")), "{said}");
+    }
 }

@@ -510,7 +510,7 @@ async fn a_panic_in_a_call_ends_only_its_pair_or_connection() {
 async fn a_hook_that_panics_ends_only_its_pair() {
     let (connector, mut rig) = listen_listen();
     let relay = connector
-        .on_end(|_, _| panic!("as it was told"))
+        .on_end(|_, _, _| panic!("as it was told"))
         .close_when_idle(10 * SECOND)
         .start();
     for _ in 0..3 {

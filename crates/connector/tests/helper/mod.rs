@@ -472,9 +472,12 @@ impl Told {
         }
     }
 
-    pub(crate) fn on_end(&self) -> impl Fn(&Session, CloseReason) + Send + Sync + 'static {
+    pub(crate) fn on_end(
+        &self,
+    ) -> impl Fn(&Session, CloseReason, Option<&(dyn std::error::Error + 'static)>) + Send + Sync + 'static
+    {
         let ends = Arc::clone(&self.ends);
-        move |session, reason| {
+        move |session, reason, _| {
             ends.lock()
                 .expect("nobody panics with it")
                 .push((session.clone(), reason))

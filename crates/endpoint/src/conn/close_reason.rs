@@ -30,6 +30,9 @@ pub enum CloseReason {
     Closed,
     /// The relay was told to stop.
     Shutdown,
+    /// The program that embeds the relay, or a layer of its own, closed the session for a reason of its
+    /// own: a few words, such as `"account suspended"`.
+    Custom(&'static str),
     /// What served the session was dropped before it ended: a timeout around it, a panic within.
     Dropped,
 }
@@ -58,6 +61,7 @@ impl CloseReason {
     /// | `PR` | [`Refused`](Self::Refused) by the pair's stack |
     /// | `OC` | [`Closed`](Self::Closed) by whoever operates the relay |
     /// | `OS` | [`Shutdown`](Self::Shutdown) |
+    /// | `UC` | [`Custom`](Self::Custom): the embedding program's own reason |
     /// | `ID` | [`Dropped`](Self::Dropped): an internal end |
     pub const fn termination_state(self) -> &'static str {
         match self {
@@ -77,6 +81,7 @@ impl CloseReason {
             Self::Refused => "PR",
             Self::Closed => "OC",
             Self::Shutdown => "OS",
+            Self::Custom(_) => "UC",
             Self::Dropped => "ID",
         }
     }
@@ -108,6 +113,7 @@ impl fmt::Display for CloseReason {
             Self::Refused => f.write_str("refused before the join"),
             Self::Closed => f.write_str("closed"),
             Self::Shutdown => f.write_str("shutdown"),
+            Self::Custom(reason) => f.write_str(reason),
             Self::Dropped => f.write_str("dropped"),
         }
     }
@@ -140,6 +146,7 @@ mod tests {
             CloseReason::Refused,
             CloseReason::Closed,
             CloseReason::Shutdown,
+            CloseReason::Custom("a reason of its own"),
             CloseReason::Dropped,
         ]);
         let mut states: Vec<_> = reasons.iter().map(|r| r.termination_state()).collect();

@@ -1,4 +1,8 @@
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use super::{CloseReason, ConnId, Extensions, Info, Refusal, Side};
 
@@ -19,8 +23,8 @@ use super::{CloseReason, ConnId, Extensions, Info, Refusal, Side};
 /// has no further event: the error goes up through the stack. The last event is always followed by
 /// the drop of the observer, when the last clone of the connection's [`Info`] is dropped.
 ///
-/// An observer is called within the task that serves the connection, so it returns soon, does not
-/// block and does not panic. A connection without observers costs no memory and takes no time.
+/// An observer is called within the task that serves the connection, so it returns soon and does not
+/// block. A panic is caught, and changes nothing for the connection. A connection without observers costs no memory and takes no time.
 ///
 /// ```
 /// use couplet_endpoint::{Conn, ConnEvent, Info, Origin};
@@ -98,7 +102,8 @@ impl Info {
 fn tell(extensions: &Extensions, info: &Info, event: ConnEvent) {
     if let Some(Observers(observers)) = extensions.get() {
         for observer in observers {
-            observer.on_event(info, event);
+            // A task that serves many may call: an observer's panic is the observer's alone.
+            let _ = catch_unwind(AssertUnwindSafe(|| observer.on_event(info, event)));
         }
     }
 }

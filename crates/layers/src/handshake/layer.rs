@@ -33,8 +33,16 @@ impl<H> HandshakeLayer<H> {
 
     /// How many requests may be shaking hands, or waiting for the inner service, at a time. When
     /// there are as many, the layer is not ready.
+    ///
+    /// # Panics
+    ///
+    /// If `bound` is 0: the layer would never be ready.
     #[must_use]
     pub const fn bound(mut self, bound: usize) -> Self {
+        assert!(
+            bound > 0,
+            "bound is 0: no request could shake hands; 1 or more"
+        );
         self.bound = bound;
         self
     }

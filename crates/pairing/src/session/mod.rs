@@ -232,6 +232,13 @@ impl SessionId {
     }
 }
 
+impl From<u64> for SessionId {
+    /// The id with this number, as [`get`](Self::get) returned it, whether or not a session has it.
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -115,6 +115,11 @@ impl Stats {
         sessions
     }
 
+    /// The session with this id, if it is live now.
+    pub fn session(&self, id: SessionId) -> Option<Session> {
+        self.pairs().live.get(&id).cloned()
+    }
+
     /// How many pairs are live now.
     pub fn live_pairs(&self) -> usize {
         self.pairs().live.len()

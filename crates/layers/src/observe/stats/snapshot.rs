@@ -2,6 +2,7 @@ use std::fmt;
 
 /// How it stood when it was [taken](super::Stats::snapshot).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Snapshot {
     /// Side A.
@@ -23,6 +24,7 @@ pub struct Snapshot {
 
 /// One side of a [`Snapshot`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct SideSnapshot {
     /// How many connections were made: accepted or dialled.

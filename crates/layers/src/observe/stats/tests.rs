@@ -335,3 +335,12 @@ async fn a_snapshot_is_three_lines() {
     );
     drop(live);
 }
+
+#[cfg(feature = "json")]
+#[test]
+fn a_snapshot_is_json() {
+    let json = serde_json::to_value(Stats::new().snapshot()).unwrap();
+    assert_eq!(json["live_pairs"], 0);
+    assert_eq!(json["a"]["died_waiting"], 0);
+    assert_eq!(json.as_object().unwrap().len(), 7);
+}

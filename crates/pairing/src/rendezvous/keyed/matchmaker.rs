@@ -87,14 +87,9 @@ where
     /// Takes in a connection that has come, or refuses it.
     fn enter(&mut self, arrival: Arrival<I>) {
         let info = &arrival.conn.info;
-        let Some(key) = (self.keyed.key)(info) else {
+        let Some(tag) = self.keyed.tag(info) else {
             tell_refused(&self.counts, info, Refusal::UnknownKey, Duration::ZERO);
             return self.reply(arrival.conn, Refusal::UnknownKey);
-        };
-        let tag = Tag {
-            key,
-            side: (self.keyed.side)(info),
-            network: PeerNetwork::of(info.peer.map(|peer| peer.ip())),
         };
         match self.waiting.enter(arrival, tag.clone()) {
             Err(removed) => self.removed(removed),

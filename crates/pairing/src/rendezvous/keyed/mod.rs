@@ -4,14 +4,21 @@ mod index;
 mod matchmaker;
 mod refusal_reply;
 
-use std::{fmt, future::poll_fn, hash::Hash, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::poll_fn,
+    hash::Hash,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use couplet_endpoint::{Info, Io, Replay, Side};
 
-use self::{matchmaker::Matchmaker, refusal_reply::RefusalReply};
+use self::{index::Tag, matchmaker::Matchmaker, refusal_reply::RefusalReply};
 use super::slot::{WaitSlot, slots};
-use crate::{Pairs, Policy, Refusal, WaitingCounts, handover::handover};
+use crate::{Pairs, PeerNetwork, Policy, Refusal, WaitingCounts, handover::handover};
 
 /// Which connections are joined in [`rendezvous_keyed`]: two with the same key, on different sides
 /// where both have one.
@@ -81,6 +88,25 @@ impl<K> Keyed<K> {
 }
 
 impl<K, S> Keyed<K, S> {
+    /// What the matchmaker knows a connection by; `None` where it has no key. Where a closure
+    /// panics, its connection is refused as if it had none, and no other.
+    fn tag(&self, info: &Info) -> Option<Tag<K, S>> {
+        let tag = AssertUnwindSafe(|| {
+            Some(Tag {
+                key: (self.key)(info)?,
+                side: (self.side)(info),
+                network: PeerNetwork::of(info.peer.map(|peer| peer.ip())),
+            })
+        });
+        catch_unwind(tag).unwrap_or_else(|_| {
+            tracing::error!(
+                conn = info.id.get(),
+                "the closure for a key or a side panicked"
+            );
+            None
+        })
+    }
+
     /// Joins only connections for which `side` returns something different; one without a side is
     /// joined with any.
     ///

@@ -1,4 +1,9 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use couplet_endpoint::{Info, Io, io::send_and_close};
@@ -31,7 +36,14 @@ impl RefusalReply {
         conn: Unjoined<I>,
         refusal: Refusal,
     ) -> Option<impl Future<Output = ()> + use<I>> {
-        let reply = (self.reply)(&conn.info, refusal)?;
+        let reply = AssertUnwindSafe(|| (self.reply)(&conn.info, refusal));
+        let reply = catch_unwind(reply).unwrap_or_else(|_| {
+            tracing::error!(
+                conn = conn.info.id.get(),
+                "the closure for a reply panicked"
+            );
+            None
+        })?;
         let io = conn.take().io;
         let within = self.within;
         Some(async move { send_and_close(io, &reply, within).await })

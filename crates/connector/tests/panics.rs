@@ -1,0 +1,200 @@
+//! A panic in a layer or a closure of the program's own ends its connection alone, or the relay with
+//! an error that names it.
+
+mod helper;
+
+use std::{
+    convert::Infallible,
+    task::{Context, Poll},
+};
+
+use couplet_connector::{
+    BoxError, Connector, ConnectorError,
+    endpoint::{BoxIo, Conn, Info, Side, memory},
+    layers::HandshakeLayer,
+    pairing::{Keyed, Refusal},
+};
+use helper::*;
+use tower::{Service, layer::layer_fn};
+
+/// Panics when it is asked for readiness for the third time.
+#[derive(Clone)]
+struct Unready<S> {
+    inner: S,
+    asked: u32,
+}
+
+impl<R, S: Service<R>> Service<R> for Unready<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.asked += 1;
+        assert!(self.asked < 3, "as it was told");
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: R) -> S::Future {
+        self.inner.call(request)
+    }
+}
+
+fn causes(error: &ConnectorError) -> String {
+    let mut causes = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        causes += &format!(": {cause}");
+        next = cause.source();
+    }
+    causes
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_of_the_pair_stack_is_the_relays_end() {
+    let (connector, mut rig) = listen_listen();
+    let relay = connector
+        .layer_pair(layer_fn(|inner| Unready { inner, asked: 0 }))
+        .start();
+    let [mut a, mut b] = rig.pair().await;
+    joined(&mut a, &mut b).await;
+    let [_c, _d] = rig.pair().await;
+    // The live pairs go on to their end.
+    until(|| !rig.is_listened_to()).await;
+    joined(&mut a, &mut b).await;
+    drop((a, b, _c, _d));
+    let error = soon(relay.done()).await.unwrap_err();
+    assert_eq!(causes(&error), "pair stack failed: panic: as it was told");
+    no_task_left().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_of_a_side_stack_is_the_relays_end() {
+    let (connector, mut rig) = listen_dial();
+    let relay = connector
+        .layer_a(layer_fn(|inner| Unready { inner, asked: 0 }))
+        .start();
+    let [mut a, mut b] = rig.pair().await;
+    joined(&mut a, &mut b).await;
+    let [c, d] = rig.pair().await;
+    until(|| !rig.is_listened_to()).await;
+    joined(&mut a, &mut b).await;
+    drop((a, b, c, d));
+    let error = soon(relay.done()).await.unwrap_err();
+    assert_eq!(causes(&error), "side A failed: panic: as it was told");
+    no_task_left().await;
+}
+
+/// Readiness that fails is no silence either.
+#[tokio::test(start_paused = true)]
+async fn an_error_of_a_stacks_readiness_is_the_relays_end() {
+    #[derive(Clone)]
+    struct Fails;
+    impl Service<Conn<BoxIo>> for Fails {
+        type Response = ();
+        type Error = BoxError;
+        type Future = std::future::Ready<Result<(), BoxError>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+            Poll::Ready(Err("it can't be ready".into()))
+        }
+
+        fn call(&mut self, _: Conn<BoxIo>) -> Self::Future {
+            unreachable!("it is never ready")
+        }
+    }
+    let (connector, _rig) = listen_listen();
+    let relay = connector.layer_b(layer_fn(|_| Fails)).start();
+    let error = soon(relay.done()).await.unwrap_err();
+    assert_eq!(causes(&error), "side B failed: it can't be ready");
+    no_task_left().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_ends_its_connection_alone() {
+    for early in [true, false] {
+        let handshake = move |conn: Conn<BoxIo>| {
+            let first = conn.info.extensions.get::<First>().is_some();
+            assert!(!(early && first), "as it was told");
+            async move {
+                assert!(!first, "as it was told");
+                Ok::<_, Infallible>(conn)
+            }
+        };
+        every_mode!(|connector, rig| {
+            if rig.mode != "dial + dial" {
+                let mark = mark_the_first();
+                let relay = connector
+                    .layer_a(HandshakeLayer::new(mark))
+                    .layer_a(HandshakeLayer::new(handshake))
+                    .start();
+                let mut first = rig.meet(rig.order[0]).await;
+                if rig.is_dialled(Side::A) {
+                    soon(gone(&mut rig.meet(Side::A).await)).await;
+                }
+                soon(gone(&mut first)).await;
+                let [mut a, mut b] = rig.pair().await;
+                joined(&mut a, &mut b).await;
+                close(&relay).await;
+            }
+        });
+    }
+}
+
+struct First;
+
+/// Marks the first connection that comes.
+fn mark_the_first()
+-> impl Fn(Conn<BoxIo>) -> std::future::Ready<Result<Conn<BoxIo>, Infallible>> + Clone {
+    let came = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    move |mut conn| {
+        if !came.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            conn.info.extensions.insert(First);
+        }
+        std::future::ready(Ok(conn))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_closures_of_a_key_end_their_connection_alone() {
+    for of_side in [false, true] {
+        let (clients, listen) = memory::endpoint();
+        let panics = |info: &Info| info.extensions.get::<First>().is_some();
+        let keyed = Keyed::new(move |info: &Info| {
+            assert!(of_side || !panics(info), "as it was told");
+            Some(1)
+        })
+        .side(move |info| {
+            assert!(!of_side || !panics(info), "as it was told");
+            info.side
+        })
+        .refusal_reply(SECOND, |_, _| panic!("as it was told"));
+        let relay = Connector::keyed(listen, keyed)
+            .layer_a(HandshakeLayer::new(mark_the_first()))
+            .start();
+        let mut refused = soon(clients.connect()).await.unwrap();
+        soon(gone(&mut refused)).await;
+        let counts = relay.snapshot();
+        assert_eq!(counts.a.refused, 1, "{}", Refusal::UnknownKey);
+        let mut a = soon(clients.connect()).await.unwrap();
+        let mut b = soon(clients.connect()).await.unwrap();
+        joined(&mut a, &mut b).await;
+        close(&relay).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_changes_nothing() {
+    let (connector, mut rig) = listen_listen();
+    let observed = |mut conn: Conn<BoxIo>| {
+        conn.info.observe(|_: &Info, _| panic!("as it was told"));
+        std::future::ready(Ok::<_, Infallible>(conn))
+    };
+    let relay = connector
+        .layer_a(HandshakeLayer::new(observed))
+        .layer_b(HandshakeLayer::new(observed))
+        .start();
+    let [mut a, mut b] = rig.pair().await;
+    joined(&mut a, &mut b).await;
+    close(&relay).await;
+}
