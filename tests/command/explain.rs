@@ -159,7 +159,7 @@ fn how_bytes_move() {
 fn a_mistake_is_as_without_it() {
     Couplet::run(&["explain", "listen:9000,tokn=@f", "listen:9001"])
         .with(2)
-        .said("is it `token`?");
+        .said("did you mean `token`?");
     Couplet::run(&["explain", "listen:9000"])
         .with(2)
         .said("<B>");

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
 
+mod docs;
 mod explain;
 mod mistakes;
+mod mistakes_table;
 mod options;
 mod output;
 mod reconnect;

@@ -42,7 +42,7 @@ fn sides() {
 #[test]
 fn side_options() {
     wrong(&["listen:1,loud", "listen:2"], "keep-alive, user-timeout");
-    wrong(&["listen:1,tokn=@f", "listen:2"], "is it `token`?");
+    wrong(&["listen:1,tokn=@f", "listen:2"], "did you mean `token`?");
     wrong(
         &["listen:1,allow=10.0.0.0/8,127.0.0.1", "listen:2"],
         "`allow=10.0.0.0/8+127.0.0.1`",

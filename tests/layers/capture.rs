@@ -354,7 +354,7 @@ fn what_can_t_be_done_is_told() {
         ("--capture=x.pcapng --capture-limit=9", "`9KiB`"),
         (
             "--capture=- --capture-roll=1KiB",
-            "--capture-roll needs a file",
+            "--capture-roll does nothing on standard output",
         ),
         ("--capture=- --access-log=-", "standard output"),
     ] {

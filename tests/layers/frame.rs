@@ -136,7 +136,7 @@ fn it_is_explained_and_comes_last() {
         assert!(explained.contains(part), "{explained}");
     }
     let early = Couplet::run(&["listen:1,frame=lines,compress=lz4", "dial:h:2"]).with(2);
-    early.said("`frame` behind it");
+    early.said("`frame` as the last option");
     Couplet::run(&["listen:1,frame=length:9", "dial:h:2"])
         .with(2)
         .said("`length:4`");

@@ -152,7 +152,7 @@ fn keys_that_are_challenged_are_renewed() {
 fn secrets_that_encrypt_are_renewed() {
     let files = Files::new();
     let [near, far] = ["near", "far"].map(|name| format!("noise=psk:@{}", files.path(name)));
-    let wrong = ("far", "short\n", "will not do");
+    let wrong = ("far", "short\n", "holds no usable secret");
     renewed(&files, &near, &far, wrong, |_| {
         files.keygen("near", "secret");
         fs::copy(files.path("near"), files.path("far")).unwrap();

@@ -301,17 +301,19 @@ fn what_makes_no_sense_is_told() {
                 "listen:1,proxy-protocol=require,proxy-protocol.from=::1,proxy-protocol.wait=1s",
                 "dial:h:2",
             ],
-            "is waited for",
+            "does nothing where a header is required",
         ),
         (
             ["dial:h:1,proxy-protocol=v1", "dial:h:2"],
-            "nobody to tell of",
+            "no client to send the address of",
         ),
     ] {
         Couplet::run(&sides).with(2).said(right);
     }
     let once = ["dial:h:1,proxy-protocol=v1", "listen:2", "--once"];
-    Couplet::run(&once).with(2).said("nobody to tell of");
+    Couplet::run(&once)
+        .with(2)
+        .said("no client to send the address of");
     let explained = Couplet::run(&[
         "explain",
         "listen:1,proxy-protocol=accept,proxy-protocol.from=10.0.0.0/8+::1",

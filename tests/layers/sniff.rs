@@ -165,17 +165,17 @@ fn what_makes_no_sense_is_told() {
     let route = format!("dial:h:2,route=@{}", file.display());
     Couplet::run(&["listen:1,sniff", &route])
         .with(2)
-        .said("line 2, column 1, `tsl:a.example` is not a pattern");
+        .said("line 2, column 1: `tsl:a.example` is not a pattern");
     fs::write(&file, "ssh h:22\n").unwrap();
     Couplet::run(&["listen:1", &route])
         .with(2)
         .said("the other side needs `sniff`");
     Couplet::run(&[&route, "dial:h:3"])
         .with(2)
-        .said("`route` has nothing to choose by");
+        .said("`route` has no client to choose by");
     Couplet::run(&["listen:1", "dial:h:2,sniff"])
         .with(2)
-        .said("whose client speaks first");
+        .said("detects the protocol of the peer that speaks first");
     Couplet::run(&["listen:1,sniff=20s", "dial:h:2"])
         .with(2)
         .said("a longer --handshake-timeout");

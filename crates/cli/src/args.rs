@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use couplet_connector::{
     endpoint::Side,
@@ -12,6 +12,7 @@ use couplet_connector::{
 use crate::{
     common::CommonArgs,
     keygen::KeygenArgs,
+    mistake::{Mistake, nearest},
     plan::{Plan, Sides},
     rendezvous::RendezvousArgs,
     side::{self, DialledFor, SideSpec},
@@ -147,13 +148,18 @@ pub(crate) enum Tool {
 
 impl RelayArgs {
     /// What is to be done; or what is wrong, and what would be right.
-    pub(crate) fn plan(&self) -> Result<Plan, String> {
+    pub(crate) fn plan(&self) -> Result<Plan, Mistake> {
+        // Clap takes a misspelled subcommand for side A.
+        if let Some(mistake) = self.a.as_deref().and_then(misspelled_subcommand) {
+            return Err(mistake);
+        }
+        self.refuse_blank()?;
         self.refuse_surplus()?;
         let timeout = self.common.handshake_timeout();
         // Clap has seen to it that both are there.
         let side = |side: Side, given: &Option<String>, dialled_for: DialledFor| {
             SideSpec::read(given.as_deref().unwrap_or_default(), timeout, dialled_for)
-                .map_err(|error| format!("side {side}: {error:#}"))
+                .map_err(|mistake| mistake.within(format!("side {side}")))
         };
         let b = side(Side::B, &self.b, DialledFor::Other);
         let b_way = b.as_ref().map_or(Way::Dialled, |b| b.endpoint.way());
@@ -168,23 +174,50 @@ impl RelayArgs {
         plan.reconnect = self.reconnect;
         self.refuse_idle_flags(&plan)?;
         plan.refuse_idle_options()?;
+        plan.refuse_same_port()?;
         Ok(plan)
     }
 
-    fn refuse_surplus(&self) -> Result<(), String> {
+    /// The shell makes two words of `listen:1, token=@FILE`.
+    fn refuse_blank(&self) -> Result<(), Mistake> {
+        let words = [&self.a, &self.b]
+            .into_iter()
+            .flatten()
+            .chain(&self.surplus);
+        let words: Vec<_> = words.collect();
+        let cut = words.windows(2).find(|pair| {
+            pair[0].ends_with(',') || side::is_option(pair[1].trim_start_matches(','))
+        });
+        let Some([before, behind]) = cut else {
+            return Ok(());
+        };
+        let address = before.split(',').next().unwrap_or_default();
+        let option = behind
+            .trim_start_matches(',')
+            .split('=')
+            .next()
+            .unwrap_or_default();
+        Err(Mistake::new(
+            format!("`{option}` stands apart from its side"),
+            format!("without a blank at the comma: `{address},{option}…`"),
+        ))
+    }
+
+    fn refuse_surplus(&self) -> Result<(), Mistake> {
         let Some(word) = self.surplus.first() else {
             return Ok(());
         };
         Err(self.common.pair.joined_value(word).unwrap_or_else(|| {
-            format!(
-                "there are two sides, and `{}` is one too many",
-                word.escape_debug()
+            let address = word.split(',').next().unwrap_or_default();
+            Mistake::new(
+                format!("there are two sides, and `{address}` is one too many"),
+                "`couplet A B`; flags and their values are joined by `=`",
             )
         }))
     }
 
     /// A flag that would do nothing here is a mistake.
-    fn refuse_idle_flags(&self, plan: &Plan) -> Result<(), String> {
+    fn refuse_idle_flags(&self, plan: &Plan) -> Result<(), Mistake> {
         let sides = [Side::A, Side::B].map(|side| plan.sides.get(side));
         let dialled = || sides.iter().filter(|side| side.endpoint.is_dialled());
         // One after the other.
@@ -234,23 +267,37 @@ impl RelayArgs {
             ),
         ];
         match idle_flags.iter().find(|(idle, ..)| *idle) {
-            Some((_, flag, why)) => Err(format!("{flag} would do nothing here: {why}")),
+            Some((_, flag, why)) => Err(Mistake::new(
+                format!("{flag} would do nothing here: {why}"),
+                "leave it out",
+            )),
             None => Ok(()),
         }
     }
 }
 
+/// A word where a side is expected that is a misspelled subcommand.
+pub(crate) fn misspelled_subcommand(word: &str) -> Option<Mistake> {
+    let command = Args::command();
+    let names = command.get_subcommands().map(clap::Command::get_name);
+    let near = nearest(word, names)?;
+    let message = format!("`{word}` is not a side, nor a subcommand");
+    Some(Mistake::new(
+        message,
+        format!("did you mean `couplet {near}`?"),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use std::collections::HashSet;
 
     use super::*;
 
     fn plan(args: &[&str]) -> Result<Plan, String> {
-        Args::try_parse_from([&["couplet"], args].concat())
-            .map_err(|error| error.to_string())?
-            .relay
-            .plan()
+        let args = Args::try_parse_from([&["couplet"], args].concat());
+        let plan = args.map_err(|error| error.to_string())?.relay.plan();
+        plan.map_err(|mistake| mistake.to_string())
     }
 
     #[test]
@@ -259,21 +306,12 @@ mod tests {
     }
 
     #[test]
-    fn every_flag_is_in_the_docs() {
-        let docs = include_str!("../../../docs/command.md");
+    fn a_side_knows_the_flags_that_are_no_options() {
         let command = Args::command();
-        let rendezvous = command.find_subcommand("rendezvous").unwrap();
-        let all = command.get_arguments().chain(rendezvous.get_arguments());
-        for flag in all.filter_map(clap::Arg::get_long) {
-            // Every command has these.
-            if !["help", "version"].contains(&flag) {
-                let there = ['`', '=', ' ', '['].iter().any(|end| {
-                    let flag = format!("`--{flag}{end}");
-                    docs.contains(&flag)
-                });
-                assert!(there, "docs/command.md has no --{flag}");
-            }
-        }
+        let flags = command.get_arguments().filter_map(clap::Arg::get_long);
+        let flags = flags.filter(|flag| !["help", "version"].contains(flag));
+        let flags: HashSet<_> = flags.filter(|flag| !side::is_option(flag)).collect();
+        assert_eq!(flags, side::FLAGS.iter().copied().collect());
     }
 
     #[test]

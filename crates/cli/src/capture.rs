@@ -13,6 +13,7 @@ use couplet_connector::{
 
 use crate::{
     layer_spec::{Bytes, LayerSpec, Source},
+    mistake::Mistake,
     pair::PairLayerSpec,
     units::size,
 };
@@ -52,24 +53,24 @@ impl CaptureArgs {
         self.capture.as_deref().is_some_and(is_stdout)
     }
 
-    pub(crate) fn spec(&self) -> Result<Option<CaptureSpec>, String> {
+    pub(crate) fn spec(&self) -> Result<Option<CaptureSpec>, Mistake> {
         let (capture, name, path) = match (&self.capture, &self.capture_dir) {
             (Some(file), _) if is_stdout(file) => {
                 if self.capture_roll.is_some() {
-                    return Err(
-                        "--capture-roll needs a file: standard output can't be replaced".into(),
-                    );
+                    return Err(Mistake::new(
+                        "--capture-roll does nothing on standard output",
+                        "`--capture=FILE`",
+                    ));
                 }
                 (Capture::to_writer(io::stdout()), "file", file)
             }
             (Some(file), _) => (Capture::to_file(file), "file", file),
             (None, Some(directory)) => (Capture::to_directory(directory), "directory", directory),
             (None, None) if self.capture_limit.is_some() => {
-                return Err(
-                    "--capture-limit would do nothing here: add --capture=FILE or \
-                            --capture-dir=DIR"
-                        .into(),
-                );
+                return Err(Mistake::new(
+                    "--capture-limit would do nothing without a capture",
+                    "add `--capture=FILE` or `--capture-dir=DIR`",
+                ));
             }
             (None, None) => return Ok(None),
         };

@@ -10,6 +10,7 @@ use crate::{
     frame,
     layer_spec::Sourced,
     log::LogArgs,
+    mistake::Mistake,
     pair::{PairArgs, PairContext},
     plan::{Plan, Sides},
     rendezvous,
@@ -80,18 +81,17 @@ pub(crate) struct CommonArgs {
 
 impl CommonArgs {
     /// What is to be done with these sides.
-    pub(crate) fn plan(&self, mut sides: Sides) -> Result<Plan, String> {
+    pub(crate) fn plan(&self, mut sides: Sides) -> Result<Plan, Mistake> {
         let listens = |side: Side| !sides.get(side).endpoint.is_dialled();
         let mut pair = self.pair.specs(PairContext {
             log_format: self.log.log_format,
             listens: [listens(Side::A), listens(Side::B)],
         })?;
         if self.capture.is_to_stdout() && self.access_log.is_to_stdout() {
-            return Err(
-                "--capture=- and --access-log=- would be mixed on standard output: \
-                        give one of them a file"
-                    .into(),
-            );
+            return Err(Mistake::new(
+                "--capture=- and --access-log=- would be mixed on standard output",
+                "give one of them a file",
+            ));
         }
         let capture = self.capture.spec()?.map(|capture| {
             pair.insert(0, capture.spec);
@@ -124,8 +124,9 @@ impl CommonArgs {
             ),
         ] {
             if idle {
-                return Err(format!(
-                    "{flag} would do nothing here: each side has its own"
+                return Err(Mistake::new(
+                    format!("{flag} would do nothing here: each side has its own"),
+                    "leave it out",
                 ));
             }
         }

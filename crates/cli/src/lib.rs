@@ -21,6 +21,8 @@ mod log;
 mod log_file;
 mod log_writer;
 mod man;
+mod mistake;
+mod mistyped;
 mod pair;
 mod plan;
 mod reload;
@@ -46,13 +48,14 @@ use crate::{
     args::{Args, Explained, Tool},
     layer_spec::{Source, Sourced},
     log::LogArgs,
+    mistake::Mistake,
     plan::Plan,
     side::{DialledFor, SideSpec},
 };
 
 /// Runs the command with the arguments of this process.
 pub fn run_command() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::try_parse().unwrap_or_else(|error| mistyped::explain(error).exit());
     match args.tool {
         Some(Tool::Explain(explain)) => {
             let plan = match &explain.other {
@@ -68,7 +71,10 @@ pub fn run_command() -> ExitCode {
             run(plan, &rendezvous.common.log)
         }
         Some(Tool::Keygen(keygen)) => print(|out| keygen.run(out)),
-        Some(Tool::Token(token)) => print(|out| token.run(out)),
+        Some(Tool::Token(token)) => {
+            let keyring = or_usage_error(token.keyring(), Some("token"));
+            print(|out| token.run(&keyring, out))
+        }
         Some(Tool::Completions { shell }) => print(|out| {
             clap_complete::generate(shell, &mut Args::command(), "couplet", out);
             Ok(())
@@ -95,7 +101,8 @@ pub fn explain(words: &[&str]) -> Result<String, String> {
         Some(_) => return Ok(String::new()),
     };
     let mut out = Vec::new();
-    explain::write(&plan?, &mut out).map_err(|error| error.to_string())?;
+    let plan = plan.map_err(|mistake| format!("{mistake:#}"))?;
+    explain::write(&plan, &mut out).map_err(|error| error.to_string())?;
     String::from_utf8(out).map_err(|error| error.to_string())
 }
 
@@ -117,15 +124,16 @@ pub fn frames(from: &str, to: &str) -> Option<impl Transform + use<>> {
 /// How the tool is called that plans, too.
 const RENDEZVOUS: &str = "rendezvous";
 
-/// What is to be done; where that is wrong, says so, and how the tool is used, and exits with
-/// status 2.
-fn or_usage_error(plan: Result<Plan, String>, tool: Option<&str>) -> Plan {
-    plan.unwrap_or_else(|wrong| {
+/// What was read of the command line. A mistake is printed with the usage of the command, or of this
+/// tool, and ends the process with status 2.
+fn or_usage_error<T>(result: Result<T, Mistake>, tool: Option<&str>) -> T {
+    result.unwrap_or_else(|wrong| {
         let mut command = Args::command();
         command.build();
         let used = tool.and_then(|tool| command.find_subcommand(tool));
         let mut used = used.unwrap_or(&command).clone();
-        used.error(ErrorKind::ValueValidation, wrong).exit()
+        used.error(ErrorKind::ValueValidation, format!("{wrong:#}"))
+            .exit()
     })
 }
 

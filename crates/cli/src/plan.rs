@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, thread, time::Duration};
 
 use couplet_connector::{
-    endpoint::Side,
+    endpoint::{Address, Side},
     layers::{Capture, FaultSwitch, handshake::meet::MeetingKey},
     mode::Pairing,
     pairing::Keyed,
@@ -12,6 +12,7 @@ use couplet_connector::{
 use crate::{
     layer_spec::{Setting, Sourced},
     log_file::LogFile,
+    mistake::Mistake,
     pair::PairLayerSpec,
     reload::OnReload,
     side::{
@@ -103,8 +104,29 @@ impl Plan {
         }
     }
 
+    /// Two sides can't listen at one address, unless they share its port.
+    pub(crate) fn refuse_same_port(&self) -> Result<(), Mistake> {
+        let Sides::Two(a, b) = &self.sides else {
+            return Ok(());
+        };
+        let same = match (&a.endpoint.address, &b.endpoint.address) {
+            (Address::Listen(a), Address::Listen(b)) => a == b && a.port() != 0,
+            _ => false,
+        };
+        if same && !a.endpoint.reuse_port {
+            let address = &a.endpoint.address;
+            return Err(Mistake::new(
+                format!("both sides are `{address}`"),
+                format!(
+                    "two ports; `couplet rendezvous {address}` joins clients of one port by key"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
     /// An option that would do nothing here, because of how its side is paired, is a mistake.
-    pub(crate) fn refuse_idle_options(&self) -> Result<(), String> {
+    pub(crate) fn refuse_idle_options(&self) -> Result<(), Mistake> {
         let Sides::Two(a, b) = &self.sides else {
             return Ok(());
         };
@@ -117,28 +139,33 @@ impl Plan {
             let endless = !waits(spec) && other.endpoint.is_dialled() && !waits(other);
             let for_others = (pairing == Pairing::DialFor(side)).then_some(other);
             let wrong = match for_others {
-                _ if has_pool && endless => {
-                    "`keep` would dial without end: each of its connections is joined at once, and \
-                     then there is room for the next; with `rendezvous` they wait for a partner"
-                }
-                None if spec.endpoint.tells_for_whom => {
-                    "`proxy-protocol` has nobody to tell of: it is not dialled for a connection of \
-                     the other side"
-                }
-                None if spec.endpoint.routes.is_some() => {
-                    "`route` has nothing to choose by: it is not dialled for a connection of the \
-                     other side"
-                }
-                Some(other) if spec.endpoint.routes.is_some() && !sniffs(other) => {
-                    "`route` goes by what the client speaks: the other side needs `sniff`"
-                }
-                Some(_) if sniffs(spec) => {
-                    "`sniff` is for the side whose client speaks first, not for the one that is \
-                     dialled for it"
-                }
+                _ if has_pool && endless => (
+                    "`keep` would dial without end: each connection of the pool is joined at once, \
+                     which makes room for the next",
+                    "with `rendezvous` the connections wait for a partner",
+                ),
+                None if spec.endpoint.tells_for_whom => (
+                    "`proxy-protocol` has no client to send the address of: the side is not dialled \
+                     for connections of the other side",
+                    "leave it out",
+                ),
+                None if spec.endpoint.routes.is_some() => (
+                    "`route` has no client to choose by: the side is not dialled for connections of \
+                     the other side",
+                    "leave it out",
+                ),
+                Some(other) if spec.endpoint.routes.is_some() && !sniffs(other) => (
+                    "`route` chooses by the client's protocol, which nobody detects",
+                    "the other side needs `sniff`",
+                ),
+                Some(_) if sniffs(spec) => (
+                    "`sniff` detects the protocol of the peer that speaks first, and this side is \
+                     dialled for such a client",
+                    "give the other side `sniff`",
+                ),
                 _ => continue,
             };
-            return Err(format!("side {side}: {wrong}"));
+            return Err(Mistake::new(wrong.0, wrong.1).within(format!("side {side}")));
         }
         Ok(())
     }

@@ -2,7 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
+use anyhow::Context;
+
 use couplet_connector::layers::Replaceable;
+
+use crate::mistake::Mistake;
 
 /// Something that is done at each SIGHUP, such as to read a file again. It says itself when it is
 /// done; when it fails, everything is as it was.
@@ -20,12 +24,11 @@ impl OnReload {
     pub(crate) fn replace<T: Send + Sync + 'static>(
         part: Replaceable<T>,
         file: &str,
-        make: impl Fn() -> Result<T, String> + Send + Sync + 'static,
+        make: impl Fn() -> Result<T, Mistake> + Send + Sync + 'static,
     ) -> Self {
         let path = file.to_owned();
         Self::new(move || {
-            let made = make().map_err(|why| anyhow::anyhow!("what was read before stays: {why}"));
-            part.replace(made?);
+            part.replace(make().context("what was read before stays")?);
             tracing::info!(path, "read again");
             Ok(())
         })
@@ -42,7 +45,6 @@ impl fmt::Debug for OnReload {
 /// always does.
 #[cfg(unix)]
 pub(crate) fn listen(all: Vec<OnReload>) -> anyhow::Result<()> {
-    use anyhow::Context;
     use tokio::{
         signal::unix::{SignalKind, signal},
         task::spawn_blocking,

@@ -15,6 +15,7 @@ use couplet_connector::{
 use crate::{
     common::CommonArgs,
     layer_spec::{Bytes, LayerSpec, Setting, Source, Sourced},
+    mistake::Mistake,
     pair::PairLayerSpec,
     plan::{Meeting, Plan, Sides},
     reload::OnReload,
@@ -85,19 +86,24 @@ enum Others {
 
 impl RendezvousArgs {
     /// What is to be done; or what is wrong, and what would be right.
-    pub(crate) fn plan(&self) -> Result<Plan, String> {
+    pub(crate) fn plan(&self) -> Result<Plan, Mistake> {
         let timeout = self.common.handshake_timeout();
-        let mut side = SideSpec::read(&self.side, timeout, DialledFor::Itself)
-            .map_err(|error| format!("{error:#}"))?;
+        let mut side = SideSpec::read(&self.side, timeout, DialledFor::Itself)?;
         if side.endpoint.is_dialled() {
-            return Err("a rendezvous listens: `listen:[HOST:]PORT`".into());
+            return Err(Mistake::new(
+                format!(
+                    "a rendezvous listens, and `{}` dials",
+                    side.endpoint.address
+                ),
+                "`listen:[HOST:]PORT`",
+            ));
         }
         side.layers.push(self.expect()?);
         self.common.plan(Sides::Meeting(side, self.meeting()))
     }
 
     /// The handshake in which a client says whom to meet.
-    fn expect(&self) -> Result<SideLayerSpec, String> {
+    fn expect(&self) -> Result<SideLayerSpec, Mistake> {
         let timeout = self.common.handshake_timeout();
         let mut layers = SideLayers::new();
         let mut expects = |part: Replaceable<ExpectMeeting>| {
@@ -114,7 +120,9 @@ impl RendezvousArgs {
                     let keyring: Keyring = secret::parse(&file, "--tokens=@FILE")?;
                     Ok(ExpectMeeting::new().tokens(keyring))
                 };
-                let part = Replaceable::new(make().map_err(|why| format!("--tokens: {why}"))?);
+                let part = Replaceable::new(
+                    make().map_err(|mistake: Mistake| mistake.within("--tokens"))?,
+                );
                 expects(part.clone());
                 let again = OnReload::replace(part, &path, make);
                 ("needed", Source::Flag, Some(again))

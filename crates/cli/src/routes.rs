@@ -1,11 +1,13 @@
 //! `route=@FILE`: what is dialled, by what the client speaks and asks for.
 
-use std::{fmt, fs, net::IpAddr, ops::Range};
+use std::{fmt, fs, net::IpAddr};
 
 use couplet_connector::{
     endpoint::{DialAddr, HostName},
     layers::Protocol,
 };
+
+use crate::mistake::{Mistake, alternatives};
 
 /// The lines of a file, each a pattern and a target; the first that fits counts.
 #[derive(Clone, Debug)]
@@ -45,22 +47,32 @@ enum Hosts {
     Below(String),
 }
 
-/// What is wrong in a line, and where.
-struct Mistake(Range<usize>, String);
+const PATTERNS: &[&str] = &[
+    "tls",
+    "tls:HOST",
+    "tls:*.HOST",
+    "http",
+    "http:HOST",
+    "http:*.HOST",
+    "http2",
+    "ssh",
+    "silent",
+    "unknown",
+    "*",
+];
 
-const PATTERNS: &str = "`tls`, `tls:HOST`, `http`, `http:HOST`, `http2`, `ssh`, `silent`, \
-                        `unknown` or `*`, where HOST may begin with `*.`";
+const TARGET: &str = "`HOST:PORT` or `refuse`";
 
 // ===== impl Routes =====
 
 impl Routes {
-    /// Reads a file; what is wrong with it is a message and, behind `: `, a hint.
-    pub(crate) fn read(path: &str) -> Result<Self, String> {
-        let text =
-            fs::read_to_string(path).map_err(|error| format!("`{path}` can't be read: {error}"))?;
-        let lines = parse(&text).map_err(|(line, column, wrong)| {
-            format!("`{path}`, line {line}, column {column}, {wrong}")
+    /// Reads a file. A mistake is in a line of it.
+    pub(crate) fn read(path: &str) -> Result<Self, Mistake> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            let message = format!("`{path}` can't be read: {error}");
+            Mistake::new(message, "a file of routes, `PATTERN HOST:PORT` a line")
         })?;
+        let lines = parse(&text).map_err(|mistake| mistake.within(path))?;
         Ok(Self {
             path: path.to_owned(),
             lines,
@@ -75,33 +87,34 @@ impl Routes {
     }
 }
 
-fn parse(text: &str) -> Result<Vec<(Pattern, Target)>, (usize, usize, String)> {
+fn parse(text: &str) -> Result<Vec<(Pattern, Target)>, Mistake> {
     let mut lines: Vec<(Pattern, Target)> = Vec::new();
     let mut numbers = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
-        let at = |Mistake(span, wrong): Mistake| {
-            let column = line[..span.start].chars().count() + 1;
-            (number, column, wrong)
+        let in_line = |mistake: Mistake| {
+            let column = mistake.column();
+            mistake.within(format!("line {number}, column {column}"))
         };
-        let Some(new) = parse_line(line).map_err(at)? else {
+        let Some(new) = parse_line(line).map_err(in_line)? else {
             continue;
         };
         if let Some(before) = lines.iter().position(|(old, _)| old.covers(&new.0)) {
-            let wrong = format!(
-                "is never reached: line {} is for all of these",
+            let message = format!(
+                "the route is never taken: line {} matches all of its clients",
                 numbers[before]
             );
-            return Err((number, 1, wrong));
+            let mistake = Mistake::new(message, format!("put it before line {}", numbers[before]));
+            return Err(in_line(mistake.at(line, 0..line.trim_end().len())));
         }
         lines.push(new);
         numbers.push(number);
     }
     if lines.is_empty() {
-        return Err((
-            1,
-            1,
-            format!("there is no route: {PATTERNS}, then HOST:PORT or `refuse`"),
-        ));
+        let hint = format!(
+            "a line is a pattern, {}, then {TARGET}",
+            alternatives(PATTERNS)
+        );
+        return Err(Mistake::new("the file has no route in it", hint));
     }
     Ok(lines)
 }
@@ -116,22 +129,21 @@ fn parse_line(line: &str) -> Result<Option<(Pattern, Target)>, Mistake> {
     let Some(pattern) = words.next() else {
         return Ok(None);
     };
-    let wrong = |word: &str, wrong: String| Mistake(span(word), wrong);
-    let parsed = Pattern::parse(pattern).map_err(|message| wrong(pattern, message))?;
+    let parsed = Pattern::parse(pattern).map_err(|mistake| mistake.at(line, span(pattern)))?;
     let Some(target) = words.next() else {
         let end = content.trim_end().len();
-        let message = format!("`{pattern}` has no target: HOST:PORT or `refuse`");
-        return Err(Mistake(end..end, message));
+        let message = format!("`{pattern}` has no target");
+        return Err(Mistake::new(message, TARGET).at(line, end..end));
     };
     if let Some(surplus) = words.next() {
-        let message = format!("`{surplus}` is one too many: a pattern and a target");
-        return Err(wrong(surplus, message));
+        let message = format!("`{surplus}` is one word too many");
+        return Err(Mistake::new(message, "a pattern and a target").at(line, span(surplus)));
     }
     let target = match target {
         "refuse" => Target::Refuse,
         _ => Target::Dial(target.parse().map_err(|_| {
-            let message = format!("`{target}` is not a target: HOST:PORT or `refuse`");
-            wrong(target, message)
+            let message = format!("`{target}` is not a target");
+            Mistake::unknown(message, target, &["HOST:PORT", "refuse"]).at(line, span(target))
         })?),
     };
     Ok(Some((parsed, target)))
@@ -140,7 +152,7 @@ fn parse_line(line: &str) -> Result<Option<(Pattern, Target)>, Mistake> {
 // ===== impl Pattern =====
 
 impl Pattern {
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, Mistake> {
         if text == "*" {
             return Ok(Self::Any);
         }
@@ -155,15 +167,20 @@ impl Pattern {
             "ssh" => Kind::Ssh,
             "silent" => Kind::Silent,
             "unknown" => Kind::Unknown,
-            _ => return Err(format!("`{text}` is not a pattern: {PATTERNS}")),
+            _ => {
+                let message = format!("`{text}` is not a pattern");
+                return Err(Mistake::unknown(message, name, PATTERNS));
+            }
         };
         let hosts = match host {
             None => Hosts::All,
             Some(_) if !matches!(kind, Kind::Tls | Kind::Http) => {
-                return Err(format!("`{name}` asks for no host: {PATTERNS}"));
+                let message = format!("a client that speaks `{name}` names no host");
+                return Err(Mistake::new(message, format!("`{name}` alone")));
             }
             Some(host) => Hosts::parse(host).ok_or_else(|| {
-                format!("`{host}` is not a host: a name, `*.` and a name, or an address")
+                let hint = "a name, `*.` and a name, or an IP address";
+                Mistake::new(format!("`{host}` is not a host"), hint)
             })?,
         };
         Ok(Self::Of(kind, hosts))
@@ -244,8 +261,7 @@ mod tests {
     use super::*;
 
     fn wrong(text: &str) -> String {
-        let (line, column, wrong) = parse(text).unwrap_err();
-        format!("{line}:{column} {wrong}")
+        parse(text).unwrap_err().to_string()
     }
 
     fn http(host: Option<&str>) -> Protocol {
@@ -289,21 +305,45 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_has_a_line_and_a_column() {
+    fn a_mistake_has_a_line() {
         for (text, part) in [
-            ("", "1:1 there is no route"),
-            ("ssh a:1\n  tsl b:2", "2:3 `tsl` is not a pattern"),
-            ("ssh a:1\nhttp\t", "2:5 `http` has no target"),
-            ("ssh a", "1:5 `a` is not a target"),
-            ("ssh a:1 b:2", "1:9 `b:2` is one too many"),
-            ("ssh:host a:1", "1:1 `ssh` asks for no host"),
-            ("tls:a_-.b a:1", "1:1 `a_-.b` is not a host"),
-            ("tls:*.*.b a:1", "1:1 `*.*.b` is not a host"),
-            ("* a:1\n\nssh b:2", "3:1 is never reached: line 1"),
-            ("tls a:1\ntls:b c:1", "2:1 is never reached: line 1"),
-            ("tls:*.b a:1\ntls:a.b c:1", "2:1 is never reached: line 1"),
-            ("tls:*.b a:1\ntls:*.a.B c:1", "2:1 is never reached: line 1"),
-            ("tls:B a:1\ntls:b. c:1", "2:1 is never reached: line 1"),
+            ("", "the file has no route"),
+            (
+                "ssh a:1\n  tsl b:2",
+                "line 2, column 3: `tsl` is not a pattern: did you mean `tls`?",
+            ),
+            ("ssh a:1\nhttp\t", "line 2, column 5: `http` has no target"),
+            ("ssh a", "line 1, column 5: `a` is not a target"),
+            (
+                "ssh a:1 b:2",
+                "line 1, column 9: `b:2` is one word too many",
+            ),
+            (
+                "ssh:host a:1",
+                "line 1, column 1: a client that speaks `ssh`",
+            ),
+            ("tls:a_-.b a:1", "line 1, column 1: `a_-.b` is not a host"),
+            ("tls:*.*.b a:1", "line 1, column 1: `*.*.b` is not a host"),
+            (
+                "* a:1\n\nssh b:2",
+                "line 3, column 1: the route is never taken: line 1",
+            ),
+            (
+                "tls a:1\ntls:b c:1",
+                "line 2, column 1: the route is never taken: line 1",
+            ),
+            (
+                "tls:*.b a:1\ntls:a.b c:1",
+                "line 2, column 1: the route is never taken: line 1",
+            ),
+            (
+                "tls:*.b a:1\ntls:*.a.B c:1",
+                "line 2, column 1: the route is never taken: line 1",
+            ),
+            (
+                "tls:B a:1\ntls:b. c:1",
+                "line 2, column 1: the route is never taken: line 1",
+            ),
         ] {
             let wrong = wrong(text);
             assert!(wrong.starts_with(part), "{text:?}: {wrong}");

@@ -12,13 +12,13 @@ use couplet_connector::{
     layers::{Claims, Keyring},
 };
 
-use crate::{side::options::secret, units::duration};
+use crate::{mistake::Mistake, side::options::secret, units::duration};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct TokenArgs {
     /// The secrets, one a line: `name: secret`
-    #[arg(long, value_name = "@FILE", value_parser = keyring)]
-    secret: Keyring,
+    #[arg(long, value_name = "@FILE")]
+    secret: String,
 
     /// The session it is for
     #[arg(long, value_name = "NAME")]
@@ -43,14 +43,15 @@ enum SideName {
     B,
 }
 
-fn keyring(value: &str) -> Result<Keyring, String> {
-    secret::parse(value, "--secret @FILE")
-}
-
 // ===== impl TokenArgs =====
 
 impl TokenArgs {
-    pub(crate) fn run(&self, out: &mut impl Write) -> anyhow::Result<()> {
+    /// The secrets of the file.
+    pub(crate) fn keyring(&self) -> Result<Keyring, Mistake> {
+        secret::parse(&self.secret, "--secret=@FILE")
+    }
+
+    pub(crate) fn run(&self, keyring: &Keyring, out: &mut impl Write) -> anyhow::Result<()> {
         let mut claims = Claims::new(&*self.key, SystemTime::now() + self.expires)?;
         if let Some(side) = self.side {
             claims = claims.side(match side {
@@ -59,9 +60,9 @@ impl TokenArgs {
             });
         }
         let token = match &self.id {
-            None => self.secret.sign(&claims),
+            None => keyring.sign(&claims),
             Some(id) => {
-                let token = self.secret.sign_with(id, &claims);
+                let token = keyring.sign_with(id, &claims);
                 token.with_context(|| format!("there is no secret `{}`", id.escape_debug()))?
             }
         };

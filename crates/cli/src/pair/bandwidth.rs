@@ -13,6 +13,7 @@ use couplet_connector::{
 use super::{PairContext, PairLayerSpec, direction::Directed};
 use crate::{
     layer_spec::{LayerSpec, Source},
+    mistake::Mistake,
     units::size,
 };
 
@@ -38,13 +39,16 @@ pub(super) struct BandwidthArgs {
 // ===== impl BandwidthArgs =====
 
 impl BandwidthArgs {
-    pub(super) fn specs(&self, context: PairContext) -> Result<Vec<PairLayerSpec>, String> {
+    pub(super) fn specs(&self, context: PairContext) -> Result<Vec<PairLayerSpec>, Mistake> {
         let sides = [Side::A, Side::B];
         let listening = sides.into_iter().zip(context.listens);
         let listening: Vec<_> = listening.filter(|at| at.1).map(|at| at.0).collect();
         if !self.bandwidth_per_addr.is_empty() && listening.is_empty() {
-            let why = "neither side listens, so no address connects to us";
-            return Err(format!("--bandwidth-per-addr would do nothing here: {why}"));
+            return Err(Mistake::new(
+                "--bandwidth-per-addr would do nothing here: neither side listens, so no address \
+                 connects to us",
+                "`--bandwidth` is for each pair, `--bandwidth-total` for all",
+            ));
         }
         let mut specs = Vec::new();
         for given in &self.bandwidth {
@@ -93,20 +97,22 @@ fn bound(
 }
 
 /// `10MiB/s`, or `a-to-b:10MiB/s`.
-fn rate(text: &str) -> Result<Directed<ByteSize>, String> {
-    const FORM: &str = "a bandwidth is like `10MiB/s` or `a-to-b:500kB/s`";
+fn rate(text: &str) -> Result<Directed<ByteSize>, Mistake> {
     Directed::read(text, |text| {
         let Some(text) = text.strip_suffix("/s") else {
-            return Err(format!("{FORM}: in bytes a second"));
+            return Err(Mistake::new(
+                format!("`{text}` is not a bandwidth"),
+                "bytes a second, like `10MiB/s` or `a-to-b:500kB/s`",
+            ));
         };
-        size(text).map_err(|wrong| format!("{wrong}; {FORM}"))
+        size(text).map_err(|mistake| mistake.or("`a-to-b:10MiB/s` for one direction"))
     })
 }
 
 /// `1GiB`, or `a-to-b:1GiB`.
-fn quota(text: &str) -> Result<Directed<ByteSize>, String> {
+fn quota(text: &str) -> Result<Directed<ByteSize>, Mistake> {
     Directed::read(text, |text| {
-        size(text).map_err(|wrong| format!("{wrong}; for one direction `a-to-b:1GiB`"))
+        size(text).map_err(|mistake| mistake.or("`a-to-b:1GiB` for one direction"))
     })
 }
 
@@ -172,10 +178,10 @@ mod tests {
             ("10Mbit/s", "10MiB/s"),
             ("", "10MiB/s"),
         ] {
-            let error = read(wrong).unwrap_err();
+            let error = read(wrong).unwrap_err().to_string();
             assert!(error.contains(right), "{wrong}: {error}");
         }
-        assert!(quota("100").unwrap_err().contains("`100B`"));
+        assert!(quota("100").unwrap_err().to_string().contains("`100B`"));
         assert!(quota("a-to-b:0B").is_err());
         let one = Directed {
             only: Some(Side::B),

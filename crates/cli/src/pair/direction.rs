@@ -2,6 +2,8 @@
 
 use couplet_connector::endpoint::Side;
 
+use crate::mistake::Mistake;
+
 /// A value, and the side whose bytes it is for: both, where there is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Directed<T> {
@@ -15,8 +17,8 @@ impl<T> Directed<T> {
     /// Reads the direction, and the value behind it.
     pub(super) fn read(
         text: &str,
-        read: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Result<Self, String> {
+        read: impl FnOnce(&str) -> Result<T, Mistake>,
+    ) -> Result<Self, Mistake> {
         let (only, rest) = if let Some(rest) = text.strip_prefix("a-to-b:") {
             (Some(Side::A), rest)
         } else if let Some(rest) = text.strip_prefix("b-to-a:") {

@@ -14,6 +14,7 @@ use couplet_connector::{
 use super::{PairLayerSpec, direction::Directed};
 use crate::{
     layer_spec::{Bytes, LayerSpec, Source},
+    mistake::Mistake,
     units::{duration, size},
 };
 
@@ -77,7 +78,7 @@ impl FaultArgs {
 }
 
 /// `latency:200ms±50ms`, `b-to-a:reset:10kB,probability=10%`.
-fn fault(text: &str) -> Result<Directed<Chosen>, String> {
+fn fault(text: &str) -> Result<Directed<Chosen>, Mistake> {
     Directed::read(text, |text| {
         let (kind, probability) = match text.split_once(',') {
             None => (text, 1.0),
@@ -91,12 +92,19 @@ fn fault(text: &str) -> Result<Directed<Chosen>, String> {
     })
 }
 
-fn read(text: &str) -> Result<Fault, String> {
+fn read(text: &str) -> Result<Fault, Mistake> {
     let (kind, value) = match text.split_once(':') {
         None => (text, None),
         Some((kind, value)) => (kind, Some(value)),
     };
-    let needed = |form: &str| value.ok_or_else(|| format!("{kind} needs a value: `{kind}:{form}`"));
+    let needed = |form: &str| {
+        value.ok_or_else(|| {
+            Mistake::new(
+                format!("`{kind}` needs a value"),
+                format!("`{kind}:{form}`"),
+            )
+        })
+    };
     Ok(match kind {
         "latency" => {
             let value = needed("200ms±50ms")?;
@@ -106,16 +114,22 @@ fn read(text: &str) -> Result<Fault, String> {
                 Some((delay, jitter)) => (duration(delay)?, duration(jitter)?),
             };
             if jitter > delay {
-                return Err("the jitter of a latency can't be more than the latency".into());
+                return Err(Mistake::new(
+                    format!("the jitter of `{text}` is more than the latency"),
+                    "`latency:200ms±50ms`",
+                ));
             }
             Fault::Latency { delay, jitter }
         }
         "slow" => {
             let value = needed("10kB/s")?;
             let Some(value) = value.strip_suffix("/s") else {
-                return Err("slow is so many bytes a second: `slow:10kB/s`".into());
+                return Err(Mistake::new(
+                    format!("`{text}` does not say how slow"),
+                    "bytes a second, like `slow:10kB/s`",
+                ));
             };
-            let bytes_per_second = NonZeroU64::new(bytes(value)?).ok_or("it can't be 0")?;
+            let bytes_per_second = NonZeroU64::new(bytes(value)?).unwrap_or(NonZeroU64::MIN);
             Fault::Slow { bytes_per_second }
         }
         "slice" => {
@@ -125,7 +139,7 @@ fn read(text: &str) -> Result<Fault, String> {
                 Some((piece, pause)) => (piece, duration(pause)?),
             };
             let piece = usize::try_from(bytes(piece)?).unwrap_or(usize::MAX);
-            let size = NonZeroUsize::new(piece).ok_or("it can't be 0")?;
+            let size = NonZeroUsize::new(piece).unwrap_or(NonZeroUsize::MIN);
             Fault::Slice { size, pause }
         }
         "slow-close" => Fault::SlowClose {
@@ -142,32 +156,43 @@ fn read(text: &str) -> Result<Fault, String> {
         },
         "blackhole" => match value {
             None => Fault::Blackhole,
-            Some(_) => return Err("blackhole has no value".into()),
+            Some(_) => return Err(Mistake::new("`blackhole` takes no value", "`blackhole`")),
         },
         _ => {
-            return Err(format!(
-                "there is no fault `{}`: {KINDS}",
-                kind.escape_debug()
-            ));
+            let message = format!("`{kind}` is not a fault");
+            return Err(Mistake::unknown(message, kind, &KINDS)
+                .or("one of them behind `a-to-b:` or `b-to-a:`"));
         }
     })
 }
 
-const KINDS: &str = "there are latency, slow, slice, slow-close, timeout, reset, limit and blackhole, \
-                     and before them a-to-b: or b-to-a:";
+const KINDS: [&str; 8] = [
+    "latency",
+    "slow",
+    "slice",
+    "slow-close",
+    "timeout",
+    "reset",
+    "limit",
+    "blackhole",
+];
 
-fn bytes(text: &str) -> Result<u64, String> {
+/// More than 0.
+fn bytes(text: &str) -> Result<u64, Mistake> {
     size(text).map(|size| size.as_u64())
 }
 
-fn probability(text: &str) -> Result<f64, String> {
+fn probability(text: &str) -> Result<f64, Mistake> {
     let percent = text
         .strip_prefix("probability=")
         .and_then(|text| text.strip_suffix('%'))
         .and_then(|text| text.parse::<f64>().ok());
     match percent {
         Some(percent) if percent > 0.0 && percent <= 100.0 => Ok(percent / 100.0),
-        _ => Err("behind a fault stands `,probability=10%`, or another part of 100%".into()),
+        _ => Err(Mistake::new(
+            format!("`{text}` is not the probability of a fault"),
+            "`probability=10%`, or another part of 100%",
+        )),
     }
 }
 
@@ -247,8 +272,9 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told() {
         for (text, right) in [
-            ("", "latency, slow"),
-            ("flood", "latency, slow"),
+            ("", "`latency`, `slow`"),
+            ("flood", "`latency`, `slow`"),
+            ("latncy:1s", "did you mean `latency`?"),
             ("up:latency:1s", "a-to-b:"),
             ("latency", "latency:200ms±50ms"),
             ("latency:200", "`200ms`"),
@@ -256,14 +282,14 @@ mod tests {
             ("slow:10kB", "slow:10kB/s"),
             ("slice:0B", "more than 0"),
             ("reset:100", "`100B`"),
-            ("blackhole:1s", "no value"),
+            ("blackhole:1s", "takes no value"),
             ("blackhole,10%", "probability=10%"),
             ("blackhole,probability=0%", "probability=10%"),
             ("blackhole,probability=101%", "probability=10%"),
             ("blackhole,probability=NaN%", "probability=10%"),
         ] {
             let error = fault(text).unwrap_err();
-            assert!(error.contains(right), "{text}: {error}");
+            assert!(error.to_string().contains(right), "{text}: {error}");
         }
     }
 }

@@ -13,7 +13,7 @@ mod traffic_log;
 use couplet_connector::PairLayers;
 
 use self::{bandwidth::BandwidthArgs, fault::FaultArgs, traffic_log::TrafficLogArgs};
-use crate::{layer_spec::LayerSpec, log::LogFormat};
+use crate::{layer_spec::LayerSpec, log::LogFormat, mistake::Mistake};
 
 /// The flags of the pair stack.
 #[derive(Debug, clap::Args)]
@@ -45,7 +45,7 @@ impl PairArgs {
     /// Those that were asked for, top to bottom; or what is wrong, and what would be right.
     ///
     /// Below them stand the idle timeout, the lifetime and the relay.
-    pub(crate) fn specs(&self, context: PairContext) -> Result<Vec<PairLayerSpec>, String> {
+    pub(crate) fn specs(&self, context: PairContext) -> Result<Vec<PairLayerSpec>, Mistake> {
         let mut specs: Vec<_> = self.traffic_log.spec(context).into_iter().collect();
         specs.extend(self.fault.specs());
         specs.extend(self.bandwidth.specs(context)?);
@@ -53,7 +53,7 @@ impl PairArgs {
     }
 
     /// A word too many that is the value of one of the flags here: how it is joined to it.
-    pub(crate) fn joined_value(&self, word: &str) -> Option<String> {
+    pub(crate) fn joined_value(&self, word: &str) -> Option<Mistake> {
         self.traffic_log.joined_value(word)
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     layer_spec::{Bytes, LayerSpec, Source},
     log::{LogFormat, is_coloured},
     log_writer::LogWriter,
+    mistake::Mistake,
     units::size,
 };
 
@@ -79,9 +80,12 @@ impl TrafficLogArgs {
         })
     }
 
-    pub(super) fn joined_value(&self, word: &str) -> Option<String> {
-        TrafficFormat::from_str(word, true)
-            .is_ok()
-            .then(|| format!("a format is joined to its flag: `--log-traffic={word}`"))
+    pub(super) fn joined_value(&self, word: &str) -> Option<Mistake> {
+        TrafficFormat::from_str(word, true).is_ok().then(|| {
+            Mistake::new(
+                format!("`{word}` stands apart from its flag"),
+                format!("`--log-traffic={word}`"),
+            )
+        })
     }
 }

@@ -1,6 +1,8 @@
 use std::fmt::Write;
 
-use couplet_connector::endpoint::AddressError;
+use couplet_connector::endpoint::{Address, AddressError};
+
+use crate::mistake::{Mistake, alternatives, nearest};
 
 use super::{
     Given, Word,
@@ -32,13 +34,26 @@ fn line(text: &mut String, indent: usize, form: &str, help: &str) {
     let _ = writeln!(text, "{:indent$}{form:width$}  {help}", "");
 }
 
-fn form(option: &SideOption) -> String {
+/// How it is written.
+pub(super) fn form(option: &SideOption) -> String {
     let name = option.name;
     match option.value {
         Value::None => name.to_owned(),
         Value::Needed(value) => format!("{name}={value}"),
         Value::Optional(value) => format!("{name}[={value}]"),
     }
+}
+
+/// Is this `NAME`, or `NAME=VALUE`, an option of a side?
+pub(crate) fn is_option(word: &str) -> bool {
+    let name = word.split(['=', '.']).next();
+    ALL.iter().any(|option| Some(option.name) == name)
+}
+
+/// How an option is written, on a side that may have it.
+pub(crate) fn option_form(name: &str) -> Option<String> {
+    let option = ALL.iter().find(|option| option.name == name)?;
+    Some(form(option))
 }
 
 /// What a listening or a dialled side may have.
@@ -57,13 +72,16 @@ pub(super) fn unknown(
     word: Word<'_>,
     name: Word<'_>,
     before: Option<(&SideOption, &Given<'_>)>,
-) -> AddressError {
+) -> Mistake {
     let option = name.text.split('.').next().unwrap_or_default();
     if LEFT_OUT.contains(&option) {
         let message = format!("this program was built without `{option}`");
         return name.wrong(message, format!("one built with `--features {option}`"));
     }
     let message = format!("`{}` is not an option of a side", name.text);
+    if name.text.trim().is_empty() {
+        return word.wrong("an option is missing behind the comma", all_names());
+    }
     // A second value of what stands before it.
     if let Some((option, given)) = before
         && given.settings.is_empty()
@@ -73,20 +91,86 @@ pub(super) fn unknown(
         && (word.text.starts_with(|c: char| c.is_ascii_digit()) || word.text.contains("::"))
     {
         let joined = format!("`{}={}+{}`", option.name, value.text, word.text);
-        return word.wrong(
-            message,
-            format!("more than one are joined by `+`: {joined}"),
-        );
+        let hint = format!("more than one are joined by `+`: {joined}");
+        return word.wrong(message, hint);
     }
-    let meant = name.text.trim().replace('_', "-").to_ascii_lowercase();
-    let near = ALL.iter().map(|option| {
-        let distance = strsim::damerau_levenshtein(option.name, &meant);
-        (distance, option.name)
-    });
-    match near.min() {
-        Some((0, right)) => name.wrong(message, format!("it is written `{right}`, without blanks")),
-        Some((1 | 2, right)) if meant.len() > 3 => name.wrong(message, format!("is it `{right}`?")),
-        _ => name.wrong(message, all_names()),
+    let meant = name.text.trim_start_matches('-');
+    match nearest(meant, ALL.iter().map(|option| option.name)) {
+        Some(right) if right.eq_ignore_ascii_case(meant.trim()) => name.wrong(
+            message,
+            format!("`{right}`, without blanks or hyphens before it"),
+        ),
+        Some(right) => name.wrong(message, format!("did you mean `{right}`?")),
+        None => match nearest(meant, FLAGS.iter().copied()) {
+            Some(flag) => name.wrong(
+                format!(
+                    "`{}` is not an option of a side, but a flag of the command",
+                    name.text
+                ),
+                format!("`--{flag}`, behind the sides"),
+            ),
+            None => name.wrong(message, all_names()),
+        },
+    }
+}
+
+/// The address of a side.
+pub(super) fn address(word: Word<'_>) -> Result<Address, Mistake> {
+    word.text.parse().map_err(|error: AddressError| {
+        let (scheme, rest) = word.cut(':');
+        let near = nearest(scheme.text, ["listen", "dial"]);
+        match (near, rest) {
+            (Some(near), Some(rest)) if near != scheme.text => {
+                let message = format!("`{}` is not a kind of side", scheme.text);
+                scheme.wrong(message, format!("did you mean `{near}:{}`?", rest.text))
+            }
+            _ => Mistake::new(error.message(), error.hint()).at(word.input, error.span()),
+        }
+    })
+}
+
+/// The flags of the command that are no options of a side, too.
+pub(crate) const FLAGS: &[&str] = &[
+    "handshake-timeout",
+    "wait-timeout",
+    "half-close-timeout",
+    "idle-timeout",
+    "max-lifetime",
+    "drain-timeout",
+    "max-pairs",
+    "exit-when-idle",
+    "once",
+    "reconnect",
+    "threads",
+    "log-traffic",
+    "log-traffic-limit",
+    "fault",
+    "fault-seed",
+    "bandwidth",
+    "bandwidth-per-addr",
+    "bandwidth-total",
+    "quota",
+    "access-log",
+    "access-log-format",
+    "capture",
+    "capture-dir",
+    "capture-roll",
+    "capture-limit",
+    "verbose",
+    "quiet",
+    "log-format",
+];
+
+/// There is no such setting.
+pub(super) fn unknown_setting(name: Word<'_>, setting: &str, option: &SideOption) -> Mistake {
+    let message = format!("`{setting}` is not a setting of `{}`", option.name);
+    let names: Vec<_> = option.settings.iter().map(|known| known.name).collect();
+    if names.is_empty() {
+        return name.wrong(message, format!("`{}` has no settings", option.name));
+    }
+    match nearest(setting, names.iter().copied()) {
+        Some(near) => name.wrong(message, format!("did you mean `{}.{near}`?", option.name)),
+        None => name.wrong(message, alternatives(&names)),
     }
 }
 
@@ -98,12 +182,4 @@ pub(super) fn all_names() -> String {
     };
     let (either, listen, dial) = (of(On::Either), of(On::Listen), of(On::Dial));
     format!("{either}; on listen: {listen}; on dial: {dial}")
-}
-
-pub(super) fn setting_names(option: &SideOption) -> String {
-    if option.settings.is_empty() {
-        return "it has none".into();
-    }
-    let names = option.settings.iter().map(|setting| setting.name);
-    names.collect::<Vec<_>>().join(", ")
 }

@@ -3,23 +3,27 @@
 mod endpoint;
 mod help;
 pub(crate) mod options;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod word;
 
 pub(crate) use self::{
     endpoint::{Endpoint, EndpointFlags, EndpointSpec},
-    help::help,
+    help::{help, is_option, option_form},
     options::SideLayerSpec,
     word::{Given, Word},
 };
 
+#[cfg(test)]
+pub(crate) use self::help::FLAGS;
+
 use std::time::Duration;
 
-use couplet_connector::{SideLayers, endpoint::AddressError};
+use couplet_connector::SideLayers;
 
 use self::options::{ALL, Context, Does, On, SideOption, Value, frame};
-use crate::layer_spec::Sourced;
+use crate::{layer_spec::Sourced, mistake::Mistake};
 
 /// What a side is to be.
 #[derive(Clone, Debug)]
@@ -38,6 +42,8 @@ pub(crate) enum DialledFor {
     Other,
 }
 
+type GivenOption<'a> = (&'static SideOption, Given<'a>);
+
 // ===== impl SideSpec =====
 
 impl SideSpec {
@@ -46,41 +52,38 @@ impl SideSpec {
         input: &str,
         handshake_timeout: Sourced<Option<Duration>>,
         dialled_for: DialledFor,
-    ) -> Result<Self, AddressError> {
+    ) -> Result<Self, Mistake> {
+        let read = Self::read_raw(input, handshake_timeout, dialled_for);
+        read.map_err(|mistake| mistake.hide(input, secrets::within(input)))
+    }
+
+    fn read_raw(
+        input: &str,
+        handshake_timeout: Sourced<Option<Duration>>,
+        dialled_for: DialledFor,
+    ) -> Result<Self, Mistake> {
         let whole = Word {
             input,
             at: 0,
             text: input,
         };
         let (address, mut rest) = whole.cut(',');
-        let mut options: Vec<(&SideOption, Given<'_>)> = Vec::new();
+        let address = help::address(address)?;
+        let mut options = Vec::new();
         while let Some(words) = rest {
             let (word, behind) = words.cut(',');
             rest = behind;
             take(word, &mut options)?;
         }
         let mut side = Self {
-            endpoint: EndpointSpec::new(address.text.parse()?),
+            endpoint: EndpointSpec::new(address),
             layers: Vec::new(),
         };
         for (option, given) in &options {
             side.set(option, given)?;
         }
-        if let Some(target) = side.endpoint.out_of_reach()
-            && let Some((_, given)) = options.iter().find(|(option, _)| option.name == "source")
-        {
-            let source = given.needed()?;
-            let message = format!("{target} can't be reached from {}", source.text);
-            return Err(source.wrong(message, "both IPv4, or both IPv6"));
-        }
-        if let Some(frame) = options
-            .iter()
-            .position(|(option, _)| option.name == frame::FRAME.name)
-            && let Some((_, behind)) = options[frame + 1..].iter().find(|(o, _)| o.is_layer())
-        {
-            let message = "messages are within what all other layers of the side make of them";
-            return Err(behind.wrong(message, "`frame` behind it"));
-        }
+        side.check_source(&options)?;
+        check_order(&options)?;
         // By now what a layer may have to know of the endpoint is there.
         for (option, given) in &options {
             if let Does::Layer(layer) | Does::Both(_, layer) = option.does {
@@ -99,6 +102,16 @@ impl SideSpec {
         Ok(side)
     }
 
+    fn check_source(&self, options: &[GivenOption<'_>]) -> Result<(), Mistake> {
+        if let Some(target) = self.endpoint.out_of_reach()
+            && let Some((_, given)) = options.iter().find(|(option, _)| option.name == "source")
+        {
+            let source = given.needed()?;
+            let message = format!("{target} can't be reached from {}", source.text);
+            return Err(source.wrong(message, "both IPv4, or both IPv6"));
+        }
+        Ok(())
+    }
     /// The layers of its stack.
     pub(crate) fn stack(&self) -> SideLayers {
         let mut layers = SideLayers::new();
@@ -108,7 +121,7 @@ impl SideSpec {
         layers
     }
 
-    fn set(&mut self, option: &SideOption, given: &Given<'_>) -> Result<(), AddressError> {
+    fn set(&mut self, option: &SideOption, given: &Given<'_>) -> Result<(), Mistake> {
         let wrong_way = match (option.on, self.endpoint.is_dialled()) {
             (On::Listen, true) => Some("listening"),
             (On::Dial, false) => Some("dialled"),
@@ -116,7 +129,8 @@ impl SideSpec {
         };
         if let Some(right) = wrong_way {
             let message = format!("`{}` is for a {right} side", option.name);
-            return Err(given.wrong(message, help::names(self.endpoint.is_dialled())));
+            let names = help::names(self.endpoint.is_dialled());
+            return Err(given.wrong(message, names));
         }
         if let Does::Set(set) | Does::Both(set, _) = option.does {
             set(&mut self.endpoint, given)?;
@@ -125,11 +139,58 @@ impl SideSpec {
     }
 }
 
+/// The order of the options is the order in which a connection meets their layers.
+fn check_order(options: &[GivenOption<'_>]) -> Result<(), Mistake> {
+    let position = |name: &str| options.iter().position(|(option, _)| option.name == name);
+    if let Some(frame) = position(frame::FRAME.name)
+        && let Some((_, behind)) = options[frame + 1..].iter().find(|(o, _)| o.is_layer())
+    {
+        let message = format!(
+            "`{}` stands behind `frame`, and all other layers carry its messages",
+            behind.name.text
+        );
+        return Err(behind.wrong(message, "`frame` as the last option"));
+    }
+    // A peer that challenges us learns no secret, and PROXY headers hold none.
+    let encrypted = ["tls", "noise"].into_iter().filter_map(position).min();
+    let openly = options.iter().enumerate();
+    for (at, (option, given)) in openly.filter(|(_, (o, _))| secrets::OPEN.contains(&o.name)) {
+        let name = option.name;
+        let encryption = encrypted.filter(|encrypted| at < *encrypted);
+        match (encryption, given.setting(secrets::CLEAR)) {
+            (_, Some(word)) if word.text != secrets::ALLOW => {
+                let message = format!(
+                    "`{}` is not a value of `{name}.{}`",
+                    word.text,
+                    secrets::CLEAR
+                );
+                return Err(word.unknown(message, &[secrets::ALLOW]));
+            }
+            (None, Some(word)) => {
+                let message = format!("`{name}.{}` does nothing here", secrets::CLEAR);
+                let hint = format!("leave it out, as `{name}` stands before no encryption");
+                return Err(word.wrong(message, hint));
+            }
+            (Some(encryption), None) => {
+                let encryption = options[encryption].0.name;
+                let message = format!(
+                    "`{name}` stands before `{encryption}`, so its secret is sent in clear"
+                );
+                let hint = format!(
+                    "`{encryption}` first, then `{name}`; `{name}.{}={}` insists",
+                    secrets::CLEAR,
+                    secrets::ALLOW
+                );
+                return Err(given.wrong(message, hint));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Takes one `name=value`: an option of its own, or a setting of one before it.
-fn take<'a>(
-    word: Word<'a>,
-    options: &mut Vec<(&'static SideOption, Given<'a>)>,
-) -> Result<(), AddressError> {
+fn take<'a>(word: Word<'a>, options: &mut Vec<GivenOption<'a>>) -> Result<(), Mistake> {
     let (name, value) = word.cut('=');
     let (option_name, setting) = match name.text.split_once('.') {
         Some((option, setting)) => (option, Some(setting)),
@@ -141,7 +202,7 @@ fn take<'a>(
     };
     let Some(setting) = setting else {
         if options.iter().any(|(other, _)| other.name == option.name) {
-            return Err(name.wrong(format!("`{}` is there twice", option.name), "once"));
+            return Err(name.wrong(format!("`{}` is there twice", option.name), "give it once"));
         }
         match (option.value, value) {
             (Value::None, Some(value)) => {
@@ -166,13 +227,14 @@ fn take<'a>(
         return Ok(());
     };
     let Some(known) = option.settings.iter().find(|known| known.name == setting) else {
-        let message = format!("`{setting}` is not a setting of `{option_name}`");
-        return Err(name.wrong(message, help::setting_names(option)));
+        return Err(help::unknown_setting(name, setting, option));
     };
     let Some((_, given)) = options.iter_mut().find(|(o, _)| o.name == option_name) else {
-        let message =
-            format!("there is no `{option_name}` before it that it could be a setting of");
-        let hint = format!("`{option_name}…,{}`", word.text);
+        let message = format!(
+            "`{}` is a setting of `{option_name}`, which does not stand before it",
+            name.text
+        );
+        let hint = format!("`{},{}=…`", help::form(option), name.text);
         return Err(name.wrong(message, hint));
     };
     if value.is_none() {
@@ -184,7 +246,7 @@ fn take<'a>(
         .iter()
         .any(|(other, _)| other.text == name.text);
     if there && !known.many {
-        return Err(name.wrong(format!("`{}` is there twice", name.text), "once"));
+        return Err(name.wrong(format!("`{}` is there twice", name.text), "give it once"));
     }
     given.settings.push((name, value));
     Ok(())

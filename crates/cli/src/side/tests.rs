@@ -6,7 +6,7 @@ const TIMEOUT: Sourced<Option<Duration>> = Sourced {
     from: Source::Default,
 };
 
-fn read(input: &str) -> Result<SideSpec, AddressError> {
+fn read(input: &str) -> Result<SideSpec, Mistake> {
     SideSpec::read(input, TIMEOUT, DialledFor::Other)
 }
 
@@ -30,22 +30,21 @@ fn a_mistake_is_pointed_at() {
     assert_eq!(
         wrong("listen:9000,loud"),
         format!(
-            "`loud` is not an option of a side: {}\n  \
-             listen:9000,loud\n              ^^^^",
+            "`loud` is not an option of a side\n  listen:9000,loud\n              ^^^^\n  tip: {}",
             help::all_names()
         )
     );
     assert_eq!(
         wrong("listen:9000,user-timeout=30"),
-        "a time needs a unit: `30s`, `30ms`, `30m`; or `never`\n  \
-         listen:9000,user-timeout=30\n                           ^^"
+        "a time needs a unit\n  listen:9000,user-timeout=30\n                           ^^\n  \
+         tip: `30s`, `30ms` or `30m`, or `never`"
     );
 }
 
 #[test]
 fn mistakes_are_told_apart() {
     for (input, part) in [
-        ("listen:9000,", "not an option"),
+        ("listen:9000,", "missing behind the comma"),
         ("listen:9000,keep-alive", "needs a value"),
         ("listen:9000,reuse-port=yes", "takes no value"),
         ("listen:9000,reuse-port,reuse-port", "twice"),
@@ -58,21 +57,21 @@ fn mistakes_are_told_apart() {
             "127.0.0.1:1 can't be reached",
         ),
         ("dial:h:1,keep=9999999999", "from 1 to 1024"),
-        ("dial:h:1,user-timeout=30d", "user-timeout is 24 days"),
+        ("dial:h:1,user-timeout=30d", "24 days at most"),
         ("listen:9000,token=secret", "token=@FILE"),
         ("listen:9000,token=@/nowhere", "can't be read"),
-        ("listen:9000,reuse-prot", "is it `reuse-port`?"),
-        ("listen:9000,MAX_CONNS=3", "is written `max-conns`"),
+        ("listen:9000,reuse-prot", "did you mean `reuse-port`?"),
+        ("listen:9000,MAX_CONNS=3", "`max-conns`, without blanks"),
+        ("listen:9000, token=@f", "`token`, without blanks"),
         (
-            "listen:9000, token=@f",
-            "is written `token`, without blanks",
+            "listen:9000,proxyprotocol=v1",
+            "did you mean `proxy-protocol`?",
         ),
-        ("listen:9000,proxyprotocol=v1", "is it `proxy-protocol`?"),
+        ("listen:9000,token.file=1", "not a setting of `token`"),
         (
-            "listen:9000,token.file=1",
-            "not a setting of `token`: it has none",
+            "listen:9000,tls.key=1",
+            "`tls`, which does not stand before it",
         ),
-        ("listen:9000,tls.key=1", "no `tls` before it"),
         (
             "listen:9000,allow=10.0.0.0/8,10.1.0.0/16",
             "joined by `+`: `allow=10.0.0.0/8+10.1.0.0/16`",
@@ -91,11 +90,17 @@ fn mistakes_are_told_apart() {
         ("listen:9000,max-conns=0", "1, or more"),
         ("listen:9000,rate=10", "`10/s`"),
         ("listen:9000,rate=10/30", "needs a unit"),
-        ("listen:9000,max-conns=1,max-conns.queue=2", "nobody waits"),
+        (
+            "listen:9000,max-conns=1,max-conns.queue=2",
+            "does nothing without `max-conns.wait`",
+        ),
         ("listen:9000,max-conns=1,max-conns.wait=2", "needs a unit"),
-        ("listen:9000,rate.wait=2s", "no `rate` before it"),
+        (
+            "listen:9000,rate.wait=2s",
+            "`rate`, which does not stand before it",
+        ),
         ("dial:h:1,max-per-addr=1", "listening side"),
-        ("listen:9000,tls", "needs a certificate: `tls=CERT.pem`"),
+        ("listen:9000,tls", "needs a certificate"),
         ("listen:9000,tls=/nowhere", "can't be read"),
         ("listen:9000,tls=/dev/null", "no certificate in it"),
         (
@@ -108,25 +113,12 @@ fn mistakes_are_told_apart() {
         ("dial:h:1,tls,tls.client-ca=x", "for a listening side"),
         ("dial:h:1,tls,tls.ca=/nowhere", "can't be read"),
         ("dial:h:1,tls,tls.pin=abc", "`sha256//`"),
-        ("dial:h:1,tls,tls.key=x", "which certificate"),
+        ("dial:h:1,tls,tls.key=x", "`tls.key` needs its certificate"),
         ("dial:h:1,tls,tls.close-notify=no", "`optional`"),
         ("listen:9000,\u{1b}[2J", "\\u{1b}"),
     ] {
         let error = wrong(input);
         assert!(error.contains(part), "{input}: {error}");
         assert!(!error.contains('\u{1b}'));
-    }
-}
-
-#[test]
-fn every_option_is_in_the_docs() {
-    let docs = include_str!("../../../../docs/command.md");
-    for option in ALL {
-        let name = format!("`{}", option.name);
-        assert!(docs.contains(&name), "docs/command.md has no {name}`");
-        for setting in option.settings {
-            let name = format!("{}.{}", option.name, setting.name);
-            assert!(docs.contains(&name), "docs/command.md has no `{name}`");
-        }
     }
 }

@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use couplet_connector::endpoint::AddressError;
+use crate::mistake::Mistake;
 
 /// A part of what was given for a side, and where in it.
 #[derive(Clone, Copy, Debug)]
@@ -22,19 +22,21 @@ pub(crate) struct Given<'a> {
 
 impl<'a> Word<'a> {
     /// This word is wrong: what is, and what would be right. Both texts may quote it.
-    pub(crate) fn wrong(&self, message: impl AsRef<str>, hint: impl AsRef<str>) -> AddressError {
-        AddressError::of(self.input, self.span(), message.as_ref(), hint.as_ref())
+    pub(crate) fn wrong(&self, message: impl AsRef<str>, hint: impl AsRef<str>) -> Mistake {
+        Mistake::new(message, hint).at(self.input, self.span())
     }
 
-    /// What a parser makes of it; what it says of a wrong one is a message and, behind `: `, a hint.
+    /// This word is none of those that are known here.
+    pub(crate) fn unknown(&self, message: impl AsRef<str>, known: &[&str]) -> Mistake {
+        Mistake::unknown(message, self.text, known).at(self.input, self.span())
+    }
+
+    /// What a parser makes of it. A mistake without a place is at this word.
     pub(crate) fn parse<T>(
         &self,
-        parse: impl FnOnce(&'a str) -> Result<T, String>,
-    ) -> Result<T, AddressError> {
-        parse(self.text).map_err(|wrong| {
-            let (message, hint) = wrong.split_once(": ").unwrap_or((&wrong, "see --help"));
-            self.wrong(message, hint)
-        })
+        parse: impl FnOnce(&'a str) -> Result<T, Mistake>,
+    ) -> Result<T, Mistake> {
+        parse(self.text).map_err(|mistake| mistake.at(self.input, self.span()))
     }
 
     fn span(&self) -> Range<usize> {
@@ -64,7 +66,7 @@ impl<'a> Word<'a> {
 
 impl<'a> Given<'a> {
     /// The option as such is wrong here.
-    pub(crate) fn wrong(&self, message: impl AsRef<str>, hint: impl AsRef<str>) -> AddressError {
+    pub(crate) fn wrong(&self, message: impl AsRef<str>, hint: impl AsRef<str>) -> Mistake {
         self.name.wrong(message, hint)
     }
 
@@ -74,10 +76,10 @@ impl<'a> Given<'a> {
     }
 
     /// The value of an option that has to have one.
-    pub(crate) fn needed(&self) -> Result<Word<'a>, AddressError> {
+    pub(crate) fn needed(&self) -> Result<Word<'a>, Mistake> {
         let hint = || format!("`{}=…`", self.name.text);
         self.value
-            .ok_or_else(|| self.wrong("it needs a value", hint()))
+            .ok_or_else(|| self.wrong(format!("`{}` needs a value", self.name.text), hint()))
     }
 
     /// The values of a setting, in their order.

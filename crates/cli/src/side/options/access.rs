@@ -1,14 +1,16 @@
 //! `allow=…` and `deny=…`: who may come in.
 
+use std::path::Path;
+
 use couplet_connector::{
     SideLayers,
-    endpoint::AddressError,
     layers::{AccessLayer, AccessList, Networks, Replaceable, admission::access::InvalidNetwork},
 };
 
 use super::{Does, On, SideLayerSpec, SideOption, Value, of_file};
 use crate::{
     layer_spec::{LayerSpec, Source},
+    mistake::Mistake,
     reload::OnReload,
     side::{Given, Word},
 };
@@ -38,7 +40,7 @@ fn layer(
     name: &'static str,
     list: fn(AccessList, Networks) -> AccessList,
     given: &Given<'_>,
-) -> Result<SideLayerSpec, AddressError> {
+) -> Result<SideLayerSpec, Mistake> {
     let value = given.needed()?;
     let (rule, again) = of_networks(value, move |networks| list(AccessList::new(), networks))?;
     let mut layers = SideLayers::new();
@@ -56,7 +58,7 @@ fn layer(
 pub(super) fn of_networks<T: Send + Sync + 'static>(
     value: Word<'_>,
     make: impl Fn(Networks) -> T + Send + Sync + 'static,
-) -> Result<(Replaceable<T>, Option<OnReload>), AddressError> {
+) -> Result<(Replaceable<T>, Option<OnReload>), Mistake> {
     if value.text.starts_with('@') {
         let (part, again) = of_file(value, move |value| networks(value).map(&make))?;
         return Ok((part, Some(again)));
@@ -65,14 +67,34 @@ pub(super) fn of_networks<T: Send + Sync + 'static>(
 }
 
 /// `NETWORK+…`, or `@FILE`.
-fn networks(text: &str) -> Result<Networks, String> {
+fn networks(text: &str) -> Result<Networks, Mistake> {
     match text.strip_prefix('@') {
         Some(path) => Networks::read(path).map_err(|error| {
             let why = std::error::Error::source(&error).map(ToString::to_string);
-            format!("{error}: {}", why.unwrap_or_default())
+            Mistake::new(
+                format!("{error}: {}", why.unwrap_or_default()),
+                "a network a line, like `10.0.0.0/8`, and comments behind `#`",
+            )
         }),
-        None => text
-            .parse()
-            .map_err(|error: InvalidNetwork| error.to_string()),
+        None => text.parse().map_err(|error| match error {
+            InvalidNetwork::Syntax(_) if Path::new(text).is_file() => Mistake::new(
+                format!("`{text}` is a file, not a network"),
+                format!("`@{text}`"),
+            ),
+            InvalidNetwork::Syntax(word) => {
+                Mistake::new(format!("`{word}` is not a network"), NETWORK)
+            }
+            InvalidNetwork::HostBits {
+                text,
+                network,
+                host,
+            } => Mistake::new(
+                format!("`{text}` is an address within a network"),
+                format!("write `{network}`, or `{host}` alone"),
+            ),
+            other => Mistake::new(other.to_string(), NETWORK),
+        }),
     }
 }
+
+const NETWORK: &str = "`10.0.0.0/8`, `2001:db8::/32`, or one address; a file of them is `@FILE`";

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use couplet_connector::{
     SideLayers,
-    endpoint::AddressError,
     layers::{Attempts, AttemptsLayer},
 };
 
 use super::{Does, On, SideLayerSpec, SideOption, SideSetting, Value};
 use crate::{
     layer_spec::{LayerSpec, Source},
+    mistake::Mistake,
     side::Given,
     units::{Limit, duration, rate},
 };
@@ -29,7 +29,7 @@ pub(super) static ATTEMPTS: SideOption = SideOption {
     does: Does::Layer(|given, _| layer(given)),
 };
 
-fn layer(given: &Given<'_>) -> Result<SideLayerSpec, AddressError> {
+fn layer(given: &Given<'_>) -> Result<SideLayerSpec, Mistake> {
     let value = given.needed()?;
     let rate = value.parse(rate)?;
     let delay: Option<Duration> = given

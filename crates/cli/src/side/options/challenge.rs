@@ -2,13 +2,13 @@
 
 use couplet_connector::{
     SideLayers,
-    endpoint::AddressError,
     layers::{AnswerChallenge, AuthorizedKeys, Challenge, Ed25519Key, HandshakeLayer},
 };
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, of_file, secret};
 use crate::{
     layer_spec::{Bytes, LayerSpec, Source},
+    mistake::Mistake,
     side::Given,
 };
 
@@ -28,7 +28,7 @@ pub(super) static CHALLENGE: SideOption = SideOption {
 
 const FORM: &str = "challenge=@FILE";
 
-fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, AddressError> {
+fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let file = given.needed()?;
     let what_for = given.setting("context").map_or("", |word| word.text);
     let timeout = context.handshake_timeout.value;

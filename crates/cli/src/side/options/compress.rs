@@ -2,7 +2,6 @@
 
 use couplet_connector::{
     SideLayers,
-    endpoint::AddressError,
     layers::{
         CodecLayer,
         payload::compress::{Lz4, Zstd},
@@ -12,6 +11,7 @@ use couplet_connector::{
 use super::{Context, Does, On, SideLayerSpec, SideOption, Value};
 use crate::{
     layer_spec::{Bytes, LayerSpec, Source},
+    mistake::Mistake,
     side::Given,
 };
 
@@ -33,7 +33,7 @@ enum Format {
     Lz4,
 }
 
-fn layer(given: &Given<'_>, _: &Context<'_>) -> Result<SideLayerSpec, AddressError> {
+fn layer(given: &Given<'_>, _: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let format = given.needed()?.parse(read)?;
     let spec = |layer: CodecLayer, name: &str| {
         let mut layers = SideLayers::new();
@@ -55,8 +55,7 @@ fn layer(given: &Given<'_>, _: &Context<'_>) -> Result<SideLayerSpec, AddressErr
     })
 }
 
-fn read(value: &str) -> Result<Format, String> {
-    let unknown = || format!("`{value}` is no compression: `zstd`, `zstd:LEVEL`, or `lz4`");
+fn read(value: &str) -> Result<Format, Mistake> {
     let (name, level) = match value.split_once(':') {
         Some((name, level)) => (name, Some(level)),
         None => (value, None),
@@ -65,13 +64,18 @@ fn read(value: &str) -> Result<Format, String> {
         ("zstd", None) => Ok(Format::Zstd(None)),
         ("zstd", Some(level)) => match level.parse() {
             Ok(level @ 1..=22) => Ok(Format::Zstd(Some(level))),
-            _ => Err(format!(
-                "`{level}` is no level of zstd: a number from 1, fast, to 22, small"
+            _ => Err(Mistake::new(
+                format!("`{level}` is not a level of zstd"),
+                "a number from 1, fast, to 22, small",
             )),
         },
         ("lz4", None) => Ok(Format::Lz4),
-        ("lz4", Some(_)) => Err("lz4 has no levels: `lz4`".into()),
-        _ => Err(unknown()),
+        ("lz4", Some(_)) => Err(Mistake::new("lz4 has no levels", "`lz4`")),
+        _ => Err(Mistake::unknown(
+            format!("`{value}` is not a compression"),
+            name,
+            &["zstd", "zstd:LEVEL", "lz4"],
+        )),
     }
 }
 
@@ -85,8 +89,7 @@ mod tests {
         assert_eq!(read("zstd:19"), Ok(Format::Zstd(Some(19))));
         assert_eq!(read("lz4"), Ok(Format::Lz4));
         for wrong in ["", "gzip", "zstd:", "zstd:0", "zstd:23", "zstd:-1", "lz4:1"] {
-            let said = read(wrong).unwrap_err();
-            assert!(said.contains(": "), "{wrong}: {said}");
+            read(wrong).unwrap_err();
         }
     }
 }

@@ -1,12 +1,12 @@
 //! `frame=…`: the side speaks in messages.
 
 use bytesize::ByteSize;
-use couplet_connector::endpoint::AddressError;
 
 use super::{Does, On, SideOption, SideSetting, Value};
 use crate::{
     frame::{Form, Frame, Order},
     layer_spec::{Source, Sourced},
+    mistake::Mistake,
     side::{EndpointSpec, Given},
     units::size,
 };
@@ -31,7 +31,7 @@ const MAX: ByteSize = ByteSize::kib(64);
 /// A message is held until it is whole.
 const MOST: ByteSize = ByteSize::mib(4);
 
-fn set(endpoint: &mut EndpointSpec, given: &Given<'_>) -> Result<(), AddressError> {
+fn set(endpoint: &mut EndpointSpec, given: &Given<'_>) -> Result<(), Mistake> {
     let max = given
         .setting("max")
         .map(|word| word.parse(max))
@@ -47,33 +47,43 @@ fn set(endpoint: &mut EndpointSpec, given: &Given<'_>) -> Result<(), AddressErro
     Ok(())
 }
 
-fn max(value: &str) -> Result<ByteSize, String> {
+fn max(value: &str) -> Result<ByteSize, Mistake> {
     match size(value)? {
-        max if max > MOST => Err(format!(
-            "a message is held until it is whole: at most {MOST}"
+        max if max > MOST => Err(Mistake::new(
+            "a message is held in memory until it is whole",
+            format!("at most {MOST}"),
         )),
         max => Ok(max),
     }
 }
 
-fn form(value: &str) -> Result<Form, String> {
+fn form(value: &str) -> Result<Form, Mistake> {
     let (name, rest) = match value.split_once(':') {
         Some((name, rest)) => (name, Some(rest)),
         None => (value, None),
     };
     match (name, rest) {
         ("lines", None) => Ok(Form::Ends(b"\n".to_vec())),
-        ("lines", Some(_)) => Err(
-            "a line ends with a line feed: `lines`, and how long it may be is `frame.max`".into(),
-        ),
+        ("lines", Some(_)) => Err(Mistake::new(
+            "`lines` takes no value",
+            "`lines`; the longest line is `frame.max`",
+        )),
         ("length", bytes) => bytes.and_then(length).ok_or_else(|| {
-            "a length has from 1 to 8 bytes, the high one first: `length:4`, or `length:4le`".into()
+            Mistake::new(
+                format!("`{value}` is not a form of a length"),
+                "1 to 8 bytes, big-endian: `length:4`; little-endian: `length:4le`",
+            )
         }),
         ("delimiter", bytes) => bytes.and_then(hex).map(Form::Ends).ok_or_else(|| {
-            "a delimiter is bytes in hex, of which each ends a message: `delimiter:00`".into()
+            Mistake::new(
+                format!("`{value}` is not a delimiter"),
+                "bytes in hex, each of which ends a message: `delimiter:00`",
+            )
         }),
-        _ => Err(format!(
-            "`{value}` is not how messages are told apart: `lines`, `length:4` or `delimiter:00`"
+        _ => Err(Mistake::unknown(
+            format!("`{value}` is not a form of messages"),
+            name,
+            &["lines", "length:4", "delimiter:00"],
         )),
     }
 }
@@ -134,10 +144,9 @@ mod tests {
             "delimiter:;",
             "delimiter:+1",
         ] {
-            let said = form(wrong).unwrap_err();
-            assert!(said.contains(": `"), "{wrong}: {said}");
+            form(wrong).unwrap_err();
         }
         max("0B").unwrap_err();
-        assert!(max("5MiB").unwrap_err().contains("4.0 MiB"));
+        assert!(max("5MiB").unwrap_err().to_string().contains("4.0 MiB"));
     }
 }

@@ -5,13 +5,13 @@ use std::{num::NonZeroUsize, time::Duration};
 
 use couplet_connector::{
     SideLayers,
-    endpoint::AddressError,
     layers::{ConnLimitLayer, ConnRateLayer, Over, admission::limits::Queue},
 };
 
 use super::{Does, On, SideLayerSpec, SideOption, SideSetting, Value};
 use crate::{
     layer_spec::{LayerSpec, Setting, Source},
+    mistake::Mistake,
     side::Given,
     units::{Limit, count, duration, rate},
 };
@@ -77,9 +77,9 @@ fn conns(
     name: &'static str,
     limit: fn(usize) -> ConnLimitLayer,
     given: &Given<'_>,
-) -> Result<SideLayerSpec, AddressError> {
+) -> Result<SideLayerSpec, Mistake> {
     let number = given.needed()?.parse(count)?;
-    let (over, explained) = over(given)?;
+    let (over, explained) = over(given, name)?;
     let mut layers = SideLayers::new();
     layers.push(limit(number.get()).over(over));
     let mut spec = LayerSpec::new(name, layers).set("limit", number, Source::Side);
@@ -91,10 +91,10 @@ fn rates(
     name: &'static str,
     limit: fn(couplet_connector::layers::Rate) -> ConnRateLayer,
     given: &Given<'_>,
-) -> Result<SideLayerSpec, AddressError> {
+) -> Result<SideLayerSpec, Mistake> {
     let value = given.needed()?;
     let rate = value.parse(rate)?;
-    let (over, explained) = over(given)?;
+    let (over, explained) = over(given, name)?;
     let mut layers = SideLayers::new();
     layers.push(limit(rate).over(over));
     let mut spec = LayerSpec::new(name, layers).set("limit", value.text, Source::Side);
@@ -103,7 +103,7 @@ fn rates(
 }
 
 /// What becomes of those beyond the limit, and how that is explained.
-fn over(given: &Given<'_>) -> Result<(Over, Vec<Setting>), AddressError> {
+fn over(given: &Given<'_>, name: &str) -> Result<(Over, Vec<Setting>), Mistake> {
     let wait: Option<Duration> = given
         .setting("wait")
         .map(|word| word.parse(duration))
@@ -118,8 +118,8 @@ fn over(given: &Given<'_>) -> Result<(Over, Vec<Setting>), AddressError> {
             Ok((Over::Refuse, vec![refuse]))
         }
         (None, Some(_)) => Err(given.wrong(
-            "it has a queue, and nobody waits",
-            "its `wait=TIME` lets those beyond the limit wait",
+            format!("`{name}.queue` does nothing without `{name}.wait`"),
+            format!("`{name}.wait=TIME`: connections over the limit wait so long"),
         )),
         (Some(wait), bound) => {
             let from = bound.map_or(Source::Default, |_| Source::Side);

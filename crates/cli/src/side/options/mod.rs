@@ -24,11 +24,12 @@ mod token;
 
 use std::time::Duration;
 
-use couplet_connector::{SideLayers, endpoint::AddressError, layers::Replaceable};
+use couplet_connector::{SideLayers, layers::Replaceable};
 
 use super::{DialledFor, EndpointSpec, Given, Word};
 use crate::{
     layer_spec::{LayerSpec, Setting, Source, Sourced},
+    mistake::Mistake,
     reload::OnReload,
     units::{Limit, duration},
 };
@@ -97,6 +98,14 @@ pub(crate) struct SideSetting {
     pub(crate) many: bool,
 }
 
+/// Of an option whose first line is a secret: it may stand before `tls` or `noise`.
+const IN_CLEAR: SideSetting = SideSetting {
+    name: super::secrets::CLEAR,
+    value: super::secrets::ALLOW,
+    help: "send the secret unencrypted, before `tls` or `noise`",
+    many: false,
+};
+
 /// Which sides may have it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum On {
@@ -124,9 +133,9 @@ pub(crate) enum Does {
     Both(Set, MakeLayer),
 }
 
-type Set = fn(&mut EndpointSpec, &Given<'_>) -> Result<(), AddressError>;
+type Set = fn(&mut EndpointSpec, &Given<'_>) -> Result<(), Mistake>;
 
-type MakeLayer = fn(&Given<'_>, &Context<'_>) -> Result<SideLayerSpec, AddressError>;
+type MakeLayer = fn(&Given<'_>, &Context<'_>) -> Result<SideLayerSpec, Mistake>;
 
 /// A layer of a side stack.
 pub(crate) type SideLayerSpec = LayerSpec<SideLayers>;
@@ -145,8 +154,8 @@ pub(crate) struct Context<'a> {
 /// A part of a layer that is made of what the file of `@FILE` says, and anew at each SIGHUP.
 fn of_file<T: Send + Sync + 'static>(
     file: Word<'_>,
-    make: impl Fn(&str) -> Result<T, String> + Send + Sync + 'static,
-) -> Result<(Replaceable<T>, OnReload), AddressError> {
+    make: impl Fn(&str) -> Result<T, Mistake> + Send + Sync + 'static,
+) -> Result<(Replaceable<T>, OnReload), Mistake> {
     let part = Replaceable::new(file.parse(&make)?);
     let value = file.text.to_owned();
     let again = OnReload::replace(part.clone(), &file.text[1..], move || make(&value));
@@ -176,7 +185,7 @@ impl Context<'_> {
         given: &Given<'_>,
         value: Option<Word<'_>>,
         default: Duration,
-    ) -> Result<Sourced<Duration>, AddressError> {
+    ) -> Result<Sourced<Duration>, Mistake> {
         let said = value.map(|value| value.parse(duration)).transpose()?;
         let wait = Sourced {
             value: default,
@@ -186,8 +195,9 @@ impl Context<'_> {
         match self.handshake_timeout.value {
             Some(deadline) if deadline <= wait.value => {
                 let message = format!(
-                    "--handshake-timeout ends it before a wait of {} does",
-                    Limit::At(wait.value)
+                    "a wait of {} is not shorter than --handshake-timeout={}",
+                    Limit::At(wait.value),
+                    Limit::At(deadline)
                 );
                 let hint = "a shorter wait, or a longer --handshake-timeout";
                 Err(value.unwrap_or(given.name).wrong(message, hint))

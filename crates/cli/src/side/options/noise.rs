@@ -2,7 +2,6 @@
 
 use couplet_connector::{
     SideLayers,
-    endpoint::AddressError,
     layers::{
         HandshakeLayer, NoiseInitiator, NoiseKey, NoisePeers, NoisePsk, NoisePublicKey,
         NoiseResponder, Replaceable,
@@ -12,6 +11,7 @@ use couplet_connector::{
 use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, secret};
 use crate::{
     layer_spec::{Bytes, LayerSpec, Source},
+    mistake::Mistake,
     reload::OnReload,
     side::{Given, Word},
 };
@@ -36,7 +36,7 @@ enum Keys {
     Own(NoiseKey),
 }
 
-fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, AddressError> {
+fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let value = given.needed()?;
     let peer = given.setting("peer");
     let timeout = context.handshake_timeout.value;
@@ -69,9 +69,9 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Addr
 fn of_files<T, P>(
     value: Word<'_>,
     peer: Option<Word<'_>>,
-    read_peer: fn(&str) -> Result<P, String>,
-    end: fn(Keys, Option<P>) -> Result<T, String>,
-) -> Result<(Replaceable<T>, OnReload), AddressError>
+    read_peer: fn(&str) -> Result<P, Mistake>,
+    end: fn(Keys, Option<P>) -> Result<T, Mistake>,
+) -> Result<(Replaceable<T>, OnReload), Mistake>
 where
     T: Send + Sync + 'static,
     P: 'static,
@@ -92,34 +92,51 @@ where
     Ok((part, again))
 }
 
-fn unmatched(keys: &Keys) -> String {
+fn unmatched(keys: &Keys) -> Mistake {
     match keys {
-        Keys::Psk(_) => "whoever has the secret is the peer: `noise=kk:@FILE` has peers",
-        Keys::Own(_) => "it does not know its peer: `noise=kk:@FILE,noise.peer=KEY`",
+        Keys::Psk(_) => Mistake::new(
+            "`noise.peer` does nothing with a shared secret",
+            "`noise=psk:@FILE` alone, or keys: `noise=kk:@FILE,noise.peer=KEY`",
+        ),
+        Keys::Own(_) => Mistake::new(
+            "`noise=kk` needs the public key of the peer",
+            "`noise=kk:@FILE,noise.peer=KEY`",
+        ),
     }
-    .to_owned()
 }
 
-fn keys(value: &str) -> Result<Keys, String> {
+fn keys(value: &str) -> Result<Keys, Mistake> {
     match value.split_once(':') {
         Some(("psk", file)) => {
             let text = secret::read(file, "noise=psk:@FILE")?;
             let psk = NoisePsk::from_secret(secret::line(&text));
-            let psk = psk.map_err(|error| format!("`{}` will not do: {error}", &file[1..]))?;
+            let psk = psk.map_err(|error| {
+                Mistake::new(
+                    format!("`{}` holds no usable secret: {error}", &file[1..]),
+                    "a file of one line, as `couplet keygen --kind=secret FILE` makes it",
+                )
+            })?;
             Ok(Keys::Psk(psk))
         }
         Some(("kk", file)) => secret::parse(file, "noise=kk:@FILE").map(Keys::Own),
-        _ => Err("it is not said by what to encrypt: `noise=psk:@FILE` or `noise=kk:@FILE`".into()),
+        _ => Err(Mistake::new(
+            "`noise` needs a kind of key",
+            "a shared secret: `noise=psk:@FILE`; our private key: `noise=kk:@FILE`",
+        )),
     }
 }
 
-fn public(value: &str) -> Result<NoisePublicKey, String> {
-    value
-        .parse()
-        .map_err(|error| format!("it is no public key: {error}"))
+fn public(value: &str) -> Result<NoisePublicKey, Mistake> {
+    let key = value.parse::<NoisePublicKey>();
+    key.map_err(|error| {
+        Mistake::new(
+            format!("`noise.peer` is not a public key: {error}"),
+            "the line that `couplet keygen --kind=noise FILE` prints",
+        )
+    })
 }
 
-fn peers(value: &str) -> Result<NoisePeers, String> {
+fn peers(value: &str) -> Result<NoisePeers, Mistake> {
     match value.starts_with('@') {
         true => secret::parse(value, "noise.peer=@FILE"),
         false => public(value).map(NoisePeers::one),

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use couplet_connector::{
     SideLayers,
-    endpoint::AddressError,
     layers::{ExpectProxyHeader, HandshakeLayer, SendProxyHeader, handshake::proxy_protocol::Tlv},
 };
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, access};
 use crate::{
     layer_spec::{Bytes, LayerSpec, Source},
+    mistake::Mistake,
     side::{EndpointSpec, Given},
     units::Limit,
 };
@@ -40,12 +40,12 @@ pub(super) static PROXY_PROTOCOL: SideOption = SideOption {
 /// The library's default.
 const WAIT: Duration = Duration::from_secs(3);
 
-fn set(endpoint: &mut EndpointSpec, _: &Given<'_>) -> Result<(), AddressError> {
+fn set(endpoint: &mut EndpointSpec, _: &Given<'_>) -> Result<(), Mistake> {
     endpoint.tells_for_whom = endpoint.is_dialled();
     Ok(())
 }
 
-fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, AddressError> {
+fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let mut layers = SideLayers::new();
     let spec = match context.endpoint.is_dialled() {
         true => send(given, context, &mut layers),
@@ -58,16 +58,24 @@ fn send(
     given: &Given<'_>,
     context: &Context<'_>,
     layers: &mut SideLayers,
-) -> Result<SideLayerSpec, AddressError> {
+) -> Result<SideLayerSpec, Mistake> {
     let version = given.needed()?;
     let header = match version.text {
         "v1" => SendProxyHeader::v1(),
         "v2" => SendProxyHeader::v2_with(Tlv::known),
-        _ => return Err(version.wrong("a dialled side sends a header", "`v1` or `v2`")),
+        "require" | "accept" => {
+            let message = format!("`{}` is for a listening side", version.text);
+            return Err(version.wrong(message, "on a dialled side `v1` or `v2`"));
+        }
+        other => {
+            let message = format!("`{other}` is not a version of the PROXY protocol");
+            return Err(version.unknown(message, &["v1", "v2"]));
+        }
     };
     for setting in ["from", "wait"] {
         if let Some(value) = given.setting(setting) {
-            return Err(value.wrong("is for a listening side", "none here"));
+            let message = format!("`proxy-protocol.{setting}` is for a listening side");
+            return Err(value.wrong(message, "leave it out"));
         }
     }
     layers.push(HandshakeLayer::new(header).timeout(context.handshake_timeout.value));
@@ -79,22 +87,29 @@ fn expect(
     given: &Given<'_>,
     context: &Context<'_>,
     layers: &mut SideLayers,
-) -> Result<SideLayerSpec, AddressError> {
+) -> Result<SideLayerSpec, Mistake> {
     let mode = given.needed()?;
     let wait = match (mode.text, given.setting("wait")) {
         ("require", None) => None,
         ("require", Some(wait)) => {
-            return Err(wait.wrong("a header that is required is waited for", "none here"));
+            return Err(wait.wrong(
+                "`proxy-protocol.wait` does nothing where a header is required",
+                "leave it out; --handshake-timeout bounds the wait",
+            ));
         }
         ("accept", wait) => Some(context.wait(given, wait, WAIT)?),
-        _ => {
-            let hint = "`require` or `accept`";
-            return Err(mode.wrong("a listening side requires or accepts a header", hint));
+        ("v1" | "v2", _) => {
+            let message = format!("`{}` is for a dialled side", mode.text);
+            return Err(mode.wrong(message, "on a listening side `require` or `accept`"));
+        }
+        (other, _) => {
+            let message = format!("`{other}` is not a mode of `proxy-protocol`");
+            return Err(mode.unknown(message, &["require", "accept"]));
         }
     };
     let Some(from) = given.setting("from") else {
         return Err(given.wrong(
-            "a PROXY header says whatever its sender likes, so it is not believed from everywhere",
+            "`proxy-protocol` needs the networks of the proxies: any other client could forge a header",
             format!(
                 "`proxy-protocol={},proxy-protocol.from=10.0.0.0/8`",
                 mode.text

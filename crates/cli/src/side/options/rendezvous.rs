@@ -2,16 +2,17 @@
 
 use couplet_connector::{
     SideLayers,
-    endpoint::{AddressError, Side},
+    endpoint::Side,
     layers::{
         HandshakeLayer, Replaceable, SignedToken,
         handshake::meet::{Meet, MeetingKey},
     },
 };
 
-use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, secret};
+use super::{Context, Does, IN_CLEAR, On, SideLayerSpec, SideOption, SideSetting, Value, secret};
 use crate::{
     layer_spec::{Bytes, LayerSpec, Source, Sourced},
+    mistake::Mistake,
     reload::OnReload,
     side::Given,
     units::{Limit, limit},
@@ -41,14 +42,15 @@ pub(super) static RENDEZVOUS: SideOption = SideOption {
         SideSetting {
             name: "wait",
             value: "TIME|never",
-            help: "for the other [default: never give up]",
+            help: "how long to wait for the peer [default: never]",
             many: false,
         },
+        IN_CLEAR,
     ],
     does: Does::Layer(layer),
 };
 
-fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, AddressError> {
+fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let value = given.needed()?;
     let (_, shown) = value.parse(key)?;
     let side = given.setting("side").map(|side| side.parse(side_name));
@@ -112,33 +114,43 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Addr
 }
 
 /// The token of `@FILE`.
-fn read_token(value: &str) -> Result<SignedToken, String> {
+fn read_token(value: &str) -> Result<SignedToken, Mistake> {
     secret::parse(value, "rendezvous.token=@FILE")
 }
 
 /// The key, and how it is shown: whoever knows one may come.
-fn key(value: &str) -> Result<(MeetingKey, &str), String> {
+fn key(value: &str) -> Result<(MeetingKey, &str), Mistake> {
     let Some(path) = value.strip_prefix('@') else {
         return match value.is_empty() {
-            true => Err("there is no key: `rendezvous=KEY` or `rendezvous=@FILE`".into()),
+            true => Err(Mistake::new(
+                "`rendezvous` needs a key",
+                "`rendezvous=@FILE`, or `rendezvous=KEY`",
+            )),
             false => Ok((MeetingKey::of(value), "(given)")),
         };
     };
     let text = secret::read(value, "rendezvous=@FILE")?;
     match secret::line(&text) {
-        [] => Err(format!("`{path}` is empty: a file of one line, the key")),
-        line if line.contains(&b'\n') => Err(format!(
-            "`{path}` has more than one line: a file of one line, the key"
+        [] => Err(Mistake::new(format!("`{path}` is empty"), ONE_LINE)),
+        line if line.contains(&b'\n') => Err(Mistake::new(
+            format!("`{path}` has more than one line"),
+            ONE_LINE,
         )),
         line => Ok((MeetingKey::of(line), path)),
     }
 }
 
-fn side_name(value: &str) -> Result<Option<Side>, String> {
+const ONE_LINE: &str = "a file of one line, the key";
+
+fn side_name(value: &str) -> Result<Option<Side>, Mistake> {
     match value {
         "a" => Ok(Some(Side::A)),
         "b" => Ok(Some(Side::B)),
         "any" => Ok(None),
-        _ => Err(format!("`{value}` is not a side: `a`, `b` or `any`")),
+        _ => Err(Mistake::unknown(
+            format!("`{value}` is not a side"),
+            value,
+            &["a", "b", "any"],
+        )),
     }
 }

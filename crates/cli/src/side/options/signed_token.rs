@@ -2,13 +2,15 @@
 
 use couplet_connector::{
     SideLayers,
-    endpoint::AddressError,
     layers::{ExpectSignedToken, HandshakeLayer, Keyring, SendToken, SignedToken},
 };
 
-use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, of_file, secret};
+use super::{
+    Context, Does, IN_CLEAR, On, SideLayerSpec, SideOption, SideSetting, Value, of_file, secret,
+};
 use crate::{
     layer_spec::{Bytes, LayerSpec, Source},
+    mistake::Mistake,
     side::Given,
 };
 
@@ -17,26 +19,29 @@ pub(super) static SIGNED_TOKEN: SideOption = SideOption {
     on: On::Either,
     value: Value::Needed("@FILE"),
     help: "a signed first line that expires; FILE: on listen the secrets, on dial the token",
-    settings: &[SideSetting {
-        name: "key",
-        value: "NAME",
-        help: "on listen, only tokens for this session",
-        many: false,
-    }],
+    settings: &[
+        SideSetting {
+            name: "key",
+            value: "NAME",
+            help: "on listen, only tokens for this session",
+            many: false,
+        },
+        IN_CLEAR,
+    ],
     does: Does::Layer(layer),
 };
 
 const FORM: &str = "signed-token=@FILE";
 
-fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, AddressError> {
+fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let file = given.needed()?;
     let key = given.setting("key");
     let timeout = context.handshake_timeout.value;
     let mut layers = SideLayers::new();
     let (bytes, again) = if context.endpoint.is_dialled() {
         if let Some(key) = key {
-            let hint = "the token itself says what it is for";
-            return Err(key.wrong("a dialled side only sends its token", hint));
+            let hint = "leave it out: the token names its session";
+            return Err(key.wrong("`signed-token.key` is for a listening side", hint));
         }
         let (send, again) = of_file(file, |value| {
             let token: SignedToken = secret::parse(value, FORM)?;

@@ -4,13 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use couplet_connector::{
     SideLayers,
-    endpoint::AddressError,
     layers::{HandshakeLayer, Sniff},
 };
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, Value, of_file};
 use crate::{
     layer_spec::{Bytes, LayerSpec},
+    mistake::Mistake,
     routes::Routes,
     side::Given,
     units::Limit,
@@ -34,7 +34,10 @@ pub(super) static ROUTE: SideOption = SideOption {
     does: Does::Set(|endpoint, given| {
         let (routes, again) = of_file(given.needed()?, |value| match value.strip_prefix('@') {
             Some(path) => Routes::read(path).map(Arc::new),
-            None => Err(format!("routes are in a file: `route=@{value}`")),
+            None => Err(Mistake::new(
+                "routes are in a file",
+                format!("`route=@{value}`"),
+            )),
         })?;
         endpoint.routes = Some(routes);
         endpoint.on_reload = Some(again);
@@ -48,7 +51,7 @@ pub(crate) const NAME: &str = "sniff";
 /// The library's default.
 const WAIT: Duration = Duration::from_secs(3);
 
-fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, AddressError> {
+fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let wait = context.wait(given, given.value(), WAIT)?;
     let mut layers = SideLayers::new();
     let sniff = HandshakeLayer::new(Sniff::new().wait(wait.value));

@@ -1,7 +1,10 @@
 //! The options of a side's endpoint and its sockets.
 
 use super::{Does, On, SideOption, SideSetting, Value};
-use crate::units::{duration, keep_alive, pool, user_timeout};
+use crate::{
+    mistake::Mistake,
+    units::{duration, keep_alive, pool, user_timeout},
+};
 
 pub(super) static KEEP_ALIVE: SideOption = SideOption {
     name: "keep-alive",
@@ -59,8 +62,12 @@ pub(super) static SOURCE: SideOption = SideOption {
     settings: &[],
     does: Does::Set(|endpoint, given| {
         endpoint.source = Some(given.needed()?.parse(|text| {
-            text.parse()
-                .map_err(|_| format!("`{text}` is not an IP address"))
+            text.parse().map_err(|_| {
+                Mistake::new(
+                    format!("`{text}` is not an IP address"),
+                    "an address of this machine, like `192.0.2.1`",
+                )
+            })
         })?);
         Ok(())
     }),

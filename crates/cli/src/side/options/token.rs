@@ -2,13 +2,13 @@
 
 use couplet_connector::{
     SideLayers,
-    endpoint::AddressError,
     layers::{ExpectToken, HandshakeLayer, SendToken, Token},
 };
 
-use super::{Context, Does, On, SideLayerSpec, SideOption, Value, of_file, secret};
+use super::{Context, Does, IN_CLEAR, On, SideLayerSpec, SideOption, Value, of_file, secret};
 use crate::{
     layer_spec::{Bytes, LayerSpec, Source},
+    mistake::Mistake,
     side::Given,
 };
 
@@ -17,11 +17,11 @@ pub(super) static TOKEN: SideOption = SideOption {
     on: On::Either,
     value: Value::Needed("@FILE"),
     help: "a secret first line: on listen the peer must send it, on dial we do",
-    settings: &[],
+    settings: &[IN_CLEAR],
     does: Does::Layer(layer),
 };
 
-fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, AddressError> {
+fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let file = given.needed()?;
     let mut layers = SideLayers::new();
     let timeout = context.handshake_timeout.value;
@@ -42,8 +42,12 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Addr
 }
 
 /// The line of a file.
-fn read(value: &str) -> Result<Token, String> {
+fn read(value: &str) -> Result<Token, Mistake> {
     let text = secret::read(value, "token=@FILE")?;
-    Token::new(secret::line(&text))
-        .map_err(|error| format!("`{}` is no token: {error}", &value[1..]))
+    Token::new(secret::line(&text)).map_err(|error| {
+        Mistake::new(
+            format!("`{}` holds no token: {error}", &value[1..]),
+            "a file of one line, as `couplet keygen --kind=secret FILE` makes it",
+        )
+    })
 }

@@ -2,7 +2,6 @@ use std::{path::Path, sync::Arc};
 
 use couplet_connector::{
     SideLayers,
-    endpoint::AddressError,
     layers::{
         HandshakeLayer,
         handshake::tls::{
@@ -15,6 +14,7 @@ use couplet_connector::{
 use super::{Context, Given, SideLayerSpec, alpn, certificate, chain, texts, truncation};
 use crate::{
     layer_spec::{LayerSpec, Source},
+    mistake::Mistake,
     reload::OnReload,
 };
 
@@ -39,30 +39,36 @@ enum Client {
 // ===== impl Server =====
 
 impl Server {
-    fn read(given: &Given<'_>) -> Result<Self, AddressError> {
+    fn read(given: &Given<'_>) -> Result<Self, Mistake> {
         let hint = "`tls=CERT.pem`";
         let first = given
             .value()
-            .ok_or_else(|| given.wrong("a listening side needs a certificate", hint))?;
+            .ok_or_else(|| given.wrong("`tls` on a listening side needs a certificate", hint))?;
         let unknown_name = match given.setting("unknown-name") {
             None => UnknownName::Default,
             Some(word) => match word.text {
                 "default" => UnknownName::Default,
                 "refuse" => UnknownName::Refuse,
-                _ => return Err(word.wrong("who asks so sees", "`default` or `refuse`")),
+                _ => {
+                    let message = "`tls.unknown-name` must be `default` or `refuse`";
+                    return Err(word.unknown(message, &["default", "refuse"]));
+                }
             },
         };
         let client_ca = given.setting("client-ca");
         let client = match given.setting("client") {
             None => Client::Require,
             Some(word) if client_ca.is_none() => {
-                let message = "it is not said who has to have signed their certificates";
+                let message = "`tls.client` needs the CAs of the clients";
                 return Err(word.wrong(message, "`tls.client-ca=CA.pem`"));
             }
             Some(word) => match word.text {
                 "require" => Client::Require,
                 "want" => Client::Want,
-                _ => return Err(word.wrong("a certificate is", "`require` or `want`")),
+                _ => {
+                    let message = "`tls.client` must be `require` or `want`";
+                    return Err(word.unknown(message, &["require", "want"]));
+                }
             },
         };
         let mut certificates = texts(given.all("cert"));
@@ -78,7 +84,7 @@ impl Server {
     }
 
     /// Reads the files.
-    fn config(&self) -> Result<Arc<ServerConfig>, String> {
+    fn config(&self) -> Result<Arc<ServerConfig>, Mistake> {
         let read = |path: &String| certificate(Path::new(path), &self.keys);
         let mut certificates = self.certificates.iter().map(read);
         let first = certificates.next().expect("there is at least one")?;
@@ -89,13 +95,16 @@ impl Server {
             config = config.certificate(certificate?);
         }
         if let Some(path) = &self.client_ca {
-            let roots = roots_from_file(path).map_err(|error| chain(&error))?;
+            let roots = roots_from_file(path)
+                .map_err(|error| Mistake::new(chain(&error), "a PEM file of CA certificates"))?;
             config = config.clients(match self.client {
                 Client::Require => ClientCertificates::Require(roots),
                 Client::Want => ClientCertificates::Want(roots),
             });
         }
-        config.build().map_err(|error| chain(&error))
+        config
+            .build()
+            .map_err(|error| Mistake::new(chain(&error), "see the TLS part of docs/command.md"))
     }
 }
 
@@ -105,7 +114,7 @@ pub(super) fn spec(
     given: &Given<'_>,
     context: &Context<'_>,
     layers: &mut SideLayers,
-) -> Result<SideLayerSpec, AddressError> {
+) -> Result<SideLayerSpec, Mistake> {
     let server = Server::read(given)?;
     let config = given.needed()?.parse(|_| server.config())?;
     let accept = TlsAccept::new(config).truncation(truncation(given)?);

@@ -2,7 +2,6 @@ use std::{path::Path, sync::Arc};
 
 use couplet_connector::{
     SideLayers,
-    endpoint::AddressError,
     layers::{
         HandshakeLayer, Replaceable,
         handshake::tls::{
@@ -17,11 +16,12 @@ use rustls_platform_verifier::Verifier;
 use super::{Context, Given, SideLayerSpec, alpn, certificate, chain, texts, truncation};
 use crate::{
     layer_spec::{LayerSpec, Source},
+    mistake::Mistake,
     reload::OnReload,
     side::Word,
 };
 
-/// Whom we trust and what we show: read again at each SIGHUP.
+/// The CAs and keys that we trust, and the certificate that we show: read again at each SIGHUP.
 #[derive(Debug)]
 struct Client {
     ca: Option<String>,
@@ -34,20 +34,23 @@ struct Client {
 // ===== impl Client =====
 
 impl Client {
-    fn read(given: &Given<'_>) -> Result<Self, AddressError> {
+    fn read(given: &Given<'_>) -> Result<Self, Mistake> {
         let mut own = given.all("cert");
         let certificate = own.next();
         if let Some(second) = own.next() {
-            return Err(second.wrong("a client shows one certificate", "once"));
+            let message = "a TLS client shows one certificate, and `tls.cert` is there twice";
+            return Err(second.wrong(message, "once"));
         }
         if let (None, Some(key)) = (certificate, given.setting("key")) {
-            return Err(key.wrong(
-                "it is not said which certificate it is the key of",
-                "`tls.cert=CERT.pem`",
-            ));
+            return Err(key.wrong("`tls.key` needs its certificate", "`tls.cert=CERT.pem`"));
         }
         let pin = |word: Word<'_>| {
-            word.parse(|text| text.parse().map_err(|error: TlsConfigError| chain(&error)))
+            word.parse(|text| {
+                text.parse().map_err(|error: TlsConfigError| {
+                    let message = format!("`{text}` is not a pin: {}", chain(&error));
+                    Mistake::new(message, "`sha256//HASH`, as curl's --pinnedpubkey has it")
+                })
+            })
         };
         let client = Self {
             ca: given.setting("ca").map(|word| word.text.to_owned()),
@@ -67,27 +70,31 @@ impl Client {
     }
 
     /// Reads the files.
-    fn config(&self) -> Result<Arc<ClientConfig>, String> {
+    fn config(&self) -> Result<Arc<ClientConfig>, Mistake> {
         let mut config = self.trust()?.alpn(self.alpn.iter().map(String::as_str));
         if let Some(certificate) = self.shown()? {
             config = config.certificate(certificate);
         }
-        config.build().map_err(|error| chain(&error))
+        config
+            .build()
+            .map_err(|error| Mistake::new(chain(&error), "see the TLS part of docs/command.md"))
     }
 
-    fn trust(&self) -> Result<TlsConnectConfig, String> {
+    fn trust(&self) -> Result<TlsConnectConfig, Mistake> {
         let pins = self.pins.iter().cloned();
         let config = match &self.ca {
             None if !self.pins.is_empty() => return Ok(TlsConnectConfig::with_pins(pins)),
             Some(path) if path != SYSTEM => {
-                let roots = roots_from_file(path).map_err(|error| chain(&error))?;
+                let roots = roots_from_file(path).map_err(|error| {
+                    Mistake::new(chain(&error), "a PEM file of CA certificates")
+                })?;
                 TlsConnectConfig::with_roots(roots)
             }
             _ => {
                 let verifier = Verifier::new(default_provider()).map_err(|error| {
-                    format!(
-                        "the system's CAs can't be had ({error}): `tls.ca=CA.pem` or \
-                         `tls.pin=sha256//…`"
+                    Mistake::new(
+                        format!("the system's CAs can't be read: {error}"),
+                        "`tls.ca=CA.pem` or `tls.pin=sha256//…`",
                     )
                 })?;
                 TlsConnectConfig::with_verifier(Arc::new(verifier))
@@ -96,7 +103,7 @@ impl Client {
         Ok(pins.fold(config, TlsConnectConfig::pin))
     }
 
-    fn shown(&self) -> Result<Option<TlsCertificate>, String> {
+    fn shown(&self) -> Result<Option<TlsCertificate>, Mistake> {
         let path = self.certificate.as_deref().map(Path::new);
         path.map(|path| certificate(path, &self.keys)).transpose()
     }
@@ -108,7 +115,7 @@ pub(super) fn spec(
     given: &Given<'_>,
     context: &Context<'_>,
     layers: &mut SideLayers,
-) -> Result<SideLayerSpec, AddressError> {
+) -> Result<SideLayerSpec, Mistake> {
     let client = Client::read(given)?;
     let truncation = truncation(given)?;
     let name = given.value().map(|name| name.parse(server_name));
@@ -141,7 +148,11 @@ pub(super) fn spec(
 /// How the CAs are called that the operating system trusts.
 const SYSTEM: &str = "system";
 
-fn server_name(name: &str) -> Result<ServerName<'static>, String> {
-    ServerName::try_from(name.to_owned())
-        .map_err(|_| "it is not the name of a server: `tls=example.org`, or an IP address".into())
+fn server_name(name: &str) -> Result<ServerName<'static>, Mistake> {
+    ServerName::try_from(name.to_owned()).map_err(|_| {
+        Mistake::new(
+            format!("`{name}` is not the name of a server"),
+            "`tls=example.org`, or an IP address",
+        )
+    })
 }

@@ -7,13 +7,13 @@ use std::{error::Error, path::Path};
 
 use couplet_connector::{
     SideLayers,
-    endpoint::AddressError,
     layers::handshake::tls::{TlsCertificate, TlsConfigError, Truncation},
 };
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value};
 use crate::{
     layer_spec::{Bytes, LayerSpec},
+    mistake::Mistake,
     side::{Given, Word},
 };
 
@@ -81,7 +81,7 @@ pub(super) static TLS: SideOption = SideOption {
     does: Does::Layer(layer),
 };
 
-fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, AddressError> {
+fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let (foreign, way): (&[_], _) = match context.endpoint.is_dialled() {
         true => (&["client-ca", "client", "unknown-name"], "listening"),
         false => (&["ca", "pin"], "dialled"),
@@ -102,14 +102,17 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Addr
         .deadline(context))
 }
 
-fn truncation(given: &Given<'_>) -> Result<Truncation, AddressError> {
+fn truncation(given: &Given<'_>) -> Result<Truncation, Mistake> {
     let Some(word) = given.setting("close-notify") else {
         return Ok(Truncation::Refuse);
     };
     match word.text {
         "require" => Ok(Truncation::Refuse),
         "optional" => Ok(Truncation::Tolerate),
-        _ => Err(word.wrong("a close-notify is", "`require` or `optional`")),
+        _ => {
+            let message = "`tls.close-notify` must be `require` or `optional`";
+            Err(word.unknown(message, &["require", "optional"]))
+        }
     }
 }
 
@@ -119,7 +122,7 @@ fn alpn(given: &Given<'_>) -> Vec<String> {
 }
 
 /// A certificate, with its key from the same file or from one of these.
-fn certificate(path: &Path, keys: &[String]) -> Result<TlsCertificate, String> {
+fn certificate(path: &Path, keys: &[String]) -> Result<TlsCertificate, Mistake> {
     let mut why = match TlsCertificate::from_files(path, None) {
         Ok(certificate) => return Ok(certificate),
         Err(error) => error,
@@ -137,11 +140,15 @@ fn certificate(path: &Path, keys: &[String]) -> Result<TlsCertificate, String> {
     }
     if is_keyless(&why) {
         let path = path.display();
-        return Err(format!(
-            "none of the keys is that of {path}: `tls.key=KEY.pem`"
+        return Err(Mistake::new(
+            format!("`{path}` has no private key in it, and no `tls.key` is its key"),
+            "`tls.key=KEY.pem`",
         ));
     }
-    Err(chain(&why))
+    Err(Mistake::new(
+        chain(&why),
+        "a PEM file with a certificate, and its key there or in `tls.key=KEY.pem`",
+    ))
 }
 
 fn is_mismatch(error: &TlsConfigError) -> bool {
@@ -152,7 +159,7 @@ fn is_keyless(error: &TlsConfigError) -> bool {
     matches!(error, TlsConfigError::File { source, .. } if matches!(**source, TlsConfigError::NoKey))
 }
 
-/// What is wrong, and why: a message and a hint.
+/// What is wrong, and why.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

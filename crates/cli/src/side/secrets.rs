@@ -1,0 +1,40 @@
+//! Which words of a side may be secrets: they are shown nowhere.
+
+use std::ops::Range;
+
+use super::options::ALL;
+
+/// Options whose first line on the wire is a secret that a listener on the way could use.
+pub(super) const OPEN: &[&str] = &["token", "signed-token", "rendezvous"];
+
+/// The setting of such an option that allows it before encryption.
+pub(super) const CLEAR: &str = "in-clear";
+
+/// Its value.
+pub(super) const ALLOW: &str = "allow";
+
+/// Options and settings whose value names a file, with `@`, because it is a secret.
+const OF_FILES: &[&str] = &[
+    "token",
+    "signed-token",
+    "challenge",
+    "noise",
+    "rendezvous",
+    "rendezvous.token",
+];
+
+/// The values that may be secrets, in ascending order: of an option that takes a secret, without
+/// `@FILE`, and of a word that is no option, which may be such an option misspelled.
+pub(super) fn within(side: &str) -> impl Iterator<Item = Range<usize>> {
+    let starts = side.match_indices(',').map(|(at, _)| at + 1);
+    starts.filter_map(|start| {
+        let word = side[start..].split(',').next()?;
+        let (name, value) = word.split_once('=')?;
+        let option = name.split('.').next()?;
+        let is_known = ALL.iter().any(|known| known.name == option);
+        let may_be_secret = OF_FILES.contains(&name) || !is_known;
+        let is_file = value.starts_with('@') || value.contains(":@");
+        let from = start + name.len() + 1;
+        (may_be_secret && !is_file && !value.is_empty()).then_some(from..from + value.len())
+    })
+}
