@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr};
 
-use couplet_endpoint::{BoxError, BoxIo, Conn, Endpoint};
+use couplet_endpoint::{BoxError, BoxIo, Conn, Endpoint, Io, io::ResetUnlessShut};
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 
 /// A side's endpoint, its type forgotten.
@@ -17,9 +17,15 @@ impl Incoming {
     pub(crate) fn new(endpoint: impl Endpoint) -> Self {
         Self {
             local_addr: endpoint.local_addr(),
-            conns: endpoint.map_ok(Conn::boxed).map_err(Into::into).boxed(),
+            conns: endpoint.map_ok(guarded).map_err(Into::into).boxed(),
         }
     }
+}
+
+/// A connection that the peer sees reset unless it is shut down: whatever refuses it, no layer has to
+/// think of that.
+pub(crate) fn guarded<I: Io>(conn: Conn<I>) -> Conn<BoxIo> {
+    conn.map_io(ResetUnlessShut::new).boxed()
 }
 
 impl fmt::Debug for Incoming {

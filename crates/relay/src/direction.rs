@@ -306,6 +306,7 @@ impl Direction {
         // the same as shutting it down.
         #[cfg(unix)]
         if other == Some(Outcome::Ended) && sink.splice_sink().is_some() {
+            sink.shut_by_drop();
             return Poll::Ready(Ok(()));
         }
         #[cfg(not(unix))]

@@ -9,6 +9,8 @@ use couplet_endpoint::{BoxError, BoxIo, Conn, Info, Io, Side};
 use pin_project::pin_project;
 use tower::Service;
 
+use crate::incoming::guarded;
+
 /// Dials a connection and leads it through its side's stack, which hands it back.
 #[derive(Clone, Debug)]
 pub(crate) struct Partner<D, S> {
@@ -94,7 +96,7 @@ where
                     side,
                 } => {
                     let conn = ready!(dialling.poll(cx)).map_err(Into::into)?;
-                    let arriving = stack.call(conn.on(*side).boxed());
+                    let arriving = stack.call(guarded(conn.on(*side)));
                     self.set(Self::Arriving { arriving });
                 }
                 PartnerProj::Arriving { arriving } => return arriving.poll(cx),

@@ -2,13 +2,17 @@
 
 mod opaque;
 mod replay;
+mod reset_unless_shut;
 mod send_and_close;
 #[cfg(unix)]
 mod socket;
 
 #[cfg(unix)]
 pub use self::socket::Socket;
-pub use self::{opaque::Opaque, replay::Replay, send_and_close::send_and_close};
+pub use self::{
+    opaque::Opaque, replay::Replay, reset_unless_shut::ResetUnlessShut,
+    send_and_close::send_and_close,
+};
 
 use std::{any::Any, io, time::Duration};
 
@@ -76,6 +80,17 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     fn abort(&mut self) {
         if let Some(inner) = self.inner_mut() {
             inner.abort();
+        }
+    }
+
+    /// Declares that the coming drop is an orderly end of the sending half, as a shutdown would be: for
+    /// a relay that saves the system call where nothing more will be read.
+    ///
+    /// Matters to an io that takes a drop without a shutdown for a cut, as [`ResetUnlessShut`] does. By
+    /// default the [inner](Self::inner_mut) io is told.
+    fn shut_by_drop(&mut self) {
+        if let Some(inner) = self.inner_mut() {
+            inner.shut_by_drop();
         }
     }
 
@@ -148,6 +163,10 @@ impl<T: Io + ?Sized> Io for Box<T> {
 
     fn abort(&mut self) {
         (**self).abort();
+    }
+
+    fn shut_by_drop(&mut self) {
+        (**self).shut_by_drop();
     }
 
     fn take_error(&mut self) -> Option<io::Error> {
