@@ -105,7 +105,7 @@ fn the_certificate_is_the_one_for_the_name() {
     let log = finish("s_client", &mut pki.s_client(&couplet, "other.test")).log;
     assert!(log.contains("alert"), "{log}");
     couplet.find("it says for whom", |line| {
-        line.contains(r#"the name it asks for, \"other.test\""#)
+        line.contains(r#"the server name (SNI) \"other.test\""#)
             .then_some(())
     });
 }
@@ -180,7 +180,7 @@ fn certificates_are_read_again_at_sighup() {
     fs::write(pki.file("server.test.pem"), "half a certifi").unwrap();
     couplet.signal(Signal::HUP);
     couplet.find("the old ones stay", |line| {
-        (line.contains("the old certificates stay: ") && line.contains("no certificate in it"))
+        (line.contains("the old certificates stay: ") && line.contains("certificate missing"))
             .then_some(())
     });
     assert_eq!(shown(), before);
@@ -197,6 +197,70 @@ fn certificates_are_read_again_at_sighup() {
     drop((talk, s_client));
 }
 
+/// The mark is under the file that is wrong, and nothing of a key is shown.
+#[test]
+fn a_file_that_is_wrong_is_marked_and_not_shown() {
+    let pki = Pki::new();
+    let certificate = pki.certificate("server.test");
+    pki.certificate("other.test");
+    let key = fs::read_to_string(pki.key("server.test")).unwrap();
+    let secret: String = key.lines().filter(|line| !line.starts_with('-')).collect();
+    let files = [
+        (
+            "escaped.key",
+            key.replace('\n', "\\n"),
+            "line breaks must be line breaks",
+        ),
+        (
+            "joined.key",
+            key.replace("KEY-----\n", "KEY"),
+            "malformed marker",
+        ),
+        ("cut.key", key.replace("-----END", ""), "without its END"),
+        ("empty.key", String::new(), "private key missing"),
+        (
+            "other.test.key",
+            String::new(),
+            "belongs to another certificate",
+        ),
+    ];
+    for (file, text, why) in files {
+        let path = pki.file(file);
+        if file != "other.test.key" {
+            fs::write(&path, text).unwrap();
+        }
+        let side = format!("listen:0,tls={certificate},tls.key={path}");
+        let log = Couplet::run(&[&side, "dial:h:1"]).with(2).said(why).log;
+        assert!(!log.contains(&secret[8..24]), "{log}");
+        let lines: Vec<_> = log.lines().collect();
+        let at = lines.iter().position(|line| line.contains(&side)).unwrap();
+        let mark = lines[at + 1].find('^').unwrap();
+        assert!(lines[at][mark..].starts_with(&path), "{log}");
+    }
+    // Without line breaks a key is a key all the same.
+    fs::write(pki.file("flat.key"), key.replace('\n', "")).unwrap();
+    let side = format!(
+        "listen:0,tls={certificate},tls.key={}",
+        pki.file("flat.key")
+    );
+    Couplet::run(&["explain", &side, "dial:h:1"]).ok();
+}
+
+#[test]
+fn an_expired_certificate_is_a_warning() {
+    let pki = Pki::new();
+    let mut params = CertificateParams::new(["old.test".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2020, 2, 29);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, &pki.ca).unwrap();
+    let file = script(&pki, "old.pem", &(certificate.pem() + &key.serialize_pem()));
+    let side = format!("listen:0,tls={}", file.display());
+    let couplet = Couplet::start(&[&side, &dial(&listen())]);
+    couplet.find("the warning", |line| {
+        (line.contains("certificate has expired") && line.contains("old.pem")).then_some(())
+    });
+}
+
 #[test]
 fn what_is_not_tls_is_told() {
     let pki = Pki::new();
@@ -208,6 +272,6 @@ fn what_is_not_tls_is_told() {
     assert_eq!(alert[0], 21);
     expect_closed(&client);
     couplet.find("it says so", |line| {
-        line.contains("what it sends is not TLS").then_some(())
+        line.contains("peer does not speak TLS").then_some(())
     });
 }

@@ -95,22 +95,22 @@ fn a_server_that_is_not_trusted_is_told_with_what_would_be_right() {
     let (ca, other_ca) = (pki.file("ca.pem"), stranger.file("ca.pem"));
     refused(
         &format!("dial:localhost:{port},tls,tls.ca={other_ca}"),
-        "by nobody who is trusted here: trust its CA, or (a server) pin its key",
+        "certificate signed by an unknown CA: trust that CA or, for a server, pin the server's key",
     );
     // The system's, which know nothing of it.
     refused(
         &format!("dial:localhost:{port},tls"),
-        "by nobody who is trusted here",
+        "certificate signed by an unknown CA",
     );
     refused(
         &format!("dial:127.0.0.1:{port},tls,tls.ca={ca}"),
-        "its certificate is for localhost, not for",
+        "certificate for the wrong name: for localhost, not for",
     );
     let other = pin(&pki, "localhost").replace("sha256//", "");
     let wrong = format!("sha256//{}A=", "A".repeat(42));
     refused(
         &format!("dial:localhost:{port},tls,tls.pin={wrong}"),
-        &format!("its key is sha256//{other}, which is not pinned"),
+        &format!("server key sha256//{other} is not pinned"),
     );
 }
 
@@ -128,7 +128,7 @@ fn we_prove_who_we_are() {
     let shows = format!("{side},tls.cert={certificate},tls.key={key}");
     let couplet = Couplet::start(&["listen:0", &shows]);
     assert_eq!(says(&couplet), "olleh\n");
-    refused(&side, "it wants to see a client certificate");
+    refused(&side, "client certificate needed");
 }
 
 #[test]
@@ -204,11 +204,11 @@ fn whom_we_trust_and_what_we_show_are_read_again_at_sighup() {
         couplet.find(why, |line| line.contains(why).then_some(()));
         expect_closed(&client);
     };
-    refused("by nobody who is trusted here");
+    refused("certificate signed by an unknown CA");
     fs::copy(&ca, &trusted).unwrap();
     couplet.signal(Signal::HUP);
     couplet.events("read again", 1);
-    refused("its alert UnknownCA");
+    refused("alert UnknownCA");
 
     fs::write(&shown, "half a certifi").unwrap();
     couplet.signal(Signal::HUP);
@@ -216,7 +216,7 @@ fn whom_we_trust_and_what_we_show_are_read_again_at_sighup() {
         let parts = [
             "what was read before stays: ",
             &shown,
-            "no certificate in it",
+            "certificate missing",
         ];
         parts.iter().all(|part| line.contains(part)).then_some(())
     });

@@ -63,9 +63,44 @@ fn who_is_cut_off_is_a_reset() {
     let couplet = Couplet::start(&[&side, &dial(&target)]);
     expect_reset(&cut_off(&pki, &couplet, &target));
     assert_eq!(couplet.ended(1), "A failed");
+    couplet.find("the setting", |line| {
+        line.contains("tls.close-notify=optional").then_some(())
+    });
 
     let couplet = Couplet::start(&[&format!("{side},tls.close-notify=optional"), &dial(&target)]);
     expect_end(&cut_off(&pki, &couplet, &target));
+}
+
+/// Python's `ssl` closes without a `close_notify`, here after it has read the whole answer.
+#[test]
+fn a_client_that_just_closes_when_the_server_has_finished_was_not_cut() {
+    let pki = Pki::new();
+    let target = listen();
+    let couplet = Couplet::start(&[&pki.listens("server.test"), &dial(&target)]);
+    let client = script(
+        &pki,
+        "client.py",
+        "import socket, ssl, sys\n\
+         context = ssl.create_default_context(cafile=sys.argv[2])\n\
+         raw = socket.create_connection(('127.0.0.1', int(sys.argv[1])))\n\
+         stream = context.wrap_socket(raw, server_hostname='server.test')\n\
+         stream.sendall(b'hello')\n\
+         answer = b''.join(iter(lambda: stream.recv(4096), b''))\n\
+         stream.close()\n\
+         print(len(answer))\n",
+    );
+    let mut python = program("python3");
+    let port = couplet.address('A').port().to_string();
+    python.arg(client).arg(port).arg(pki.file("ca.pem"));
+    let python = Process::spawn("python", &mut python);
+    let mut server = accept(&target);
+    let mut heard = [0; 5];
+    server.read_exact(&mut heard).unwrap();
+    pattern::send(&server, 1, 100_000);
+    server.shutdown(Shutdown::Write).unwrap();
+    expect_end(&server);
+    python.finish().ok().said("100000");
+    assert!(couplet.ended(1).contains("finished"));
 }
 
 /// Two couplets with TLS between them.

@@ -102,7 +102,7 @@ fn mistakes_are_told_apart() {
         ("dial:h:1,max-per-addr=1", "listening side"),
         ("listen:9000,tls", "needs a certificate"),
         ("listen:9000,tls=/nowhere", "can't be read"),
-        ("listen:9000,tls=/dev/null", "no certificate in it"),
+        ("listen:9000,tls=/dev/null", "certificate missing"),
         (
             "listen:9000,tls=x,tls.client=want",
             "`tls.client-ca=CA.pem`",

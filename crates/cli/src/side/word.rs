@@ -36,7 +36,12 @@ impl<'a> Word<'a> {
         &self,
         parse: impl FnOnce(&'a str) -> Result<T, Mistake>,
     ) -> Result<T, Mistake> {
-        parse(self.text).map_err(|mistake| mistake.at(self.input, self.span()))
+        parse(self.text).map_err(|mistake| self.place(mistake))
+    }
+
+    /// The mistake is at this word, unless it has a place.
+    pub(crate) fn place(&self, mistake: Mistake) -> Mistake {
+        mistake.at(self.input, self.span())
     }
 
     fn span(&self) -> Range<usize> {

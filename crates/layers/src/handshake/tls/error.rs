@@ -1,6 +1,6 @@
 use std::{
     fmt, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
@@ -9,164 +9,196 @@ use tokio_rustls::rustls::{
     self, AlertDescription, CertificateError, InvalidMessage, pki_types::UnixTime,
 };
 
-use super::{KeyPin, connect::NotPinned};
+use super::{KeyPin, PemError, connect::NotPinned};
 
-/// Why a peer and we do not speak TLS with each other. Its text says what would be right, where
-/// that is known.
+/// A TLS connection failed. The text says what would be right, where that is known.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// What the peer sends is not TLS.
-    #[error("what it sends is not TLS")]
+    /// The peer sends something that is not TLS.
+    #[error("peer does not speak TLS")]
     NotTls,
-    /// It ended the connection in the middle of the handshake.
-    #[error("it closed the connection during the TLS handshake")]
+    /// The peer closed the connection in the middle of the handshake.
+    #[error("peer closed the connection during the TLS handshake")]
     Ended,
-    /// It ended the connection without a `close_notify`.
-    #[error("its stream was cut: it ended without a TLS close_notify")]
-    Truncated,
-    /// A client asks for a name for which there is no certificate.
-    #[error("there is no certificate for the name it asks for, {0:?}")]
-    UnknownName(String),
-    /// A client asks for no name, and there is no certificate for that.
-    #[error("it asks for no name, and there is no certificate for that")]
-    NoName,
-    /// A client shows no certificate and must.
-    #[error("it shows no certificate, and must")]
-    NoCertificate,
-    /// A peer's certificate is by nobody whom we trust.
+    /// The peer closed the connection without a `close_notify`: see [`Truncation`](super::Truncation).
     #[error(
-        "its certificate is by nobody who is trusted here: trust its CA, or (a server) pin its key"
+        "stream cut: the peer closed the connection without a TLS close_notify \
+         (`tls.close-notify=optional`, `Truncation::Tolerate`, is for peers that never send one)"
+    )]
+    Truncated,
+    /// A client asks for a server name (SNI) that no certificate is for.
+    #[error("no certificate for the server name (SNI) {0:?} that the client asks for")]
+    UnknownName(String),
+    /// A client asks for no server name (SNI), and no certificate is for that.
+    #[error("no certificate for a client that asks for no server name (SNI)")]
+    NoName,
+    /// A client that must show a certificate shows none.
+    #[error("client certificate missing")]
+    NoCertificate,
+    /// No trusted CA has signed the peer's certificate.
+    #[error(
+        "certificate signed by an unknown CA: trust that CA or, for a server, pin the server's key"
     )]
     UnknownIssuer,
     /// A server's certificate is for other names.
     #[error(
-        "its certificate is for {}, not for {expected:?}: dial a name that it is for, or say which",
+        "certificate for the wrong name: for {}, not for {expected:?}; dial a name that it is for, \
+         or set the name to check",
         names(presented)
     )]
     WrongName {
-        /// The name it was to be for.
+        /// The name that was dialled, or set.
         expected: String,
-        /// What it is for.
+        /// The names that the certificate is for.
         presented: Vec<String>,
     },
-    /// A peer's certificate has expired.
-    #[error("its certificate has expired{}: it needs a new one, or our clock is wrong", when(*.0))]
+    /// The peer's certificate has expired.
+    #[error("certificate has expired{}: the peer needs a new one, or our clock is wrong", when(*.0))]
     Expired(
-        /// When.
+        /// When it expired.
         Option<SystemTime>,
     ),
-    /// A peer's certificate is not valid yet.
-    #[error("its certificate is not valid yet{}: its clock or ours is wrong", when(*.0))]
+    /// The peer's certificate is not valid yet.
+    #[error("certificate is not valid yet{}: the peer's clock or ours is wrong", when(*.0))]
     NotYetValid(
-        /// When it will be.
+        /// When it will be valid.
         Option<SystemTime>,
     ),
     /// A server's certificate is that of a CA.
     #[error(
-        "its certificate is a CA's own: have the CA sign one for it, or (a server) pin its key"
+        "certificate of a CA in place of a server's: have the CA sign one for the server, or pin \
+         the server's key"
     )]
     CaAsServer,
     /// A server's key is not among those that are pinned.
-    #[error("its key is {0}, which is not pinned")]
+    #[error("server key {0} is not pinned")]
     NotPinned(
-        /// The key it has.
+        /// The server's key.
         KeyPin,
     ),
-    /// A peer's certificate is not accepted for another reason.
-    #[error("its certificate is not accepted")]
+    /// The peer's certificate is invalid for another reason.
+    #[error("invalid certificate")]
     Certificate(#[source] rustls::Error),
-    /// No application protocol (ALPN) is known to both.
-    #[error("it knows none of our application protocols (ALPN)")]
+    /// Both ends have application protocols (ALPN), and none in common.
+    #[error("no application protocol (ALPN) in common")]
     NoCommonProtocol,
-    /// No version, or no cipher suite of it, is known to both.
-    #[error("it knows no TLS version and cipher suite that we do: 1.2 and 1.3 are known here")]
+    /// The two ends have no TLS version, or no cipher suite, in common.
+    #[error("no TLS version and cipher suite in common: this end speaks 1.2 and 1.3")]
     Incompatible(#[source] rustls::Error),
-    /// The peer wants to see a certificate of ours.
-    #[error("it wants to see a client certificate")]
+    /// The server asks for a client certificate, and there is none to show.
+    #[error("client certificate needed: the server asks for one")]
     CertificateWanted,
     /// The peer does not accept our certificate.
-    #[error("it does not accept our certificate, says its alert {0:?}")]
+    #[error("own certificate refused: the peer sent the alert {0:?}")]
     CertificateRefused(
-        /// How it puts it.
+        /// The peer's alert.
         AlertDescription,
     ),
     /// The peer has ended the session with another alert (RFC 8446, section 6).
-    #[error("it refuses, says its alert {0:?}")]
+    #[error("peer refuses: TLS alert {0:?}")]
     Alert(
-        /// How it puts it.
+        /// The peer's alert.
         AlertDescription,
     ),
-    /// It is not known by what name the server's certificate is to be checked.
-    #[error("it was not dialled by a name, and none is set to check its certificate by")]
+    /// No name is known to check the server's certificate by.
+    #[error("server name missing: the dial has no name to check the certificate by, set one")]
     NoServerName,
     /// TLS failed in another way.
     #[error("TLS failed")]
     Failed(#[source] rustls::Error),
     /// The connection failed.
-    #[error("its connection failed")]
+    #[error("connection failed")]
     Io(#[source] io::Error),
 }
 
-/// A TLS setting can't be honoured.
+/// A TLS setting can't be used. Nothing of a file's content is shown: it may be a private key.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TlsConfigError {
     /// A file can't be read.
-    #[error("{path:?} can't be read")]
+    #[error("file {path:?} can't be read")]
     Read {
-        /// Which.
+        /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// What is in a file is of no use.
-    #[error("{path:?} is of no use")]
+    /// A file's content can't be used.
+    #[error("file {path:?} can't be used")]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
         /// Why.
         source: Box<Self>,
     },
-    /// It is not PEM.
-    #[error("it is not proper PEM")]
-    Pem(#[source] rustls::pki_types::pem::Error),
-    /// There is no certificate in it.
-    #[error("there is no certificate in it (`-----BEGIN CERTIFICATE-----`)")]
+    /// A part of a PEM can't be understood.
+    #[error("invalid PEM")]
+    Pem(#[source] PemError),
+    /// The file is DER.
+    #[error(
+        "DER in place of PEM, convert it with `openssl x509 -inform der` or `openssl pkey -inform der`"
+    )]
+    Der,
+    /// There is no certificate.
+    #[error("certificate missing, a PEM file has `-----BEGIN CERTIFICATE-----`")]
     NoCertificate,
-    /// There is no private key in it.
-    #[error("there is no private key in it (`-----BEGIN PRIVATE KEY-----`)")]
+    /// There is no private key.
+    #[error("private key missing, a PEM file has `-----BEGIN PRIVATE KEY-----`")]
     NoKey,
-    /// Its private key is encrypted.
-    #[error("its private key is encrypted: decrypt it with `openssl pkey`")]
+    /// The private key is encrypted.
+    #[error("private key is encrypted, decrypt it with `openssl pkey`")]
     EncryptedKey,
-    /// Its private key is of no known kind.
-    #[error("its private key is of no kind that is known here: RSA, ECDSA and Ed25519 are")]
-    UnknownKey(#[source] rustls::Error),
-    /// The private key is not the certificate's.
-    #[error("the private key is not the certificate's")]
+    /// The private key is damaged, or of a kind that is not supported.
+    #[error(
+        "private key is not supported ({kind}), use RSA from 2048 bits, ECDSA on P-256 or P-384, or \
+         Ed25519"
+    )]
+    UnknownKey {
+        /// What it is, as far as that is known.
+        kind: &'static str,
+        /// What rustls says.
+        source: rustls::Error,
+    },
+    /// The private key belongs to another certificate.
+    #[error("private key belongs to another certificate")]
     KeyMismatch,
-    /// A certificate can't be read.
-    #[error("a certificate can't be read")]
+    /// A certificate is of an old version.
+    #[error("certificate is of version {0}, TLS needs version 3 (`openssl x509 -req -extfile …`)")]
+    CertificateVersion(u32),
+    /// A certificate can't be used.
+    #[error("invalid certificate")]
     BadCertificate(#[source] rustls::Error),
-    /// A text is no key's pin.
-    #[error("{0:?} is not the pin of a key: `sha256//`, then 44 characters of base64")]
-    Pin(String),
-    /// Nobody is trusted: there are no roots, or no pins.
-    #[error("nobody is trusted: it needs a CA, or the pin of a key")]
+    /// A text is not the pin of a key.
+    #[error("invalid key pin, it is `sha256//` and 44 characters of base64")]
+    Pin,
+    /// No CA and no pinned key is trusted.
+    #[error("no trust anchor, trust a CA or pin a key")]
     NoTrust,
     /// An application protocol's name is empty, or longer than 255 bytes.
-    #[error("{0:?} is no application protocol (ALPN): it has 1 to 255 bytes")]
-    Protocol(String),
-    /// rustls refuses it.
-    #[error("TLS can't be set up so")]
+    #[error("invalid application protocol (ALPN) of {0} bytes, a name has 1 to 255")]
+    Protocol(usize),
+    /// rustls refuses the configuration.
+    #[error("invalid TLS configuration")]
     Refused(#[source] rustls::Error),
+}
+
+// ===== impl TlsConfigError =====
+
+impl TlsConfigError {
+    /// The file that can't be read or used, where there is one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Read { path, .. } | Self::File { path, .. } => Some(path),
+            _ => None,
+        }
+    }
 }
 
 // ===== impl TlsError =====
 
 impl TlsError {
-    /// What a handshake ended with.
+    /// The reason for which a handshake failed.
     pub(super) fn of_handshake(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::UnexpectedEof && error.get_ref().is_none_or(is_not_ours) {
             return Self::Ended;
@@ -177,7 +209,7 @@ impl TlsError {
         }
     }
 
-    /// The error of a read: where it is of TLS, it says what, by one of these.
+    /// The error of a read: where TLS failed, one of these says how.
     pub(super) fn of_io(error: io::Error) -> io::Error {
         let kind = error.kind();
         match error.downcast::<rustls::Error>() {
@@ -187,7 +219,7 @@ impl TlsError {
     }
 }
 
-/// Not that of a TLS connection within this one's handshake.
+/// Is the error not that of a TLS connection that carries this one?
 fn is_not_ours(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     !error.is::<TlsError>()
 }
@@ -241,24 +273,24 @@ fn of_certificate(error: CertificateError) -> TlsError {
     }
 }
 
-/// The last second that has four digits for the year: what is shown has no more.
+/// The last second of the year 9999: later years can't be formatted.
 const LAST: u64 = 253_402_300_799;
 
 fn time(time: UnixTime) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(time.as_secs().min(LAST))
 }
 
-/// The names of a certificate, which the peer has made: nothing of them reaches a terminal raw.
+/// The names of a certificate, escaped: the peer has made them.
 fn names(names: &[String]) -> String {
     const SHOWN: usize = 8;
     if names.is_empty() {
-        return "no name at all".to_owned();
+        return "no name".to_owned();
     }
     let shown: Vec<_> = names
         .iter()
         .take(SHOWN)
         .map(|name| {
-            // As rustls puts it.
+            // As rustls writes a DNS name.
             let bare = name.strip_prefix("DnsName(\"");
             let bare = bare.and_then(|name| name.strip_suffix("\")"));
             bare.unwrap_or(name).escape_debug().to_string()

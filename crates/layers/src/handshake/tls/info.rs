@@ -7,10 +7,10 @@ use x509_parser::{certificate::X509Certificate, extensions::GeneralName, parse_x
 use super::Fingerprint;
 use crate::Identity;
 
-/// What two ends agreed upon when they began to speak TLS: put into the extensions of
-/// [`Info`] by [`TlsAccept`](super::TlsAccept) and [`TlsConnect`](super::TlsConnect).
+/// The outcome of a TLS handshake. [`TlsAccept`](super::TlsAccept) and
+/// [`TlsConnect`](super::TlsConnect) put it into the extensions of [`Info`].
 ///
-/// Shown, it is one line, in which what the peer has made is escaped.
+/// `Display` is one line, with the peer's texts escaped.
 #[derive(Clone, Debug)]
 pub struct TlsInfo {
     version: Option<ProtocolVersion>,
@@ -37,18 +37,18 @@ impl TlsInfo {
         self.version
     }
 
-    /// The application protocol (ALPN), if one was agreed upon.
+    /// The application protocol (ALPN) that both ends agreed on.
     pub fn alpn(&self) -> Option<&[u8]> {
         self.alpn.as_deref()
     }
 
-    /// The name by which the client asked for the server (SNI): of its own choosing. On a dialled
-    /// connection it is the name, or address, that the server's certificate was checked by.
+    /// The server name (SNI) that the client asked for, which proves nothing. On a dialled connection
+    /// the name or address that the server's certificate was checked by.
     pub fn server_name(&self) -> Option<&str> {
         self.server_name.as_deref()
     }
 
-    /// The SHA-256 of the peer's certificate, if it has shown one.
+    /// The SHA-256 of the peer's certificate, if the peer showed one.
     pub fn fingerprint(&self) -> Option<Fingerprint> {
         self.fingerprint
     }
@@ -76,7 +76,7 @@ impl fmt::Display for TlsInfo {
 
 // ===== identity =====
 
-/// Adds who a client is to what is known of its connection, if it has shown a certificate.
+/// Adds the identity of a client that has shown a certificate.
 pub(super) fn add_identity(info: &mut Info, session: &CommonState) {
     let leaf = session.peer_certificates().and_then(<[_]>::first);
     if let Some(identity) = leaf.and_then(identity) {
@@ -84,8 +84,8 @@ pub(super) fn add_identity(info: &mut Info, session: &CommonState) {
     }
 }
 
-/// Who the owner of a certificate is: of its alternative names the first URI, or else the first DNS
-/// name, or else the first e-mail address; if it has none of these, its common name.
+/// The owner of a certificate: of the alternative names the first URI, or else the first DNS name, or
+/// else the first e-mail address, or else the common name.
 fn identity(certificate: &CertificateDer<'_>) -> Option<Identity> {
     let (_, certificate) = parse_x509_certificate(certificate).ok()?;
     let name = alternative_name(&certificate).or_else(|| {

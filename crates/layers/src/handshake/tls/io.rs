@@ -10,25 +10,28 @@ use tokio_rustls::{TlsStream, rustls};
 
 use super::{TlsError, wire::Wire};
 
-/// What a peer's end of stream is that no `close_notify` has announced.
+/// How a connection that closes without a `close_notify` is taken.
 ///
-/// TLS says so before it ends (RFC 8446, section 6.1); without it, nobody can tell whether the
-/// peer ended its stream or somebody on the way cut it.
+/// A TLS peer announces the end of its stream (RFC 8446, section 6.1). Without the announcement an
+/// attacker who cuts the connection can't be told from a peer that has finished.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Truncation {
-    /// An error: the other side sees a reset.
+    /// An error: the partner sees a reset. Except that a *client* may close without one after the
+    /// server has finished: nothing that it could still say is awaited.
     #[default]
     Refuse,
-    /// An end of stream, for peers that just close: whoever can cut the connection can then pass
-    /// half a message for a whole one. Still an error within a record.
+    /// An end of stream, for peers that never send a `close_notify`. An attacker who cuts the
+    /// connection can then pass half a message for a whole one. Still an error within a record.
     Tolerate,
 }
 
-/// A connection that speaks TLS: what is read and written is the plain text.
+/// An [`Io`] that speaks TLS: reads and writes are plain text.
 ///
-/// Shutting it down sends a `close_notify` and leaves the reading half as it is; the socket itself
-/// is shut down only if the peer has ended its stream as well, so that nothing on the way takes
-/// half a close for a whole one. Dropping it sends none: the peer can tell that it was cut.
+/// Shutting it down sends a `close_notify` and leaves the reading half as it is. The socket is
+/// shut down when the peer's stream has ended as well or when this is dropped, because some peers
+/// take a half-close of the socket for the end of both directions. Dropping it without shutting it
+/// down sends no `close_notify`: the peer sees a cut.
 pub struct TlsIo<I> {
     /// Boxed, because a session is a kilobyte and connections are moved about.
     pub(super) stream: Box<TlsStream<Wire<I>>>,
@@ -59,10 +62,10 @@ impl<I> TlsIo<I> {
     }
 
     fn io(&mut self) -> &mut I {
-        self.stream.get_mut().0.get_mut()
+        self.stream.get_mut().0.io_mut()
     }
 
-    /// What was decrypted before an error came: that much is sound.
+    /// What was decrypted before an error came: that much is authentic.
     fn take_plaintext(&mut self, buf: &mut ReadBuf<'_>) -> bool {
         let mut reader = match &mut *self.stream {
             TlsStream::Client(stream) => stream.get_mut().1.reader(),
@@ -83,9 +86,13 @@ impl<I> TlsIo<I> {
         if error.kind() != io::ErrorKind::UnexpectedEof || !wire.has_ended() {
             return Err(TlsError::of_io(error));
         }
-        match self.truncation {
-            Truncation::Tolerate if wire.is_between_records() => Ok(()),
-            _ => Err(io::Error::new(
+        // After the server's end nothing of the client's is awaited; a server's answer always is.
+        let server_has_finished =
+            matches!(*self.stream, TlsStream::Server(_)) && wire.has_said_goodbye();
+        let tolerated = self.truncation == Truncation::Tolerate || server_has_finished;
+        match tolerated && wire.is_between_records() {
+            true => Ok(()),
+            false => Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
                 TlsError::Truncated,
             )),
@@ -97,6 +104,11 @@ impl<I> TlsIo<I> {
 impl<I: Io> Io for TlsIo<I> {
     fn inner_mut(&mut self) -> Option<&mut dyn Io> {
         Some(self.io())
+    }
+
+    fn abort(&mut self) {
+        self.stream.get_mut().0.abort();
+        self.io().abort();
     }
 }
 

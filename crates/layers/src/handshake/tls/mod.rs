@@ -1,39 +1,47 @@
-//! TLS, from us as the server or as the client (RFC 8446 and RFC 5246: versions 1.3 and 1.2), by
+//! TLS as the server or as the client (RFC 8446 and RFC 5246: versions 1.3 and 1.2), by
 //! [rustls](https://docs.rs/rustls).
 //!
-//! [`TlsAccept`] and [`TlsConnect`] are [handshakes](crate::handshake) of a side stack. What is
-//! below them sees the plain text. What they agreed upon is in the connection's
-//! [`Info`](couplet_endpoint::Info): [`TlsInfo`], and of a client that has shown a certificate its
-//! [`Identity`](crate::Identity): of the certificate's alternative names the first URI, or else DNS
-//! name, or else e-mail address, and only if there is none of these the common name. Which CA
-//! hands them out is yours to choose; all of its names are believed.
+//! [`TlsAccept`] and [`TlsConnect`] are [handshakes](crate::handshake) of a side stack. The layers
+//! below them see plain text. The outcome is in the connection's [`Info`](couplet_endpoint::Info):
+//! [`TlsInfo`], and for a client that shows a certificate its [`Identity`](crate::Identity): the
+//! first URI of the certificate's alternative names, or else the first DNS name, or else the first
+//! e-mail address, or else the common name. All names of the CAs you trust for clients are believed.
 //!
-//! - **Server:** several certificates, chosen by the name a client asks for, exactly or by wildcard;
-//!   client certificates; ALPN; certificates are [replaced](TlsAccept::replace) while it runs.
-//! - **Client:** trusts the CAs it is given, any verifier of rustls, or [pinned keys](KeyPin); the
-//!   name is the one that was dialled; client certificates; ALPN. There is no way not to check.
+//! - **Server:** several certificates, chosen by the server name (SNI) that a client asks for,
+//!   exactly or by wildcard; client certificates; ALPN; certificates are
+//!   [replaced](TlsAccept::replace) at run time.
+//! - **Client:** trusts CAs, any verifier of rustls, or [pinned keys](KeyPin); checks the name that
+//!   was dialled; client certificates; ALPN. The check can't be switched off.
 //!
-//! What holds for the ends of a stream:
+//! The ends of a stream:
 //!
-//! - The end of ours is a `close_notify` and nothing more; what the peer sends still comes, in
-//!   either version. The socket is shut down when both have ended.
-//! - The end of the peer's stream is its `close_notify`. If its connection ends without one, that
-//!   is an error: somebody on the way may have cut it. The relay then resets the other side.
-//!   OpenSSL's programs and curl say goodbye; Python's `ssl` does not unless a program calls
-//!   `unwrap()`, and more are like it: [`Truncation::Tolerate`] is for these.
-//! - Dropping a connection that was not shut down says no goodbye, and aborting it resets it.
-//! - TLS 1.2 had the receiver of a `close_notify` answer with its own at once (RFC 5246, section
-//!   7.2.1), so some old peers do not go on sending after ours.
+//! - Shutting the io down sends a `close_notify`; data of the peer still arrives, in either version.
+//!   The socket is shut down when both directions have ended.
+//! - The peer's stream ends with the peer's `close_notify`. A connection that closes without one is
+//!   an error, because an attacker may have cut it, and the relay resets the other side. The one
+//!   exception: a client may close without one after the server has finished.
+//! - These clients send no `close_notify` when they close: Python's `ssl`, urllib and requests,
+//!   wget, ncat, redis-cli, Node's `https` and Java. These do: curl, socat, OpenSSL's and GnuTLS's
+//!   programs. [`Truncation::Tolerate`] is for the former.
+//! - A connection that is dropped without being shut down sends no `close_notify`; one that is
+//!   aborted is reset.
+//! - TLS 1.2 required the receiver of a `close_notify` to answer with one at once (RFC 5246, section
+//!   7.2.1), so some old peers stop sending after ours.
 //!
-//! The cryptography is ring's unless [another](TlsAcceptConfig::provider) is passed. aws-lc's needs no
-//! feature of this crate, as its types are those of rustls: `cargo add rustls --no-default-features
-//! --features aws_lc_rs`, and `.provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))`.
+//! Files are PEM. Every block of a file is understood, or loading it fails with the line; an error
+//! shows nothing of a file's content. A certificate that has expired is a warning in the log when it
+//! is loaded.
 //!
-//! **Where:** on a side stack, after access lists and a PROXY header, before whatever it is to
-//! protect, such as a token. **Splice:** both directions are copied. **Memory:** an idle connection
-//! holds 7 KiB more than without, of which 4 KiB are a buffer that rustls keeps, and 11 KiB after it
-//! has carried large records (measured with 2000 accepted ones); one whose reader stalls up to
-//! 64 KiB of records more. A configuration remembers 256 sessions for resumption.
+//! ring does the cryptography unless [another provider](TlsAcceptConfig::provider) is passed. aws-lc
+//! needs no feature of this crate, as its types are those of rustls: `cargo add rustls
+//! --no-default-features --features aws_lc_rs`, and
+//! `.provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))`.
+//!
+//! **Where:** on a side stack, after access lists and a PROXY header, before what TLS is to protect,
+//! such as a token. **Splice:** none, both directions are copied. **Memory:** 7 KiB for an idle
+//! connection, of which rustls buffers 4 KiB; 11 KiB after large records (measured with 2000 accepted
+//! connections); up to 64 KiB of records more while a reader stalls. A configuration remembers 256
+//! sessions for resumption.
 //!
 //! ```no_run
 //! use couplet_layers::{
@@ -45,7 +53,7 @@
 //! let accept = TlsAccept::new(TlsAcceptConfig::new(certificate).alpn(["h2"]).build()?);
 //! let layer = HandshakeLayer::new(accept.clone());
 //!
-//! // Later, when there is a new one:
+//! // Later, when the certificate has been renewed:
 //! let certificate = TlsCertificate::from_files("cert.pem", Some("key.pem".as_ref()))?;
 //! accept.replace(TlsAcceptConfig::new(certificate).alpn(["h2"]).build()?);
 //! # Ok::<(), couplet_layers::handshake::tls::TlsConfigError>(())
@@ -57,9 +65,12 @@ mod connect;
 mod error;
 mod info;
 mod io;
+mod options;
+mod pem;
 mod pin;
 #[cfg(test)]
 mod tests;
+mod validity;
 mod wire;
 
 pub use self::{
@@ -69,24 +80,17 @@ pub use self::{
     error::{TlsConfigError, TlsError},
     info::TlsInfo,
     io::{TlsIo, Truncation},
+    pem::PemError,
     pin::{Fingerprint, KeyPin},
 };
-/// The rustls whose types stand in this module's.
+/// The rustls whose types are in this module's signatures.
 pub use tokio_rustls::rustls;
 
 use std::sync::Arc;
 
 use self::rustls::crypto::{CryptoProvider, ring};
 
-/// Whose cryptography is used where nothing else is said: ring's. Nothing is installed for the
-/// whole process.
+/// The cryptography that is used by default: ring's. Nothing is installed for the whole process.
 pub fn default_provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
-}
-
-fn check_alpn(protocols: &[Vec<u8>]) -> Result<(), TlsConfigError> {
-    match protocols.iter().find(|name| !matches!(name.len(), 1..=255)) {
-        Some(name) => Err(TlsConfigError::Protocol(name.escape_ascii().to_string())),
-        None => Ok(()),
-    }
 }

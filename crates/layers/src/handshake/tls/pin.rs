@@ -10,13 +10,13 @@ use tokio_rustls::rustls::{
 
 use super::TlsConfigError;
 
-/// How a pin begins, as curl's `--pinnedpubkey` has it.
+/// The beginning of a pin, as in curl's `--pinnedpubkey`.
 const SHA256: &str = "sha256//";
 
-/// A public key by its hash: SHA-256 over the certificate's `SubjectPublicKeyInfo` (RFC 7469,
-/// section 2.4), so that it stays the same when a certificate is renewed with the same key.
+/// The hash of a public key: SHA-256 over the certificate's `SubjectPublicKeyInfo` (RFC 7469,
+/// section 2.4). A certificate that is renewed with the same key keeps its pin.
 ///
-/// As text it is what curl's `--pinnedpubkey` takes, `sha256//` and the hash in base64:
+/// The text form is that of curl's `--pinnedpubkey`, `sha256//` and the hash in base64:
 ///
 /// ```sh
 /// openssl x509 -in cert.pem -pubkey -noout | openssl pkey -pubin -outform der |
@@ -25,23 +25,23 @@ const SHA256: &str = "sha256//";
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyPin([u8; 32]);
 
-/// A certificate by its hash: SHA-256 over the whole of it. Shown as hexadecimal digits.
+/// The hash of a certificate: SHA-256 over its DER. Shown as hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 32]);
 
 // ===== impl KeyPin =====
 
 impl KeyPin {
-    /// The pin with this hash.
+    /// Makes a pin of a hash.
     pub const fn new(sha256: [u8; 32]) -> Self {
         Self(sha256)
     }
 
-    /// The pin of a certificate's key.
+    /// Hashes a certificate's key.
     ///
     /// # Errors
     ///
-    /// [`TlsConfigError::BadCertificate`] when the certificate can't be read.
+    /// [`TlsConfigError::BadCertificate`] if the certificate can't be parsed.
     pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, TlsConfigError> {
         Self::of_certificate(certificate).map_err(TlsConfigError::BadCertificate)
     }
@@ -64,8 +64,7 @@ impl FromStr for KeyPin {
             .strip_prefix(SHA256)
             .and_then(|base64| BASE64_STANDARD.decode(base64).ok())
             .and_then(|hash| hash.try_into().ok());
-        hash.map(Self)
-            .ok_or_else(|| TlsConfigError::Pin(text.to_owned()))
+        hash.map(Self).ok_or(TlsConfigError::Pin)
     }
 }
 
@@ -84,7 +83,7 @@ impl fmt::Debug for KeyPin {
 // ===== impl Fingerprint =====
 
 impl Fingerprint {
-    /// That of this certificate.
+    /// Hashes a certificate.
     pub fn of(certificate: &CertificateDer<'_>) -> Self {
         Self(Sha256::digest(certificate).into())
     }

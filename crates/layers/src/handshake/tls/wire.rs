@@ -1,11 +1,18 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
-use couplet_endpoint::Io;
+use couplet_endpoint::{Io, io::last_words};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::rustls;
+
+/// How long a peer that is refused has to read our alert.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+const TAKEN_WITH_ALL: &str = "the io is taken out together with the wire";
 
 /// Length of a record's header: its type, a version, and the length of what follows (RFC 8446,
 /// section 5.1).
@@ -13,12 +20,18 @@ const HEADER: usize = 5;
 
 /// What rustls's stream reads its records from and writes them to.
 ///
-/// Two things it does otherwise than the io within: shutting it down only flushes, because
-/// rustls's stream shuts its io down together with its own half; and it knows where the records
-/// end.
+/// It differs from the io within in three things: shutting it down only flushes, because rustls's
+/// stream shuts its io down together with its own half; it follows where the records end; and
+/// dropping it after our `close_notify` shuts the io down, so that the peer sees an orderly close.
 #[derive(Debug)]
 pub(super) struct Wire<I> {
-    io: I,
+    /// There until the wire is taken apart.
+    io: Option<I>,
+    /// Shuts the io down without waiting. Here rather than a bound on `Io`, which all types that
+    /// hold this one would have to repeat.
+    shut: fn(&mut I),
+    /// Our `close_notify` has been written and flushed.
+    said_goodbye: bool,
     ended: bool,
     header: [u8; HEADER],
     header_len: usize,
@@ -28,23 +41,58 @@ pub(super) struct Wire<I> {
 
 // ===== impl Wire =====
 
-impl<I> Wire<I> {
+impl<I: Io> Wire<I> {
     pub(super) const fn new(io: I) -> Self {
         Self {
-            io,
+            io: Some(io),
+            shut,
+            said_goodbye: false,
             ended: false,
             header: [0; HEADER],
             header_len: 0,
             left: 0,
         }
     }
+}
 
+impl<I: Io> Wire<I> {
+    /// Closes the connection behind our alert in such a way that the peer can read the alert. A peer
+    /// that has gone, and so was sent none, is not waited for.
+    pub(super) async fn close_after_alert(self, error: &io::Error) {
+        if error
+            .get_ref()
+            .is_some_and(|error| error.is::<rustls::Error>())
+        {
+            last_words(self.into_inner(), b"", PATIENCE).await;
+        }
+    }
+}
+
+fn shut<I: Io>(io: &mut I) {
+    let _ = Pin::new(io).poll_shutdown(&mut Context::from_waker(Waker::noop()));
+}
+
+impl<I> Wire<I> {
     pub(super) const fn get_ref(&self) -> &I {
-        &self.io
+        self.io.as_ref().expect(TAKEN_WITH_ALL)
     }
 
-    pub(super) const fn get_mut(&mut self) -> &mut I {
-        &mut self.io
+    pub(super) const fn io_mut(&mut self) -> &mut I {
+        self.io.as_mut().expect(TAKEN_WITH_ALL)
+    }
+
+    pub(super) fn into_inner(mut self) -> I {
+        self.io.take().expect(TAKEN_WITH_ALL)
+    }
+
+    /// Has our `close_notify` been sent?
+    pub(super) const fn has_said_goodbye(&self) -> bool {
+        self.said_goodbye
+    }
+
+    /// Our `close_notify`, if it was sent, no longer makes for an orderly close.
+    pub(super) const fn abort(&mut self) {
+        self.said_goodbye = false;
     }
 
     /// Has the io's stream ended?
@@ -85,7 +133,7 @@ impl<I: Io> AsyncRead for Wire<I> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let room = buf.remaining();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        ready!(Pin::new(self.io_mut()).poll_read(cx, buf))?;
         let read = &buf.filled()[before..];
         if read.is_empty() && room > 0 {
             self.ended = true;
@@ -102,7 +150,7 @@ impl<I: Io> AsyncWrite for Wire<I> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        Pin::new(self.io_mut()).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -110,19 +158,31 @@ impl<I: Io> AsyncWrite for Wire<I> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        Pin::new(self.io_mut()).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        self.get_ref().is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        Pin::new(self.io_mut()).poll_flush(cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(cx)
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_flush(cx))?;
+        self.said_goodbye = true;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<I> Drop for Wire<I> {
+    fn drop(&mut self) {
+        if self.said_goodbye
+            && let Some(io) = &mut self.io
+        {
+            (self.shut)(io);
+        }
     }
 }
 

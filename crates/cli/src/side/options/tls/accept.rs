@@ -11,7 +11,7 @@ use couplet_connector::{
     },
 };
 
-use super::{Context, Given, SideLayerSpec, alpn, certificate, chain, texts, truncation};
+use super::{Context, Given, SideLayerSpec, Unusable, alpn, certificate, texts, truncation};
 use crate::{
     layer_spec::{LayerSpec, Source},
     mistake::Mistake,
@@ -84,7 +84,7 @@ impl Server {
     }
 
     /// Reads the files.
-    fn config(&self) -> Result<Arc<ServerConfig>, Mistake> {
+    fn config(&self) -> Result<Arc<ServerConfig>, Unusable> {
         let read = |path: &String| certificate(Path::new(path), &self.keys);
         let mut certificates = self.certificates.iter().map(read);
         let first = certificates.next().expect("there is at least one")?;
@@ -96,7 +96,7 @@ impl Server {
         }
         if let Some(path) = &self.client_ca {
             let roots = roots_from_file(path)
-                .map_err(|error| Mistake::new(chain(&error), "a PEM file of CA certificates"))?;
+                .map_err(|error| Unusable::new(&error, "a PEM file of CA certificates"))?;
             config = config.clients(match self.client {
                 Client::Require => ClientCertificates::Require(roots),
                 Client::Want => ClientCertificates::Want(roots),
@@ -104,7 +104,7 @@ impl Server {
         }
         config
             .build()
-            .map_err(|error| Mistake::new(chain(&error), "see the TLS part of docs/command.md"))
+            .map_err(|error| Unusable::new(&error, "see the TLS part of docs/command.md"))
     }
 }
 
@@ -116,7 +116,8 @@ pub(super) fn spec(
     layers: &mut SideLayers,
 ) -> Result<SideLayerSpec, Mistake> {
     let server = Server::read(given)?;
-    let config = given.needed()?.parse(|_| server.config())?;
+    let config = server.config().map_err(|why| why.at(given));
+    let config = given.needed()?.parse(|_| config)?;
     let accept = TlsAccept::new(config).truncation(truncation(given)?);
     layers.push(HandshakeLayer::new(accept.clone()).timeout(context.handshake_timeout.value));
 
@@ -133,7 +134,7 @@ pub(super) fn spec(
                 tracing::info!(path = first, "certificates read again");
                 Ok(())
             }
-            Err(why) => anyhow::bail!("the old certificates stay: {why}"),
+            Err(why) => anyhow::bail!("the old certificates stay: {}", why.mistake),
         }
     })))
 }

@@ -13,7 +13,7 @@ use couplet_connector::{
 };
 use rustls_platform_verifier::Verifier;
 
-use super::{Context, Given, SideLayerSpec, alpn, certificate, chain, texts, truncation};
+use super::{Context, Given, SideLayerSpec, Unusable, alpn, certificate, chain, texts, truncation};
 use crate::{
     layer_spec::{LayerSpec, Source},
     mistake::Mistake,
@@ -64,7 +64,7 @@ impl Client {
             ca.parse(|_| client.trust())?;
         }
         if let Some(certificate) = certificate {
-            certificate.parse(|_| client.shown())?;
+            certificate.parse(|_| client.shown().map_err(|why| why.at(given)))?;
         }
         Ok(client)
     }
@@ -72,7 +72,7 @@ impl Client {
     /// Reads the files.
     fn config(&self) -> Result<Arc<ClientConfig>, Mistake> {
         let mut config = self.trust()?.alpn(self.alpn.iter().map(String::as_str));
-        if let Some(certificate) = self.shown()? {
+        if let Some(certificate) = self.shown().map_err(|why| why.mistake)? {
             config = config.certificate(certificate);
         }
         config
@@ -103,7 +103,7 @@ impl Client {
         Ok(pins.fold(config, TlsConnectConfig::pin))
     }
 
-    fn shown(&self) -> Result<Option<TlsCertificate>, Mistake> {
+    fn shown(&self) -> Result<Option<TlsCertificate>, Unusable> {
         let path = self.certificate.as_deref().map(Path::new);
         path.map(|path| certificate(path, &self.keys)).transpose()
     }

@@ -3,7 +3,10 @@
 mod accept;
 mod connect;
 
-use std::{error::Error, path::Path};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+};
 
 use couplet_connector::{
     SideLayers,
@@ -74,7 +77,7 @@ pub(super) static TLS: SideOption = SideOption {
         SideSetting {
             name: "close-notify",
             value: "require|optional",
-            help: "is an end without one a stream that was cut? [default: require]",
+            help: "whether the peer must send close_notify before it closes [default: require]",
             many: false,
         },
     ],
@@ -122,7 +125,7 @@ fn alpn(given: &Given<'_>) -> Vec<String> {
 }
 
 /// A certificate, with its key from the same file or from one of these.
-fn certificate(path: &Path, keys: &[String]) -> Result<TlsCertificate, Mistake> {
+fn certificate(path: &Path, keys: &[String]) -> Result<TlsCertificate, Unusable> {
     let mut why = match TlsCertificate::from_files(path, None) {
         Ok(certificate) => return Ok(certificate),
         Err(error) => error,
@@ -131,24 +134,23 @@ fn certificate(path: &Path, keys: &[String]) -> Result<TlsCertificate, Mistake> 
         match TlsCertificate::from_files(path, Some(Path::new(key))) {
             Ok(certificate) => return Ok(certificate),
             Err(error) => {
-                // That one is another's key says less than anything else.
+                // The key of another certificate is no news where there are several keys.
                 if !is_mismatch(&error) || keys.len() == 1 {
                     why = error;
                 }
             }
         }
     }
-    if is_keyless(&why) {
-        let path = path.display();
-        return Err(Mistake::new(
-            format!("`{path}` has no private key in it, and no `tls.key` is its key"),
-            "`tls.key=KEY.pem`",
-        ));
+    if is_keyless(&why) && why.path() == Some(path) {
+        let shown = path.display();
+        let message = format!("`{shown}` has no private key in it, and no `tls.key` is its key");
+        return Err(Unusable {
+            file: Some(path.to_owned()),
+            mistake: Mistake::new(message, "`tls.key=KEY.pem`"),
+        });
     }
-    Err(Mistake::new(
-        chain(&why),
-        "a PEM file with a certificate, and its key there or in `tls.key=KEY.pem`",
-    ))
+    let hint = "a PEM file with a certificate, and its key there or in `tls.key=KEY.pem`";
+    Err(Unusable::new(&why, hint))
 }
 
 fn is_mismatch(error: &TlsConfigError) -> bool {
@@ -157,6 +159,33 @@ fn is_mismatch(error: &TlsConfigError) -> bool {
 
 fn is_keyless(error: &TlsConfigError) -> bool {
     matches!(error, TlsConfigError::File { source, .. } if matches!(**source, TlsConfigError::NoKey))
+}
+
+/// A file, or a configuration, that can't be used.
+struct Unusable {
+    file: Option<PathBuf>,
+    mistake: Mistake,
+}
+
+// ===== impl Unusable =====
+
+impl Unusable {
+    fn new(error: &TlsConfigError, hint: &str) -> Self {
+        Self {
+            file: error.path().map(Path::to_owned),
+            mistake: Mistake::new(chain(error), hint),
+        }
+    }
+
+    /// The mistake, at the word that names the file.
+    fn at(self, given: &Given<'_>) -> Mistake {
+        let names = ["key", "cert", "client-ca", "ca"];
+        let mut words = names.into_iter().flat_map(|setting| given.all(setting));
+        match words.find(|word| Some(Path::new(word.text)) == self.file.as_deref()) {
+            Some(word) => word.place(self.mistake),
+            None => self.mistake,
+        }
+    }
 }
 
 /// What is wrong, and why.

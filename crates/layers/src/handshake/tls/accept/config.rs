@@ -5,99 +5,99 @@ use tokio_rustls::rustls::{
 };
 
 use super::names::Names;
-use crate::handshake::tls::{TlsCertificate, TlsConfigError, check_alpn, default_provider};
+use crate::handshake::tls::{TlsCertificate, TlsConfigError, options::Options};
 
-/// What a server proves itself with, and whom it lets in: builds the configuration of a
-/// [`TlsAccept`](super::TlsAccept).
+/// Builds the configuration of a [`TlsAccept`](super::TlsAccept): the certificates that the server
+/// shows, and those that clients must show.
 #[derive(Clone, Debug)]
 pub struct TlsAcceptConfig {
     certificates: Vec<TlsCertificate>,
     unknown_name: UnknownName,
     clients: Option<ClientCertificates>,
-    alpn: Vec<Vec<u8>>,
-    provider: Option<Arc<CryptoProvider>>,
+    options: Options,
 }
 
-/// What becomes of a client that asks for a name (SNI) for which there is no certificate, or for
-/// none.
+/// The answer to a client whose server name (SNI) no certificate is for, or that sends none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum UnknownName {
-    /// It is shown the first certificate.
+    /// The first certificate.
     #[default]
     Default,
-    /// It is refused.
+    /// A refusal.
     Refuse,
 }
 
-/// Are clients to show a certificate, by one of which CAs? One by another, or that has expired, is
-/// refused in either case.
+/// Whether clients show a certificate that one of these CAs has signed. A certificate by another CA
+/// or one that has expired is refused in either case.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum ClientCertificates {
-    /// They may.
+    /// Clients may show one.
     Want(RootCertStore),
-    /// They must.
+    /// Clients must show one.
     Require(RootCertStore),
 }
 
 // ===== impl TlsAcceptConfig =====
 
 impl TlsAcceptConfig {
-    /// With this certificate, which is also the default one.
+    /// Starts with this certificate, which is also the default one.
     pub fn new(certificate: TlsCertificate) -> Self {
         Self {
             certificates: vec![certificate],
             unknown_name: UnknownName::Default,
             clients: None,
-            alpn: Vec::new(),
-            provider: None,
+            options: Options::new(),
         }
     }
 
-    /// Adds a certificate, for clients that ask for one of its names. A name that several are for
-    /// has the first of them whose key the client knows to check (one may be RSA, one ECDSA).
+    /// Adds a certificate for clients that ask for one of its names. Of several for the same name, a
+    /// client is shown the first whose kind of key (RSA, ECDSA) the client supports.
     #[must_use]
     pub fn certificate(mut self, certificate: TlsCertificate) -> Self {
         self.certificates.push(certificate);
         self
     }
 
-    /// What becomes of who asks for a name that no certificate is for.
+    /// Answers clients whose server name (SNI) no certificate is for. [`UnknownName::Default`] by
+    /// default.
     #[must_use]
     pub const fn unknown_name(mut self, unknown_name: UnknownName) -> Self {
         self.unknown_name = unknown_name;
         self
     }
 
-    /// Asks clients for a certificate. By default they are not.
+    /// Asks clients for a certificate. By default the server does not.
     #[must_use]
     pub fn clients(mut self, clients: ClientCertificates) -> Self {
         self.clients = Some(clients);
         self
     }
 
-    /// The application protocols (ALPN) to agree upon, the best first. A client that offers some,
-    /// but none of these, is refused; one that offers none is let in.
+    /// Agrees on one of these application protocols (ALPN), the best first. A client that offers only
+    /// others is refused; a client that offers none is accepted.
     #[must_use]
     pub fn alpn(mut self, protocols: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
-        self.alpn = protocols.into_iter().map(Into::into).collect();
+        self.options.alpn = protocols.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Whose cryptography is used: [`default_provider`]'s by default.
+    /// Uses another cryptography than [`default_provider`](super::super::default_provider)'s.
     #[must_use]
     pub fn provider(mut self, provider: Arc<CryptoProvider>) -> Self {
-        self.provider = Some(provider);
+        self.options.provider = Some(provider);
         self
     }
 
-    /// Builds it.
+    /// Builds the configuration.
     ///
     /// # Errors
     ///
-    /// When there is no CA for the clients, a protocol's name is none, or rustls refuses it.
+    /// If client certificates are asked for and there is no CA, or a protocol's name is empty or
+    /// longer than 255 bytes.
     pub fn build(self) -> Result<Arc<ServerConfig>, TlsConfigError> {
-        check_alpn(&self.alpn)?;
-        let provider = self.provider.unwrap_or_else(default_provider);
+        let (alpn, provider) = self.options.build()?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(TlsConfigError::Refused)?;
@@ -126,7 +126,7 @@ impl TlsAcceptConfig {
         };
         let names = Names::new(&self.certificates, self.unknown_name);
         let mut config = builder.with_cert_resolver(Arc::new(names));
-        config.alpn_protocols = self.alpn;
+        config.alpn_protocols = alpn;
         Ok(Arc::new(config))
     }
 }

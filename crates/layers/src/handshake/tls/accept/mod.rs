@@ -1,4 +1,4 @@
-//! We are the server.
+//! The server's end.
 
 mod config;
 mod names;
@@ -17,13 +17,12 @@ use tokio_rustls::{
 use super::{TlsError, TlsInfo, TlsIo, Truncation, info::add_identity, wire::Wire};
 use crate::{handshake::Handshake, handshake::replaceable::Replaceable};
 
-/// Lets a connection pass whose peer, as the client, begins to speak TLS with us. See the
-/// [module](super).
+/// Speaks TLS as the server with the client of a connection. See the [module](super).
 ///
 /// Clones share their configuration, which can be [replaced](Self::replace).
 ///
-/// Has no deadline of its own: the [`HandshakeLayer`](crate::HandshakeLayer) has. A peer that is
-/// refused is told so by a TLS alert.
+/// Has no deadline of its own: the [`HandshakeLayer`](crate::HandshakeLayer) has. A client that is
+/// refused is sent a TLS alert and has a second to read it.
 #[derive(Clone)]
 pub struct TlsAccept {
     config: Replaceable<Arc<ServerConfig>>,
@@ -33,7 +32,7 @@ pub struct TlsAccept {
 // ===== impl TlsAccept =====
 
 impl TlsAccept {
-    /// With what [`TlsAcceptConfig`] has built, or any configuration of rustls.
+    /// Uses what [`TlsAcceptConfig`] has built, or any configuration of rustls.
     pub fn new(config: Arc<ServerConfig>) -> Self {
         Self {
             config: Replaceable::new(config),
@@ -41,23 +40,23 @@ impl TlsAccept {
         }
     }
 
-    /// What an end of stream without a `close_notify` is. [`Truncation::Refuse`] by default.
+    /// Takes connections that close without a `close_notify` this way. [`Truncation::Refuse`] by
+    /// default.
     #[must_use]
     pub const fn truncation(mut self, truncation: Truncation) -> Self {
         self.truncation = truncation;
         self
     }
 
-    /// Has connections that come from now on use another configuration, in all clones: for
-    /// certificates that were renewed. Those that are there keep what they have, and a session of
-    /// the old configuration is not resumed under the new.
+    /// Uses another configuration for new connections, in all clones: for renewed certificates. Live
+    /// connections go on as they are. Sessions of the old configuration are not resumed.
     ///
-    /// Build the new one first: where that fails, the old one stays.
+    /// Build the new one first: if that fails, the old one stays.
     pub fn replace(&self, config: Arc<ServerConfig>) {
         self.config.replace(config);
     }
 
-    /// The configuration that the next connection will use.
+    /// The configuration for the next connection.
     pub fn config(&self) -> Arc<ServerConfig> {
         self.config.current()
     }
@@ -79,13 +78,26 @@ async fn accept<I: Io>(
     truncation: Truncation,
 ) -> Result<Conn<TlsIo<I>>, TlsError> {
     let Conn { io, mut info } = conn;
-    let begun = LazyConfigAcceptor::new(Acceptor::default(), Wire::new(io)).await;
-    let begun = begun.map_err(TlsError::of_handshake)?;
+    let mut acceptor = LazyConfigAcceptor::new(Acceptor::default(), Wire::new(io));
+    let begun = match (&mut acceptor).await {
+        Ok(begun) => begun,
+        Err(error) => {
+            if let Some(wire) = acceptor.take_io() {
+                wire.close_after_alert(&error).await;
+            }
+            return Err(TlsError::of_handshake(error));
+        }
+    };
     let name = begun.client_hello().server_name().map(str::to_owned);
-    let stream = match begun.into_stream(config).await {
+    let stream = match begun.into_stream(config).into_fallible().await {
         Ok(stream) => stream,
-        Err(error) if is_nameless(&error) => return Err(unknown(name)),
-        Err(error) => return Err(TlsError::of_handshake(error)),
+        Err((error, wire)) => {
+            wire.close_after_alert(&error).await;
+            return Err(match is_nameless(&error) {
+                true => name.map_or(TlsError::NoName, TlsError::UnknownName),
+                false => TlsError::of_handshake(error),
+            });
+        }
     };
     let session = stream.get_ref().1;
     add_identity(&mut info, session);
@@ -95,14 +107,10 @@ async fn accept<I: Io>(
     Ok(Conn { io, info })
 }
 
-/// Was there no certificate for the name? rustls has no error of its own for that.
+/// Is there no certificate for the name? rustls has no error of its own for that.
 fn is_nameless(error: &io::Error) -> bool {
     let error = error.get_ref().and_then(|error| error.downcast_ref());
     matches!(error, Some(rustls::Error::General(text)) if text.contains("no server certificate"))
-}
-
-fn unknown(name: Option<String>) -> TlsError {
-    name.map_or(TlsError::NoName, TlsError::UnknownName)
 }
 
 impl fmt::Debug for TlsAccept {

@@ -9,12 +9,12 @@ use tokio_rustls::rustls::{
 use super::UnknownName;
 use crate::handshake::tls::TlsCertificate;
 
-/// Chooses a certificate by the name that a client asks for.
+/// Chooses a certificate by the server name (SNI) that a client asks for.
 #[derive(Debug)]
 pub(super) struct Names {
     /// Wildcards as they stand in a certificate: `*.example.org`.
     by_name: HashMap<String, Vec<Arc<CertifiedKey>>>,
-    /// For whoever asks for no name that is known; none where that is refused.
+    /// For all other names and clients without one; empty where they are refused.
     default: Vec<Arc<CertifiedKey>>,
 }
 
@@ -31,7 +31,7 @@ impl Names {
         }
         let default = match (unknown, certificates.first()) {
             (UnknownName::Default, Some(first)) => {
-                // Those for the same names as the first are other kinds of the same.
+                // Certificates for the same names as the first have other kinds of keys.
                 let same = |other: &&TlsCertificate| other.names() == first.names();
                 let kinds = certificates.iter().filter(same);
                 kinds.map(|kind| Arc::clone(kind.certified_key())).collect()
@@ -46,7 +46,7 @@ impl Names {
         if let Some(exact) = self.by_name.get(&name) {
             return Some(exact);
         }
-        // It stands for one label (RFC 9525, section 6.3).
+        // A wildcard stands for one label (RFC 9525, section 6.3).
         let (_, parent) = name.split_once('.')?;
         let wildcard = self.by_name.get(&format!("*.{parent}"))?;
         Some(wildcard)
@@ -60,8 +60,8 @@ impl ResolvesServerCert for Names {
     }
 }
 
-/// The first that the client knows to check; if it knows none, the first, so that the handshake
-/// fails for that reason.
+/// The first that the client can verify; if there is none, the first, so that the handshake fails
+/// for that reason.
 fn choose(keys: &[Arc<CertifiedKey>], known: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
     let checkable = |key: &&Arc<CertifiedKey>| key.key.choose_scheme(known).is_some();
     let chosen = keys.iter().find(checkable).or_else(|| keys.first());

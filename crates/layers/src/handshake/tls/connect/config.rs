@@ -8,43 +8,42 @@ use tokio_rustls::rustls::{
 };
 
 use super::pinned::Pinned;
-use crate::handshake::tls::{KeyPin, TlsCertificate, TlsConfigError, check_alpn, default_provider};
+use crate::handshake::tls::{KeyPin, TlsCertificate, TlsConfigError, options::Options};
 
-/// Whom a client trusts, and what it proves itself with: builds the configuration of a
-/// [`TlsConnect`](super::TlsConnect).
+/// Builds the configuration of a [`TlsConnect`](super::TlsConnect): the servers that the client
+/// trusts, and the certificate that it shows.
 #[derive(Clone, Debug)]
 pub struct TlsConnectConfig {
     trust: Trust,
     pins: Vec<KeyPin>,
     certificate: Option<TlsCertificate>,
-    alpn: Vec<Vec<u8>>,
-    provider: Option<Arc<CryptoProvider>>,
+    options: Options,
 }
 
 #[derive(Clone, Debug)]
 enum Trust {
     Roots(RootCertStore),
     Verifier(Arc<dyn ServerCertVerifier>),
-    /// The pins say it all.
+    /// The pins alone.
     Pins,
 }
 
 // ===== impl TlsConnectConfig =====
 
 impl TlsConnectConfig {
-    /// Trusts servers with a certificate by one of these CAs.
+    /// Trusts servers whose certificate one of these CAs has signed.
     pub const fn with_roots(roots: RootCertStore) -> Self {
         Self::new(Trust::Roots(roots), Vec::new())
     }
 
-    /// Trusts whom the verifier trusts, such as that of `rustls-platform-verifier`, which asks the
+    /// Trusts the servers that a verifier trusts, such as `rustls-platform-verifier`, which asks the
     /// operating system.
     pub const fn with_verifier(verifier: Arc<dyn ServerCertVerifier>) -> Self {
         Self::new(Trust::Verifier(verifier), Vec::new())
     }
 
-    /// Trusts the owners of these keys, whoever signed their certificates, whatever name they are
-    /// for and whenever they expire.
+    /// Trusts servers with these keys, whatever their certificates say: the signer, the names and the
+    /// time are not checked.
     pub fn with_pins(pins: impl IntoIterator<Item = KeyPin>) -> Self {
         Self::new(Trust::Pins, pins.into_iter().collect())
     }
@@ -54,47 +53,45 @@ impl TlsConnectConfig {
             trust,
             pins,
             certificate: None,
-            alpn: Vec::new(),
-            provider: None,
+            options: Options::new(),
         }
     }
 
-    /// Of those who are trusted, trusts only the owner of this key, or of another that is pinned.
+    /// Trusts, of the trusted servers, only those with this key or another pinned one.
     #[must_use]
     pub fn pin(mut self, pin: KeyPin) -> Self {
         self.pins.push(pin);
         self
     }
 
-    /// What we prove ourselves with, to a server that asks. By default nothing.
+    /// Shows this certificate to a server that asks. By default the client shows none.
     #[must_use]
     pub fn certificate(mut self, certificate: TlsCertificate) -> Self {
         self.certificate = Some(certificate);
         self
     }
 
-    /// The application protocols (ALPN) to offer, the best first. A server may choose none.
+    /// Offers these application protocols (ALPN), the best first. A server may choose none.
     #[must_use]
     pub fn alpn(mut self, protocols: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
-        self.alpn = protocols.into_iter().map(Into::into).collect();
+        self.options.alpn = protocols.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Whose cryptography is used: [`default_provider`]'s by default.
+    /// Uses another cryptography than [`default_provider`](super::super::default_provider)'s.
     #[must_use]
     pub fn provider(mut self, provider: Arc<CryptoProvider>) -> Self {
-        self.provider = Some(provider);
+        self.options.provider = Some(provider);
         self
     }
 
-    /// Builds it.
+    /// Builds the configuration.
     ///
     /// # Errors
     ///
-    /// When nobody is trusted, a protocol's name is none, or rustls refuses it.
+    /// If there is neither a CA nor a pin, or a protocol's name is empty or longer than 255 bytes.
     pub fn build(self) -> Result<Arc<ClientConfig>, TlsConfigError> {
-        check_alpn(&self.alpn)?;
-        let provider = self.provider.unwrap_or_else(default_provider);
+        let (alpn, provider) = self.options.build()?;
         let trusted: Option<Arc<dyn ServerCertVerifier>> = match self.trust {
             Trust::Roots(roots) if roots.is_empty() => return Err(TlsConfigError::NoTrust),
             Trust::Roots(roots) => {
@@ -115,7 +112,7 @@ impl TlsConnectConfig {
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(TlsConfigError::Refused)?
-            .dangerous() // A pin is not in rustls; what checks it is ours.
+            .dangerous() // rustls has no pins: `Pinned` checks them.
             .with_custom_certificate_verifier(verifier);
         let mut config = match self.certificate {
             None => builder.with_no_client_auth(),
@@ -124,7 +121,7 @@ impl TlsConnectConfig {
                 builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)))
             }
         };
-        config.alpn_protocols = self.alpn;
+        config.alpn_protocols = alpn;
         Ok(Arc::new(config))
     }
 }

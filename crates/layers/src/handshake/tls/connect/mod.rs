@@ -1,4 +1,4 @@
-//! We are the client.
+//! The client's end.
 
 mod config;
 mod pinned;
@@ -18,10 +18,10 @@ use tokio_rustls::{
 use super::{TlsError, TlsInfo, TlsIo, Truncation, wire::Wire};
 use crate::handshake::Handshake;
 
-/// Begins to speak TLS, as the client, with a connection's peer. See the [module](super).
+/// Speaks TLS as the client with the server of a connection. See the [module](super).
 ///
-/// The server is asked for by the name that was dialled, and its certificate must be for that,
-/// unless another [is set](Self::server_name).
+/// The server name (SNI) is the name that was dialled, unless another [is set](Self::server_name);
+/// the server's certificate must be for that name.
 ///
 /// Has no deadline of its own: the [`HandshakeLayer`](crate::HandshakeLayer) has.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ pub struct TlsConnect {
 // ===== impl TlsConnect =====
 
 impl TlsConnect {
-    /// With what [`TlsConnectConfig`] has built, or any configuration of rustls.
+    /// Uses what [`TlsConnectConfig`] has built, or any configuration of rustls.
     pub const fn new(config: Arc<ClientConfig>) -> Self {
         Self {
             config,
@@ -43,15 +43,16 @@ impl TlsConnect {
         }
     }
 
-    /// Asks for the server by this name, or address, which its certificate must be for. By default
-    /// it is the one that was dialled.
+    /// Asks for the server by this name or address, which the certificate must be for. By default the
+    /// name or address that was dialled.
     #[must_use]
     pub fn server_name(mut self, name: ServerName<'static>) -> Self {
         self.server_name = Some(name);
         self
     }
 
-    /// What an end of stream without a `close_notify` is. [`Truncation::Refuse`] by default.
+    /// Takes connections that close without a `close_notify` this way. [`Truncation::Refuse`] by
+    /// default.
     #[must_use]
     pub const fn truncation(mut self, truncation: Truncation) -> Self {
         self.truncation = truncation;
@@ -79,20 +80,24 @@ async fn connect<I: Io>(
     let name = name.ok_or(TlsError::NoServerName)?;
     let Conn { io, mut info } = conn;
     let text = name.to_str().into_owned();
-    let stream = TlsConnector::from(config)
-        .connect(name, Wire::new(io))
-        .await
-        .map_err(TlsError::of_handshake)?;
+    let connecting = TlsConnector::from(config).connect(name, Wire::new(io));
+    let stream = match connecting.into_fallible().await {
+        Ok(stream) => stream,
+        Err((error, wire)) => {
+            wire.close_after_alert(&error).await;
+            return Err(TlsError::of_handshake(error));
+        }
+    };
     let session = stream.get_ref().1;
     info.extensions.insert(TlsInfo::new(session, Some(&text)));
     let io = TlsIo::new(stream, truncation);
     Ok(Conn { io, info })
 }
 
-/// The name, or address, that a connection was dialled by.
+/// The name or address that was dialled.
 fn dialled(info: &Info) -> Option<ServerName<'static>> {
     match info.target.as_ref()?.host() {
-        // The dot at the end of a complete name is not for certificates.
+        // Certificates have no dot at the end of a name.
         Host::Name(name) => {
             let name = name.as_str().trim_end_matches('.').to_owned();
             ServerName::try_from(name).ok()

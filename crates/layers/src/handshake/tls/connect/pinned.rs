@@ -12,10 +12,9 @@ use tokio_rustls::rustls::{
 
 use crate::handshake::tls::KeyPin;
 
-/// Trusts the owners of some keys, and those only if another verifier does, where there is one.
+/// Trusts servers with pinned keys, and where there is another verifier, only those that it trusts.
 ///
-/// That the peer has the key is proved by its signature of the handshake, which is checked here as
-/// always.
+/// The signature of the handshake, which proves that the server has the key, is checked as always.
 #[derive(Debug)]
 pub(super) struct Pinned {
     pins: Vec<KeyPin>,
@@ -23,9 +22,9 @@ pub(super) struct Pinned {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// The key is not among the pins.
+/// A server's key is not among the pins.
 #[derive(Debug, Error)]
-#[error("the key {0} is not pinned")]
+#[error("key {0} is not pinned")]
 pub(in crate::handshake::tls) struct NotPinned(pub(in crate::handshake::tls) KeyPin);
 
 // ===== impl Pinned =====
@@ -102,7 +101,7 @@ impl ServerCertVerifier for Pinned {
         }
     }
 
-    /// Raw keys (RFC 7250) are not asked for: they come without what a pin is of elsewhere.
+    /// Not asked for: a raw key (RFC 7250) has no certificate that a pin is made from.
     fn requires_raw_public_keys(&self) -> bool {
         false
     }

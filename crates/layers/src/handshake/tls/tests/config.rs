@@ -19,19 +19,120 @@ fn what_is_wrong_with_a_certificate_is_told() {
     let encrypted =
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----";
     let bad_key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----";
+    let openssh = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----";
+    let two_keys = [&*key, &*other_key].concat();
+    let request = certificate.replace("CERTIFICATE", "CERTIFICATE REQUEST");
+    let with_request = [&*certificate, &*request].concat();
     let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----";
     for (certificate, key, expected) in [
-        ("", &*key, "no certificate in it"),
-        (&*key, &*key, "no certificate in it"),
-        (&*certificate, &*certificate, "no private key in it"),
+        ("", &*key, "certificate missing"),
+        (&*key, &*key, "certificate missing"),
+        (&*certificate, &*certificate, "private key missing"),
         (&*certificate, encrypted, "openssl pkey"),
-        (&*certificate, bad_key, "no kind that is known"),
-        (&*certificate, &*other_key, "not the certificate's"),
-        (bad, &*key, "a certificate can't be read"),
-        ("-----BEGIN CERTIFICATE-----\n?", &*key, "not proper PEM"),
+        (&*certificate, bad_key, "not supported (damaged"),
+        (&*certificate, &*other_key, "belongs to another certificate"),
+        (&*certificate, &*two_keys, "line 6: a second private key"),
+        (
+            &*certificate,
+            openssh,
+            "line 1: a private key in OpenSSH's format",
+        ),
+        (
+            &*with_request,
+            &*key,
+            "a certificate request, which has no place here",
+        ),
+        (bad, &*key, "invalid certificate"),
+        (
+            "-----BEGIN CERTIFICATE-----\n?",
+            &*key,
+            "invalid PEM: line 1: block without its END",
+        ),
+        ("\x30\u{2}\x01", &*key, "certificate missing"),
     ] {
         let told = told(TlsCertificate::from_pems(certificate, key));
         assert!(told.contains(expected), "{told}");
+    }
+}
+
+#[test]
+fn der_in_place_of_pem_is_told() {
+    let (certificate, key) = Ca::new().pems(&named(&["server.test"]));
+    for [certificate, key] in [
+        [b"\x30\x82\x01".as_slice(), key.as_bytes()],
+        [certificate.as_bytes(), b"\x30\x81\x01"],
+    ] {
+        let told = told(TlsCertificate::from_pems(certificate, key));
+        assert!(told.contains("DER in place of PEM"), "{told}");
+    }
+}
+
+#[test]
+fn the_whole_chain_is_read_and_nothing_is_left_out() {
+    let ca = Ca::new();
+    let (certificate, key) = ca.pems(&named(&["server.test"]));
+    let both = |pem: String| {
+        let certificate = TlsCertificate::from_pems(pem, &key).unwrap();
+        certificate.certified_key().cert.len()
+    };
+    let intermediate = ca.0.pem();
+    assert_eq!(both(format!("{certificate}{intermediate}")), 2);
+    assert_eq!(both(format!("{}{intermediate}", certificate.trim())), 2);
+    assert_eq!(both(format!("{certificate}\u{feff}{intermediate}")), 2);
+    assert_eq!(
+        both(format!(
+            "{certificate}{}",
+            intermediate.replace('\n', "\n  ")
+        )),
+        2
+    );
+    let trusted = intermediate.replace("CERTIFICATE", "TRUSTED CERTIFICATE");
+    let told = told(TlsCertificate::from_pems(certificate + &trusted, &key));
+    assert!(
+        told.contains("a TRUSTED CERTIFICATE of OpenSSL's own"),
+        "{told}"
+    );
+    assert_eq!(
+        roots_from_pem(format!("{intermediate}{}", Ca::new().0.pem()))
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
+#[test]
+fn no_error_shows_a_part_of_a_key() {
+    let (certificate, key) = Ca::new().pems(&named(&["server.test"]));
+    let secret: String = key.lines().filter(|line| !line.starts_with('-')).collect();
+    let mangled = [
+        key.replace('\n', "\\n"),
+        key.replace("KEY-----\n", "KEY"),
+        key.replace("-----BEGIN PRIVATE KEY-----\n", ""),
+        key.replace("-----END", "----END"),
+        key.replace("PRIVATE KEY-----", "PRIVATE"),
+        key.replace("PRIVATE KEY-----\n", ""),
+        key.replace('=', "?"),
+        key.replacen(&secret[20..24], "", 1),
+    ];
+    for key in mangled {
+        let Err(error) = TlsCertificate::from_pems(&certificate, &key) else {
+            continue;
+        };
+        let told = format!("{error:?} {}", chain(&error));
+        for part in secret.as_bytes().windows(8) {
+            assert!(
+                !told.as_bytes().windows(8).any(|here| here == part),
+                "{told}"
+            );
+        }
+        assert!(
+            !told.contains(&format!(
+                "{}, {}",
+                secret.as_bytes()[9],
+                secret.as_bytes()[10]
+            )),
+            "{told}"
+        );
     }
 }
 
@@ -46,12 +147,14 @@ fn what_is_wrong_with_a_file_is_told_with_its_name() {
         told(TlsCertificate::from_files(&path, None)),
         told(roots_from_file(&path)),
     ] {
-        assert!(told.contains("x.pem\" is of no use: there is no certificate"));
+        assert!(told.contains("x.pem\" can't be used: certificate missing"));
     }
     let (certificate, key) = Ca::new().pems(&named(&["server.test"]));
     fs::write(&path, certificate).unwrap();
     let told = told(TlsCertificate::from_files(&path, None));
-    assert!(told.contains("no private key"), "{told}");
+    assert!(told.contains("private key missing"), "{told}");
+    let error = TlsCertificate::from_files(&path, None).unwrap_err();
+    assert_eq!(error.path(), Some(&*path));
     let key_path = dir.path().join("key.pem");
     fs::write(&key_path, key).unwrap();
     TlsCertificate::from_files(&path, Some(&key_path)).unwrap();
@@ -75,7 +178,7 @@ fn nobody_is_trusted_by_accident() {
         ),
     ];
     for told in told_by {
-        assert!(told.starts_with("nobody is trusted"), "{told}");
+        assert!(told.starts_with("no trust anchor"), "{told}");
     }
 }
 
@@ -84,6 +187,6 @@ fn a_protocol_has_a_name() {
     for name in [vec![], vec![b'x'; 256]] {
         let config = TlsAcceptConfig::new(Ca::new().server(&["x"]));
         let told = told(config.alpn([&b"h2"[..], &name]).build());
-        assert!(told.contains("1 to 255 bytes"), "{told}");
+        assert!(told.contains("a name has 1 to 255"), "{told}");
     }
 }

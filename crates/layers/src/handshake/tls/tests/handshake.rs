@@ -194,5 +194,5 @@ async fn a_reset_in_the_middle_is_the_connections() {
     drop(peer);
     let accept = Ca::new().accept(&["server.test"]);
     let error = accept.handshake(conn(io)).await.unwrap_err();
-    assert_eq!(chain(&error), "its connection failed: connection reset");
+    assert_eq!(chain(&error), "connection failed: connection reset");
 }

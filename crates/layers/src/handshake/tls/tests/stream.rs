@@ -35,7 +35,7 @@ impl Apart {
         };
         let (mut wire, session) = stream.into_inner();
         Self {
-            wire: std::mem::replace(wire.get_mut(), memory::connection(1).0),
+            wire: std::mem::replace(wire.io_mut(), memory::connection(1).0),
             session,
         }
     }
@@ -182,6 +182,42 @@ async fn a_reader_of_single_bytes_gets_them_all() {
     }
     assert_eq!(server.read(&mut [0]).await.unwrap(), 0);
     assert_eq!(server.read(&mut [0]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_client_may_just_close_once_the_server_has_finished() {
+    for cut in [0, 1] {
+        let (mut server, mut client) = apart().await;
+        server.shutdown().await.unwrap();
+        let script = client.says(b"hello");
+        client
+            .wire
+            .write_all(&script[..script.len() - cut])
+            .await
+            .unwrap();
+        drop(client);
+        let (heard, end) = read_all(&mut server).await;
+        match cut {
+            0 => {
+                assert_eq!(heard, b"hello");
+                end.unwrap();
+            }
+            // Half a record is no end.
+            _ => assert!(is_cut(&end.unwrap_err())),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_just_closes_was_cut_though_the_client_has_finished() {
+    let (mut server, mut client) = joined(64 * 1024).await;
+    client.shutdown().await.unwrap();
+    server.write_all(b"half").await.unwrap();
+    server.flush().await.unwrap();
+    drop(server);
+    let (heard, end) = read_all(&mut client).await;
+    assert_eq!(heard, b"half");
+    assert!(is_cut(&end.unwrap_err()));
 }
 
 // ===== half-close =====

@@ -33,7 +33,7 @@ async fn client_error(accept: &TlsAccept, connect: &TlsConnect) -> TlsError {
 async fn a_server_of_another_ca_is_not_trusted() {
     let error = client_error(&Ca::new().accept(&["server.test"]), &Ca::new().connect()).await;
     assert!(matches!(error, TlsError::UnknownIssuer), "{error:?}");
-    assert!(error.to_string().contains("trust its CA"));
+    assert!(error.to_string().contains("trust that CA"));
 }
 
 #[tokio::test]
@@ -43,8 +43,8 @@ async fn a_server_of_another_name_is_not_trusted() {
     let error = client_error(&accept, &ca.connect()).await;
     assert_eq!(
         error.to_string(),
-        "its certificate is for a.test, b.test, not for \"server.test\": dial a name that it is \
-         for, or say which"
+        "certificate for the wrong name: for a.test, b.test, not for \"server.test\"; dial a name \
+         that it is for, or set the name to check"
     );
 }
 
@@ -56,7 +56,7 @@ async fn a_server_out_of_its_time_is_not_trusted() {
     let error = client_error(&accept_with(ca.signs(&params)), &ca.connect()).await;
     assert_eq!(
         error.to_string(),
-        "its certificate has expired (2020-02-29T00:00:00Z): it needs a new one, or our clock is \
+        "certificate has expired (2020-02-29T00:00:00Z): the peer needs a new one, or our clock is \
          wrong"
     );
     params.not_before = rcgen::date_time_ymd(9999, 12, 31);
@@ -95,7 +95,7 @@ async fn a_pinned_key_is_trusted_whatever_the_certificate_says() {
     let error = client_error(&accept, &connect).await;
     assert_eq!(
         error.to_string(),
-        format!("its key is {right}, which is not pinned")
+        format!("server key {right} is not pinned")
     );
 }
 
