@@ -142,19 +142,55 @@ fn behind_nginx_the_peer_is_the_client() {
     assert_eq!(peers(&couplet, 1), [name]);
 }
 
+/// nginx as it writes an IPv6 client to us from an IPv4 address.
 #[test]
-fn a_health_check_speaks_for_itself() {
+fn behind_nginx_with_realip_the_families_may_differ() {
     let target = listen();
     let side = format!("listen:0,proxy-protocol=require,{TRUSTED}");
     let couplet = Couplet::start(&[&side, &dial(&target)]);
-    let _haproxy = Proxy::haproxy(
+    let directives = format!(
+        "set_real_ip_from 127.0.0.1;\nproxy_pass {};\nproxy_protocol on;",
+        couplet.address('A')
+    );
+    let nginx = Proxy::nginx("proxy_protocol", &directives);
+    let client = nginx.connect();
+    let header = b"PROXY TCP6 2001:db8::7 2001:db8::1 7777 443\r\n";
+    (&client).write_all(header).unwrap();
+    goes_through(client, &target);
+    assert_eq!(peers(&couplet, 1), ["[2001:db8::7]:7777"]);
+}
+
+#[test]
+fn a_malformed_header_is_told_by_field() {
+    let side = format!("listen:0,proxy-protocol=require,{TRUSTED}");
+    let couplet = Couplet::start(&[&side, &dial(&listen())]);
+    let client = connect(couplet.address('A'));
+    (&client)
+        .write_all(b"PROXY TCP4 192.0.2.256 192.0.2.2 1 2\r\n")
+        .unwrap();
+    expect_closed(&client);
+    couplet.find("the field is named", |line| {
+        line.contains("source address").then_some(())
+    });
+}
+
+/// HAProxy connects and resets the connection, again and again.
+#[test]
+fn a_health_check_is_not_passed_on() {
+    let target = listen();
+    let side = format!("listen:0,proxy-protocol=require,{TRUSTED}");
+    let couplet = Couplet::start(&[&side, &dial(&target), "-v"]);
+    let haproxy = Proxy::haproxy(
         "",
         couplet.address('A'),
-        "check send-proxy-v2 check-send-proxy",
+        "check inter 100ms send-proxy-v2 check-send-proxy",
     );
-    let _checked = accept(&target);
-    let peers = peers(&couplet, 1);
-    assert!(peers[0].starts_with("127.0.0.1:"), "{peers:?}");
+    couplet.find("the check is logged as one", |line| {
+        line.contains("health check").then_some(())
+    });
+    // The first connection that comes through is the client's.
+    goes_through(haproxy.connect(), &target);
+    assert_eq!(couplet.events("joined", 1).len(), 1);
 }
 
 #[test]
@@ -231,11 +267,17 @@ fn what_is_known_is_passed_on() {
     let target = listen();
     let second = Couplet::start(&[
         &format!("listen:0,proxy-protocol=require,{TRUSTED}"),
-        &format!("{},proxy-protocol=v2", dial(&target)),
+        &format!(
+            "{},proxy-protocol=v2,proxy-protocol.add=authority+unique-id",
+            dial(&target)
+        ),
     ]);
     let first = Couplet::start(&[
         "listen:0,sniff",
-        &format!("{},proxy-protocol=v2", second.dial('A')),
+        &format!(
+            "{},proxy-protocol=v2,proxy-protocol.add=authority",
+            second.dial('A')
+        ),
     ]);
     let client = connect(first.address('A'));
     (&client)
@@ -323,4 +365,17 @@ fn what_makes_no_sense_is_told() {
         .ok()
         .said("headers accept (side), from 10.0.0.0/8+::1 (side), wait 3s (default)")
         .said("send v2 (side), handshake-timeout 10s (default)");
+    let add = |version: &str, add: &str| {
+        format!("dial:h:2,proxy-protocol={version},proxy-protocol.add={add}")
+    };
+    let run = |side: &str| Couplet::run(&["listen:1", side]);
+    run(&add("v1", "authority"))
+        .with(2)
+        .said("`proxy-protocol=v2`");
+    run(&add("v2", "autority"))
+        .with(2)
+        .said("`autority` can't be added");
+    Couplet::run(&["explain", "listen:1", &add("v2", "alpn")])
+        .ok()
+        .said("add alpn (side)");
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use couplet_endpoint::{BoxError, Conn, ConnId, Origin, PeerName, Side, is_caused_by};
+use couplet_layers::HealthCheck;
 use couplet_pairing::PairError;
 use pin_project::pin_project;
 use tower::{Layer, Service};
@@ -50,6 +51,10 @@ impl RefusalsLayer {
 
     fn refused(&self, id: ConnId, peer: PeerName, origin: Origin, error: BoxError) {
         if self.lifecycle.is_stopped() {
+            return;
+        }
+        if is_caused_by::<HealthCheck>(&*error) {
+            tracing::debug!(side = %self.side, conn = id.get(), %peer, "health check");
             return;
         }
         tracing::info!(side = %self.side, conn = id.get(), %peer, error = %Causes(&*error), "refused");

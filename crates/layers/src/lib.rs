@@ -141,7 +141,8 @@ pub use self::{
     handshake::sniff::{Protocol, Sniff},
     handshake::token::{ExpectToken, InvalidToken, SendToken, Token, TokenRefused},
     handshake::{
-        Handshake, HandshakeError, HandshakeLayer, Identity, LineError, Replaceable, take_line,
+        Handshake, HandshakeError, HandshakeLayer, HealthCheck, Identity, LineError, Replaceable,
+        take_line,
     },
     observe::access_log::{AccessLog, AccessLogLayer, SideAccessLogLayer},
     observe::capture::{Capture, CaptureLayer},

@@ -7,13 +7,19 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    /// It was refused, or its connection failed.
+    /// The handshake refused the connection, or the connection failed.
     #[error("handshake failed")]
     Failed {
         /// Why.
         source: BoxError,
     },
-    /// It was not done in time.
+    /// The handshake was not done in time.
     #[error("handshake not done within {0:?}")]
     Timeout(Duration),
 }
+
+/// A connection was a health check: a proxy connected on its own behalf, to see whether somebody
+/// listens, and closed. Nothing is wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("health check: the proxy connected and closed")]
+pub struct HealthCheck;

@@ -1,10 +1,12 @@
-//! `proxy-protocol=…`: who the client behind a proxy is, told to us and told by us.
+//! `proxy-protocol=…`: the client's address behind a proxy, read or sent.
 
 use std::time::Duration;
 
 use couplet_connector::{
     SideLayers,
-    layers::{ExpectProxyHeader, HandshakeLayer, SendProxyHeader, handshake::proxy_protocol::Tlv},
+    layers::{
+        ExpectProxyHeader, HandshakeLayer, SendProxyHeader, handshake::proxy_protocol::Addition,
+    },
 };
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, access};
@@ -24,13 +26,19 @@ pub(super) static PROXY_PROTOCOL: SideOption = SideOption {
         SideSetting {
             name: "from",
             value: "NETWORK+…|@FILE",
-            help: "on listen: where the proxies are whose headers are believed",
+            help: "on listen: the networks of the proxies whose headers are believed",
+            many: false,
+        },
+        SideSetting {
+            name: "add",
+            value: "NAME+…",
+            help: "with v2: also send the client's authority, alpn, unique-id [default: none]",
             many: false,
         },
         SideSetting {
             name: "wait",
             value: "TIME",
-            help: "with accept: how long one that need not come is waited for [default: 3s]",
+            help: "with accept: how long to wait for a header [default: 3s]",
             many: false,
         },
     ],
@@ -60,14 +68,20 @@ fn send(
     layers: &mut SideLayers,
 ) -> Result<SideLayerSpec, Mistake> {
     let version = given.needed()?;
-    let header = match version.text {
-        "v1" => SendProxyHeader::v1(),
-        "v2" => SendProxyHeader::v2_with(Tlv::known),
-        "require" | "accept" => {
+    let add = given.setting("add");
+    let header = match (version.text, add) {
+        ("v1", None) => SendProxyHeader::v1(),
+        ("v1", Some(add)) => {
+            let message = "`proxy-protocol.add` does nothing in version 1";
+            return Err(add.wrong(message, "`proxy-protocol=v2`"));
+        }
+        ("v2", None) => SendProxyHeader::v2(),
+        ("v2", Some(add)) => SendProxyHeader::v2_adding(add.parse(additions)?),
+        ("require" | "accept", _) => {
             let message = format!("`{}` is for a listening side", version.text);
             return Err(version.wrong(message, "on a dialled side `v1` or `v2`"));
         }
-        other => {
+        (other, _) => {
             let message = format!("`{other}` is not a version of the PROXY protocol");
             return Err(version.unknown(message, &["v1", "v2"]));
         }
@@ -80,7 +94,24 @@ fn send(
     }
     layers.push(HandshakeLayer::new(header).timeout(context.handshake_timeout.value));
     let spec = LayerSpec::new("proxy-protocol", SideLayers::new());
-    Ok(spec.set("send", version.text, Source::Side))
+    let spec = spec.set("send", version.text, Source::Side);
+    Ok(match add {
+        Some(add) => spec.set("add", add.text, Source::Side),
+        None => spec,
+    })
+}
+
+fn additions(names: &str) -> Result<Vec<Addition>, Mistake> {
+    let addition = |name| match name {
+        "authority" => Ok(Addition::Authority),
+        "alpn" => Ok(Addition::Alpn),
+        "unique-id" => Ok(Addition::UniqueId),
+        _ => {
+            let message = format!("`{name}` can't be added to a PROXY header");
+            Err(Mistake::unknown(message, name, &["authority", "alpn", "unique-id"]))
+        }
+    };
+    names.split('+').map(addition).collect()
 }
 
 fn expect(
@@ -88,6 +119,10 @@ fn expect(
     context: &Context<'_>,
     layers: &mut SideLayers,
 ) -> Result<SideLayerSpec, Mistake> {
+    if let Some(add) = given.setting("add") {
+        let message = "`proxy-protocol.add` is for a dialled side";
+        return Err(add.wrong(message, "leave it out"));
+    }
     let mode = given.needed()?;
     let wait = match (mode.text, given.setting("wait")) {
         ("require", None) => None,

@@ -1,23 +1,28 @@
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use couplet_endpoint::{Conn, ConnEvent, Info, Io, Replay};
 use futures::{FutureExt, future::BoxFuture};
-use proxy_header::{ParseConfig, Protocol, ProxyHeader};
 use thiserror::Error;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{
-    Proxied,
-    crc32c::crc32c,
+    MalformedHeader, Proxied,
     frame::{Frame, MAX_HEADER, frame},
-    tlv::{kind, split},
+    parse::Header,
 };
-use crate::{admission::access::Networks, handshake::Handshake};
+use crate::{
+    admission::access::Networks,
+    handshake::{Handshake, HealthCheck},
+};
 
-/// Reads a PROXY header, of either version, and takes the addresses it says for the connection's
-/// own. See the [module](super).
+/// How long a proxy that has connected on its own behalf is waited for. A health check that only
+/// connects has closed by then; one that expects the server to speak goes on.
+const CHECK: Duration = Duration::from_secs(1);
+
+/// Reads a PROXY header of either version, and takes its addresses for the connection's own. See the
+/// [module](super).
 ///
-/// It reads at most 4096 bytes for the header. It has no deadline of its own: the
+/// Reads at most 4096 bytes for the header. Has no deadline of its own: the
 /// [`HandshakeLayer`](crate::HandshakeLayer) has.
 #[derive(Clone, Debug)]
 pub struct ExpectProxyHeader {
@@ -25,53 +30,48 @@ pub struct ExpectProxyHeader {
     otherwise: Otherwise,
 }
 
-/// What becomes of a connection without a header that may be believed.
+/// What happens to a connection without a header that may be believed.
 #[derive(Clone, Copy, Debug)]
 enum Otherwise {
     Refuse,
-    /// It goes on as it is, at the latest after this time.
+    /// The connection goes on as it is, at the latest after this time.
     GoOn(Duration),
 }
 
-/// A connection did not begin with a PROXY header as it should.
+/// A connection has no PROXY header that may be believed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ProxyHeaderRefused {
-    /// It comes from elsewhere than the listed networks.
-    #[error("it does not come from a proxy that is trusted")]
+    /// The connection comes from an address outside the trusted networks.
+    #[error("PROXY header not read: the peer is not a trusted proxy")]
     Untrusted,
-    /// It begins with something else.
-    #[error("it does not begin with a PROXY header")]
+    /// The connection begins with something else.
+    #[error("PROXY header missing: the connection begins with something else")]
     Missing,
-    /// Its header is longer than 107 bytes in version 1, 4096 bytes in version 2.
-    #[error("its PROXY header is too long")]
+    /// The header is longer than 107 bytes in version 1, 4096 bytes in version 2.
+    #[error("PROXY header too long: at most 107 bytes in version 1, 4096 bytes in version 2")]
     TooLong,
-    /// Its header breaks the rules.
-    #[error("its PROXY header is malformed")]
-    Malformed,
-    /// Its header is not what was sent.
-    #[error("the checksum of its PROXY header is wrong")]
+    /// The header is malformed.
+    #[error("invalid PROXY header")]
+    Malformed(#[from] MalformedHeader),
+    /// The header was changed on the way.
+    #[error("invalid PROXY header: wrong checksum (CRC32C)")]
     Checksum,
-    /// It ended before its header did.
-    #[error("it ended before its PROXY header did")]
+    /// The connection ended in the middle of the header.
+    #[error("connection ended within the PROXY header")]
     Ended,
-    /// It failed.
-    #[error("reading its PROXY header failed")]
+    /// A proxy checked our health: it connected on its own behalf (`LOCAL`) and closed.
+    #[error(transparent)]
+    HealthCheck(#[from] HealthCheck),
+    /// The connection failed.
+    #[error("reading the PROXY header failed")]
     Io(#[from] io::Error),
-}
-
-/// What a header says.
-#[derive(Debug, PartialEq, Eq)]
-struct Header {
-    /// The client's address, and the one it has connected to.
-    addresses: Option<(SocketAddr, SocketAddr)>,
-    tlvs: Box<[u8]>,
 }
 
 // ===== impl ExpectProxyHeader =====
 
 impl ExpectProxyHeader {
-    /// Lets those pass who come from these networks and begin with a header, and nobody else.
+    /// Accepts connections from these networks that begin with a header, and refuses all others.
     pub fn required(trusted: Networks) -> Self {
         Self {
             trusted: trusted.into(),
@@ -79,12 +79,12 @@ impl ExpectProxyHeader {
         }
     }
 
-    /// Lets everybody pass; a header from these networks is believed.
+    /// Accepts all connections; headers from these networks are believed.
     ///
-    /// One from these networks that has not sent a header's first bytes (6 in version 1, 12 in
-    /// version 2) [in time](Self::wait), nor anything else, may be waiting for our side to speak
-    /// first, and goes on without; if a header comes later, it is part of the stream and nothing
-    /// else. What has begun as a header has to be one: otherwise it is refused.
+    /// A connection from these networks that has not sent a header's first bytes (6 in version 1, 12
+    /// in version 2) nor anything else [in time](Self::wait) may wait for our side to speak first, and
+    /// goes on without a header; a header that comes later is a part of the stream. A connection that
+    /// has begun a header must finish it.
     pub fn accepted(trusted: Networks) -> Self {
         Self {
             trusted: trusted.into(),
@@ -93,9 +93,8 @@ impl ExpectProxyHeader {
         }
     }
 
-    /// How long one that need not send a header is waited for. 3 s by default; to be shorter than
-    /// the deadline of the [`HandshakeLayer`](crate::HandshakeLayer), which refuses. Without effect
-    /// where a header is required.
+    /// Waits this long for a header that is optional. 3 s by default; less than the deadline of the
+    /// [`HandshakeLayer`](crate::HandshakeLayer), which refuses. No effect where a header is required.
     #[must_use]
     pub fn wait(mut self, wait: Duration) -> Self {
         if let Otherwise::GoOn(_) = self.otherwise {
@@ -123,7 +122,7 @@ impl<I: Io> Handshake<Conn<I>> for ExpectProxyHeader {
             let len = match (trusted, otherwise) {
                 (true, Otherwise::Refuse) => read_header(&mut conn.io, None).await?,
                 (true, Otherwise::GoOn(wait)) => {
-                    // As a sleep has it: beyond what the clock can say is as good as never.
+                    // A time beyond the clock's range is as good as never, as for a sleep.
                     let until = sleep(wait).deadline();
                     read_header(&mut conn.io, Some(until)).await?
                 }
@@ -134,6 +133,9 @@ impl<I: Io> Handshake<Conn<I>> for ExpectProxyHeader {
                 (Some(len), _) => {
                     let header = Header::parse(&conn.io.ahead()[..len])?;
                     conn.io.consume(len);
+                    if header.is_local {
+                        await_check(&mut conn.io).await?;
+                    }
                     header.apply(&mut conn.info);
                     conn.info.tell(ConnEvent::Learned);
                     Ok(conn)
@@ -146,8 +148,8 @@ impl<I: Io> Handshake<Conn<I>> for ExpectProxyHeader {
     }
 }
 
-/// Reads ahead until there is a header, and returns how long it is; or until it is clear, or late,
-/// that there is none.
+/// Reads ahead until there is a whole header, and returns its length; or `None` where there is none in
+/// time.
 async fn read_header<I: Io>(
     io: &mut Replay<I>,
     until: Option<Instant>,
@@ -177,35 +179,21 @@ async fn read_header<I: Io>(
     }
 }
 
+/// Gives a proxy that has connected on its own behalf time to close: a health check that only connects
+/// is not passed on to a server.
+async fn await_check<I: Io>(io: &mut Replay<I>) -> Result<(), HealthCheck> {
+    if !io.ahead().is_empty() {
+        return Ok(());
+    }
+    match timeout(CHECK, io.read_ahead(MAX_HEADER)).await {
+        Ok(Ok(0) | Err(_)) => Err(HealthCheck),
+        Ok(Ok(_)) | Err(_) => Ok(()),
+    }
+}
+
 // ===== impl Header =====
 
 impl Header {
-    /// Of all its bytes and no more.
-    fn parse(bytes: &[u8]) -> Result<Self, ProxyHeaderRefused> {
-        const V2_LOCAL: u8 = 0x20;
-        let is_v2 = bytes.starts_with(b"\r");
-        if is_v2 && bytes.get(12) == Some(&V2_LOCAL) {
-            // Whatever else there is has no meaning: section 2.2.
-            return Ok(Self {
-                addresses: None,
-                tlvs: Box::default(),
-            });
-        }
-        let header = match ProxyHeader::parse(bytes, ParseConfig::default()) {
-            Ok((header, len)) if len == bytes.len() => header,
-            _ => return Err(ProxyHeaderRefused::Malformed),
-        };
-        let addresses = header
-            .proxied_address()
-            .filter(|address| address.protocol == Protocol::Stream)
-            .map(|address| (address.source, address.destination));
-        let tlvs = if is_v2 { tlvs(bytes)? } else { &[] };
-        Ok(Self {
-            addresses,
-            tlvs: tlvs.into(),
-        })
-    }
-
     fn apply(self, info: &mut Info) {
         info.extensions.insert(Proxied {
             transport: (info.peer, info.local),
@@ -217,38 +205,4 @@ impl Header {
             info.local = Some(local);
         }
     }
-}
-
-/// What is behind the addresses of a header that has been parsed: each addition whole, and the
-/// checksum right.
-fn tlvs(header: &[u8]) -> Result<&[u8], ProxyHeaderRefused> {
-    let addresses = match header[13] >> 4 {
-        0 => 0,
-        1 => 12,
-        2 => 36,
-        _ => 216,
-    };
-    let tlvs = &header[16 + addresses..];
-    let mut behind = header.len() - tlvs.len();
-    for tlv in split(tlvs) {
-        let (kind, value) = tlv.map_err(|_| ProxyHeaderRefused::Malformed)?;
-        let start = behind + 3;
-        behind = start + value.len();
-        if kind == kind::CRC32C {
-            let Ok(said) = value.try_into().map(u32::from_be_bytes) else {
-                return Err(ProxyHeaderRefused::Malformed);
-            };
-            // As it was when it was computed: with zeros in its own place.
-            let sum = crc32c(
-                header[..start]
-                    .iter()
-                    .chain(&[0; 4])
-                    .chain(&header[behind..]),
-            );
-            if sum != said {
-                return Err(ProxyHeaderRefused::Checksum);
-            }
-        }
-    }
-    Ok(tlvs)
 }

@@ -1,9 +1,9 @@
-//! Where a header ends, before anything else is asked of it.
+//! Finds the end of a header.
 
-/// The longest header that is read, with its additions.
+/// The longest header, with its additions.
 pub(super) const MAX_HEADER: usize = 4096;
 
-/// The longest of version 1, with its line feed.
+/// The longest header of version 1, with its line feed.
 const MAX_V1: usize = 107;
 
 const V1: &[u8] = b"PROXY ";
@@ -12,15 +12,15 @@ const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// What the first bytes of a stream are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Frame {
-    /// No header.
+    /// Not a header.
     None,
-    /// As yet nothing that could not become one.
+    /// A part of a signature.
     Perhaps,
-    /// The beginning of one.
+    /// A signature, and a part of its header.
     Partial,
-    /// One of so many bytes.
+    /// A header of so many bytes.
     Whole(usize),
-    /// The beginning of one that is longer than it may be.
+    /// The beginning of a header that is too long.
     TooLong,
 }
 

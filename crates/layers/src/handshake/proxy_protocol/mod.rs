@@ -1,31 +1,37 @@
-//! The PROXY protocol, versions 1 and 2: a header before the first byte that says for whom a proxy
-//! has connected ([HAProxy's specification]).
+//! The PROXY protocol, versions 1 and 2: a header before the first byte with the addresses of the
+//! client that a proxy has connected for ([HAProxy's specification]).
 //!
-//! [`ExpectProxyHeader`] reads it, [`SendProxyHeader`] sends it. Both are
-//! [handshakes](crate::handshake); what comes behind the header is not lost.
+//! [`ExpectProxyHeader`] reads the header, [`SendProxyHeader`] sends it. Both are
+//! [handshakes](crate::handshake); bytes behind the header are kept.
 //!
-//! # From a proxy before us
+//! # Behind a proxy
 //!
 //! A header says whatever its sender likes, so it is believed only from the networks that are
-//! listed, by the address that the connection really comes from. From anywhere else,
-//! [`required`](ExpectProxyHeader::required) refuses the connection, and
-//! [`accepted`](ExpectProxyHeader::accepted) does not even look for a header: all bytes are the
-//! stream's own. (They may well be a header: do not let the partner believe such a thing from us,
-//! unless we send one of our own before it.)
+//! listed, by the address of the transport. A connection from another address is refused by
+//! [`required`](ExpectProxyHeader::required), and passed on as it is by
+//! [`accepted`](ExpectProxyHeader::accepted): a header it begins with is then a part of the stream. (Do
+//! not let the server behind us believe such a header, unless we send one of our own before it.)
 //!
-//! Afterwards [`Info::peer`](couplet_endpoint::Info::peer) and `local` are what the header says:
-//! the client's address, and the one the client has connected to. [`Proxied`] in the extensions has
-//! what they were, and what else was said: the name the client asked for, its protocol, an
-//! identifier. A header without addresses (`UNKNOWN`, `LOCAL`: the proxy speaks for itself, to see
-//! whether we are alive) leaves them as they are.
+//! Afterwards [`Info::peer`](couplet_endpoint::Info::peer) is the client's address and `local` the
+//! address that the client has connected to. [`Proxied`] in the extensions has the transport's
+//! addresses and the header's additions (TLVs): the server name that the client asked for, the
+//! application protocol, an identifier. A header without addresses (`UNKNOWN`, `LOCAL`, `AF_UNSPEC`)
+//! leaves `peer` and `local` as they are.
 //!
-//! # To a server that we dial
+//! A proxy that checks our health connects on its own behalf (`LOCAL`). If it closes, or resets the
+//! connection, within a second and without a byte, nothing is dialled: the connection ends with
+//! [`HealthCheck`](crate::HealthCheck). A check that sends something, or waits longer for the server to
+//! speak, reaches the server.
 //!
-//! The dialled connection has to know whom it was dialled for: wrap the dial in
-//! [`DialledForLayer`](crate::DialledForLayer). Where both sides come by themselves, in a
-//! rendezvous, the header can only be sent when it is known who is joined with whom:
-//! [`before_join`](SendProxyHeader::before_join) is a step of the pair stack. There it comes behind
-//! whatever the side's own handshakes have said, and inside of TLS.
+//! # In front of a server
+//!
+//! The dialled connection must know the client: wrap the dial in
+//! [`DialledForLayer`](crate::DialledForLayer). In a rendezvous, where both sides come by themselves,
+//! the client is known at the join: [`before_join`](SendProxyHeader::before_join) is a layer of the
+//! pair stack. Its header comes behind what the side's own handshakes have said, and inside TLS.
+//!
+//! Only the addresses are sent by default. Each [`Addition`] is a choice: nginx 1.22's stream module,
+//! for one, refuses headers of more than 107 bytes.
 //!
 //! ```
 //! use couplet_layers::{
@@ -41,10 +47,10 @@
 //! # Ok::<(), couplet_endpoint::BoxError>(())
 //! ```
 //!
-//! - **Where:** the header is the first on the wire: above TLS and whatever else talks, and above
-//!   what asks for the client's address, such as an access list.
-//! - **Splice:** costs none, once what came with the header has been read.
-//! - **Memory:** a header's 4096 bytes at most while it is read; its additions as long as the
+//! - **Where:** first on the wire: above TLS and all that talks, and above what asks for the client's
+//!   address, such as an access list.
+//! - **Splice:** kept, once the bytes that came with the header have been read.
+//! - **Memory:** at most 4096 bytes for a header while it is read; its additions as long as the
 //!   connection.
 //!
 //! [HAProxy's specification]: https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt
@@ -52,6 +58,7 @@
 mod crc32c;
 mod expect;
 mod frame;
+mod parse;
 mod proxied;
 mod send;
 #[cfg(test)]
@@ -60,7 +67,8 @@ mod tlv;
 
 pub use self::{
     expect::{ExpectProxyHeader, ProxyHeaderRefused},
+    parse::MalformedHeader,
     proxied::Proxied,
     send::{SendProxyHeader, SendProxyHeaderBeforeJoin, SendProxyHeaderError},
-    tlv::Tlv,
+    tlv::{Addition, Tlv},
 };

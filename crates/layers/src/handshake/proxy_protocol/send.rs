@@ -11,22 +11,21 @@ use proxy_header::{ProxiedAddress, ProxyHeader};
 use thiserror::Error;
 use tokio::io::AsyncWriteExt;
 
-use super::Tlv;
+use super::{Addition, Tlv};
 use crate::{handshake::Handshake, handshake::dialled_for::DialledFor};
 
-/// What the length of a header leaves for additions, beside IPv6 addresses.
+/// The room for additions in a header with IPv6 addresses.
 const MAX_TLVS: usize = u16::MAX as usize - 36;
 
-/// Sends a PROXY header: tells a server that was dialled who the client is. See the
-/// [module](super).
+/// Sends a PROXY header: tells a dialled server the client's address. See the [module](super).
 ///
-/// It says the [`peer`](couplet_endpoint::Info::peer) and `local` of the connection that this one
-/// was [dialled for](crate::DialledForLayer). Where that has none, as on a transport without such
-/// addresses, it says so (`UNKNOWN`, `LOCAL`).
+/// The addresses are [`peer`](couplet_endpoint::Info::peer) and `local` of the client that this
+/// connection was [dialled for](crate::DialledForLayer). A client without addresses, such as one of a
+/// Unix socket, is sent as `UNKNOWN` in version 1, `LOCAL` in version 2.
 #[derive(Clone)]
 pub struct SendProxyHeader(Version);
 
-/// Sends the header to one of two that are about to be joined: made by
+/// Sends a PROXY header to one side of a pair before the join. Made by
 /// [`SendProxyHeader::before_join`].
 #[derive(Clone, Debug)]
 pub struct SendProxyHeaderBeforeJoin {
@@ -46,38 +45,49 @@ type Tlvs = Arc<dyn Fn(&Info) -> Vec<Tlv> + Send + Sync>;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SendProxyHeaderError {
-    /// It is not known for whom the connection was dialled.
-    #[error("it is not known for whom it was dialled: its dial has no `DialledForLayer`")]
+    /// The client that the connection was dialled for is not known.
+    #[error("client of a dialled connection is not known: wrap its dial in `DialledForLayer`")]
     ForNobody,
     /// The additions are longer than 65499 bytes.
-    #[error("the additions to its PROXY header are longer than 65499 bytes")]
+    #[error("additions to a PROXY header are longer than 65499 bytes")]
     TooLong,
     /// The connection failed.
-    #[error("sending its PROXY header failed")]
+    #[error("sending the PROXY header failed")]
     Io(#[from] io::Error),
 }
 
 // ===== impl SendProxyHeader =====
 
 impl SendProxyHeader {
-    /// A line of text: `PROXY TCP4 192.0.2.1 192.0.2.7 51234 443`.
+    /// Sends version 1, a line of text: `PROXY TCP4 192.0.2.1 192.0.2.7 51234 443`.
     pub const fn v1() -> Self {
         Self(Version::V1)
     }
 
-    /// Binary, with the addresses alone.
+    /// Sends version 2, which is binary, with the addresses alone.
     pub const fn v2() -> Self {
         Self(Version::V2(None))
     }
 
-    /// Binary, with what `tlvs` makes of the client: [`Tlv::known`], or a function of your own.
-    /// There are none where the client has no address.
+    /// Sends version 2 with these additions, as far as they are known of the client. A client without
+    /// an address has none.
+    pub fn v2_adding(additions: impl Into<Arc<[Addition]>>) -> Self {
+        let additions = additions.into();
+        Self::v2_with(move |client| {
+            let known = additions.iter().filter_map(|addition| addition.of(client));
+            known.collect()
+        })
+    }
+
+    /// Sends version 2 with what a function of your own makes of the client. A client without an
+    /// address has no additions.
     pub fn v2_with(tlvs: impl Fn(&Info) -> Vec<Tlv> + Send + Sync + 'static) -> Self {
         Self(Version::V2(Some(Arc::new(tlvs))))
     }
 
-    /// Sends it to this side of a pair, about the other: a [handshake](crate::handshake) of the pair
-    /// stack, for those who were not dialled for each other.
+    /// Sends the header to this side of a pair, with the addresses of the other side: a
+    /// [handshake](crate::handshake) of the pair stack, for connections that were not dialled for each
+    /// other.
     #[must_use]
     pub fn before_join(self, to: Side) -> SendProxyHeaderBeforeJoin {
         SendProxyHeaderBeforeJoin { header: self, to }
@@ -120,7 +130,7 @@ fn addresses(client: &Info) -> Option<ProxiedAddress> {
     }
 }
 
-/// An IPv4 client of a listener for both has an IPv6 address.
+/// An IPv4 client of a listener for both families has a mapped address.
 fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }

@@ -4,7 +4,7 @@ use couplet_endpoint::Info;
 use super::Proxied;
 use crate::handshake::sniff::Protocol;
 
-/// The types that the specification gives a meaning, section 2.2.
+/// Types of section 2.2 of the specification.
 pub(super) mod kind {
     pub(crate) const ALPN: u8 = 0x01;
     pub(crate) const AUTHORITY: u8 = 0x02;
@@ -15,17 +15,51 @@ pub(super) mod kind {
     pub(crate) const SSL_CN: u8 = 0x22;
 }
 
-/// An addition to a header of version 2: a type, and a value of some length.
+/// An addition to a header of version 2: a type and a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tlv {
     pub(super) kind: u8,
     pub(super) value: Bytes,
 }
 
+/// What is known of a client and can be added to a header of version 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Addition {
+    /// The host name that the client asked for, as its own header ([`Proxied`]) or its first bytes
+    /// ([`Protocol`]) tell: PP2_TYPE_AUTHORITY.
+    Authority,
+    /// The application protocol above TLS, of the client's own header: PP2_TYPE_ALPN.
+    Alpn,
+    /// The identifier of the client's own header: PP2_TYPE_UNIQUE_ID.
+    UniqueId,
+}
+
+// ===== impl Addition =====
+
+impl Addition {
+    /// All additions.
+    pub const ALL: [Self; 3] = [Self::Authority, Self::Alpn, Self::UniqueId];
+
+    /// The addition for a client, if that much is known of the client.
+    pub fn of(self, client: &Info) -> Option<Tlv> {
+        let proxied = client.extensions.get::<Proxied>();
+        match self {
+            Self::Authority => {
+                let sniffed = || client.extensions.get().and_then(Protocol::host);
+                let name = proxied.and_then(Proxied::authority).or_else(sniffed);
+                name.map(Tlv::authority)
+            }
+            Self::Alpn => proxied.and_then(Proxied::alpn).map(Tlv::alpn),
+            Self::UniqueId => proxied.and_then(Proxied::unique_id).map(Tlv::unique_id),
+        }
+    }
+}
+
 // ===== impl Tlv =====
 
 impl Tlv {
-    /// One of any type; 0xE0 to 0xEF are for uses of one's own.
+    /// An addition of any type; 0xE0 to 0xEF are for private use.
     pub fn new(kind: u8, value: impl Into<Bytes>) -> Self {
         Self {
             kind,
@@ -33,40 +67,23 @@ impl Tlv {
         }
     }
 
-    /// The name that the client has asked for, such as the server name of TLS.
+    /// The host name that the client asked for, such as the server name (SNI) of TLS.
     pub fn authority(name: &str) -> Self {
         Self::new(kind::AUTHORITY, Bytes::copy_from_slice(name.as_bytes()))
     }
 
-    /// The protocol that is spoken above TLS, as in RFC 7301: `h2`, `http/1.1`.
+    /// The application protocol above TLS (ALPN, RFC 7301): `h2`, `http/1.1`.
     pub fn alpn(protocol: &[u8]) -> Self {
         Self::new(kind::ALPN, Bytes::copy_from_slice(protocol))
     }
 
-    /// What identifies the connection across proxies: at most 128 bytes.
+    /// An identifier of the connection across proxies, of at most 128 bytes.
     pub fn unique_id(id: &[u8]) -> Self {
         Self::new(kind::UNIQUE_ID, Bytes::copy_from_slice(id))
     }
-
-    /// What is known of a client and has a type: the name it asked for, as its own header
-    /// ([`Proxied`]) or its first bytes ([`Protocol`]) tell, and of its own header also the protocol
-    /// and the identifier. For [`SendProxyHeader::v2_with`](super::SendProxyHeader::v2_with).
-    pub fn known(client: &Info) -> Vec<Self> {
-        let proxied = client.extensions.get::<Proxied>();
-        let protocol = client.extensions.get::<Protocol>();
-        let authority = proxied
-            .and_then(Proxied::authority)
-            .or_else(|| protocol.and_then(Protocol::host));
-        let known = [
-            authority.map(Self::authority),
-            proxied.and_then(Proxied::alpn).map(Self::alpn),
-            proxied.and_then(Proxied::unique_id).map(Self::unique_id),
-        ];
-        known.into_iter().flatten().collect()
-    }
 }
 
-/// Takes the additions apart, until the end or until one is not whole.
+/// Splits additions apart, up to the end or the first that is not whole.
 pub(super) fn split(mut rest: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8]), NotWhole>> {
     std::iter::from_fn(move || {
         let (kind, len, behind) = match rest {
@@ -86,6 +103,6 @@ pub(super) fn split(mut rest: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8]),
     })
 }
 
-/// An addition is longer than what it is in.
+/// An addition is longer than the bytes that are left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotWhole;
