@@ -84,6 +84,10 @@ fn each_client_comes_to_its_server() {
     routed.comes_to(1, &mut named("www.b.example"), tls);
     routed.comes_to(2, &mut named("c.example"), tls);
     routed.comes_to(2, &mut s_client(at, &["-noservername"]), tls);
+    // A server name that is no host name is TLS all the same.
+    for name in ["a.example:443", "r3---sn-.a.example", "bücher.example"] {
+        routed.comes_to(2, &mut named(name), tls);
+    }
     let alpn = [
         "-servername",
         "a.example",

@@ -1,11 +1,11 @@
-//! The first message of a TLS client (RFC 8446, section 4.1.2), as far as what it asks for.
+//! The first message of a TLS client (RFC 8446, section 4.1.2): the server name and the protocols.
 
 use std::borrow::Cow;
 
 use super::{
-    LIMIT,
-    detect::{Look, Until},
+    look::{LIMIT, Look, Until},
     protocol::{ClientHello, Protocol, host},
+    reader::Reader,
 };
 
 /// The first byte of a record that carries a handshake message.
@@ -24,7 +24,7 @@ const HOST_NAME: u8 = 0;
 enum Message<'a> {
     /// The message, without its header.
     Whole(Cow<'a, [u8]>),
-    /// There have to be so many bytes at least.
+    /// At least so many bytes are needed.
     Short(usize),
     /// Something else.
     Other,
@@ -93,7 +93,8 @@ fn message(bytes: &[u8]) -> Message<'_> {
     }
 }
 
-/// A message that breaks the rules is none.
+/// `None` for a message that breaks the rules of TLS. A server name that is no host name breaks none
+/// that matters here: the message is TLS, and the client has asked for no host.
 fn parse(mut message: Reader<'_>) -> Option<ClientHello> {
     message.bytes(2 + 32)?; // version, random
     message.u8_prefixed()?; // session
@@ -113,12 +114,17 @@ fn parse(mut message: Reader<'_>) -> Option<ClientHello> {
             SERVER_NAME if !std::mem::replace(&mut named, true) => {
                 let mut names = extension.u16_prefixed()?;
                 extension.end()?;
+                let mut hosts = 0;
                 while !names.is_empty() {
                     let kind = names.u8()?;
                     let name = names.u16_prefixed()?;
-                    if kind == HOST_NAME && hello.server_name.replace(host(name.0)?).is_some() {
-                        return None;
+                    if kind == HOST_NAME {
+                        hosts += 1;
+                        hello.server_name = host(name.0);
                     }
+                }
+                if hosts > 1 {
+                    return None; // Another reader may choose the other name.
                 }
             }
             ALPN if !std::mem::replace(&mut offered, true) => {
@@ -131,53 +137,10 @@ fn parse(mut message: Reader<'_>) -> Option<ClientHello> {
                     }
                 }
             }
-            // There twice: who sees which of them?
+            // Twice: another reader may choose the other.
             SERVER_NAME | ALPN => return None,
             _ => {}
         }
     }
     Some(hello)
-}
-
-/// What is left of a message.
-pub(super) struct Reader<'a>(pub(super) &'a [u8]);
-
-// ===== impl Reader =====
-
-impl<'a> Reader<'a> {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn end(&self) -> Option<()> {
-        self.is_empty().then_some(())
-    }
-
-    fn bytes(&mut self, len: usize) -> Option<Self> {
-        let (bytes, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(Self(bytes))
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        let (byte, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*byte)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        let (bytes, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(u16::from_be_bytes(*bytes))
-    }
-
-    pub(super) fn u8_prefixed(&mut self) -> Option<Self> {
-        let len = self.u8()?;
-        self.bytes(len.into())
-    }
-
-    fn u16_prefixed(&mut self) -> Option<Self> {
-        let len = self.u16()?;
-        self.bytes(len.into())
-    }
 }

@@ -1,26 +1,9 @@
-//! Which protocol it is.
+//! Tells the protocols apart.
 
-use super::{LIMIT, Protocol, client_hello, http};
-
-/// What can be said of a stream's first bytes.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Look {
-    /// What they are.
-    Is(Protocol),
-    /// They may become several things. When to look again.
-    Perhaps(Until),
-    /// They are the beginning of one thing. When to look again.
-    Begun(Until),
-}
-
-/// When there is something new to be seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Until {
-    /// When there are so many bytes in all.
-    Len(usize),
-    /// When there is another end of line.
-    LineFeed,
-}
+use super::{
+    Protocol, client_hello, http,
+    look::{LIMIT, Look, Until},
+};
 
 /// RFC 4253, section 4.2.
 const SSH: &[u8] = b"SSH-";

@@ -1,7 +1,7 @@
-//! The beginning of a request of HTTP/1 (RFC 9112), as far as the host it is for.
+//! The beginning of an HTTP/1 request (RFC 9112), up to the host.
 
 use super::{
-    detect::{Look, Until},
+    look::{Look, Until},
     protocol::{Protocol, host},
 };
 
@@ -9,7 +9,7 @@ use super::{
 const MAX_METHOD: usize = 32;
 
 pub(super) fn look(bytes: &[u8]) -> Look {
-    // Said as soon as it is clear: whoever does not speak HTTP need not send a line.
+    // Before the first line is whole: a client that does not speak HTTP may never end one.
     let letters = bytes.iter().take(MAX_METHOD + 1);
     let method = letters.take_while(|byte| byte.is_ascii_uppercase() || **byte == b'-');
     match bytes.get(method.count()) {
@@ -30,7 +30,7 @@ pub(super) fn look(bytes: &[u8]) -> Look {
     if !matches!(version, b"HTTP/1.0" | b"HTTP/1.1") {
         return Look::Is(Protocol::Unknown);
     }
-    // A target that names the host says it before any field does: section 3.2.2.
+    // A host in the target counts before any field: section 3.2.2.
     if let Some(authority) = authority(method, target) {
         let host = host(without_port(authority));
         return Look::Is(Protocol::Http1 { host });
@@ -68,7 +68,7 @@ fn authority<'a>(method: &[u8], target: &'a [u8]) -> Option<&'a [u8]> {
     }
     let scheme = target.windows(3).position(|three| three == b"://")?;
     if !target[..scheme].iter().all(u8::is_ascii_alphabetic) {
-        return None; // It is in the path.
+        return None; // `://` is in the path.
     }
     let rest = &target[scheme + 3..];
     let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?'));

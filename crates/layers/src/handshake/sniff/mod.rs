@@ -1,18 +1,17 @@
-//! What a connection's first bytes show it to be, without taking one from it.
+//! Detects the client's protocol by the first bytes, without consuming one.
 //!
-//! [`Sniff`] is a [handshake](crate::handshake) of a side whose connections come to us. It looks at
-//! what the client says first and puts the [`Protocol`] into the extensions of
-//! [`Info`](couplet_endpoint::Info): TLS with the name and the protocols that the client asks for,
-//! SSH, HTTP/1 with its host, HTTP/2. It answers nothing, and refuses nobody: what it does not know
-//! is [`Unknown`](Protocol::Unknown), and whoever says nothing is [`Silent`](Protocol::Silent), as
-//! the clients of protocols are where the server speaks first. All bytes are read again by the
-//! partner.
+//! [`Sniff`] is a [handshake](crate::handshake) of a side that clients connect to. It looks at the first
+//! bytes of the client and puts the [`Protocol`] into the extensions of
+//! [`Info`](couplet_endpoint::Info): TLS with the server name (SNI) and the application protocols
+//! (ALPN), SSH, HTTP/1 with the host, HTTP/2. It answers nothing and refuses no client: other bytes are
+//! [`Unknown`](Protocol::Unknown), and a client that sends none is [`Silent`](Protocol::Silent), as
+//! clients are where the server speaks first. The partner reads all bytes again.
 //!
-//! That is for decisions on access, and to choose what is dialled:
-//! [`dial_by`](couplet_endpoint::dial_by). What it finds is the client's own word, and proves
-//! nothing: who asks for a name need not be let in there; with Encrypted Client Hello it is the name
-//! that is meant to be seen. Of HTTP it sees the first `Host` of the first request, and others
-//! for other hosts may follow on the same connection.
+//! The protocol serves decisions on access, and the choice of the server to dial:
+//! [`dial_by`](couplet_endpoint::dial_by). It is the client's own word and proves nothing: a client that
+//! asks for a name need not be let in there. With Encrypted Client Hello the name is the outer one. Of
+//! HTTP it is the first `Host` of the first request; requests for other hosts may follow on the same
+//! connection.
 //!
 //! ```
 //! use couplet_endpoint::{BoxError, Dial, Info, dial_by};
@@ -28,19 +27,21 @@
 //! });
 //! ```
 //!
-//! - **Where:** above the first that wants to know. Behind TLS of our own it sees what is within.
-//! - **Splice:** costs none, once what was looked at has been read.
-//! - **Time:** a client that says nothing, or nothing that can be told, is held up for
-//!   [`wait`](Sniff::wait), 3 s by default. One that has begun a TLS hello, or has sent the first
-//!   line of HTTP/1, has to finish it before the deadline of the
-//!   [`HandshakeLayer`](crate::HandshakeLayer).
-//! - **Memory:** at most 16 KiB while it looks, and until the relay has read them; what a TLS client
-//!   asks for, less than that, as long as the connection.
+//! - **Where:** above the layers that ask for the protocol. Behind TLS of our own it looks at the plain
+//!   text.
+//! - **Splice:** kept, once the bytes that were looked at have been read.
+//! - **Time:** a client that sends nothing, or nothing that can be told, is held up for
+//!   [`wait`](Sniff::wait), 3 s by default. A client that has begun a TLS hello, or has sent the first
+//!   line of HTTP/1, must finish before the deadline of the [`HandshakeLayer`](crate::HandshakeLayer).
+//! - **Memory:** at most 16 KiB until the relay has read them; the server name and the protocols of TLS,
+//!   which are less, as long as the connection.
 
 mod client_hello;
 mod detect;
 mod http;
+mod look;
 mod protocol;
+mod reader;
 #[cfg(test)]
 mod tests;
 
@@ -53,37 +54,37 @@ use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use self::detect::{Look, Until, look};
+use self::{
+    detect::look,
+    look::{LIMIT, Look, Until},
+};
 use crate::handshake::Handshake;
 
-/// How much is looked at.
-const LIMIT: usize = 16 * 1024;
-
-/// Finds out what a connection's first bytes are. See the [module](self).
+/// Detects the protocol of a connection. See the [module](self).
 #[derive(Clone, Copy, Debug)]
 pub struct Sniff {
     wait: Duration,
 }
 
-/// A connection failed before it was known what it is.
+/// A connection failed before its protocol was detected.
 #[derive(Debug, Error)]
-#[error("reading its first bytes failed")]
+#[error("reading the first bytes failed")]
 pub struct SniffError(#[from] io::Error);
 
 // ===== impl Sniff =====
 
 impl Sniff {
-    /// Waits for 3 seconds.
+    /// Waits 3 seconds at most.
     pub const fn new() -> Self {
         Self {
             wait: Duration::from_secs(3),
         }
     }
 
-    /// How long a client is waited for that says nothing, or nothing that can be told. Where the
-    /// server is to speak first, its clients wait as long. 3 s by default: a lost segment is sent
-    /// again after one. To be shorter than the deadline of the
-    /// [`HandshakeLayer`](crate::HandshakeLayer), which refuses.
+    /// Waits this long for a client that sends nothing, or nothing that can be told. Where the server
+    /// speaks first, all its clients are held up as long. 3 s by default: a lost segment is sent again
+    /// after one. Less than the deadline of the [`HandshakeLayer`](crate::HandshakeLayer), which
+    /// refuses.
     #[must_use]
     pub const fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
@@ -106,7 +107,7 @@ impl<I: Io> Handshake<Conn<I>> for Sniff {
         let wait = self.wait;
         async move {
             let mut conn = conn.map_io(Replay::new);
-            // As a sleep has it: beyond what the clock can say is as good as never.
+            // A time beyond the clock's range is as good as never, as for a sleep.
             let until = sleep(wait).deadline();
             let protocol = sniff(&mut conn.io, until).await?;
             tracing::debug!(conn = conn.info.id.get(), peer = %conn.info.peer_name(), %protocol, "sniffed");
@@ -117,7 +118,7 @@ impl<I: Io> Handshake<Conn<I>> for Sniff {
     }
 }
 
-/// Reads ahead until it is known what it is, or is not to be known.
+/// Reads ahead until the protocol is known, or can't be known.
 async fn sniff<I: Io>(io: &mut Replay<I>, until: Instant) -> Result<Protocol, SniffError> {
     loop {
         let (begun, next) = match look(io.ahead()) {
@@ -125,7 +126,7 @@ async fn sniff<I: Io>(io: &mut Replay<I>, until: Instant) -> Result<Protocol, Sn
             Look::Perhaps(next) => (false, next),
             Look::Begun(next) => (true, next),
         };
-        // What was looked at is not looked at again for every byte that comes.
+        // The same bytes are not looked at again for every byte that comes.
         let looked_at = io.ahead().len();
         loop {
             let reading = io.read_ahead(LIMIT);
@@ -138,7 +139,7 @@ async fn sniff<I: Io>(io: &mut Replay<I>, until: Instant) -> Result<Protocol, Sn
                 }
             };
             if read == 0 {
-                // It is late, it has ended, or it is too long.
+                // Too late, ended, or too long.
                 return Ok(match io.ahead() {
                     [] => Protocol::Silent,
                     _ => Protocol::Unknown,

@@ -2,13 +2,13 @@ use std::{fmt, iter, net::IpAddr};
 
 use couplet_endpoint::HostName;
 
-use super::client_hello::Reader;
+use super::reader::Reader;
 
-/// What a connection's first bytes are: put into the extensions of
-/// [`Info`](couplet_endpoint::Info) by [`Sniff`](super::Sniff).
+/// The protocol of a connection's first bytes. [`Sniff`](super::Sniff) puts it into the extensions of
+/// [`Info`](couplet_endpoint::Info).
 ///
-/// Shown, it is `tls:example.org`, `tls`, `ssh`, `http:example.org`, `http`, `http2`, `silent` or
-/// `unknown`; what it shows of a peer's making is free of control characters.
+/// `Display` is `tls:example.org`, `tls`, `ssh`, `http:example.org`, `http`, `http2`, `silent` or
+/// `unknown`, without control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Protocol {
@@ -16,32 +16,33 @@ pub enum Protocol {
     Tls(ClientHello),
     /// The identification of an SSH client.
     Ssh,
-    /// A request of HTTP/1.
+    /// An HTTP/1 request.
     Http1 {
-        /// The host it asks for, without the port: see [`Protocol::host`].
+        /// The requested host, without the port: see [`Protocol::host`].
         host: Option<Box<str>>,
     },
-    /// HTTP/2 without TLS, known by its preface.
+    /// The preface of HTTP/2 without TLS.
     Http2,
-    /// Nothing came in time, or before the stream ended.
+    /// No byte in time, or before the stream ended.
     Silent,
-    /// Something else; or what was not complete in time, before the stream ended or within 16 KiB.
+    /// Something else; or bytes that were not complete in time, before the stream ended or within
+    /// 16 KiB.
     Unknown,
 }
 
-/// What a client of TLS asks for.
+/// The server name and the protocols that a TLS client asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientHello {
     pub(super) server_name: Option<Box<str>>,
-    /// As it came, each behind its length: many short names cost no more than their bytes.
+    /// As on the wire, each behind its length: many short names cost no more than their bytes.
     pub(super) alpn: Box<[u8]>,
 }
 
 // ===== impl Protocol =====
 
 impl Protocol {
-    /// The host that the client asks for, where it says one: the server name of TLS, the host of
-    /// HTTP/1. A name is in lower case and has no dot at its end.
+    /// The host that the client asks for: the server name (SNI) of TLS, the host of HTTP/1. A name is in
+    /// lower case, without a dot at the end. `None` where there is none, or one that is no host name.
     pub fn host(&self) -> Option<&str> {
         match self {
             Self::Tls(hello) => hello.server_name(),
@@ -71,20 +72,21 @@ impl fmt::Display for Protocol {
 // ===== impl ClientHello =====
 
 impl ClientHello {
-    /// The name of the server it wants to speak with (SNI, RFC 6066), in lower case and without a
-    /// dot at its end.
+    /// The server name (SNI, RFC 6066), in lower case and without a dot at the end. `None` where the
+    /// client sends none, or one that is no host name, such as one with a port.
     pub fn server_name(&self) -> Option<&str> {
         self.server_name.as_deref()
     }
 
-    /// The protocols it could speak above TLS (ALPN, RFC 7301), the one it likes best first.
+    /// The application protocols that the client offers (ALPN, RFC 7301), the best first.
     pub fn alpn(&self) -> impl Iterator<Item = &[u8]> {
         let mut protocols = Reader(&self.alpn);
         iter::from_fn(move || protocols.u8_prefixed().map(|protocol| protocol.0))
     }
 }
 
-/// A host as it is compared: a name in lower case without the dot at its end, or an address.
+/// A host in the form in which hosts are compared: a name in lower case without the dot at the end, or
+/// an address.
 pub(super) fn host(bytes: &[u8]) -> Option<Box<str>> {
     let name = str::from_utf8(bytes).ok()?;
     let literal = name.strip_prefix('[').and_then(|ip| ip.strip_suffix(']'));
