@@ -173,7 +173,7 @@ fn who_fails_too_often_is_refused_and_others_are_not() {
     let failed = couplet.events("refused", 2).pop().unwrap();
     assert_eq!(
         failed["error"],
-        "failed attempt 2 of 127.0.0.1: handshake failed: its first line is not the token"
+        "failed attempt 2 of 127.0.0.1: handshake failed: first line is not the token"
     );
     for number in 1..=2 {
         expect_closed(&connect(address));

@@ -50,7 +50,7 @@ fn the_tokens_of_couplet_token_are_asked_for() {
     expect_closed(&client);
     let event = intruder.events("refused", 1).remove(0).to_string();
     assert!(
-        event.contains("the rendezvous refuses: token for another key"),
+        event.contains("rendezvous refuses: token for another key"),
         "{event}"
     );
     nobody_comes(&target);

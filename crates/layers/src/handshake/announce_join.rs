@@ -1,12 +1,12 @@
-//! Tells both peers that they have found each other.
+//! Writes a line to both peers of a pair when they are joined.
 //!
-//! [`AnnounceJoin`] is a [handshake](crate::handshake) of the pair stack: it writes the same words
-//! to both, first to the one that has waited longer, before any byte of the other's. It ends
-//! protocols in which a client may wait long for a partner and must not send before.
+//! [`AnnounceJoin`] is a [handshake](crate::handshake) of the pair stack: it writes the same text to
+//! both peers, first to the one that has waited longer, before any byte of the partner's. It serves
+//! protocols in which a client may wait long for a partner and must not send anything before.
 //!
 //! A peer that had ended its stream while it waited may receive only, or may have closed its
 //! connection; only sending to it tells. So it is told first, and has half a second to answer by a
-//! reset; the other then hears that its partner has left.
+//! reset; the other then reads that the partner has left.
 //!
 //! ```
 //! use couplet_layers::{AnnounceJoin, HandshakeLayer};
@@ -14,8 +14,8 @@
 //! let layer = HandshakeLayer::new(AnnounceJoin::new("ok\n").partner_left("partner left\n"));
 //! ```
 //!
-//! **Where:** at the top of the pair stack, below what limits and counts pairs. **Splice:** costs
-//! none.
+//! **Where:** at the top of the pair stack, below the layers that limit and count pairs. **Splice:**
+//! kept.
 
 use std::{io, time::Duration};
 
@@ -31,17 +31,17 @@ use tokio::{
 
 use crate::handshake::Handshake;
 
-/// How long sending to the connection that is left may take.
+/// How long a peer has to read that the partner has left.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a peer that has ended its stream has to answer by a reset, if it has closed it: a round
-/// trip, or the words went into the void.
+/// trip, or the text is lost.
 const RESET_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How often that is looked for.
+/// How often a reset is looked for.
 const RESET_POLL: Duration = Duration::from_millis(20);
 
-/// Writes the same words to both connections of a pair. See the [module](self).
+/// Writes the same text to both connections of a pair. See the [module](self).
 ///
 /// Has no deadline of its own: the [`HandshakeLayer`](crate::HandshakeLayer) has.
 #[derive(Clone, Debug)]
@@ -50,23 +50,23 @@ pub struct AnnounceJoin {
     partner_left: Bytes,
 }
 
-/// One of the two had gone when it was to be told.
+/// A peer had gone at the join.
 #[derive(Debug, Error)]
-#[error("side {side} had gone when they were to be joined, the other was there for {waited:?}")]
+#[error("partner left: side {side} had gone at the join, the other side had waited for {waited:?}")]
 pub struct PartnerLeft {
     side: Side,
     waited: Duration,
     source: io::Error,
 }
 
-/// One that is told of a partner: an end of its stream would pass for that one's, so until it is
-/// joined it is reset when it is dropped.
+/// A connection that has been told of a partner. An end of stream would pass for the partner's, so
+/// until the join a drop resets the connection.
 struct Told<I: Io>(Option<I>);
 
 // ===== impl AnnounceJoin =====
 
 impl AnnounceJoin {
-    /// Writes these words.
+    /// Writes this text.
     pub fn new(words: impl Into<Bytes>) -> Self {
         Self {
             words: words.into(),
@@ -74,8 +74,8 @@ impl AnnounceJoin {
         }
     }
 
-    /// What the one hears that has not been told yet when the other turns out to have gone; by
-    /// default nothing.
+    /// Writes this text to a peer that has not been told of the partner when the partner turns out to
+    /// have gone. By default nothing.
     #[must_use]
     pub fn partner_left(mut self, words: impl Into<Bytes>) -> Self {
         self.partner_left = words.into();
@@ -107,7 +107,7 @@ impl AnnounceJoin {
         Ok(Pair { a, b, session })
     }
 
-    /// Returns both, or which of them had gone.
+    /// Returns both, or the side that had gone.
     async fn tell_in_turn<F: Io, S: Io>(
         &self,
         (first_side, first): (Side, F),
@@ -137,7 +137,7 @@ impl AnnounceJoin {
 
 impl<I: Io> Told<I> {
     async fn tell(io: I, words: &[u8]) -> io::Result<Self> {
-        // Before the first byte: nobody knows how much of it arrives.
+        // Guarded before the first byte: how much of the text arrives is unknown.
         let mut told = Self(Some(io));
         if let Some(io) = &mut told.0 {
             io.write_all(words).await?;
@@ -160,7 +160,7 @@ impl<I: Io> Told<I> {
     }
 
     fn joined(mut self) -> I {
-        self.0.take().expect("it is there until it is joined")
+        self.0.take().expect("the io is there until the join")
     }
 }
 
@@ -187,7 +187,7 @@ impl<A: Io, B: Io> Handshake<Pair<A, B>> for AnnounceJoin {
 // ===== impl PartnerLeft =====
 
 impl PartnerLeft {
-    /// Which side had gone.
+    /// The side that had gone.
     pub const fn side(&self) -> Side {
         self.side
     }

@@ -1,8 +1,7 @@
-//! A connection that knows for whom it was dialled.
+//! Gives a dialled connection the `Info` of the client it is dialled for.
 //!
-//! A layer on the *dial* of a side: each connection that it dials for another carries what is known
-//! of that one, [`DialledFor`], in its extensions, for the layers of its own side's stack. Without
-//! it nobody pays for that.
+//! A layer around the *dial* of a side. Each connection that is dialled for a client carries the
+//! client's [`Info`] in its extensions, as [`DialledFor`], for the layers of its own side's stack.
 //!
 //! ```
 //! use couplet_endpoint::Dial;
@@ -14,8 +13,8 @@
 //! # Ok::<(), couplet_endpoint::BoxError>(())
 //! ```
 //!
-//! **Splice:** costs none. **Memory:** a copy of the other's `Info`, which shares its extensions, as
-//! long as the connection is there.
+//! **Splice:** kept. **Memory:** a copy of the client's `Info`, which shares the extensions, as long as
+//! the connection.
 
 use std::{
     pin::Pin,
@@ -27,63 +26,85 @@ use pin_project::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// What is known of the connection that this one was dialled for, from the time it was dialled.
+/// The `Info` of the client that a connection was dialled for, as it was when the dial began.
 #[derive(Clone, Debug)]
 pub struct DialledFor(pub Info);
 
-/// Tells what is dialled for whom it was dialled. See the [module](self).
+/// Wraps a dial. See the [module](self).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DialledForLayer;
 
-/// Dials, and tells for whom: made by [`DialledForLayer`].
+/// Dials, and adds the client's `Info`. Made by [`DialledForLayer`].
 ///
-/// Called with `()`, where a side is dialled by itself, it tells nothing.
+/// Called with `()`, where no client is dialled for, it adds nothing.
 #[derive(Clone, Debug)]
-pub struct DialFor<D>(D);
+pub struct DialledForService<D>(D);
 
-/// The future of [`DialFor`].
+/// The future of [`DialledForService`].
 #[pin_project]
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
-pub struct DialForFuture<F> {
+pub struct DialledForFuture<F> {
     #[pin]
     dialling: F,
-    for_whom: Option<Info>,
+    client: Option<Info>,
 }
 
 // ===== impl DialledForLayer =====
 
 impl<D> Layer<D> for DialledForLayer {
-    type Service = DialFor<D>;
+    type Service = DialledForService<D>;
 
-    fn layer(&self, dial: D) -> DialFor<D> {
-        DialFor(dial)
+    fn layer(&self, dial: D) -> DialledForService<D> {
+        DialledForService::new(dial)
     }
 }
 
-// ===== impl DialFor =====
+// ===== impl DialledForService =====
 
-impl<D, I> Service<Info> for DialFor<D>
+impl<D> DialledForService<D> {
+    /// Wraps a dial.
+    pub const fn new(dial: D) -> Self {
+        Self(dial)
+    }
+
+    /// The dial within.
+    pub const fn get_ref(&self) -> &D {
+        &self.0
+    }
+
+    /// The dial within.
+    pub const fn get_mut(&mut self) -> &mut D {
+        &mut self.0
+    }
+
+    /// The dial within.
+    pub fn into_inner(self) -> D {
+        self.0
+    }
+}
+
+impl<D, I> Service<Info> for DialledForService<D>
 where
     D: Service<Info, Response = Conn<I>>,
 {
     type Response = Conn<I>;
     type Error = D::Error;
-    type Future = DialForFuture<D::Future>;
+    type Future = DialledForFuture<D::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), D::Error>> {
         self.0.poll_ready(cx)
     }
 
-    fn call(&mut self, for_whom: Info) -> Self::Future {
-        DialForFuture {
-            dialling: self.0.call(for_whom.clone()),
-            for_whom: Some(for_whom),
+    fn call(&mut self, client: Info) -> Self::Future {
+        DialledForFuture {
+            dialling: self.0.call(client.clone()),
+            client: Some(client),
         }
     }
 }
 
-impl<D: Service<()>> Service<()> for DialFor<D> {
+impl<D: Service<()>> Service<()> for DialledForService<D> {
     type Response = D::Response;
     type Error = D::Error;
     type Future = D::Future;
@@ -97,9 +118,9 @@ impl<D: Service<()>> Service<()> for DialFor<D> {
     }
 }
 
-// ===== impl DialForFuture =====
+// ===== impl DialledForFuture =====
 
-impl<F, I, E> Future for DialForFuture<F>
+impl<F, I, E> Future for DialledForFuture<F>
 where
     F: Future<Output = Result<Conn<I>, E>>,
 {
@@ -109,7 +130,7 @@ where
         let this = self.project();
         let dialled = ready!(this.dialling.poll(cx));
         Poll::Ready(dialled.map(|mut conn| {
-            if let Some(info) = this.for_whom.take() {
+            if let Some(info) = this.client.take() {
                 conn.info.extensions.insert(DialledFor(info));
             }
             conn
@@ -125,12 +146,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_dialled_knows_for_whom() {
+    async fn a_dialled_connection_carries_the_info_of_its_client() {
         let (dial, _listen) = memory::endpoint();
         let dial = DialledForLayer.layer(dial);
-        let for_whom = Info::new(Origin::Accepted);
-        let id = for_whom.id;
-        let conn = dial.clone().oneshot(for_whom).await.unwrap();
+        let client = Info::new(Origin::Accepted);
+        let id = client.id;
+        let conn = dial.clone().oneshot(client).await.unwrap();
         let known = conn.info.extensions.get::<DialledFor>().unwrap();
         assert_eq!(known.0.id, id);
 

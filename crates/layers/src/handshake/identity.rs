@@ -2,29 +2,29 @@ use std::{fmt, sync::Arc};
 
 use couplet_endpoint::{ConnEvent, Info};
 
-/// Who a peer is, as it has proved: put into the extensions of
-/// [`Info`](couplet_endpoint::Info) by whatever authenticates it, for access decisions and logs.
+/// The proven name of a peer. The layer that authenticates the peer puts it into the extensions of
+/// [`Info`](couplet_endpoint::Info), for access decisions and logs.
 ///
-/// Shown, control bytes and escapes are escaped: a name may be of the peer's own making.
+/// `Display` escapes control characters: the peer may have chosen the name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity(Arc<str>);
 
 // ===== impl Identity =====
 
 impl Identity {
-    /// An identity of this name.
+    /// Makes an identity of a name.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(name.into())
     }
 
-    /// Puts the identity into what is known of a connection, and tells the connection's
-    /// [observers](couplet_endpoint::ConnObserver) that it was learned.
+    /// Puts the identity into a connection's [`Info`], and tells the connection's
+    /// [observers](couplet_endpoint::ConnObserver).
     pub fn put_into(self, info: &mut Info) {
         info.extensions.insert(self);
         info.tell(ConnEvent::Learned);
     }
 
-    /// The name as it is.
+    /// The name, not escaped.
     pub fn name(&self) -> &str {
         &self.0
     }

@@ -1,10 +1,10 @@
-//! Files of keys: one a line, with blank lines and comments between them.
+//! Files of keys and of secrets: one a line, with blank lines and comments between them.
 
 use thiserror::Error;
 
-/// A line of a file of keys is not what it should be.
+/// A line of a file of keys or secrets is invalid.
 ///
-/// What stands in the line is not shown: it may be a secret.
+/// The content of the line is not shown: it may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("line {line}, column {column}: {wrong}")]
 pub struct KeyFileError {
@@ -13,7 +13,7 @@ pub struct KeyFileError {
     wrong: String,
 }
 
-/// A line that says something.
+/// A line with content.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry<'a> {
     number: usize,
@@ -36,24 +36,25 @@ impl KeyFileError {
 
 // ===== impl Entry =====
 
-/// The lines that say something: blank ones are passed over, and those that begin with `#`.
+/// The lines with content: blank lines and those that begin with `#` are skipped, and so is a byte
+/// order mark at the beginning.
 pub(crate) fn entries(text: &str) -> impl Iterator<Item = Entry<'_>> {
-    let lines = text.lines().zip(1..);
+    let lines = text.trim_start_matches('\u{feff}').lines().zip(1..);
     lines
         .map(|(line, number)| Entry { number, line })
         .filter(|entry| {
-            let said = entry.text();
-            !said.is_empty() && !said.starts_with('#')
+            let text = entry.text();
+            !text.is_empty() && !text.starts_with('#')
         })
 }
 
 impl<'a> Entry<'a> {
-    /// What it says, without the blanks around it.
+    /// The content, without the blanks around it.
     pub(crate) fn text(self) -> &'a str {
         self.line.trim()
     }
 
-    /// Something is wrong with `part`, which is a part of this line.
+    /// An error at `part`, which is a part of this line.
     pub(crate) fn wrong(self, part: &str, wrong: impl ToString) -> KeyFileError {
         let start = part.as_ptr() as usize - self.line.as_ptr() as usize;
         KeyFileError {
@@ -65,7 +66,7 @@ impl<'a> Entry<'a> {
 }
 
 impl KeyFileError {
-    /// The file is wrong as a whole.
+    /// An error of the file as a whole.
     pub(crate) fn whole(wrong: &str) -> Self {
         Self {
             line: 1,

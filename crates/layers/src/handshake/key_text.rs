@@ -1,13 +1,13 @@
-//! Keys of 32 bytes as people copy them: `ed25519:…`, so that one kind is not taken for another.
+//! Keys of 32 bytes as text: `ed25519:…`, so that one kind is not taken for another.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use thiserror::Error;
 
-/// A text is not a key of the kind that is wanted.
+/// A text is not a key of the wanted kind.
 ///
-/// What it is is not shown: it may be a secret.
+/// The text is not shown: it may be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a key is wanted that begins with `{0}:`, with 43 letters of base64 behind it")]
+#[error("invalid key, it is `{0}:` and 43 characters of base64")]
 pub struct InvalidKey(&'static str);
 
 /// `kind:base64`.
@@ -24,13 +24,13 @@ pub(crate) fn read(kind: &'static str, text: &str) -> Result<[u8; 32], InvalidKe
     read().ok_or(InvalidKey(kind))
 }
 
-/// It has the form, and is no key.
+/// The text has the form of a key, and its bytes are not one.
 #[cfg(feature = "challenge")]
 pub(crate) const fn invalid(kind: &'static str) -> InvalidKey {
     InvalidKey(kind)
 }
 
-/// 32 bytes that nobody can guess, from the system.
+/// 32 random bytes from the system.
 pub(crate) fn random() -> std::io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;

@@ -4,33 +4,32 @@ use bytes::Bytes;
 use couplet_endpoint::{Io, Replay};
 use thiserror::Error;
 
-/// The line that a handshake asked for did not come.
+/// A connection did not send the line that a handshake asked for.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LineError {
-    /// It is longer than it may be.
-    #[error("its first line is longer than {0} bytes")]
+    /// The line is too long.
+    #[error("first line is longer than {0} bytes")]
     TooLong(usize),
     /// The connection ended before a line was complete.
-    #[error("it ended before its first line did")]
+    #[error("connection ended before the end of the first line")]
     Ended,
     /// The connection failed.
-    #[error("reading its first line failed")]
+    #[error("reading the first line failed")]
     Io(#[from] io::Error),
 }
 
 /// Takes the next line from a connection, for a handshake that asks for one.
 ///
-/// It is returned without its line feed, or carriage return and line feed; what comes behind it
-/// is left for the next reader. Reads at most `limit` bytes for it, the line feed among them, and
-/// has no deadline of its own: a [`HandshakeLayer`](super::HandshakeLayer) has.
+/// Returns the line without its line feed, or carriage return and line feed; the bytes behind it are
+/// left for the next reader. Reads at most `limit` bytes, the line feed among them. Has no deadline of
+/// its own: a [`HandshakeLayer`](super::HandshakeLayer) has.
 ///
-/// Cancel-safe: what was read stays in the [`Replay`].
+/// Cancel-safe: the bytes that were read stay in the [`Replay`].
 ///
 /// # Errors
 ///
-/// When there is no line feed within `limit` bytes or before the end of the stream, and those of
-/// reading.
+/// If there is no line feed within `limit` bytes or before the end of the stream, or reading fails.
 pub async fn take_line<I: Io>(io: &mut Replay<I>, limit: usize) -> Result<Bytes, LineError> {
     let mut searched = 0;
     loop {

@@ -100,7 +100,7 @@ pub use self::key_file::KeyFileError;
 #[cfg(any(feature = "challenge", feature = "noise"))]
 pub use self::key_text::InvalidKey;
 pub use self::{
-    error::HandshakeError,
+    error::{HandshakeError, HealthCheck},
     future::HandshakeFuture,
     identity::Identity,
     layer::HandshakeLayer,

@@ -7,12 +7,11 @@ use couplet_endpoint::Info;
 
 use crate::{admission::access::AccessRule, handshake::Handshake};
 
-/// A handshake or an access rule that can be replaced while it runs, such as for a secret that was
-/// renewed.
+/// A handshake or an access rule that can be replaced at run time, such as for a renewed secret.
 ///
-/// Clones share what they hold: one goes into a layer, another [replaces](Self::replace) it for all
-/// connections that come from then on. Those that are there keep what they have, and a handshake
-/// that has begun is finished as it began.
+/// Clones share their content: one goes into a layer, another [replaces](Self::replace) the content for
+/// new connections. Live connections go on as they are, and a handshake that has begun ends as it
+/// began.
 ///
 /// ```
 /// use couplet_layers::{ExpectToken, HandshakeLayer, Replaceable, Token};
@@ -28,19 +27,19 @@ pub struct Replaceable<T>(Arc<RwLock<T>>);
 // ===== impl Replaceable =====
 
 impl<T> Replaceable<T> {
-    /// Begins with this.
+    /// Starts with this content.
     pub fn new(first: T) -> Self {
         Self(Arc::new(RwLock::new(first)))
     }
 
-    /// Has all clones use another from now on.
+    /// Replaces the content, for all clones.
     ///
-    /// Make the new one first: where that fails, the old one stays.
+    /// Make the new content first: if that fails, the old content stays.
     pub fn replace(&self, new: T) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = new;
     }
 
-    /// What the next connection will meet.
+    /// The content for the next connection.
     pub fn current(&self) -> T
     where
         T: Clone,
@@ -49,7 +48,7 @@ impl<T> Replaceable<T> {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, T> {
-        // Whatever panicked, one is whole, and so is the other.
+        // A panic leaves either the old or the new content, and both are whole.
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,28 +9,29 @@ use tokio::io::AsyncWriteExt;
 use super::{ANSWER, ASK, Ed25519Key, MAX_LINE, message};
 use crate::handshake::{Handshake, LineError, take_line};
 
-/// Answers the challenge that a connection's peer begins with. See the [module](super).
+/// Answers the challenge with which a connection's peer begins. See the [module](super).
 ///
-/// Reads at most 256 bytes for the challenge, and does not wait to hear what became of its answer:
-/// a peer that does not take it closes the connection.
+/// Reads at most 256 bytes for the challenge, and does not wait for a verdict: a peer that refuses the
+/// answer closes the connection. Has no deadline of its own: the
+/// [`HandshakeLayer`](crate::HandshakeLayer) has.
 #[derive(Clone, Debug)]
 pub struct AnswerChallenge {
     key: Arc<Ed25519Key>,
     context: Arc<str>,
 }
 
-/// A connection's peer did not ask what can be answered.
+/// A connection's peer sent no challenge, or the answer could not be sent.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum NotAsked {
-    /// No line came, or one that is too long.
-    #[error("no challenge came")]
+    /// There was no line, or one that is too long.
+    #[error("challenge missing")]
     Line(#[from] LineError),
-    /// Its first line is no challenge.
-    #[error("its first line is no challenge")]
+    /// The first line is not a challenge.
+    #[error("first line is not a challenge: does the peer ask for one?")]
     Malformed,
-    /// It could not be answered.
-    #[error("the challenge could not be answered")]
+    /// The connection failed.
+    #[error("sending the answer to the challenge failed")]
     Unanswered(#[from] io::Error),
 }
 
@@ -45,7 +46,8 @@ impl AnswerChallenge {
         }
     }
 
-    /// What the answer is for, such as the service's name: the peer must have set the same.
+    /// Binds the answer to a context, such as the service's name. The peer must have the same. Empty by
+    /// default.
     #[must_use]
     pub fn context(mut self, context: impl Into<Arc<str>>) -> Self {
         self.context = context.into();

@@ -13,8 +13,7 @@ use crate::{
     handshake::{Handshake, LineError, take_line},
 };
 
-/// Lets a connection pass whose peer signs the challenge with a key that is known. See the
-/// [module](super).
+/// Accepts connections whose peer signs a challenge with an authorized key. See the [module](super).
 ///
 /// Reads at most 256 bytes for the answer. Has no deadline of its own: the
 /// [`HandshakeLayer`](crate::HandshakeLayer) has.
@@ -24,31 +23,31 @@ pub struct Challenge {
     context: Arc<str>,
 }
 
-/// A connection's peer did not sign the challenge with a key that is known.
+/// A connection's peer did not sign the challenge with an authorized key.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ChallengeRefused {
-    /// It could not be asked.
-    #[error("it could not be challenged")]
+    /// The connection failed.
+    #[error("sending the challenge failed")]
     Unasked(#[source] io::Error),
-    /// Its answer did not come, or is too long.
-    #[error("no answer to the challenge came")]
+    /// There was no answer, or one that is too long.
+    #[error("answer to the challenge missing")]
     Line(#[from] LineError),
-    /// Its first line is no answer.
-    #[error("its first line is no answer to the challenge")]
+    /// The first line is not an answer.
+    #[error("first line is not an answer to the challenge")]
     Malformed,
-    /// Its key is not authorized.
-    #[error("its key {0} is not authorized")]
+    /// The peer's key is not authorized.
+    #[error("key {0} is not authorized")]
     UnknownKey(Ed25519PublicKey),
-    /// Its signature is not one of this challenge, in this context, by its key.
-    #[error("its signature does not match")]
+    /// The signature is not of this challenge in this context by the peer's key.
+    #[error("signature does not match: the peer has another context, or not the private key")]
     Forged,
 }
 
 // ===== impl Challenge =====
 
 impl Challenge {
-    /// Asks for one of these keys, with an empty context.
+    /// Accepts these keys, in an empty context.
     pub fn new(authorized: AuthorizedKeys) -> Self {
         Self {
             authorized,
@@ -56,7 +55,8 @@ impl Challenge {
         }
     }
 
-    /// What the answer is for, such as the service's name: the peer must have set the same.
+    /// Binds the answer to a context, such as the service's name. The peer must have the same. Empty by
+    /// default.
     #[must_use]
     pub fn context(mut self, context: impl Into<Arc<str>>) -> Self {
         self.context = context.into();

@@ -3,17 +3,16 @@ use std::{collections::HashMap, str::FromStr, sync::Arc};
 use super::Ed25519PublicKey;
 use crate::{handshake::Identity, handshake::KeyFileError, handshake::key_names};
 
-/// Who may come in: public keys, each with a name. Several keys may have the same name.
+/// The public keys that are accepted, each with a name. Several keys may have the same name.
 ///
-/// Written in a file it is one a line, `ed25519:… name`; blank lines and those that begin with `#`
-/// are passed over.
+/// A file has one a line, `ed25519:… name`; blank lines and those that begin with `#` are skipped.
 #[derive(Clone, Debug)]
 pub struct AuthorizedKeys(Arc<HashMap<Ed25519PublicKey, Identity>>);
 
 // ===== impl AuthorizedKeys =====
 
 impl AuthorizedKeys {
-    /// Whose key it is.
+    /// The name of a key.
     pub fn name_of(&self, key: &Ed25519PublicKey) -> Option<&Identity> {
         self.0.get(key)
     }

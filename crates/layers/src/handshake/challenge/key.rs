@@ -9,7 +9,7 @@ const PUBLIC: &str = "ed25519";
 
 /// A private key that answers challenges: `ed25519-private:…`, in base64 for URLs.
 ///
-/// It is not shown by `Debug`, and its memory is wiped when it is dropped.
+/// `Debug` does not show it, and its memory is wiped on drop.
 #[derive(Clone)]
 pub struct Ed25519Key(SigningKey);
 
@@ -20,21 +20,21 @@ pub struct Ed25519PublicKey([u8; 32]);
 // ===== impl Ed25519Key =====
 
 impl Ed25519Key {
-    /// A new key, from the system's source of randomness.
+    /// Makes a new key from the system's source of randomness.
     ///
     /// # Errors
     ///
-    /// When the system has none.
+    /// If the system has none.
     pub fn generate() -> io::Result<Self> {
         Ok(Self(SigningKey::from_bytes(&key_text::random()?)))
     }
 
-    /// The half that others may know.
+    /// The public half.
     pub fn public(&self) -> Ed25519PublicKey {
         Ed25519PublicKey(self.0.verifying_key().to_bytes())
     }
 
-    /// The key as text, for a file that nobody else can read.
+    /// The key as text, for a file that only its owner can read.
     pub fn to_secret_text(&self) -> String {
         key_text::write(PRIVATE, self.0.as_bytes())
     }
@@ -68,7 +68,7 @@ impl Ed25519PublicKey {
     }
 }
 
-/// A key of small order is refused: anyone can sign for it.
+/// A key of small order is refused: anybody can sign for it.
 impl FromStr for Ed25519PublicKey {
     type Err = InvalidKey;
 

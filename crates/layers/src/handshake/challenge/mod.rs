@@ -1,29 +1,29 @@
-//! The peer has to sign a challenge with an Ed25519 key that is known.
+//! Authenticates the peer by an Ed25519 key with which it signs a challenge.
 //!
-//! [`Challenge`] and [`AnswerChallenge`] are [handshakes](crate::handshake) of a side stack, for the
-//! two ends of a connection, whichever of them was dialled: by custom who listens asks, and who
-//! dials answers. Who asks has the public keys of those who may come in, each with a name, in
-//! [`AuthorizedKeys`]; the name becomes the connection's [`Identity`](crate::Identity). No secret is
-//! shared, and none goes over the wire.
+//! [`Challenge`] and [`AnswerChallenge`] are [handshakes](crate::handshake) of a side stack, for the two
+//! ends of a connection: by custom the listening end asks and the dialling end answers. The asking end
+//! has the public keys of the peers that it accepts, each with a name, in [`AuthorizedKeys`]; the name
+//! becomes the connection's [`Identity`](crate::Identity). No secret is shared, and none is sent.
 //!
-//! Each side says one line, and what comes behind it is not lost:
+//! Each end sends one line; bytes behind the line are kept:
 //!
 //! ```text
 //!  asks ── couplet-challenge1 NONCE ──────────────▶ answers
 //!  asks ◀── couplet-answer1 PUBLIC-KEY SIGNATURE ── answers
 //! ```
 //!
-//! The nonce is 32 bytes from the system, new for each connection, so an answer that was overheard
-//! is worth nothing; the signature (RFC 8032, checked strictly) is of `couplet-challenge1`, a zero
-//! byte, the nonce, and a *context* that both sides know and neither says. All are in base64 for URLs
-//! without padding. A peer that fails is told nothing: its connection is closed.
+//! The nonce is 32 random bytes, new for each connection, so an overheard answer is worth nothing. The
+//! signature (RFC 8032, checked strictly) is of `couplet-challenge1`, a zero byte, the nonce, and a
+//! *context* that both ends know and neither sends. All are in base64 for URLs without padding. A peer
+//! that fails is told nothing: the connection is closed.
 //!
-//! It proves who the peer is, and nothing more. Who answers does not know who asked, and what
-//! follows is neither encrypted nor bound to the answer: somebody in the middle can pass the two
-//! lines on, and then speak for the peer. The context keeps one service that is asked from using the
-//! answer at another. Where others can be in the middle, put TLS or Noise before it.
+//! The answer proves the peer's identity, and nothing more. The answering end does not learn who asked,
+//! and the bytes that follow are neither encrypted nor bound to the answer: an attacker in the middle
+//! can pass the two lines on and then speak for the peer. The context keeps one service from using an
+//! answer at another. Against an attacker in the middle, put TLS or Noise above this layer.
 //!
-//! **Where:** on a side stack, as other handshakes. **Splice:** costs none.
+//! **Where:** on a side stack, below TLS or Noise. **Splice:** kept, once the bytes behind the line have
+//! been read. **Memory:** at most 256 bytes while the line is read.
 //!
 //! ```
 //! use couplet_layers::{AnswerChallenge, AuthorizedKeys, Challenge, Ed25519Key, HandshakeLayer};
@@ -50,16 +50,16 @@ pub use self::{
     key::{Ed25519Key, Ed25519PublicKey},
 };
 
-/// The first word of who asks, and of what is signed.
+/// The first word of a challenge, and of the signed message.
 const ASK: &str = "couplet-challenge1";
 
-/// The first word of who answers.
+/// The first word of an answer.
 const ANSWER: &str = "couplet-answer1";
 
-/// The longest line of either, in bytes, with its line feed.
+/// The longest line of either end, in bytes, with its line feed.
 const MAX_LINE: usize = 256;
 
-/// What is signed: the lengths of all but the last part are fixed.
+/// The signed message. All parts but the last have a fixed length.
 fn message(nonce: &[u8; 32], context: &str) -> Vec<u8> {
     [ASK.as_bytes(), b"\0", nonce, context.as_bytes()].concat()
 }

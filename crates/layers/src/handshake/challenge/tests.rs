@@ -242,24 +242,30 @@ fn a_file_of_keys() {
     assert_eq!(keys.name_of(&one).unwrap().name(), "laptop");
     assert_eq!(keys.name_of(&two).unwrap().name(), "Ada Lovelace");
     assert!(keys.name_of(&key().public()).is_none());
+    // A byte order mark, as some editors write, is no part of a key.
+    let marked: AuthorizedKeys = format!("\u{feff}{file}").parse().unwrap();
+    assert!(marked.name_of(&two).is_some());
     for (file, message) in [
-        (String::new(), "line 1, column 1: there is no key"),
+        (String::new(), "line 1, column 1: no key"),
         (
             format!("\n{one}"),
-            "line 2, column 1: a line is a key and a name",
+            "line 2, column 1: no name behind the key",
         ),
         (
             "  ed25519:AAAA x".into(),
-            "line 1, column 3: a key is wanted that begins with `ed25519:`",
+            "line 1, column 3: invalid key, it is `ed25519:`",
         ),
-        (format!("{one} a\u{1b}[2J"), "line 1, column 53: a name is"),
+        (
+            format!("{one} a\u{1b}[2J"),
+            "line 1, column 53: invalid name",
+        ),
         (
             format!("{one} a\n{one} b"),
-            "line 2, column 1: this key is there already",
+            "line 2, column 1: key is there twice",
         ),
         (
             format!("ed25519:AQ{} x", "A".repeat(41)),
-            "line 1, column 1: a key",
+            "line 1, column 1: invalid key",
         ),
     ] {
         let wrong = file.parse::<AuthorizedKeys>().unwrap_err().to_string();

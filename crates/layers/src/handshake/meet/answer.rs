@@ -5,14 +5,14 @@ use couplet_pairing::{Keyed, Refusal};
 use super::{Meeting, MeetingKey};
 use crate::AnnounceJoin;
 
-/// The answer of those who have found each other.
+/// The answer when the partner is there.
 pub(super) const OK: &str = "ok";
 
-/// How long somebody may take to hear why not.
+/// How long a refused peer has to read the reason.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Joins those with the same key, on different sides where both have one, and tells those who are
-/// refused why. How many may wait is for its settings to say.
+/// Joins connections with the same key, on different sides where both have one, and tells refused peers
+/// the reason. The bounds on waiting connections are settings of [`Keyed`].
 pub fn by_key() -> Keyed<MeetingKey> {
     Keyed::new(|info| Some(Meeting::of(info)?.key()))
         .side(|info| Meeting::of(info)?.side())
@@ -21,12 +21,12 @@ pub fn by_key() -> Keyed<MeetingKey> {
         })
 }
 
-/// Tells two that they have found each other.
+/// Tells both peers that the partner is there.
 pub fn announce() -> AnnounceJoin {
     AnnounceJoin::new(format!("{OK}\n")).partner_left("partner left\n")
 }
 
-/// What one who is refused is told.
+/// The answer to a refused peer.
 pub fn answer(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::Expired => "expired",

@@ -15,52 +15,52 @@ use crate::{
     handshake::{Handshake, LineError, take_line},
 };
 
-/// Finds out whom a connection is to meet. See the [module](super).
+/// Reads the key by which a connection is joined with a partner. See the [module](super).
 ///
-/// What the line says is put into the connection's extensions as [`Meeting`], what its token says as
-/// [`SignedClaims`], the name of the token's key as [`Identity`], and the side, where there is one,
-/// into its [`Info`]. Where connections have a side already, it has to be that one.
+/// The content of the line is put into the connection's extensions as [`Meeting`], that of the token as
+/// [`SignedClaims`], the name of the token's key as [`Identity`], and the side, if the line names one,
+/// into its [`Info`]. A connection that has a side already must not name the other.
 ///
-/// Has no deadline of its own: the [`HandshakeLayer`](crate::HandshakeLayer) has. Who is refused has a
-/// second to hear it.
+/// Has no deadline of its own: the [`HandshakeLayer`](crate::HandshakeLayer) has. A peer that is refused
+/// is sent the reason, and has a second to read it.
 #[derive(Clone)]
 pub struct ExpectMeeting {
     tokens: Option<Keyring>,
     clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 }
 
-/// Whom a connection is to meet: in its extensions.
+/// The key and the side of a connection: in its extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meeting {
     key: MeetingKey,
     side: Option<Side>,
 }
 
-/// A connection was refused for what its first line said.
+/// A connection's first line was refused.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum MeetingRefused {
-    /// The line did not come, or is too long.
-    #[error("it did not say whom it is to meet")]
+    /// There was no line, or one that is too long.
+    #[error("rendezvous line missing")]
     Line(#[from] LineError),
-    /// The line is none.
-    #[error("its first line is not `couplet/1 KEY …`")]
+    /// The line has another form.
+    #[error("first line is not a rendezvous line, `couplet/1 KEY …`")]
     Malformed,
-    /// Its token does not hold, or not for this.
-    #[error("it has no token that holds")]
+    /// The token is invalid, or for another key or side.
+    #[error("rendezvous token refused")]
     Token(#[from] SignedTokenRefused),
     /// There is no token.
-    #[error("it has no token")]
+    #[error("rendezvous token missing")]
     NoToken,
-    /// It is on another side than it says.
-    #[error("it asks for the other side")]
+    /// The line names the other side than the connection's.
+    #[error("rendezvous line names the other side")]
     OtherSide,
 }
 
 // ===== impl ExpectMeeting =====
 
 impl ExpectMeeting {
-    /// Whoever knows a key may come.
+    /// Accepts all keys.
     pub fn new() -> Self {
         Self {
             tokens: None,
@@ -68,15 +68,15 @@ impl ExpectMeeting {
         }
     }
 
-    /// Only who has a token of this keyring may come: to the key that the token is for, on its side,
-    /// before it expires. A token for one side puts who does not say so on that side.
+    /// Accepts only connections with a token of this keyring, for the token's key and side, until the
+    /// token expires. A token for one side puts a connection that names none on that side.
     #[must_use]
     pub fn tokens(mut self, keyring: Keyring) -> Self {
         self.tokens = Some(keyring);
         self
     }
 
-    /// The time of day, in place of the system's.
+    /// Uses another clock than the system's.
     #[must_use]
     pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Arc::new(clock);
@@ -164,17 +164,17 @@ impl fmt::Debug for ExpectMeeting {
 // ===== impl Meeting =====
 
 impl Meeting {
-    /// What is known of this connection, if it has said so.
+    /// The key and the side of a connection, if it has sent them.
     pub fn of(info: &Info) -> Option<&Self> {
         info.extensions.get()
     }
 
-    /// What it meets others by.
+    /// The key.
     pub const fn key(&self) -> MeetingKey {
         self.key
     }
 
-    /// The side it is on; `None` for either.
+    /// The side; `None` for either.
     pub const fn side(&self) -> Option<Side> {
         self.side
     }
@@ -183,7 +183,7 @@ impl Meeting {
 // ===== impl MeetingRefused =====
 
 impl MeetingRefused {
-    /// What the peer is told; nothing where it can't hear it.
+    /// The answer to the peer; none where the connection has ended.
     fn answer(&self) -> Option<&'static str> {
         Some(match self {
             Self::Line(LineError::TooLong(_)) | Self::Malformed => "bad request",

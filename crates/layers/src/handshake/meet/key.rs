@@ -2,7 +2,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-/// What strangers meet by: 16 bytes, written as 32 lower-case hex digits. It is not shown by `Debug`.
+/// The key of a rendezvous: 16 bytes, written as 32 lower-case hex digits. `Debug` does not show it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MeetingKey([u8; Self::LEN]);
 
@@ -11,10 +11,10 @@ pub struct MeetingKey([u8; Self::LEN]);
 impl MeetingKey {
     const LEN: usize = 16;
 
-    /// Its length where it is written.
+    /// The length as text.
     pub(super) const DIGITS: usize = 2 * Self::LEN;
 
-    /// The key of this name: the first 16 bytes of its SHA-256. In a shell, it is
+    /// The key of a name: the first 16 bytes of its SHA-256. In a shell:
     /// `printf %s NAME | sha256sum | cut -c-32`.
     pub fn of(name: impl AsRef<[u8]>) -> Self {
         let mut key = [0; Self::LEN];
@@ -39,7 +39,7 @@ impl MeetingKey {
     }
 }
 
-/// As it is sent.
+/// The text that is sent.
 impl fmt::Display for MeetingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))

@@ -7,7 +7,7 @@ const VERSION: &[u8] = b"couplet/1 ";
 /// The longest line, with its end: a token has at most 512 bytes.
 pub(super) const MAX_LINE: usize = 560;
 
-/// What the line of a client says; nothing of it is to be believed.
+/// The content of a client's line, which proves nothing.
 #[derive(Debug, PartialEq)]
 pub(super) struct Request<'a> {
     pub(super) key: MeetingKey,
@@ -18,7 +18,7 @@ pub(super) struct Request<'a> {
 // ===== impl Request =====
 
 impl<'a> Request<'a> {
-    /// Takes a line apart, without its end.
+    /// Parses a line without its end.
     pub(super) fn parse(line: &'a [u8]) -> Option<Self> {
         let (key, rest) = line
             .strip_prefix(VERSION)?

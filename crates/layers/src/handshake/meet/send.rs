@@ -14,7 +14,7 @@ use crate::{
 /// The longest answer that is read, with its end.
 const MAX_ANSWER: usize = 256;
 
-/// Asks the relay for a partner, and waits until it is there. See the [module](super).
+/// Asks the relay for a partner, and waits until the partner is there. See the [module](super).
 #[derive(Clone, Debug)]
 pub struct Meet {
     key: MeetingKey,
@@ -22,25 +22,25 @@ pub struct Meet {
     token: Option<SignedToken>,
 }
 
-/// No partner was found.
+/// The rendezvous gave no partner.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum NotMet {
-    /// The relay could not be asked.
-    #[error("the rendezvous can't be asked")]
+    /// The connection failed before the line was sent.
+    #[error("asking the rendezvous failed")]
     Send(#[source] io::Error),
-    /// Its answer did not come, or is too long.
-    #[error("the rendezvous gave no answer")]
+    /// There was no answer, or one that is too long.
+    #[error("answer of the rendezvous missing")]
     Answer(#[source] LineError),
-    /// The relay says why not. Shown, what it says is escaped.
-    #[error("the rendezvous refuses: {}", .0.escape_debug())]
+    /// The relay's reason. `Display` escapes it.
+    #[error("rendezvous refuses: {}", .0.escape_debug())]
     Refused(String),
 }
 
 // ===== impl Meet =====
 
 impl Meet {
-    /// Meets whoever comes with the same key.
+    /// Asks for a partner with the same key.
     pub fn new(key: MeetingKey) -> Self {
         Self {
             key,
@@ -49,14 +49,14 @@ impl Meet {
         }
     }
 
-    /// As one of this side, so that it meets none that is on it, too.
+    /// Comes as one of this side, so that a partner on the same side is not joined.
     #[must_use]
     pub const fn side(mut self, side: Side) -> Self {
         self.side = Some(side);
         self
     }
 
-    /// Shows the relay this token.
+    /// Sends the relay this token.
     #[must_use]
     pub fn token(mut self, token: SignedToken) -> Self {
         self.token = Some(token);

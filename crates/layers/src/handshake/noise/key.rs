@@ -12,7 +12,7 @@ const PUBLIC: &str = "noise";
 
 /// A private key of one end: `noise-private:…`, in base64 for URLs. An X25519 key (RFC 7748).
 ///
-/// It is not shown by `Debug`.
+/// `Debug` does not show it.
 #[derive(Clone)]
 pub struct NoiseKey([u8; 32]);
 
@@ -23,16 +23,16 @@ pub struct NoisePublicKey([u8; 32]);
 // ===== impl NoiseKey =====
 
 impl NoiseKey {
-    /// A new key, from the system's source of randomness.
+    /// Makes a new key from the system's source of randomness.
     ///
     /// # Errors
     ///
-    /// When the system has none.
+    /// If the system has none.
     pub fn generate() -> io::Result<Self> {
         key_text::random().map(Self)
     }
 
-    /// The half that others may know.
+    /// The public half.
     pub fn public(&self) -> NoisePublicKey {
         let dh = DefaultResolver.resolve_dh(&DHChoice::Curve25519);
         let mut dh = dh.expect("snow is built with this curve");
@@ -41,7 +41,7 @@ impl NoiseKey {
         NoisePublicKey(public.expect("a public key has 32 bytes"))
     }
 
-    /// The key as text, for a file that nobody else can read.
+    /// The key as text, for a file that only its owner can read.
     pub fn to_secret_text(&self) -> String {
         key_text::write(PRIVATE, &self.0)
     }

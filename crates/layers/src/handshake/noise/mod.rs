@@ -1,50 +1,50 @@
-//! Encrypted between two relays, without certificates: the Noise protocol.
+//! Encrypts between two relays without certificates: the Noise protocol.
 //!
-//! [`NoiseInitiator`] and [`NoiseResponder`] are [handshakes](crate::handshake) of a side stack, for
-//! the two ends of a connection; by custom who dials is the initiator. What is below them speaks
-//! plain bytes, what is on the wire is encrypted and authenticated. Two relays with them on the sides
-//! that face each other make an encrypted tunnel.
+//! [`NoiseInitiator`] and [`NoiseResponder`] are [handshakes](crate::handshake) of a side stack, for the
+//! two ends of a connection; by custom the dialling end is the initiator. The layers below see plain
+//! bytes, the wire is encrypted and authenticated. Two relays with these layers on the sides that face
+//! each other make an encrypted tunnel.
 //!
-//! There are two ways for them to know each other (the [Noise Protocol
+//! The two ends know each other in one of two ways ([Noise Protocol
 //! Framework](https://noiseprotocol.org/noise.html), revision 34):
 //!
-//! - a shared secret, [`NoisePsk`]: `Noise_NNpsk0_25519_ChaChaPoly_BLAKE2s`. Whoever overhears a
-//!   handshake can try secrets on it, so it has to be one that can't be guessed: 32 random bytes,
-//!   not a password.
-//! - known keys, [`NoiseKey`] and [`NoisePublicKey`]: `Noise_KK_25519_ChaChaPoly_BLAKE2s`. The
-//!   responder may know several peers, and the name of the one that came becomes the connection's
-//!   [`Identity`](crate::Identity). It tries them one after the other, at most 64, for some 0.3 ms
-//!   each; whoever is none of them has it try all. Where that may be many, limit them above it:
-//!   `ConnRateLayer`, [`AttemptsLayer`](crate::AttemptsLayer).
+//! - by a shared secret, [`NoisePsk`]: `Noise_NNpsk0_25519_ChaChaPoly_BLAKE2s`. An attacker who overhears
+//!   a handshake can try secrets on it, so use 32 random bytes, not a password.
+//! - by public keys, [`NoiseKey`] and [`NoisePublicKey`]: `Noise_KK_25519_ChaChaPoly_BLAKE2s`. A
+//!   responder may know several peers; the peer's name becomes the connection's
+//!   [`Identity`](crate::Identity). The responder tries the keys one after the other, at most 64, at
+//!   some 0.3 ms each, and for a stranger all of them. Against many strangers put a limit above this
+//!   layer: `ConnRateLayer`, [`AttemptsLayer`](crate::AttemptsLayer).
 //!
-//! The keys that encrypt are new for each connection and direction, and what was recorded can't be
-//! decrypted by who learns the secret or a key later. A connection passes only once its peer has
-//! proved that it has these keys, so neither a plain peer nor a handshake that was recorded gets by. A
-//! peer that fails is told nothing: its connection is closed.
+//! Each connection and direction has a new key (forward secrecy): an attacker who learns the secret or a
+//! private key later can't decrypt what was recorded. A connection passes once the peer has proved that
+//! it has the keys of this connection, so a replayed handshake is refused. A peer that fails is told
+//! nothing: the connection is closed.
 //!
-//! On the wire each message is its length in 2 bytes, high byte first, and then itself:
+//! On the wire, each message follows its length in 2 bytes, high byte first:
 //!
 //! ```text
 //!  initiator ── handshake 48 ──▶ ◀── handshake 48 ── responder
-//!  initiator ── an empty record ──▶                              it has the keys
+//!  initiator ── an empty record ──▶                              proves the keys
 //!  either    ── records ───────▶  each at most 16 KiB, and 16 bytes that authenticate it
 //!            ── an empty record ▶  the end of this direction
 //! ```
 //!
-//! What holds for each direction:
+//! For each direction:
 //!
-//! - Its end is said by a record of its own and then by the stream's end. One without the other, a
-//!   record that was changed, left out, repeated or moved is a failure, and no end: the other side of
-//!   the pair sees a reset. What came before it was delivered.
-//! - It ends by itself; the other goes on.
-//! - A flush sends on what was written before.
-//! - Its key is replaced every 65536 records. It fails before a nonce could come twice, after 2^64.
+//! - The end of the stream is an empty record and then the end of the connection. One without the other,
+//!   or a record that was changed, left out, repeated or moved, is an error and no end: the other side of
+//!   the pair sees a reset. Bytes before it are delivered.
+//! - Each direction ends by itself; the other goes on (half-close).
+//! - A flush sends all bytes that were written before.
+//! - The key is replaced every 65536 records. The direction fails before a nonce could repeat, after
+//!   2^64 records.
 //!
-//! Lengths and times can be seen by who listens: nothing is padded.
+//! Lengths and times are visible on the wire: nothing is padded.
 //!
-//! **Where:** on a side stack, above what speaks plain bytes (a token), below what is on the wire (a
-//! PROXY header). **Splice:** both directions are copied. **Memory:** some 1 KiB a connection, and
-//! while bytes wait, 64 KiB a direction at most.
+//! **Where:** on a side stack, above plain layers (a token), below a PROXY header. **Splice:** none, both
+//! directions are copied. **Memory:** some 1 KiB a connection, and at most 64 KiB a direction while bytes
+//! wait.
 //!
 //! ```
 //! use couplet_layers::{HandshakeLayer, NoiseInitiator, NoisePsk, NoiseResponder};

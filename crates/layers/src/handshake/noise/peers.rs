@@ -3,20 +3,19 @@ use std::{str::FromStr, sync::Arc};
 use super::NoisePublicKey;
 use crate::{handshake::Identity, handshake::KeyFileError, handshake::key_names};
 
-/// How many a responder tries.
+/// The most keys that a responder tries.
 const MAX: usize = 64;
 
-/// Whom a responder knows: public keys, each with a name. At most 64.
+/// The public keys of the peers that a responder accepts, each with a name. At most 64.
 ///
-/// Written in a file it is one a line, `noise:… name`; blank lines and those that begin with `#`
-/// are passed over.
+/// A file has one a line, `noise:… name`; blank lines and those that begin with `#` are skipped.
 #[derive(Clone, Debug)]
 pub struct NoisePeers(Arc<[(NoisePublicKey, Identity)]>);
 
 // ===== impl NoisePeers =====
 
 impl NoisePeers {
-    /// One peer, whose name is its key.
+    /// Accepts one peer, with the key for a name.
     pub fn one(key: NoisePublicKey) -> Self {
         Self([(key, Identity::new(key.to_string()))].into())
     }
@@ -33,7 +32,9 @@ impl FromStr for NoisePeers {
         let peers = key_names::parse(text)?;
         match peers.len() {
             ..=MAX => Ok(Self(peers.into_iter().collect())),
-            _ => Err(KeyFileError::whole("there are more than 64 keys")),
+            _ => Err(KeyFileError::whole(
+                "more than 64 keys, which are tried one by one",
+            )),
         }
     }
 }

@@ -7,25 +7,24 @@ use thiserror::Error;
 /// The shortest secret, in bytes.
 const MIN: usize = 16;
 
-/// A secret that both ends share. It is not shown by `Debug`.
+/// A secret that both ends share. `Debug` does not show it.
 #[derive(Clone)]
 pub struct NoisePsk([u8; 32]);
 
 /// A secret is shorter than 16 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the secret is shorter than 16 bytes, so that it could be found by trying")]
+#[error("secret is shorter than 16 bytes, and could be found by trying")]
 pub struct ShortSecret;
 
 // ===== impl NoisePsk =====
 
 impl NoisePsk {
-    /// Makes the key of a secret of any length from 16 bytes: HKDF-Extract (RFC 5869) with SHA-256
-    /// and the salt `couplet noise psk 1`, so that it is another key than any that is made of the
-    /// same secret for something else.
+    /// Derives the key from a secret of at least 16 bytes: HKDF-Extract (RFC 5869) with SHA-256 and the
+    /// salt `couplet noise psk 1`, so that no other use of the same secret has the same key.
     ///
     /// # Errors
     ///
-    /// When the secret is shorter than 16 bytes.
+    /// If the secret is shorter than 16 bytes.
     pub fn from_secret(secret: impl AsRef<[u8]>) -> Result<Self, ShortSecret> {
         let secret = secret.as_ref();
         if secret.len() < MIN {

@@ -1,4 +1,4 @@
-//! What follows the handshake: records.
+//! The records that follow the handshake.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,54 +9,54 @@ use thiserror::Error;
 
 use crate::payload::transform::Transform;
 
-/// The length of a message, before it.
+/// The length of the length before a message.
 pub(super) const LENGTH: usize = 2;
 
-/// What authenticates a message.
+/// The length of a message's authentication tag.
 pub(super) const TAG: usize = 16;
 
-/// The most bytes in a record.
+/// The most plain bytes in a record.
 const MAX: usize = 16 * 1024;
 
-/// How much output is made in one go.
+/// How much output is made before it is written.
 const ENOUGH: usize = 64 * 1024;
 
-/// After so many records a direction has a new key.
+/// The records of a direction before its key is replaced.
 pub(super) const REKEY: u64 = 1 << 16;
 
-/// What came is not the records that were sent, whole and in their order.
+/// The stream is not the records that were sent, whole and in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BadRecord {
-    /// It has a length that no record has.
-    #[error("a record of {0} bytes can't be")]
+    /// A record has an impossible length.
+    #[error("invalid record length {0}: 16 to 16400 bytes")]
     Length(usize),
-    /// It was changed on its way, or is not the next.
-    #[error("a record is not authentic")]
+    /// A record was changed on the way, or is not the next one.
+    #[error("record is not authentic: changed, left out or repeated on the way")]
     NotAuthentic,
-    /// The stream has ended, and its last record does not say so.
-    #[error("it was cut off: it ended without the record that says so")]
+    /// The stream ended without the record that ends it.
+    #[error("stream cut: the connection ended without the record that ends the stream")]
     CutOff,
-    /// More came after the last record.
-    #[error("something came after its end")]
+    /// Bytes follow the last record.
+    #[error("bytes behind the record that ends the stream")]
     AfterEnd,
 }
 
-/// The keys of both directions: two handles to one state, in one task, which never wait for each
-/// other.
+/// The keys of both directions: two handles to one state. Both are used in one task, so that neither
+/// waits for the lock.
 #[derive(Clone)]
 pub(super) struct Keys {
     state: Arc<Mutex<TransportState>>,
     rekey: u64,
 }
 
-/// What is read: records become plain bytes.
+/// Turns records that are read into plain bytes.
 pub(super) struct Opening {
     keys: Keys,
     pub(super) ended: bool,
 }
 
-/// What is written: plain bytes become records.
+/// Turns plain bytes that are written into records.
 pub(super) struct Sealing(Keys);
 
 // ===== impl Keys =====
@@ -95,7 +95,7 @@ impl Keys {
         Ok(())
     }
 
-    /// Appends what is in a record; is it the one that is empty?
+    /// Appends the content of a record, and returns whether the record is empty.
     pub(super) fn open(&self, record: &[u8], output: &mut BytesMut) -> Result<bool, BadRecord> {
         let mut state = self.lock();
         if is_due(state.receiving_nonce(), self.rekey) {
@@ -117,7 +117,7 @@ impl Keys {
     }
 }
 
-/// Both ends count alike.
+/// Both ends count records alike, so both replace the key at the same one.
 const fn is_due(nonce: u64, rekey: u64) -> bool {
     nonce > 0 && nonce.is_multiple_of(rekey)
 }

@@ -16,10 +16,10 @@ use super::{
 };
 use crate::{handshake::Handshake, handshake::Identity, payload::transform::Transformed};
 
-/// What both ends must agree on besides the keys.
+/// The prologue: both ends must have the same.
 const PROLOGUE: &[u8] = b"couplet noise 1";
 
-/// Either handshake message: an ephemeral key and an empty payload, in both patterns.
+/// The length of either handshake message: an ephemeral key and an empty payload, in both patterns.
 const MESSAGE: usize = 32 + TAG;
 
 /// Begins the handshake: for a connection that was dialled. See the [module](super).
@@ -48,21 +48,21 @@ enum ResponderKnows {
     Keys(NoiseKey, NoisePeers),
 }
 
-/// The two ends did not come to an understanding.
+/// A Noise handshake failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum NoiseFailed {
     /// The peer does not speak this protocol.
-    #[error("its first bytes are no encrypted handshake")]
+    #[error("peer does not speak this Noise protocol: `noise` must be set on both ends")]
     NotNoise,
-    /// The peer has another secret or key, or what it said was changed or is a repetition.
-    #[error("its handshake is not authentic")]
+    /// The peer has another secret or key, or the handshake was changed or recorded before.
+    #[error("peer has another secret or key: the Noise handshake is not authentic")]
     NotAuthentic,
     /// The connection failed or ended.
-    #[error("the connection failed in its handshake")]
+    #[error("connection failed during the Noise handshake")]
     Io(#[from] io::Error),
-    /// The own part of the handshake could not be made.
-    #[error("the handshake could not be made")]
+    /// Our own part of the handshake failed.
+    #[error("own part of the Noise handshake failed")]
     Unmade(#[source] snow::Error),
 }
 
@@ -71,7 +71,7 @@ type Shaken<I> = Result<Conn<Transformed<I>>, NoiseFailed>;
 // ===== impl NoiseInitiator =====
 
 impl NoiseInitiator {
-    /// The peer has this secret, too.
+    /// Both ends have this secret.
     pub const fn psk(psk: NoisePsk) -> Self {
         Self {
             knows: InitiatorKnows::Psk(psk),
@@ -79,7 +79,7 @@ impl NoiseInitiator {
         }
     }
 
-    /// The peer has the private half of `peer`, and knows the public one of `key`.
+    /// The peer has the private half of `peer`, and knows the public half of `key`.
     pub const fn kk(key: NoiseKey, peer: NoisePublicKey) -> Self {
         Self {
             knows: InitiatorKnows::Keys(key, peer),
@@ -130,7 +130,7 @@ impl<I: Io> Handshake<Conn<I>> for NoiseInitiator {
 // ===== impl NoiseResponder =====
 
 impl NoiseResponder {
-    /// The peer has this secret, too.
+    /// Both ends have this secret.
     pub const fn psk(psk: NoisePsk) -> Self {
         Self {
             knows: ResponderKnows::Psk(psk),
@@ -138,7 +138,7 @@ impl NoiseResponder {
         }
     }
 
-    /// The peer has the private half of one of `peers`, and knows the public one of `key`.
+    /// The peer has the private half of one of `peers`, and knows the public half of `key`.
     pub const fn kk(key: NoiseKey, peers: NoisePeers) -> Self {
         Self {
             knows: ResponderKnows::Keys(key, peers),
@@ -152,7 +152,7 @@ impl NoiseResponder {
         self
     }
 
-    /// Hears the first message: the state after it, and who has sent it where there are names.
+    /// Reads the first message. Returns the state after it, and the peer's name where peers have names.
     async fn begin(
         &self,
         message: &[u8],
@@ -169,7 +169,7 @@ impl NoiseResponder {
                     if hear(&mut state, message).is_ok() {
                         return Ok((state, Some(name.clone())));
                     }
-                    // Anybody can have us try them all: others have their turn in between.
+                    // A stranger makes us try all of them: other tasks run in between.
                     yield_now().await;
                 }
                 Err(NoiseFailed::NotAuthentic)
@@ -181,8 +181,8 @@ impl NoiseResponder {
         let (mut state, name) = self.begin(&heard(&mut conn.io).await?).await?;
         say(&mut conn.io, &mut state).await?;
         let keys = Keys::new(transport(state)?, self.rekey);
-        // The first message may be one that was recorded: only this shows that the peer has the
-        // keys of this connection.
+        // The first message may be a recorded one: only this proof shows that the peer has the keys of
+        // this connection.
         let proof: [u8; TAG] = message(&mut conn.io).await?;
         keys.open(&proof, &mut BytesMut::new())
             .map_err(|_| NoiseFailed::NotAuthentic)?;
@@ -252,7 +252,7 @@ async fn heard<I: Io>(io: &mut I) -> Result<[u8; MESSAGE], NoiseFailed> {
     message(io).await
 }
 
-/// Reads a message of exactly this length, and not a byte more; another length is none.
+/// Reads a message of exactly this length, and not a byte more.
 async fn message<I: Io, const N: usize>(io: &mut I) -> Result<[u8; N], NoiseFailed> {
     if usize::from(io.read_u16().await?) != N {
         return Err(NoiseFailed::NotNoise);

@@ -10,10 +10,10 @@ use thiserror::Error;
 /// The longest key, in bytes.
 const MAX_KEY: usize = 256;
 
-/// The last second of the year 9999: later ones are mistakes.
+/// The last second of the year 9999: a later time is a mistake.
 const MAX_EXPIRES: u64 = 253_402_300_799;
 
-/// What a token says: a session's key, the side its holder may come to, and until when.
+/// The content of a token: a session's key, the side that the holder may come to, and the expiry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
     key: Arc<str>,
@@ -21,48 +21,48 @@ pub struct Claims {
     expires: u64,
 }
 
-/// What the token of a connection says: put into the extensions of
-/// [`Info`](couplet_endpoint::Info) by [`ExpectSignedToken`](super::ExpectSignedToken).
+/// The content of a connection's token. [`ExpectSignedToken`](super::ExpectSignedToken) puts it into the
+/// extensions of [`Info`](couplet_endpoint::Info).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedClaims {
     claims: Claims,
     key_id: Arc<str>,
 }
 
-/// This can't be said by a token.
+/// A token can't have this content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InvalidClaims {
-    /// There is no key.
-    #[error("the key is empty")]
+    /// The key is empty.
+    #[error("key is empty")]
     NoKey,
     /// The key is longer than 256 bytes.
-    #[error("the key is longer than 256 bytes")]
+    #[error("key is longer than 256 bytes")]
     LongKey,
     /// The key has control characters in it.
-    #[error("the key has control characters in it")]
+    #[error("key has control characters in it")]
     ControlKey,
-    /// It expires before 1970 or after 9999.
-    #[error("it expires before 1970 or after 9999")]
+    /// The expiry is before 1970 or after 9999.
+    #[error("expiry is before 1970 or after 9999")]
     Expires,
 }
 
 // ===== impl Claims =====
 
 impl Claims {
-    /// For this session, until then (in whole seconds), on either side.
+    /// For this session, on either side, until this time (in whole seconds).
     ///
     /// # Errors
     ///
-    /// When the key is empty, longer than 256 bytes or has control characters in it; when the time
-    /// can't be meant.
+    /// If the key is empty, longer than 256 bytes or has control characters in it, or the time is before
+    /// 1970 or after 9999.
     pub fn new(key: impl Into<Arc<str>>, expires: SystemTime) -> Result<Self, InvalidClaims> {
         let expires = expires.duration_since(UNIX_EPOCH);
         let expires = expires.map_err(|_| InvalidClaims::Expires)?.as_secs();
         Self::from_parts(key.into(), None, expires)
     }
 
-    /// On this side only.
+    /// Allows this side alone.
     #[must_use]
     pub fn side(mut self, side: Side) -> Self {
         self.side = Some(side);
@@ -87,17 +87,17 @@ impl Claims {
         }
     }
 
-    /// The session's key, in a rendezvous by key: 1 to 256 bytes without control characters.
+    /// The session's key: 1 to 256 bytes without control characters.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// The side its holder may come to; `None` for either.
+    /// The side that the holder may come to; `None` for either.
     pub const fn allowed_side(&self) -> Option<Side> {
         self.side
     }
 
-    /// When it ceases to hold.
+    /// The time at which the token expires.
     pub fn expires(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(self.expires)
     }
@@ -118,7 +118,7 @@ impl SignedClaims {
         Self { claims, key_id }
     }
 
-    /// Which of the [`Keyring`](super::Keyring)'s secrets has signed it.
+    /// The name of the [`Keyring`](super::Keyring)'s secret that has signed the token.
     pub fn key_id(&self) -> &str {
         &self.key_id
     }

@@ -10,10 +10,9 @@ use crate::{
     handshake::{Handshake, LineError, take_line},
 };
 
-/// Lets a connection pass whose first line is a token that holds. See the [module](super).
+/// Accepts connections whose first line is a valid token. See the [module](super).
 ///
-/// Where it is known which [side](couplet_endpoint::Info::side) the connection is on, a token for
-/// the other side is refused.
+/// A token for the other [side](couplet_endpoint::Info::side) than the connection's is refused.
 ///
 /// Reads at most 514 bytes for the line. Has no deadline of its own: the
 /// [`HandshakeLayer`](crate::HandshakeLayer) has.
@@ -24,37 +23,37 @@ pub struct ExpectSignedToken {
     clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 }
 
-/// A connection did not begin with a signed token that holds.
+/// A connection does not begin with a valid signed token.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SignedTokenRefused {
-    /// Its first line did not come, or is too long.
-    #[error("no signed token came")]
+    /// There was no first line, or one that is too long.
+    #[error("signed token missing")]
     Line(#[from] LineError),
-    /// Its first line is no signed token.
-    #[error("its first line is no signed token")]
+    /// The first line is not a signed token.
+    #[error("first line is not a signed token")]
     Malformed,
-    /// Its token names a secret that is not in the keyring.
-    #[error("its token is signed with a secret that is not known here")]
+    /// The token names a secret that is not in the keyring.
+    #[error("signed token names a secret that is not in the keyring")]
     UnknownKey,
-    /// Its token was not signed with the secret that it names.
-    #[error("its token's signature does not match")]
+    /// The secret that the token names has not signed it.
+    #[error("token signature does not match")]
     Forged,
-    /// Its token has expired.
-    #[error("its token has expired")]
+    /// The token has expired.
+    #[error("signed token has expired")]
     Expired,
-    /// Its token is for the other side.
-    #[error("its token is for the other side")]
+    /// The token is for the other side.
+    #[error("signed token is for the other side")]
     OtherSide,
-    /// Its token is for another session.
-    #[error("its token is for another key")]
+    /// The token is for another session.
+    #[error("signed token is for another key")]
     OtherKey,
 }
 
 // ===== impl ExpectSignedToken =====
 
 impl ExpectSignedToken {
-    /// Expects a token that this keyring believes.
+    /// Accepts the tokens of this keyring.
     pub fn new(keyring: Keyring) -> Self {
         Self {
             keyring,
@@ -63,14 +62,14 @@ impl ExpectSignedToken {
         }
     }
 
-    /// Only tokens for this session: where connections are joined by their order, not by key.
+    /// Accepts only tokens for this session, where connections are not joined by key.
     #[must_use]
     pub fn key(mut self, key: impl Into<Arc<str>>) -> Self {
         self.key = Some(key.into());
         self
     }
 
-    /// The time of day, in place of the system's.
+    /// Uses another clock than the system's.
     #[must_use]
     pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Arc::new(clock);

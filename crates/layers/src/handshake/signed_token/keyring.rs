@@ -10,19 +10,18 @@ use super::{
 };
 use crate::handshake::key_file::{KeyFileError, entries};
 
-/// The shortest secret, in bytes: whoever has a token can try secrets on it.
+/// The shortest secret, in bytes: the holder of a token can try secrets on it.
 const MIN_SECRET: usize = 16;
 
 /// The longest name of a secret, in bytes.
 const MAX_ID: usize = 32;
 
-/// The secrets that sign tokens, each with a name. All of them are believed, the first one signs,
-/// so that one can follow the other without a token failing before it expires: put the new secret
-/// first where tokens are checked *and* made, and take the old one away once what it has signed
-/// has expired.
+/// The secrets that sign tokens, each with a name. The first one signs, and tokens of all of them are
+/// accepted, so that a secret can be renewed while its tokens are valid: put the new secret first
+/// where tokens are checked *and* made, and remove the old secret once its tokens have expired.
 ///
-/// Written in a file it is one a line, `name: secret`; blank lines and those that begin with `#`
-/// are passed over. They are not shown by `Debug`.
+/// A file has one a line, `name: secret`; blank lines and those that begin with `#` are skipped. `Debug`
+/// does not show the secrets.
 #[derive(Clone)]
 pub struct Keyring(Arc<[Secret]>);
 
@@ -32,39 +31,39 @@ struct Secret {
     mac: Hmac<Sha256>,
 }
 
-/// A secret can't sign tokens.
+/// A secret can't be used to sign tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InvalidSecret {
-    /// Its name is empty, longer than 32 bytes, or has something else in it than letters, digits,
-    /// `-` and `_`.
-    #[error("a secret's name is 1 to 32 letters, digits, `-` and `_`")]
+    /// The name is empty, longer than 32 bytes, or has other characters than letters, digits, `-` and
+    /// `_`.
+    #[error("invalid name of a secret, 1 to 32 letters, digits, `-` and `_`")]
     Name,
-    /// It is shorter than 16 bytes.
-    #[error("the secret is shorter than 16 bytes, so that it could be found by trying")]
+    /// The secret is shorter than 16 bytes.
+    #[error("secret is shorter than 16 bytes, and could be found by trying")]
     Short,
-    /// There is one of this name already.
-    #[error("there is a secret of this name already")]
+    /// Two secrets have the same name.
+    #[error("name of a secret is there twice")]
     Twice,
 }
 
 // ===== impl Keyring =====
 
 impl Keyring {
-    /// A keyring of one secret.
+    /// Makes a keyring of one secret.
     ///
     /// # Errors
     ///
-    /// When the secret is shorter than 16 bytes, or its name is none.
+    /// If the secret is shorter than 16 bytes, or the name is invalid.
     pub fn new(id: &str, secret: impl AsRef<[u8]>) -> Result<Self, InvalidSecret> {
         Self([].into()).and(id, secret)
     }
 
-    /// One more secret, behind those that are there.
+    /// Appends a secret.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new), and when there is one of this name.
+    /// As [`new`](Self::new), or if there is a secret of this name.
     pub fn and(self, id: &str, secret: impl AsRef<[u8]>) -> Result<Self, InvalidSecret> {
         let secret = secret.as_ref();
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
@@ -84,21 +83,21 @@ impl Keyring {
         Ok(Self(self.0.iter().cloned().chain([new]).collect()))
     }
 
-    /// A token that says this, signed with the first secret.
+    /// Signs a token with the first secret.
     pub fn sign(&self, claims: &Claims) -> SignedToken {
         self.0[0].sign(claims)
     }
 
-    /// A token that says this, signed with the secret of this name; `None` where there is none.
+    /// Signs a token with the secret of this name; `None` if there is none.
     pub fn sign_with(&self, id: &str, claims: &Claims) -> Option<SignedToken> {
         Some(self.find(id)?.sign(claims))
     }
 
-    /// What a token says, if one of the secrets has signed it and it has not expired.
+    /// Checks a token, and returns its content.
     ///
     /// # Errors
     ///
-    /// When it is no token, is not signed with one of the secrets, or has expired.
+    /// If the text is not a token, none of the secrets has signed it, or it has expired.
     pub fn verify(
         &self,
         token: &[u8],
@@ -109,7 +108,7 @@ impl Keyring {
         let mac = secret.mac.clone().chain_update(parts.signed);
         mac.verify_slice(&parts.mac)
             .map_err(|_| SignedTokenRefused::Forged)?;
-        // From here on it is the issuer who speaks.
+        // From here on the content is the issuer's.
         let claims = parts.claims.map_err(|_| SignedTokenRefused::Malformed)?;
         if claims.expires() <= now {
             return Err(SignedTokenRefused::Expired);
@@ -131,7 +130,7 @@ impl FromStr for Keyring {
             let line = entry.text();
             let (id, secret) = line
                 .split_once(':')
-                .ok_or_else(|| entry.wrong(line, "a line is `name: secret`"))?;
+                .ok_or_else(|| entry.wrong(line, "no name, a line is `name: secret`"))?;
             let secret = secret.trim();
             keyring = keyring.and(id, secret).map_err(|wrong| match wrong {
                 InvalidSecret::Short => entry.wrong(secret, wrong),
@@ -139,9 +138,7 @@ impl FromStr for Keyring {
             })?;
         }
         match keyring.0.is_empty() {
-            true => Err(KeyFileError::whole(
-                "there is no secret: a line is `name: secret`",
-            )),
+            true => Err(KeyFileError::whole("no secret, a line is `name: secret`")),
             false => Ok(keyring),
         }
     }
@@ -174,21 +171,24 @@ mod tests {
     #[test]
     fn a_bad_line_is_pointed_at() {
         for (text, message) in [
-            ("", "line 1, column 1: there is no secret"),
-            ("# nothing\n\n", "line 1, column 1: there is no secret"),
-            ("\n  secret", "line 2, column 3: a line is `name: secret`"),
+            ("", "line 1, column 1: no secret"),
+            ("# nothing\n\n", "line 1, column 1: no secret"),
+            (
+                "\n  secret",
+                "line 2, column 3: no name, a line is `name: secret`",
+            ),
             (
                 "# a\nä b: 0123456789abcdef",
-                "line 2, column 1: a secret's name",
+                "line 2, column 1: invalid name of a secret",
             ),
             (
                 "a:   0123456789abcde",
-                "line 1, column 6: the secret is shorter",
+                "line 1, column 6: secret is shorter",
             ),
-            ("a:", "line 1, column 3: the secret is shorter"),
+            ("a:", "line 1, column 3: secret is shorter"),
             (
                 "a: 0123456789abcdef\n\ta: fedcba9876543210",
-                "line 2, column 2: there is a secret of this name",
+                "line 2, column 2: name of a secret is there twice",
             ),
         ] {
             let wrong = wrong(text);

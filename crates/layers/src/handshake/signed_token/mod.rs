@@ -1,12 +1,11 @@
-//! The first line is a token that its issuer has signed, and that expires.
+//! A signed token that expires as the first line of a connection.
 //!
-//! Whoever holds a secret of the [`Keyring`] can make tokens; whoever is given one can use it, until
-//! it expires, for what it says: a session's key, and the side it may come to. The relay keeps no
-//! list of them. [`ExpectSignedToken`] is a [handshake](crate::handshake) of a side stack: it lets a
-//! connection pass whose first line is a token that holds, and puts what the token says into the
-//! connection's extensions as [`SignedClaims`], its key also as the [`Identity`](crate::Identity).
-//! What comes behind the line is not lost. To send one, [`SendToken`](crate::SendToken) takes a
-//! [`SignedToken`].
+//! The issuer, who has a secret of the [`Keyring`], makes tokens for holders. A token is valid until it
+//! expires, for a session's key and the side that the holder may come to. The relay keeps no list of
+//! tokens. [`ExpectSignedToken`] is a [handshake](crate::handshake) of a side stack: it accepts
+//! connections whose first line is a valid token, and puts the token's content into the connection's
+//! extensions as [`SignedClaims`], the key also as the [`Identity`](crate::Identity). Bytes behind the
+//! line are kept. [`SendToken`](crate::SendToken) sends a [`SignedToken`].
 //!
 //! A token is one line of at most 512 bytes,
 //!
@@ -20,15 +19,16 @@
 //!    └ the version
 //! ```
 //!
-//! its last two parts in base64 for URLs, without padding (RFC 4648). The signature is checked in
-//! constant time, and before anything that the token says is believed. A peer that fails is told
-//! nothing: its connection is closed.
+//! with the last two parts in base64 for URLs, without padding (RFC 4648). The signature is checked in
+//! constant time, and before anything else of the token is believed. A peer that fails is told nothing:
+//! the connection is closed.
 //!
-//! A token is asked for at the start of a connection only: one that is joined lives on when its
-//! token expires. It can be used any number of times until then, and by whoever gets hold of it:
-//! put TLS or Noise before it where others can listen. The clock is the system's.
+//! A token is checked at the start of a connection: a joined connection lives on when the token expires.
+//! Until then a token can be used any number of times, and by anybody who gets hold of it: put TLS or
+//! Noise above this layer. The clock is the system's.
 //!
-//! **Where:** on a side stack, as other handshakes. **Splice:** costs none.
+//! **Where:** on a side stack, below TLS or Noise. **Splice:** kept, once the bytes behind the line have
+//! been read. **Memory:** at most 514 bytes while the line is read; then the token's content.
 //!
 //! ```
 //! use std::time::{Duration, SystemTime};
@@ -36,7 +36,7 @@
 //! use couplet_endpoint::Side;
 //! use couplet_layers::{Claims, ExpectSignedToken, HandshakeLayer, Keyring, SendToken};
 //!
-//! // The second is on its way out: what it has signed still holds.
+//! // The second secret is being replaced: its tokens are still valid.
 //! let keyring: Keyring = "
 //!     2026-11: D6mHlkGrPqsdqS9FZUwMYpWKbSm3I3xL
 //!     2026-10: 0uFVy7Tb2yd9ezqlmpAJYuB4xq2Wwi2g

@@ -9,19 +9,19 @@ use crate::handshake::token::Token;
 
 const VERSION: &str = "couplet1";
 
-/// The longest token, in bytes: a key of 256 and a name of 32 leave some to spare.
+/// The longest token, in bytes: a key of 256 bytes and a name of 32 fit.
 pub(super) const MAX_TOKEN: usize = 512;
 
-/// A token, as it is sent: a secret of one line. It is not shown by `Debug`.
+/// A token as it is sent: a secret of one line. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignedToken(String);
 
-/// A text is not a signed token of a version that is known.
+/// A text is not a signed token of a known version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a signed token begins with `couplet1.` and has six parts")]
+#[error("invalid signed token, it begins with `couplet1.` and has six parts")]
 pub struct NotASignedToken;
 
-/// What a token is made of; nothing of it is to be believed.
+/// The parts of a token, which prove nothing before the signature is checked.
 pub(super) struct Parts<'a> {
     pub(super) signed: &'a [u8],
     pub(super) id: &'a str,
@@ -38,13 +38,13 @@ impl SignedToken {
         Self(signed)
     }
 
-    /// The line itself, to be given to who is to use it.
+    /// The line itself, for the holder.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Looks at its form alone: whether it holds is for who expects it to say.
+/// Checks the form alone: the end that expects the token checks the signature.
 impl FromStr for SignedToken {
     type Err = NotASignedToken;
 
@@ -71,7 +71,7 @@ impl fmt::Debug for SignedToken {
 
 // ===== the parts =====
 
-/// What the signature is of: the version is a part of it.
+/// The signed part, which begins with the version.
 pub(super) fn signed_part(id: &str, claims: &Claims) -> String {
     let side = match claims.allowed_side() {
         Some(Side::A) => "a",

@@ -7,28 +7,28 @@ use thiserror::Error;
 use super::{MAX_LINE, Token};
 use crate::handshake::{Handshake, LineError, take_line};
 
-/// Lets a connection pass whose first line is the token. See the [module](super).
+/// Accepts connections whose first line is the token. See the [module](super).
 ///
 /// Reads at most 4096 bytes for the line. Has no deadline of its own: the
 /// [`HandshakeLayer`](crate::HandshakeLayer) has.
 #[derive(Clone, Debug)]
 pub struct ExpectToken(Token);
 
-/// A connection did not begin with the token.
+/// A connection does not begin with the token.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TokenRefused {
-    /// Its first line is something else.
-    #[error("its first line is not the token")]
+    /// The first line is something else.
+    #[error("first line is not the token")]
     Mismatch,
-    /// Its first line is longer than 4096 bytes.
-    #[error("its first line is longer than 4096 bytes")]
+    /// The first line is longer than 4096 bytes.
+    #[error("first line is longer than 4096 bytes, and so is not the token")]
     TooLong,
-    /// It ended before a line was complete.
-    #[error("it ended before its first line did")]
+    /// The connection ended before the line did.
+    #[error("connection ended before the token")]
     Ended,
-    /// It failed.
-    #[error("reading its first line failed")]
+    /// The connection failed.
+    #[error("reading the token failed")]
     Io(#[from] io::Error),
 }
 

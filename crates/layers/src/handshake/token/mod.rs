@@ -1,11 +1,15 @@
-//! The first line is a shared secret.
+//! A shared secret as the first line of a connection.
 //!
-//! [`ExpectToken`] lets a connection pass whose peer sends the secret and a line feed (or
-//! carriage return and line feed) before anything else; [`SendToken`] sends it. Both are
-//! [handshakes](crate::handshake) of a side stack; what comes behind the line is not lost.
+//! [`ExpectToken`] accepts connections whose peer sends the secret and a line feed (or carriage return
+//! and line feed) before anything else; [`SendToken`] sends them. Both are
+//! [handshakes](crate::handshake) of a side stack; bytes behind the line are kept.
 //!
-//! The line is compared in constant time. A peer that fails is told nothing: its connection is
-//! closed. The secret travels in the clear: put TLS before it where others can listen.
+//! The line is compared in constant time. A peer with a wrong token is told nothing: the connection is
+//! closed. The secret is not encrypted: put TLS above this layer.
+//!
+//! **Where:** on a side stack, below TLS or Noise and above the layers that authenticated peers may
+//! use. **Splice:** kept, once the bytes behind the line have been read. **Memory:** at most 4096 bytes
+//! while the line is read.
 //!
 //! ```
 //! use couplet_layers::{ExpectToken, HandshakeLayer, Token};
@@ -28,11 +32,11 @@ use std::{fmt, sync::Arc};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
-/// The longest line that is read or sent, with its line feed.
+/// The longest line, with its line feed.
 pub(crate) const MAX_LINE: usize = 4096;
 
 /// A shared secret of one line: 1 to 4094 bytes, without a line feed and not ending in a carriage
-/// return. It is not shown by `Debug`.
+/// return. `Debug` does not show it.
 #[derive(Clone)]
 pub struct Token(Arc<[u8]>);
 
@@ -40,23 +44,25 @@ pub struct Token(Arc<[u8]>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InvalidToken {
-    /// There is none.
-    #[error("the token is empty")]
+    /// The secret is empty.
+    #[error("token is empty")]
     Empty,
-    /// It is longer than 4094 bytes.
-    #[error("the token is longer than 4094 bytes")]
+    /// The secret is longer than 4094 bytes.
+    #[error("token is longer than 4094 bytes")]
     TooLong,
-    /// It would not fit on one line.
-    #[error("the token has more than one line")]
+    /// The secret has more than one line.
+    #[error("token has more than one line")]
     LineBreak,
 }
 
 // ===== impl Token =====
 
 impl Token {
+    /// Makes a token of a secret.
+    ///
     /// # Errors
     ///
-    /// When the secret is empty, too long, or has a line break in it.
+    /// If the secret is empty, too long, or has a line break in it.
     pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, InvalidToken> {
         let secret = secret.as_ref();
         if secret.is_empty() {
@@ -74,7 +80,7 @@ impl Token {
         [&self.0[..], b"\n"].concat()
     }
 
-    /// Takes the same time wherever the two differ, and however long they are.
+    /// Takes the same time for all lines, of any length.
     pub(crate) fn matches(&self, line: &[u8]) -> bool {
         let same_bytes = padded(line).ct_eq(&padded(&self.0));
         let same_length = line.len().ct_eq(&self.0.len());
