@@ -200,6 +200,32 @@ fn a_plain_peer_is_never_joined() {
     assert_eq!(heard.len(), 50, "its part of the handshake, and no more");
 }
 
+/// What an editor adds to a file does not make it another secret.
+#[test]
+fn a_secret_file_is_read_as_it_is_meant() {
+    let scratch = tempfile::tempdir().unwrap();
+    let secret = |name: &str, text: &str| {
+        let path = scratch.path().join(name);
+        fs::write(&path, text).unwrap();
+        format!(",noise=psk:@{}", path.display())
+    };
+    let target = listen();
+    let plain = secret("plain", "a secret of many bytes");
+    let far = Couplet::start(&[&format!("listen:0{plain}"), &dial(&target)]);
+    let edited = secret("edited", "\u{feff}a secret of many bytes\r\n\r\n");
+    let near = Couplet::start(&["listen:0", &format!("{}{edited}", far.dial('A'))]);
+    let client = connect(near.address('A'));
+    let server = accept(&target);
+    pattern::send(&client, 1, 1000);
+    pattern::expect(&server, 1, 1000);
+
+    let two = secret("two", "a secret of many bytes\nand another one");
+    let side = format!("listen:0{two}");
+    Couplet::run(&[&side, "dial:h:1"])
+        .with(2)
+        .said("more than one line");
+}
+
 #[test]
 fn what_does_not_fit_is_a_mistake() {
     let scratch = tempfile::tempdir().unwrap();

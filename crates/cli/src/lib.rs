@@ -67,7 +67,7 @@ pub fn run_command() -> ExitCode {
             print(|out| Ok(explain::write(&plan, out)?))
         }
         Some(Tool::Rendezvous(rendezvous)) => {
-            let plan = or_usage_error(rendezvous.plan(), Some(RENDEZVOUS));
+            let plan = || or_usage_error(rendezvous.plan(), Some(RENDEZVOUS));
             run(plan, &rendezvous.common.log)
         }
         Some(Tool::Keygen(keygen)) => print(|out| keygen.run(out)),
@@ -81,7 +81,7 @@ pub fn run_command() -> ExitCode {
         }),
         Some(Tool::Man) => print(|out| Ok(man::write(out)?)),
         None => run(
-            or_usage_error(args.relay.plan(), None),
+            || or_usage_error(args.relay.plan(), None),
             &args.relay.common.log,
         ),
     }
@@ -137,10 +137,12 @@ fn or_usage_error<T>(result: Result<T, Mistake>, tool: Option<&str>) -> T {
     })
 }
 
-fn run(plan: Plan, log: &LogArgs) -> ExitCode {
+/// Logs from before the plan on: reading a file may have a warning.
+fn run(plan: impl FnOnce() -> Plan, log: &LogArgs) -> ExitCode {
     if let Err(error) = log.init() {
         return exit_code(Err(error));
     }
+    let plan = plan();
     descriptors::allow_many();
     let result = run::run(plan);
     if let Err(error) = &result {

@@ -55,7 +55,7 @@ fn a_key_may_be_in_a_file() {
         let side = format!("dial:h:1,rendezvous=@{file}");
         Couplet::run(&[&side, "listen:0"]).with(2).said(right);
     };
-    wrong(&file(&scratch, "empty", ""), "/empty` is empty");
+    wrong(&file(&scratch, "empty", ""), "/empty`: the file is empty");
     wrong(&file(&scratch, "two", "a\nb\n"), "more than one line");
     wrong(&format!("{key}2"), "can't be read");
 }

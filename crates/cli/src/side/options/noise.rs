@@ -108,8 +108,7 @@ fn unmatched(keys: &Keys) -> Mistake {
 fn keys(value: &str) -> Result<Keys, Mistake> {
     match value.split_once(':') {
         Some(("psk", file)) => {
-            let text = secret::read(file, "noise=psk:@FILE")?;
-            let psk = NoisePsk::from_secret(secret::line(&text));
+            let psk = NoisePsk::from_secret(secret::line(file, "noise=psk:@FILE")?);
             let psk = psk.map_err(|error| {
                 Mistake::new(
                     format!("`{}` holds no usable secret: {error}", &file[1..]),

@@ -108,7 +108,11 @@ fn additions(names: &str) -> Result<Vec<Addition>, Mistake> {
         "unique-id" => Ok(Addition::UniqueId),
         _ => {
             let message = format!("`{name}` can't be added to a PROXY header");
-            Err(Mistake::unknown(message, name, &["authority", "alpn", "unique-id"]))
+            Err(Mistake::unknown(
+                message,
+                name,
+                &["authority", "alpn", "unique-id"],
+            ))
         }
     };
     names.split('+').map(addition).collect()

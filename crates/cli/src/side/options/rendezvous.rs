@@ -129,18 +129,9 @@ fn key(value: &str) -> Result<(MeetingKey, &str), Mistake> {
             false => Ok((MeetingKey::of(value), "(given)")),
         };
     };
-    let text = secret::read(value, "rendezvous=@FILE")?;
-    match secret::line(&text) {
-        [] => Err(Mistake::new(format!("`{path}` is empty"), ONE_LINE)),
-        line if line.contains(&b'\n') => Err(Mistake::new(
-            format!("`{path}` has more than one line"),
-            ONE_LINE,
-        )),
-        line => Ok((MeetingKey::of(line), path)),
-    }
+    let line = secret::line(value, "rendezvous=@FILE")?;
+    Ok((MeetingKey::of(line), path))
 }
-
-const ONE_LINE: &str = "a file of one line, the key";
 
 fn side_name(value: &str) -> Result<Option<Side>, Mistake> {
     match value {

@@ -28,15 +28,80 @@ where
     let text = read(value, form)?;
     let wrong = |why: &str| Mistake::new(format!("`{}`: {why}", &value[1..]), KINDS);
     let text = String::from_utf8(text).map_err(|_| wrong("the file is not text in UTF-8"))?;
-    text.trim_end()
+    text.trim_start_matches(MARK)
+        .trim_end()
         .parse()
         .map_err(|error: T::Err| wrong(&error.to_string()))
 }
 
 const KINDS: &str = "`couplet keygen` makes secrets and keys";
 
-/// The line of a file of one.
-pub(crate) fn line(text: &[u8]) -> &[u8] {
-    let line = text.strip_suffix(b"\n").unwrap_or(text);
-    line.strip_suffix(b"\r").unwrap_or(line)
+/// The byte order mark that some editors write.
+const MARK: char = '\u{feff}';
+
+/// The one line of the file of `@FILE`; `form` is the option as it should look.
+pub(crate) fn line(value: &str, form: &str) -> Result<Vec<u8>, Mistake> {
+    let text = read(value, form)?;
+    let line = one_line(&text).map_err(|why| {
+        Mistake::new(
+            format!("`{}`: {why}", &value[1..]),
+            "a file of one line, the secret",
+        )
+    });
+    line.map(<[u8]>::to_vec)
+}
+
+/// The secret of a file. What an editor may add does not make it another secret: a byte order mark and
+/// blank lines are no part of it, and what might be meant in two ways is an error.
+fn one_line(text: &[u8]) -> Result<&[u8], &'static str> {
+    if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
+        return Err("the file is UTF-16, not UTF-8");
+    }
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let mut lines = lines.by_ref().filter(|line| !line.trim_ascii().is_empty());
+    let line = lines.next().ok_or("the file is empty")?;
+    if lines.next().is_some() {
+        return Err("the file has more than one line");
+    }
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    match line.trim_ascii().len() == line.len() {
+        true => Ok(line),
+        false => Err("the line begins or ends with a blank"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_editor_adds_is_no_part_of_a_secret() {
+        for text in [
+            "a secret",
+            "a secret\n",
+            "a secret\r\n",
+            "\u{feff}a secret\n",
+            "\n\na secret\n",
+            "a secret\n\n",
+            "\u{feff}\r\na secret\r\n \r\n",
+        ] {
+            assert_eq!(one_line(text.as_bytes()), Ok(&b"a secret"[..]), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_meant_in_two_ways_is_an_error() {
+        for (text, why) in [
+            (&b""[..], "is empty"),
+            (b"\n \n", "is empty"),
+            (b"one\ntwo\n", "more than one line"),
+            (b"a secret \n", "a blank"),
+            (b"\ta secret\n", "a blank"),
+            (b"\xff\xfea\0", "UTF-16"),
+        ] {
+            let told = one_line(text).unwrap_err();
+            assert!(told.contains(why), "{told}");
+        }
+    }
 }

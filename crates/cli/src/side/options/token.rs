@@ -43,8 +43,8 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mist
 
 /// The line of a file.
 fn read(value: &str) -> Result<Token, Mistake> {
-    let text = secret::read(value, "token=@FILE")?;
-    Token::new(secret::line(&text)).map_err(|error| {
+    let line = secret::line(value, "token=@FILE")?;
+    Token::new(line).map_err(|error| {
         Mistake::new(
             format!("`{}` holds no token: {error}", &value[1..]),
             "a file of one line, as `couplet keygen --kind=secret FILE` makes it",
