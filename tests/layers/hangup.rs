@@ -169,7 +169,7 @@ fn keys_that_encrypt_and_those_of_peers_are_renewed() {
         files.path("far"),
         files.path("peers")
     );
-    let wrong = ("peers", "# none\n", "there is no key");
+    let wrong = ("peers", "# none\n", "no key, a line is a key and a name");
     renewed(&files, &near, &far, wrong, |_| {
         let public = files.keygen("near", "noise");
         files.write("peers", &format!("{public} laptop\n"));

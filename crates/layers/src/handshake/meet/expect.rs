@@ -98,6 +98,8 @@ impl ExpectMeeting {
                 return Err(refused);
             }
         };
+        tracing::debug!(conn = conn.info.id.get(), peer = %conn.info.peer_name(),
+            key = meeting.key.fingerprint(), "asks for a partner");
         conn.info.side = meeting.side.or(conn.info.side);
         conn.info.has_spoken = true;
         conn.info.extensions.insert(meeting);

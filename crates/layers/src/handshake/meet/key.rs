@@ -22,6 +22,14 @@ impl MeetingKey {
         Self(key)
     }
 
+    /// What logs show in place of the key: 8 hex digits, the same for the same key at every end. The key
+    /// can't be found from it.
+    pub fn fingerprint(&self) -> String {
+        let hash = Sha256::new_with_prefix("couplet rendezvous fingerprint");
+        let hash = hash.chain_update(self.0).finalize();
+        hash[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     pub(super) fn parse(digits: &[u8]) -> Option<Self> {
         let value = |digit: u8| match digit {
             b'0'..=b'9' => Some(digit - b'0'),
@@ -70,5 +78,9 @@ mod tests {
             assert_eq!(MeetingKey::parse(wrong.as_bytes()), None, "{wrong}");
         }
         assert!(!format!("{key:?}").contains("2c26"));
+        let fingerprint = key.fingerprint();
+        assert_eq!(fingerprint.len(), 8);
+        assert!(!written.contains(&fingerprint));
+        assert_ne!(fingerprint, MeetingKey::of("bar").fingerprint());
     }
 }

@@ -15,6 +15,9 @@ use crate::{
 const MAX_ANSWER: usize = 256;
 
 /// Asks the relay for a partner, and waits until the partner is there. See the [module](super).
+///
+/// Logs that it waits, with the key's [fingerprint](MeetingKey::fingerprint): two ends that wait with
+/// different ones have different keys.
 #[derive(Clone, Debug)]
 pub struct Meet {
     key: MeetingKey,
@@ -77,11 +80,13 @@ impl<I: Io> Handshake<Conn<I>> for Meet {
     type Future = BoxFuture<'static, Result<Self::Output, NotMet>>;
 
     fn handshake(&self, mut conn: Conn<I>) -> Self::Future {
-        let line = self.line();
+        let (line, key) = (self.line(), self.key);
         async move {
             conn.io.write_all(&line).await.map_err(NotMet::Send)?;
             conn.io.flush().await.map_err(NotMet::Send)?;
             drop(line);
+            tracing::info!(conn = conn.info.id.get(), relay = %conn.info.peer_name(), key = key.fingerprint(),
+                "waits at the rendezvous for a partner with the same key");
             let mut conn = conn.map_io(Replay::new);
             let answer = take_line(&mut conn.io, MAX_ANSWER)
                 .await

@@ -1,0 +1,102 @@
+//! The proxies whose headers are believed.
+
+use super::*;
+
+#[tokio::test]
+async fn a_header_from_elsewhere_is_never_believed() {
+    for peer in ["203.0.113.9:1", "[2001:db8::9]:1", "[::ffff:203.0.113.9]:1"] {
+        for header in [V1.to_vec(), v2(0x21, 0x11, &[TCP4])] {
+            let (mut theirs, io) = memory::connection(256);
+            theirs.write_all(&header).await.unwrap();
+            drop(theirs);
+            let conn = accepted().handshake(from(io, peer)).await.unwrap();
+            assert_eq!(conn.info.peer, Some(addr(peer)));
+            assert!(conn.info.extensions.get::<Proxied>().is_none());
+            assert_eq!(rest(conn).await, header);
+
+            let (mut theirs, io) = memory::connection(256);
+            theirs.write_all(&header).await.unwrap();
+            let refused = required().handshake(from(io, peer)).await.unwrap_err();
+            assert!(matches!(refused, ProxyHeaderRefused::Untrusted));
+        }
+    }
+    // Nor from one without an address.
+    let (_peer, io) = memory::connection(256);
+    let refused = required().handshake(conn(io)).await.unwrap_err();
+    assert!(matches!(refused, ProxyHeaderRefused::Untrusted));
+}
+
+#[tokio::test]
+async fn a_trusted_ipv4_proxy_may_come_to_a_listener_for_both() {
+    let (mut theirs, io) = memory::connection(256);
+    theirs.write_all(V1).await.unwrap();
+    let conn = required().handshake(from(io, "[::ffff:10.1.2.3]:5"));
+    assert_eq!(conn.await.unwrap().info.peer, Some(addr("192.0.2.1:51234")));
+}
+
+#[tokio::test]
+async fn who_need_not_send_one_goes_on_without() {
+    for sent in [
+        &b"GET / HTTP/1.1\r\n"[..],
+        b"PROXY",
+        b"PROXYING",
+        b"\r\n",
+        b"P",
+        b"",
+    ] {
+        let conn = expect(accepted(), &[sent]).await.unwrap();
+        assert_eq!(conn.info.peer, Some(addr("10.0.0.1:40000")));
+        assert!(conn.info.extensions.get::<Proxied>().is_none());
+        assert_eq!(rest(conn).await, sent);
+    }
+    for sent in [&b"GET / HTTP/1.1\r\n"[..], b"PROXYING"] {
+        let refused = expect(required(), &[sent]).await.unwrap_err();
+        assert!(matches!(refused, ProxyHeaderRefused::Missing));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_our_side_to_speak_goes_on() {
+    for sent in [&b""[..], b"\r\n", b"PROXY"] {
+        let (mut theirs, io) = memory::connection(256);
+        theirs.write_all(sent).await.unwrap();
+        let accepted = accepted().wait(Duration::from_secs(2));
+        let mut shaking = task::spawn(accepted.handshake(from(io, "10.0.0.1:40000")));
+        assert_pending!(shaking.poll());
+        tokio::time::advance(Duration::from_millis(1999)).await;
+        assert_pending!(shaking.poll());
+        tokio::time::advance(Duration::from_millis(2)).await;
+        let conn = assert_ready!(shaking.poll()).unwrap();
+        // It comes too late to be believed.
+        theirs.write_all(&V1[sent.len()..]).await.unwrap();
+        drop(theirs);
+        assert_eq!(conn.info.peer, Some(addr("10.0.0.1:40000")));
+        assert_eq!(rest(conn).await, [sent, &V1[sent.len()..]].concat());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn or_is_waited_for_without_end() {
+    let (_theirs, io) = memory::connection(256);
+    let accepted = accepted().wait(Duration::MAX);
+    let mut shaking = task::spawn(accepted.handshake(from(io, "10.0.0.1:40000")));
+    assert_pending!(shaking.poll());
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    assert_pending!(shaking.poll());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_begun_one_has_to_finish_in_time() {
+    for handshake in [required(), accepted()] {
+        for sent in [&V1[..20], &v2(0x21, 0x11, &[TCP4])[..20]] {
+            let (mut theirs, io) = memory::connection(256);
+            theirs.write_all(sent).await.unwrap();
+            let pass = service_fn(async |conn| Ok::<_, Infallible>(conn));
+            let service = HandshakeLayer::new(handshake.clone()).layer(pass);
+            let conn = from(io, "10.0.0.1:40000");
+            let refused: Result<Conn<Replay<MemoryStream>>, _> = service.oneshot(conn).await;
+            let error: Box<HandshakeError> = refused.unwrap_err().downcast().unwrap();
+            assert!(matches!(*error, HandshakeError::Timeout(_)));
+        }
+    }
+}
