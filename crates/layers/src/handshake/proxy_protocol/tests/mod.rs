@@ -98,3 +98,26 @@ async fn refused(header: &[u8]) -> ProxyHeaderRefused {
     assert_eq!(refused.to_string(), also.to_string());
     refused
 }
+
+/// A connection that was dialled for a client of these addresses.
+fn dialled_for<I>(io: I, client: &Info) -> Conn<I> {
+    let mut conn = Conn::new(io, Origin::Dialled);
+    conn.info.extensions.insert(DialledFor(client.clone()));
+    conn
+}
+
+fn client(peer: &str, local: &str) -> Info {
+    let mut info = Info::new(Origin::Accepted);
+    info.peer = Some(addr(peer));
+    info.local = Some(addr(local));
+    info
+}
+
+async fn sent(send: SendProxyHeader, client: &Info) -> Vec<u8> {
+    let (mut peer, io) = memory::connection(32 * 1024);
+    let mut conn = send.handshake(dialled_for(io, client)).await.unwrap();
+    conn.io.write_all(b"rest").await.unwrap();
+    drop(conn);
+    let (heard, _) = read_all(&mut peer).await;
+    heard.strip_suffix(b"rest").unwrap().to_vec()
+}
