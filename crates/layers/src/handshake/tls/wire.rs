@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use couplet_endpoint::{Io, io::last_words};
+use couplet_endpoint::{Io, io::send_and_close};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::rustls;
 
@@ -63,7 +63,7 @@ impl<I: Io> Wire<I> {
             .get_ref()
             .is_some_and(|error| error.is::<rustls::Error>())
         {
-            last_words(self.into_inner(), b"", PATIENCE).await;
+            send_and_close(self.into_inner(), b"", PATIENCE).await;
         }
     }
 }
