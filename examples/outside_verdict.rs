@@ -62,7 +62,7 @@ async fn main() -> Result<(), BoxError> {
             let mut conn = conn.map_io(Replay::new);
             let line = take_line(&mut conn.io, 1024).await?;
             let identity = service.verdict(&conn.info, &line).await?;
-            conn.info.extensions.insert(identity);
+            identity.put_into(&mut conn.info);
             Ok::<_, BoxError>(conn)
         }
     };

@@ -18,7 +18,7 @@
 //! ncat 127.0.0.1 9000                                       # in a third
 //! ```
 
-use std::{env, fmt, net::SocketAddr, time::Duration};
+use std::{env, fmt, net::SocketAddr};
 
 use couplet_connector::{
     BoxError, Conn, Connector, Dial, Handle, Listen, Side,
@@ -81,8 +81,7 @@ fn service_end(relay: SocketAddr, me: End, client: NoisePublicKey, service: Dial
     Connector::dial_dial(Dial::new(relay), service)
         .layer_a(HandshakeLayer::new(move |conn| meet(conn, me.clone(), "service")).timeout(None))
         .layer_a(HandshakeLayer::new(noise))
-        // A short session is no reason for a long back-off.
-        .reconnect(Backoff::new().max(Duration::from_secs(1)))
+        .reconnect(Backoff::new())
         .start()
 }
 

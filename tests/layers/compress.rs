@@ -145,6 +145,151 @@ fn the_wire_is_what_the_program_of_that_name_speaks() {
     }
 }
 
+/// What a side that is compressed makes of these bytes, and why the pair ended.
+fn unpacked(compress: &str, packed: &[u8]) -> (Vec<u8>, String, Vec<String>) {
+    let target = listen();
+    let couplet = Couplet::start(&["listen:0", &format!("{},{compress}", dial(&target))]);
+    let mut client = connect(couplet.address('A'));
+    let mut server = accept(&target);
+    let mut heard = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Refused, it takes no more.
+            let _ = server.write_all(packed);
+            let _ = server.shutdown(Shutdown::Write);
+        });
+        client.shutdown(Shutdown::Write).unwrap();
+        let _ = client.read_to_end(&mut heard);
+    });
+    let reason = couplet.ended(1);
+    (heard, reason, couplet.lines())
+}
+
+/// Half of it repeats itself, from near and from far.
+fn mixed() -> Vec<u8> {
+    let noise = pattern::bytes(1, 3 * MIB);
+    [&noise[..], &b"the same again, ".repeat(MIB / 16), &noise].concat()
+}
+
+#[test]
+fn what_the_commands_write_from_a_pipe_is_read_at_every_level() {
+    let scratch = tempfile::tempdir().unwrap();
+    let [plain, packed] = ["plain", "packed"].map(|it| scratch.path().join(it));
+    fs::write(&plain, mixed()).unwrap();
+    for (name, args) in [
+        ("zstd", &["-1"][..]),
+        ("zstd", &["-3"]),
+        ("zstd", &["-9"]),
+        ("zstd", &["-19"]),
+        ("zstd", &["--fast=5", "--no-check"]),
+        ("lz4", &["-1"]),
+        ("lz4", &["-9", "-BD"]),
+        ("lz4", &["-12", "-B4", "-BX"]),
+        ("lz4", &["--fast=9", "-B6", "-BD", "-BX", "--no-frame-crc"]),
+    ] {
+        filter(name, &[args, &["-q", "-c"]].concat(), &plain, &packed);
+        let packed = fs::read(&packed).unwrap();
+        let (heard, reason, _) = unpacked(&format!("compress={name}"), &packed);
+        assert!(
+            heard == mixed(),
+            "{name} {args:?}: {} bytes, {reason}",
+            heard.len()
+        );
+        // A frame behind a frame, as `cat` of two files has it.
+        let (heard, reason, _) = unpacked(&format!("compress={name}"), &packed.repeat(2));
+        assert!(heard == mixed().repeat(2), "{name} {args:?}: {reason}");
+    }
+}
+
+#[test]
+fn what_is_beyond_the_window_is_refused_and_read_with_a_larger_one() {
+    let scratch = tempfile::tempdir().unwrap();
+    let [plain, packed] = ["plain", "packed"].map(|it| scratch.path().join(it));
+    fs::write(&plain, mixed()).unwrap();
+    for (name, args, small, large) in [
+        (
+            "zstd",
+            &["--ultra", "-22", "-q", "-c"][..],
+            "8MiB",
+            "128MiB",
+        ),
+        ("zstd", &["-3", "-q", "-c"], "1MiB", "2MiB"),
+        ("lz4", &["-B7", "-q", "-c"], "1MiB", "4MiB"),
+    ] {
+        filter(name, args, &plain, &packed);
+        let packed = fs::read(&packed).unwrap();
+        let compress = |window| format!("compress={name},compress.window={window}");
+        let (heard, reason, log) = unpacked(&compress(small), &packed);
+        assert!(heard.is_empty() && reason == "B failed", "{name}: {reason}");
+        assert!(
+            log.iter().any(|line| line.contains("compress.window")),
+            "{log:?}"
+        );
+        let (heard, reason, _) = unpacked(&compress(large), &packed);
+        assert!(heard == mixed(), "{name}: {reason}");
+    }
+}
+
+#[test]
+fn what_python_writes_is_read_and_what_is_written_python_reads() {
+    const PACK: &str = r"
+import sys
+plain = sys.stdin.buffer.read()
+if sys.argv[1] == 'zstd':
+    import zstandard
+    c = zstandard.ZstdCompressor(level=int(sys.argv[2])).compressobj()
+    sys.stdout.buffer.write(c.compress(plain) + c.flush())
+else:
+    import lz4.frame
+    sys.stdout.buffer.write(lz4.frame.compress(plain, compression_level=int(sys.argv[2]),
+        content_checksum=True, block_checksum=True))
+";
+    const UNPACK: &str = r"
+import sys
+wire = sys.stdin.buffer.read()
+if sys.argv[1] == 'zstd':
+    import zstandard
+    sys.stdout.buffer.write(zstandard.ZstdDecompressor().decompressobj().decompress(wire))
+else:
+    import lz4.frame
+    sys.stdout.buffer.write(lz4.frame.decompress(wire))
+";
+    let python = |program: &str, args: [&str; 2], input: &Path, output: &Path| {
+        let mut python = couplet_tests::python_program("python");
+        python
+            .args(["-c", program])
+            .args(args)
+            .stdin(Stdio::from(File::open(input).unwrap()))
+            .stdout(Stdio::from(File::create(output).unwrap()));
+        assert!(python.status().unwrap().success(), "{args:?}");
+    };
+    let scratch = tempfile::tempdir().unwrap();
+    let [plain, packed] = ["plain", "packed"].map(|it| scratch.path().join(it));
+    for (name, level) in [("zstd", "3"), ("zstd", "19"), ("lz4", "0"), ("lz4", "9")] {
+        fs::write(&plain, mixed()).unwrap();
+        python(PACK, [name, level], &plain, &packed);
+        let compress = format!("compress={name}");
+        let (heard, reason, _) = unpacked(&compress, &fs::read(&packed).unwrap());
+        assert!(heard == mixed(), "{name}: {reason}");
+
+        let target = listen();
+        let couplet = Couplet::start(&["listen:0", &format!("{},{compress}", dial(&target))]);
+        let mut client = connect(couplet.address('A'));
+        let mut server = accept(&target);
+        let mut wire = Vec::new();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                client.write_all(&mixed()).unwrap();
+                client.shutdown(Shutdown::Write).unwrap();
+            });
+            server.read_to_end(&mut wire).unwrap();
+        });
+        fs::write(&packed, wire).unwrap();
+        python(UNPACK, [name, level], &packed, &plain);
+        assert!(fs::read(&plain).unwrap() == mixed(), "{name}");
+    }
+}
+
 #[test]
 fn it_is_explained() {
     let mut explain = Couplet::command(&["explain", "listen:9000,compress=zstd:3", "dial:h:1"]);

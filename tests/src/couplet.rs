@@ -38,6 +38,17 @@ impl Couplet {
         Self::start_as(&mut command)
     }
 
+    /// As [`start`](Self::start), in this network namespace.
+    pub fn start_within(namespace: &str, args: &[&str]) -> Self {
+        let mut command = Command::new("ip");
+        command
+            .args(["netns", "exec", namespace])
+            .arg(Self::binary())
+            .args(args)
+            .arg("--log-format=json");
+        Self::start_as(&mut command)
+    }
+
     /// As [`start`](Self::start), with its standard output in this file.
     pub fn start_with_output(file: &Path, args: &[&str]) -> Self {
         let mut command = Command::new("bash");

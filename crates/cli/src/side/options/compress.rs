@@ -1,5 +1,6 @@
 //! `compress=zstd`: what is spoken on the side is compressed.
 
+use bytesize::ByteSize;
 use couplet_connector::{
     SideLayers,
     layers::{
@@ -8,11 +9,12 @@ use couplet_connector::{
     },
 };
 
-use super::{Context, Does, On, SideLayerSpec, SideOption, Value};
+use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value};
 use crate::{
     layer_spec::{Bytes, LayerSpec, Source},
     mistake::Mistake,
     side::Given,
+    units::size,
 };
 
 pub(super) static COMPRESS: SideOption = SideOption {
@@ -20,12 +22,23 @@ pub(super) static COMPRESS: SideOption = SideOption {
     on: On::Either,
     value: Value::Needed("zstd|zstd:LEVEL|lz4"),
     help: "compressed on this side, both ways; the other end does the same",
-    settings: &[],
+    settings: &[SideSetting {
+        name: "window",
+        value: "SIZE",
+        help: "the largest window that is taken from the peer, held for each connection [default: 8MiB]",
+        many: false,
+    }],
     does: Does::Layer(layer),
 };
 
 /// The level where none is given.
 const LEVEL: i32 = 1;
+
+/// The library's default.
+const WINDOW: ByteSize = ByteSize::mib(8);
+
+/// What this command writes.
+const LEAST_WINDOW: ByteSize = ByteSize::kib(64);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Format {
@@ -35,12 +48,18 @@ enum Format {
 
 fn layer(given: &Given<'_>, _: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let format = given.needed()?.parse(read)?;
+    let (window, window_from) = match given.setting("window") {
+        None => (WINDOW, Source::Default),
+        Some(value) => (value.parse(window)?, Source::Side),
+    };
+    let max_window = usize::try_from(window.as_u64()).unwrap_or(usize::MAX);
     let spec = |layer: CodecLayer, name: &str| {
         let mut layers = SideLayers::new();
         layers.push(layer);
         LayerSpec::new("compress", layers)
             .bytes([Bytes::Copied("compress changes them"); 2])
             .set("format", name, Source::Side)
+            .set("window", window, window_from)
     };
     Ok(match format {
         Format::Zstd(level) => {
@@ -49,9 +68,10 @@ fn layer(given: &Given<'_>, _: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
                 None => Source::Default,
             };
             let level = level.unwrap_or(LEVEL);
-            spec(Zstd::new().level(level).layer(), "zstd").set("level", level, from)
+            let zstd = Zstd::new().level(level).max_window(max_window);
+            spec(zstd.layer(), "zstd").set("level", level, from)
         }
-        Format::Lz4 => spec(Lz4::new().layer(), "lz4"),
+        Format::Lz4 => spec(Lz4::new().max_window(max_window).layer(), "lz4"),
     })
 }
 
@@ -79,6 +99,16 @@ fn read(value: &str) -> Result<Format, Mistake> {
     }
 }
 
+fn window(value: &str) -> Result<ByteSize, Mistake> {
+    match size(value)? {
+        size if size < LEAST_WINDOW => Err(Mistake::new(
+            format!("`{value}` is less than the window that couplet writes"),
+            "`64KiB` or more",
+        )),
+        size => Ok(size),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +120,14 @@ mod tests {
         assert_eq!(read("lz4"), Ok(Format::Lz4));
         for wrong in ["", "gzip", "zstd:", "zstd:0", "zstd:23", "zstd:-1", "lz4:1"] {
             read(wrong).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_window_has_a_unit_and_is_not_too_small() {
+        assert_eq!(window("128MiB"), Ok(ByteSize::mib(128)));
+        for wrong in ["", "0", "8388608", "63KiB", "much"] {
+            window(wrong).unwrap_err();
         }
     }
 }
