@@ -94,7 +94,9 @@ fn a_secret_is_not_repeated_in_the_log() {
     let waits = couplet_tests::net::connect(address);
     couplet_tests::pattern::send(&waits, 1, 0);
     std::io::Write::write_all(&mut &waits, b"hunter2\n").unwrap();
-    couplet.find("it is let go", |line| line.contains("let go").then_some(()));
+    couplet.find("it is refused", |line| {
+        line.contains("no partner came in time").then_some(())
+    });
     couplet.terminate();
     let finished = couplet.finish().ok();
     assert!(!finished.log.contains("hunter2"), "{finished}");

@@ -143,8 +143,14 @@ impl EndpointSpec {
     }
 
     fn dialler(&self, addr: &DialAddr, flags: EndpointFlags) -> Dialler {
+        let mut dial = self.dial(addr, flags);
+        if self.routes.is_some() {
+            // So that a route into a black hole takes no more than a quarter of the dials that run
+            // side by side, and leaves the others to the other routes.
+            dial = dial.max_per_target(MAX_DIALS_OF_A_ROUTE);
+        }
         Dialler {
-            dial: self.dial(addr, flags),
+            dial,
             routes: self.routes.clone(),
             tells_for_whom: self.tells_for_whom,
         }
@@ -232,6 +238,9 @@ fn has_address(ip: IpAddr) -> io::Result<()> {
     }?;
     socket.bind(SocketAddr::new(ip, 0))
 }
+
+/// A quarter of `--max-waiting`'s default.
+const MAX_DIALS_OF_A_ROUTE: usize = 256;
 
 /// The library's default.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

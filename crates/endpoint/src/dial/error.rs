@@ -25,6 +25,8 @@ pub(super) enum Reason {
     NoAddressFor(IpAddr),
     AllFailed,
     Deadline(Duration),
+    /// As many dials of the target are under way.
+    Busy(usize),
 }
 
 // ===== impl DialError =====
@@ -57,6 +59,11 @@ impl DialError {
         matches!(self.reason, Reason::LookUp(_) | Reason::NoAddress)
     }
 
+    /// Were [as many dials](crate::Dial::max_per_target) of the target under way as may be?
+    pub fn is_busy(&self) -> bool {
+        matches!(self.reason, Reason::Busy(_))
+    }
+
     /// The addresses that failed, in the order in which they did.
     pub fn failed(&self) -> impl Iterator<Item = (SocketAddr, &io::Error)> {
         self.failed.iter().map(|(addr, error)| (*addr, error))
@@ -75,6 +82,9 @@ impl fmt::Display for DialError {
                     f,
                     ", which has no {family} address to be reached from {source}"
                 )
+            }
+            Reason::Busy(most) => {
+                write!(f, ", of which {most} dials are under way and unanswered")
             }
             Reason::Deadline(after) => {
                 write!(f, ", no answer within {after:?}")?;
@@ -103,7 +113,9 @@ impl Error for DialError {
         match &self.reason {
             Reason::LookUp(error) => Some(error),
             Reason::AllFailed => self.failed.last().map(|(_, error)| error as _),
-            Reason::NoAddress | Reason::NoAddressFor(_) | Reason::Deadline(_) => None,
+            Reason::NoAddress | Reason::NoAddressFor(_) | Reason::Deadline(_) | Reason::Busy(_) => {
+                None
+            }
         }
     }
 }
@@ -146,6 +158,8 @@ mod tests {
         let deadline = Reason::Deadline(Duration::from_secs(10));
         let expected = "cannot dial h:22, no answer within 10s; [::1]:22: no 8";
         assert_eq!(told("h:22", deadline, &["[::1]:22"]), expected);
+        let busy = "cannot dial h:22, of which 256 dials are under way and unanswered";
+        assert_eq!(told("h:22", Reason::Busy(256), &[]), busy);
         let look_up = Reason::LookUp(io::Error::other("no such name"));
         let expected = "cannot dial h:22, whose name was not found: no such name";
         assert_eq!(told("h:22", look_up, &[]), expected);

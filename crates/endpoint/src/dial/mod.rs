@@ -3,6 +3,7 @@
 mod backoff;
 mod by;
 mod error;
+mod per_target;
 mod race;
 mod stream;
 
@@ -31,6 +32,7 @@ use tower_service::Service;
 
 use self::{
     error::Reason,
+    per_target::PerTarget,
     race::{interleave, race},
 };
 use crate::{
@@ -74,6 +76,7 @@ pub struct Dial {
     connect_timeout: Duration,
     source: Option<IpAddr>,
     socket: SocketOptions,
+    per_target: Option<PerTarget>,
 }
 
 // ===== impl Dial =====
@@ -86,6 +89,7 @@ impl Dial {
             connect_timeout: Duration::from_secs(10),
             source: None,
             socket: SocketOptions::new(),
+            per_target: None,
         }
     }
 
@@ -121,6 +125,28 @@ impl Dial {
         self
     }
 
+    /// At most this many dials of one target run at a time, of this dial, its clones and those that
+    /// are [retargeted](Self::retarget) from it, all together; one more fails at once. No bound, by
+    /// default.
+    ///
+    /// For a dial that is retargeted for each client: a target that answers nobody then takes no more
+    /// of the [dials side by side] than this, and does not hold up the clients of the others.
+    ///
+    /// [dials side by side]: https://docs.rs/couplet-pairing/latest/couplet_pairing/struct.Policy.html#method.max_waiting
+    ///
+    /// # Panics
+    ///
+    /// If `dials` is 0: nothing would ever be dialled.
+    #[must_use]
+    pub fn max_per_target(mut self, dials: usize) -> Self {
+        assert!(
+            dials > 0,
+            "`max_per_target` is 0: at least one dial has to run"
+        );
+        self.per_target = Some(PerTarget::new(dials));
+        self
+    }
+
     /// Dials another address, with all else as it is.
     #[must_use]
     pub fn retarget(mut self, target: impl Into<DialAddr>) -> Self {
@@ -140,14 +166,22 @@ impl Dial {
     ///
     /// # Errors
     ///
-    /// [`DialError`], when no address was found, none could be connected to, or the
-    /// [deadline](Self::connect_timeout) passed.
+    /// [`DialError`], when no address was found, none could be connected to, the
+    /// [deadline](Self::connect_timeout) passed, or [as many dials](Self::max_per_target) of the target
+    /// are under way as may be.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime with io and time enabled.
     pub async fn connect(&self) -> Result<Conn<TcpStream>, DialError> {
         let mut failed = Vec::new();
+        let per_target = self.per_target.as_ref();
+        let begun = per_target
+            .map(|dials| dials.begin(&self.target))
+            .transpose();
+        let _pending = begun.map_err(|most| {
+            DialError::new((*self.target).clone(), Reason::Busy(most), Vec::new())
+        })?;
         let attempts = self.attempts(&mut failed);
         let reason = match timeout(self.connect_timeout, attempts).await {
             Ok(Ok(conn)) => return Ok(conn),
@@ -246,6 +280,25 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_target_that_answers_nobody_takes_only_its_share() {
+        let dial = Dial::to("localhost:1").unwrap().max_per_target(1);
+        let first = dial.connect();
+        tokio::pin!(first);
+        // Its name is looked up.
+        assert!(futures::poll!(first.as_mut()).is_pending());
+        let error = dial.clone().connect().await.unwrap_err();
+        assert!(error.is_busy(), "{error}");
+        let other = dial
+            .clone()
+            .retarget("127.0.0.1:1".parse::<DialAddr>().unwrap());
+        let error = other.connect().await.unwrap_err();
+        assert!(!error.is_busy(), "{error}");
+        assert!(first.await.is_err());
+        let error = dial.connect().await.unwrap_err();
+        assert!(!error.is_busy(), "{error}");
+    }
 
     #[tokio::test]
     async fn a_socket_can_be_connected_to_itself() {
