@@ -10,8 +10,7 @@
 //!         ─▶ [Transform] ─▶ [Bandwidth] ─▶ [IdleTimeout] ─▶ [MaxLifetime] ─▶ relay
 //! ```
 //!
-//! Each is an ordinary tower layer, works alone and in any order that makes sense, and stands
-//! beside tower's own. A stack reads top to bottom in the order in which a connection, or a pair,
+//! Each is an ordinary tower layer, works alone and beside tower's own. A stack reads top to bottom in the order in which a connection, or a pair,
 //! meets its layers:
 //!
 //! ```
@@ -48,37 +47,37 @@
 //! | layer | stack | what it does | costs splice |
 //! |---|---|---|---|
 //! | [`SideStatsLayer`] | side | counts connections, refusals and addresses | no |
-//! | [`SideAccessLogLayer`] | side | takes down what becomes of each connection, for the access log | no |
-//! | [`AccessLayer`] | side | lets in whom a list of networks (feature `access-list`) or a closure admits | no |
-//! | [`ConnLimitLayer`], `ConnRateLayer` (feature `rate-limit`) | side | bound the open and the new connections, of each address and in all: refuse or queue | no |
-//! | [`LiveLimitLayer`] | side | bounds the connections that are open, from accept to close, and accepts no more | no |
-//! | [`AttemptsLayer`] | side | counts failed handshakes by address, refuses or delays those that fail too often | no |
-//! | [`DialledForLayer`] | dial | what is dialled knows for whom | no |
-//! | [`HandshakeLayer`] | side, pair | a step that talks: on a side authentication, TLS, a protocol header; on a pair the step before the join, which sees both, chooses transforms, refuses | as the step does |
-//! | [`HandshakeLayer`] with [`Replaceable`] | side, pair | a step, or the rule of an [`AccessLayer`], that can be replaced while it runs | as the step does |
-//! | [`HandshakeLayer`] with `ExpectProxyHeader` (feature `proxy-protocol`) | side | the PROXY protocol: who the client behind a proxy is | until what was read ahead is delivered |
-//! | [`HandshakeLayer`] with `SendProxyHeader`, `SendProxyHeaderBeforeJoin` (feature `proxy-protocol`) | side, pair | the same, told to a server | no |
-//! | [`HandshakeLayer`] with [`Sniff`] | side | which protocol the first bytes are, and for which host | until what was read ahead is delivered |
-//! | [`HandshakeLayer`] with `TlsAccept`, `TlsConnect` (feature `tls`) | side | TLS, from us as the server or as the client | in both directions |
-//! | [`HandshakeLayer`] with `NoiseInitiator`, `NoiseResponder` (feature `noise`) | side | encrypts, by a shared secret or known keys | in both directions |
-//! | [`HandshakeLayer`] with [`ExpectToken`] | side | the first line is a shared secret | until what was read ahead is delivered |
-//! | [`HandshakeLayer`] with `ExpectSignedToken` (feature `signed-token`) | side | the first line is a token that is signed and expires | until what was read ahead is delivered |
-//! | [`HandshakeLayer`] with `ExpectMeeting`, `Meet` (feature `meet`) | side | strangers meet by a key, at a relay that both dial | until what was read ahead is delivered |
-//! | [`HandshakeLayer`] with [`SendToken`] | side | sends either as the first line | no |
-//! | [`HandshakeLayer`] with `Challenge`, `AnswerChallenge` (feature `challenge`) | side | the peer signs a challenge with a key that is known | until what was read ahead is delivered |
-//! | [`CodecLayer`] | side | a wire format on that side, plain bytes within | in both directions |
-//! | `Zstd`, `Lz4` (features `zstd`, `lz4`) | side | that side is compressed | in both directions |
-//! | [`StatsLayer`] | pair | counts pairs and bytes, knows the live sessions | no |
-//! | [`AccessLogLayer`] | pair | makes a record of each pair that has ended | no |
-//! | [`HandshakeLayer`] with [`AnnounceJoin`] | pair | tells both that they have found each other | no |
+//! | [`SideAccessLogLayer`] | side | records what becomes of each connection, for the access log | no |
+//! | [`AccessLayer`] | side | admits connections by a list of networks (feature `access-list`) or a closure | no |
+//! | [`ConnLimitLayer`], `ConnRateLayer` (feature `rate-limit`) | side | bound the open and the new connections, of each address and in all; refuse or queue those beyond | no |
+//! | [`LiveLimitLayer`] | side | bounds the open connections, from accept to close, and stops accepting | no |
+//! | [`AttemptsLayer`] | side | counts failed handshakes by address; refuses or delays addresses that fail too often | no |
+//! | [`DialledForLayer`] | dial | a dialled connection carries the `Info` of the client it was dialled for | no |
+//! | [`HandshakeLayer`] | side, pair | runs an async handshake with a deadline and a bound: on a side authentication, TLS, a protocol header; on a pair a step before the join, which sees both sides, chooses transforms, refuses | as the step does |
+//! | [`HandshakeLayer`] with [`Replaceable`] | side, pair | a handshake, or the rule of an [`AccessLayer`], that can be replaced at run time | as the step does |
+//! | [`HandshakeLayer`] with `ExpectProxyHeader` (feature `proxy-protocol`) | side | reads a PROXY protocol header: the address of the client behind a proxy | until what was read ahead is delivered |
+//! | [`HandshakeLayer`] with `SendProxyHeader`, `SendProxyHeaderBeforeJoin` (feature `proxy-protocol`) | side, pair | writes a PROXY protocol header for a server | no |
+//! | [`HandshakeLayer`] with [`Sniff`] | side | detects the client's protocol (TLS with SNI and ALPN, SSH, HTTP, none) without consuming bytes | until what was read ahead is delivered |
+//! | [`HandshakeLayer`] with `TlsAccept`, `TlsConnect` (feature `tls`) | side | TLS, as the server or as the client | in both directions |
+//! | [`HandshakeLayer`] with `NoiseInitiator`, `NoiseResponder` (feature `noise`) | side | Noise: encrypts, by a shared secret or known keys | in both directions |
+//! | [`HandshakeLayer`] with [`ExpectToken`] | side | expects a shared secret as the first line | until what was read ahead is delivered |
+//! | [`HandshakeLayer`] with `ExpectSignedToken` (feature `signed-token`) | side | expects a token as the first line that is signed and expires | until what was read ahead is delivered |
+//! | [`HandshakeLayer`] with `ExpectMeeting`, `Meet` (feature `meet`) | side | peers meet by a key, at a relay that both dial | until what was read ahead is delivered |
+//! | [`HandshakeLayer`] with [`SendToken`] | side | sends a token of either kind as the first line | no |
+//! | [`HandshakeLayer`] with `Challenge`, `AnswerChallenge` (feature `challenge`) | side | the peer signs a challenge with a known key | until what was read ahead is delivered |
+//! | [`CodecLayer`] | side | a wire format on the side, plain bytes within | in both directions |
+//! | `Zstd`, `Lz4` (features `zstd`, `lz4`) | side | compress the side | in both directions |
+//! | [`StatsLayer`] | pair | counts pairs and bytes, lists the live sessions | no |
+//! | [`AccessLogLayer`] | pair | writes a record of each pair that has ended | no |
+//! | [`HandshakeLayer`] with [`AnnounceJoin`] | pair | tells both peers that they are joined | no |
 //! | [`CaptureLayer`] | pair | writes the bytes as packets, to pcapng files | in both directions, while on |
 //! | [`TrafficLogLayer`] | pair | shows the bytes as text, hex dump or JSON | in its direction |
 //! | [`TransformLayer`] | pair | changes the bytes of a direction | in its direction |
-//! | [`BandwidthLayer`] | pair | bounds the bytes per second: of a pair, of an address, of all | no |
-//! | [`QuotaLayer`] | pair | ends sessions that would move more bytes than they may | no |
-//! | `FaultLayer` (feature `fault`) | pair | lets something go wrong, for tests | in its direction, while on |
-//! | [`IdleTimeoutLayer`] | pair | ends sessions that are idle | no |
-//! | [`MaxLifetimeLayer`] | pair | ends sessions that have lasted long enough | no |
+//! | [`BandwidthLayer`] | pair | bounds the bytes per second of a pair, of an address, of all | no |
+//! | [`QuotaLayer`] | pair | ends sessions that move more bytes than allowed | no |
+//! | `FaultLayer` (feature `fault`) | pair | simulates a bad network, for tests | in its direction, while on |
+//! | [`IdleTimeoutLayer`] | pair | ends idle sessions | no |
+//! | [`MaxLifetimeLayer`] | pair | ends sessions that last longer than allowed | no |
 //!
 //! A test measures the costs in this table. The crate `couplet-conformance` checks a layer of your own.
 

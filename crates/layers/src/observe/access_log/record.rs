@@ -63,12 +63,13 @@ pub struct Leg {
     pub sent: Option<u64>,
 }
 
-/// Why it ended.
+/// Why a pair or a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum End {
-    /// The two had been joined.
+    /// A pair ended.
     Pair(CloseReason),
-    /// A connection of this side never was.
+    /// A connection of this side ended that was never joined.
     Unjoined(Side, Unjoined),
 }
 

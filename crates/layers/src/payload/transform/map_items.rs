@@ -26,19 +26,22 @@ pub struct MapItems<D, F, E> {
 /// ```
 /// use std::convert::Infallible;
 ///
+/// use bytes::{Bytes, BytesMut};
 /// use couplet_layers::{TransformLayer, map_items};
 /// use tokio_util::codec::{LengthDelimitedCodec, LinesCodec};
 ///
 /// let layer = TransformLayer::new()
 ///     // Lines to frames, without empty lines.
 ///     .a_to_b(|| {
-///         let map = |line: String| Ok::<_, Infallible>((!line.is_empty()).then(|| line.into()));
+///         let map = |line: String| {
+///             Ok::<_, Infallible>((!line.is_empty()).then(|| Bytes::from(line)))
+///         };
 ///         let lines = LinesCodec::new_with_max_length(8192);
 ///         map_items(lines, map, LengthDelimitedCodec::new())
 ///     })
 ///     // Frames to lines.
 ///     .b_to_a(|| {
-///         let map = |frame: bytes::BytesMut| String::from_utf8(frame.into()).map(Some);
+///         let map = |frame: BytesMut| String::from_utf8(frame.into()).map(Some);
 ///         map_items(LengthDelimitedCodec::new(), map, LinesCodec::new())
 ///             .last_words(|error| format!("error: {error}\n").into())
 ///     });
