@@ -40,7 +40,7 @@ fn a_server_may_be_restarted_in_between() {
     drop(b);
     reset(ends.1);
     expect_closed(&ends.0);
-    // Whoever is dialled while the other can't be is let go again.
+    // A dialled connection is dropped when the other side can't be dialled.
     expect_closed(&accept(&a));
 
     let b = listen_at(address);

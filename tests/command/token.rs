@@ -85,7 +85,7 @@ fn who_does_not_is_told_nothing() {
         expect_closed(&client);
         couplet.events("refused", number);
     }
-    // Nor who leaves before the line is whole.
+    // Nor a client that leaves before the line is whole.
     let client = connect(couplet.address('A'));
     say(&client, b"open sesame");
     client.shutdown(std::net::Shutdown::Write).unwrap();

@@ -1,4 +1,4 @@
-//! `allow=…` and `deny=…`: who may come in.
+//! `allow=…` and `deny=…`.
 
 use std::net::Shutdown;
 

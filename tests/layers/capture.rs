@@ -220,7 +220,7 @@ fn files_of_a_size() {
         }
         files = number;
         assert!(fs::metadata(&file).unwrap().len() <= 100 * 1024);
-        // In the middle of a stream who opened it is anybody's guess: by the port.
+        // In the middle of a stream the port tells which end opened it.
         let lines = tshark(
             &file,
             &["-T", "fields", "-e", "tcp.dstport", "-e", "tcp.payload"],

@@ -107,7 +107,7 @@ fn renewed(
     expect_closed(&connect(near.address('A')));
     read_again(&near, 1);
     pair();
-    // Who was there before has heard of nothing.
+    // Connections from before are untouched.
     talk(&client, &server);
     nobody_comes(&target);
 }

@@ -72,7 +72,7 @@ fn those_who_wait_for_a_partner_count_too() {
     couplet.rest();
     let descriptors = couplet.descriptors();
     drop(second);
-    until("who has left is gone", || {
+    until("the client that left is gone", || {
         (couplet.descriptors() < descriptors).then_some(())
     });
     let third = connect_from(ONE, couplet.address('A'));
@@ -148,7 +148,7 @@ fn a_crowd_of_one_address_delays_nobody_else() {
             drop(enters([127, 0, 1, number], address, &target));
             couplet.ended(number.into());
         }
-        // Those who are inside are well, and of the crowd nobody is.
+        // Admitted clients are served, and none of the crowd is.
         for [client, server] in &inside {
             joined(client, server);
         }

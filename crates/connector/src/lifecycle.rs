@@ -32,7 +32,7 @@ const SESSIONS: usize = 256;
 pub(crate) struct Lifecycle {
     /// No new connections, and none of those that have no partner yet.
     stop: CancellationToken,
-    /// Whoever holds the connector asked for the stop.
+    /// The holder of the handle asked for the stop.
     asked: AtomicBool,
     tasks: TaskTracker,
     stats: Stats,

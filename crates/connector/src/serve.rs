@@ -47,7 +47,7 @@ where
     })
 }
 
-/// As [`serve`], for a caller who spawns the futures in a way of its own.
+/// As [`serve`], for a caller that spawns the futures in a way of its own.
 ///
 /// # Errors
 ///

@@ -237,7 +237,7 @@ async fn wrong_keys_silence_and_dripping_keep_no_pair_apart() {
     for peer in wrong.iter_mut().chain(&mut silent).chain(&mut dripping) {
         open(peer).await;
     }
-    // And whoever drips is slow, and no more.
+    // And a client that sends a byte at a time is slow, and no more.
     let [slow, other, ..] = &mut dripping[..] else {
         panic!("there are many");
     };

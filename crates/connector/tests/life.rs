@@ -1,5 +1,5 @@
 //! What a stranger can know of a connection's life, with the public interface alone: a layer that
-//! reads who a client behind a proxy is, and a log of all connections above it.
+//! reads the address of a client behind a proxy, and a log of all connections above it.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 

@@ -130,7 +130,7 @@ async fn one_pair_for_which_nobody_comes_is_no_pair() {
     rig.closes(Side::A);
     let error = soon(relay.done()).await.unwrap_err();
     assert!(matches!(error, ConnectorError::NoPair), "{error:?}");
-    // Who asked for the end has nothing to be told.
+    // A requested end is no failure.
     let (connector, _rig) = listen_listen();
     close(&connector.once().start()).await;
 }

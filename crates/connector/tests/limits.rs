@@ -1,4 +1,4 @@
-//! How many there may be, and that nobody is delayed by those who are stuck.
+//! Bounds, and that stuck connections delay no other.
 
 mod helper;
 
@@ -33,7 +33,7 @@ macro_rules! both_ways {
     }};
 }
 
-/// Whoever comes has to say a byte.
+/// Each client has to send a byte.
 async fn greeting(mut conn: Conn<BoxIo>) -> io::Result<Conn<BoxIo>> {
     if conn.info.origin == Origin::Accepted {
         conn.io.read_u8().await?;

@@ -41,7 +41,7 @@ async fn bytes_go_both_ways_and_each_end_goes_on_alone() {
         open_but_for(&mut a, "an answer, after that").await;
         end(&mut b).await;
         assert_eq!(soon(hear_all(&mut a)).await, "");
-        // Both have ended; who waits for the other to close waits for nothing.
+        // Both have ended, so neither close comes later.
         assert_eq!(soon(session.ended()).await, CloseReason::Finished(Side::A));
 
         for side in SIDES {

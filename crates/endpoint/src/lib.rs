@@ -2,9 +2,9 @@
 //! joins.
 //!
 //! **An endpoint is a [`Stream`](futures::Stream) of [`Conn`]s**, whichever way round they come:
-//! [`Listen`] yields those that others make, a [`Dial`] those that we make. Whoever takes an item
-//! has capacity for it, so that a listener leaves its clients in the system's queue, and a dial
-//! is idle, until somebody wants a connection.
+//! [`Listen`] yields connections that clients make, a [`Dial`] connections that we make. The reader of
+//! the stream takes an item only with capacity for it, so a listener leaves its clients in the kernel's
+//! queue, and a dial is idle, until a connection is wanted.
 //!
 //! ```text
 //!  Listen ─────────────┐                       ┌─ io    what the bytes go through: an Io

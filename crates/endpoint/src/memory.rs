@@ -31,7 +31,7 @@ const BACKLOG: usize = 128;
 /// How many bytes each direction of a connection of [`endpoint`] holds.
 const BUFFER: usize = 64 * 1024;
 
-/// An endpoint within the process: what is dialled at the one half arrives at the other.
+/// An endpoint within the process: a connection dialled at the one half arrives at the other.
 pub fn endpoint() -> (Dial, Listen) {
     let (queue, accepts) = mpsc::channel(BACKLOG);
     (Dial(queue), Listen(accepts))

@@ -22,7 +22,7 @@ fn refusing() -> (Socket, SocketAddr) {
     (socket, addr.as_socket().expect("it is IPv4"))
 }
 
-/// A port that answers nobody: its queue is full, and Linux leaves who comes then waiting.
+/// A port that never answers: its queue is full, and Linux leaves further clients waiting.
 #[cfg(target_os = "linux")]
 fn black_hole() -> (Vec<Socket>, SocketAddr) {
     let (listener, addr) = refusing();

@@ -61,7 +61,7 @@ impl WaitingCounts {
         reasons.map(|refusal| self.refused(side, refusal)).sum()
     }
 
-    /// How long those have waited, in all, who were let go for this reason.
+    /// How long the connections refused for this reason have waited, in all.
     pub fn waited(&self, side: Side, refusal: Refusal) -> Duration {
         let refused = &self.side(side).refused[refusal as usize];
         Duration::from_micros(refused.waited.load(Ordering::Relaxed))

@@ -158,7 +158,7 @@ mod tests {
         drop(unused);
         assert!(seconds_turn.is_woken());
         assert!(!thirds_turn.is_woken());
-        // It is the second's, who goes without having looked.
+        // It belongs to the second, which leaves without having looked.
         drop(seconds_turn);
         assert!(thirds_turn.is_woken());
         let ask = assert_ready!(thirds_turn.poll()).unwrap();

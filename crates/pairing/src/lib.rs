@@ -6,10 +6,10 @@
 //!  side stack B ──▶ place ─┘
 //! ```
 //!
-//! There are two pairings, because they are two things:
+//! There are two kinds of pairing:
 //!
 //! - [`rendezvous`]: both sides come by themselves, and the oldest is joined with the oldest; with
-//!   [`rendezvous_keyed`], those who have the same key.
+//!   [`rendezvous_keyed`], connections with the same key are joined.
 //! - [`dial_for_a`], [`dial_for_b`]: each connection brings its own partner, which is dialled
 //!   for it and belongs to it alone.
 //!
@@ -17,8 +17,8 @@
 //! the endpoint through tower's own contract: no place, no accept. Its pairs are driven into a
 //! pair stack, and a pair is made only when that has room.
 //!
-//! A [`Pair`] is two ios and a [`Session`]: who is joined, a [`Meter`] of the bytes, and a switch
-//! that ends it. Whoever wants to watch or end a pair does it there, without touching its bytes.
+//! A [`Pair`] is two ios and a [`Session`]: both `Info`s, a [`Meter`] of the bytes, and a switch that
+//! ends the pair. An observer watches or ends a pair there, without touching its bytes.
 //!
 //! See [`rendezvous`] for an example.
 

@@ -26,7 +26,7 @@ impl<A, B> Pairs<A, B> {
         Self { taker, counts }
     }
 
-    /// How those fare who wait.
+    /// The counts of waiting connections.
     pub fn counts(&self) -> WaitingCounts {
         self.counts.clone()
     }

@@ -27,7 +27,7 @@ use tower::{Service, ServiceExt, limit::ConcurrencyLimit, service_fn, util::BoxC
 type Connect = BoxCloneService<Info, Conn<MemoryStream>, BoxError>;
 type Joined = Pair<MemoryStream, MemoryStream>;
 
-/// A dial under way: whom it is for, and how it ends.
+/// A dial under way: its client, and how it ends.
 struct Dialling {
     for_whom: Info,
     answer: oneshot::Sender<Result<Conn<MemoryStream>, BoxError>>,

@@ -66,9 +66,9 @@ enum Parting {
 /// What is known from outside.
 struct Model {
     rules: Rules,
-    /// Those of whom nothing is known but that they came, by the order in which they did.
+    /// Connections that came and of which nothing else is known, in the order of their arrival.
     open: BTreeMap<ConnId, Peer>,
-    /// Those who left and may not have been noticed yet.
+    /// Connections that left, perhaps not noticed yet.
     leaving: u64,
     live: Vec<(u8, OwnedSession)>,
     asked: bool,
@@ -185,7 +185,7 @@ async fn drive(rules: Rules, steps: Vec<Step>) {
         model.agrees(&counts);
     }
 
-    // In time nobody is left who waits, and every one of them is accounted for.
+    // In the end no connection waits, and every one is accounted for.
     advance(WAIT + NOTICED + FAREWELL).await;
     settle().await;
     model.hear_farewells(&counts);
@@ -279,7 +279,7 @@ impl Model {
         self.leaving += 1;
     }
 
-    /// Everyone who was refused has been told so, and why.
+    /// Every refused connection has been told the reason.
     fn hear_farewells(&mut self, counts: &WaitingCounts) {
         let mut told = Vec::new();
         self.open.retain(|id, peer| {
@@ -394,7 +394,7 @@ impl Model {
             assert!(!self.rules.silent || peer.said.is_empty());
         }
         if self.asked {
-            // Of those who are certain to wait, no two could be joined.
+            // Of the connections that certainly wait, no two could be joined.
             let tags: Vec<_> = self.open.values().map(|peer| peer.tag).collect();
             let meet = |(n, one): (usize, &Tag)| tags[..n].iter().any(|other| other.meets(*one));
             assert!(

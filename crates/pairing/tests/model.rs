@@ -50,7 +50,7 @@ struct Model {
 #[derive(Default)]
 struct ModelSide {
     queue: VecDeque<Waiting>,
-    /// Those of whom it is certain what became of them.
+    /// Connections with a certain fate.
     died: u64,
     expired: u64,
     /// Those whose reset nothing told, so that they may also have expired.
@@ -321,7 +321,7 @@ impl ModelSide {
         assert!(self.queue.iter().filter(lives).count() <= PLACES);
     }
 
-    /// Those who were reset are noticed, those who have waited too long expire.
+    /// Reset connections are noticed, and connections that have waited too long expire.
     fn pass_time(&mut self) {
         let now = Instant::now();
         self.queue.retain(|waiting| {

@@ -112,7 +112,7 @@ async fn one_of_a_pool_that_spoke_and_then_ended_is_gone() {
     servers[0].shutdown().await.unwrap();
     until(|| pairs.counts().died(Side::B) == 1).await;
 
-    // Who is there still is heard.
+    // The bytes of a live client are delivered.
     let (_, _client) = arrive(&mut a);
     let mut pair = next(&mut pairs).await;
     let mut heard = [0; 7];

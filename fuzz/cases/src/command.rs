@@ -43,7 +43,7 @@ fn legible(error: &AddressError) {
 
 /// The words of the command line, one a line: a plan that can be explained, or an error.
 ///
-/// Those that name files are passed over: there are files that block who opens them.
+/// Options that name files are passed over: opening some files blocks.
 pub fn command(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else {
         return;
@@ -60,7 +60,7 @@ pub fn command(data: &[u8]) {
     let words: Vec<_> = ["couplet"].into_iter().chain(text.lines()).collect();
     match couplet::explain(&words) {
         Ok(explained) => assert_printable(&explained),
-        // clap shows a word that it does not know as it is: to whoever has typed it.
+        // clap shows a word that it does not know as it is: to the user that typed it.
         Err(error) if error.starts_with("error: ") => {}
         Err(error) => assert_printable(&error),
     }

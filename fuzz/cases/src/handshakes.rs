@@ -105,13 +105,13 @@ pub fn lines(data: &[u8]) {
         claims,
     );
     line_of(stranger, &ExpectMeeting::new(), |info| {
-        Meeting::of(info).expect("it says whom to meet");
+        Meeting::of(info).expect("the line names a key");
     });
     line_of(
         stranger,
         &ExpectMeeting::new().tokens(keyring()).clock(now),
         |info| {
-            Meeting::of(info).expect("it says whom to meet");
+            Meeting::of(info).expect("the line names a key");
             claims(info);
         },
     );

@@ -24,7 +24,7 @@ fn psk() -> NoisePsk {
     NoisePsk::from_secret("0123456789abcdef").expect("long enough")
 }
 
-/// Who does not know the secret never passes.
+/// A peer without the secret never passes.
 fn stranger<H, O>(data: &[u8], handshake: &H)
 where
     O: couplet_connector::endpoint::Io,

@@ -55,7 +55,7 @@ async fn serves(kit: &Kit, subject: &mut Subject, after: &str) -> Result<(), Bro
 }
 
 pub(super) async fn cancellation(kit: &Kit) -> Result<(), Broken> {
-    // One place: who keeps it is found out.
+    // One slot: a service that keeps it without a right is found out.
     let mut subject = kit.rig.subject(1, Relays::AsEver);
     for polls in 0..POLLS {
         let (wires, peers, held) = kit.wires(Cut::Single);
@@ -134,7 +134,7 @@ pub(super) async fn readiness(kit: &Kit) -> Result<(), Broken> {
     }
     serves(kit, &mut subject, "clones that were ready and dropped").await?;
 
-    // Who waits for what another has reserved gets it as soon as that one is dropped.
+    // A reservation that another caller waits for is released by the drop.
     let mut reserving = subject.stack.clone();
     let ready = soon("it is to become ready", reserving.ready()).await?;
     ready.map_err(|error| format!("it is not ready: {}", chain(&*error)))?;

@@ -32,14 +32,14 @@ async fn hears_and_fails(io: &mut BoxIo, expected: &[u8]) -> Result<(), Broken> 
 
 pub(super) async fn half_close(kit: &Kit) -> Result<(), Broken> {
     let (question, answer) = (noise(1, 10_000), noise(2, 20_000));
-    for who in End::BOTH {
+    for end in End::BOTH {
         let mut ends = kit.rig.open(Cut::Not).await?;
-        let (first, second) = ends.of(who);
+        let (first, second) = ends.of(end);
         wrote(first.write_all(&question).await)?;
         let shutdown = soon("a shutdown", first.shutdown()).await?;
-        shutdown.map_err(|error| format!("{who} can't shut down: {}", chain(&error)))?;
+        shutdown.map_err(|error| format!("{end} can't shut down: {}", chain(&error)))?;
         let heard = hears_all(second, &question).await;
-        heard.map_err(|why| format!("{who} ended its stream: {why}"))?;
+        heard.map_err(|why| format!("{end} ended its stream: {why}"))?;
         let answers = async {
             wrote(second.write_all(&answer).await)?;
             second
@@ -49,28 +49,28 @@ pub(super) async fn half_close(kit: &Kit) -> Result<(), Broken> {
         };
         let both = futures::future::try_join(answers, hears_all(first, &answer));
         let heard = soon("an answer", both).await?;
-        heard.map_err(|why| format!("{who} had ended its stream, and the other answers: {why}"))?;
+        heard.map_err(|why| format!("{end} had ended its stream, and the other answers: {why}"))?;
     }
     Ok(())
 }
 
 pub(super) async fn resets(kit: &Kit) -> Result<(), Broken> {
     let last = noise(1, 1000);
-    for who in End::BOTH {
+    for end in End::BOTH {
         let mut ends = kit.rig.open(Cut::Not).await?;
         wrote(ends.far.write_all(&last).await)?;
         wrote(ends.far.flush().await)?;
         wrote(ends.near.write_all(&last).await)?;
         wrote(ends.near.flush().await)?;
-        hears(ends.of(who).0, &last).await?;
-        let (mut this, mut other) = match who {
+        hears(ends.of(end).0, &last).await?;
+        let (mut this, mut other) = match end {
             End::Near => (ends.near, ends.far),
             End::Far => (ends.far, ends.near),
         };
         this.abort();
         drop(this);
         let heard = hears_and_fails(&mut other, &last).await;
-        heard.map_err(|why| format!("a reset by {who}: {why}"))?;
+        heard.map_err(|why| format!("a reset by {end}: {why}"))?;
     }
     Ok(())
 }

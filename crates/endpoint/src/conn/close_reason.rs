@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::Side;
 
-/// Why a session ended, and by whom.
+/// Why a session ended, and the side that ended it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseReason {
@@ -26,7 +26,7 @@ pub enum CloseReason {
     QuotaExceeded,
     /// A step before the join refused it, or failed.
     Refused,
-    /// Whoever holds the session closed it.
+    /// A holder of the session closed it.
     Closed,
     /// The relay was told to stop.
     Shutdown,
@@ -46,7 +46,7 @@ impl CloseReason {
     }
 
     /// The reason in two letters, for a log that programs read, in the manner of HAProxy's
-    /// termination state: the first says who ended the session, the second how.
+    /// termination state: the first is the side or the cause, the second the way.
     ///
     /// | | |
     /// |---|---|
@@ -59,7 +59,7 @@ impl CloseReason {
     /// | `TL` | [`MaxLifetime`](Self::MaxLifetime) |
     /// | `LQ` | [`QuotaExceeded`](Self::QuotaExceeded): a limit was reached |
     /// | `PR` | [`Refused`](Self::Refused) by the pair's stack |
-    /// | `OC` | [`Closed`](Self::Closed) by whoever operates the relay |
+    /// | `OC` | [`Closed`](Self::Closed) by the operator of the relay |
     /// | `OS` | [`Shutdown`](Self::Shutdown) |
     /// | `UC` | [`Custom`](Self::Custom): the embedding program's own reason |
     /// | `ID` | [`Dropped`](Self::Dropped): an internal end |

@@ -27,7 +27,8 @@ pub struct Info {
     /// The side of the relay it is on: set by a connector as it enters that side's stack, and at
     /// the latest by the pairing.
     pub side: Option<Side>,
-    /// What was dialled, as it was written, if it was: the name by which a layer knows the peer.
+    /// The address that was dialled, as written; `None` for an accepted connection. A layer takes the
+    /// name of the peer from here.
     pub target: Option<Arc<DialAddr>>,
     /// The other end's address, where it has one.
     pub peer: Option<SocketAddr>,

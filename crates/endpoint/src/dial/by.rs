@@ -17,7 +17,7 @@ use crate::{
 /// ```
 /// use couplet_endpoint::{Dial, Info, dial_by};
 ///
-/// // Who comes from this machine gets the one on it.
+/// // Clients on this machine get the server on this machine.
 /// let dial = dial_by(|client: &Info| match client.peer {
 ///     Some(peer) if peer.ip().is_loopback() => Dial::to("localhost:8080"),
 ///     _ => Dial::to("192.0.2.7:80"),

@@ -44,7 +44,7 @@ impl DialError {
         }
     }
 
-    /// What was dialled.
+    /// The address that was dialled.
     pub fn target(&self) -> &DialAddr {
         &self.target
     }

@@ -251,10 +251,10 @@ impl Dial {
     }
 }
 
-/// Where nobody listens on a local port, and the system happens to choose that port for our own
-/// end, TCP connects the socket to itself (the simultaneous open of RFC 9293, section 3.5). Who
-/// dials a local port again and again until somebody listens meets it sooner or later, and then
-/// nobody else can have the port.
+/// If no program listens on a local port, and the kernel chooses that port for our own end, TCP
+/// connects the socket to itself (the simultaneous open of RFC 9293, section 3.5). A program that
+/// dials a local port until a server listens meets this sooner or later, and the server then finds
+/// its port taken.
 fn is_self(local: SocketAddr, peer: SocketAddr) -> bool {
     (local.ip(), local.port()) == (peer.ip(), peer.port())
 }

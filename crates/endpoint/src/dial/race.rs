@@ -100,7 +100,7 @@ mod tests {
     /// After how many milliseconds a port answers, and how.
     type Ports = &'static [(u16, u64, Result<(), io::ErrorKind>)];
 
-    /// What became of a race: who won and when, when each attempt began, which failed.
+    /// The result of a race: the winner and when, when each attempt began, which failed.
     #[derive(Debug, PartialEq)]
     struct Outcome {
         won: Option<u16>,

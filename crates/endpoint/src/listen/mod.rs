@@ -38,9 +38,9 @@ const INHERITED: bool = cfg!(any(target_os = "linux", target_os = "android"));
 /// tries again every 50 ms, with one warning in the log for each such time. An item that is an
 /// error means that the socket will never accept again.
 ///
-/// It holds the system's queue up for as long as nobody polls it: see
-/// [`backlog`](ListenOptions::backlog). Dropped, it stops listening, and who is in the queue is
-/// reset.
+/// Clients stay in the kernel's queue until the stream is polled: see
+/// [`backlog`](ListenOptions::backlog). When it is dropped, it stops listening, and clients in the
+/// queue are reset.
 ///
 /// [`Info::peer`](crate::Info::peer) is the client. An IPv4 client that came through an IPv6
 /// socket has its IPv4 address there, not the mapped one, and so has

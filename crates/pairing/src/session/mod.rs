@@ -23,7 +23,7 @@ use couplet_endpoint::{CloseReason, ConnEvent, Info, Side};
 use futures::task::AtomicWaker;
 use tokio::{sync::Notify, time::Instant};
 
-/// A pair seen from outside: who is joined, how many bytes went each way, and a switch that ends
+/// A pair seen from outside: both connections, how many bytes went each way, and a switch that ends
 /// it.
 ///
 /// Cheap to clone, and it outlives the pair. Holding one keeps neither connection open, wraps no
@@ -47,7 +47,7 @@ pub struct SessionId(u64);
 struct Shared {
     id: SessionId,
     meter: Meter,
-    /// Whoever serves the pair waits for this; there is one task that does.
+    /// The one task that serves the pair waits for this.
     serving: AtomicWaker,
     relaying: AtomicBool,
     close: OnceLock<CloseReason>,
@@ -167,7 +167,7 @@ impl OwnedSession {
         }
     }
 
-    /// A handle for whoever watches.
+    /// A handle for an observer.
     pub fn handle(&self) -> Session {
         self.session.clone()
     }

@@ -1,7 +1,7 @@
 //! A relay between two peers that do as the input says, held against a model of the bytes.
 //!
 //! The first byte chooses the transport of each side (memory, TCP, Unix sockets), the second the
-//! settings; then two bytes are an action: who does what, and how much. What must hold after each:
+//! settings; then two bytes are an action: of which peer, which, and how much. What must hold after each:
 //!
 //! - what a peer hears is what its partner sent, from the first byte on, in order, once;
 //! - a peer that hears an end has heard everything, and its partner has ended its stream;

@@ -238,7 +238,7 @@ impl fmt::Debug for Peer {
     }
 }
 
-/// A part of what a peer sends: bytes that tell where they belong, and to whom.
+/// A part of what a peer sends: bytes that tell their place and their receiver.
 fn stream(seed: u64, from: usize, len: usize) -> &'static [u8] {
     /// A prime, so that no buffer is as long.
     const PERIOD: usize = 65_521;

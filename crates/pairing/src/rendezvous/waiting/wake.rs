@@ -36,7 +36,7 @@ impl Woken {
         })
     }
 
-    /// Whom to wake when one is woken.
+    /// The task to wake when one is woken.
     pub(super) fn register(&self, keeper: &Waker) {
         self.keeper.register(keeper);
     }
