@@ -33,6 +33,7 @@ mod policy;
 mod rendezvous;
 mod seats;
 mod session;
+mod sync;
 mod unjoined;
 
 pub use self::{

@@ -1,14 +1,12 @@
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker, ready},
+    sync::Arc,
+    task::{Context, Poll, ready},
 };
 
 use couplet_endpoint::Side;
-use futures::task::AtomicWaker;
+
+use super::source::Source;
 
 /// Says how many bytes of a pair may move, and when: what a limit of bandwidth or a quota is made
 /// of. It wraps no io and sees no byte, so what it limits may be spliced.
@@ -69,13 +67,6 @@ struct Direction {
     source: Arc<Source>,
 }
 
-/// What wakes the task on behalf of a source, and remembers that it was the source.
-#[derive(Default)]
-struct Source {
-    has_woken: AtomicBool,
-    task: AtomicWaker,
-}
-
 // ===== impl Budgets =====
 
 impl Budgets {
@@ -104,14 +95,13 @@ impl Budgets {
         take: impl FnOnce(&mut Context<'_>, u32) -> Poll<(T, u32)>,
     ) -> Poll<(T, u32)> {
         let (_, direction) = self.of(from);
-        direction.source.task.register(cx.waker());
-        if direction.is_dry && !direction.source.has_woken.load(Ordering::Acquire) {
+        direction.source.register(cx.waker());
+        if direction.is_dry && !direction.source.has_woken() {
             return Poll::Pending;
         }
         let most = ready!(self.poll_reserve(cx, from));
         let (_, direction) = self.of(from);
-        direction.source.has_woken.store(false, Ordering::Release);
-        let waker = Waker::from(Arc::clone(&direction.source));
+        let waker = direction.source.waker();
         let taken = take(&mut Context::from_waker(&waker), most.max(1));
         direction.is_dry = taken.is_pending();
         let n = match &taken {
@@ -184,18 +174,5 @@ impl Direction {
             is_dry: false,
             source: Arc::default(),
         }
-    }
-}
-
-// ===== impl Source =====
-
-impl Wake for Source {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.has_woken.store(true, Ordering::Release);
-        self.task.wake();
     }
 }

@@ -1,7 +1,9 @@
 //! [`Session`]: the handle that travels with a pair.
 
 mod budget;
+mod close_switch;
 mod meter;
+mod source;
 
 pub use self::{
     budget::{Budget, Budgets, Scope},
@@ -20,8 +22,9 @@ use std::{
 };
 
 use couplet_endpoint::{CloseReason, ConnEvent, Info, Side};
-use futures::task::AtomicWaker;
 use tokio::{sync::Notify, time::Instant};
+
+use self::close_switch::CloseSwitch;
 
 /// A pair seen from outside: both connections, how many bytes went each way, and a switch that ends
 /// it.
@@ -47,10 +50,8 @@ pub struct SessionId(u64);
 struct Shared {
     id: SessionId,
     meter: Meter,
-    /// The one task that serves the pair waits for this.
-    serving: AtomicWaker,
     relaying: AtomicBool,
-    close: OnceLock<CloseReason>,
+    close: CloseSwitch<CloseReason>,
     end: OnceLock<End>,
     ended: Notify,
 }
@@ -93,22 +94,18 @@ impl Session {
     /// Ends the session for this reason, unless somebody gave one before. Returns at once; the
     /// relay ends both connections and still returns its summary.
     pub fn close(&self, reason: CloseReason) {
-        if self.0.close.set(reason).is_ok() {
-            self.0.serving.wake();
-        }
+        self.0.close.close(reason);
     }
 
     /// The reason that was given to [`close`](Self::close).
     pub fn close_requested(&self) -> Option<CloseReason> {
-        self.0.close.get().copied()
+        self.0.close.reason()
     }
 
     /// Ready once [`close`](Self::close) was called. For the task that serves the pair: it alone
     /// is woken.
     pub fn poll_close_requested(&self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        // Registered before it is looked at, so that no close falls between.
-        self.0.serving.register(cx.waker());
-        self.close_requested().map_or(Poll::Pending, Poll::Ready)
+        self.0.close.poll(cx)
     }
 
     /// Has the relay begun to move bytes? Before, a step of the pair stack may be at work.
@@ -155,9 +152,8 @@ impl OwnedSession {
         let session = Session(Arc::new(Shared {
             id: SessionId::next(),
             meter: Meter::new([a, b]),
-            serving: AtomicWaker::new(),
             relaying: AtomicBool::new(false),
-            close: OnceLock::new(),
+            close: CloseSwitch::new(),
             end: OnceLock::new(),
             ended: Notify::new(),
         }));

@@ -1,13 +1,10 @@
 use std::{
     mem,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Wake, Waker},
 };
 
-use futures::task::AtomicWaker;
+use crate::sync::{AtomicBool, AtomicWaker, Mutex, Ordering, PoisonError};
 
 /// The numbers of those whose io has woken them.
 #[derive(Debug, Default)]
@@ -51,7 +48,8 @@ impl Woken {
 impl WakeOne {
     /// A waker for the look that comes now: what wakes it from here on is listed anew.
     pub(super) fn waker(self: &Arc<Self>) -> Waker {
-        self.listed.store(false, Ordering::Release);
+        // Not a store: it has to see what came before the last wake, however the io looks for that.
+        self.listed.swap(false, Ordering::AcqRel);
         Waker::from(Arc::clone(self))
     }
 }

@@ -1,0 +1,38 @@
+use std::task::{Context, Poll};
+
+use crate::sync::{AtomicWaker, OnceLock};
+
+/// Ends a session from outside: many tasks may throw it, one task serves the pair and is woken.
+pub(super) struct CloseSwitch<R> {
+    reason: OnceLock<R>,
+    serving: AtomicWaker,
+}
+
+// ===== impl CloseSwitch =====
+
+impl<R: Copy> CloseSwitch<R> {
+    pub(super) fn new() -> Self {
+        Self {
+            reason: OnceLock::new(),
+            serving: AtomicWaker::new(),
+        }
+    }
+
+    /// Closes for this reason, unless there is one already.
+    pub(super) fn close(&self, reason: R) {
+        if self.reason.set(reason).is_ok() {
+            self.serving.wake();
+        }
+    }
+
+    pub(super) fn reason(&self) -> Option<R> {
+        self.reason.get().copied()
+    }
+
+    /// Ready once it was closed. For one task.
+    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<R> {
+        // Registered before the look, so that no close falls between.
+        self.serving.register(cx.waker());
+        self.reason().map_or(Poll::Pending, Poll::Ready)
+    }
+}
