@@ -112,7 +112,7 @@ fn nothing_that_was_said_is_missing() {
         &format!(
             "signed-token      file {secrets} (side), handshake-timeout 10s (default), key demo (side)"
         ),
-        "compress          format zstd (side), level 3 (side)",
+        "compress          format zstd (side), window 8.0 MiB (default), level 3 (side)",
         "connect-timeout 3s (side)",
         &format!("route {routes} (side)"),
         "tls               name name.test (side)",

@@ -9,6 +9,7 @@ mod mistakes_table;
 mod options;
 mod output;
 mod reconnect;
+mod reload;
 mod status;
 mod token;
 mod tools;

@@ -1,13 +1,17 @@
 //! Exit statuses: 0 done or drained, 1 could not do it, 2 wrong usage.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::{Shutdown, TcpStream},
+    time::{Duration, Instant},
+};
 
 use couplet_tests::{
     Couplet, LIMIT,
     net::{
         BlackHole, accept, connect, connect_in_vain, dial, expect_end, expect_reset, free_port,
-        listen,
+        listen, reset,
     },
+    pattern,
 };
 
 #[test]
@@ -140,4 +144,54 @@ fn many_pairs_then_idle() {
         expect_end(&server);
     }
     couplet.finish().ok();
+}
+
+/// A relay of one pair tells by its status how the pair ended.
+#[test]
+fn how_the_only_pair_ended() {
+    let run = |flag: &str, status: i32, end: &dyn Fn(TcpStream, TcpStream)| {
+        let target = listen();
+        let couplet = Couplet::start(&["listen:0", &dial(&target), "--once", flag]);
+        let client = connect(couplet.address('A'));
+        let server = accept(&target);
+        couplet.joined(1);
+        end(client, server);
+        couplet.finish().with(status);
+    };
+    let any = "--half-close-timeout=1h";
+    run(any, 0, &|client, server| {
+        client.shutdown(Shutdown::Write).unwrap();
+        expect_end(&server);
+        drop(server);
+        expect_end(&client);
+    });
+    run(any, 3, &|client, server| {
+        reset(client);
+        expect_reset(&server);
+    });
+    run("--idle-timeout=1s", 4, &|client, server| {
+        expect_reset(&client);
+        expect_reset(&server);
+    });
+    run("--max-lifetime=1s", 4, &|client, _server| {
+        expect_reset(&client)
+    });
+    run("--half-close-timeout=1s", 4, &|client, server| {
+        client.shutdown(Shutdown::Write).unwrap();
+        expect_end(&server);
+        expect_reset(&client);
+    });
+    run("--quota=10B", 5, &|client, _server| {
+        pattern::send(&client, 1, 1000);
+        expect_reset(&client);
+    });
+
+    // Two dialled sides are one pair, too.
+    let targets = [listen(), listen()];
+    let couplet = Couplet::start(&[&dial(&targets[0]), &dial(&targets[1])]);
+    let [one, other] = targets.each_ref().map(accept);
+    couplet.joined(1);
+    reset(one);
+    expect_reset(&other);
+    couplet.finish().with(3);
 }

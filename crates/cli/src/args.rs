@@ -48,8 +48,9 @@ Examples:
 
 Times are like 500ms, 30s, 5m, 1h30m; where it makes sense, never. Sizes are in bytes: 1M and 1MB are
 1000000, 1MiB is 1048576. A DIRECTION is a-to-b or b-to-a; without one both count together.
-Exit status: 0 done or drained, 1 could not do it, 2 wrong usage.
-SIGTERM and SIGINT drain; a second one ends at once.";
+Exit status: 0 done or drained, 1 could not do it, 2 wrong usage. Of a relay of one pair (--once, or two
+dialled sides) also: 3 a peer cut the pair, 4 a time ran out for it, 5 it had reached its quota.
+SIGTERM and SIGINT drain; a second one ends at once. SIGHUP reads the files again.";
 
 /// Joins two connections into one, whichever way round each of them comes
 #[derive(Debug, Parser)]

@@ -11,6 +11,7 @@ mod capture;
 mod common;
 mod descriptors;
 mod dialler;
+mod exit_status;
 mod explain;
 mod fault_signal;
 mod frame;
@@ -149,10 +150,7 @@ fn run(plan: impl FnOnce() -> Plan, log: &LogArgs) -> ExitCode {
         log.failed(error);
     }
     log::finish();
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
+    result.map_or(ExitCode::FAILURE, exit_status::of)
 }
 
 /// Prints all of it, or says what went wrong.

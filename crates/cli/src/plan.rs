@@ -75,6 +75,13 @@ impl Plan {
         log.chain(sides).collect()
     }
 
+    /// Is there to be one pair, and then an end?
+    pub(crate) fn is_one_pair(&self) -> bool {
+        let mut sides = self.sides.specs();
+        let incoming = sides.any(|(_, side)| side.endpoint.is_incoming());
+        self.once || !(incoming || self.reconnect)
+    }
+
     /// The faults of the pair, to be switched off and on.
     pub(crate) fn faults(&self) -> Vec<FaultSwitch> {
         let switches = self.pair.iter().map(|spec| spec.switch.clone());

@@ -1,6 +1,12 @@
 //! What is done at SIGHUP.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt, fs,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use anyhow::Context;
 
@@ -33,6 +39,37 @@ impl OnReload {
             Ok(())
         })
     }
+
+    /// The same of a file that is a list, an entry a line, and how many entries there were and are. A
+    /// list that has become empty is a warning.
+    pub(crate) fn replace_list<T: Send + Sync + 'static>(
+        part: Replaceable<T>,
+        file: &str,
+        make: impl Fn() -> Result<T, Mistake> + Send + Sync + 'static,
+    ) -> Self {
+        let path = file.to_owned();
+        let known = AtomicUsize::new(entries(&path));
+        Self::new(move || {
+            part.replace(make().context("what was read before stays")?);
+            let entries = entries(&path);
+            let before = known.swap(entries, Ordering::Relaxed);
+            match (before, entries) {
+                (1.., 0) => tracing::warn!(path, entries, before, "read again, and empty now"),
+                _ => tracing::info!(path, entries, before, "read again"),
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The lines of a file that are neither blank nor a comment.
+fn entries(path: &str) -> usize {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let content = |line: &&str| !line.split('#').next().unwrap_or_default().trim().is_empty();
+    text.trim_start_matches('\u{feff}')
+        .lines()
+        .filter(content)
+        .count()
 }
 
 impl fmt::Debug for OnReload {
@@ -41,39 +78,56 @@ impl fmt::Debug for OnReload {
     }
 }
 
-/// Does all of it, from now on. Where there is nothing to do, SIGHUP ends the process, as it
-/// always does.
+/// SIGHUP, caught: by default it would end the process.
 #[cfg(unix)]
-pub(crate) fn listen(all: Vec<OnReload>) -> anyhow::Result<()> {
-    use tokio::{
-        signal::unix::{SignalKind, signal},
-        task::spawn_blocking,
-    };
+#[derive(Debug)]
+pub(crate) struct Hangups(tokio::signal::unix::Signal);
 
-    if all.is_empty() {
-        return Ok(());
+#[cfg(not(unix))]
+#[derive(Debug)]
+pub(crate) struct Hangups;
+
+// ===== impl Hangups =====
+
+#[cfg(unix)]
+impl Hangups {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let hangups = signal(SignalKind::hangup()).context("signals can't be listened for")?;
+        Ok(Self(hangups))
     }
-    let mut hangups = signal(SignalKind::hangup()).context("signals can't be listened for")?;
-    tokio::spawn(async move {
-        while hangups.recv().await.is_some() {
-            let all = all.clone();
-            // Files may take their time.
-            let doing = spawn_blocking(move || {
-                for OnReload(does) in &all {
-                    if let Err(error) = does() {
-                        tracing::warn!("{error:#}");
-                    }
+
+    /// Does all of it at each SIGHUP.
+    pub(crate) fn listen(mut self, all: Vec<OnReload>) {
+        tokio::spawn(async move {
+            while self.0.recv().await.is_some() {
+                if all.is_empty() {
+                    tracing::info!("SIGHUP: no file to read again");
+                    continue;
                 }
-            });
-            if let Err(error) = doing.await {
-                tracing::error!(%error, "SIGHUP came to nothing");
+                let all = all.clone();
+                // Files may take their time.
+                let doing = tokio::task::spawn_blocking(move || {
+                    for OnReload(does) in &all {
+                        if let Err(error) = does() {
+                            tracing::warn!("{error:#}");
+                        }
+                    }
+                });
+                if let Err(error) = doing.await {
+                    tracing::error!(%error, "the task that reads the files again panicked");
+                }
             }
-        }
-    });
-    Ok(())
+        });
+    }
 }
 
 #[cfg(not(unix))]
-pub(crate) fn listen(_: Vec<OnReload>) -> anyhow::Result<()> {
-    Ok(())
+impl Hangups {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(crate) fn listen(self, _: Vec<OnReload>) {}
 }

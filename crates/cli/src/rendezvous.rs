@@ -124,7 +124,7 @@ impl RendezvousArgs {
                     make().map_err(|mistake: Mistake| mistake.within("--tokens"))?,
                 );
                 expects(part.clone());
-                let again = OnReload::replace(part, &path, make);
+                let again = OnReload::replace_list(part, &path, make);
                 ("needed", Source::Flag, Some(again))
             }
         };

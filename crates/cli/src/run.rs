@@ -3,13 +3,13 @@
 use std::{io, num::NonZeroUsize, time::Duration};
 
 use anyhow::Context;
-use couplet_connector::{Handle, endpoint::Address};
+use couplet_connector::{Handle, endpoint::Address, pairing::CloseReason};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     fault_signal,
     plan::{Plan, Sides},
-    reload,
+    reload::Hangups,
     signals::Signals,
     stacks,
 };
@@ -17,7 +17,8 @@ use crate::{
 /// How long the end waits for the disk.
 const CAPTURE_PATIENCE: Duration = Duration::from_secs(5);
 
-pub(crate) fn run(plan: Plan) -> anyhow::Result<()> {
+/// Runs to the end. Returns how the only pair ended, where there was to be one.
+pub(crate) fn run(plan: Plan) -> anyhow::Result<Option<CloseReason>> {
     let runtime = runtime(plan.threads()).context("the runtime could not be started")?;
     let capture = plan.capture.clone();
     let access_log = plan.access_log.clone();
@@ -47,7 +48,9 @@ fn runtime(threads: NonZeroUsize) -> io::Result<Runtime> {
     builder.worker_threads(threads.get()).enable_all().build()
 }
 
-async fn relay(plan: Plan) -> anyhow::Result<()> {
+async fn relay(plan: Plan) -> anyhow::Result<Option<CloseReason>> {
+    // First of all: no relay dies of SIGHUP.
+    let hangups = Hangups::new()?;
     if let Some(file) = &plan.access_log {
         file.open()?;
     }
@@ -59,29 +62,46 @@ async fn relay(plan: Plan) -> anyhow::Result<()> {
     }
     // What is opened above may wait for others, and until here a signal ends that.
     let mut signals = Signals::new()?;
-    reload::listen(plan.on_reload())?;
+    hangups.listen(plan.on_reload());
     fault_signal::listen(plan.faults())?;
     for (side, spec) in plan.sides.specs() {
         if let Address::Dial(addr) = &spec.endpoint.address {
             tracing::info!(%side, target = %addr, "dials");
         }
     }
-    let relay = match &plan.sides {
+    // The name to listen at may have to be looked up.
+    let relay = tokio::select! {
+        started = start(&plan) => started?,
+        () = signals.next() => {
+            tracing::info!("stopped before anything was listened at");
+            return Ok(None);
+        }
+    };
+    tokio::select! {
+        done = relay.done() => {
+            done?;
+            Ok(relay.last_end().filter(|_| plan.is_one_pair()))
+        }
+        () = signals.next() => {
+            drain(&relay, plan.drain_timeout.value, signals).await?;
+            Ok(None)
+        }
+    }
+}
+
+async fn start(plan: &Plan) -> anyhow::Result<Handle> {
+    match &plan.sides {
         Sides::Meeting(side, meeting) => {
             let listen = side.endpoint.open(plan.endpoint_flags).await?;
-            stacks::meet(listen, side, meeting, &plan)?
+            stacks::meet(listen, side, meeting, plan)
         }
         Sides::Two(a, b) => {
             let ends = (
                 a.endpoint.open(plan.endpoint_flags).await?,
                 b.endpoint.open(plan.endpoint_flags).await?,
             );
-            stacks::join(ends.0, ends.1, [a, b], &plan)
+            Ok(stacks::join(ends.0, ends.1, [a, b], plan))
         }
-    };
-    tokio::select! {
-        done = relay.done() => Ok(done?),
-        () = signals.next() => drain(&relay, plan.drain_timeout.value, signals).await,
     }
 }
 

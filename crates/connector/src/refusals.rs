@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use couplet_endpoint::{BoxError, Conn, ConnId, Origin, PeerName, Side, is_caused_by};
+use couplet_endpoint::{BoxError, Conn, ConnId, DialError, Origin, PeerName, Side, is_caused_by};
 use couplet_layers::HealthCheck;
 use couplet_pairing::PairError;
 use pin_project::pin_project;
@@ -57,7 +57,12 @@ impl RefusalsLayer {
             tracing::debug!(side = %self.side, conn = id.get(), %peer, "health check");
             return;
         }
-        tracing::info!(side = %self.side, conn = id.get(), %peer, error = %Causes(&*error), "refused");
+        let (side, conn, causes) = (self.side, id.get(), Causes(&*error));
+        // A client that is refused is its own business; a server that is down is the operator's.
+        match is_caused_by::<DialError>(&*error) {
+            true => tracing::warn!(%side, conn, %peer, error = %causes, "refused"),
+            false => tracing::info!(%side, conn, %peer, error = %causes, "refused"),
+        }
         // One that comes to us may be followed by a better one; one that is dialled will not.
         let no_other = origin == Origin::Dialled || is_caused_by::<PairError>(&*error);
         if self.expects_one_pair && no_other {

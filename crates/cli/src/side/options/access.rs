@@ -7,7 +7,7 @@ use couplet_connector::{
     layers::{AccessLayer, AccessList, Networks, Replaceable, admission::access::InvalidNetwork},
 };
 
-use super::{Does, On, SideLayerSpec, SideOption, Value, of_file};
+use super::{Does, On, SideLayerSpec, SideOption, Value, of_list};
 use crate::{
     layer_spec::{LayerSpec, Source},
     mistake::Mistake,
@@ -60,7 +60,7 @@ pub(super) fn of_networks<T: Send + Sync + 'static>(
     make: impl Fn(Networks) -> T + Send + Sync + 'static,
 ) -> Result<(Replaceable<T>, Option<OnReload>), Mistake> {
     if value.text.starts_with('@') {
-        let (part, again) = of_file(value, move |value| networks(value).map(&make))?;
+        let (part, again) = of_list(value, move |value| networks(value).map(&make))?;
         return Ok((part, Some(again)));
     }
     Ok((Replaceable::new(value.parse(networks).map(make)?), None))

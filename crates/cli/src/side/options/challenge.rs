@@ -5,7 +5,9 @@ use couplet_connector::{
     layers::{AnswerChallenge, AuthorizedKeys, Challenge, Ed25519Key, HandshakeLayer},
 };
 
-use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, of_file, secret};
+use super::{
+    Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, of_file, of_list, secret,
+};
 use crate::{
     layer_spec::{Bytes, LayerSpec, Source},
     mistake::Mistake,
@@ -42,7 +44,7 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mist
         layers.push(HandshakeLayer::new(answer).timeout(timeout));
         again
     } else {
-        let (ask, again) = of_file(file, move |value| {
+        let (ask, again) = of_list(file, move |value| {
             let authorized: AuthorizedKeys = secret::parse(value, FORM)?;
             Ok(Challenge::new(authorized).context(what_for.as_str()))
         })?;

@@ -162,6 +162,17 @@ fn of_file<T: Send + Sync + 'static>(
     Ok((part, again))
 }
 
+/// The same, where the file is a list, an entry a line.
+fn of_list<T: Send + Sync + 'static>(
+    file: Word<'_>,
+    make: impl Fn(&str) -> Result<T, Mistake> + Send + Sync + 'static,
+) -> Result<(Replaceable<T>, OnReload), Mistake> {
+    let part = Replaceable::new(file.parse(&make)?);
+    let value = file.text.to_owned();
+    let again = OnReload::replace_list(part.clone(), &file.text[1..], move || make(&value));
+    Ok((part, again))
+}
+
 // ===== impl SideOption =====
 
 impl SideOption {

@@ -53,6 +53,12 @@ pub(super) static RENDEZVOUS: SideOption = SideOption {
 fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let value = given.needed()?;
     let (_, shown) = value.parse(key)?;
+    if !value.text.starts_with('@') {
+        tracing::warn!(
+            "every user of this machine can read the key of `rendezvous=KEY`, with ps: \
+             rendezvous=@FILE"
+        );
+    }
     let side = given.setting("side").map(|side| side.parse(side_name));
     // So that the sessions of one end never meet each other.
     let side = Sourced {

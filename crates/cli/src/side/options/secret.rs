@@ -1,6 +1,6 @@
 //! Secrets and keys are in files: what is on the command line can be read by everybody.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use crate::mistake::Mistake;
 
@@ -12,12 +12,43 @@ pub(crate) fn read(value: &str, form: &str) -> Result<Vec<u8>, Mistake> {
             format!("write it to a file: `{form}`"),
         ));
     };
+    check_mode(Path::new(path))?;
     fs::read(path).map_err(|error| {
         Mistake::new(
             format!("`{path}` can't be read: {error}"),
             format!("a file that this user can read: `{form}`"),
         )
     })
+}
+
+/// A secret that other users may change is no secret, and an error; one that they may read is a
+/// warning. Pipes and the like are not checked.
+#[cfg(unix)]
+pub(crate) fn check_mode(path: &Path) -> Result<(), Mistake> {
+    use std::os::unix::fs::PermissionsExt;
+
+    const OTHERS_WRITE: u32 = 0o002;
+    const OTHERS_READ: u32 = 0o004;
+    let Ok(file) = fs::metadata(path) else {
+        return Ok(());
+    };
+    let mode = file.permissions().mode();
+    let path = path.display();
+    if file.is_file() && mode & OTHERS_WRITE != 0 {
+        return Err(Mistake::new(
+            format!("every user of this machine can write `{path}`"),
+            format!("`chmod 600 {path}`"),
+        ));
+    }
+    if file.is_file() && mode & OTHERS_READ != 0 {
+        tracing::warn!(%path, "every user of this machine can read this secret: chmod 600");
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn check_mode(_: &Path) -> Result<(), Mistake> {
+    Ok(())
 }
 
 /// The same, made something of.
@@ -45,7 +76,7 @@ pub(crate) fn line(value: &str, form: &str) -> Result<Vec<u8>, Mistake> {
     let line = one_line(&text).map_err(|why| {
         Mistake::new(
             format!("`{}`: {why}", &value[1..]),
-            "a file of one line, the secret",
+            "a file of one line, the secret, as `couplet keygen --kind=secret FILE` makes it",
         )
     });
     line.map(<[u8]>::to_vec)

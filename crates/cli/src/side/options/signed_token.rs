@@ -6,7 +6,8 @@ use couplet_connector::{
 };
 
 use super::{
-    Context, Does, IN_CLEAR, On, SideLayerSpec, SideOption, SideSetting, Value, of_file, secret,
+    Context, Does, IN_CLEAR, On, SideLayerSpec, SideOption, SideSetting, Value, of_file, of_list,
+    secret,
 };
 use crate::{
     layer_spec::{Bytes, LayerSpec, Source},
@@ -51,7 +52,7 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mist
         ([Bytes::Untouched, Bytes::Untouched], again)
     } else {
         let key = key.map(|key| key.text.to_owned());
-        let (expect, again) = of_file(file, move |value| {
+        let (expect, again) = of_list(file, move |value| {
             let keyring: Keyring = secret::parse(value, FORM)?;
             let expect = ExpectSignedToken::new(keyring);
             Ok(match &key {

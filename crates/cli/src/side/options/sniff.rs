@@ -7,7 +7,7 @@ use couplet_connector::{
     layers::{HandshakeLayer, Sniff},
 };
 
-use super::{Context, Does, On, SideLayerSpec, SideOption, Value, of_file};
+use super::{Context, Does, On, SideLayerSpec, SideOption, Value, of_list};
 use crate::{
     layer_spec::{Bytes, LayerSpec},
     mistake::Mistake,
@@ -32,7 +32,7 @@ pub(super) static ROUTE: SideOption = SideOption {
     help: "dial by what the client speaks: lines like `tls:example.org HOST:PORT`, `ssh refuse`",
     settings: &[],
     does: Does::Set(|endpoint, given| {
-        let (routes, again) = of_file(given.needed()?, |value| match value.strip_prefix('@') {
+        let (routes, again) = of_list(given.needed()?, |value| match value.strip_prefix('@') {
             Some(path) => Routes::read(path).map(Arc::new),
             None => Err(Mistake::new(
                 "routes are in a file",

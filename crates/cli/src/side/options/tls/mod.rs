@@ -13,7 +13,7 @@ use couplet_connector::{
     layers::handshake::tls::{TlsCertificate, TlsConfigError, Truncation},
 };
 
-use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value};
+use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, secret};
 use crate::{
     layer_spec::{Bytes, LayerSpec},
     mistake::Mistake,
@@ -127,10 +127,14 @@ fn alpn(given: &Given<'_>) -> Vec<String> {
 /// A certificate, with its key from the same file or from one of these.
 fn certificate(path: &Path, keys: &[String]) -> Result<TlsCertificate, Unusable> {
     let mut why = match TlsCertificate::from_files(path, None) {
-        Ok(certificate) => return Ok(certificate),
+        Ok(certificate) => {
+            check_mode(path)?;
+            return Ok(certificate);
+        }
         Err(error) => error,
     };
     for key in keys {
+        check_mode(Path::new(key))?;
         match TlsCertificate::from_files(path, Some(Path::new(key))) {
             Ok(certificate) => return Ok(certificate),
             Err(error) => {
@@ -151,6 +155,14 @@ fn certificate(path: &Path, keys: &[String]) -> Result<TlsCertificate, Unusable>
     }
     let hint = "a PEM file with a certificate, and its key there or in `tls.key=KEY.pem`";
     Err(Unusable::new(&why, hint))
+}
+
+/// A file with a private key is for its owner alone.
+fn check_mode(path: &Path) -> Result<(), Unusable> {
+    secret::check_mode(path).map_err(|mistake| Unusable {
+        file: Some(path.to_owned()),
+        mistake,
+    })
 }
 
 fn is_mismatch(error: &TlsConfigError) -> bool {
