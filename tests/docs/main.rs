@@ -6,6 +6,7 @@
 mod changelog;
 mod layers;
 mod links;
+mod logs;
 mod map;
 mod quotes;
 

@@ -54,7 +54,12 @@ pub struct IdleTimeoutFuture<F> {
 
 impl IdleTimeoutLayer {
     /// Ends sessions that have been idle for `timeout`.
+    ///
+    /// # Panics
+    ///
+    /// If the timeout is zero: every session would end at once.
     pub const fn new(timeout: Duration) -> Self {
+        assert!(!timeout.is_zero(), "an idle timeout is more than zero");
         Self(timeout)
     }
 }

@@ -45,7 +45,12 @@ pub struct MaxLifetimeFuture<F> {
 
 impl MaxLifetimeLayer {
     /// Ends sessions that have lasted for `lifetime`.
+    ///
+    /// # Panics
+    ///
+    /// If the lifetime is zero: every session would end at once.
     pub const fn new(lifetime: Duration) -> Self {
+        assert!(!lifetime.is_zero(), "a lifetime is more than zero");
         Self(lifetime)
     }
 }

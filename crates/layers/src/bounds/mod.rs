@@ -6,3 +6,5 @@ pub mod bandwidth;
 pub mod idle_timeout;
 pub mod max_lifetime;
 pub mod quota;
+#[cfg(test)]
+mod tests;

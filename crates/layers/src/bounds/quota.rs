@@ -44,7 +44,8 @@ struct Left {
 // ===== impl QuotaLayer =====
 
 impl QuotaLayer {
-    /// At most so many bytes a session, both directions together.
+    /// At most so many bytes a session, both directions together. With 0, a session ends at its first
+    /// byte.
     pub const fn new(bytes: u64) -> Self {
         Self { bytes, only: None }
     }

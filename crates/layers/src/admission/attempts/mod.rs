@@ -83,6 +83,10 @@ pub struct AttemptsService<S> {
 // ===== impl AttemptsService =====
 
 impl<S> AttemptsService<S> {
+    crate::accessors::inner_accessors!();
+}
+
+impl<S> AttemptsService<S> {
     fn refuse<I>(&self, peer: IpAddr) -> AttemptsFuture<I, S>
     where
         S: Service<Conn<I>>,

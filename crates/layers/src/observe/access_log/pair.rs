@@ -66,6 +66,10 @@ impl<S> Layer<S> for AccessLogLayer {
 
 // ===== impl AccessLogService =====
 
+impl<S> AccessLogService<S> {
+    crate::accessors::inner_accessors!();
+}
+
 impl<A, B, S> Service<Pair<A, B>> for AccessLogService<S>
 where
     S: Service<Pair<A, B>>,

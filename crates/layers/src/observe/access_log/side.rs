@@ -58,6 +58,10 @@ impl<S> Layer<S> for SideAccessLogLayer {
 
 // ===== impl SideAccessLogService =====
 
+impl<S> SideAccessLogService<S> {
+    crate::accessors::inner_accessors!();
+}
+
 impl<I, S> Service<Conn<I>> for SideAccessLogService<S>
 where
     S: Service<Conn<Counted<I>>>,

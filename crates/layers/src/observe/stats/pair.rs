@@ -62,6 +62,10 @@ impl<S> Layer<S> for StatsLayer {
 
 // ===== impl StatsService =====
 
+impl<S> StatsService<S> {
+    crate::accessors::inner_accessors!();
+}
+
 impl<A, B, S: Service<Pair<A, B>>> Service<Pair<A, B>> for StatsService<S> {
     type Response = S::Response;
     type Error = S::Error;

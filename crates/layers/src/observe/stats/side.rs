@@ -119,6 +119,10 @@ impl<S> Layer<S> for SideStatsLayer {
 
 // ===== impl SideStatsService =====
 
+impl<S> SideStatsService<S> {
+    crate::accessors::inner_accessors!();
+}
+
 impl<I, S: Service<Conn<I>>> Service<Conn<I>> for SideStatsService<S> {
     type Response = S::Response;
     type Error = S::Error;

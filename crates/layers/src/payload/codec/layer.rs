@@ -95,6 +95,10 @@ impl fmt::Debug for CodecLayer {
 
 // ===== impl CodecService =====
 
+impl<S> CodecService<S> {
+    crate::accessors::inner_accessors!();
+}
+
 impl<I, S> Service<Conn<I>> for CodecService<S>
 where
     S: Service<Conn<Transformed<I>>>,

@@ -84,6 +84,10 @@ impl fmt::Debug for TransformLayer {
 
 // ===== impl TransformService =====
 
+impl<S> TransformService<S> {
+    crate::accessors::inner_accessors!();
+}
+
 impl<A, B, S> Service<Pair<A, B>> for TransformService<S>
 where
     S: Service<Pair<Transformed<A>, Transformed<B>>>,
