@@ -14,7 +14,7 @@ use couplet_tests::{
 };
 use tempfile::TempDir;
 
-/// The option of each end: who dials, and who listens.
+/// The option of each end: the dialling and the listening one.
 struct Keys {
     _scratch: TempDir,
     dials: String,
@@ -191,9 +191,7 @@ fn a_plain_peer_is_never_joined() {
     let client = connect(near.address('A'));
     (&client).write_all(b"in the clear").unwrap();
     let mut server = accept(&target);
-    server
-        .write_all(b"220 welcome, whoever you are\r\n")
-        .unwrap();
+    server.write_all(b"220 welcome, stranger\r\n").unwrap();
     expect_closed(&client);
     let mut heard = Vec::new();
     let _ = server.read_to_end(&mut heard);

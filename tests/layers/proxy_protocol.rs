@@ -92,7 +92,7 @@ fn address(stream: &TcpStream) -> String {
     stream.local_addr().unwrap().to_string()
 }
 
-/// Who the command takes the clients of side A for.
+/// The clients of side A, as the command sees them.
 fn peers(couplet: &Couplet, pairs: usize) -> Vec<String> {
     let joined = couplet.events("joined", pairs);
     let peer = |event: &Value| event["a"].as_str().unwrap().to_owned();

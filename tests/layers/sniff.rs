@@ -50,7 +50,7 @@ impl Routed {
         self.couplet.address('A').to_string()
     }
 
-    /// Who is run comes there, and this is the first that it says.
+    /// The first bytes of the program that is run.
     #[track_caller]
     fn comes_to(&self, target: usize, client: &mut Command, first: &[u8]) {
         let _client = Process::spawn("the client", client);

@@ -27,8 +27,8 @@ pub(crate) fn notes() -> String {
 
 const SIDES: &str = "\
 A side is where it comes from, then its options in the order in which a connection meets them:
-  listen:[HOST:]PORT   others connect to us; without HOST from this machine alone, `*` from anywhere
-  dial:HOST:PORT       we connect to it
+  listen:[HOST:]PORT   accept clients; without HOST from this machine alone, `*` from anywhere
+  dial:HOST:PORT       connect to this server
 ";
 
 const EXAMPLES: &str = "\
@@ -37,11 +37,11 @@ Examples:
   couplet listen:*:2222 dial:192.0.2.7:22               forward a port
   couplet dial:relay.example.org:9000 dial:127.0.0.1:6379 --reconnect
                                                         offer a Redis server from behind a NAT
-  couplet rendezvous listen:*:4000                      join those who come with the same key
+  couplet rendezvous listen:*:4000                      join clients with the same key
   couplet dial:relay:4000,rendezvous=KEY,keep=8 dial:localhost:22
                                                         offer ssh from behind a NAT, to many
   couplet listen:2222 dial:relay:4000,rendezvous=KEY    and go there
-  couplet listen:*:9000,token=@a.secret listen:8000     who comes to 9000 must know the secret
+  couplet listen:*:9000,token=@a.secret listen:8000     clients of 9000 need the secret
   couplet listen:8080 dial:localhost:80 --log-traffic=hex
   couplet explain listen:*:9000,token=@a.secret listen:8000
                                                         what would stand in its stacks
@@ -132,7 +132,7 @@ pub(crate) enum Tool {
     /// Print the stacks that these arguments make, and how their bytes move; relay nothing
     #[command(after_help = notes())]
     Explain(Box<ExplainArgs>),
-    /// Join those who come to one port with the same key: strangers that can only dial out
+    /// Join clients of one port that have the same key and can only dial out
     #[command(after_help = notes())]
     Rendezvous(Box<RendezvousArgs>),
     /// Make a private key or a secret, in a file that is new, and print the public key
@@ -234,7 +234,7 @@ impl RelayArgs {
                 self.connect_timeout.is_some()
                     && dialled().all(|side| side.endpoint.connect_timeout.is_some()),
                 "--connect-timeout",
-                "what is dialled has its own",
+                "each dialled side has its own",
             ),
             (
                 self.common.handshake_timeout.is_some() && !specs.any(|spec| spec.has_deadline()),

@@ -21,10 +21,10 @@ use crate::routes::{Routes, Target};
 /// Dials a side.
 #[derive(Clone, Debug)]
 pub(crate) struct Dialler {
-    /// For whom no other is meant.
+    /// No other client is meant.
     pub(crate) dial: Dial,
     pub(crate) routes: Option<Replaceable<Arc<Routes>>>,
-    /// A layer of the side has to know for whom.
+    /// A layer of the side has to know the client.
     pub(crate) tells_for_whom: bool,
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct KeygenArgs {
     /// Where to write it: a file that is not there yet, for its owner's eyes alone
     file: PathBuf,
 
-    /// What to make
+    /// Kind of key or secret
     #[arg(long, value_enum, default_value = "ed25519")]
     kind: Kind,
 }

@@ -159,7 +159,7 @@ fn print(what: impl FnOnce(&mut Vec<u8>) -> anyhow::Result<()>) -> ExitCode {
     exit_code(what(&mut out).and_then(|()| {
         let stdout = &mut io::stdout();
         match stdout.write_all(&out).and_then(|()| stdout.flush()) {
-            // Who reads has seen enough.
+            // The reader has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             written => Ok(written?),
         }

@@ -35,7 +35,7 @@ pub(crate) struct RendezvousArgs {
     )]
     side: String,
 
-    /// Only who has a token signed with one of these secrets may come, `name: secret` a line
+    /// Accept clients with a token signed by one of these secrets only, `name: secret` a line
     #[arg(long, value_name = "@FILE")]
     tokens: Option<String>,
 
@@ -47,7 +47,7 @@ pub(crate) struct RendezvousArgs {
     #[arg(long, value_name = "NUMBER", value_parser = count)]
     max_waiting_per_key: Option<NonZeroUsize>,
 
-    /// Who gives way when too many wait: the one that comes, or the one that has waited longest
+    /// Choose which connection gives way when too many wait: the newcomer, or the one that has waited longest
     /// [default: refuse]
     #[arg(long, value_name = "WHICH")]
     when_full: Option<Full>,
@@ -56,12 +56,12 @@ pub(crate) struct RendezvousArgs {
     #[arg(long, value_name = "WHICH")]
     when_key_full: Option<Full>,
 
-    /// What becomes of others with the key when two are joined: they meet each other, are refused as
-    /// long as the two are joined, or those who wait are let go [default: queue]
+    /// Choose what happens to others with the key of a live pair: they meet each other, are refused as
+    /// long as the two are joined, or waiting ones are dropped [default: queue]
     #[arg(long, value_name = "WHAT")]
     others: Option<Others>,
 
-    /// Refuse who says more than its line before it is joined
+    /// Refuse a client that sends more than its line before the join
     #[arg(long)]
     silent: bool,
 
@@ -102,7 +102,7 @@ impl RendezvousArgs {
         self.common.plan(Sides::Meeting(side, self.meeting()))
     }
 
-    /// The handshake in which a client says whom to meet.
+    /// The handshake in which a client sends its key.
     fn expect(&self) -> Result<SideLayerSpec, Mistake> {
         let timeout = self.common.handshake_timeout();
         let mut layers = SideLayers::new();

@@ -1,4 +1,4 @@
-//! `route=@FILE`: what is dialled, by what the client speaks and asks for.
+//! `route=@FILE`: the address to dial, by the protocol and host that the client asks for.
 
 use std::{fmt, fs, net::IpAddr};
 

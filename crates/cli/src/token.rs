@@ -32,7 +32,7 @@ pub(crate) struct TokenArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     expires: Duration,
 
-    /// Which of the secrets is to sign it [default: the first]
+    /// Name of the secret that signs it [default: the first]
     #[arg(long, value_name = "NAME")]
     id: Option<String>,
 }

@@ -59,7 +59,7 @@ fn replaceable() {
     side(expect).peer(send).check().unwrap();
 }
 
-/// The relay, and who comes to it; what it says once two have met is a pair's.
+/// The relay, and its clients; the reply at the join is a pair's.
 #[cfg(feature = "meet")]
 #[test]
 fn meet() {

@@ -266,7 +266,7 @@ impl<A: Io, B: Io> Relaying<A, B> {
         }
     }
 
-    /// An end of stream is only ever passed on, never made up: who reads one can rely on having
+    /// An end of stream is only ever passed on, never made up: a reader of one can rely on having
     /// read everything.
     fn abort_unended(&mut self) {
         if self.a_to_b.outcome() != Some(Outcome::Ended) {

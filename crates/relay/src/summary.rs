@@ -16,7 +16,7 @@ pub struct Summary {
     pub b_to_a: u64,
     /// How long it lasted, from the join.
     pub duration: Duration,
-    /// Why it ended, and by whom.
+    /// Why the pair ended, and the side that ended it.
     pub reason: CloseReason,
 }
 

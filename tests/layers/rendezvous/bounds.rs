@@ -1,4 +1,4 @@
-//! How many may wait, and who gives way.
+//! How many may wait, and which connection gives way.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -57,7 +57,7 @@ fn or_those_who_wait_are_let_go() {
     met(&partner);
     met(&second);
     refused(first, "redundant");
-    // Who comes later may wait, and be met.
+    // A later client may wait, and be met.
     let later = relay.waits(" a");
     met(&relay.says(&line(" b")));
     met(&later);

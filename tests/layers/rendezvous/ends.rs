@@ -78,7 +78,7 @@ fn a_pool_serves_more_at_once_than_it_keeps() {
     }
     ends.home.joined(16);
     ends.relay.0.ended(16);
-    // Nobody is dialled for those who only wait.
+    // No partner is dialled for a client that only waits.
     nobody_comes(&ends.target);
 }
 

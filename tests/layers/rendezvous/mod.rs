@@ -29,7 +29,7 @@ impl Relay {
     }
 
     fn start_at(listen: &str, flags: &[&str]) -> Self {
-        // It says who waits.
+        // The log names the waiting client.
         Self(Couplet::start(
             &[&["rendezvous", listen, "-v"], flags].concat(),
         ))

@@ -1,4 +1,4 @@
-//! Signed tokens: who may come, to which key and side, and until when.
+//! Signed tokens: for which key and side, and until when.
 
 use std::fs;
 

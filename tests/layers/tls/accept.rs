@@ -104,7 +104,7 @@ fn the_certificate_is_the_one_for_the_name() {
     finish("s_client", &mut pki.s_client(&couplet, "any.wild.test")).ok();
     let log = finish("s_client", &mut pki.s_client(&couplet, "other.test")).log;
     assert!(log.contains("alert"), "{log}");
-    couplet.find("it says for whom", |line| {
+    couplet.find("the log names the file", |line| {
         line.contains(r#"the server name (SNI) \"other.test\""#)
             .then_some(())
     });

@@ -253,7 +253,7 @@ async fn reset(mut stream: TcpStream, ours: Stream, down: u64) -> anyhow::Result
 
 /// Goes on until it is reset: what comes before has to be right, and an end would be made up.
 async fn is_reset(stream: &mut TcpStream, ours: Stream, theirs: Stream) -> anyhow::Result<()> {
-    // The system tells of a reset once, to who writes or to who reads.
+    // The kernel tells of a reset once, to the next write or the next read.
     let told_writer = AtomicBool::new(false);
     let (mut read, mut write) = stream.split();
     let sending = async {

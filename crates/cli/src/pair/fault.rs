@@ -26,7 +26,7 @@ pub(super) struct FaultArgs {
     #[arg(long, value_name = "[DIRECTION:]FAULT", value_parser = fault)]
     fault: Vec<Directed<Chosen>>,
 
-    /// What chance in faults is drawn from: the same number, the same faults [default: 0]
+    /// Seed of random choices in faults: the same number gives the same faults [default: 0]
     #[arg(long, value_name = "NUMBER", requires = "fault")]
     fault_seed: Option<u64>,
 }

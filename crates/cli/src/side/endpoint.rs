@@ -46,7 +46,7 @@ pub(crate) struct EndpointSpec {
     pub(crate) frame: Option<Frame>,
     /// What is done at SIGHUP.
     pub(crate) on_reload: Option<OnReload>,
-    /// A layer has to know for whom a connection was dialled.
+    /// A layer has to know the client of a dialled connection.
     pub(crate) tells_for_whom: bool,
 }
 

@@ -13,7 +13,7 @@
 //! - **Splice:** the layer itself touches no byte; what a handshake wraps around the io decides.
 //! - **Readiness:** a handshake has a slot of its own ([`bound`](HandshakeLayer::bound)), and takes
 //!   the inner service's readiness (a place in the pairing) only once it has succeeded. So silent
-//!   clients use up neither the accept loop nor the places of those who wait.
+//!   clients use up neither the accept loop nor the slots of waiting connections.
 //!
 //! ```
 //! use couplet_endpoint::{Conn, Io};

@@ -44,7 +44,7 @@ pub(crate) async fn measure(name: &str) -> Option<Cost> {
     })
 }
 
-/// Whoever the bytes are counted for.
+/// The client for which bytes are counted.
 async fn bandwidth() -> Cost {
     let rate = ByteRate::per_second(NonZeroU64::MIN);
     let shared = pair(BandwidthLayer::shared(rate)).await;

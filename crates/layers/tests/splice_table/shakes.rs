@@ -92,7 +92,7 @@ async fn signed_token() -> Cost {
 
 // ===== the PROXY protocol =====
 
-/// What was dialled for a client, whom the header is about.
+/// A connection dialled for the client of the header.
 async fn send_proxy_header() -> Cost {
     let send = HandshakeLayer::new(async |mut conn: Conn<TcpStream>| {
         let client = DialledFor(conn.info.clone());
@@ -120,7 +120,7 @@ async fn line(from: &mut impl Io) -> Vec<u8> {
     line
 }
 
-/// The peer has its answer from one who has the key.
+/// The answer to the peer is by the holder of the key.
 async fn challenge() -> Cost {
     let (ask, answer) = who_knows_each_other();
     let talks = async |mut peer: TcpStream| {
@@ -135,7 +135,7 @@ async fn challenge() -> Cost {
     side_with(HandshakeLayer::new(ask), talks, REST).await
 }
 
-/// The peer has its question from one who asks, and does not wait for the answer.
+/// The peer gets its question, and the asking end does not wait for the answer.
 async fn answer_challenge() -> Cost {
     let (ask, answer) = who_knows_each_other();
     let talks = async |mut peer: TcpStream| {

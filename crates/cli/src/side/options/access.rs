@@ -1,4 +1,4 @@
-//! `allow=…` and `deny=…`: who may come in.
+//! `allow=…` and `deny=…`.
 
 use std::path::Path;
 
@@ -35,7 +35,7 @@ pub(super) static DENY: SideOption = SideOption {
     does: Does::Layer(|given, _| layer("deny", AccessList::deny, given)),
 };
 
-/// A layer for each of the two: who has to pass both is denied if either does, in any order.
+/// A layer for each of the two: a connection that has to pass both is denied if either denies, in any order.
 fn layer(
     name: &'static str,
     list: fn(AccessList, Networks) -> AccessList,

@@ -1,4 +1,4 @@
-//! `attempts=NUMBER/TIME`: who fails too often is refused, or delayed.
+//! `attempts=NUMBER/TIME`: an address that fails too often is refused, or delayed.
 
 use std::time::Duration;
 

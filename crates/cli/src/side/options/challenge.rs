@@ -18,11 +18,11 @@ pub(super) static CHALLENGE: SideOption = SideOption {
     name: "challenge",
     on: On::Either,
     value: Value::Needed("@FILE"),
-    help: "the peer proves who it is; FILE: on listen the keys it may have, on dial our key",
+    help: "the peer proves its identity; FILE: on listen the keys it may have, on dial our key",
     settings: &[SideSetting {
         name: "context",
         value: "TEXT",
-        help: "what for: both ends must have the same [default: nothing]",
+        help: "context: both ends must have the same [default: nothing]",
         many: false,
     }],
     does: Does::Layer(layer),

@@ -1,4 +1,4 @@
-//! `rendezvous=KEY`: the relay that is dialled joins us with who comes to it with the same key.
+//! `rendezvous=KEY`: meets a peer with the same key at the dialled relay.
 
 use couplet_connector::{
     SideLayers,
@@ -25,7 +25,7 @@ pub(super) static RENDEZVOUS: SideOption = SideOption {
     name: NAME,
     on: On::Dial,
     value: Value::Needed("KEY|@FILE"),
-    help: "a `couplet rendezvous` joins us with who comes to it with this key",
+    help: "meet a peer with this key at a `couplet rendezvous`",
     settings: &[
         SideSetting {
             name: "side",
@@ -124,7 +124,7 @@ fn read_token(value: &str) -> Result<SignedToken, Mistake> {
     secret::parse(value, "rendezvous.token=@FILE")
 }
 
-/// The key, and how it is shown: whoever knows one may come.
+/// The key, and how it is shown: knowing one is enough.
 fn key(value: &str) -> Result<(MeetingKey, &str), Mistake> {
     let Some(path) = value.strip_prefix('@') else {
         return match value.is_empty() {

@@ -1,4 +1,4 @@
-//! `sniff` and `route=@FILE`: what the client speaks, and what is dialled for it.
+//! `sniff` and `route=@FILE`: the protocol of the client, and the address to dial for it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ pub(super) static SNIFF: SideOption = SideOption {
     name: NAME,
     on: On::Either,
     value: Value::Optional("TIME"),
-    help: "find out what a client speaks; who says nothing is waited for so long [default: 3s]",
+    help: "detect the protocol of a client; wait so long for a silent one [default: 3s]",
     settings: &[],
     does: Does::Layer(layer),
 };

@@ -19,13 +19,13 @@ pub struct AccessRefused {
 #[non_exhaustive]
 pub enum NotListed {
     /// Its address is on the deny list.
-    #[error("its address is denied")]
+    #[error("address on the deny list")]
     Denied,
     /// There is an allow list, and its address is not on it.
-    #[error("its address is not among those allowed")]
+    #[error("address not on the allow list")]
     NotAllowed,
     /// There is an allow list, and it has no address.
-    #[error("it has no address, and only listed ones are allowed")]
+    #[error("no address to look up in the allow list")]
     NoAddress,
 }
 

@@ -2,10 +2,10 @@ use couplet_endpoint::Info;
 
 use super::{AccessRule, Networks, NotListed};
 
-/// Who may come in, by the network that the peer's address is in.
+/// Admits connections by the network of the peer's address.
 ///
-/// 1. Who is on the deny list is refused, whatever else is said of it.
-/// 2. If there is an allow list, only who is on it may enter; an empty one lets nobody in.
+/// 1. An address on the deny list is refused, whatever the allow list says.
+/// 2. If there is an allow list, only its addresses are admitted; an empty one admits none.
 /// 3. Everybody else may enter.
 ///
 /// A peer without an address (on a Unix socket, within the process) is on no list: it enters where

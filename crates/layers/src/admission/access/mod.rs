@@ -1,4 +1,4 @@
-//! Who may come in: decided by what is known of a connection, before anything is said.
+//! Admits or refuses a connection by its `Info`, before a byte is read.
 //!
 //! [`AccessLayer`] asks an [`AccessRule`] and closes the connection that may not pass. The rule is
 //! an `AccessList` of networks (feature `access-list`), or a closure that looks at the
@@ -8,7 +8,7 @@
 //! the client's real address from a PROXY protocol header, the real address counts; above it, the
 //! proxy's.
 //!
-//! - **Where:** at the top of a side stack, so that who may not enter takes neither time nor a
+//! - **Where:** at the top of a side stack, so that a refused connection takes neither time nor a
 //!   place; below a handshake where the rule needs its outcome. On a side that is dialled the
 //!   peer's address is the one that was reached: a name that leads where it should not is let go
 //!   before a byte is sent.
@@ -20,7 +20,7 @@
 //! use couplet_layers::{AccessLayer, Identity};
 //!
 //! let members_only = AccessLayer::new(|info: &Info| match info.extensions.get::<Identity>() {
-//!     Some(who) if who.name().ends_with("@example.org") => Ok(()),
+//!     Some(client) if client.name().ends_with("@example.org") => Ok(()),
 //!     _ => Err("not a member"),
 //! });
 //! ```
@@ -51,7 +51,7 @@ use std::{
 use couplet_endpoint::{BoxError, Conn, Info};
 use tower_service::Service;
 
-/// Decides who may come in.
+/// Decides which connections are admitted.
 ///
 /// Implemented by `AccessList` (feature `access-list`), and by every function and closure of the shape `Fn(&Info) ->
 /// Result<(), Error>`.

@@ -10,7 +10,7 @@
 //!
 //! A handshake of the partner that is dialled for it does not count: that one failed.
 //!
-//! Whoever shares an address with one that guesses shares its lot. So does a program that probes the
+//! Clients that share an address with a guessing one share its lot. So does a program that probes the
 //! port without a handshake, such as a health check: put an access list above it, or do without this
 //! for such addresses. Those that are already shaking hands when an address has failed too often go
 //! on; how many can be is bounded by the [handshake](crate::HandshakeLayer::bound).

@@ -2,7 +2,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use couplet_endpoint::Info;
 
-/// Whom a limit is for.
+/// The clients that share a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Client {
     V4(Ipv4Addr),
@@ -39,7 +39,7 @@ impl Client {
         }
     }
 
-    /// Whom the limit that this client meets is for.
+    /// The clients that share the limit of this client.
     pub(super) const fn within(self, scope: Scope) -> Self {
         match scope {
             Scope::PerAddress => self,

@@ -61,7 +61,7 @@ impl Addresses {
     }
 }
 
-/// Who is behind an address: with IPv6 the network of a site, as each has 2^64 of them.
+/// The client behind an address: with IPv6 the network of a site, as each has 2^64 of them.
 fn who(peer: SocketAddr) -> IpAddr {
     match peer.ip().to_canonical() {
         IpAddr::V4(v4) => v4.into(),

@@ -16,7 +16,7 @@ use super::ByteRate;
 
 const NANOS: u128 = 1_000_000_000;
 
-/// Bytes that may pass, which become more with time, and those who wait for them in line.
+/// Bytes that may pass, which become more with time, and the line of sessions that wait for them.
 ///
 /// What is free and what is set aside are never more than a burst: so whatever waits elsewhere with
 /// bytes set aside here, no more than a burst passes at once.
@@ -111,7 +111,7 @@ impl Bucket {
                 false => None,
             };
             drop(state);
-            // Without a time it is woken by who goes before it, or gives back what was set aside.
+            // Without a time it is woken by the session before it, or by one that gives bytes back.
             let Some(due) = due else {
                 lane.timer = None;
                 return Poll::Pending;
@@ -193,7 +193,7 @@ impl State {
         self.refilled.checked_add(wait)
     }
 
-    /// Is it the turn of who has this ticket, or comes without one?
+    /// Is it the turn of the session with this ticket, or of one without?
     fn is_first(&self, ticket: Option<u64>) -> bool {
         match (self.line.front(), ticket) {
             (None, _) => true,

@@ -16,8 +16,8 @@
 //! Bytes are counted as the [meter](couplet_pairing::Meter) does: those that come out of a transform.
 //! What is thrown away because nobody can take it any more is not.
 //!
-//! **Idle and half-close timeouts** count no time in which a direction waits for its turn: who is
-//! held up is not idle. They begin anew after it. What does run on is a peer's own patience, and its
+//! **Idle and half-close timeouts** count no time in which a direction waits for its turn: a
+//! delayed pair is not idle. They begin anew after it. What does run on is a peer's own patience, and its
 //! `TCP_USER_TIMEOUT`.
 //!
 //! **Where:** anywhere on a pair stack. **Splice:** costs none. **Memory:** a few hundred bytes a

@@ -17,7 +17,7 @@
 //! *context* that both ends know and neither sends. All are in base64 for URLs without padding. A peer
 //! that fails is told nothing: the connection is closed.
 //!
-//! The answer proves the peer's identity, and nothing more. The answering end does not learn who asked,
+//! The answer proves the peer's identity, and nothing more. The answering end does not learn the other's identity,
 //! and the bytes that follow are neither encrypted nor bound to the answer: an attacker in the middle
 //! can pass the two lines on and then speak for the peer. The context keeps one service from using an
 //! answer at another. Against an attacker in the middle, put TLS or Noise above this layer.

@@ -40,7 +40,7 @@
 //! in time is reset. Waiting clients are reset when the relay stops, and so is a client that had read
 //! `ok` when the partner turned out to have gone.
 //!
-//! Anybody who guesses a key can use it, unless it is long and random. Signed tokens say which key a
+//! A client that guesses a key can use it, unless it is long and random. Signed tokens say which key a
 //! client may use, on which side, and until when. A token is checked when the client connects: waiting
 //! and joined connections live on when it expires. Secrets and tokens can be renewed at run time:
 //! [`Replaceable`](crate::Replaceable). Nothing is encrypted: put TLS above this layer.

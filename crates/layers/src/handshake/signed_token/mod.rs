@@ -1,6 +1,6 @@
 //! A signed token that expires as the first line of a connection.
 //!
-//! The issuer, who has a secret of the [`Keyring`], makes tokens for holders. A token is valid until it
+//! The issuer, which has a secret of the [`Keyring`], makes tokens for holders. A token is valid until it
 //! expires, for a session's key and the side that the holder may come to. The relay keeps no list of
 //! tokens. [`ExpectSignedToken`] is a [handshake](crate::handshake) of a side stack: it accepts
 //! connections whose first line is a valid token, and puts the token's content into the connection's
@@ -24,7 +24,7 @@
 //! the connection is closed.
 //!
 //! A token is checked at the start of a connection: a joined connection lives on when the token expires.
-//! Until then a token can be used any number of times, and by anybody who gets hold of it: put TLS or
+//! Until then a token can be used any number of times, and by any client that gets hold of it: put TLS or
 //! Noise above this layer. The clock is the system's.
 //!
 //! **Where:** on a side stack, below TLS or Noise. **Splice:** kept, once the bytes behind the line have

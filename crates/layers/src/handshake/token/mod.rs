@@ -119,7 +119,7 @@ mod tests {
         Token::new(secret).unwrap()
     }
 
-    /// A side that lets those pass who know the secret.
+    /// A side that admits clients with the secret.
     fn guarded<I: Io>(
         secret: &Token,
     ) -> impl Service<Conn<I>, Response = Conn<Replay<I>>, Error = couplet_endpoint::BoxError> {

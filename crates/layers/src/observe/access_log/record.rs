@@ -18,7 +18,7 @@ use crate::Identity;
 pub struct Record {
     /// When it ended.
     pub time: SystemTime,
-    /// Why it ended, and by whom.
+    /// Why the session ended, and the side that ended it.
     pub end: End,
     /// The error that ended it, with its causes. It may hold anything, as a peer may have a say in
     /// it.
@@ -50,7 +50,7 @@ pub struct Leg {
     pub peer: Option<SocketAddr>,
     /// Our end's address, where it has one.
     pub local: Option<SocketAddr>,
-    /// Who the peer is, as it has proved.
+    /// The proven identity of the peer.
     pub identity: Option<Identity>,
     /// How long it took from its beginning through its side's stack; `None` if it did not come
     /// through.

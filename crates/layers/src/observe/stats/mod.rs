@@ -1,9 +1,9 @@
-//! Who came, who is joined, and how many bytes went where.
+//! Counts connections, live pairs, and bytes each way.
 //!
 //! A [`Stats`] is a handle that is given to three layers and asked for [snapshots](Stats::snapshot):
 //! one [`SideStatsLayer`] on each side stack counts the connections made, those refused and the
 //! addresses seen, and [`StatsLayer`] on the pair stack counts the pairs and knows the live
-//! sessions. With [`watch`](Stats::watch) it also knows how those fare who wait.
+//! sessions. With [`watch`](Stats::watch) it also counts waiting connections.
 //!
 //! **Where:** at the top of each stack, so that what is refused below counts. **Splice:** costs
 //! none, as bytes are read off the sessions' meters. **Memory:** a map entry a live pair; at most
@@ -76,12 +76,12 @@ impl Stats {
         Self::default()
     }
 
-    /// Shows from now on how those fare who wait in this pairing. The first call counts.
+    /// Shows from now on the waiting connections of this pairing. The first call counts.
     pub fn watch(&self, waiting: WaitingCounts) {
         let _ = self.0.waiting.set(waiting);
     }
 
-    /// How those fare who wait, and why others were not let wait; nothing unless
+    /// The counts of waiting connections, and of refused ones by reason; nothing unless
     /// [watched](Self::watch).
     pub fn waiting(&self) -> Option<&WaitingCounts> {
         self.0.waiting.get()

@@ -59,7 +59,7 @@ pub(super) static TLS: SideOption = SideOption {
         SideSetting {
             name: "unknown-name",
             value: "default|refuse",
-            help: "on listen: who asks for another name sees the first certificate, or is refused",
+            help: "on listen: a client that asks for another name gets the first certificate, or is refused",
             many: false,
         },
         SideSetting {

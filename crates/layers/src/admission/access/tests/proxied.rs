@@ -33,7 +33,7 @@ async fn the_clients_own_address_counts() {
         ),
         (
             "10.0.0.1",
-            Some("access refused: its address is not among those allowed"),
+            Some("access refused: address not on the allow list"),
         ),
     ] {
         let (mut peer, io) = memory::connection(128);

@@ -13,7 +13,7 @@ use super::super::key::Client;
 /// How many clients are remembered apart; those beyond share one rate.
 pub(in super::super) const CLIENTS: usize = 65_536;
 
-/// When each client's share is whole again. It holds so many of them and no more, whoever comes.
+/// When each client's share is whole again. It holds so many of them and no more.
 #[derive(Debug, Default)]
 pub(super) struct Buckets(Mutex<HashMap<Client, Nanos>>);
 

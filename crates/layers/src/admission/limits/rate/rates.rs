@@ -22,7 +22,7 @@ use super::{
 /// How long a client may be remembered for nothing.
 const SWEEP: Duration = Duration::from_secs(60);
 
-/// Who has come lately.
+/// The clients of late.
 pub struct Rates {
     rate: Rate,
     scope: Scope,
