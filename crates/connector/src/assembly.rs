@@ -52,7 +52,7 @@ impl Assembly {
     {
         let partner = self.partner(Side::B, dial, stack_b);
         let (service, pairs) = dial_for_a(self.settings.policy, partner);
-        (self.pair_limited(service), self.watched(pairs))
+        (self.pair_limited(service), self.joined(pairs))
     }
 
     /// As [`dial_for_a`](Self::dial_for_a), the other way round.
@@ -66,7 +66,7 @@ impl Assembly {
     {
         let partner = self.partner(Side::A, dial, stack_a);
         let (service, pairs) = dial_for_b(self.settings.policy, partner);
-        (self.pair_limited(service), self.watched(pairs))
+        (self.pair_limited(service), self.joined(pairs))
     }
 
     /// Dials a side for the other, and leads each connection through that side's stack.
@@ -89,18 +89,13 @@ impl Assembly {
         }
     }
 
-    /// The pairs of a rendezvous.
-    pub(crate) fn met(
+    /// Watches those that wait, and unwraps what was not read ahead.
+    pub(crate) fn joined(
         &self,
         pairs: Pairs<Replay<BoxIo>, Replay<BoxIo>>,
     ) -> BoxStream<'static, BoxPair> {
         self.lifecycle.stats().watch(pairs.counts());
         pairs.map(|Ok(pair)| unwrap_drained(pair)).boxed()
-    }
-
-    fn watched(&self, pairs: Pairs<BoxIo, BoxIo>) -> BoxStream<'static, BoxPair> {
-        self.lifecycle.stats().watch(pairs.counts());
-        pairs.map(|Ok(pair)| pair).boxed()
     }
 
     /// Spawns the loop that drives a side's connections into its stack.
@@ -151,10 +146,11 @@ impl Assembly {
     where
         S: Service<Conn<BoxIo>, Error: Into<BoxError>, Future: Send + 'static> + Send + 'static,
     {
+        let conns = incoming.until_drained(self.lifecycle.drain().clone());
         let lifecycle = Arc::clone(&self.lifecycle);
         let spawn = move |future| lifecycle.spawn_until_stopped(future);
         let lifecycle = Arc::clone(&self.lifecycle);
-        let serving = serve_with(incoming.conns, stack, spawn).map(move |served| match served {
+        let serving = serve_with(conns, stack, spawn).map(move |served| match served {
             Ok(()) => tracing::debug!(%side, "no more connections will come"),
             Err(ServeError::Requests(error)) => {
                 lifecycle.fail(ConnectorError::side(side, error));
@@ -242,7 +238,7 @@ impl<I: Io, S: Service<Conn<BoxIo>>> Service<Conn<I>> for Boxing<S> {
     }
 }
 
-/// A pair that comes out of a rendezvous, without the wrapper where nothing came early.
+/// A pair without the wrappers where nothing was read ahead.
 fn unwrap_drained(pair: Pair<Replay<BoxIo>, Replay<BoxIo>>) -> BoxPair {
     fn unwrap(io: Replay<BoxIo>) -> BoxIo {
         if io.ahead().is_empty() {

@@ -131,13 +131,14 @@ impl Handle {
         self.lifecycle.done().await;
     }
 
-    /// Drains: stops listening, lets go of the connections that have no partner, gives the live
-    /// pairs `grace` to end by themselves, ends what is then left, and waits until the connector
-    /// is done. Whether it had failed before is for [`done`](Self::done) to tell.
+    /// Drains: takes in the connections that are queued and then stops listening; lets those in a
+    /// handshake or whose partner is dialled find it, and the live pairs end by themselves; ends
+    /// what is left after the time `grace`, and waits until the connector is done. Connections that
+    /// wait for a partner to come are let go as soon as none can come any more. Whether it had failed before is for [`done`](Self::done) to tell.
     ///
     /// Dropping the future stops the draining, not the stop; [`close`](Self::close) shortens it.
     pub async fn shutdown(&self, grace: Duration) {
-        self.lifecycle.ask_to_stop();
+        self.lifecycle.ask_to_drain();
         if tokio::time::timeout(grace, self.lifecycle.done())
             .await
             .is_err()

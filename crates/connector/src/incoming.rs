@@ -1,14 +1,25 @@
 //! A side whose connections come by themselves.
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, task::Poll};
 
 use couplet_endpoint::{BoxError, BoxIo, Conn, Endpoint, Io, io::ResetUnlessShut};
-use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use futures::{
+    FutureExt, Stream, StreamExt, TryStreamExt,
+    future::BoxFuture,
+    stream::{BoxStream, poll_fn},
+};
+use tokio::task::yield_now;
+use tokio_util::sync::CancellationToken;
+
+/// How often the system is asked, at a drain, whether a connection is queued, before none is.
+const LOOKS: u32 = 3;
 
 /// A side's endpoint, its type forgotten.
 pub(crate) struct Incoming {
     pub(crate) conns: BoxStream<'static, Result<Conn<BoxIo>, BoxError>>,
     pub(crate) local_addr: Option<SocketAddr>,
+    /// At a drain there may be connections that have come already.
+    queues: bool,
 }
 
 // ===== impl Incoming =====
@@ -18,7 +29,58 @@ impl Incoming {
         Self {
             local_addr: endpoint.local_addr(),
             conns: endpoint.map_ok(guarded).map_err(Into::into).boxed(),
+            queues: true,
         }
+    }
+
+    /// A side that is dialled by itself: at a drain it is dialled no more.
+    pub(crate) fn dialled(dials: impl Endpoint) -> Self {
+        Self {
+            queues: false,
+            ..Self::new(dials)
+        }
+    }
+
+    /// The connections, until the drain; then those that are queued, until none is.
+    pub(crate) fn until_drained(
+        self,
+        drain: CancellationToken,
+    ) -> impl Stream<Item = Result<Conn<BoxIo>, BoxError>> + Send {
+        let Self {
+            mut conns, queues, ..
+        } = self;
+        let mut drained: Option<BoxFuture<'static, ()>> = Some(drain.cancelled_owned().boxed());
+        let mut looks = 0;
+        let mut look_again: Option<BoxFuture<'static, ()>> = None;
+        poll_fn(move |cx| {
+            if let Some(drain) = &mut drained
+                && drain.poll_unpin(cx).is_ready()
+            {
+                drained = None;
+            }
+            let is_draining = drained.is_none();
+            if is_draining && !queues {
+                return Poll::Ready(None);
+            }
+            loop {
+                if let Poll::Ready(next) = conns.poll_next_unpin(cx) {
+                    return Poll::Ready(next);
+                }
+                if !is_draining {
+                    return Poll::Pending;
+                }
+                // The runtime hears of what is queued only when this task gives it a turn.
+                if looks == LOOKS {
+                    return Poll::Ready(None);
+                }
+                let turn = look_again.get_or_insert_with(|| yield_now().boxed());
+                if turn.poll_unpin(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                look_again = None;
+                looks += 1;
+            }
+        })
     }
 }
 

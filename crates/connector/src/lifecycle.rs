@@ -30,6 +30,8 @@ const SESSIONS: usize = 256;
 /// the pair loop with the pairing, and the connector when the last task has.
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
+    /// No new connections, but for those that are queued.
+    drain: CancellationToken,
     /// No new connections, and none of those that have no partner yet.
     stop: CancellationToken,
     /// The holder of the handle asked for the stop.
@@ -56,6 +58,7 @@ pub(crate) struct Lifecycle {
 impl Lifecycle {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
+            drain: CancellationToken::new(),
             stop: CancellationToken::new(),
             asked: AtomicBool::new(false),
             tasks: TaskTracker::new(),
@@ -108,10 +111,15 @@ impl Lifecycle {
         self.stop.cancel();
     }
 
-    /// As [`stop`](Self::stop), because somebody wants it so.
-    pub(crate) fn ask_to_stop(&self) {
+    /// Lets the sides' loops end, as was asked for: connections that have been accepted go on.
+    pub(crate) fn ask_to_drain(&self) {
         self.asked.store(true, Ordering::Relaxed);
-        self.stop();
+        self.drain.cancel();
+    }
+
+    /// Cancelled at the drain.
+    pub(crate) fn drain(&self) -> &CancellationToken {
+        &self.drain
     }
 
     pub(crate) fn fail(&self, error: ConnectorError) {

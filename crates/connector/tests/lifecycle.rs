@@ -338,7 +338,8 @@ async fn shutdown_lets_the_live_finish_and_nobody_else() {
 
     let shutdown = shutdown(&relay, 30 * SECOND);
     soon(gone(&mut waits)).await;
-    until(|| !rig.is_listened_to()).await;
+    settle().await;
+    assert!(!rig.is_listened_to());
     assert_eq!(relay.waiting(Side::A), 0);
     // Within the grace a pair goes on, and to its own end.
     advance(29 * SECOND).await;
@@ -375,7 +376,8 @@ async fn shutdown_is_over_with_the_last_pair() {
         let [mut a, mut b] = rig.pair().await;
         joined(&mut a, &mut b).await;
         let shutdown = shutdown(&relay, Duration::MAX);
-        until(|| !rig.is_listened_to()).await;
+        settle().await;
+        assert!(!rig.is_listened_to());
         joined(&mut a, &mut b).await;
         drop((a, b));
         soon(shutdown).await.unwrap();
@@ -521,5 +523,56 @@ async fn a_hook_that_panics_ends_only_its_pair() {
     let (done, took) = timed(relay.done()).await;
     done.unwrap();
     assert_eq!(took, 10 * SECOND);
+    no_task_left().await;
+}
+
+/// A connection that was accepted is live, its partner dialled or not.
+#[tokio::test(start_paused = true)]
+async fn shutdown_lets_a_dial_find_its_partner() {
+    let (script, mut servers) = Script::new([Step::Late(5 * SECOND), Step::Hang]);
+    let (clients, listen) = memory::endpoint();
+    let relay = Connector::listen_dial(listen, script.clone()).start();
+    let mut client = clients.connect().await.unwrap();
+    say(&mut client, "a request").await;
+    let mut hangs = clients.connect().await.unwrap();
+    until(|| script.at_work() == 2).await;
+    // These are queued, and have not been accepted.
+    let queued = clients.connect().await.unwrap();
+
+    let shutdown = shutdown(&relay, 30 * SECOND);
+    let mut queued_server = soon(accept(&mut servers)).await;
+    let mut queued = queued;
+    joined(&mut queued, &mut queued_server).await;
+    let mut server = eventually(accept(&mut servers)).await;
+    hears(&mut server, "a request").await;
+    joined(&mut client, &mut server).await;
+    assert!(clients.connect().await.is_err(), "nobody else gets in");
+    drop((queued, queued_server, client, server));
+    assert!(!shutdown.is_finished());
+    // What has no partner by the end of the grace is reset.
+    let ((), took) = timed(gone(&mut hangs)).await;
+    assert_eq!(took, 25 * SECOND);
+    soon(shutdown).await.unwrap();
+    relay.done().await.unwrap();
+    no_task_left().await;
+}
+
+/// A client in its handshake at the drain is let through it.
+#[tokio::test(start_paused = true)]
+async fn shutdown_lets_a_handshake_end() {
+    let (connector, mut rig) = listen_dial();
+    let token = Token::new("secret").unwrap();
+    let relay = connector
+        .layer_a(HandshakeLayer::new(ExpectToken::new(token)))
+        .start();
+    let mut client = rig.meet(Side::A).await;
+    until(|| relay.snapshot().a.connections == 1).await;
+    let shutdown = shutdown(&relay, 30 * SECOND);
+    settle().await;
+    say(&mut client, "secret\n").await;
+    let mut server = rig.meet(Side::B).await;
+    joined(&mut client, &mut server).await;
+    drop((client, server));
+    soon(shutdown).await.unwrap();
     no_task_left().await;
 }

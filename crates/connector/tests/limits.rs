@@ -320,3 +320,61 @@ async fn a_pool_that_is_dialled_in_vain_delays_nobody() {
     close(&relay).await;
     assert_eq!(script.at_work(), 0);
 }
+
+// ===== clients that leave =====
+
+/// A client that goes while its partner is dialled holds no place, and its dial is given up.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_left_costs_no_dial() {
+    both_ways!(
+        [Step::Hang, Step::Hang, Step::Hang],
+        |connector, side, clients, script, servers| {
+            let relay = connector.max_waiting(3).start();
+            let mut resets = clients.connect().await.unwrap();
+            say(&mut resets, "a request").await;
+            let closes = clients.connect().await.unwrap();
+            let mut ends = clients.connect().await.unwrap();
+            until(|| script.at_work() == 3).await;
+            let mut next = clients.connect().await.unwrap();
+            couplet_connector::endpoint::Io::abort(&mut resets);
+            drop((resets, closes));
+            // This one wants its request delivered.
+            say(&mut ends, "to be delivered").await;
+            end(&mut ends).await;
+
+            let mut server = eventually(accept(&mut servers)).await;
+            joined(&mut next, &mut server).await;
+            until(|| script.at_work() == 1).await;
+            let snapshot = relay.snapshot();
+            let counts = if side == Side::A {
+                snapshot.a
+            } else {
+                snapshot.b
+            };
+            assert_eq!((counts.died_waiting, counts.waiting), (2, 1));
+            open(&mut ends).await;
+            close(&relay).await;
+        }
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_client_says_before_its_partner_is_there_is_kept() {
+    both_ways!(
+        [Step::Late(5 * SECOND)],
+        |connector, side, clients, script, servers| {
+            let relay = connector.start();
+            let mut client = clients.connect().await.unwrap();
+            say(&mut client, "a request").await;
+            end(&mut client).await;
+            let mut server = eventually(accept(&mut servers)).await;
+            assert_eq!(soon(hear_all(&mut server)).await, "a request");
+            say(&mut server, "an answer").await;
+            end(&mut server).await;
+            assert_eq!(soon(hear_all(&mut client)).await, "an answer");
+            assert_eq!(script.count(), 1);
+            assert_eq!(relay.waiting(side), 0);
+            close(&relay).await;
+        }
+    );
+}

@@ -2,10 +2,11 @@
 
 use std::{
     fmt,
+    future::poll_fn,
     task::{Context, Poll, ready},
 };
 
-use couplet_endpoint::{BoxError, Conn, ConnEvent, Info, Io, Side};
+use couplet_endpoint::{BoxError, Conn, ConnEvent, Info, Io, Replay, Side};
 use futures::{FutureExt, future::BoxFuture};
 use tower_service::Service;
 
@@ -14,6 +15,7 @@ use crate::{
     handover::{Giver, handover},
     seats::{Seat, Seats, free_seats},
     unjoined::Unjoined,
+    watch::while_alive,
 };
 
 /// Dials a partner on side B for each connection of side A.
@@ -24,10 +26,13 @@ use crate::{
 /// [`Dial`](couplet_endpoint::Dial), that under side B's stack, or a function that chooses the
 /// target. Dials run side by side, as many as there are [places](Policy::max_waiting); the partner
 /// belongs to this connection and no other, and a dial that fails resets only this one.
-pub fn dial_for_a<A, B, C>(
-    policy: Policy,
-    connect: C,
-) -> (DialFor<A, B, C, Pair<A, B>>, Pairs<A, B>)
+///
+/// A connection whose partner is not there within a quarter of a second is watched from then on, as
+/// in a [`rendezvous`](crate::rendezvous): where its peer resets it, or ends its stream without
+/// having sent a byte, its dial is given up, its place is free, and it counts as
+/// [died](WaitingCounts::died). To know this, up to [`Policy::early`] bytes are read ahead and
+/// replayed to whoever reads the joined connection.
+pub fn dial_for_a<A, B, C>(policy: Policy, connect: C) -> (DialForA<A, B, C>, Joined<A, B>)
 where
     C: Service<Info, Response = Conn<B>>,
 {
@@ -35,21 +40,22 @@ where
 }
 
 /// Dials a partner on side A for each connection of side B: [`dial_for_a`] the other way round.
-pub fn dial_for_b<A, B, C>(
-    policy: Policy,
-    connect: C,
-) -> (DialFor<B, A, C, Pair<A, B>>, Pairs<A, B>)
+pub fn dial_for_b<A, B, C>(policy: Policy, connect: C) -> (DialForB<A, B, C>, Joined<A, B>)
 where
     C: Service<Info, Response = Conn<A>>,
 {
     dial_for(Side::B, policy, connect, |b, a| Pair::new(a, b))
 }
 
+type DialForA<A, B, C> = DialFor<A, B, C, Pair<Replay<A>, Replay<B>>>;
+type DialForB<A, B, C> = DialFor<B, A, C, Pair<Replay<A>, Replay<B>>>;
+type Joined<A, B> = Pairs<Replay<A>, Replay<B>>;
+
 fn dial_for<I, J, C, A, B>(
     side: Side,
     policy: Policy,
     connect: C,
-    join: fn(Conn<I>, Conn<J>) -> Pair<A, B>,
+    join: fn(Conn<Replay<I>>, Conn<Replay<J>>) -> Pair<A, B>,
 ) -> (DialFor<I, J, C, Pair<A, B>>, Pairs<A, B>) {
     let counts = WaitingCounts::default();
     let (giver, taker) = handover();
@@ -59,6 +65,7 @@ fn dial_for<I, J, C, A, B>(
         join,
         seats: Seats::new(free_seats(policy.max_waiting)),
         giver,
+        early: policy.early,
         counts: counts.clone(),
     };
     (service, Pairs::new(taker, counts))
@@ -75,9 +82,10 @@ fn dial_for<I, J, C, A, B>(
 pub struct DialFor<I, J, C, P> {
     side: Side,
     connect: C,
-    join: fn(Conn<I>, Conn<J>) -> P,
+    join: fn(Conn<Replay<I>>, Conn<Replay<J>>) -> P,
     seats: Seats,
     giver: Giver<P>,
+    early: usize,
     counts: WaitingCounts,
 }
 
@@ -115,22 +123,34 @@ where
 
     fn call(&mut self, conn: Conn<I>) -> Self::Future {
         let waits = Waits::new(self.seats.take(), self.counts.clone(), self.side);
-        let conn = Unjoined::new(conn.on(self.side));
+        let mut conn = Unjoined::new(conn.on(self.side).map_io(Replay::new));
         conn.info.tell(ConnEvent::Waits);
         let dialling = self.connect.call(conn.info.clone());
         let join = self.join;
         let mut giver = self.giver.clone();
+        let early = self.early;
         async move {
-            let partner = giver
-                .while_open(dialling)
-                .await
-                .ok_or(PairingEnded(()))?
-                .map_err(|error| PairError::partner(error.into()))?;
-            let partner = Unjoined::new(partner);
-            // Joined only when there is room for the pair, as in a rendezvous.
-            let asked = std::future::poll_fn(|cx| giver.poll_asked(cx))
-                .await
-                .ok_or(PairingEnded(()))?;
+            let partner = async {
+                let partner = giver
+                    .while_open(dialling)
+                    .await
+                    .ok_or(PairingEnded(()))?
+                    .map_err(|error| PairError::partner(error.into()))?;
+                let partner = Unjoined::new(partner.map_io(Replay::new));
+                // Joined only when there is room for the pair, as in a rendezvous.
+                let asked = poll_fn(|cx| giver.poll_asked(cx)).await;
+                Ok::<_, PairError>((partner, asked.ok_or(PairingEnded(()))?))
+            };
+            let Some(partner) = while_alive(partner, &mut conn, early).await else {
+                tracing::debug!(
+                    conn = conn.info.id.get(),
+                    "went away before its partner was there"
+                );
+                waits.died();
+                conn.info.tell(ConnEvent::Gone);
+                return Ok(());
+            };
+            let (partner, asked) = partner?;
             giver.give(asked, join(conn.take(), partner.take()));
             drop(waits);
             Ok(())
@@ -147,6 +167,7 @@ impl<I, J, C: Clone, P> Clone for DialFor<I, J, C, P> {
             join: self.join,
             seats: self.seats.clone(),
             giver: self.giver.clone(),
+            early: self.early,
             counts: self.counts.clone(),
         }
     }
@@ -171,6 +192,13 @@ impl Waits {
             side,
             _seat: seat,
         }
+    }
+}
+
+impl Waits {
+    /// The connection went away.
+    fn died(&self) {
+        self.counts.side(self.side).died();
     }
 }
 

@@ -35,6 +35,7 @@ mod seats;
 mod session;
 mod sync;
 mod unjoined;
+mod watch;
 
 pub use self::{
     counts::WaitingCounts,

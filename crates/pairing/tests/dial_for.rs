@@ -11,7 +11,7 @@ use std::{
 };
 
 use couplet_endpoint::{
-    BoxError, Conn, ConnId, Info, Origin, Side, find_cause, is_caused_by,
+    BoxError, Conn, ConnId, Info, Origin, Replay, Side, find_cause, is_caused_by,
     memory::{self, MemoryStream},
 };
 use couplet_pairing::{DialFor, Pair, PairError, PairingEnded, Pairs, Policy};
@@ -25,7 +25,7 @@ use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower::{Service, ServiceExt, limit::ConcurrencyLimit, service_fn, util::BoxCloneService};
 
 type Connect = BoxCloneService<Info, Conn<MemoryStream>, BoxError>;
-type Joined = Pair<MemoryStream, MemoryStream>;
+type Joined = Pair<Replay<MemoryStream>, Replay<MemoryStream>>;
 
 /// A dial under way: its client, and how it ends.
 struct Dialling {
@@ -81,7 +81,7 @@ struct Set {
     /// The side whose connections come by themselves.
     side: Side,
     service: DialFor<MemoryStream, MemoryStream, Connect, Joined>,
-    pairs: Pairs<MemoryStream, MemoryStream>,
+    pairs: Pairs<Replay<MemoryStream>, Replay<MemoryStream>>,
     dials: Dials,
 }
 

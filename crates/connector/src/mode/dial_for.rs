@@ -126,7 +126,7 @@ impl<D> InTurn<D> {
     pub(crate) fn new(a: impl Dials<()>, b: D) -> Self {
         Self {
             a: Box::new(|backoff| match backoff {
-                Some(backoff) => Incoming::new(repeat(a, backoff)),
+                Some(backoff) => Incoming::dialled(repeat(a, backoff)),
                 None => dialled_once(a),
             }),
             b,
@@ -175,5 +175,5 @@ impl<D: fmt::Debug> fmt::Debug for InTurn<D> {
 }
 
 fn dialled_once<D: Dials<()>>(dial: D) -> Incoming {
-    Incoming::new(once::<D, D::Io>(dial))
+    Incoming::dialled(once::<D, D::Io>(dial))
 }

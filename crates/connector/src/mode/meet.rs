@@ -82,7 +82,7 @@ impl<A: SideStack, B: SideStack> Starts<A, B> for Meet {
         };
         assembly.serve_side(Side::A, self.a, a(Slot::wait(place_a)));
         assembly.serve_side(Side::B, self.b, b(Slot::wait(place_b)));
-        assembly.met(pairs)
+        assembly.joined(pairs)
     }
 }
 
@@ -118,7 +118,7 @@ impl<A: SideStack, B> Starts<A, B> for MeetByKey {
     ) -> BoxStream<'static, BoxPair> {
         let (place, pairs) = (self.by_key.0)(assembly.policy());
         assembly.serve_all(self.incoming, a(Slot::wait(place)));
-        assembly.met(pairs)
+        assembly.joined(pairs)
     }
 }
 

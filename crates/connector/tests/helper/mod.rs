@@ -371,6 +371,8 @@ pub(crate) enum Step {
     Connect,
     Fail,
     Hang,
+    /// Connects after this time.
+    Late(Duration),
 }
 
 impl Script {
@@ -428,6 +430,10 @@ impl<R> Service<R> for Script {
             let _at_work = at_work;
             match step.unwrap_or(Step::Connect) {
                 Step::Connect => Ok(Conn::new(dial.connect().await?, Origin::Dialled)),
+                Step::Late(time) => {
+                    tokio::time::sleep(time).await;
+                    Ok(Conn::new(dial.connect().await?, Origin::Dialled))
+                }
                 Step::Fail => Err(io::ErrorKind::ConnectionRefused.into()),
                 Step::Hang => std::future::pending().await,
             }
