@@ -275,10 +275,10 @@ fn an_outside_verdict_is_asked_for() {
         String::from_utf8(asked).unwrap()
     };
 
-    let mut turned_away = TcpStream::connect(a).unwrap();
-    turned_away.write_all(b"mallory\n").unwrap();
+    let mut refused_total = TcpStream::connect(a).unwrap();
+    refused_total.write_all(b"mallory\n").unwrap();
     assert_eq!(answer("403 no"), "mallory");
-    assert_eq!(rest(&mut turned_away), "");
+    assert_eq!(rest(&mut refused_total), "");
 
     let mut let_in = TcpStream::connect(a).unwrap();
     let_in.write_all(b"ada\nhello").unwrap();

@@ -55,7 +55,7 @@ impl WaitingCounts {
     }
 
     /// How many were let go for whatever reason but [`Refusal::Expired`].
-    pub fn turned_away(&self, side: Side) -> u64 {
+    pub fn refused_total(&self, side: Side) -> u64 {
         let reasons = Refusal::ALL.iter().copied();
         let reasons = reasons.filter(|refusal| *refusal != Refusal::Expired);
         reasons.map(|refusal| self.refused(side, refusal)).sum()
@@ -122,6 +122,6 @@ mod tests {
             assert_eq!(counts.refused(Side::A, refusal), 0);
         }
         assert_eq!(counts.expired(Side::B), 1);
-        assert_eq!(counts.turned_away(Side::B), (2..=8).sum());
+        assert_eq!(counts.refused_total(Side::B), (2..=8).sum());
     }
 }

@@ -218,7 +218,7 @@ async fn the_dead_take_up_no_room() {
     settle().await;
     assert_waits(&mut again);
     assert_eq!(pairs.counts().died(Side::A), 1);
-    assert_eq!(pairs.counts().turned_away(Side::A), 0);
+    assert_eq!(pairs.counts().refused_total(Side::A), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -373,7 +373,7 @@ impl Model {
 
     /// How many have left without being joined.
     fn left(&self, counts: &WaitingCounts) -> u64 {
-        counts.died(Side::A) + counts.expired(Side::A) + counts.turned_away(Side::A)
+        counts.died(Side::A) + counts.expired(Side::A) + counts.refused_total(Side::A)
     }
 
     fn agrees(&self, counts: &WaitingCounts) {

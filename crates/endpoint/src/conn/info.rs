@@ -22,7 +22,7 @@ use crate::address::DialAddr;
 pub struct Info {
     /// Unique within the process.
     pub id: ConnId,
-    /// Which way round it came.
+    /// Whether it was accepted or dialled.
     pub origin: Origin,
     /// The side of the relay it is on: set by a connector as it enters that side's stack, and at
     /// the latest by the pairing.
@@ -55,12 +55,12 @@ pub struct ConnId(u64);
 #[derive(Clone, Copy, Debug)]
 pub struct PeerName(Option<SocketAddr>);
 
-/// Which way round a connection came.
+/// Whether a connection was accepted or dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
-    /// Somebody connected to us.
+    /// The peer connected to us.
     Accepted,
-    /// We connected to somebody.
+    /// We connected to the peer.
     Dialled,
 }
 

@@ -14,7 +14,7 @@ pub(super) struct Demand<P> {
     asked: Option<Asked>,
 }
 
-/// Nobody will ask for a pair any more.
+/// No pair will be asked for any more.
 #[derive(Debug)]
 pub(super) struct Over;
 
@@ -29,7 +29,7 @@ impl<P> Demand<P> {
         Self { giver, asked: None }
     }
 
-    /// Hears of what is asked for.
+    /// Looks whether a pair is asked for.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Result<(), Over> {
         // Until it is pending, even when a pair is asked for: it is how the end is heard of.
         // No two are asked for at a time.

@@ -15,7 +15,7 @@ use super::source::Source;
 /// took. A layer adds one to a pair with [`OwnedSession::limit`](super::OwnedSession::limit); of
 /// several, the least counts.
 pub trait Budget: Send + Sync + 'static {
-    /// Whose it is, which says when it is asked.
+    /// Which pairs share it, which says when it is asked.
     fn scope(&self) -> Scope;
 
     /// Sets some bytes aside for what comes from that side, at most `most`: pending until there are
@@ -28,12 +28,13 @@ pub trait Budget: Send + Sync + 'static {
     fn settle(&mut self, from: Side, taken: u32);
 }
 
-/// Whose a [`Budget`] is.
+/// Which pairs share a [`Budget`].
 ///
 /// Budgets are asked in this order, and what one has set aside is held while the next is waited
 /// for. So those that few share come before those that many do, and no two pairs ever wait for each
 /// other. Numbers are unique within the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Scope {
     /// This pair's alone.
     Pair,

@@ -70,7 +70,7 @@ struct Repeated(Arc<AtomicBool>);
 
 #[pin_project(project = StateProjection)]
 enum State<F> {
-    /// Nobody has asked for the next connection.
+    /// The next connection has not been asked for.
     Idle,
     Pausing(Pin<Box<Sleep>>),
     /// Dials as soon as the service is ready.
@@ -231,7 +231,7 @@ mod tests {
     async fn a_failed_dial_is_dialled_again_after_growing_pauses() {
         let script = Script::new([Err(0), Err(100), Err(0), Ok(7)]);
         let mut conns = repeat(script.clone(), EXACT);
-        assert_eq!(script.dialled(), [], "nobody has asked for it yet");
+        assert_eq!(script.dialled(), [], "not asked for yet");
         conns.next().await.unwrap().unwrap();
         assert_eq!(script.dialled(), [0, 500, 1600, 3600]);
     }

@@ -140,7 +140,7 @@ impl Stats {
         SideSnapshot {
             connections: self.side(side).connections(),
             refused: self.side(side).refused()
-                + waiting.map_or(0, |counts| counts.turned_away(side)),
+                + waiting.map_or(0, |counts| counts.refused_total(side)),
             waiting: waiting.map_or(0, |counts| counts.waiting(side)),
             died_waiting: waiting.map_or(0, |counts| counts.died(side)),
             expired: waiting.map_or(0, |counts| counts.expired(side)),
