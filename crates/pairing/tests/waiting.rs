@@ -1,7 +1,5 @@
 //! Waiting connections are watched: peers that leave, that are reset, that end their streams.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
-
 mod helper;
 
 use std::time::Duration;

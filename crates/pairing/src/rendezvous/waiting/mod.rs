@@ -56,7 +56,8 @@ pub(super) enum Change<I, T> {
 #[derive(Debug)]
 #[must_use = "the matchmaker has to forget it"]
 pub(super) struct Removed<I, T> {
-    pub(super) waiting: Waiting<I, T>,
+    /// Boxed, so that what is returned by the many that stay is small.
+    pub(super) waiting: Box<Waiting<I, T>>,
     /// None where its peer went away.
     pub(super) refusal: Option<Refusal>,
 }
@@ -235,7 +236,10 @@ impl<I: Io, T> WaitingSet<I, T> {
                     peer = %info.peer_name(), waited = waited.as_secs_f64(), "the peer went away while it waited");
             }
         }
-        Removed { waiting, refusal }
+        Removed {
+            waiting: Box::new(waiting),
+            refusal,
+        }
     }
 }
 
