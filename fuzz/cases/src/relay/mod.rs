@@ -15,7 +15,7 @@ mod stalling;
 use std::{
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -29,6 +29,7 @@ use couplet_connector::{
 };
 use tokio::{
     runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
     task::JoinHandle,
 };
 use tower::Service;
@@ -114,6 +115,7 @@ impl Model {
             .build()
             .expect("there are descriptors for a runtime");
         let entered = runtime.enter();
+        ignore_sigpipe();
         let stalls = [Stalls::default(), Stalls::default()];
         let mut ios = Vec::<BoxIo>::new();
         let peers = [0, 1].map(|side| {
@@ -252,6 +254,13 @@ impl Model {
             assert!(is_clean, "{relayed:?} {:?}", self.peers);
         }
     }
+}
+
+/// A program in Rust ignores SIGPIPE, but here main is libFuzzer's: with a handler, a write to a
+/// socket that was closed is an error, as in all other programs.
+fn ignore_sigpipe() {
+    static DONE: OnceLock<Signal> = OnceLock::new();
+    DONE.get_or_init(|| signal(SignalKind::pipe()).expect("a handler can be set"));
 }
 
 /// The room of a connection in memory. As it moves so much at a time, it is no small one where a

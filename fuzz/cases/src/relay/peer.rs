@@ -134,7 +134,14 @@ impl Peer {
             Action::Write(n) if self.sending == Sending::Going => {
                 match io.write(stream(self.seed, self.sent, n)) {
                     Some(Ok(n)) => self.sent += n,
-                    Some(Err(_)) => self.sending = Sending::Refused,
+                    Some(Err(error)) => {
+                        self.sending = Sending::Refused;
+                        // The system tells of a reset once, to who writes or to who reads.
+                        let is_reset = error.kind() == io::ErrorKind::ConnectionReset;
+                        if is_reset && self.hearing == Hearing::Going {
+                            self.hearing = Hearing::Reset;
+                        }
+                    }
                     None => {}
                 }
             }
