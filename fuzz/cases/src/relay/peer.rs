@@ -182,7 +182,7 @@ impl Peer {
                         true => Sending::Reset,
                         false => Sending::MaybeReset,
                     };
-                } else if self.sending == Sending::Ended && resets {
+                } else if self.sending == Sending::Ended {
                     // The reset overtakes the end where the relay had not read it.
                     self.sending = Sending::MaybeReset;
                 }
