@@ -4,7 +4,10 @@ use std::net::Shutdown;
 
 use couplet_tests::{
     Couplet,
-    net::{accept, connect, connect_from, dial, expect_closed, listen, nobody_comes},
+    net::{
+        accept, connect, connect_from, connect_in_vain_from, dial, expect_closed, listen,
+        nobody_comes,
+    },
     pattern,
 };
 
@@ -44,7 +47,7 @@ fn the_networks_may_be_in_a_file() {
     let target = listen();
     let side = format!("listen:0,allow=@{}", file.display());
     let couplet = Couplet::start(&[&side, &dial(&target)]);
-    expect_closed(&connect_from(FOE, couplet.address('A')));
+    connect_in_vain_from(FOE, couplet.address('A'));
     let friend = connect_from(FRIEND, couplet.address('A'));
     let server = accept(&target);
     pattern::send(&friend, 1, 1000);

@@ -10,7 +10,9 @@ use std::{
 
 use couplet_tests::{
     Couplet,
-    net::{accept, connect, connect_from, dial, expect_closed, listen, nobody_comes},
+    net::{
+        accept, connect, connect_from, connect_in_vain, dial, expect_closed, listen, nobody_comes,
+    },
     pattern,
 };
 use tempfile::TempDir;
@@ -116,7 +118,7 @@ fn a_key_that_is_known_gets_in() {
     let good = near(&known, ",challenge.context=backup");
     joined(&connect(good.address('A')), &accept(&target));
     for bad in [near(&other, ",challenge.context=backup"), near(&known, "")] {
-        expect_closed(&connect(bad.address('A')));
+        connect_in_vain(bad.address('A'));
     }
     far.events("refused", 2);
     // Asked at once, and a wrong answer is not answered.
@@ -176,7 +178,7 @@ fn who_fails_too_often_is_refused_and_others_are_not() {
         "failed attempt 2 of 127.0.0.1: handshake failed: first line is not the token"
     );
     for number in 1..=2 {
-        expect_closed(&connect(address));
+        connect_in_vain(address);
         let refused = couplet.events("refused", 2 + number).pop().unwrap();
         let why = format!(
             "too many handshakes of 127.0.0.1 have failed: 2, and {number} refused for that"
@@ -186,4 +188,36 @@ fn who_fails_too_often_is_refused_and_others_are_not() {
     let other = connect_from([127, 0, 0, 2], address);
     say(&other, "open sesame");
     joined(&other, &accept(&target));
+}
+
+/// Silent clients of one address take all slots for handshakes, and more would. A client of another
+/// address is served all the same, long before their deadline of a minute.
+#[test]
+fn silent_clients_of_one_address_keep_no_other_out() {
+    // Of 1024 slots.
+    const SILENT: usize = 1100;
+    allow_descriptors(SILENT as u64 + 200);
+    let scratch = tempfile::tempdir().unwrap();
+    let secret = file(&scratch, "secret", "open sesame\n");
+    let target = listen();
+    let side = format!("listen:0,token=@{secret}");
+    let couplet = Couplet::start(&[&side, &dial(&target), "--handshake-timeout=60s"]);
+    let address = couplet.address('A');
+    let silent: Vec<_> = (0..SILENT).map(|_| connect(address)).collect();
+    let other = connect_from([127, 0, 0, 2], address);
+    say(&other, "open sesame");
+    joined(&other, &accept(&target));
+    couplet.find("who gave way", |line| {
+        line.contains("gave way to a newcomer").then_some(())
+    });
+    drop(silent);
+}
+
+fn allow_descriptors(needed: u64) {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < needed) {
+        limit.current = Some(needed);
+        setrlimit(Resource::Nofile, limit).unwrap();
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{ErrorKind, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     sync::atomic::{AtomicU16, Ordering},
     time::Duration,
@@ -43,31 +43,47 @@ pub fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Connects, and must be reset at once, with nothing before: maybe before it has noticed that it had
-/// connected.
+/// Connects, and must be reset at once, with nothing before: maybe before the client has noticed that it
+/// had connected.
 #[track_caller]
 pub fn connect_in_vain(address: SocketAddr) {
-    let mut stream = match TcpStream::connect_timeout(&address, LIMIT) {
-        Ok(stream) => stream,
-        Err(error) => return assert_eq!(error.kind(), ErrorKind::ConnectionReset),
-    };
-    bounded(&stream);
-    let read = stream.read(&mut [0; 64]);
+    expect_reset_at_once(TcpStream::connect_timeout(&address, LIMIT));
+}
+
+/// The same from this address.
+#[track_caller]
+pub fn connect_in_vain_from(source: impl Into<IpAddr>, address: SocketAddr) {
+    let socket = socket_from(source, address);
+    let connected = socket.connect_timeout(&address.into(), LIMIT);
+    expect_reset_at_once(connected.map(|()| socket.into()));
+}
+
+#[track_caller]
+fn expect_reset_at_once(connected: io::Result<TcpStream>) {
+    let read = connected.and_then(|mut stream| {
+        bounded(&stream);
+        stream.read(&mut [0; 64])
+    });
     assert_eq!(read.unwrap_err().kind(), ErrorKind::ConnectionReset);
 }
 
 /// Connects from this address.
 #[track_caller]
 pub fn connect_from(source: impl Into<IpAddr>, address: SocketAddr) -> TcpStream {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
-    socket
-        .bind(&SocketAddr::new(source.into(), 0).into())
-        .unwrap();
+    let socket = socket_from(source, address);
     socket.connect_timeout(&address.into(), LIMIT).unwrap();
     let stream = TcpStream::from(socket);
     stream.set_nodelay(true).unwrap();
     bounded(&stream);
     stream
+}
+
+#[track_caller]
+fn socket_from(source: impl Into<IpAddr>, address: SocketAddr) -> Socket {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+    let source = SocketAddr::new(source.into(), 0);
+    socket.bind(&source.into()).unwrap();
+    socket
 }
 
 /// Accepts.

@@ -140,8 +140,8 @@ pub use self::{
     handshake::sniff::{Protocol, Sniff},
     handshake::token::{ExpectToken, InvalidToken, SendToken, Token, TokenRefused},
     handshake::{
-        Handshake, HandshakeError, HandshakeLayer, HealthCheck, Identity, LineError, Replaceable,
-        take_line,
+        Handshake, HandshakeError, HandshakeLayer, HandshakeRequest, HealthCheck, Identity,
+        LineError, Replaceable, take_line,
     },
     observe::access_log::{AccessLog, AccessLogLayer, SideAccessLogLayer},
     observe::capture::{Capture, CaptureLayer},

@@ -13,6 +13,10 @@ pub enum HandshakeError {
         /// Why.
         source: BoxError,
     },
+    /// The handshake was dropped early for a newcomer: all slots were taken, most of them by the peer's
+    /// network.
+    #[error("handshake gave way to a newcomer: all slots are taken, most by this peer's network")]
+    GaveWay,
     /// The handshake was not done in time.
     #[error("handshake not done within {0:?}")]
     Timeout(Duration),

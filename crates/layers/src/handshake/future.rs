@@ -7,13 +7,13 @@ use std::{
 
 use couplet_endpoint::BoxError;
 use pin_project::pin_project;
-use tokio::{sync::OwnedSemaphorePermit, time::Sleep};
+use tokio::time::Sleep;
 use tower_service::Service;
 
-use super::HandshakeError;
+use super::{HandshakeError, slots::Slot};
 
 /// The future of a [`HandshakeService`](super::HandshakeService): the handshake, then the inner
-/// service's readiness, then its call. Dropping it drops the request, wherever it is.
+/// service's readiness, then its call. Dropping it drops the request, in whatever state.
 #[pin_project]
 #[must_use = "futures do nothing unless polled"]
 pub struct HandshakeFuture<F, S, O>
@@ -33,14 +33,14 @@ enum State<F, S, O, C> {
         deadline: Option<Sleep>,
         timeout: Duration,
         inner: S,
-        slot: OwnedSemaphorePermit,
+        slot: Slot,
     },
-    /// It keeps its slot until the inner service has taken it over, so that what has shaken hands
-    /// and waits is bounded as well.
+    /// The slot is kept until the inner service has taken the request over, so that requests that wait
+    /// for it are bounded as well.
     Waiting {
         outcome: O,
         inner: S,
-        slot: OwnedSemaphorePermit,
+        slot: Slot,
     },
     Calling {
         #[pin]
@@ -55,12 +55,7 @@ impl<F, S, O> HandshakeFuture<F, S, O>
 where
     S: Service<O>,
 {
-    pub(super) fn new(
-        handshake: F,
-        timeout: Option<Duration>,
-        inner: S,
-        slot: OwnedSemaphorePermit,
-    ) -> Self {
+    pub(super) fn new(handshake: F, timeout: Option<Duration>, inner: S, slot: Slot) -> Self {
         Self {
             state: State::Shaking {
                 handshake,
@@ -90,8 +85,12 @@ where
                     handshake,
                     deadline,
                     timeout,
+                    slot,
                     ..
                 } => {
+                    if slot.poll_gives_way(cx).is_ready() {
+                        return Poll::Ready(Err(HandshakeError::GaveWay.into()));
+                    }
                     let outcome = match handshake.poll(cx) {
                         Poll::Ready(outcome) => {
                             let source = |error: E| HandshakeError::Failed {
@@ -107,9 +106,11 @@ where
                             return Poll::Pending;
                         }
                     };
-                    if let StateOwned::Shaking { inner, slot, .. } =
-                        state.as_mut().project_replace(State::Between)
+                    if let StateOwned::Shaking {
+                        inner, mut slot, ..
+                    } = state.as_mut().project_replace(State::Between)
                     {
+                        slot.has_shaken();
                         state.set(State::Waiting {
                             outcome,
                             inner,

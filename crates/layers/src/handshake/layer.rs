@@ -4,18 +4,18 @@ use tower_layer::Layer;
 
 use super::HandshakeService;
 
-/// Puts a [`Handshake`](super::Handshake) before a service. See the [module](super).
+/// Runs a [`Handshake`](super::Handshake) before a service. See the [module](super).
 #[derive(Clone, Debug)]
 pub struct HandshakeLayer<H> {
     handshake: H,
-    timeout: Option<Duration>,
-    bound: usize,
+    pub(super) timeout: Option<Duration>,
+    pub(super) bound: usize,
 }
 
 // ===== impl HandshakeLayer =====
 
 impl<H> HandshakeLayer<H> {
-    /// With a deadline of 10 seconds, and at most 1024 at a time.
+    /// Runs this handshake, with a timeout of 10 s and 1024 slots.
     pub const fn new(handshake: H) -> Self {
         Self {
             handshake,
@@ -24,25 +24,23 @@ impl<H> HandshakeLayer<H> {
         }
     }
 
-    /// The time each handshake has; `None` for no deadline of its own.
+    /// Fails a handshake that is not done in this time. 10 s by default; `None` for no timeout.
     #[must_use]
     pub const fn timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// How many requests may be shaking hands, or waiting for the inner service, at a time. When
-    /// there are as many, the layer is not ready.
+    /// Lets this many requests be in a handshake, or wait for the inner service, at a time. 1024 by
+    /// default. Beyond that a handshake gives way to a newcomer, or the layer is not ready: see the
+    /// [module](super).
     ///
     /// # Panics
     ///
-    /// If `bound` is 0: the layer would never be ready.
+    /// If the bound is 0: no handshake would ever begin.
     #[must_use]
     pub const fn bound(mut self, bound: usize) -> Self {
-        assert!(
-            bound > 0,
-            "bound is 0: no request could shake hands; 1 or more"
-        );
+        assert!(bound > 0, "bound is 0: no handshake could begin; 1 or more");
         self.bound = bound;
         self
     }
@@ -52,6 +50,6 @@ impl<H: Clone, S> Layer<S> for HandshakeLayer<H> {
     type Service = HandshakeService<H, S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        HandshakeService::new(self.handshake.clone(), self.timeout, self.bound, inner)
+        HandshakeService::with(self.handshake.clone(), self.timeout, self.bound, inner)
     }
 }

@@ -1,19 +1,31 @@
-//! A step that talks before it lets a connection, or a pair, go on.
+//! Runs an async handshake before a connection, or a pair, goes on.
 //!
-//! [`HandshakeLayer`] runs a [`Handshake`] for each request, side by side, and then calls the
-//! inner service with what came out. On a *side stack* that is authentication, TLS, a protocol
-//! header: the request is a [`Conn`](couplet_endpoint::Conn). On a *pair stack* it is the step
-//! before the join: the request is a [`Pair`](couplet_pairing::Pair), both connections are in
-//! sight, and the step may talk to either, choose this pair's transforms, or refuse.
+//! [`HandshakeLayer`] runs a [`Handshake`] for each request, concurrently, and then calls the inner
+//! service with the handshake's output. On a *side stack* the request is a
+//! [`Conn`](couplet_endpoint::Conn), and the handshake is authentication, TLS, a protocol header. On a
+//! *pair stack* the request is a [`Pair`](couplet_pairing::Pair), and the handshake is the last step
+//! before the join: it may talk to both peers, choose the pair's transforms, or refuse the pair.
 //!
-//! It acts on the request, so that a stack reads in the order in which a connection meets it.
+//! The layer acts on the request, so a stack reads in the order in which a connection meets its layers.
 //!
-//! - **Where:** on a side, after access lists and before the place in the pairing; on a pair,
-//!   before whatever depends on its outcome.
-//! - **Splice:** the layer itself touches no byte; what a handshake wraps around the io decides.
-//! - **Readiness:** a handshake has a slot of its own ([`bound`](HandshakeLayer::bound)), and takes
-//!   the inner service's readiness (a place in the pairing) only once it has succeeded. So silent
-//!   clients use up neither the accept loop nor the slots of waiting connections.
+//! - **Where:** on a side, below access lists; on a pair, above the layers that depend on the outcome.
+//! - **Splice:** kept by the layer itself; the io that a handshake returns decides.
+//! - **Memory:** the handshake's future, and a clone of the inner service.
+//! - **Defaults:** a timeout of 10 s ([`timeout`](HandshakeLayer::timeout)), 1024 slots
+//!   ([`bound`](HandshakeLayer::bound)).
+//! - **Errors:** [`HandshakeError`], with the handshake's own error as the source, or those of the inner
+//!   service.
+//! - **Readiness:** a handshake holds a slot. It takes the inner service's readiness (a place in the
+//!   pairing) only after it has succeeded, so silent clients block neither the accept loop nor the
+//!   waiting clients.
+//!
+//! **Slots are shared fairly** among the networks of peers that have connected to us, IPv4 by address and
+//! IPv6 by /64, as sshd's `MaxStartups` keeps room for newcomers. When all slots are taken, the quietest
+//! handshake of the network that holds most slots is dropped for a newcomer of a network that holds
+//! fewer; and for one of any network once it has been silent for a second, or has taken three. So one
+//! address that opens thousands of silent connections keeps no other client out. Peers that we have
+//! dialled, and peers without an address, never give way; while only they hold slots, the layer is not
+//! ready until a slot is free.
 //!
 //! ```
 //! use couplet_endpoint::{Conn, Io};
@@ -28,15 +40,15 @@
 //!     }
 //! }
 //!
-//! # fn stack<I: Io, S: Clone>(place: S) {
+//! # fn stack<I: Io, S: Clone>(slot: S) {
 //! let stack = ServiceBuilder::new()
 //!     .layer(HandshakeLayer::new(greeting::<I>))
-//!     .service(place);
+//!     .service(slot);
 //! # }
 //! ```
-
-//! A closure may ask somebody else, by what is known of the connection and by its first line. What
-//! it needs for that goes in as a handle, of which each call has its own:
+//!
+//! A closure may ask another service, by the connection's `Info` and first line. Each call has its own
+//! handle to the service:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -86,8 +98,10 @@ pub mod noise;
 #[cfg(feature = "proxy-protocol")]
 pub mod proxy_protocol;
 mod replaceable;
+mod request;
 #[cfg(feature = "signed-token")]
 pub mod signed_token;
+mod slots;
 pub mod sniff;
 #[cfg(test)]
 mod tests;
@@ -106,33 +120,37 @@ pub use self::{
     layer::HandshakeLayer,
     line::{LineError, take_line},
     replaceable::Replaceable,
+    request::HandshakeRequest,
 };
 
 use std::{
-    sync::Arc,
-    task::{Context, Poll},
+    pin::Pin,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use couplet_endpoint::BoxError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::PollSemaphore;
+use couplet_pairing::PeerNetwork;
+use tokio::time::{Sleep, sleep_until};
 use tower_service::Service;
 
-/// A step that a request goes through before the inner service gets it.
+use self::slots::{Slot, Slots, Wait};
+
+/// An async step that a request goes through before the inner service gets it.
 ///
 /// Implemented by every function and closure of the shape `Fn(R) -> impl Future<Output =
-/// Result<Output, Error>>`. A step that refuses returns an error; dropping the request closes
-/// what it holds.
+/// Result<Output, Error>>`. A handshake refuses a request by returning an error. In a connector the
+/// connection is then reset, unless the handshake has shut it down, as
+/// [`send_and_close`](couplet_endpoint::io::send_and_close) does.
 pub trait Handshake<R> {
-    /// What the inner service is called with.
+    /// The inner service's request.
     type Output;
     /// Why a request is refused.
     type Error: Into<BoxError>;
-    /// The step at work. Dropping it, as a deadline does, must close the connection.
+    /// The handshake at work. Dropping it, as a timeout does, must drop the request.
     type Future: Future<Output = Result<Self::Output, Self::Error>>;
 
-    /// Begins the step.
+    /// Begins the handshake.
     fn handshake(&self, request: R) -> Self::Future;
 }
 
@@ -151,27 +169,54 @@ where
     }
 }
 
-/// Runs a handshake before its inner service: made by [`HandshakeLayer`].
+/// Runs a handshake before its inner service. Made by [`HandshakeLayer`].
 #[derive(Debug)]
 pub struct HandshakeService<H, S> {
     handshake: H,
     timeout: Option<Duration>,
-    slots: PollSemaphore,
-    slot: Option<OwnedSemaphorePermit>,
+    slots: Slots,
+    slot: Option<Slot>,
+    /// While all slots are taken: until a handshake may have to give way.
+    over: Option<Pin<Box<Sleep>>>,
     inner: S,
 }
 
 // ===== impl HandshakeService =====
 
 impl<H, S> HandshakeService<H, S> {
-    fn new(handshake: H, timeout: Option<Duration>, bound: usize, inner: S) -> Self {
-        // What is more than a semaphore counts is as good as endless.
-        let bound = bound.min(Semaphore::MAX_PERMITS);
+    /// Runs a handshake before a service, with the defaults of [`HandshakeLayer::new`].
+    pub fn new(inner: S, handshake: H) -> Self {
+        let layer = HandshakeLayer::new(());
+        Self::with(handshake, layer.timeout, layer.bound, inner)
+    }
+
+    /// The layer that makes such a service.
+    pub const fn layer(handshake: H) -> HandshakeLayer<H> {
+        HandshakeLayer::new(handshake)
+    }
+
+    /// The inner service.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service.
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
+    fn with(handshake: H, timeout: Option<Duration>, bound: usize, inner: S) -> Self {
         Self {
             handshake,
             timeout,
-            slots: PollSemaphore::new(Arc::new(Semaphore::new(bound))),
+            slots: Slots::new(bound),
             slot: None,
+            over: None,
             inner,
         }
     }
@@ -179,6 +224,7 @@ impl<H, S> HandshakeService<H, S> {
 
 impl<R, H, S> Service<R> for HandshakeService<H, S>
 where
+    R: HandshakeRequest,
     H: Handshake<R>,
     S: Service<H::Output> + Clone,
     S::Error: Into<BoxError>,
@@ -188,21 +234,34 @@ where
     type Future = HandshakeFuture<H::Future, S, H::Output>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        if self.slot.is_none() {
-            self.slot = std::task::ready!(self.slots.poll_acquire(cx));
+        while self.slot.is_none() {
+            match self.slots.poll_reserve(cx) {
+                Ok(slot) => self.slot = Some(slot),
+                Err(Wait::Freed) => return Poll::Pending,
+                Err(Wait::Until(over)) => {
+                    let sleep = self.over.get_or_insert_with(|| Box::pin(sleep_until(over)));
+                    sleep.as_mut().reset(over);
+                    ready!(sleep.as_mut().poll(cx));
+                }
+            }
         }
+        self.over = None;
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let slot = self
+        let mut slot = self
             .slot
             .take()
             .expect("a slot was reserved: poll_ready comes before call");
+        if let Some(stranger) = request.stranger() {
+            slot.begin(PeerNetwork::of(Some(stranger)));
+        }
         HandshakeFuture::new(
             self.handshake.handshake(request),
             self.timeout,
-            // A clone without readiness: it becomes ready when the handshake has succeeded.
+            // Cloned without readiness, which a silent peer must not hold: the clone becomes ready
+            // after the handshake.
             self.inner.clone(),
             slot,
         )
@@ -210,12 +269,14 @@ where
 }
 
 impl<H: Clone, S: Clone> Clone for HandshakeService<H, S> {
+    /// The clone shares the slots, and has reserved none.
     fn clone(&self) -> Self {
         Self {
             handshake: self.handshake.clone(),
             timeout: self.timeout,
             slots: self.slots.clone(),
             slot: None,
+            over: None,
             inner: self.inner.clone(),
         }
     }

@@ -1,3 +1,6 @@
+mod fair;
+mod slots;
+
 use std::{
     convert::Infallible,
     future::pending,
@@ -24,7 +27,7 @@ use tokio_test::{
 use tower::{Service, ServiceBuilder, ServiceExt, limit::ConcurrencyLimit, service_fn};
 use tower_layer::Layer;
 
-use super::{Handshake, HandshakeError, HandshakeLayer};
+use super::{Handshake, HandshakeError, HandshakeLayer, HandshakeRequest};
 use crate::{
     ExpectToken, Token, TokenRefused, TransformLayer, map_bytes,
     testing::{assert_reset, becomes_ready, chain, conn, read_all},
@@ -32,16 +35,20 @@ use crate::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// An inner service whose turn does not come.
+/// An inner service that must not be used.
 #[derive(Clone)]
 struct Untouchable;
 
-/// Expects its byte, and counts for what comes behind it.
+/// Expects a byte, and keeps the bytes behind it.
 struct Expect(u8);
 
-/// A handshake that is done when the test says so; the connection goes into it.
+/// A handshake that ends when the test says so.
 #[derive(Clone, Default)]
 struct ByHand(Arc<Mutex<Option<oneshot::Sender<Result<(), io::Error>>>>>);
+
+impl HandshakeRequest for () {}
+
+impl HandshakeRequest for i32 {}
 
 // ===== impl Untouchable =====
 
@@ -117,7 +124,7 @@ impl<R: Send + 'static> Handshake<R> for ByHand {
 
 // ===== helpers =====
 
-/// Never done, and keeps what it was given.
+/// Never done; keeps the request.
 async fn silence<R>(request: R) -> Result<R, Infallible> {
     let _kept = request;
     pending().await
@@ -127,7 +134,7 @@ async fn no<R>(_: R) -> Result<R, io::Error> {
     Err(io::Error::other("no"))
 }
 
-/// The innermost service: gives the request back.
+/// An innermost service that gives the request back.
 fn give_back<R>() -> impl Service<R, Response = R, Error = Infallible, Future: Send> + Clone + Send
 where
     R: Send,
@@ -267,124 +274,6 @@ async fn a_pair_that_is_refused_has_ended_so() {
     assert_ended(&mut b).await;
 }
 
-// ===== slots =====
-
-#[tokio::test]
-async fn a_slot_is_reserved_and_given_back() {
-    let mut service = HandshakeLayer::new(silence::<()>)
-        .bound(1)
-        .layer(Untouchable);
-    let mut other = service.clone();
-    let mut other_is_ready = becomes_ready::<(), _>(&mut other);
-
-    service.ready().await.unwrap();
-    service.ready().await.unwrap(); // Still the same one.
-    assert_pending!(other_is_ready.poll());
-
-    let mut shaking = task::spawn(service.call(()));
-    assert_pending!(shaking.poll());
-    drop(service);
-    assert_pending!(other_is_ready.poll());
-    assert!(!other_is_ready.is_woken());
-
-    drop(shaking);
-    assert!(other_is_ready.is_woken());
-    assert_ready_eq!(other_is_ready.poll(), true);
-}
-
-#[tokio::test]
-async fn a_reserved_slot_is_given_back_with_its_service_and_never_cloned() {
-    let mut service = HandshakeLayer::new(silence::<()>)
-        .bound(1)
-        .layer(Untouchable);
-    service.ready().await.unwrap();
-    let mut clone = service.clone();
-    let mut clone_is_ready = becomes_ready::<(), _>(&mut clone);
-    assert_pending!(clone_is_ready.poll());
-    drop(service);
-    assert!(clone_is_ready.is_woken());
-    assert_ready_eq!(clone_is_ready.poll(), true);
-}
-
-#[tokio::test]
-#[should_panic(expected = "poll_ready comes before call")]
-async fn a_clone_can_not_be_called() {
-    let mut service = HandshakeLayer::new(silence::<()>).layer(Untouchable);
-    service.ready().await.unwrap();
-    drop(service.clone().call(()));
-}
-
-#[tokio::test]
-async fn each_call_takes_a_slot_of_its_own() {
-    let mut service = HandshakeLayer::new(silence::<()>)
-        .bound(2)
-        .layer(Untouchable);
-    let one = service.ready().await.unwrap().call(());
-    let two = service.ready().await.unwrap().call(());
-    assert_pending!(becomes_ready::<(), _>(&mut service).poll());
-    drop(one);
-    let three = service.ready().await.unwrap().call(());
-    assert_pending!(becomes_ready::<(), _>(&mut service).poll());
-    drop((two, three));
-}
-
-#[tokio::test]
-async fn a_slot_is_free_after_a_refusal() {
-    let mut service = HandshakeLayer::new(no::<()>).bound(1).layer(Untouchable);
-    for _ in 0..3 {
-        assert!(service.ready().await.unwrap().call(()).await.is_err());
-    }
-}
-
-#[tokio::test]
-async fn it_keeps_its_slot_until_the_inner_service_has_taken_over() {
-    let inner = ConcurrencyLimit::new(service_fn(|()| pending::<Result<(), Infallible>>()), 1);
-    let mut busy = inner.clone();
-    busy.ready().await.unwrap();
-    let handshake = ByHand::default();
-    let mut service = HandshakeLayer::new(handshake.clone()).bound(1).layer(inner);
-
-    let mut shaking = task::spawn(service.ready().await.unwrap().call(()));
-    assert_pending!(shaking.poll());
-    handshake.succeed();
-    assert_pending!(shaking.poll());
-    let mut is_ready = becomes_ready::<(), _>(&mut service);
-    assert_pending!(is_ready.poll(), "what waits for the inner is bounded");
-
-    drop(busy);
-    assert!(shaking.is_woken());
-    assert_pending!(shaking.poll());
-    assert!(is_ready.is_woken(), "taken over, though not yet answered");
-    assert_ready_eq!(is_ready.poll(), true);
-}
-
-#[tokio::test]
-async fn a_bound_may_be_as_good_as_none() {
-    let handshake = HandshakeLayer::new(no::<()>).bound(usize::MAX);
-    let mut service = handshake.layer(Untouchable);
-    service.ready().await.unwrap();
-}
-
-#[tokio::test]
-async fn the_inner_service_has_its_turn_only_after_success() {
-    let handshake = ByHand::default();
-    let service = HandshakeLayer::new(handshake.clone()).layer(Untouchable);
-    let mut shaking = task::spawn(service.oneshot(()));
-    assert_pending!(shaking.poll());
-    handshake.fail(io::Error::other("no"));
-    assert_ready_err!(shaking.poll());
-
-    let inner = ConcurrencyLimit::new(give_back(), 1);
-    let mut other = inner.clone();
-    let mut service = HandshakeLayer::new(handshake.clone()).layer(inner);
-    let mut shaking = task::spawn(service.ready().await.unwrap().call(7));
-    assert_pending!(shaking.poll());
-    other.ready().await.unwrap(); // Its only place was not taken.
-    drop(other);
-    handshake.succeed();
-    assert_eq!(assert_ready_ok!(shaking.poll()), 7);
-}
-
 // ===== the deadline =====
 
 #[tokio::test(start_paused = true)]
@@ -466,7 +355,7 @@ async fn the_inner_services_errors_stay_what_they_are() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_fails_is_closed() {
+async fn a_connection_that_fails_is_closed() {
     let (mut peer, io) = memory::connection(64);
     let refused = HandshakeLayer::new(no).layer(Untouchable);
     assert!(refused.oneshot(conn(io)).await.is_err());
@@ -479,12 +368,12 @@ async fn whoever_fails_is_closed() {
 }
 
 #[tokio::test]
-async fn whoever_is_dropped_is_closed_wherever_it_is() {
+async fn a_connection_that_is_dropped_is_closed_in_every_state() {
     let inner = ConcurrencyLimit::new(
         service_fn(async |conn: Conn<MemoryStream>| silence(conn).await),
         1,
     );
-    // How far it comes: it shakes hands, it waits for the inner service, that serves it.
+    // In the handshake, waiting for the inner service, served by it.
     for (shaken, inner_ready) in [(false, false), (true, false), (true, true)] {
         let mut other = inner.clone();
         if !inner_ready {
