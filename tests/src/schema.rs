@@ -15,6 +15,7 @@ const NUMBERS: &[&str] = &[
     "grace",
     "handshake",
     "idle",
+    "in_all",
     "lasted",
     "length",
     "lines",
@@ -29,6 +30,7 @@ const NUMBERS: &[&str] = &[
     "total",
     "waited",
     "waiting",
+    "with_same_key",
 ];
 
 /// What a line of JSON says.
