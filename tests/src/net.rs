@@ -78,6 +78,17 @@ pub fn connect_from(source: impl Into<IpAddr>, address: SocketAddr) -> TcpStream
     stream
 }
 
+/// The same, or `None` if the peer resets the connection before it has noticed that it had connected.
+#[track_caller]
+pub fn may_connect_from(source: impl Into<IpAddr>, address: SocketAddr) -> Option<TcpStream> {
+    let socket = socket_from(source, address);
+    match socket.connect_timeout(&address.into(), LIMIT) {
+        Ok(()) => Some(socket.into()),
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => None,
+        Err(error) => panic!("not connected: {error}"),
+    }
+}
+
 #[track_caller]
 fn socket_from(source: impl Into<IpAddr>, address: SocketAddr) -> Socket {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
