@@ -6,7 +6,7 @@ use couplet_pairing::Pair;
 /// A request that a [`HandshakeLayer`](super::HandshakeLayer) takes: a [`Conn`], a [`Pair`], or a type of
 /// your own.
 pub trait HandshakeRequest {
-    /// The address of the stranger with whom the handshake is held, by which slots are shared fairly.
+    /// The address of a peer that is a stranger: slots are shared fairly by it.
     ///
     /// `None`, the default, for a peer that is no stranger or has no address: its handshake never gives
     /// way to a newcomer.
