@@ -31,7 +31,7 @@ use crate::{
 /// in a [`rendezvous`](crate::rendezvous): where its peer resets it, or ends its stream without
 /// having sent a byte, its dial is given up, its place is free, and it counts as
 /// [died](WaitingCounts::died). To know this, up to [`Policy::early`] bytes are read ahead and
-/// replayed to whoever reads the joined connection.
+/// replayed to the reader of the joined connection.
 pub fn dial_for_a<A, B, C>(policy: Policy, connect: C) -> (DialForA<A, B, C>, Joined<A, B>)
 where
     C: Service<Info, Response = Conn<B>>,

@@ -61,7 +61,7 @@ fn mistakes_are_told_apart() {
         ("listen:9000,token=secret", "token=@FILE"),
         ("listen:9000,token=@/nowhere", "can't be read"),
         ("listen:9000,reuse-prot", "did you mean `reuse-port`?"),
-        ("listen:9000,MAX_CONNS=3", "`max-conns`, without blanks"),
+        ("listen:9000,MAX_CONNS=3", "did you mean `max-conns`?"),
         ("listen:9000, token=@f", "`token`, without blanks"),
         (
             "listen:9000,proxyprotocol=v1",

@@ -136,7 +136,7 @@ impl Peer {
                     Some(Ok(n)) => self.sent += n,
                     Some(Err(error)) => {
                         self.sending = Sending::Refused;
-                        // The system tells of a reset once, to who writes or to who reads.
+                        // The kernel tells of a reset once, to the next write or the next read.
                         let is_reset = error.kind() == io::ErrorKind::ConnectionReset;
                         if is_reset && self.hearing == Hearing::Going {
                             self.hearing = Hearing::Reset;
