@@ -26,9 +26,9 @@ pub(crate) fn notes() -> String {
 }
 
 const SIDES: &str = "\
-A side is where it comes from, then its options in the order in which a connection meets them:
-  listen:[HOST:]PORT   accept clients; without HOST from this machine alone, `*` from anywhere
-  dial:HOST:PORT       connect to this server
+A side is an address, then options in the order in which a connection meets them:
+  listen:[HOST:]PORT   clients connect to us; without HOST from this machine only, `*` from anywhere
+  dial:HOST:PORT       we connect to a server
 ";
 
 const EXAMPLES: &str = "\
@@ -40,11 +40,11 @@ Examples:
   couplet rendezvous listen:*:4000                      join clients with the same key
   couplet dial:relay:4000,rendezvous=KEY,keep=8 dial:localhost:22
                                                         offer ssh from behind a NAT, to many
-  couplet listen:2222 dial:relay:4000,rendezvous=KEY    and go there
-  couplet listen:*:9000,token=@a.secret listen:8000     clients of 9000 need the secret
+  couplet listen:2222 dial:relay:4000,rendezvous=KEY    reach that ssh server
+  couplet listen:*:9000,token=@a.secret listen:8000     clients of 9000 must send the secret
   couplet listen:8080 dial:localhost:80 --log-traffic=hex
   couplet explain listen:*:9000,token=@a.secret listen:8000
-                                                        what would stand in its stacks
+                                                        print the stacks of this relay
 
 Times are like 500ms, 30s, 5m, 1h30m; where it makes sense, never. Sizes are in bytes: 1M and 1MB are
 1000000, 1MiB is 1048576. A DIRECTION is a-to-b or b-to-a; without one both count together.
@@ -86,15 +86,15 @@ pub(crate) struct RelayArgs {
     #[arg(value_name = "B", required = true)]
     b: Option<String>,
 
-    /// Taken only to be refused in words that help
+    /// Taken only to be refused with a hint
     #[arg(hide = true)]
     surplus: Vec<String>,
 
-    /// How long dialling may take, look-up included [default: 10s]
+    /// How long a dial may take, look-up included [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     connect_timeout: Option<Duration>,
 
-    /// Join one pair, then exit
+    /// Join one pair, then exit; the exit status tells how it ended
     #[arg(long, conflicts_with = "max_pairs")]
     once: bool,
 
@@ -129,15 +129,15 @@ pub(crate) enum Explained {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tool {
-    /// Print the stacks that these arguments make, and how their bytes move; relay nothing
+    /// Print the stacks of these arguments and how their bytes move, without relaying
     #[command(after_help = notes())]
     Explain(Box<ExplainArgs>),
-    /// Join clients of one port that have the same key and can only dial out
+    /// Join clients of one port that present the same key, for peers that can only dial out
     #[command(after_help = notes())]
     Rendezvous(Box<RendezvousArgs>),
-    /// Make a private key or a secret, in a file that is new, and print the public key
+    /// Write a new private key or secret to a new file, and print the public key
     Keygen(KeygenArgs),
-    /// Print a signed token, which opens a side with signed-token=@FILE until it expires
+    /// Print a signed token for a side with signed-token=@FILE, valid until it expires
     Token(TokenArgs),
     /// Print a completion script for a shell
     Completions { shell: Shell },
@@ -148,7 +148,7 @@ pub(crate) enum Tool {
 // ===== impl RelayArgs =====
 
 impl RelayArgs {
-    /// What is to be done; or what is wrong, and what would be right.
+    /// The plan of a relay of two sides.
     pub(crate) fn plan(&self) -> Result<Plan, Mistake> {
         // Clap takes a misspelled subcommand for side A.
         if let Some(mistake) = self.a.as_deref().and_then(misspelled_subcommand) {

@@ -20,7 +20,7 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CaptureArgs {
-    /// Write what the two sides say as packets for Wireshark, to a pcapng file, which is replaced;
+    /// Write the bytes of pairs as packets for Wireshark, to a pcapng file, which is replaced;
     /// `-` is standard output
     #[arg(long, value_name = "FILE|-", conflicts_with = "capture_dir")]
     capture: Option<PathBuf>,
@@ -29,11 +29,11 @@ pub(crate) struct CaptureArgs {
     #[arg(long, value_name = "DIR")]
     capture_dir: Option<PathBuf>,
 
-    /// Go on in a new file, FILE-2, before one grows beyond so many bytes [default: never]
+    /// Start a new file, FILE-2, before a file grows beyond SIZE [default: never]
     #[arg(long, value_name = "SIZE", value_parser = size, requires = "capture")]
     capture_roll: Option<ByteSize>,
 
-    /// Capture the first so many bytes of each direction alone [default: all]
+    /// Capture only the first SIZE bytes of each direction [default: all]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     capture_limit: Option<ByteSize>,
 }

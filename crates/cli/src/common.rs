@@ -5,13 +5,13 @@ use std::{num::NonZeroUsize, time::Duration};
 use couplet_connector::endpoint::{KeepAlive, Side};
 
 use crate::{
-    access_log::AccessLogArgs,
-    capture::CaptureArgs,
+    access_log::{AccessLogArgs, AccessLogSpecs},
+    capture::{CaptureArgs, CaptureSpec},
     frame,
     layer_spec::Sourced,
     log::LogArgs,
     mistake::Mistake,
-    pair::{PairArgs, PairContext},
+    pair::{PairArgs, PairContext, PairLayerSpec},
     plan::{Plan, Sides},
     rendezvous,
     side::{EndpointFlags, EndpointSpec},
@@ -24,7 +24,7 @@ pub(crate) struct CommonArgs {
     #[arg(long, value_name = "PROBES", value_parser = keep_alive)]
     keep_alive: Option<Limit<KeepAlive>>,
 
-    /// Give a peer up that takes no data for so long, or off [default: off]
+    /// Drop a peer that acknowledges no data for TIME, or off [default: off]
     #[arg(long, value_name = "TIME", value_parser = user_timeout)]
     user_timeout: Option<Limit<Duration>>,
 
@@ -36,27 +36,27 @@ pub(crate) struct CommonArgs {
     #[arg(long, value_name = "TIME", value_parser = limit)]
     pub(crate) wait_timeout: Option<Limit<Duration>>,
 
-    /// End a pair when one side has ended and the other is idle so long, or never [default: 60s]
+    /// End a half-closed pair whose other direction is idle for TIME, or never [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = limit)]
     half_close_timeout: Option<Limit<Duration>>,
 
-    /// End a pair that is idle so long, or never [default: never]
+    /// End a pair that is idle for TIME, or never [default: never]
     #[arg(long, value_name = "TIME", value_parser = limit)]
     idle_timeout: Option<Limit<Duration>>,
 
-    /// End a pair that has lasted so long, or never [default: never]
+    /// End a pair after TIME, or never [default: never]
     #[arg(long, value_name = "TIME", value_parser = limit)]
     max_lifetime: Option<Limit<Duration>>,
 
-    /// When told to stop, give live pairs so long to end, or never end them [default: 30s]
+    /// After SIGTERM, give live pairs TIME to end, or never end them [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = limit)]
     drain_timeout: Option<Limit<Duration>>,
 
-    /// Join at most so many pairs at a time [default: any number]
+    /// Join at most NUMBER pairs at a time [default: any number]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) max_pairs: Option<NonZeroUsize>,
 
-    /// Exit once no pair has been live for so long
+    /// Exit after TIME without a live pair
     #[arg(long, value_name = "TIME", value_parser = duration)]
     exit_when_idle: Option<Duration>,
 
@@ -80,54 +80,15 @@ pub(crate) struct CommonArgs {
 // ===== impl CommonArgs =====
 
 impl CommonArgs {
-    /// What is to be done with these sides.
+    /// The plan of a relay of these sides.
     pub(crate) fn plan(&self, mut sides: Sides) -> Result<Plan, Mistake> {
-        let listens = |side: Side| !sides.get(side).endpoint.is_dialled();
-        let mut pair = self.pair.specs(PairContext {
-            log_format: self.log.log_format,
-            listens: [listens(Side::A), listens(Side::B)],
-        })?;
-        if self.capture.is_to_stdout() && self.access_log.is_to_stdout() {
-            return Err(Mistake::new(
-                "--capture=- and --access-log=- would be mixed on standard output",
-                "give one of them a file",
-            ));
-        }
-        let capture = self.capture.spec()?.map(|capture| {
-            pair.insert(0, capture.spec);
-            capture.capture
-        });
-        let frame = |side: Side| sides.get(side).endpoint.frame.as_ref();
-        pair.extend(frame::spec(frame(Side::A), frame(Side::B)));
-        if let Sides::Meeting(..) = sides {
-            pair.insert(0, rendezvous::announce(self.handshake_timeout()));
-        }
-        let access_log = self.access_log.specs().map(|access_log| {
+        self.refuse_idle_flags(&sides)?;
+        let access_log = self.access_log.specs();
+        let capture = self.capture.spec()?;
+        let pair = self.pair_stack(&sides, access_log.as_ref(), capture.as_ref())?;
+        if let Some(access_log) = &access_log {
             for (side, spec) in sides.specs_mut() {
                 spec.layers.insert(0, access_log.side(side));
-            }
-            pair.insert(0, access_log.pair());
-            access_log.file
-        });
-        let all = |has: fn(&EndpointSpec) -> bool| {
-            let mut specs = sides.specs();
-            specs.all(|(_, side)| has(&side.endpoint))
-        };
-        for (flag, idle) in [
-            (
-                "--keep-alive",
-                self.keep_alive.is_some() && all(|it| it.keep_alive.is_some()),
-            ),
-            (
-                "--user-timeout",
-                self.user_timeout.is_some() && all(|it| it.user_timeout.is_some()),
-            ),
-        ] {
-            if idle {
-                return Err(Mistake::new(
-                    format!("{flag} would do nothing here: each side has its own"),
-                    "leave it out",
-                ));
             }
         }
         Ok(Plan {
@@ -148,12 +109,63 @@ impl CommonArgs {
             exit_when_idle: self.exit_when_idle,
             reconnect: false,
             threads: self.threads,
-            access_log,
-            capture,
+            access_log: access_log.map(|access_log| access_log.file),
+            capture: capture.map(|capture| capture.capture),
         })
     }
 
-    /// Was it said that there are to be several?
+    /// The layers of the pair, top to bottom. The access log sees all that happens below it.
+    fn pair_stack(
+        &self,
+        sides: &Sides,
+        access_log: Option<&AccessLogSpecs>,
+        capture: Option<&CaptureSpec>,
+    ) -> Result<Vec<PairLayerSpec>, Mistake> {
+        let mut pair: Vec<_> = access_log.map(AccessLogSpecs::pair).into_iter().collect();
+        if let Sides::Meeting(..) = sides {
+            pair.push(rendezvous::announce(self.handshake_timeout()));
+        }
+        pair.extend(capture.map(|capture| capture.spec.clone()));
+        let listens = |side: Side| !sides.get(side).endpoint.is_dialled();
+        pair.extend(self.pair.specs(PairContext {
+            log_format: self.log.log_format,
+            listens: [listens(Side::A), listens(Side::B)],
+        })?);
+        let frame = |side: Side| sides.get(side).endpoint.frame.as_ref();
+        pair.extend(frame::spec(frame(Side::A), frame(Side::B)));
+        Ok(pair)
+    }
+
+    /// A flag that would do nothing here, or undo another, is a mistake.
+    fn refuse_idle_flags(&self, sides: &Sides) -> Result<(), Mistake> {
+        if self.capture.is_to_stdout() && self.access_log.is_to_stdout() {
+            return Err(Mistake::new(
+                "--capture=- and --access-log=- would be mixed on standard output",
+                "give one of them a file",
+            ));
+        }
+        let all =
+            |has: fn(&EndpointSpec) -> bool| sides.specs().all(|(_, side)| has(&side.endpoint));
+        let idle_flags = [
+            (
+                "--keep-alive",
+                self.keep_alive.is_some() && all(|side| side.keep_alive.is_some()),
+            ),
+            (
+                "--user-timeout",
+                self.user_timeout.is_some() && all(|side| side.user_timeout.is_some()),
+            ),
+        ];
+        match idle_flags.iter().find(|(_, idle)| *idle) {
+            Some((flag, _)) => Err(Mistake::new(
+                format!("{flag} would do nothing here: each side has its own"),
+                "leave it out",
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Does the flag ask for several?
     pub(crate) fn wants_threads(&self) -> bool {
         matches!(self.threads, Threads::Count(count) if count > NonZeroUsize::MIN)
     }

@@ -15,10 +15,10 @@ use couplet_connector::layers::NoiseKey;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct KeygenArgs {
-    /// Where to write it: a file that is not there yet, for its owner's eyes alone
+    /// The file to create, readable by its owner only
     file: PathBuf,
 
-    /// Kind of key or secret
+    /// The kind of key
     #[arg(long, value_enum, default_value = "ed25519")]
     kind: Kind,
 }

@@ -122,7 +122,7 @@ pub fn frames(from: &str, to: &str) -> Option<impl Transform + use<>> {
     Some(frame::between(&from, &to))
 }
 
-/// How the tool is called that plans, too.
+/// The subcommand that makes a plan, too.
 const RENDEZVOUS: &str = "rendezvous";
 
 /// What was read of the command line. A mistake is printed with the usage of the command, or of this
@@ -153,7 +153,7 @@ fn run(plan: impl FnOnce() -> Plan, log: &LogArgs) -> ExitCode {
     result.map_or(ExitCode::FAILURE, exit_status::of)
 }
 
-/// Prints all of it, or says what went wrong.
+/// Prints all of the output, or the error.
 fn print(what: impl FnOnce(&mut Vec<u8>) -> anyhow::Result<()>) -> ExitCode {
     let mut out = Vec::new();
     exit_code(what(&mut out).and_then(|()| {

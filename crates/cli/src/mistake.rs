@@ -237,7 +237,7 @@ mod tests {
             let start = text.find(wrong).unwrap();
             let secret = text.find("secret").unwrap();
             let mistake = Mistake::new("m", "h").at(text, start..start + wrong.len());
-            let hidden = mistake.hide(text, [secret..secret + 6]);
+            let hidden = mistake.hide(text, std::iter::once(secret..secret + 6));
             assert_eq!(format!("{hidden:#}"), format!("m\n  {shown}\n  tip: h"));
         }
     }

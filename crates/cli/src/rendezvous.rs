@@ -1,4 +1,4 @@
-//! `couplet rendezvous`: strangers come to one port, and those with the same key are joined.
+//! `couplet rendezvous`: joins clients of one port that present the same key.
 
 use std::{num::NonZeroUsize, time::Duration};
 
@@ -31,28 +31,28 @@ const PLACES: usize = 1024;
 pub(crate) struct RendezvousArgs {
     #[arg(
         value_name = "LISTEN",
-        help = "Where they come: listen:[HOST:]PORT, then ,option[=value]…"
+        help = "The side of all clients: listen:[HOST:]PORT, then ,option[=value]…"
     )]
     side: String,
 
-    /// Accept clients with a token signed by one of these secrets only, `name: secret` a line
+    /// Accept only clients with a token signed with one of these secrets, `name: secret` a line
     #[arg(long, value_name = "@FILE")]
     tokens: Option<String>,
 
-    /// How many may wait for a partner [default: 1024]
+    /// How many clients may wait for a partner [default: 1024]
     #[arg(long, value_name = "NUMBER", value_parser = count)]
     max_waiting: Option<NonZeroUsize>,
 
-    /// How many with the same key may wait, on the same side [default: 64]
+    /// How many clients with the same key may wait, on the same side [default: 64]
     #[arg(long, value_name = "NUMBER", value_parser = count)]
     max_waiting_per_key: Option<NonZeroUsize>,
 
-    /// Choose which connection gives way when too many wait: the newcomer, or the one that has waited longest
+    /// When too many clients wait, refuse the new one or evict the one that has waited longest
     /// [default: refuse]
     #[arg(long, value_name = "WHICH")]
     when_full: Option<Full>,
 
-    /// The same, when too many with its key wait [default: refuse]
+    /// The same, when too many clients with the same key wait [default: refuse]
     #[arg(long, value_name = "WHICH")]
     when_key_full: Option<Full>,
 
@@ -85,7 +85,7 @@ enum Others {
 // ===== impl RendezvousArgs =====
 
 impl RendezvousArgs {
-    /// What is to be done; or what is wrong, and what would be right.
+    /// The plan of the rendezvous.
     pub(crate) fn plan(&self) -> Result<Plan, Mistake> {
         let timeout = self.common.handshake_timeout();
         let mut side = SideSpec::read(&self.side, timeout, DialledFor::Itself)?;

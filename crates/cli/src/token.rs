@@ -20,19 +20,19 @@ pub(crate) struct TokenArgs {
     #[arg(long, value_name = "@FILE")]
     secret: String,
 
-    /// The session it is for
+    /// The session that the token is for
     #[arg(long, value_name = "NAME")]
     key: String,
 
-    /// The side its holder may come to [default: either]
+    /// The side that the token is valid for [default: either]
     #[arg(long, value_enum, ignore_case = true)]
     side: Option<SideName>,
 
-    /// How long it holds
+    /// How long the token is valid
     #[arg(long, value_name = "TIME", value_parser = duration)]
     expires: Duration,
 
-    /// Name of the secret that signs it [default: the first]
+    /// The secret that signs the token [default: the first]
     #[arg(long, value_name = "NAME")]
     id: Option<String>,
 }

@@ -19,19 +19,19 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct BandwidthArgs {
-    /// So many bytes a second of each pair, as 10MiB/s; a-to-b:10MiB/s for one direction alone
+    /// Limit each pair to SIZE bytes a second, as 10MiB/s; a-to-b:10MiB/s limits one direction
     #[arg(long, value_name = "[DIRECTION:]SIZE/s", value_parser = rate)]
     bandwidth: Vec<Directed<ByteSize>>,
 
-    /// So many bytes a second of all pairs of an address that connects to us
+    /// Limit all pairs of one client address to SIZE bytes a second
     #[arg(long, value_name = "[DIRECTION:]SIZE/s", value_parser = rate)]
     bandwidth_per_addr: Vec<Directed<ByteSize>>,
 
-    /// So many bytes a second of all pairs
+    /// Limit all pairs together to SIZE bytes a second
     #[arg(long, value_name = "[DIRECTION:]SIZE/s", value_parser = rate)]
     bandwidth_total: Vec<Directed<ByteSize>>,
 
-    /// End a pair that would move more bytes than this, as 1GiB; a-to-b:1GiB for one direction
+    /// End a pair after SIZE bytes, as 1GiB; a-to-b:1GiB counts one direction
     #[arg(long, value_name = "[DIRECTION:]SIZE", value_parser = quota)]
     quota: Vec<Directed<ByteSize>>,
 }

@@ -20,13 +20,13 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct FaultArgs {
-    /// Let something go wrong on purpose: latency:TIME[±TIME], slow:SIZE/s, slice:SIZE[/TIME],
+    /// Simulate a bad network: latency:TIME[±TIME], slow:SIZE/s, slice:SIZE[/TIME],
     /// slow-close:TIME, timeout:TIME, reset:SIZE, limit:SIZE or blackhole; a-to-b:… for one direction
     /// alone, …,probability=10% for some pairs. SIGUSR1 switches all off, and on again
     #[arg(long, value_name = "[DIRECTION:]FAULT", value_parser = fault)]
     fault: Vec<Directed<Chosen>>,
 
-    /// Seed of random choices in faults: the same number gives the same faults [default: 0]
+    /// The seed of chance in faults: the same number makes the same faults [default: 0]
     #[arg(long, value_name = "NUMBER", requires = "fault")]
     fault_seed: Option<u64>,
 }

@@ -42,7 +42,7 @@ pub(crate) struct PairContext {
 // ===== impl PairArgs =====
 
 impl PairArgs {
-    /// Those that were asked for, top to bottom; or what is wrong, and what would be right.
+    /// The layers that the flags ask for, top to bottom.
     ///
     /// Below them stand the idle timeout, the lifetime and the relay.
     pub(crate) fn specs(&self, context: PairContext) -> Result<Vec<PairLayerSpec>, Mistake> {

@@ -1,4 +1,4 @@
-//! `--log-traffic`: shows what the two sides say to each other.
+//! `--log-traffic`: prints the bytes of both directions.
 
 use bytesize::ByteSize;
 use clap::ValueEnum;
@@ -18,7 +18,7 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct TrafficLogArgs {
-    /// Show what the two sides say to each other
+    /// Print the bytes of both directions
     #[arg(
         long,
         value_name = "FORMAT",
@@ -28,7 +28,7 @@ pub(super) struct TrafficLogArgs {
     )]
     log_traffic: Option<TrafficFormat>,
 
-    /// Show the first so many bytes of each direction alone [default: all]
+    /// Print only the first SIZE bytes of each direction [default: all]
     #[arg(long, value_name = "SIZE", value_parser = size, requires = "log_traffic")]
     log_traffic_limit: Option<ByteSize>,
 }

@@ -1,4 +1,4 @@
-//! `allow=…` and `deny=…`.
+//! `allow=…` and `deny=…`: access by network.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ pub(super) static ALLOW: SideOption = SideOption {
     name: "allow",
     on: On::Either,
     value: NETWORKS,
-    help: "let only these networks in, as 10.0.0.0/8; on dial, reach no others",
+    help: "accept only these networks, as 10.0.0.0/8; on dial, connect to no others",
     settings: &[],
     does: Does::Layer(|given, _| layer("allow", AccessList::allow, given)),
 };
@@ -30,12 +30,13 @@ pub(super) static DENY: SideOption = SideOption {
     name: "deny",
     on: On::Either,
     value: NETWORKS,
-    help: "let these networks not in; on dial, don't reach them",
+    help: "reject these networks; on dial, never connect to them",
     settings: &[],
     does: Does::Layer(|given, _| layer("deny", AccessList::deny, given)),
 };
 
-/// A layer for each of the two: a connection that has to pass both is denied if either denies, in any order.
+/// A layer for each of the two: a connection that has to pass both is denied if either denies it, in any
+/// order.
 fn layer(
     name: &'static str,
     list: fn(AccessList, Networks) -> AccessList,

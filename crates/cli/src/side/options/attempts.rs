@@ -19,11 +19,11 @@ pub(super) static ATTEMPTS: SideOption = SideOption {
     name: "attempts",
     on: On::Listen,
     value: Value::Needed("NUMBER/TIME"),
-    help: "refuse an address whose handshakes behind it fail so often in a time",
+    help: "refuse an address after NUMBER failed handshakes in TIME; stands before them",
     settings: &[SideSetting {
         name: "delay",
         value: "TIME",
-        help: "delay it so long, instead of refusing it",
+        help: "delay the address by TIME, instead of refusing it",
         many: false,
     }],
     does: Does::Layer(|given, _| layer(given)),

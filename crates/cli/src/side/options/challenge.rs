@@ -1,4 +1,4 @@
-//! `challenge=@FILE`: the peer signs a challenge with a key that is known.
+//! `challenge=@FILE`: the peer signs a challenge with a known key (Ed25519).
 
 use couplet_connector::{
     SideLayers,
@@ -18,11 +18,11 @@ pub(super) static CHALLENGE: SideOption = SideOption {
     name: "challenge",
     on: On::Either,
     value: Value::Needed("@FILE"),
-    help: "the peer proves its identity; FILE: on listen the keys it may have, on dial our key",
+    help: "the peer proves its identity; FILE: on listen the accepted keys, on dial our private key",
     settings: &[SideSetting {
         name: "context",
         value: "TEXT",
-        help: "context: both ends must have the same [default: nothing]",
+        help: "the purpose, which both ends must agree on [default: none]",
         many: false,
     }],
     does: Does::Layer(layer),

@@ -1,4 +1,4 @@
-//! `compress=zstd`: what is spoken on the side is compressed.
+//! `compress=zstd`: the bytes of a side are compressed.
 
 use bytesize::ByteSize;
 use couplet_connector::{
@@ -21,11 +21,11 @@ pub(super) static COMPRESS: SideOption = SideOption {
     name: "compress",
     on: On::Either,
     value: Value::Needed("zstd|zstd:LEVEL|lz4"),
-    help: "compressed on this side, both ways; the other end does the same",
+    help: "compress this side, both ways; the other end needs the same option",
     settings: &[SideSetting {
         name: "window",
         value: "SIZE",
-        help: "the largest window that is taken from the peer, held for each connection [default: 8MiB]",
+        help: "the largest window to take from the peer, held for each connection [default: 8MiB]",
         many: false,
     }],
     does: Does::Layer(layer),

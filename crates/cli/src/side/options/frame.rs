@@ -19,7 +19,7 @@ pub(crate) static FRAME: SideOption = SideOption {
     settings: &[SideSetting {
         name: "max",
         value: "SIZE",
-        help: "no message is longer [default: 64KiB]",
+        help: "the longest message [default: 64KiB]",
         many: false,
     }],
     does: Does::Set(set),

@@ -26,13 +26,13 @@ static OVER: &[SideSetting] = &[
     SideSetting {
         name: "wait",
         value: "TIME",
-        help: "let those beyond it wait so long, instead of refusing them",
+        help: "let a connection over the limit wait for TIME, instead of refusing it",
         many: false,
     },
     SideSetting {
         name: "queue",
         value: "NUMBER",
-        help: "how many may wait, 32 of one address at most [default: 1024]",
+        help: "how many connections may wait, at most 32 of one address [default: 1024]",
         many: false,
     },
 ];
@@ -41,7 +41,7 @@ pub(super) static MAX_PER_ADDR: SideOption = SideOption {
     name: "max-per-addr",
     on: On::Listen,
     value: NUMBER,
-    help: "so many open connections of one address",
+    help: "at most NUMBER open connections of one address",
     settings: OVER,
     does: Does::Layer(|given, _| conns("max-per-addr", ConnLimitLayer::per_address, given)),
 };
@@ -50,7 +50,7 @@ pub(super) static MAX_CONNS: SideOption = SideOption {
     name: "max-conns",
     on: On::Listen,
     value: NUMBER,
-    help: "so many open connections; behind max-per-addr",
+    help: "at most NUMBER open connections; stands behind max-per-addr",
     settings: OVER,
     does: Does::Layer(|given, _| conns("max-conns", ConnLimitLayer::overall, given)),
 };
@@ -59,7 +59,7 @@ pub(super) static RATE_PER_ADDR: SideOption = SideOption {
     name: "rate-per-addr",
     on: On::Listen,
     value: RATE,
-    help: "so many new connections of one address in a time, as 2/s or 20/1m",
+    help: "at most NUMBER new connections of one address in TIME, as 2/s or 20/1m",
     settings: OVER,
     does: Does::Layer(|given, _| rates("rate-per-addr", ConnRateLayer::per_address, given)),
 };
@@ -68,7 +68,7 @@ pub(super) static RATE_ALL: SideOption = SideOption {
     name: "rate",
     on: On::Listen,
     value: RATE,
-    help: "so many new connections in a time; behind rate-per-addr",
+    help: "at most NUMBER new connections in TIME; stands behind rate-per-addr",
     settings: OVER,
     does: Does::Layer(|given, _| rates("rate", ConnRateLayer::overall, given)),
 };

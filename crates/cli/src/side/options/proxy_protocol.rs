@@ -26,7 +26,7 @@ pub(super) static PROXY_PROTOCOL: SideOption = SideOption {
         SideSetting {
             name: "from",
             value: "NETWORK+…|@FILE",
-            help: "on listen: the networks of the proxies whose headers are believed",
+            help: "on listen: the networks of the proxies whose headers are trusted",
             many: false,
         },
         SideSetting {

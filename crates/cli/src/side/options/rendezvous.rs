@@ -1,4 +1,4 @@
-//! `rendezvous=KEY`: meets a peer with the same key at the dialled relay.
+//! `rendezvous=KEY`: the dialled relay joins us with a peer that presents the same key.
 
 use couplet_connector::{
     SideLayers,
@@ -25,7 +25,7 @@ pub(super) static RENDEZVOUS: SideOption = SideOption {
     name: NAME,
     on: On::Dial,
     value: Value::Needed("KEY|@FILE"),
-    help: "meet a peer with this key at a `couplet rendezvous`",
+    help: "meet a peer that presents the same key at a `couplet rendezvous`",
     settings: &[
         SideSetting {
             name: "side",
@@ -36,7 +36,7 @@ pub(super) static RENDEZVOUS: SideOption = SideOption {
         SideSetting {
             name: "token",
             value: "@FILE",
-            help: "the signed token that the rendezvous asks for",
+            help: "the signed token that the rendezvous demands",
             many: false,
         },
         SideSetting {

@@ -24,7 +24,7 @@ pub(super) static SIGNED_TOKEN: SideOption = SideOption {
         SideSetting {
             name: "key",
             value: "NAME",
-            help: "on listen, only tokens for this session",
+            help: "on listen: accept only tokens for this session",
             many: false,
         },
         IN_CLEAR,

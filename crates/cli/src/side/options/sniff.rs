@@ -1,4 +1,4 @@
-//! `sniff` and `route=@FILE`: the protocol of the client, and the address to dial for it.
+//! `sniff` and `route=@FILE`: the client's protocol, and the address that is dialled for it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ pub(super) static SNIFF: SideOption = SideOption {
     name: NAME,
     on: On::Either,
     value: Value::Optional("TIME"),
-    help: "detect the protocol of a client; wait so long for a silent one [default: 3s]",
+    help: "detect the client's protocol; a silent client goes on after TIME [default: 3s]",
     settings: &[],
     does: Does::Layer(layer),
 };
@@ -29,7 +29,7 @@ pub(super) static ROUTE: SideOption = SideOption {
     name: "route",
     on: On::Dial,
     value: Value::Needed("@FILE"),
-    help: "dial by what the client speaks: lines like `tls:example.org HOST:PORT`, `ssh refuse`",
+    help: "choose the address by the client's protocol: lines like `tls:example.org HOST:PORT`, `ssh refuse`",
     settings: &[],
     does: Does::Set(|endpoint, given| {
         let (routes, again) = of_list(given.needed()?, |value| match value.strip_prefix('@') {

@@ -34,7 +34,7 @@ pub(super) static REUSE_PORT: SideOption = SideOption {
     name: "reuse-port",
     on: On::Listen,
     value: Value::None,
-    help: "share the port with others that do so too",
+    help: "share the port with other processes that set it (SO_REUSEPORT)",
     settings: &[],
     does: Does::Set(|endpoint, _| {
         endpoint.reuse_port = true;

@@ -16,7 +16,7 @@ pub(super) static TOKEN: SideOption = SideOption {
     name: "token",
     on: On::Either,
     value: Value::Needed("@FILE"),
-    help: "a secret first line: on listen the peer must send it, on dial we do",
+    help: "a secret first line: a listening side demands it, a dialled side sends it",
     settings: &[IN_CLEAR],
     does: Does::Layer(layer),
 };

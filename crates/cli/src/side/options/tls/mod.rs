@@ -35,7 +35,7 @@ pub(super) static TLS: SideOption = SideOption {
         SideSetting {
             name: "cert",
             value: "CERT.pem",
-            help: "on listen another certificate, chosen by its names; on dial the one we show",
+            help: "on listen one more certificate, chosen by SNI; on dial the one that we show",
             many: true,
         },
         SideSetting {
@@ -47,13 +47,13 @@ pub(super) static TLS: SideOption = SideOption {
         SideSetting {
             name: "client-ca",
             value: "CA.pem",
-            help: "on listen: clients show a certificate by one of these CAs",
+            help: "on listen: clients need a certificate of one of these CAs",
             many: false,
         },
         SideSetting {
             name: "client",
             value: "require|want",
-            help: "on listen: must they, or may they? [default: require]",
+            help: "on listen: whether a client must show a certificate [default: require]",
             many: false,
         },
         SideSetting {
