@@ -21,7 +21,7 @@ fn each_setting_and_where_it_came_from() {
         "--threads=2",
     ]);
     let expected = format!(
-        "side A: listen:127.0.0.1:9000
+        "side A: listen:localhost:9000
   sockets           keep-alive 60s/10s/5 (default), user-timeout 5s (side)
   token             file {} (side), handshake-timeout 3s (flag)
 side B: dial:localhost:22

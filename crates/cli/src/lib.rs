@@ -24,6 +24,7 @@ mod log_writer;
 mod man;
 mod mistake;
 mod mistyped;
+mod own_addresses;
 mod pair;
 mod plan;
 mod reload;

@@ -112,9 +112,7 @@ pub(super) async fn soon<T>(what: &str, happens: impl Future<Output = T>) -> Res
 
 /// An error and all it was caused by.
 pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let texts: Vec<_> = causes.map(ToString::to_string).collect();
-    texts.join(": ")
+    couplet_endpoint::Chain(error).to_string()
 }
 
 // ===== impl Rig =====

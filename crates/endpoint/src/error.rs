@@ -27,8 +27,23 @@ pub fn find_cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> O
     None
 }
 
-/// Shows an error with what it was caused by, for a log line.
-pub(crate) struct Chain<'a>(pub(crate) &'a (dyn Error + 'static));
+/// Shows an error and all that it was caused by, on one line: `outer: middle: inner`.
+///
+/// ```
+/// use couplet_endpoint::{Chain, Dial};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), couplet_endpoint::BoxError> {
+/// let error = Dial::to("127.0.0.1:1")?.connect().await.unwrap_err();
+/// assert_eq!(
+///     Chain(&error).to_string(),
+///     "cannot dial 127.0.0.1:1: Connection refused (os error 111)"
+/// );
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Chain<'a>(pub &'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

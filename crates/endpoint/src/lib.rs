@@ -73,7 +73,7 @@ pub use self::{
         Backoff, Dial, DialBy, DialError, Once, Pool, Pooled, Repeat, dial_by, once, pool, repeat,
     },
     endpoint::Endpoint,
-    error::{BoxError, find_cause, is_caused_by},
+    error::{BoxError, Chain, find_cause, is_caused_by},
     io::{BoxIo, Io, Opaque, Replay},
     listen::{BindError, Listen, ListenOptions},
     socket::{KeepAlive, SocketOptions},

@@ -88,7 +88,7 @@ async fn a_name_that_is_none_is_told() {
         .await
         .unwrap_err();
     assert!(error.is_look_up());
-    let expected = "cannot dial nobody.invalid:22, whose name was not found";
+    let expected = "cannot dial nobody.invalid:22, name not found";
     assert_eq!(error.to_string(), expected);
     assert!(error.source().is_some());
 }

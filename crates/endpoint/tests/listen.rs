@@ -49,6 +49,41 @@ async fn it_listens_on_whatever_is_an_address() {
 }
 
 #[tokio::test]
+async fn localhost_is_both_families() {
+    let has_ipv6 = std::net::TcpListener::bind("[::1]:0").is_ok();
+    for addr in ["0", "localhost:0", "LocalHost.:0"] {
+        let mut listen = Listen::bind(addr).await.unwrap();
+        let port = listen.local_addr().port();
+        let mut expected = vec![SocketAddr::new(LOOPBACK, port)];
+        joined(&mut listen, LOOPBACK).await;
+        if has_ipv6 {
+            let ipv6: IpAddr = "::1".parse().unwrap();
+            expected.push(SocketAddr::new(ipv6, port));
+            let (client, conn) = joined(&mut listen, ipv6).await;
+            assert_eq!(conn.info.peer, Some(client.local_addr().unwrap()));
+        }
+        assert_eq!(listen.local_addrs().collect::<Vec<_>>(), expected);
+    }
+}
+
+/// Two clients of the one family, and one of the other, that are there at the same time.
+#[tokio::test]
+async fn no_address_of_a_name_is_starved() {
+    let mut listen = Listen::bind("localhost:0").await.unwrap();
+    let addrs: Vec<_> = listen.local_addrs().collect();
+    let [first, second] = addrs[..] else {
+        return; // This machine has no IPv6.
+    };
+    let _clients = [first, first, second].map(|addr| TcpStream::connect(addr).unwrap());
+    let mut came = Vec::new();
+    for _ in 0..3 {
+        let conn = listen.next().await.unwrap().unwrap();
+        came.push(conn.info.local.unwrap());
+    }
+    assert_eq!(came, [first, second, first]);
+}
+
+#[tokio::test]
 async fn everywhere_is_both_families() {
     let mut listen = Listen::bind("*:0").await.unwrap();
     assert!(listen.local_addr().ip().is_unspecified());
@@ -89,7 +124,7 @@ async fn a_port_that_is_taken_is_named() {
     let error = Listen::bind(first.local_addr()).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     let expected = format!(
-        "cannot listen on {}, where something else listens",
+        "cannot listen on {}, port already in use",
         first.local_addr()
     );
     assert_eq!(error.to_string(), expected);
@@ -109,7 +144,7 @@ async fn a_port_can_be_shared() {
 async fn what_can_not_be_listened_on_is_told() {
     // 192.0.2.0/24 is for documentation (RFC 5737): nobody has it.
     let error = Listen::bind("192.0.2.1:0").await.unwrap_err();
-    let expected = "cannot listen on 192.0.2.1:0, which is no address of this machine";
+    let expected = "cannot listen on 192.0.2.1:0, not an address of this machine";
     assert_eq!(error.to_string(), expected);
 
     let error = Listen::bind("\u{1b}9000").await.unwrap_err();

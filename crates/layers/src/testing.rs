@@ -98,11 +98,5 @@ pub(crate) fn assert_reset(end: &io::Result<()>) {
 
 /// An error and all it was caused by, as a log shows them.
 pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        text += &format!(": {error}");
-        next = error.source();
-    }
-    text
+    couplet_endpoint::Chain(error).to_string()
 }

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use couplet_connector::endpoint::Chain;
 use couplet_connector::{
     endpoint::{Conn, Info, Io, Origin},
     layers::Handshake,
@@ -147,12 +148,7 @@ pub(crate) fn run<F: Future>(future: F) -> F::Output {
 
 /// An error and all its causes, as a log shows them.
 pub(crate) fn shown(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        text += &format!(": {error}");
-        next = error.source();
-    }
+    let text = Chain(error).to_string();
     crate::assert_printable(&text);
     text
 }

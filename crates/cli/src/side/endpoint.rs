@@ -10,10 +10,10 @@ use anyhow::Context;
 
 use couplet_connector::{
     endpoint::{
-        Address, Backoff, Dial, DialAddr, Host, KeepAlive, Listen, ListenOptions, SocketOptions,
-        pool,
+        Address, Backoff, Dial, DialAddr, Host, Info, KeepAlive, Listen, ListenOptions, Origin,
+        SocketOptions, pool,
     },
-    layers::Replaceable,
+    layers::{AccessList, AccessRule, Replaceable},
     mode::Way,
 };
 use tokio::net::TcpSocket;
@@ -23,6 +23,7 @@ use crate::{
     frame::Frame,
     incoming::Incoming,
     layer_spec::{Setting, Source, Sourced},
+    own_addresses as own,
     reload::OnReload,
     routes::Routes,
     units::Limit,
@@ -44,10 +45,22 @@ pub(crate) struct EndpointSpec {
     pub(crate) routes: Option<Replaceable<Arc<Routes>>>,
     /// It speaks in messages.
     pub(crate) frame: Option<Frame>,
+    /// Which networks are let in, or may be reached.
+    pub(crate) access: Vec<Access>,
     /// What is done at SIGHUP.
     pub(crate) on_reload: Option<OnReload>,
     /// A layer has to know the client of a dialled connection.
     pub(crate) tells_for_whom: bool,
+}
+
+/// A list of networks, as one option has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    /// The option's name.
+    pub(crate) name: &'static str,
+    pub(crate) list: Replaceable<AccessList>,
+    /// How it is read again, where it is a file's.
+    pub(crate) on_reload: Option<OnReload>,
 }
 
 /// What the flags say of every side's endpoint.
@@ -82,6 +95,7 @@ impl EndpointSpec {
             keep_backoff: None,
             routes: None,
             frame: None,
+            access: Vec::new(),
             on_reload: None,
             tells_for_whom: false,
         }
@@ -124,6 +138,7 @@ impl EndpointSpec {
             Address::Listen(addr) => {
                 let options = self.listen_options(flags);
                 let listen = options.bind(addr.clone()).await?;
+                own::add(listen.local_addrs());
                 Ok(Endpoint::Incoming(Incoming::Listen(listen)))
             }
             Address::Dial(addr) => {
@@ -139,6 +154,7 @@ impl EndpointSpec {
                     }
                 })
             }
+            other => anyhow::bail!("`{other}` is an address of a kind that a side can't have"),
         }
     }
 
@@ -205,10 +221,19 @@ impl EndpointSpec {
     }
 
     fn dial(&self, addr: &DialAddr, flags: EndpointFlags) -> Dial {
-        Dial::new(addr.clone())
+        let dial = Dial::new(addr.clone())
             .socket(self.socket(flags))
             .connect_timeout(self.sourced_connect_timeout(flags).value)
             .source(self.source)
+            .permit(own::refuse);
+        let lists = self.access.iter().cloned();
+        lists.fold(dial, |dial, access| {
+            dial.permit(move |addr| {
+                let mut info = Info::new(Origin::Dialled);
+                info.peer = Some(addr);
+                access.list.check(&info)
+            })
+        })
     }
 
     fn socket(&self, flags: EndpointFlags) -> SocketOptions {

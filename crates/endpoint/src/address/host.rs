@@ -31,6 +31,18 @@ pub struct HostName(String);
 // ===== impl Host =====
 
 impl Host {
+    /// Is it the name `localhost`? It means the loopback addresses, whatever a resolver says (RFC
+    /// 6761, section 6.3).
+    pub(crate) fn is_localhost(&self) -> bool {
+        let Self::Name(name) = self else {
+            return false;
+        };
+        let name = name.as_str();
+        name.strip_suffix('.')
+            .unwrap_or(name)
+            .eq_ignore_ascii_case("localhost")
+    }
+
     /// On the interface of this number; 0 is none in particular.
     pub(super) fn ipv6(ip: Ipv6Addr, scope: u32) -> Self {
         match NonZeroU32::new(scope) {

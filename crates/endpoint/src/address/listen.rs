@@ -1,17 +1,12 @@
-use std::{
-    convert::Infallible,
-    fmt,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    str::FromStr,
-};
+use std::{convert::Infallible, fmt, net::SocketAddr, str::FromStr};
 
-use super::{AddressError, Host, parse};
+use super::{AddressError, Host, HostName, parse};
 
 /// Where to listen: `[HOST:]PORT`.
 ///
-/// The host is one of this machine's addresses (or a name of one). Without one it is the
-/// loopback address 127.0.0.1, which other machines can't reach; `*` is everywhere. Port 0 is
-/// any that is free.
+/// The host is one of this machine's addresses, or a name of some. Without one it is `localhost`,
+/// the loopback addresses 127.0.0.1 and `::1`, which other machines can't reach; `*` is everywhere.
+/// Port 0 is any that is free.
 ///
 /// It is made of a string, of a [`SocketAddr`], or by its constructors.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,12 +26,9 @@ impl ListenAddr {
         }
     }
 
-    /// For this machine alone, on 127.0.0.1: what a bare port means.
-    pub const fn loopback(port: u16) -> Self {
-        Self {
-            host: Some(Host::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST))),
-            port,
-        }
+    /// For this machine alone, on `localhost`, which is 127.0.0.1 and `::1`: what a bare port means.
+    pub fn loopback(port: u16) -> Self {
+        Self::new(HostName::checked("localhost"), port)
     }
 
     /// For everybody, over IPv6 and IPv4: `*:PORT`.

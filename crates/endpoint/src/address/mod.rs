@@ -29,7 +29,7 @@ use std::{fmt, str::FromStr};
 ///
 /// | written | means |
 /// |---|---|
-/// | `listen:9000` | port 9000, for this machine alone: `listen:127.0.0.1:9000` |
+/// | `listen:9000` | port 9000, for this machine alone: `listen:localhost:9000` |
 /// | `listen:*:9000` | port 9000 for everybody, over IPv6 and IPv4 |
 /// | `listen:192.0.2.1:0` | any free port of this interface |
 /// | `listen:[::1]:9000` | an IPv6 address is in brackets |
@@ -42,7 +42,7 @@ use std::{fmt, str::FromStr};
 /// use couplet_endpoint::Address;
 ///
 /// let address: Address = "listen:9000".parse()?;
-/// assert_eq!(address.to_string(), "listen:127.0.0.1:9000");
+/// assert_eq!(address.to_string(), "listen:localhost:9000");
 ///
 /// let error = "dial:9000".parse::<Address>().unwrap_err();
 /// assert_eq!(format!("{error:#}"), "\
@@ -52,6 +52,7 @@ use std::{fmt, str::FromStr};
 /// # Ok::<(), couplet_endpoint::AddressError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Address {
     /// Others connect to us.
     Listen(ListenAddr),

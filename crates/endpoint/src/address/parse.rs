@@ -187,6 +187,11 @@ impl<'a> Input<'a> {
             scope.parse().ok().filter(|_| digits).ok_or(scope)
         });
         match number {
+            Ok(0) if ip.is_unicast_link_local() => {
+                let message = format!("`{ip}` needs an interface: it is a link-local address");
+                let right = format!("the interface's number, like `[{ip}%3]`");
+                self.fail(start..start + len, message, right)
+            }
             Ok(number) => Ok((Here::Host(Host::ipv6(ip, number)), start + len + 1)),
             Err(scope) => {
                 let span = start + len - scope.len()..start + len;

@@ -18,14 +18,14 @@ fn report(input: &str) -> String {
 #[test]
 fn what_is_written_has_a_canonical_form() {
     for (written, expected) in [
-        ("listen:9000", "listen:127.0.0.1:9000"),
-        ("listen:0", "listen:127.0.0.1:0"),
+        ("listen:9000", "listen:localhost:9000"),
+        ("listen:0", "listen:localhost:0"),
         ("listen:*:9000", "listen:*:9000"),
         ("listen:0.0.0.0:80", "listen:0.0.0.0:80"),
         ("listen:localhost:080", "listen:localhost:80"),
         ("listen:[0:0::1]:9000", "listen:[::1]:9000"),
         ("listen:[fe80::1%3]:9000", "listen:[fe80::1%3]:9000"),
-        ("listen:[fe80::1%0]:9000", "listen:[fe80::1]:9000"),
+        ("listen:[2001:db8::1%0]:9000", "listen:[2001:db8::1]:9000"),
         ("dial:example.org:22", "dial:example.org:22"),
         ("dial:Example.Org.:22", "dial:Example.Org.:22"),
         ("dial:_ldap.3com.com:65535", "dial:_ldap.3com.com:65535"),
@@ -192,6 +192,10 @@ fn a_host_is_a_name_or_an_address() {
             "dial:[fe80::1%eth0]:22",
             "`eth0` is not an interface's number",
         ),
+        (
+            "dial:[fe80::1]:22",
+            "`fe80::1` needs an interface: it is a link-local address",
+        ),
         ("dial:[fe80::1%+3]:22", "`+3` is not an interface's number"),
         ("dial:256.1.1.1:22", "`256.1.1.1` is not an IPv4 address"),
         ("dial:10.1:22", "`10.1` is not an IPv4 address"),
@@ -263,7 +267,12 @@ fn host() -> impl Strategy<Value = Host> {
         .prop_map(|labels| HostName::new(labels.join(".")).unwrap().into());
     let scoped = any::<(std::net::Ipv6Addr, std::num::NonZeroU32)>()
         .prop_map(|(ip, scope)| Host::Scoped(ip, scope));
-    prop_oneof![name, any::<std::net::IpAddr>().prop_map(Host::Ip), scoped]
+    let needs_no_scope = |ip: &std::net::IpAddr| match ip {
+        std::net::IpAddr::V4(_) => true,
+        std::net::IpAddr::V6(ip) => !ip.is_unicast_link_local(),
+    };
+    let ip = any::<std::net::IpAddr>().prop_filter("no interface is needed", needs_no_scope);
+    prop_oneof![name, ip.prop_map(Host::Ip), scoped]
 }
 
 fn well_placed(error: &AddressError) {

@@ -74,7 +74,7 @@ impl fmt::Display for DialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot dial {}", self.target)?;
         match &self.reason {
-            Reason::LookUp(_) => f.write_str(", whose name was not found"),
+            Reason::LookUp(error) => f.write_str(look_up_failure(error)),
             Reason::NoAddress => f.write_str(", whose name has no address"),
             Reason::NoAddressFor(source) => {
                 let family = if source.is_ipv4() { "IPv4" } else { "IPv6" };
@@ -105,6 +105,15 @@ impl fmt::Display for DialError {
                 None => Ok(()),
             },
         }
+    }
+}
+
+/// What a failed look-up means. A name server that does not answer (`EAI_AGAIN` of getaddrinfo(3))
+/// has no kind of its own; its text is the C library's, in English unless the program sets a locale.
+fn look_up_failure(error: &io::Error) -> &'static str {
+    match error.to_string().contains("Temporary failure") {
+        true => ", no name server answered (EAI_AGAIN)",
+        false => ", name not found",
     }
 }
 
@@ -161,7 +170,11 @@ mod tests {
         let busy = "cannot dial h:22, of which 256 dials are under way and unanswered";
         assert_eq!(told("h:22", Reason::Busy(256), &[]), busy);
         let look_up = Reason::LookUp(io::Error::other("no such name"));
-        let expected = "cannot dial h:22, whose name was not found: no such name";
+        let expected = "cannot dial h:22, name not found: no such name";
+        assert_eq!(told("h:22", look_up, &[]), expected);
+        let silent = "failed to lookup address information: Temporary failure in name resolution";
+        let expected = format!("cannot dial h:22, no name server answered (EAI_AGAIN): {silent}");
+        let look_up = Reason::LookUp(io::Error::other(silent));
         assert_eq!(told("h:22", look_up, &[]), expected);
     }
 }

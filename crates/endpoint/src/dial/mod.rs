@@ -4,6 +4,7 @@ mod backoff;
 mod by;
 mod error;
 mod per_target;
+mod permit;
 mod race;
 mod stream;
 
@@ -33,11 +34,13 @@ use tower_service::Service;
 use self::{
     error::Reason,
     per_target::PerTarget,
+    permit::Permits,
     race::{interleave, race},
 };
 use crate::{
     address::{AddressError, DialAddr},
     conn::{Conn, Origin},
+    error::BoxError,
     resolve::resolve,
     socket::SocketOptions,
 };
@@ -77,6 +80,7 @@ pub struct Dial {
     source: Option<IpAddr>,
     socket: SocketOptions,
     per_target: Option<PerTarget>,
+    permits: Permits,
 }
 
 // ===== impl Dial =====
@@ -90,6 +94,7 @@ impl Dial {
             source: None,
             socket: SocketOptions::new(),
             per_target: None,
+            permits: Permits::default(),
         }
     }
 
@@ -144,6 +149,30 @@ impl Dial {
             "`max_per_target` is 0: at least one dial has to run"
         );
         self.per_target = Some(PerTarget::new(dials));
+        self
+    }
+
+    /// Asks `rule`, before each attempt, whether this address of the target may be connected to. An
+    /// address that it refuses is passed over, and its error is told if no other address connects:
+    /// of a name with two addresses the second can be the one that is dialled. All rules must agree
+    /// where there are several. By default every address may be.
+    ///
+    /// ```
+    /// use couplet_endpoint::Dial;
+    ///
+    /// let dial = Dial::to("example.org:80")?.permit(|addr| match addr.ip().is_loopback() {
+    ///     true => Err("no address of this machine"),
+    ///     false => Ok(()),
+    /// });
+    /// # Ok::<(), couplet_endpoint::AddressError>(())
+    /// ```
+    #[must_use]
+    pub fn permit<F, E>(mut self, rule: F) -> Self
+    where
+        F: Fn(SocketAddr) -> Result<(), E> + Send + Sync + 'static,
+        E: Into<BoxError>,
+    {
+        self.permits.add(rule);
         self
     }
 
@@ -222,6 +251,13 @@ impl Dial {
                 return Err(Reason::NoAddressFor(source));
             }
         }
+        addrs.retain(|addr| match self.permits.check(*addr) {
+            Ok(()) => true,
+            Err(error) => {
+                failed.push((*addr, error));
+                false
+            }
+        });
         race(interleave(addrs), failed, |addr| self.open(addr))
             .await
             .ok_or(Reason::AllFailed)
@@ -236,9 +272,11 @@ impl Dial {
         if let Some(source) = self.source {
             #[cfg(target_os = "linux")]
             crate::sockopt::bind_address_no_port(&socket);
-            socket.bind(SocketAddr::new(source, 0))?;
+            let bound = socket.bind(SocketAddr::new(source, 0));
+            bound.map_err(|error| explain_local(error, Some(source)))?;
         }
-        let io = socket.connect(peer).await?;
+        let connected = socket.connect(peer).await;
+        let io = connected.map_err(|error| explain_local(error, None))?;
         let local = io.local_addr()?;
         if is_self(local, peer) {
             return Err(io::ErrorKind::ConnectionRefused.into());
@@ -257,6 +295,24 @@ impl Dial {
 /// its port taken.
 fn is_self(local: SocketAddr, peer: SocketAddr) -> bool {
     (local.ip(), local.port()) == (peer.ip(), peer.port())
+}
+
+/// Says what an error of our own end's address means: one that this machine does not have, or no
+/// free port. The system's texts for these are those of a listener.
+fn explain_local(error: io::Error, source: Option<IpAddr>) -> io::Error {
+    let text = match (error.kind(), source) {
+        (io::ErrorKind::AddrNotAvailable, Some(source)) => {
+            format!("source {source} is not an address of this machine")
+        }
+        (io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse, _) => {
+            format!(
+                "no free local port: all of net.ipv4.ip_local_port_range are in use or in \
+                 TIME_WAIT ({error})"
+            )
+        }
+        _ => return error,
+    };
+    io::Error::new(error.kind(), text)
 }
 
 impl<R> Service<R> for Dial {
@@ -307,5 +363,55 @@ mod tests {
         let peer = socket.local_addr().unwrap();
         let io = socket.connect(peer).await.unwrap();
         assert!(is_self(io.local_addr().unwrap(), peer));
+    }
+
+    #[test]
+    fn used_up_ports_are_named() {
+        for kind in [io::ErrorKind::AddrInUse, io::ErrorKind::AddrNotAvailable] {
+            let error = explain_local(kind.into(), None);
+            assert_eq!(error.kind(), kind);
+            assert!(
+                error.to_string().starts_with("no free local port"),
+                "{error}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_source_of_another_machine_is_named() {
+        // RFC 5737.
+        let source: IpAddr = [192, 0, 2, 1].into();
+        let dial = Dial::new(SocketAddr::from(([127, 0, 0, 1], 9))).source(source);
+        let error = dial.connect().await.unwrap_err();
+        let (_, error) = error.failed().next().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "source 192.0.2.1 is not an address of this machine"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_not_permitted_is_passed_over() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let target: DialAddr = format!("localhost:{port}").parse().unwrap();
+        let only_ipv4 = |addr: SocketAddr| match addr.is_ipv4() {
+            true => Ok(()),
+            false => Err("only IPv4"),
+        };
+        let dial = Dial::new(target).permit(only_ipv4);
+        assert!(dial.connect().await.unwrap().info.peer.unwrap().is_ipv4());
+        let error = dial
+            .permit(|_| Err("none at all"))
+            .connect()
+            .await
+            .unwrap_err();
+        let mut failed = error.failed().map(|(_, error)| error);
+        assert!(failed.all(|error| error.kind() == io::ErrorKind::PermissionDenied));
+        assert!(
+            error
+                .failed()
+                .any(|(_, error)| error.to_string() == "none at all")
+        );
     }
 }

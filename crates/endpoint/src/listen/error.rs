@@ -7,7 +7,7 @@ use crate::{
 
 /// Listening failed: where, and why.
 ///
-/// Its source is the [`io::Error`] or, for what is not an address, the [`AddressError`].
+/// The source is the [`io::Error`], or the [`AddressError`] of a text that is not an address.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {at}{why}")]
 pub struct BindError {
@@ -30,15 +30,15 @@ impl BindError {
     }
 
     pub(super) fn look_up(addr: &ListenAddr, error: io::Error) -> Self {
-        Self::new(addr, ", whose name was not found", error)
+        Self::new(addr, ", name not found", error)
     }
 
     pub(super) fn bind(addr: &ListenAddr, error: io::Error) -> Self {
         let why = match error.kind() {
-            io::ErrorKind::AddrInUse => ", where something else listens",
-            io::ErrorKind::AddrNotAvailable => ", which is no address of this machine",
+            io::ErrorKind::AddrInUse => ", port already in use",
+            io::ErrorKind::AddrNotAvailable => ", not an address of this machine",
             io::ErrorKind::PermissionDenied if (1..1024).contains(&addr.port()) => {
-                ", a port that needs a privilege"
+                ", ports below 1024 need a privilege (CAP_NET_BIND_SERVICE)"
             }
             _ => "",
         };
@@ -54,8 +54,8 @@ impl BindError {
         }
     }
 
-    /// What kind of failure: `AddrInUse` where something else listens, `InvalidInput` where it
-    /// was not an address.
+    /// What kind of failure: `AddrInUse` where another socket has the port, `InvalidInput` where
+    /// the text was not an address.
     pub fn kind(&self) -> io::ErrorKind {
         self.kind
     }

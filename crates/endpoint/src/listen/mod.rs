@@ -61,9 +61,17 @@ const INHERITED: bool = cfg!(any(target_os = "linux", target_os = "android"));
 /// ```
 #[derive(Debug)]
 pub struct Listen {
+    /// One, or one for each address of a name.
+    sockets: Vec<Accepting>,
+    /// The socket to be polled first, so that none is starved.
+    next: usize,
+    for_each: Option<SocketOptions>,
+}
+
+#[derive(Debug)]
+struct Accepting {
     listener: TcpListener,
     local: SocketAddr,
-    for_each: Option<SocketOptions>,
     patience: Patience,
 }
 
@@ -87,18 +95,56 @@ impl Listen {
         ListenOptions::new()
     }
 
-    /// The address it listens on, with the real port.
+    /// The address that it listens on, with the real port; the first, where there are several.
     pub fn local_addr(&self) -> SocketAddr {
-        self.local
+        self.sockets[0].local
     }
 
-    fn new(listener: std::net::TcpListener, options: SocketOptions) -> io::Result<Self> {
+    /// The addresses that it listens on: one, or those of a name. All have the same port.
+    pub fn local_addrs(&self) -> impl Iterator<Item = SocketAddr> {
+        self.sockets.iter().map(|socket| socket.local)
+    }
+
+    /// There must be at least one listener.
+    fn new(listeners: Vec<std::net::TcpListener>, options: SocketOptions) -> io::Result<Self> {
+        let sockets: io::Result<Vec<_>> = listeners.into_iter().map(Accepting::new).collect();
+        Ok(Self {
+            sockets: sockets?,
+            next: 0,
+            for_each: (!INHERITED).then_some(options),
+        })
+    }
+}
+
+// ===== impl Accepting =====
+
+impl Accepting {
+    fn new(listener: std::net::TcpListener) -> io::Result<Self> {
         Ok(Self {
             local: listener.local_addr()?,
             listener: TcpListener::from_std(listener)?,
-            for_each: (!INHERITED).then_some(options),
             patience: Patience::default(),
         })
+    }
+
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+        for_each: Option<&SocketOptions>,
+    ) -> Poll<io::Result<Conn<TcpStream>>> {
+        let accept = |cx: &mut Context<'_>| {
+            let (io, peer) = ready!(self.listener.poll_accept(cx))?;
+            if let Some(options) = for_each
+                && let Err(error) = options.apply(&SockRef::from(&io))
+            {
+                // The listening socket took the same options: it is the client that has gone.
+                debug!(%peer, %error, "an accepted connection took no options");
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+            Poll::Ready(Ok((io, peer)))
+        };
+        let accepted = ready!(self.patience.poll(cx, self.local, accept));
+        Poll::Ready(accepted.map(|(io, peer)| self.conn(io, peer)))
     }
 
     fn conn(&self, io: TcpStream, peer: SocketAddr) -> Conn<TcpStream> {
@@ -119,19 +165,15 @@ impl Stream for Listen {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        let accept = |cx: &mut Context<'_>| {
-            let (io, peer) = ready!(this.listener.poll_accept(cx))?;
-            if let Some(options) = &this.for_each
-                && let Err(error) = options.apply(&SockRef::from(&io))
-            {
-                // The listening socket took the same options: it is the client that has gone.
-                debug!(%peer, %error, "an accepted connection took no options");
-                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        let count = this.sockets.len();
+        for turn in this.next..this.next + count {
+            let socket = &mut this.sockets[turn % count];
+            if let Poll::Ready(accepted) = socket.poll_accept(cx, this.for_each.as_ref()) {
+                this.next = (turn + 1) % count;
+                return Poll::Ready(Some(accepted));
             }
-            Poll::Ready(Ok((io, peer)))
-        };
-        let accepted = ready!(this.patience.poll(cx, this.local, accept));
-        Poll::Ready(Some(accepted.map(|(io, peer)| self.conn(io, peer))))
+        }
+        Poll::Pending
     }
 }
 
@@ -140,7 +182,7 @@ impl Endpoint for Listen {
     type Error = io::Error;
 
     fn local_addr(&self) -> Option<SocketAddr> {
-        Some(self.local)
+        Some(Self::local_addr(self))
     }
 }
 

@@ -82,8 +82,8 @@ impl ListenOptions {
     /// `192.0.2.1:9000`, `*:9000`.
     ///
     /// `*` is one socket for IPv6 and IPv4, and for IPv4 alone where this machine has no IPv6.
-    /// A name is looked up, and the first of its addresses that this machine has is listened on.
-    /// A restarted server can listen at once on the port it had (`SO_REUSEADDR`).
+    /// A name is looked up, and all of its addresses that this machine has are listened on, with one
+    /// port. `localhost`, and a port alone, are 127.0.0.1 and `::1`, without a look-up. A restarted server can listen at once on the port it had (`SO_REUSEADDR`).
     ///
     /// Cancel-safe: when it is dropped, nothing listens.
     ///
@@ -100,8 +100,13 @@ impl ListenOptions {
     {
         let addr = listen_addr(addr)?;
         let candidates = self.candidates(&addr).await?;
-        first_here(candidates, |candidate| self.open(candidate))
-            .and_then(|listener| Listen::new(listener, self.socket))
+        let open = |candidate| self.open(candidate);
+        let opened = match addr.host() {
+            None => first_here(candidates, open).map(|listener| vec![listener]),
+            Some(_) => all_here(&candidates, open),
+        };
+        opened
+            .and_then(|listeners| Listen::new(listeners, self.socket))
             .map_err(|error| BindError::bind(&addr, error))
     }
 
@@ -113,6 +118,10 @@ impl ListenOptions {
             None => vec![
                 (Ipv6Addr::UNSPECIFIED, port).into(),
                 (Ipv4Addr::UNSPECIFIED, port).into(),
+            ],
+            Some(host) if host.is_localhost() => vec![
+                (Ipv4Addr::LOCALHOST, port).into(),
+                (Ipv6Addr::LOCALHOST, port).into(),
             ],
             Some(host) => resolve(host, port)
                 .await
@@ -165,6 +174,53 @@ fn first_here<T>(
     }
     Err(last)
 }
+
+/// Opens all that this machine has, with one port, which is the one that the first gets where any
+/// will do. One that is taken, or not for us, is an error and not passed over.
+fn all_here(
+    candidates: &[SocketAddr],
+    mut open: impl FnMut(SocketAddr) -> io::Result<TcpListener>,
+) -> io::Result<Vec<TcpListener>> {
+    use io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
+
+    let mut last = io::Error::from(AddrNotAvailable);
+    for _ in 0..PORTS_TRIED {
+        let mut opened = Vec::<TcpListener>::new();
+        let mut taken = false;
+        let mut seen = Vec::new();
+        for candidate in candidates {
+            if seen.contains(candidate) {
+                continue;
+            }
+            seen.push(*candidate);
+            let mut addr = *candidate;
+            if let Some(first) = opened.first() {
+                addr.set_port(first.local_addr()?.port());
+            }
+            match open(addr) {
+                Ok(listener) => opened.push(listener),
+                // Another program has the port that the first was given by chance.
+                Err(error) if error.kind() == AddrInUse && candidate.port() != addr.port() => {
+                    (last, taken) = (error, true);
+                    break;
+                }
+                Err(error) if matches!(error.kind(), AddrInUse | PermissionDenied) => {
+                    return Err(error);
+                }
+                Err(error) => last = error,
+            }
+        }
+        match (taken, opened.is_empty()) {
+            (true, _) => {}
+            (false, true) => break,
+            (false, false) => return Ok(opened),
+        }
+    }
+    Err(last)
+}
+
+/// How many ports are tried where any will do, and all addresses of a name must have it.
+const PORTS_TRIED: usize = 16;
 
 #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
 fn reuse_port(socket: &Socket) -> io::Result<()> {

@@ -7,12 +7,12 @@ use couplet_connector::{
     layers::{AccessLayer, AccessList, Networks, Replaceable, admission::access::InvalidNetwork},
 };
 
-use super::{Does, On, SideLayerSpec, SideOption, Value, of_list};
+use super::{Context, Does, On, SideLayerSpec, SideOption, Value, of_list};
 use crate::{
     layer_spec::{LayerSpec, Source},
     mistake::Mistake,
     reload::OnReload,
-    side::{Given, Word},
+    side::{EndpointSpec, Given, Word, endpoint::Access},
 };
 
 const NETWORKS: Value = Value::Needed("NETWORK+…|@FILE");
@@ -23,7 +23,10 @@ pub(super) static ALLOW: SideOption = SideOption {
     value: NETWORKS,
     help: "accept only these networks, as 10.0.0.0/8; on dial, connect to no others",
     settings: &[],
-    does: Does::Layer(|given, _| layer("allow", AccessList::allow, given)),
+    does: Does::Both(
+        |endpoint, given| set("allow", AccessList::allow, endpoint, given),
+        |given, context| layer("allow", given, context),
+    ),
 };
 
 pub(super) static DENY: SideOption = SideOption {
@@ -32,27 +35,49 @@ pub(super) static DENY: SideOption = SideOption {
     value: NETWORKS,
     help: "reject these networks; on dial, never connect to them",
     settings: &[],
-    does: Does::Layer(|given, _| layer("deny", AccessList::deny, given)),
+    does: Does::Both(
+        |endpoint, given| set("deny", AccessList::deny, endpoint, given),
+        |given, context| layer("deny", given, context),
+    ),
 };
 
-/// A layer for each of the two: a connection that has to pass both is denied if either denies it, in any
-/// order.
+/// The list, for the layer, and for a dial: that asks it before it connects to an address.
+fn set(
+    name: &'static str,
+    fill: fn(AccessList, Networks) -> AccessList,
+    endpoint: &mut EndpointSpec,
+    given: &Given<'_>,
+) -> Result<(), Mistake> {
+    let value = given.needed()?;
+    let (list, on_reload) = of_networks(value, move |networks| fill(AccessList::new(), networks))?;
+    endpoint.access.push(Access {
+        name,
+        list,
+        on_reload,
+    });
+    Ok(())
+}
+
+/// A layer for each of the two options: a connection has to pass both, in any order.
 fn layer(
     name: &'static str,
-    list: fn(AccessList, Networks) -> AccessList,
     given: &Given<'_>,
+    context: &Context<'_>,
 ) -> Result<SideLayerSpec, Mistake> {
     let value = given.needed()?;
-    let (rule, again) = of_networks(value, move |networks| list(AccessList::new(), networks))?;
+    let mut lists = context.endpoint.access.iter();
+    let access = lists
+        .find(|access| access.name == name)
+        .expect("the option has set it");
     let mut layers = SideLayers::new();
-    layers.push(AccessLayer::new(rule));
+    layers.push(AccessLayer::new(access.list.clone()));
     let (what, text) = match value.text.strip_prefix('@') {
         Some(path) => ("file", path),
         None => ("networks", value.text),
     };
     Ok(LayerSpec::new(name, layers)
         .set(what, text, Source::Side)
-        .on_reload(again))
+        .on_reload(access.on_reload.clone()))
 }
 
 /// A part of a layer that is made of `NETWORK+…`, or of what `@FILE` says, and anew at each SIGHUP.

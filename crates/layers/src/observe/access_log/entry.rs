@@ -6,11 +6,13 @@ use std::{
     },
 };
 
-use couplet_endpoint::{BoxError, ConnEvent, ConnId, Info, Origin, Refusal, Side, is_caused_by};
+use couplet_endpoint::{
+    BoxError, Chain, ConnEvent, ConnId, Info, Origin, Refusal, Side, is_caused_by,
+};
 use couplet_pairing::{PairError, PairingEnded};
 use tokio::time::Instant;
 
-use super::{AccessLog, Leg, Record, Unjoined, causes, record::canonical};
+use super::{AccessLog, Leg, Record, Unjoined, record::canonical};
 use crate::Identity;
 
 /// A connection under way. If it is gone and was not joined, its record is made.
@@ -114,7 +116,8 @@ impl Entry {
         } else {
             Unjoined::Refused
         };
-        self.progress().is_unjoined(why, Some(causes(&**error)));
+        self.progress()
+            .is_unjoined(why, Some(Chain(&**error).to_string()));
     }
 
     /// The pair's layer makes the record of the pair.

@@ -80,7 +80,6 @@ pub use self::{
 };
 
 use std::{
-    error::Error,
     fmt, io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -164,16 +163,4 @@ impl Format {
             Self::Json => crate::observe::json::line(record),
         }
     }
-}
-
-/// An error and all it was caused by.
-fn causes(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }

@@ -4,14 +4,14 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use couplet_endpoint::{BoxError, Side};
+use couplet_endpoint::{BoxError, Chain, Side};
 use couplet_pairing::{CloseReason, Pair, Session};
 use couplet_relay::RelayError;
 use pin_project::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{AccessLog, End, Leg, Record, causes, entry::Tracked};
+use super::{AccessLog, End, Leg, Record, entry::Tracked};
 
 /// Makes a record of each pair when it has ended. For the top of the pair stack. See the
 /// [module](super).
@@ -114,7 +114,7 @@ fn text(error: &BoxError) -> String {
     let cause = error
         .downcast_ref::<RelayError>()
         .and_then(RelayError::source);
-    causes(cause.unwrap_or(&**error))
+    Chain(cause.unwrap_or(&**error)).to_string()
 }
 
 // ===== impl Live =====

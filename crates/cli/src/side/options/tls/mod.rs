@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use couplet_connector::endpoint::Chain;
 use couplet_connector::{
     SideLayers,
     layers::handshake::tls::{TlsCertificate, TlsConfigError, Truncation},
@@ -201,14 +202,8 @@ impl Unusable {
 }
 
 /// What is wrong, and why.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        text += &format!(": {error}");
-        next = error.source();
-    }
-    text
+fn chain(error: &(dyn Error + 'static)) -> String {
+    Chain(error).to_string()
 }
 
 fn texts<'a>(words: impl Iterator<Item = Word<'a>>) -> Vec<String> {

@@ -1,0 +1,55 @@
+//! The addresses that this process listens on: a relay that dialled one of them would be its own
+//! client, and each connection would bring the next one until no descriptor is left.
+
+use std::{
+    net::{IpAddr, SocketAddr, UdpSocket},
+    sync::{PoisonError, RwLock},
+};
+
+static LISTENING: RwLock<Vec<SocketAddr>> = RwLock::new(Vec::new());
+
+/// From now on these may not be dialled.
+pub(crate) fn add(addrs: impl Iterator<Item = SocketAddr>) {
+    let mut listening = LISTENING.write().unwrap_or_else(PoisonError::into_inner);
+    listening.extend(addrs);
+}
+
+/// Fails where a dial would come back to this process.
+pub(crate) fn refuse(target: SocketAddr) -> Result<(), &'static str> {
+    let listening = LISTENING.read().unwrap_or_else(PoisonError::into_inner);
+    match listening.iter().any(|own| is_same(*own, target)) {
+        true => Err("this relay listens there itself"),
+        false => Ok(()),
+    }
+}
+
+fn is_same(own: SocketAddr, target: SocketAddr) -> bool {
+    let (own_ip, ip) = (own.ip().to_canonical(), target.ip().to_canonical());
+    own.port() == target.port() && (own_ip == ip || (own_ip.is_unspecified() && is_local(ip)))
+}
+
+/// Is it an address of this machine? Only that can be bound.
+fn is_local(ip: IpAddr) -> bool {
+    UdpSocket::bind((ip, 0)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same(own: &str, target: &str) -> bool {
+        is_same(own.parse().unwrap(), target.parse().unwrap())
+    }
+
+    #[test]
+    fn an_own_address_in_every_form() {
+        assert!(same("127.0.0.1:9", "127.0.0.1:9"));
+        assert!(same("127.0.0.1:9", "[::ffff:127.0.0.1]:9"));
+        assert!(same("0.0.0.0:9", "127.0.0.1:9"));
+        assert!(same("[::]:9", "127.0.0.1:9"));
+        assert!(!same("127.0.0.1:9", "127.0.0.1:10"));
+        assert!(!same("127.0.0.1:9", "127.0.0.2:9"));
+        // Of no machine: RFC 5737.
+        assert!(!same("[::]:9", "192.0.2.1:9"));
+    }
+}
