@@ -85,7 +85,9 @@ impl Buffer {
     }
 
     fn bytes(&mut self) -> &mut Bytes {
-        self.bytes.as_mut().expect("it is not being dropped")
+        self.bytes
+            .as_mut()
+            .expect("the buffer is not being dropped")
     }
 }
 
@@ -107,7 +109,7 @@ impl Drop for Buffer {
 /// Made on the heap, where an array literal would pass by the stack.
 fn zeroed() -> Box<Bytes> {
     let bytes = vec![0; SIZE].into_boxed_slice().try_into();
-    bytes.expect("it is as long as a buffer")
+    bytes.expect("the vector is as long as a buffer")
 }
 
 #[cfg(test)]

@@ -1,4 +1,21 @@
-//! One direction: what comes from a source goes to a sink.
+//! One direction of a pair: reads from a source, writes to a sink.
+//!
+//! ```text
+//!            source ended             everything written, flushed and shut down
+//!  ┌──────┐ ───────────────▶ ┌─────┐ ──────────────────────────────────▶ Done(Ended)
+//!  │      │                  │ End │
+//!  │      │                  └─────┘
+//!  │      │  source failed   ┌──────┐  everything written and flushed
+//!  │ Flow │  or budget spent │ Fail │ ──────────────────────────────────▶ Done(Failed)
+//!  │      │ ───────────────▶ └──────┘
+//!  │      │  sink failed     ┌─────────┐  source ended or failed
+//!  │      │ ───────────────▶ │ Discard │ ───────────────────────────────▶ Done(Discarded)
+//!  └──────┘                  └─────────┘
+//!  End, Fail: the sink failed ──────────────────────────────────────────▶ Done(Discarded)
+//! ```
+//!
+//! In `Flow` a direction copies, and is promoted to splice where that costs less: see
+//! [`CopyOrSplice::poll_take`].
 
 use std::{
     io,
@@ -11,14 +28,14 @@ use couplet_pairing::{Budgets, Meter};
 
 use crate::{
     buffer::Buffer,
-    held::{Held, Pace, Splice},
+    transfer::{CopyOrSplice, Held, Splice},
 };
 
-/// After so many reads in a row, or so many bytes, others get a turn.
+/// After so many reads in a row, or so many bytes, the task yields.
 const ROUNDS: u32 = 32;
 const BYTES: u32 = 2 * 1024 * 1024;
 
-/// How much is read and thrown away of what can't be delivered any more.
+/// How many bytes that can't be delivered are read and thrown away.
 const DISCARD: u64 = 64 * 1024 * 1024;
 
 /// One direction of a pair.
@@ -26,7 +43,7 @@ const DISCARD: u64 = 64 * 1024 * 1024;
 pub(crate) struct Direction {
     from: Side,
     state: State,
-    pace: Pace,
+    way: CopyOrSplice,
     held: Held,
     /// Something was written since the last flush.
     unflushed: bool,
@@ -47,7 +64,7 @@ enum State {
     Done(Outcome),
 }
 
-/// How a direction was left.
+/// How a direction ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Outcome {
     /// Everything was delivered, the end of the stream too.
@@ -58,7 +75,7 @@ pub(crate) enum Outcome {
     Discarded,
 }
 
-/// What befell a direction.
+/// What happened to a direction.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// The source has ended its stream.
@@ -69,7 +86,7 @@ pub(crate) enum Event {
     Exhausted,
     /// The sink takes no more.
     SinkFailed(io::Error),
-    /// It is [done](Direction::outcome).
+    /// The direction is [done](Direction::outcome).
     Done,
 }
 
@@ -82,13 +99,13 @@ impl Direction {
             state: State::Flow {
                 source_broken: false,
             },
-            pace: Pace::new(splice),
+            way: CopyOrSplice::new(splice),
             held: Held::Nothing,
             unflushed: false,
         }
     }
 
-    /// How it was left, once it is done.
+    /// How the direction ended, once it has.
     pub(crate) const fn outcome(&self) -> Option<Outcome> {
         match self.state {
             State::Done(outcome) => Some(outcome),
@@ -128,7 +145,7 @@ impl Direction {
         }
     }
 
-    /// Goes on until it has to wait; ready with what befell it, never again after `Done`.
+    /// Moves bytes until it has to wait; ready with what happened, never again after `Done`.
     pub(crate) fn poll<R: Io, W: Io>(
         &mut self,
         cx: &mut Context<'_>,
@@ -201,7 +218,7 @@ impl Direction {
             }
             let taken = match &mut budgets {
                 None => self
-                    .pace
+                    .way
                     .poll_take(cx, source, sink, u32::MAX)
                     .map_err(Event::SourceFailed),
                 Some(budgets) => self.poll_take_within(cx, source, sink, budgets),
@@ -234,9 +251,9 @@ impl Direction {
         sink: &W,
         budgets: &mut Budgets,
     ) -> Poll<Result<Held, Event>> {
-        let pace = &mut self.pace;
+        let way = &mut self.way;
         let (taken, most) = ready!(budgets.poll_take(cx, self.from, |cx, most| {
-            let taken = pace.poll_take(cx, source, sink, most);
+            let taken = way.poll_take(cx, source, sink, most);
             taken.map(|taken| {
                 let n = taken.as_ref().map_or(0, Held::len);
                 (taken, n)
@@ -333,7 +350,7 @@ impl Direction {
     }
 }
 
-/// Is it worth a system call to ask for its error?
+/// Is asking for the sink's error worth a system call?
 fn may_have_failed<W: Io>(sink: &W) -> bool {
     #[cfg(unix)]
     if let Some(socket) = sink.splice_sink() {

@@ -40,16 +40,16 @@
 
 mod buffer;
 mod direction;
-mod held;
 #[cfg(target_os = "linux")]
 mod pipe;
 mod relay;
 mod relaying;
 mod summary;
+mod transfer;
 
 pub use self::{
-    held::Splice,
     relay::Relay,
     relaying::Relaying,
     summary::{RelayError, Summary},
+    transfer::Splice,
 };

@@ -153,7 +153,7 @@ impl Pipe {
     }
 
     fn ends(&self) -> &Ends {
-        self.ends.as_ref().expect("it is not being dropped")
+        self.ends.as_ref().expect("the pipe is not being dropped")
     }
 }
 

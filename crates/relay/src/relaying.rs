@@ -96,14 +96,14 @@ impl<A: Io, B: Io> Relaying<A, B> {
             // Before the other direction is polled: the system reports a reset once (`SO_ERROR`), and
             // a read after the write that was told ECONNRESET is told an end of stream.
             if let Poll::Ready(event) = forth {
-                self.befell(Side::A, event);
+                self.on_event(Side::A, event);
             }
             let (a, b) = (&mut self.a, &mut self.b);
             let counts = self.session.meter_and_budgets();
             let back = self.b_to_a.poll(cx, b, a, counts, self.a_to_b.outcome());
             let back_waits = back.is_pending();
             if let Poll::Ready(event) = back {
-                self.befell(Side::B, event);
+                self.on_event(Side::B, event);
             }
             if forth_waits && back_waits {
                 break;
@@ -119,8 +119,8 @@ impl<A: Io, B: Io> Relaying<A, B> {
         }
     }
 
-    /// Draws the consequences of what befell the direction that comes from this side.
-    fn befell(&mut self, from: Side, event: Event) {
+    /// Draws the consequences of an event of the direction that comes from this side.
+    fn on_event(&mut self, from: Side, event: Event) {
         let ending = self.ending.get_or_insert_with(|| Box::new(Ending::now()));
         let (this, other) = match from {
             Side::A => (&mut self.a_to_b, &mut self.b_to_a),
@@ -208,7 +208,8 @@ impl<A: Io, B: Io> Relaying<A, B> {
         Poll::Pending
     }
 
-    /// Nobody reads from a side that has ended its stream: only this tells that it was reset since.
+    /// A side that has ended its stream is not read any more: only this tells that it was reset
+    /// since.
     fn look_for_gone_listener(&mut self) {
         let listeners = [
             (
@@ -233,7 +234,7 @@ impl<A: Io, B: Io> Relaying<A, B> {
                     .map(|error| (from, error))
             });
         if let Some((from, error)) = gone {
-            self.befell(from, Event::SinkFailed(error));
+            self.on_event(from, Event::SinkFailed(error));
         }
     }
 
@@ -266,8 +267,8 @@ impl<A: Io, B: Io> Relaying<A, B> {
         }
     }
 
-    /// An end of stream is only ever passed on, never made up: a reader of one can rely on having
-    /// read everything.
+    /// An end of stream is only ever passed on, never made up: a peer that reads one can rely on
+    /// having read everything.
     fn abort_unended(&mut self) {
         if self.a_to_b.outcome() != Some(Outcome::Ended) {
             self.b.abort();
@@ -345,7 +346,7 @@ impl Ending {
             (None, ..) if self.exhausted => CloseReason::QuotaExceeded,
             (None, Some(side), _) => CloseReason::ClosedEarly(side),
             (None, None, Some(side)) => CloseReason::Finished(side),
-            (None, None, None) => unreachable!("a pair ends because something befell it"),
+            (None, None, None) => unreachable!("a pair ends because of an event"),
         }
     }
 

@@ -14,7 +14,7 @@ pub struct Summary {
     pub a_to_b: u64,
     /// How many bytes were delivered from B to A.
     pub b_to_a: u64,
-    /// How long it lasted, from the join.
+    /// How long the session lasted, from the join.
     pub duration: Duration,
     /// Why the pair ended, and the side that ended it.
     pub reason: CloseReason,

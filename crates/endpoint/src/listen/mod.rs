@@ -1,9 +1,9 @@
-//! [`Listen`]: others connect to us.
+//! [`Listen`]: accepts connections.
 
+mod accept_error;
+mod accept_retry;
 mod error;
 mod options;
-mod patience;
-mod trouble;
 
 pub use self::{error::BindError, options::ListenOptions};
 
@@ -19,7 +19,7 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tracing::debug;
 
-use self::patience::Patience;
+use self::accept_retry::AcceptRetry;
 use crate::{
     address::{AddressError, ListenAddr},
     conn::{Conn, Origin},
@@ -31,12 +31,12 @@ use crate::{
 /// each.
 const INHERITED: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-/// Listens on a TCP port: the stream of the connections that others make to it.
+/// Listens on a TCP port: the stream of the accepted connections.
 ///
-/// The stream has no end, and outlives trouble that passes: a connection that failed before it
-/// was accepted is passed over, and where there are no file descriptors or no memory left it
-/// tries again every 50 ms, with one warning in the log for each such time. An item that is an
-/// error means that the socket will never accept again.
+/// The stream has no end, and outlives errors that pass: a connection that failed before it was
+/// accepted is passed over, and where file descriptors or memory are used up (`EMFILE`, `ENFILE`,
+/// `ENOBUFS`, `ENOMEM`) accepting is tried again every 50 ms, with one warning in the log for each
+/// episode. An item that is an error means that the socket will never accept again.
 ///
 /// Clients stay in the kernel's queue until the stream is polled: see
 /// [`backlog`](ListenOptions::backlog). When it is dropped, it stops listening, and clients in the
@@ -72,7 +72,7 @@ pub struct Listen {
 struct Accepting {
     listener: TcpListener,
     local: SocketAddr,
-    patience: Patience,
+    retry: AcceptRetry,
 }
 
 // ===== impl Listen =====
@@ -90,7 +90,7 @@ impl Listen {
         Self::options().bind(addr).await
     }
 
-    /// To listen in another way.
+    /// Options, to be set before [`bind`](ListenOptions::bind).
     pub const fn options() -> ListenOptions {
         ListenOptions::new()
     }
@@ -123,7 +123,7 @@ impl Accepting {
         Ok(Self {
             local: listener.local_addr()?,
             listener: TcpListener::from_std(listener)?,
-            patience: Patience::default(),
+            retry: AcceptRetry::default(),
         })
     }
 
@@ -143,7 +143,7 @@ impl Accepting {
             }
             Poll::Ready(Ok((io, peer)))
         };
-        let accepted = ready!(self.patience.poll(cx, self.local, accept));
+        let accepted = ready!(self.retry.poll(cx, self.local, accept));
         Poll::Ready(accepted.map(|(io, peer)| self.conn(io, peer)))
     }
 

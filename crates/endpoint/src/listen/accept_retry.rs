@@ -9,29 +9,29 @@ use std::{
 use tokio::time::{Sleep, sleep};
 use tracing::{debug, info, warn};
 
-use super::trouble::Trouble;
+use super::accept_error::AcceptError;
 
-/// How long accepting rests when there is nothing to accept with.
+/// The pause before accepting is tried again when descriptors or memory are used up.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// After so many failed connections in a row accepting rests, too: none of them waits, so an
-/// error that is not theirs after all would spin.
+/// After so many failed connections in a row accepting pauses, too: without a pause, an error that
+/// was the listener's after all would spin.
 const IN_A_ROW: u32 = 64;
 
-/// Goes on accepting through trouble that passes.
+/// Accepts again after errors that pass, such as `EMFILE`.
 ///
-/// One episode of shortage is one warning, however many connections are accepted in between: it
-/// is over when nobody waits to be accepted any more.
+/// One episode of shortage is one warning, however many connections are accepted in between: the
+/// episode is over when no connection waits to be accepted.
 #[derive(Debug, Default)]
-pub(super) struct Patience {
+pub(super) struct AcceptRetry {
     pause: Option<Pin<Box<Sleep>>>,
     short: bool,
     failed_in_a_row: u32,
 }
 
-// ===== impl Patience =====
+// ===== impl AcceptRetry =====
 
-impl Patience {
+impl AcceptRetry {
     /// Polls `accept` until it has one, or fails for good.
     pub(super) fn poll<T>(
         &mut self,
@@ -58,13 +58,13 @@ impl Patience {
                 }
                 Poll::Ready(Err(error)) => error,
             };
-            match Trouble::of(&error) {
-                Trouble::Listener => return Poll::Ready(Err(error)),
-                Trouble::Connection if self.failed_in_a_row < IN_A_ROW => {
+            match AcceptError::of(&error) {
+                AcceptError::Listener => return Poll::Ready(Err(error)),
+                AcceptError::Connection if self.failed_in_a_row < IN_A_ROW => {
                     debug!(%local, %error, "a connection failed before it was accepted");
                     self.failed_in_a_row += 1;
                 }
-                Trouble::Connection | Trouble::Shortage => {
+                AcceptError::Connection | AcceptError::Shortage => {
                     if self.short {
                         debug!(%local, %error, "still can't accept");
                     } else {
@@ -89,7 +89,7 @@ mod tests {
 
     /// Accepts what the script says, and how long that took.
     async fn accepted(
-        patience: &mut Patience,
+        patience: &mut AcceptRetry,
         script: &[Result<u8, Errno>],
     ) -> (io::Result<u8>, Duration) {
         let mut script: VecDeque<_> = script.iter().copied().collect();
@@ -110,13 +110,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_connections_trouble_is_passed_over_at_once() {
         let script = [Err(Errno::CONNABORTED), Err(Errno::INTR), Ok(1)];
-        let (result, took) = accepted(&mut Patience::default(), &script).await;
+        let (result, took) = accepted(&mut AcceptRetry::default(), &script).await;
         assert_eq!((result.unwrap(), took), (1, Duration::ZERO));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_shortage_is_waited_out() {
-        let patience = &mut Patience::default();
+        let patience = &mut AcceptRetry::default();
         let script = [Err(Errno::MFILE), Err(Errno::NOBUFS), Ok(1)];
         let (result, took) = accepted(patience, &script).await;
         // Tokio's timers have a resolution of one millisecond, and fire late rather than early.
@@ -133,14 +133,14 @@ mod tests {
     async fn connections_that_all_fail_do_not_spin() {
         let mut script = vec![Err(Errno::PERM); IN_A_ROW as usize + 1];
         script.push(Ok(1));
-        let (result, took) = accepted(&mut Patience::default(), &script).await;
+        let (result, took) = accepted(&mut AcceptRetry::default(), &script).await;
         assert!(result.is_ok());
         assert_eq!(took.as_millis(), PAUSE.as_millis());
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_does_not_pass_is_told() {
-        let (result, _) = accepted(&mut Patience::default(), &[Err(Errno::BADF)]).await;
+        let (result, _) = accepted(&mut AcceptRetry::default(), &[Err(Errno::BADF)]).await;
         result.unwrap_err();
     }
 }

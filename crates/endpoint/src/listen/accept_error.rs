@@ -1,22 +1,23 @@
 use std::io;
 
-/// Whose trouble an error of accept(2) is.
+/// What an error of accept(2) means for the listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
-    /// One connection's: it went away before it was accepted, a firewall forbade it, or it had an
-    /// error pending, which Linux tells through accept. The next may be sound.
+pub(super) enum AcceptError {
+    /// One connection failed (`ECONNABORTED`, `EPROTO`, `EPERM` of a firewall, or an error that was
+    /// pending on it, which Linux returns from accept). The next may be sound.
     Connection,
-    /// Everybody's, until something is given back: file descriptors or memory.
+    /// File descriptors or memory are used up (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`), until
+    /// something is given back.
     Shortage,
-    /// The listener's own: it will never accept again.
+    /// The listening socket is broken (`EBADF`, `EINVAL`, `ENOTSOCK`): accepting never works again.
     Listener,
 }
 
-// ===== impl Trouble =====
+// ===== impl AcceptError =====
 
-impl Trouble {
-    /// What isn't known counts as a [`Shortage`](Self::Shortage): not for ever, and not to be
-    /// tried again at once.
+impl AcceptError {
+    /// An unknown error counts as a [`Shortage`](Self::Shortage): accepting is tried again, after a
+    /// pause.
     pub(super) fn of(error: &io::Error) -> Self {
         use io::ErrorKind as Kind;
 
@@ -63,16 +64,16 @@ mod tests {
 
     use super::*;
 
-    fn all_are(expected: Trouble, numbers: &[Errno]) {
+    fn all_are(expected: AcceptError, numbers: &[Errno]) {
         for number in numbers {
-            assert_eq!(Trouble::of(&(*number).into()), expected, "{number:?}");
+            assert_eq!(AcceptError::of(&(*number).into()), expected, "{number:?}");
         }
     }
 
     #[test]
     fn a_connections() {
         all_are(
-            Trouble::Connection,
+            AcceptError::Connection,
             &[
                 Errno::CONNABORTED,
                 Errno::CONNRESET,
@@ -89,20 +90,20 @@ mod tests {
             ],
         );
         #[cfg(target_os = "linux")]
-        all_are(Trouble::Connection, &[Errno::NONET]);
+        all_are(AcceptError::Connection, &[Errno::NONET]);
     }
 
     #[test]
     fn everybodys() {
         let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-        all_are(Trouble::Shortage, &shortages);
+        all_are(AcceptError::Shortage, &shortages);
         let unknown = io::Error::other("?");
-        assert_eq!(Trouble::of(&unknown), Trouble::Shortage);
+        assert_eq!(AcceptError::of(&unknown), AcceptError::Shortage);
     }
 
     #[test]
     fn the_listeners() {
         let numbers = [Errno::BADF, Errno::FAULT, Errno::INVAL, Errno::NOTSOCK];
-        all_are(Trouble::Listener, &numbers);
+        all_are(AcceptError::Listener, &numbers);
     }
 }

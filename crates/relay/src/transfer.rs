@@ -1,4 +1,5 @@
-//! What a direction holds between its source and its sink, and how it got there.
+//! The bytes that a direction holds between its source and its sink, and whether they are copied or
+//! spliced.
 
 use std::{
     io,
@@ -31,10 +32,12 @@ pub(crate) enum Held {
     Pipe(Pipe),
 }
 
-/// Whether to copy or to splice, learned from how much comes at a time: splicing costs less a
-/// byte, copying less a call.
+/// Chooses between copying and splicing by how much comes at a time: splicing costs less a byte,
+/// copying less a call. A direction begins with copying, and is **promoted to splice** in
+/// [`poll_take`](Self::poll_take) after two reads in a row of 32 KiB or more; a splice that brings
+/// less than 16 KiB ends that.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct CopyOrSplice {
     splice: Splice,
     /// How many reads in a row have brought much.
     #[cfg(target_os = "linux")]
@@ -53,9 +56,9 @@ const MUCH: u32 = 32 * 1024;
 #[cfg(target_os = "linux")]
 const LITTLE: u32 = 16 * 1024;
 
-// ===== impl Pace =====
+// ===== impl CopyOrSplice =====
 
-impl Pace {
+impl CopyOrSplice {
     pub(crate) const fn new(splice: Splice) -> Self {
         Self {
             splice,
