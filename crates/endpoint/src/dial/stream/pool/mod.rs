@@ -39,7 +39,7 @@ use crate::{
 /// | the connection | then |
 /// |---|---|
 /// | showed life, or was served and ended well | at once |
-/// | was lost after it had lasted for [`Backoff::reset_after`] | within [`Backoff::spread`] |
+/// | was lost after it had lasted for [`Backoff::reset_after`] | within [`Backoff::spread_over`] |
 /// | was served and cut | after a first pause |
 /// | was dropped, or its session ended, without a byte | after a pause that grows up to [`Backoff::max`] |
 /// | could not be dialled | after a pause that grows up to [`Backoff::dial_max`] |
