@@ -115,10 +115,11 @@ impl AnnounceJoin {
         (second_side, second): (Side, S),
     ) -> Result<(F, S), (Side, io::Error)> {
         let mut first = Told::tell(first, &self.words).await;
-        if first_has_ended && let Ok(told) = &mut first {
-            if let Some(error) = told.is_reset().await {
-                first = Err(error);
-            }
+        if first_has_ended
+            && let Ok(told) = &mut first
+            && let Some(error) = told.is_reset().await
+        {
+            first = Err(error);
         }
         let first = match first {
             Ok(first) => first,
