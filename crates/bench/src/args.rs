@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
-use crate::{count::Case, load::Work, soak::SoakArgs};
+use crate::{count::Case, load::Work};
 
 const MORE: &str = "\
 Columns: bulk-1 bulk-16 duplex-1 duplex-16 request-64b-1 request-64b-64 request-64b-512
@@ -59,6 +59,30 @@ pub(crate) struct TableArgs {
     pub(crate) out: Option<PathBuf>,
 
     /// The Cargo profile to measure
+    #[arg(long, value_name = "NAME", default_value = "release")]
+    pub(crate) profile: String,
+}
+
+/// What the soak is told.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct SoakArgs {
+    /// How long it runs, in minutes
+    #[arg(long, value_name = "NUMBER", default_value_t = 10.0)]
+    pub(crate) minutes: f64,
+
+    /// End when so many connections were made, if that is before
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) connections: Option<u64>,
+
+    /// How many connections of each setup are open at a time
+    #[arg(long, value_name = "NUMBER", default_value_t = 16)]
+    pub(crate) parallel: usize,
+
+    /// Where to write soak.md and soak.svg [default: nowhere]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// The Cargo profile to run
     #[arg(long, value_name = "NAME", default_value = "release")]
     pub(crate) profile: String,
 }

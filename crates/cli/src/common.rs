@@ -6,6 +6,7 @@ use couplet_connector::endpoint::{KeepAlive, Side};
 
 use crate::{
     access_log::{AccessLogArgs, AccessLogSpecs},
+    announce::announce,
     capture::{CaptureArgs, CaptureSpec},
     frame,
     layer_spec::Sourced,
@@ -13,7 +14,6 @@ use crate::{
     mistake::Mistake,
     pair::{PairArgs, PairContext, PairLayerSpec},
     plan::{Plan, Sides},
-    rendezvous,
     side::{EndpointFlags, EndpointSpec},
     units::{Limit, Threads, duration, keep_alive, limit, threads, user_timeout},
 };
@@ -123,7 +123,7 @@ impl CommonArgs {
     ) -> Result<Vec<PairLayerSpec>, Mistake> {
         let mut pair: Vec<_> = access_log.map(AccessLogSpecs::pair).into_iter().collect();
         if let Sides::Meeting(..) = sides {
-            pair.push(rendezvous::announce(self.handshake_timeout()));
+            pair.push(announce(self.handshake_timeout()));
         }
         pair.extend(capture.map(|capture| capture.spec.clone()));
         let listens = |side: Side| !sides.get(side).endpoint.is_dialled();

@@ -6,6 +6,7 @@
 #![doc(hidden)]
 
 mod access_log;
+mod announce;
 mod args;
 mod capture;
 mod common;

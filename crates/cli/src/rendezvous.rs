@@ -1,10 +1,10 @@
 //! `couplet rendezvous`: joins clients of one port that present the same key.
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::num::NonZeroUsize;
 
 use clap::ValueEnum;
 use couplet_connector::{
-    PairLayers, SideLayers,
+    SideLayers,
     layers::{
         HandshakeLayer, Keyring, Replaceable,
         handshake::meet::{self, ExpectMeeting},
@@ -16,7 +16,6 @@ use crate::{
     common::CommonArgs,
     layer_spec::{Bytes, LayerSpec, Setting, Source, Sourced},
     mistake::Mistake,
-    pair::PairLayerSpec,
     plan::{Meeting, Plan, Sides},
     reload::OnReload,
     side::{DialledFor, SideLayerSpec, SideSpec, options::secret},
@@ -168,13 +167,6 @@ impl RendezvousArgs {
             settings,
         }
     }
-}
-
-/// The handshake that tells both peers that they have met.
-pub(crate) fn announce(timeout: Sourced<Option<Duration>>) -> PairLayerSpec {
-    let mut layers = PairLayers::new();
-    layers.push(HandshakeLayer::new(meet::announce()).timeout(timeout.value));
-    LayerSpec::new("announce", layers)
 }
 
 // ===== impl Full =====

@@ -10,7 +10,7 @@ mod watch;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -28,35 +28,12 @@ use self::{
     watch::{Sample, Watch},
 };
 use crate::{
+    args::SoakArgs,
     built::{build, commit},
     descriptors,
     driver::{self, Scratch},
     measure::{Machine, today},
 };
-
-/// What the soak is told.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct SoakArgs {
-    /// How long it runs, in minutes
-    #[arg(long, value_name = "NUMBER", default_value_t = 10.0)]
-    pub(crate) minutes: f64,
-
-    /// End when so many connections were made, if that is before
-    #[arg(long, value_name = "NUMBER")]
-    pub(crate) connections: Option<u64>,
-
-    /// How many connections of each setup are open at a time
-    #[arg(long, value_name = "NUMBER", default_value_t = 16)]
-    pub(crate) parallel: usize,
-
-    /// Where to write soak.md and soak.svg [default: nowhere]
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) out: Option<PathBuf>,
-
-    /// The Cargo profile to run
-    #[arg(long, value_name = "NAME", default_value = "release")]
-    pub(crate) profile: String,
-}
 
 /// What all setups need at most.
 const DESCRIPTORS: u64 = 20_000;

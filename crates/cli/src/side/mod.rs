@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod help;
+mod in_clear;
 pub(crate) mod options;
 mod secrets;
 #[cfg(test)]
@@ -154,20 +155,20 @@ fn check_order(options: &[GivenOption<'_>]) -> Result<(), Mistake> {
     // A peer that challenges us learns no secret, and PROXY headers hold none.
     let encrypted = ["tls", "noise"].into_iter().filter_map(position).min();
     let openly = options.iter().enumerate();
-    for (at, (option, given)) in openly.filter(|(_, (o, _))| secrets::OPEN.contains(&o.name)) {
+    for (at, (option, given)) in openly.filter(|(_, (o, _))| in_clear::OPEN.contains(&o.name)) {
         let name = option.name;
         let encryption = encrypted.filter(|encrypted| at < *encrypted);
-        match (encryption, given.setting(secrets::CLEAR)) {
-            (_, Some(word)) if word.text != secrets::ALLOW => {
+        match (encryption, given.setting(in_clear::CLEAR)) {
+            (_, Some(word)) if word.text != in_clear::ALLOW => {
                 let message = format!(
                     "`{}` is not a value of `{name}.{}`",
                     word.text,
-                    secrets::CLEAR
+                    in_clear::CLEAR
                 );
-                return Err(word.unknown(message, &[secrets::ALLOW]));
+                return Err(word.unknown(message, &[in_clear::ALLOW]));
             }
             (None, Some(word)) => {
-                let message = format!("`{name}.{}` does nothing here", secrets::CLEAR);
+                let message = format!("`{name}.{}` does nothing here", in_clear::CLEAR);
                 let hint = format!("leave it out, as `{name}` stands before no encryption");
                 return Err(word.wrong(message, hint));
             }
@@ -178,8 +179,8 @@ fn check_order(options: &[GivenOption<'_>]) -> Result<(), Mistake> {
                 );
                 let hint = format!(
                     "`{encryption}` first, then `{name}`; `{name}.{}={}` insists",
-                    secrets::CLEAR,
-                    secrets::ALLOW
+                    in_clear::CLEAR,
+                    in_clear::ALLOW
                 );
                 return Err(given.wrong(message, hint));
             }

@@ -4,15 +4,6 @@ use std::ops::Range;
 
 use super::options::ALL;
 
-/// Options whose first line on the wire is a secret that a listener on the way could use.
-pub(super) const OPEN: &[&str] = &["token", "signed-token", "rendezvous"];
-
-/// The setting of such an option that allows it before encryption.
-pub(super) const CLEAR: &str = "in-clear";
-
-/// Its value.
-pub(super) const ALLOW: &str = "allow";
-
 /// Options and settings whose value names a file, with `@`, because it is a secret.
 const OF_FILES: &[&str] = &[
     "token",

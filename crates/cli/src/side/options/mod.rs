@@ -100,8 +100,8 @@ pub(crate) struct SideSetting {
 
 /// Of an option whose first line is a secret: it may stand before `tls` or `noise`.
 const IN_CLEAR: SideSetting = SideSetting {
-    name: super::secrets::CLEAR,
-    value: super::secrets::ALLOW,
+    name: super::in_clear::CLEAR,
+    value: super::in_clear::ALLOW,
     help: "send the secret unencrypted, before `tls` or `noise`",
     many: false,
 };

@@ -12,7 +12,7 @@ use couplet_endpoint::{
 use couplet_pairing::{PairError, PairingEnded};
 use tokio::time::Instant;
 
-use super::{AccessLog, Leg, Record, Unjoined, record::canonical};
+use super::{AccessLog, End, Leg, Record, Unjoined, record::canonical};
 use crate::Identity;
 
 /// A connection under way. If it is gone and was not joined, its record is made.
@@ -71,14 +71,6 @@ impl Entry {
         info.observe(observe);
         info.extensions.insert(Tracked(Arc::clone(&entry)));
         entry
-    }
-
-    pub(super) const fn side(&self) -> Side {
-        self.side
-    }
-
-    pub(super) const fn since(&self) -> Instant {
-        self.since
     }
 
     /// What a layer has learned of it: behind a proxy its peer is another.
@@ -142,6 +134,24 @@ impl Entry {
         }
     }
 
+    /// The record of a connection that never was joined.
+    fn unjoined(&self, why: Unjoined, error: Option<String>) -> Record {
+        let now = Instant::now();
+        let mut record = Record {
+            time: self.log.now(),
+            end: End::Unjoined(self.side, why),
+            error,
+            session: None,
+            duration: now.saturating_duration_since(self.since),
+            a_to_b: 0,
+            b_to_a: 0,
+            a: None,
+            b: None,
+        };
+        *record.leg_mut(self.side) = Some(self.leg(now));
+        record
+    }
+
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -156,8 +166,39 @@ impl Drop for Entry {
         let unjoined = progress.unjoined.take();
         drop(progress);
         let (why, error) = unjoined.unwrap_or((Unjoined::Stopped, None));
-        let record = Record::unjoined(self.log.now(), why, error, self, Instant::now());
-        self.log.log(&record);
+        self.log.log(&self.unjoined(why, error));
+    }
+}
+
+// ===== impl Leg =====
+
+impl Leg {
+    /// That of a connection which was joined then.
+    pub(super) fn of(info: &Info, joined: Instant) -> Self {
+        let bare = Self {
+            conn: info.id,
+            origin: info.origin,
+            peer: info.peer.map(canonical),
+            local: info.local.map(canonical),
+            identity: info.extensions.get().cloned(),
+            handshake: None,
+            waiting: None,
+            received: None,
+            sent: None,
+        };
+        match info.extensions.get::<Tracked>() {
+            None => bare,
+            Some(Tracked(entry)) => {
+                let leg = entry.leg(joined);
+                Self {
+                    handshake: leg.handshake,
+                    waiting: leg.waiting,
+                    received: leg.received,
+                    sent: leg.sent,
+                    ..bare
+                }
+            }
+        }
     }
 }
 

@@ -4,11 +4,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use couplet_endpoint::{ConnId, Info, Origin, Side};
+use couplet_endpoint::{ConnId, Origin, Side};
 use couplet_pairing::{CloseReason, SessionId};
-use tokio::time::Instant;
 
-use super::entry::{Entry, Tracked};
 use crate::Identity;
 
 /// How a pair went, or a connection that never was joined. Shown, it is the
@@ -89,33 +87,15 @@ pub enum Unjoined {
     Stopped,
 }
 
+/// An IPv4 address as one, though a socket or a header calls it `::ffff:192.0.2.1`: a peer has one
+/// name in a log.
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
 // ===== impl Record =====
 
 impl Record {
-    /// That of a connection which never was joined.
-    pub(super) fn unjoined(
-        time: SystemTime,
-        why: Unjoined,
-        error: Option<String>,
-        entry: &Entry,
-        now: Instant,
-    ) -> Self {
-        let side = entry.side();
-        let mut record = Self {
-            time,
-            end: End::Unjoined(side, why),
-            error,
-            session: None,
-            duration: now.saturating_duration_since(entry.since()),
-            a_to_b: 0,
-            b_to_a: 0,
-            a: None,
-            b: None,
-        };
-        *record.leg_mut(side) = Some(entry.leg(now));
-        record
-    }
-
     /// The connection on that side.
     pub fn leg(&self, side: Side) -> Option<&Leg> {
         match side {
@@ -124,50 +104,12 @@ impl Record {
         }
     }
 
-    fn leg_mut(&mut self, side: Side) -> &mut Option<Leg> {
+    pub(super) fn leg_mut(&mut self, side: Side) -> &mut Option<Leg> {
         match side {
             Side::A => &mut self.a,
             Side::B => &mut self.b,
         }
     }
-}
-
-// ===== impl Leg =====
-
-impl Leg {
-    /// That of a connection which was joined then.
-    pub(super) fn of(info: &Info, joined: Instant) -> Self {
-        let bare = Self {
-            conn: info.id,
-            origin: info.origin,
-            peer: info.peer.map(canonical),
-            local: info.local.map(canonical),
-            identity: info.extensions.get().cloned(),
-            handshake: None,
-            waiting: None,
-            received: None,
-            sent: None,
-        };
-        match info.extensions.get::<Tracked>() {
-            None => bare,
-            Some(Tracked(entry)) => {
-                let leg = entry.leg(joined);
-                Self {
-                    handshake: leg.handshake,
-                    waiting: leg.waiting,
-                    received: leg.received,
-                    sent: leg.sent,
-                    ..bare
-                }
-            }
-        }
-    }
-}
-
-/// An IPv4 address as one, though a socket or a header calls it `::ffff:192.0.2.1`: a peer has one
-/// name in a log.
-pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 // ===== impl End =====
