@@ -5,14 +5,16 @@ mod helper;
 
 use std::{
     convert::Infallible,
+    io,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use couplet_connector::{
-    BoxError, Connector, ConnectorError,
+    BoxError, BoxPair, Connector, ConnectorError,
     endpoint::{BoxIo, Conn, Info, Side, memory},
-    layers::HandshakeLayer,
-    pairing::{Keyed, Refusal},
+    layers::{HandshakeLayer, TransformLayer, map_bytes},
+    pairing::{CloseReason, Keyed, Refusal},
 };
 use helper::*;
 use tower::{Service, layer::layer_fn};
@@ -197,4 +199,94 @@ async fn an_observer_changes_nothing() {
     let [mut a, mut b] = rig.pair().await;
     joined(&mut a, &mut b).await;
     close(&relay).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_ends_only_its_pair() {
+    let transform = || {
+        TransformLayer::new().a_to_b(|| {
+            map_bytes(|bytes| {
+                assert!(!bytes.starts_with(b"panic"), "as it was told");
+                bytes
+            })
+        })
+    };
+    every_mode!(|connector, rig| {
+        if rig.mode != "dial + dial" {
+            let told = Told::default();
+            let relay = connector
+                .layer_pair(transform())
+                .on_join(told.on_join())
+                .on_end(told.on_end())
+                .start();
+            let [mut a, mut b] = rig.pair().await;
+            joined(&mut a, &mut b).await;
+            let [mut bad_a, mut bad_b] = rig.pair().await;
+            joined(&mut bad_a, &mut bad_b).await;
+            say(&mut bad_a, "panic").await;
+            soon(gone(&mut bad_a)).await;
+            soon(gone(&mut bad_b)).await;
+            until(|| told.reasons() == [CloseReason::Dropped]).await;
+            assert_eq!(relay.live_pairs(), 1);
+            joined(&mut a, &mut b).await;
+            let [mut a, mut b] = rig.pair().await;
+            joined(&mut a, &mut b).await;
+            assert_eq!(told.joins(), 3);
+            close(&relay).await;
+        }
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_call_ends_only_its_pair_or_connection() {
+    let (connector, mut rig) = listen_listen();
+    let panics_at = |nth: usize| {
+        let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        move || {
+            let n = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            assert_ne!(n, nth, "as it was told");
+        }
+    };
+    let (on_a, on_pair) = (Arc::new(panics_at(1)), Arc::new(panics_at(1)));
+    let relay = connector
+        .layer_a(HandshakeLayer::new(move |conn: Conn<BoxIo>| {
+            on_a();
+            std::future::ready(io::Result::Ok(conn))
+        }))
+        .before_join(move |pair: BoxPair| {
+            on_pair();
+            std::future::ready(io::Result::Ok(pair))
+        })
+        .start();
+    let [mut a, mut b] = rig.pair().await;
+    joined(&mut a, &mut b).await;
+    // The second on side A.
+    soon(gone(&mut rig.meet(Side::A).await)).await;
+    // The second pair.
+    let [mut bad_a, mut bad_b] = rig.pair().await;
+    soon(gone(&mut bad_a)).await;
+    soon(gone(&mut bad_b)).await;
+    joined(&mut a, &mut b).await;
+    let [mut a, mut b] = rig.pair().await;
+    joined(&mut a, &mut b).await;
+    assert_eq!(relay.live_pairs(), 2);
+    close(&relay).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_that_panics_ends_only_its_pair() {
+    let (connector, mut rig) = listen_listen();
+    let relay = connector
+        .on_end(|_, _, _| panic!("as it was told"))
+        .close_when_idle(10 * SECOND)
+        .start();
+    for _ in 0..3 {
+        let [mut a, mut b] = rig.pair().await;
+        joined(&mut a, &mut b).await;
+    }
+    until(|| relay.live_pairs() == 0).await;
+    let (done, took) = timed(relay.done()).await;
+    done.unwrap();
+    assert_eq!(took, 10 * SECOND);
+    no_task_left().await;
 }
