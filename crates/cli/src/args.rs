@@ -28,7 +28,7 @@ pub(crate) fn notes() -> String {
 const SIDES: &str = "\
 A side is an address, then options in the order in which a connection meets them:
   listen:[HOST:]PORT   clients connect to us; without HOST from this machine only, `*` from anywhere
-  dial:HOST:PORT       we connect to a server
+  dial:HOST:PORT       Couplet connects to a server
 ";
 
 const EXAMPLES: &str = "\
