@@ -46,7 +46,7 @@ const ADDRESSES: &[Row] = &[
     (
         &["listen:9000", "listen:9000"],
         &[
-            "both sides are `listen:127.0.0.1:9000`",
+            "both sides are `listen:localhost:9000`",
             "two ports",
             "couplet rendezvous",
         ],
