@@ -9,9 +9,11 @@ use serde_json::{Map, Value};
 const NUMBERS: &[&str] = &[
     "a_to_b",
     "b_to_a",
+    "before",
     "conn",
     "count",
     "duration",
+    "entries",
     "grace",
     "handshake",
     "idle",
