@@ -44,6 +44,9 @@ const NOISE_NUMBER: f64 = 40.0;
 /// Sockets that the kernel closes a little later, a pool that is being filled.
 const A_FEW: u64 = 4;
 
+/// The descriptors of the empty pipes that a worker thread of a relay keeps at most: eight pipes.
+const KEPT_BY_A_THREAD: usize = 16;
+
 // ===== impl Watch =====
 
 impl<'a> Watch<'a> {
@@ -78,15 +81,17 @@ impl<'a> Watch<'a> {
     /// left after that time.
     pub(super) async fn wait_for_quiet(&self, limit: Duration) -> anyhow::Result<Vec<String>> {
         let begin = Instant::now();
+        let threads = std::thread::available_parallelism()?.get();
         loop {
             let mut left = Vec::new();
             for (setup, idle) in self.setups.iter().zip(&self.idle) {
                 let now = held(setup)?;
+                let pipes = setup.relays.len() * threads * KEPT_BY_A_THREAD;
                 for (what, now, idle) in [
                     (
                         "descriptors",
                         now.usage.descriptors as u64,
-                        idle.usage.descriptors as u64,
+                        (idle.usage.descriptors + pipes) as u64,
                     ),
                     ("tasks", now.tasks, idle.tasks),
                 ] {
