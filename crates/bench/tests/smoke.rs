@@ -1,10 +1,20 @@
 //! The whole table, with very little work.
 #![cfg(target_os = "linux")]
 
-use std::process::Command;
+use std::{
+    process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// One after the other: each measures, and picks its ports from the same range.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 #[test]
 fn the_table_is_made() {
+    let _alone = alone();
     let folder = env!("CARGO_TARGET_TMPDIR");
     let output = Command::new(env!("CARGO_BIN_EXE_couplet-bench"))
         .args(["--quick", "--relays=couplet", "--profile=dev"])
@@ -45,6 +55,7 @@ fn the_table_is_made() {
 
 #[test]
 fn the_rendezvous_by_key_is_measured() {
+    let _alone = alone();
     let output = Command::new(env!("CARGO_BIN_EXE_couplet-bench"))
         .args(["keyed", "--quick", "--profile=dev"])
         .output()
@@ -66,6 +77,7 @@ fn the_rendezvous_by_key_is_measured() {
 
 #[test]
 fn nothing_is_lost_in_a_short_soak() {
+    let _alone = alone();
     let folder = env!("CARGO_TARGET_TMPDIR");
     let output = Command::new(env!("CARGO_BIN_EXE_couplet-bench"))
         .args(["soak", "--minutes=0.05", "--parallel=2", "--profile=dev"])
