@@ -89,7 +89,12 @@ impl CopyOrSplice {
                     }
                     return Poll::Ready(Ok(Held::Pipe(pipe)));
                 }
-                Fill::Stopped => {}
+                // At an urgent mark, or at the end: one byte tells. A read that ends short would have
+                // tokio wait for the next packet, with more in the queue.
+                Fill::Stopped => {
+                    let byte = ready!(Buffer::poll_read(cx, source, 1))?;
+                    return Poll::Ready(Ok(byte.map_or(Held::Nothing, Held::Buffer)));
+                }
                 Fill::Refused => self.splice = Splice::Never,
             }
         }
