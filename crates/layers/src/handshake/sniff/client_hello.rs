@@ -35,7 +35,9 @@ pub(super) fn look(bytes: &[u8]) -> Look {
     match bytes {
         // A version of 3.x, some length, and the type of the message.
         [_, 3, _, _, _, CLIENT_HELLO, ..] => {}
-        [_] | [_, 3] | [_, 3, ..] if bytes.len() < 6 => return Look::Perhaps(Until::Len(6)),
+        // To the next byte that can tell, so that nothing depends on how the bytes were cut.
+        [_] => return Look::Perhaps(Until::Len(2)),
+        [_, 3, ..] if bytes.len() < 6 => return Look::Perhaps(Until::Len(6)),
         _ => return Look::Is(Protocol::Unknown),
     }
     match message(bytes) {

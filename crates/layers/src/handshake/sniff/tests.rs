@@ -410,7 +410,38 @@ fn survives(sent: &[u8], cut: usize) -> Result<(), TestCaseError> {
         prop_assert_eq!(whole, cut);
         prop_assert!(!shown.contains(char::is_control));
         Ok(())
-    })
+    })?;
+    let at_once = match look(sent) {
+        Look::Is(protocol) => Some(protocol),
+        _ => None,
+    };
+    prop_assert_eq!(byte_by_byte(sent), at_once);
+    Ok(())
+}
+
+/// What is known of bytes that come one by one and are looked at when a look asked for it: before
+/// the client ends, resets, or is not waited for any longer.
+fn byte_by_byte(sent: &[u8]) -> Option<Protocol> {
+    let mut next = Until::Len(1);
+    for len in 1..=sent.len() {
+        let due = match next {
+            Until::Len(due) => len >= due,
+            Until::LineFeed => sent[len - 1] == b'\n',
+        };
+        if !due {
+            continue;
+        }
+        match look(&sent[..len]) {
+            Look::Is(protocol) => return Some(protocol),
+            Look::Perhaps(until) | Look::Begun(until) => next = until,
+        }
+    }
+    None
+}
+
+#[test]
+fn the_second_byte_tells_that_a_record_is_none() {
+    survives(b"\x16\0\0\x16", 1).unwrap();
 }
 
 #[test]
