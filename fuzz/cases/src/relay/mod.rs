@@ -35,7 +35,7 @@ use tokio::{
 use tower::Service;
 
 use self::{
-    peer::{Hearing, Peer, Transport},
+    peer::{Peer, Transport},
     stalling::Stalls,
 };
 
@@ -250,7 +250,7 @@ impl Model {
                 "{heard} {counted} {sent}"
             );
         }
-        if self.peers.iter().all(|peer| peer.hearing == Hearing::Ended) {
+        if a.has_heard_all(b) && b.has_heard_all(a) {
             assert!(is_clean, "{relayed:?} {:?}", self.peers);
         }
     }

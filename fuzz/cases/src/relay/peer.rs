@@ -195,10 +195,8 @@ impl Peer {
     #[track_caller]
     pub(super) fn check(&self, partner: &Self) {
         assert!(self.heard <= partner.sent, "{self:?} {partner:?}");
-        // A Unix socket has no reset of its own: closing it is an end, or a reset if bytes lie unread.
-        let is_told_apart = self.transport != Transport::Unix;
         match self.hearing {
-            Hearing::Ended if is_told_apart || partner.sending == Sending::Ended => {
+            Hearing::Ended if self.is_told_apart() || partner.sending == Sending::Ended => {
                 let ended = matches!(partner.sending, Sending::Ended | Sending::MaybeReset);
                 assert!(ended, "an end was made up: {self:?} {partner:?}");
                 assert_eq!(
@@ -206,12 +204,24 @@ impl Peer {
                     "an end came early: {self:?} {partner:?}"
                 );
             }
-            Hearing::Reset if is_told_apart => {
+            Hearing::Reset if self.is_told_apart() => {
                 let reset = matches!(partner.sending, Sending::Reset | Sending::MaybeReset);
                 assert!(reset, "a reset was made up: {self:?} {partner:?}");
             }
             _ => {}
         }
+    }
+
+    /// Whether an end that it was told is one. A Unix socket has no reset of its own: closing it is an
+    /// end, or a reset if bytes lie unread.
+    fn is_told_apart(&self) -> bool {
+        self.transport != Transport::Unix
+    }
+
+    /// Whether it was told an end, which can't have been a reset of its partner.
+    pub(super) fn has_heard_all(&self, partner: &Self) -> bool {
+        let is_end = !matches!(partner.sending, Sending::Reset | Sending::MaybeReset);
+        self.hearing == Hearing::Ended && (self.is_told_apart() || is_end)
     }
 
     pub(super) fn is_socket(&self) -> bool {
