@@ -10,7 +10,7 @@ const MAX_METHOD: usize = 32;
 
 pub(super) fn look(bytes: &[u8]) -> Look {
     // Before the first line is whole: a client that does not speak HTTP may never end one.
-    let letters = bytes.iter().take(MAX_METHOD + 1);
+    let letters = bytes.iter().take(MAX_METHOD);
     let method = letters.take_while(|byte| byte.is_ascii_uppercase() || **byte == b'-');
     match bytes.get(method.count()) {
         Some(b' ') if bytes[0] != b' ' => {}

@@ -445,6 +445,14 @@ fn the_second_byte_tells_that_a_record_is_none() {
 }
 
 #[test]
+fn a_method_is_too_long_wherever_it_is_cut() {
+    for len in 30..36 {
+        let sent = [&vec![b'F'; len], &b" / HTTP/1.1\r\n"[..]].concat();
+        survives(&sent, len).unwrap();
+    }
+}
+
+#[test]
 fn a_hello_that_ends_before_its_record_is_found_wherever_it_is_cut() {
     let mut sent = records(&usual_hello(), 16_384);
     sent[4] += 1; // The record's length.
