@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn it_conforms() -> Result<(), Report> {
+    fn the_run_length_layer_conforms() -> Result<(), Report> {
         couplet_conformance::side(run_length())
             .peer(run_length())
             .has_end()

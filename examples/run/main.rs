@@ -60,7 +60,7 @@ fn the_authenticator_has_four_answers() {
 }
 
 #[test]
-fn wait_for_done_ends_with_its_pair() {
+fn the_pair_example_ends_with_its_pair() {
     let mut example = Example::start("wait_for_done", ANY);
     let mut a = example.connect("A");
     let mut b = example.connect("B");
@@ -92,7 +92,7 @@ fn an_own_layer_ends_the_older_session() {
 }
 
 #[test]
-fn an_embedded_relay_has_http_beside_it() {
+fn an_embedded_relay_serves_http_beside_it() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = server.local_addr().unwrap().to_string();
     let mut example = Example::start_with("embed", &[ANY[0], &target, ANY[1]]);
@@ -138,7 +138,7 @@ fn the_transforms_change_both_directions() {
 }
 
 #[test]
-fn the_gateway_speaks_both_protocols_and_says_what_is_wrong() {
+fn the_gateway_speaks_both_protocols_and_names_errors() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = server.local_addr().unwrap().to_string();
     let mut example = Example::start("gateway", ["127.0.0.1:0", &target]);
@@ -277,7 +277,7 @@ fn the_transit_relay_joins_by_token() {
 }
 
 #[test]
-fn a_client_bears_a_bad_network() {
+fn a_client_survives_a_bad_network() {
     let mut example = Example::start("faults", ANY);
     example.says("late: true");
     // The seed says which connections break, so it is the same each time.
@@ -304,7 +304,7 @@ fn the_run_lengths_are_on_the_wire() {
 }
 
 #[test]
-fn tls_knows_who_is_served() {
+fn tls_serves_known_clients() {
     let key = || rcgen::KeyPair::generate().unwrap();
     let mut ca = rcgen::CertificateParams::default();
     ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -358,7 +358,7 @@ fn tls_knows_who_is_served() {
 }
 
 #[test]
-fn the_session_relay_sees_nothing() {
+fn the_session_relay_sees_only_ciphertext() {
     let service = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = service.local_addr().unwrap().to_string();
     let mut example = Example::start_with("session_relay", &[ANY[0], ANY[1], &target]);

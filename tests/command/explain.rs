@@ -7,7 +7,7 @@ fn explain(args: &[&str]) -> String {
 }
 
 #[test]
-fn each_setting_and_where_it_came_from() {
+fn explain_prints_every_setting_and_its_source() {
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("secret");
     std::fs::write(&file, "hunter2\n").unwrap();
@@ -48,7 +48,7 @@ bytes
 
 /// Whatever was said is there, and what was not where it is in effect.
 #[test]
-fn nothing_that_was_said_is_missing() {
+fn explain_leaves_out_no_option() {
     let scratch = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = scratch.path().join(name);
@@ -135,7 +135,7 @@ fn nothing_that_was_said_is_missing() {
 }
 
 #[test]
-fn which_threads_move_them() {
+fn explain_prints_the_threads() {
     let proxy = ["listen:9000", "dial:localhost:22"];
     let with = |args: &[&str]| explain(&[&proxy, args].concat());
     assert!(with(&["--threads=3"]).contains("threads\n  3\n"));
@@ -145,7 +145,7 @@ fn which_threads_move_them() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn how_bytes_move() {
+fn explain_prints_how_bytes_move() {
     let spliced = explain(&["listen:9000", "dial:localhost:22"]);
     assert!(
         spliced.contains("A to B: by splice where much moves\n"),
@@ -156,7 +156,7 @@ fn how_bytes_move() {
 }
 
 #[test]
-fn a_mistake_is_as_without_it() {
+fn explain_prints_the_same_mistakes_as_the_relay() {
     Couplet::run(&["explain", "listen:9000,tokn=@f", "listen:9001"])
         .with(2)
         .said("did you mean `token`?");
@@ -166,7 +166,7 @@ fn a_mistake_is_as_without_it() {
 }
 
 #[test]
-fn it_relays_nothing() {
+fn explain_relays_nothing() {
     let taken = couplet_tests::net::listen();
     let a = format!("listen:{}", taken.local_addr().unwrap());
     explain(&[&a, "dial:localhost:22"]);

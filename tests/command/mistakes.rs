@@ -15,7 +15,7 @@ fn wrong(args: &[&str], right: &str) {
 }
 
 #[test]
-fn sides() {
+fn a_mistake_in_a_side_is_pointed_at() {
     wrong(&[], "couplet <A> <B>");
     wrong(&["listen:9000"], "<B>");
     wrong(&["9000", "8000"], "listen:9000");
@@ -40,7 +40,7 @@ fn sides() {
 }
 
 #[test]
-fn side_options() {
+fn a_mistake_in_a_side_option_is_pointed_at() {
     wrong(&["listen:1,loud", "listen:2"], "keep-alive, user-timeout");
     wrong(&["listen:1,tokn=@f", "listen:2"], "did you mean `token`?");
     wrong(
@@ -59,7 +59,7 @@ fn side_options() {
 }
 
 #[test]
-fn flags() {
+fn a_mistake_in_a_flag_is_pointed_at() {
     let sides = ["listen:1", "dial:h:2"];
     let with = |flags: &[&'static str]| [&sides, flags].concat();
     wrong(&with(&["--idle-timeout=30"]), "30s");

@@ -297,7 +297,7 @@ const OPTIONS: &[Row] = &[
 ];
 
 #[test]
-fn each_names_the_thing_the_reason_and_the_remedy() {
+fn every_message_names_the_thing_the_reason_and_the_remedy() {
     let scratch = tempfile::tempdir().unwrap();
     let folder = scratch.path().to_str().unwrap();
     for (name, text) in [

@@ -9,7 +9,7 @@ use couplet_tests::{
 };
 
 #[test]
-fn the_next_pair_waits_until_there_is_room() {
+fn beyond_max_pairs_the_next_pair_waits() {
     let target = listen();
     let couplet = Couplet::start(&["listen:0", &dial(&target), "--max-pairs=2"]);
     let mut clients: Vec<_> = (0..3).map(|_| connect(couplet.address('A'))).collect();
@@ -22,7 +22,7 @@ fn the_next_pair_waits_until_there_is_room() {
 }
 
 #[test]
-fn those_that_come_by_themselves_wait_for_room_too() {
+fn beyond_max_pairs_two_listening_sides_wait_too() {
     let couplet = Couplet::start(&["listen:0", "listen:0", "--max-pairs=1"]);
     let pair = || (connect(couplet.address('A')), connect(couplet.address('B')));
     let first = pair();
@@ -38,7 +38,7 @@ fn those_that_come_by_themselves_wait_for_room_too() {
 }
 
 #[test]
-fn who_finds_no_partner_is_let_go() {
+fn a_client_without_a_partner_is_closed_at_its_deadline() {
     let couplet = Couplet::start(&["listen:0", "listen:0", "--wait-timeout=1s"]);
     for side in ['A', 'B'] {
         let alone = connect(couplet.address(side));
@@ -52,7 +52,7 @@ fn who_finds_no_partner_is_let_go() {
 }
 
 #[test]
-fn a_source_to_dial_from() {
+fn a_source_address_is_used_for_dials() {
     let target = listen();
     let side = format!("{},source=127.0.0.2", dial(&target));
     let couplet = Couplet::start(&["listen:0", &side]);
@@ -65,7 +65,7 @@ fn a_source_to_dial_from() {
 }
 
 #[test]
-fn a_shared_port() {
+fn a_port_can_be_shared_by_two_relays() {
     let one = Couplet::start(&["listen:0,reuse-port", "listen:0"]);
     let shared = one.address('A');
     let two = Couplet::start(&[&format!("listen:{shared},reuse-port"), "listen:0"]);
@@ -88,7 +88,7 @@ fn a_name_is_dialled_at_each_of_its_addresses() {
 }
 
 #[test]
-fn ipv6() {
+fn ipv6_is_listened_on_and_dialled() {
     let target = listen_at((Ipv6Addr::LOCALHOST, 0).into());
     let couplet = Couplet::start(&["listen:[::1]:0", &dial(&target)]);
     let client = connect(couplet.address('A'));

@@ -39,7 +39,7 @@ fn ended(couplet: &Process) {
 }
 
 #[test]
-fn traffic_as_text() {
+fn traffic_is_printed_as_text() {
     let target = listen();
     let couplet = Couplet::start_text(&["listen:0", &dial(&target), "--log-traffic"]);
     say_nasty_things(&couplet, &target);
@@ -56,7 +56,7 @@ fn traffic_as_text() {
 }
 
 #[test]
-fn traffic_as_hex() {
+fn traffic_is_printed_as_hex() {
     let target = listen();
     let couplet = Couplet::start_text(&["listen:0", &dial(&target), "--log-traffic=hex"]);
     say_nasty_things(&couplet, &target);
@@ -93,7 +93,7 @@ fn every_line_is_json() {
 }
 
 #[test]
-fn traffic_as_json() {
+fn traffic_is_printed_as_json() {
     let target = listen();
     let limit = "--log-traffic-limit=10B";
     let couplet = Couplet::start_text(&["listen:0", &dial(&target), "--log-traffic=json", limit]);
@@ -139,7 +139,7 @@ fn every_line_of(log: &str) -> Vec<Value> {
 }
 
 #[test]
-fn the_real_port_is_told() {
+fn the_port_chosen_by_the_system_is_logged() {
     let couplet = Couplet::start_text(&["listen:0", "listen:*:0"]);
     let (a, b) = (couplet.address('A'), couplet.address('B'));
     assert!(
@@ -154,7 +154,7 @@ fn the_real_port_is_told() {
 }
 
 #[test]
-fn what_happens_is_told() {
+fn connections_and_ends_are_logged() {
     let couplet = Couplet::start_text(&["listen:0", "listen:0"]);
     let (a, b) = (connect(couplet.address('A')), connect(couplet.address('B')));
     let name = |stream: &TcpStream| stream.local_addr().unwrap().to_string();
@@ -193,7 +193,7 @@ fn quiet_is_silent_when_all_is_well() {
 }
 
 #[test]
-fn quiet_tells_of_failures() {
+fn quiet_still_prints_failures() {
     let refuses = format!("dial:127.0.0.1:{}", free_port());
     Couplet::run(&["-q", &refuses, "dial:127.0.0.1:1"])
         .with(1)

@@ -53,7 +53,7 @@ fn a_list_that_was_emptied_is_a_warning() {
 }
 
 #[test]
-fn a_secret_that_others_may_read_or_write_is_told() {
+fn a_secret_file_open_to_others_is_a_warning() {
     let scratch = tempfile::tempdir().unwrap();
     let secret = scratch.path().join("secret");
     fs::write(&secret, "0123456789abcdef0123456789abcdef\n").unwrap();

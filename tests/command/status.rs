@@ -15,7 +15,7 @@ use couplet_tests::{
 };
 
 #[test]
-fn help_and_version() {
+fn help_and_version_are_a_success() {
     for short_or_long in ["--help", "-h"] {
         Couplet::run(&[short_or_long])
             .ok()
@@ -26,7 +26,7 @@ fn help_and_version() {
 }
 
 #[test]
-fn a_port_that_is_taken() {
+fn a_taken_port_is_a_failure() {
     let holder = listen();
     let address = holder.local_addr().unwrap();
     let side = format!("listen:{address}");
@@ -36,14 +36,14 @@ fn a_port_that_is_taken() {
 }
 
 #[test]
-fn an_address_that_is_not_ours() {
+fn a_foreign_address_to_listen_on_is_a_failure() {
     Couplet::run(&["listen:192.0.2.1:9000", "listen:0"])
         .with(1)
         .said("192.0.2.1:9000");
 }
 
 #[test]
-fn a_source_that_is_not_ours() {
+fn a_foreign_source_address_is_a_failure() {
     let dial = "dial:192.0.2.7:22,source=192.0.2.1";
     for args in [["listen:0", dial], [dial, "listen:0"]] {
         Couplet::run(&args).with(1).said("source=192.0.2.1");
@@ -54,7 +54,7 @@ fn a_source_that_is_not_ours() {
 }
 
 #[test]
-fn a_name_that_nobody_has() {
+fn an_unknown_name_is_a_failure() {
     let target = "dial:nobody.invalid:80";
     Couplet::run(&[target, "dial:127.0.0.1:1"])
         .with(1)
@@ -62,7 +62,7 @@ fn a_name_that_nobody_has() {
 }
 
 #[test]
-fn two_dials_of_which_one_is_refused() {
+fn dial_dial_fails_when_one_dial_is_refused() {
     let refuses = format!("127.0.0.1:{}", free_port());
     let side = format!("dial:{refuses}");
     let target = listen();
@@ -76,7 +76,7 @@ fn two_dials_of_which_one_is_refused() {
 }
 
 #[test]
-fn two_dials_of_which_one_is_never_answered() {
+fn dial_dial_fails_when_one_dial_times_out() {
     let hole = BlackHole::new();
     let side = format!("dial:{}", hole.address());
     let target = listen();
@@ -92,7 +92,7 @@ fn two_dials_of_which_one_is_never_answered() {
 }
 
 #[test]
-fn one_pair_whose_dial_is_refused() {
+fn once_fails_when_the_dial_is_refused() {
     let refuses = format!("127.0.0.1:{}", free_port());
     let side = format!("dial:{refuses}");
 
@@ -108,7 +108,7 @@ fn one_pair_whose_dial_is_refused() {
 }
 
 #[test]
-fn two_dials_are_done_with_their_pair() {
+fn dial_dial_ends_with_its_pair() {
     let targets = [listen(), listen()];
     let couplet = Couplet::start(&[&dial(&targets[0]), &dial(&targets[1])]);
     let ends = targets.each_ref().map(accept);
@@ -117,7 +117,7 @@ fn two_dials_are_done_with_their_pair() {
 }
 
 #[test]
-fn idle_from_the_start() {
+fn exit_when_idle_counts_from_the_start() {
     Couplet::run(&["listen:0", "listen:0", "--exit-when-idle=1s"]).ok();
     // There was to be one.
     Couplet::run(&["listen:0", "listen:0", "--exit-when-idle=1s", "--once"])
@@ -126,7 +126,7 @@ fn idle_from_the_start() {
 }
 
 #[test]
-fn one_pair_for_which_nobody_comes() {
+fn once_without_a_client_is_a_failure() {
     let target = listen();
     Couplet::run(&[&*dial(&target), "listen:0", "--once", "--wait-timeout=1s"])
         .with(1)
@@ -134,7 +134,7 @@ fn one_pair_for_which_nobody_comes() {
 }
 
 #[test]
-fn many_pairs_then_idle() {
+fn exit_when_idle_ends_after_many_pairs() {
     let target = listen();
     let couplet = Couplet::start(&["listen:0", &dial(&target), "--exit-when-idle=1s"]);
     for _ in 0..3 {
@@ -148,7 +148,7 @@ fn many_pairs_then_idle() {
 
 /// A relay of one pair tells by its status how the pair ended.
 #[test]
-fn how_the_only_pair_ended() {
+fn the_status_of_once_is_that_of_its_pair() {
     let run = |flag: &str, status: i32, end: &dyn Fn(TcpStream, TcpStream)| {
         let target = listen();
         let couplet = Couplet::start(&["listen:0", &dial(&target), "--once", flag]);

@@ -35,7 +35,7 @@ fn say(mut to: &TcpStream, text: &[u8]) {
 }
 
 #[test]
-fn who_knows_it_is_let_in() {
+fn a_client_with_the_token_passes() {
     let secret = Secret::new("open sesame\r\nnot this line\n");
     let target = listen();
     // It is the first line of the file: the second makes it none.
@@ -67,7 +67,7 @@ fn who_knows_it_is_let_in() {
 }
 
 #[test]
-fn who_does_not_is_told_nothing() {
+fn a_client_without_the_token_gets_no_reply() {
     let secret = Secret::new("open sesame\n");
     let target = listen();
     let couplet = Couplet::start(&[&secret.of("listen:0"), &dial(&target)]);
@@ -94,7 +94,7 @@ fn who_does_not_is_told_nothing() {
 }
 
 #[test]
-fn who_says_nothing_is_let_go() {
+fn a_silent_client_is_closed() {
     let secret = Secret::new("open sesame");
     let target = listen();
     let timeout = "--handshake-timeout=1s";
@@ -114,7 +114,7 @@ fn who_says_nothing_is_let_go() {
 }
 
 #[test]
-fn where_it_is_dialled_it_is_said() {
+fn a_token_is_sent_to_a_dialled_server() {
     let secret = Secret::new("open sesame\n");
     let target = listen();
     let couplet = Couplet::start(&["listen:0", &secret.of(&dial(&target))]);
@@ -128,7 +128,7 @@ fn where_it_is_dialled_it_is_said() {
 }
 
 #[test]
-fn two_who_meet_with_tokens_of_their_own() {
+fn two_clients_with_tokens_of_their_own_are_joined() {
     let (red, blue) = (Secret::new("red"), Secret::new("blue"));
     let couplet = Couplet::start(&[&red.of("listen:0"), &blue.of("listen:0")]);
     let wrong = connect(couplet.address('B'));
@@ -143,7 +143,7 @@ fn two_who_meet_with_tokens_of_their_own() {
 }
 
 #[test]
-fn a_tunnel_of_two() {
+fn a_tunnel_of_two_relays_is_opened_by_a_token() {
     let secret = Secret::new("open sesame\n");
     let target = listen();
     let far = Couplet::start(&[&secret.of("listen:0"), &dial(&target)]);

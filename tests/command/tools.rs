@@ -16,7 +16,7 @@ fn completions(shell: &str) -> String {
 }
 
 #[test]
-fn completions_for_bash_complete() {
+fn completions_complete_in_bash() {
     let mut script = tempfile::NamedTempFile::new().unwrap();
     script.write_all(completions("bash").as_bytes()).unwrap();
     let ask = r#"
@@ -33,7 +33,7 @@ fn completions_for_bash_complete() {
 }
 
 #[test]
-fn completions_for_others() {
+fn completions_are_printed_for_other_shells() {
     assert!(completions("zsh").starts_with("#compdef couplet"));
     assert!(completions("fish").contains("complete -c couplet"));
     completions("elvish");
@@ -42,7 +42,7 @@ fn completions_for_others() {
 }
 
 #[test]
-fn who_reads_may_have_seen_enough() {
+fn a_reader_that_closes_the_pipe_early_is_no_failure() {
     for args in [
         &["completions", "bash"][..],
         &["completions", "zsh"],
@@ -60,7 +60,7 @@ fn who_reads_may_have_seen_enough() {
 }
 
 #[test]
-fn what_can_not_be_printed_is_told() {
+fn a_failure_to_print_is_reported() {
     for args in [&["completions", "bash"][..], &["man"]] {
         let full = std::fs::File::create("/dev/full").unwrap();
         let printed = Couplet::command(args).stdout(full).output().unwrap();

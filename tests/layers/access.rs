@@ -15,7 +15,7 @@ const FRIEND: [u8; 4] = [127, 0, 0, 1];
 const FOE: [u8; 4] = [127, 0, 0, 2];
 
 #[test]
-fn who_may_come_in_by_network() {
+fn clients_are_admitted_by_network() {
     let target = listen();
     for options in [
         "deny=127.0.0.2",
@@ -59,7 +59,7 @@ fn the_networks_may_be_in_a_file() {
 }
 
 #[test]
-fn where_it_is_dialled_it_is_not_reached() {
+fn a_denied_server_is_not_dialled() {
     let target = listen();
     let port = target.local_addr().unwrap().port();
     let b = format!("dial:localhost:{port},deny=127.0.0.0/8+::1");
@@ -72,7 +72,7 @@ fn where_it_is_dialled_it_is_not_reached() {
 }
 
 #[test]
-fn it_is_explained() {
+fn explain_prints_the_access_rules() {
     Couplet::run(&[
         "explain",
         "listen:9000,allow=10.0.0.0/8+::1,deny=10.66.0.0/16",

@@ -49,7 +49,7 @@ fn lines(file: &Path, number: usize) -> Vec<String> {
 }
 
 #[test]
-fn as_json() {
+fn access_log_lines_are_json() {
     let (scratch, file) = scratch();
     let secret = scratch.path().join("secret");
     fs::write(&secret, "open sesame\n").unwrap();
@@ -96,7 +96,7 @@ fn as_json() {
 }
 
 #[test]
-fn what_was_on_the_wire_and_what_came_out_of_it() {
+fn bytes_on_the_wire_and_decoded_bytes_are_logged() {
     let (_scratch, file) = scratch();
     let target = listen();
     let far = Couplet::start(&[
@@ -122,7 +122,7 @@ fn what_was_on_the_wire_and_what_came_out_of_it() {
 }
 
 #[test]
-fn who_waits_in_vain_has_a_line() {
+fn a_client_that_waited_in_vain_is_logged() {
     let (_scratch, file) = scratch();
     let couplet = Couplet::start(&[
         "listen:0",
@@ -190,7 +190,7 @@ fn other_users_may_not_read_it() {
 }
 
 #[test]
-fn a_full_disk_is_told_with_how_much_is_missing() {
+fn a_full_disk_is_logged_with_the_number_of_lost_lines() {
     let target = listen();
     let couplet = Couplet::start(&["listen:0", &dial(&target), "--access-log=/dev/full"]);
     for number in 1..=2 {
@@ -207,7 +207,7 @@ fn a_full_disk_is_told_with_how_much_is_missing() {
 }
 
 #[test]
-fn to_standard_output() {
+fn the_access_log_may_be_standard_output() {
     let target = listen();
     let port = free_port();
     let side = format!("listen:{port}");
@@ -227,7 +227,7 @@ fn to_standard_output() {
 }
 
 #[test]
-fn what_can_t_be_done_is_told() {
+fn a_file_that_cannot_be_written_is_a_mistake() {
     let nowhere = "--access-log=/nonexistent/access.log";
     Couplet::run(&["listen:0", "listen:0", nowhere])
         .with(1)

@@ -102,7 +102,7 @@ fn tokens_are_made_of_files_alone() {
 }
 
 #[test]
-fn a_key_that_is_known_gets_in() {
+fn a_client_with_a_known_key_passes() {
     let scratch = tempfile::tempdir().unwrap();
     let (known, other) = (scratch.path().join("known"), scratch.path().join("other"));
     let public = keygen(&known, "ed25519");
@@ -160,7 +160,7 @@ fn a_key_is_for_its_owner_and_never_overwritten() {
 }
 
 #[test]
-fn who_fails_too_often_is_refused_and_others_are_not() {
+fn a_client_that_fails_too_often_is_refused_and_others_are_not() {
     let scratch = tempfile::tempdir().unwrap();
     let secret = file(&scratch, "secret", "open sesame\n");
     let target = listen();

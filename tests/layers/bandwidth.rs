@@ -67,7 +67,7 @@ fn a_quota_is_exact() {
 }
 
 #[test]
-fn they_cost_no_splice() {
+fn bounds_on_bandwidth_cost_no_splice() {
     let flags = [
         "--bandwidth=a-to-b:10MiB/s",
         "--bandwidth-per-addr=1MB/s",
@@ -88,7 +88,7 @@ fn they_cost_no_splice() {
 }
 
 #[test]
-fn what_is_wrong_is_told() {
+fn mistakes_in_a_bandwidth_are_named() {
     for (flag, right) in [
         ("--bandwidth=10MiB", "10MiB/s"),
         ("--bandwidth=10/s", "10MiB"),

@@ -105,7 +105,7 @@ fn stop(couplet: Couplet) {
 }
 
 #[test]
-fn one_file_for_all() {
+fn one_file_captures_all_pairs() {
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("trace.pcapng");
     let target = listen();
@@ -176,7 +176,7 @@ fn both_families_in_one_conversation() {
 }
 
 #[test]
-fn what_is_compressed_is_captured_in_the_clear() {
+fn compressed_traffic_is_captured_in_the_clear() {
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("trace.pcapng");
     let target = listen();
@@ -192,7 +192,7 @@ fn what_is_compressed_is_captured_in_the_clear() {
 }
 
 #[test]
-fn files_of_a_size() {
+fn capture_files_have_a_size() {
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("trace.pcapng");
     let target = listen();
@@ -287,7 +287,7 @@ fn a_limited_capture_makes_up_no_end() {
 }
 
 #[test]
-fn packets_on_standard_output() {
+fn packets_may_go_to_standard_output() {
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("trace.pcapng");
     let target = listen();
@@ -301,7 +301,7 @@ fn packets_on_standard_output() {
 }
 
 #[test]
-fn packets_for_a_reader_that_comes_later() {
+fn packets_wait_for_a_reader_that_comes_later() {
     let scratch = tempfile::tempdir().unwrap();
     let pipe = scratch.path().join("pipe");
     finish("mkfifo", std::process::Command::new("mkfifo").arg(&pipe)).ok();
@@ -327,7 +327,7 @@ fn packets_for_a_reader_that_comes_later() {
 }
 
 #[test]
-fn a_full_disk_harms_nobody() {
+fn a_full_disk_harms_no_pair() {
     let target = listen();
     let couplet = Couplet::start(&["listen:0", &dial(&target), "--capture=/dev/full"]);
     for number in 1..=2 {
@@ -340,7 +340,7 @@ fn a_full_disk_harms_nobody() {
 }
 
 #[test]
-fn what_can_t_be_done_is_told() {
+fn a_capture_that_cannot_be_made_is_a_mistake() {
     Couplet::run(&["listen:0", "listen:0", "--capture=/nonexistent/x.pcapng"])
         .with(1)
         .said("/nonexistent/x.pcapng");

@@ -42,7 +42,7 @@ impl Tunnel {
 }
 
 #[test]
-fn a_tunnel_of_two() {
+fn a_tunnel_of_two_relays_compresses() {
     for format in FORMATS {
         let tunnel = Tunnel::start(format);
         let (client, server) = tunnel.pair();
@@ -172,7 +172,7 @@ fn mixed() -> Vec<u8> {
 }
 
 #[test]
-fn what_the_commands_write_from_a_pipe_is_read_at_every_level() {
+fn output_of_the_zstd_and_lz4_commands_is_read_at_every_level() {
     let scratch = tempfile::tempdir().unwrap();
     let [plain, packed] = ["plain", "packed"].map(|it| scratch.path().join(it));
     fs::write(&plain, mixed()).unwrap();
@@ -202,7 +202,7 @@ fn what_the_commands_write_from_a_pipe_is_read_at_every_level() {
 }
 
 #[test]
-fn what_is_beyond_the_window_is_refused_and_read_with_a_larger_one() {
+fn a_frame_beyond_the_window_is_refused_and_read_with_a_larger_one() {
     let scratch = tempfile::tempdir().unwrap();
     let [plain, packed] = ["plain", "packed"].map(|it| scratch.path().join(it));
     fs::write(&plain, mixed()).unwrap();
@@ -231,7 +231,7 @@ fn what_is_beyond_the_window_is_refused_and_read_with_a_larger_one() {
 }
 
 #[test]
-fn what_python_writes_is_read_and_what_is_written_python_reads() {
+fn python_reads_and_writes_the_same_format() {
     const PACK: &str = r"
 import sys
 plain = sys.stdin.buffer.read()
@@ -291,7 +291,7 @@ else:
 }
 
 #[test]
-fn it_is_explained() {
+fn explain_prints_the_compression() {
     let mut explain = Couplet::command(&["explain", "listen:9000,compress=zstd:3", "dial:h:1"]);
     finish("couplet", &mut explain)
         .ok()

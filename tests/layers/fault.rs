@@ -84,7 +84,7 @@ fn chance_is_drawn_from_the_seed() {
 }
 
 #[test]
-fn it_is_explained_and_what_is_wrong_is_told() {
+fn explain_prints_the_faults_and_mistakes_are_named() {
     let sides = ["listen:9000", "listen:8000"];
     let flags = ["--fault=a-to-b:latency:200ms±50ms", "--fault-seed=7"];
     let explained = Couplet::run(&[&["explain"], &sides[..], &flags].concat()).ok();
@@ -107,7 +107,7 @@ fn it_is_explained_and_what_is_wrong_is_told() {
 }
 
 #[test]
-fn they_are_switched_off_and_on_while_it_runs() {
+fn faults_are_switched_off_and_on_by_a_signal() {
     let (couplet, target) = start(&["--fault=a-to-b:latency:1h", "--fault=a-to-b:latency:2h"]);
     let (client, server) = pair(&couplet, &target);
     pattern::send(&client, 1, 1000);

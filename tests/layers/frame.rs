@@ -76,7 +76,7 @@ fn lines_are_messages_to_python() {
 }
 
 #[test]
-fn of_plain_bytes_each_burst_is_a_message() {
+fn every_burst_of_plain_bytes_is_a_message() {
     let (_python, port) = python();
     let server = format!("dial:127.0.0.1:{port},frame=length:4");
     let couplet = Couplet::start(&["listen:0", &server]);
@@ -125,7 +125,7 @@ fn a_length_that_is_cut_is_no_end() {
 }
 
 #[test]
-fn it_is_explained_and_comes_last() {
+fn explain_prints_the_frame_format_last() {
     let args = ["explain", "listen:1,frame=lines,frame.max=1MiB", "dial:h:2"];
     let explained = Couplet::run(&args).ok().log;
     for part in [

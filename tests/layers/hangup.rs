@@ -207,7 +207,7 @@ fn lists_of_networks_are_read_again() {
 }
 
 #[test]
-fn whose_proxy_headers_are_believed_is_read_again() {
+fn trusted_proxies_are_read_again() {
     let files = Files::new();
     let target = listen();
     files.write("proxies", "127.0.0.2\n");

@@ -34,7 +34,7 @@ fn refused(source: [u8; 4], address: SocketAddr) {
 }
 
 #[test]
-fn so_many_of_each_address() {
+fn the_limit_holds_for_each_address() {
     let target = listen();
     let couplet = Couplet::start(&["listen:0,max-per-addr=2", &dial(&target)]);
     let address = couplet.address('A');
@@ -52,7 +52,7 @@ fn so_many_of_each_address() {
 }
 
 #[test]
-fn so_many_in_all() {
+fn the_limit_holds_for_all_together() {
     let target = listen();
     let couplet = Couplet::start(&["listen:0,max-conns=2", &dial(&target)]);
     let address = couplet.address('A');
@@ -65,7 +65,7 @@ fn so_many_in_all() {
 }
 
 #[test]
-fn those_who_wait_for_a_partner_count_too() {
+fn clients_that_wait_for_a_partner_count_too() {
     let couplet = Couplet::start(&["listen:0,max-per-addr=2", "listen:0"]);
     let first = connect_from(ONE, couplet.address('A'));
     let second = connect_from(ONE, couplet.address('A'));
@@ -85,7 +85,7 @@ fn those_who_wait_for_a_partner_count_too() {
 }
 
 #[test]
-fn so_many_in_a_time() {
+fn the_rate_of_new_connections_is_bounded() {
     let target = listen();
     let couplet = Couplet::start(&["listen:0,rate-per-addr=1/h,rate=2/h", &dial(&target)]);
     let address = couplet.address('A');
@@ -104,7 +104,7 @@ fn so_many_in_a_time() {
 }
 
 #[test]
-fn those_beyond_may_wait() {
+fn clients_beyond_the_limit_may_wait() {
     let target = listen();
     let side = "listen:0,max-per-addr=1,max-per-addr.wait=10m,max-per-addr.queue=1";
     let couplet = Couplet::start(&[side, &dial(&target)]);
@@ -120,7 +120,7 @@ fn those_beyond_may_wait() {
 }
 
 #[test]
-fn those_who_have_waited_long_enough_are_closed() {
+fn clients_are_closed_at_the_deadline_of_the_queue() {
     let target = listen();
     let side = "listen:0,rate=1/h,rate.wait=100ms";
     let couplet = Couplet::start(&[side, &dial(&target)]);
@@ -133,7 +133,7 @@ fn those_who_have_waited_long_enough_are_closed() {
 
 /// Five hundred of one address are closed or wait, and delay nobody else.
 #[test]
-fn a_crowd_of_one_address_delays_nobody_else() {
+fn a_crowd_of_one_address_delays_no_other() {
     for options in [
         "max-per-addr=4,max-conns=5",
         "max-per-addr=4,max-per-addr.wait=10m,max-conns=5,max-conns.wait=10m",
@@ -161,7 +161,7 @@ fn a_crowd_of_one_address_delays_nobody_else() {
 }
 
 #[test]
-fn it_is_explained_and_costs_no_splice() {
+fn explain_prints_the_limits_and_splice() {
     let side = "listen:9000,rate-per-addr=20/1m,max-conns=100,max-conns.wait=10s";
     let explained = Couplet::run(&["explain", side, "dial:localhost:22"])
         .ok()

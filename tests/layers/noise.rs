@@ -225,7 +225,7 @@ fn a_secret_file_is_read_as_it_is_meant() {
 }
 
 #[test]
-fn what_does_not_fit_is_a_mistake() {
+fn contradicting_noise_options_are_a_mistake() {
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("short");
     fs::write(&file, "too short\n").unwrap();

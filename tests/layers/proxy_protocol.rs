@@ -164,7 +164,7 @@ fn behind_nginx_with_realip_the_families_may_differ() {
 }
 
 #[test]
-fn a_malformed_header_is_told_by_field() {
+fn an_error_names_the_bad_field_of_a_header() {
     let side = format!("listen:0,proxy-protocol=require,{TRUSTED}");
     let couplet = Couplet::start(&[&side, &dial(&listen())]);
     let client = connect(couplet.address('A'));
@@ -229,7 +229,7 @@ fn where_the_server_speaks_first_accept_goes_on() {
 // ===== a server behind us =====
 
 #[test]
-fn haproxy_is_told_who_the_client_is() {
+fn haproxy_gets_the_address_of_the_client() {
     for version in ["v1", "v2"] {
         let target = listen();
         // What it has understood it says again.
@@ -248,7 +248,7 @@ fn haproxy_is_told_who_the_client_is() {
 }
 
 #[test]
-fn nginx_is_told_who_the_client_is() {
+fn nginx_gets_the_address_of_the_client() {
     for version in ["v1", "v2"] {
         let nginx = Proxy::nginx(
             "proxy_protocol",
@@ -265,7 +265,7 @@ fn nginx_is_told_who_the_client_is() {
 
 /// Through two of us: the client's address and the name it asked for.
 #[test]
-fn what_is_known_is_passed_on() {
+fn the_tlvs_of_a_client_are_passed_on() {
     let target = listen();
     let second = Couplet::start(&[
         &format!("listen:0,proxy-protocol=require,{TRUSTED}"),
@@ -309,7 +309,7 @@ fn header(client: &TcpStream, to: SocketAddr) -> String {
 }
 
 #[test]
-fn what_makes_no_sense_is_told() {
+fn contradicting_proxy_options_are_a_mistake() {
     for (sides, right) in [
         (
             ["listen:1,proxy-protocol=require", "dial:h:2"],

@@ -68,7 +68,7 @@ fn s_client(at: &str, args: &[&str]) -> Command {
 }
 
 #[test]
-fn each_client_comes_to_its_server() {
+fn every_client_reaches_the_server_of_its_protocol() {
     let routed = Routed::new(&[
         "tls:a.example",
         "tls:*.b.example",
@@ -140,7 +140,7 @@ fn each_client_comes_to_its_server() {
 }
 
 #[test]
-fn where_the_server_speaks_first_it_goes_on() {
+fn a_silent_client_reaches_a_server_that_speaks_first() {
     let routed = Routed::new(&["silent"]);
     let client = connect(routed.couplet.address('A'));
     let served = accept(&routed.targets[0]);
@@ -151,7 +151,7 @@ fn where_the_server_speaks_first_it_goes_on() {
 }
 
 #[test]
-fn what_a_route_refuses_is_closed_and_logged() {
+fn a_client_refused_by_a_route_is_closed_and_logged() {
     let routed = Routed::new(&["ssh"]);
     let client = connect(routed.couplet.address('A'));
     (&client).write_all(b"\x1b[2J no such protocol\n").unwrap();
@@ -162,7 +162,7 @@ fn what_a_route_refuses_is_closed_and_logged() {
 }
 
 #[test]
-fn what_makes_no_sense_is_told() {
+fn contradicting_sniff_options_are_a_mistake() {
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("routes");
     fs::write(&file, "ssh h:22\ntsl:a.example h:443\n").unwrap();

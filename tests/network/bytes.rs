@@ -134,24 +134,24 @@ fn tunnel(mtu: u32, conditions: &str, options: [&str; 2], much: usize) {
 }
 
 #[test]
-fn plain_with_small_packets() {
+fn plain_bytes_survive_small_packets() {
     for mtu in [576, 1280] {
         tunnel(mtu, BAD, ["", ""], LITTLE);
     }
 }
 
 #[test]
-fn plain_through_a_narrow_link() {
+fn plain_bytes_survive_a_narrow_link() {
     tunnel(576, NARROW, ["", ""], LITTLE);
 }
 
 #[test]
-fn in_zstd() {
+fn zstd_survives_a_bad_link() {
     tunnel(1400, BAD, [",compress=zstd", ",compress=zstd"], MUCH);
 }
 
 #[test]
-fn in_noise() {
+fn noise_survives_a_bad_link() {
     let folder = tempfile::tempdir().unwrap();
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "0123456789abcdef0123456789abcdef\n").unwrap();
@@ -160,7 +160,7 @@ fn in_noise() {
 }
 
 #[test]
-fn in_tls() {
+fn tls_survives_a_bad_link() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);

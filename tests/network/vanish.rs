@@ -82,7 +82,7 @@ fn each_setting_notices_a_peer_that_vanished() {
 /// The table of docs/reliability.md.
 #[test]
 #[ignore = "takes minutes: prints how long it takes with the defaults and with each setting"]
-fn how_long_it_takes() {
+fn the_time_until_a_vanished_peer_is_noticed() {
     let quarter = Duration::from_secs(20 * 60);
     std::thread::scope(|scope| {
         for options in [

@@ -35,7 +35,7 @@ fn at_a_rendezvous(test: impl FnOnce(&Way, &Couplet)) {
 }
 
 #[test]
-fn one_after_the_other() {
+fn netcats_meet_one_pair_after_the_other() {
     at_a_rendezvous(|way, _| {
         sessions(way);
         way.rsync("tree", "rsync");
@@ -46,7 +46,7 @@ fn one_after_the_other() {
 
 /// Many more than the pool keeps, and none of them ends before all are there.
 #[test]
-fn sixteen_at_once_of_ssh_rsync_and_git() {
+fn sixteen_sessions_of_ssh_rsync_and_git_meet_at_once() {
     at_a_rendezvous(|way, relay| {
         way.repository();
         let gate = way.sshd.file("gate");

@@ -166,12 +166,12 @@ mod tests {
         r#"{"time":"2026-11-23T09:15:02.000123Z","level":"INFO","message":"x","session":7}"#;
 
     #[test]
-    fn a_good_line() {
+    fn a_valid_line_passes() {
         assert_eq!(parse(GOOD)["session"], 7);
     }
 
     #[test]
-    fn bad_lines() {
+    fn invalid_lines_are_named() {
         for (good, bad) in [
             ("}", r#","session":8}"#),
             ("7", r#""7""#),

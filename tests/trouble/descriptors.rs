@@ -29,7 +29,7 @@ fn is_served(mut client: &TcpStream) -> bool {
 }
 
 #[test]
-fn too_few_for_waiting_clients() {
+fn a_shortage_of_descriptors_harms_no_waiting_client() {
     let mut couplet = Couplet::start_with_descriptors(64, &["listen:0", "listen:0"]);
     let [a, b] = ['A', 'B'].map(|side| couplet.address(side));
     let waiting: Vec<_> = (0..200).map(|_| connect(a)).collect();
@@ -49,7 +49,7 @@ fn too_few_for_waiting_clients() {
 }
 
 #[test]
-fn too_few_for_joined_clients() {
+fn a_shortage_of_descriptors_harms_no_joined_client() {
     let target = listen();
     let mut couplet = Couplet::start_with_descriptors(64, &["listen:0", &dial(&target)]);
     let address = couplet.address('A');
@@ -81,7 +81,7 @@ fn too_few_for_joined_clients() {
 }
 
 #[test]
-fn thousands_that_come_and_go() {
+fn thousands_of_clients_come_and_go() {
     for mode in [Mode::ListenDial, Mode::DialListen] {
         let rig = Rig::new(mode, &[]);
         let address = rig.listening().next().unwrap();
@@ -93,7 +93,7 @@ fn thousands_that_come_and_go() {
 }
 
 #[test]
-fn thousands_that_meet() {
+fn thousands_of_clients_meet() {
     let rig = Rig::new(Mode::ListenListen, &[]);
     let [a, b] = ['A', 'B'].map(|side| rig.couplet.address(side));
     // One after the other, so that each client knows its partner.

@@ -52,7 +52,7 @@ fn a_log_without_a_reader_holds_up_no_connection() {
 }
 
 #[test]
-fn a_reader_that_goes_on_is_told_what_is_missing() {
+fn a_reader_that_goes_on_gets_the_number_of_lost_lines() {
     let (mut couplet, at, target) = unread(&["--log-traffic=hex"]);
     let client = connect(at);
     let server = accept(&target);

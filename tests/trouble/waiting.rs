@@ -128,7 +128,7 @@ fn clients_that_left_leave_nothing_behind() {
 }
 
 #[test]
-fn more_than_may_wait_wait_outside() {
+fn clients_beyond_max_waiting_wait_in_the_backlog() {
     // 1024 places: the rest stays with the system, and is let in as places become free.
     let couplet = Couplet::start(&["listen:0", "listen:0"]);
     let waiting: Vec<_> = (0..1100_u16)

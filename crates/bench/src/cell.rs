@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_used_is_divided_by_what_was_done() {
+    fn cost_used_is_divided_by_the_work_done() {
         let exchange = Work::Exchange {
             connections: 2,
             up: 1 << 30,
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_is_divided_by_the_pairs() {
+    fn memory_held_is_divided_by_the_pairs() {
         let idle = Work::Idle {
             pairs: 10,
             movers: 1,

@@ -153,14 +153,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_told_apart() {
+    fn column_names_differ() {
         let columns = all(1.0, false);
         let names: BTreeSet<_> = columns.iter().map(|column| column.name).collect();
         assert_eq!(names.len(), columns.len());
     }
 
     #[test]
-    fn there_is_always_some_work() {
+    fn every_column_has_work() {
         for column in all(0.001, true) {
             match column.kind {
                 Kind::Load(Work::Exchange { up, .. }) => assert!(up > 0),

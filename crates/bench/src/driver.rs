@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_beginning_stands_for_all_that_begin_so() {
+    fn a_prefix_selects_every_name_that_begins_with_it() {
         assert_eq!(choose(&[]).unwrap(), ["bulk-1", "bulk-16", "idle"]);
         assert_eq!(choose(&["bulk"]).unwrap(), ["bulk-1", "bulk-16"]);
         assert_eq!(choose(&["bulk-1"]).unwrap(), ["bulk-1"]);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_says_what_was_measured() {
+    fn the_printed_command_leaves_out_where_results_go() {
         let command = |line: &str| command(line.split_whitespace().map(str::to_owned));
         let plain = "cargo run --release -p couplet-bench";
         assert_eq!(command(""), plain);

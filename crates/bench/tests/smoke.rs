@@ -13,7 +13,7 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 #[test]
-fn the_table_is_made() {
+fn the_driver_writes_its_table() {
     let _alone = alone();
     let folder = env!("CARGO_TARGET_TMPDIR");
     let output = Command::new(env!("CARGO_BIN_EXE_couplet-bench"))
@@ -76,7 +76,7 @@ fn the_rendezvous_by_key_is_measured() {
 }
 
 #[test]
-fn nothing_is_lost_in_a_short_soak() {
+fn a_short_soak_loses_nothing() {
     let _alone = alone();
     let folder = env!("CARGO_TARGET_TMPDIR");
     let output = Command::new(env!("CARGO_BIN_EXE_couplet-bench"))
@@ -97,7 +97,7 @@ fn nothing_is_lost_in_a_short_soak() {
 }
 
 #[test]
-fn what_there_is_not_is_named() {
+fn a_missing_relay_is_named() {
     let output = Command::new(env!("CARGO_BIN_EXE_couplet-bench"))
         .args(["--columns", "bluk"])
         .output()

@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_side_knows_the_flags_that_are_no_options() {
+    fn a_flag_in_place_of_an_option_is_recognised() {
         let command = Args::command();
         let flags = command.get_arguments().filter_map(clap::Arg::get_long);
         let flags = flags.filter(|flag| !["help", "version"].contains(flag));
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_that_would_do_nothing_is_refused() {
+    fn a_flag_without_effect_is_refused() {
         for (args, flag) in [
             (
                 &["listen:1", "listen:2", "--connect-timeout=1s"][..],

@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn an_own_address_in_every_form() {
+    fn own_addresses_are_recognised_in_every_form() {
         assert!(same("127.0.0.1:9", "127.0.0.1:9"));
         assert!(same("127.0.0.1:9", "[::ffff:127.0.0.1]:9"));
         assert!(same("0.0.0.0:9", "127.0.0.1:9"));

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_that_fits_counts() {
+    fn the_first_route_that_matches_wins() {
         let text = "\
             # comment\n\
             http:Www.Example.org. a:1\n\
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_has_a_line() {
+    fn a_mistake_in_a_routes_file_names_its_line() {
         for (text, part) in [
             ("", "the file has no route"),
             (

@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_a_number_in_a_time() {
+    fn a_rate_is_a_number_per_time() {
         let of = |count: u32, seconds| {
             let count = count.try_into().unwrap();
             Ok(Rate::new(count, Duration::from_secs(seconds)))

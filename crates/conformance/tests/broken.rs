@@ -160,7 +160,7 @@ impl AsyncWrite for Faulty {
 }
 
 #[test]
-fn who_forgets_the_rest() {
+fn a_wrapper_that_forgets_what_is_left_is_caught() {
     // A full wire takes a part of a write, too: the slow reader loses it as well.
     let report = Fault::ForgetsTheRest.kit().check().unwrap_err();
     let failures = report.failures();
@@ -169,17 +169,17 @@ fn who_forgets_the_rest() {
 }
 
 #[test]
-fn who_writes_the_first_slice_alone() {
+fn a_wrapper_that_writes_the_first_slice_alone_is_caught() {
     assert_fails(Check::VectoredWrites, Fault::FirstSlice.kit().check());
 }
 
 #[test]
-fn who_takes_all() {
+fn a_wrapper_without_back_pressure_is_caught() {
     assert_fails(Check::SlowReader, Fault::TakesAll.kit().check());
 }
 
 #[test]
-fn who_does_not_flush() {
+fn a_wrapper_that_does_not_flush_is_caught() {
     /// Flushes nothing but its end.
     struct Unflushed(BufWriter<BoxIo>);
 
@@ -238,18 +238,18 @@ fn who_does_not_flush() {
 }
 
 #[test]
-fn who_shuts_down_both_directions() {
+fn a_wrapper_that_shuts_down_both_directions_is_caught() {
     assert_fails(Check::HalfClose, Fault::ShutsBoth.kit().check());
 }
 
 #[test]
-fn who_makes_an_end_of_a_reset() {
+fn a_wrapper_that_turns_a_reset_into_an_end_is_caught() {
     assert_fails(Check::Resets, Fault::EndsOnError.kit().check());
     assert_fails(Check::Resets, Fault::Gentle.kit().check());
 }
 
 #[test]
-fn whose_format_has_no_end() {
+fn a_format_without_an_end_is_caught() {
     assert_fails(Check::CutStreams, wrapped(|io| io).has_end().check());
 }
 
@@ -260,7 +260,7 @@ fn token() -> HandshakeLayer<SendToken> {
 }
 
 #[test]
-fn who_loses_what_was_read_ahead() {
+fn a_handshake_that_loses_bytes_read_ahead_is_caught() {
     async fn first_line(mut conn: Conn<BoxIo>) -> io::Result<Conn<BoxIo>> {
         let mut buffered = BufReader::new(&mut conn.io);
         buffered.read_line(&mut String::new()).await?;
@@ -277,7 +277,7 @@ fn who_loses_what_was_read_ahead() {
 }
 
 #[test]
-fn who_waits_for_ever() {
+fn a_layer_that_waits_for_ever_is_caught() {
     let expect = ExpectToken::new(Token::new("open sesame").unwrap());
     let kit = side(HandshakeLayer::new(expect).timeout(None)).peer(token());
     assert_fails(Check::Deadline, kit.check());
@@ -310,7 +310,7 @@ where
 }
 
 #[test]
-fn who_can_not_be_given_up() {
+fn a_layer_that_survives_its_drop_is_caught() {
     let handshake = HandshakeLayer::new(ExpectToken::new(Token::new("open sesame").unwrap()));
     let detached = tower_layer::layer_fn(move |inner: Innermost| Detach(handshake.layer(inner)));
     assert_fails(Check::Cancellation, side(detached).peer(token()).check());
@@ -343,7 +343,7 @@ impl<S: Service<Conn<BoxIo>>> Service<Conn<BoxIo>> for ClonesReadiness<S> {
 }
 
 #[test]
-fn who_clones_readiness() {
+fn a_service_that_clones_readiness_is_caught() {
     let layer = tower_layer::layer_fn(|inner: Innermost| ClonesReadiness {
         ready: false,
         inner,
@@ -396,7 +396,7 @@ impl<R, S: Service<R>> Service<R> for Hoards<S> {
 }
 
 #[test]
-fn who_keeps_what_was_reserved() {
+fn a_service_that_keeps_its_reservation_is_caught() {
     let hoards = |inner: Innermost| Hoards {
         free: std::sync::Arc::new(Semaphore::new(100)),
         permit: None,
@@ -434,13 +434,13 @@ where
 }
 
 #[test]
-fn who_calls_what_is_not_ready() {
+fn a_service_that_calls_an_unready_one_is_caught() {
     let layer = tower_layer::layer_fn(|inner: Innermost| Hasty(inner));
     assert_fails(Check::Readiness, side(layer).check());
 }
 
 #[test]
-fn who_panics_is_told_so() {
+fn a_panic_is_reported_as_one() {
     let panics = |_: Conn<BoxIo>| async { panic!("oh no") as io::Result<Conn<BoxIo>> };
     let report = side(HandshakeLayer::new(panics)).check().unwrap_err();
     assert!(report.to_string().contains("panicked"), "{report}");

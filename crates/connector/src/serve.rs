@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_ends_with_its_stream_or_its_errors() {
+    async fn serve_ends_with_its_stream_or_an_error() {
         let echo = service_fn(|n: u8| async move { Ok::<_, Infallible>(n) });
         let requests = stream::iter([Ok::<_, Infallible>(1)]);
         serve(requests, echo).await.unwrap();

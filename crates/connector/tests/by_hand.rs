@@ -22,7 +22,7 @@ use tower::ServiceBuilder;
 const IDLE: Duration = Duration::from_secs(30);
 
 #[tokio::test(start_paused = true)]
-async fn two_servers() {
+async fn two_listeners_are_paired_by_hand() {
     let (a_clients, listen_a) = memory::endpoint();
     let (b_clients, listen_b) = memory::endpoint();
     let stats = Stats::new();
@@ -75,7 +75,7 @@ async fn two_servers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_proxy_with_tasks_of_ones_own() {
+async fn a_proxy_is_built_by_hand() {
     let (clients, listen) = memory::endpoint();
     let (dial, mut servers) = memory::endpoint();
     let (a, pairs) = dial_for_a::<_, memory::MemoryStream, _>(Policy::default(), dial);
@@ -106,7 +106,7 @@ async fn a_proxy_with_tasks_of_ones_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_dropped_lets_go() {
+async fn dropping_the_parts_frees_everything() {
     let held = Arc::new(());
     let (clients, listen) = memory::endpoint();
     let (a, b, pairs) = rendezvous::<memory::MemoryStream, memory::MemoryStream>(Policy::default());

@@ -66,7 +66,7 @@ async fn a_token_may_come_in_pieces_and_may_be_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_token_is_refused_and_told_nothing() {
+async fn a_client_with_a_wrong_token_is_refused_without_a_reply() {
     for side in SIDES {
         every_mode!(|connector, rig| {
             let relay = connector
@@ -105,7 +105,7 @@ async fn a_wrong_token_is_refused_and_told_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_silent_is_cut_at_the_deadline_on_either_side() {
+async fn a_silent_peer_is_cut_at_the_deadline_on_either_side() {
     for side in SIDES {
         every_mode!(|connector, rig| {
             let patience = Duration::from_millis(2500);

@@ -46,7 +46,7 @@ async fn ask(mut pair: BoxPair) -> io::Result<Pair<impl couplet_connector::endpo
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_step_talks_to_both_and_chooses_for_each_pair() {
+async fn a_step_before_the_join_talks_to_both_sides_and_configures_the_pair() {
     let told = Told::default();
     let (connector, mut rig) = listen_dial();
     let relay = connector.before_join(ask).on_join(told.on_join()).start();
@@ -99,7 +99,7 @@ async fn a_pair_that_is_refused_is_closed_and_others_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_step_that_hangs_is_cut_at_its_deadline() {
+async fn a_step_before_the_join_is_cut_at_its_deadline() {
     every_mode!(|connector, rig| {
         let patience = 3 * SECOND;
         let relay = connector
@@ -122,7 +122,7 @@ async fn a_step_that_hangs_is_cut_at_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_step_ends_with_its_session() {
+async fn a_step_before_the_join_ends_with_its_session() {
     let told = Told::default();
     let (connector, mut rig) = listen_listen();
     let relay = connector.before_join(ask).on_end(told.on_end()).start();
@@ -143,7 +143,7 @@ async fn a_step_ends_with_its_session() {
 // ===== hooks =====
 
 #[tokio::test(start_paused = true)]
-async fn each_session_is_told_of_once_when_it_begins_and_when_it_ends() {
+async fn the_hooks_run_once_at_the_begin_and_once_at_the_end_of_a_session() {
     every_mode!(|connector, rig| {
         let told = Told::default();
         let relay = connector
@@ -237,7 +237,7 @@ async fn a_slow_reader_of_the_session_stream_misses_the_oldest() {
 // ===== numbers =====
 
 #[tokio::test(start_paused = true)]
-async fn the_numbers_are_right_at_each_stage() {
+async fn the_counts_are_right_at_each_stage() {
     let hold = Arc::new(tokio::sync::Semaphore::new(0));
     let (connector, mut rig) = listen_listen();
     let relay = connector
@@ -286,7 +286,7 @@ async fn the_numbers_are_right_at_each_stage() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_session_is_closed_from_outside_and_no_other() {
+async fn a_session_closed_by_its_id_ends_alone() {
     every_mode!(|connector, rig| {
         let told = Told::default();
         let relay = connector.on_end(told.on_end()).start();
@@ -357,7 +357,7 @@ async fn hooks_count_every_session_of_many_threads() {
 
 /// The embedding program's own reason, and the error that a layer returned.
 #[tokio::test(start_paused = true)]
-async fn on_end_is_told_the_reason_and_the_error() {
+async fn on_end_gets_the_reason_and_the_error() {
     use couplet_connector::{BoxError, layers::TransformLayer};
 
     struct Breaks;

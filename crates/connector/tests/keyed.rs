@@ -60,7 +60,7 @@ async fn waiting(relay: &Handle, number: u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_come_to_one_endpoint_and_find_their_partners() {
+async fn clients_of_one_endpoint_find_their_partners_by_key() {
     let (dial, listen) = memory::endpoint();
     let relay = Connector::keyed(listen, keyed())
         .layer_a(HandshakeLayer::new(first_line))
@@ -84,7 +84,7 @@ async fn all_come_to_one_endpoint_and_find_their_partners() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_early_is_delivered_behind_the_ok() {
+async fn early_bytes_are_delivered_behind_the_reply() {
     let (dial, listen) = memory::endpoint();
     let relay = Connector::keyed(listen, keyed())
         .layer_a(HandshakeLayer::new(first_line))
@@ -100,7 +100,7 @@ async fn what_comes_early_is_delivered_behind_the_ok() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_refused_is_told_and_counted() {
+async fn a_refused_client_gets_the_reason_and_is_counted() {
     let (dial, listen) = memory::endpoint();
     let relay = Connector::keyed(listen, keyed().when_full(WhenFull::Refuse))
         .layer_a(HandshakeLayer::new(first_line))
@@ -165,7 +165,7 @@ async fn two_endpoints_may_be_two_sides() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn beyond_the_pairs_that_may_be_they_wait_with_their_partners() {
+async fn beyond_max_pairs_clients_wait_with_their_partners() {
     let (dial, listen) = memory::endpoint();
     let relay = Connector::keyed(listen, keyed())
         .layer_a(HandshakeLayer::new(first_line))
@@ -182,7 +182,7 @@ async fn beyond_the_pairs_that_may_be_they_wait_with_their_partners() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn once_is_one_pair() {
+async fn once_makes_one_pair() {
     let (dial, listen) = memory::endpoint();
     let relay = Connector::keyed(listen, keyed())
         .layer_a(HandshakeLayer::new(first_line))
@@ -202,7 +202,7 @@ async fn once_is_one_pair() {
 const CROWD: usize = 500;
 
 #[tokio::test(start_paused = true)]
-async fn wrong_keys_silence_and_dripping_keep_no_pair_apart() {
+async fn wrong_keys_silence_and_dripping_delay_no_pair() {
     let (dial, listen) = memory::endpoint();
     let relay = Connector::keyed(listen, keyed())
         .layer_a(HandshakeLayer::new(first_line))
@@ -292,7 +292,7 @@ async fn crowd_of_one_address(limit: usize) -> (u64, String) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_address_never_takes_the_places_of_another() {
+async fn one_address_never_takes_the_slots_of_another() {
     assert_eq!(crowd_of_one_address(4).await, (4, "ok\n".into()));
     assert_eq!(crowd_of_one_address(CROWD).await, (8, "ok\n".into()));
 }

@@ -113,7 +113,7 @@ fn peer(last: u8) -> Option<SocketAddr> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_log_hears_of_each_connection_and_of_its_client() {
+async fn an_observer_hears_of_every_connection_and_its_client() {
     let log = Log::default();
     let (dial_a, listen_a) = memory::endpoint();
     let (dial_b, listen_b) = memory::endpoint();

@@ -16,7 +16,7 @@ use tokio::{task::JoinHandle, time::advance};
 // ===== by itself =====
 
 #[tokio::test(start_paused = true)]
-async fn once_is_one_pair_in_every_mode() {
+async fn once_makes_one_pair_in_every_mode() {
     every_mode_once!(|connector, rig| {
         let told = Told::default();
         let relay = connector.on_end(told.on_end()).start();
@@ -37,7 +37,7 @@ async fn once_is_one_pair_in_every_mode() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn once_lets_go_of_all_others_at_the_join() {
+async fn once_drops_the_other_connections_at_the_join() {
     // Even if the pair stack has room for this one alone.
     for max_pairs in [1, 10] {
         let (connector, mut rig) = listen_listen();
@@ -71,7 +71,7 @@ async fn once_lets_go_of_all_others_at_the_join() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_pair_that_is_refused_is_the_end_and_says_why() {
+async fn a_refused_pair_ends_once_with_its_error() {
     every_mode_once!(|connector, rig| {
         let told = Told::default();
         let relay = connector
@@ -91,7 +91,7 @@ async fn one_pair_that_is_refused_is_the_end_and_says_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_nobody_to_come_it_is_done_when_the_last_pair_is() {
+async fn when_no_client_can_come_the_last_pair_is_the_end() {
     let (connector, mut rig) = listen_listen();
     let relay = connector.start();
     let [mut a, mut b] = rig.pair().await;
@@ -124,7 +124,7 @@ async fn ends_with(relay: couplet_connector::Handle, [mut a, mut b]: [memory::Me
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_pair_for_which_nobody_comes_is_no_pair() {
+async fn once_without_a_client_makes_no_pair() {
     let (connector, mut rig) = listen_listen();
     let relay = connector.once().start();
     rig.closes(Side::A);
@@ -136,7 +136,7 @@ async fn one_pair_for_which_nobody_comes_is_no_pair() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_closes_when_it_is_idle_and_not_before() {
+async fn close_when_idle_waits_until_all_is_idle() {
     every_mode!(|connector, rig| {
         let relay = connector.close_when_idle(10 * SECOND).start();
         let begin = tokio::time::Instant::now();
@@ -168,7 +168,7 @@ async fn it_closes_when_it_is_idle_and_not_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_closes_when_it_is_idle_from_the_start() {
+async fn close_when_idle_counts_from_the_start() {
     for once in [false, true] {
         let (connector, mut rig) = listen_listen();
         let connector = connector.close_when_idle(10 * SECOND);
@@ -271,7 +271,7 @@ async fn close_ends_everything_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn close_ends_a_rendezvous_and_all_who_wait() {
+async fn close_ends_a_rendezvous_and_all_waiting_clients() {
     let (connector, mut rig) = listen_listen();
     let guard = Arc::new(());
     let relay = connector
@@ -325,7 +325,7 @@ fn shutdown(relay: &couplet_connector::Handle, grace: Duration) -> JoinHandle<()
 }
 
 #[tokio::test(start_paused = true)]
-async fn shutdown_lets_the_live_finish_and_nobody_else() {
+async fn shutdown_lets_live_pairs_finish_and_accepts_no_client() {
     let (connector, mut rig) = listen_listen();
     let told = Told::default();
     let relay = connector.on_end(told.on_end()).start();
@@ -370,7 +370,7 @@ async fn shutdown_lets_the_live_finish_and_nobody_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn shutdown_is_over_with_the_last_pair() {
+async fn shutdown_ends_with_the_last_pair() {
     every_mode!(|connector, rig| {
         let relay = connector.start();
         let [mut a, mut b] = rig.pair().await;
@@ -405,7 +405,7 @@ async fn close_shortens_a_shutdown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_that_is_given_up_leaves_the_live_alone() {
+async fn a_dropped_shutdown_leaves_live_pairs_alone() {
     let (connector, mut rig) = listen_listen();
     let relay = connector.start();
     let [mut a, mut b] = rig.pair().await;
@@ -474,7 +474,7 @@ async fn shutdown_lets_a_handshake_end() {
 // ===== how not =====
 
 #[tokio::test(start_paused = true)]
-async fn it_goes_on_without_its_handle() {
+async fn a_connector_goes_on_without_its_handle() {
     every_mode!(|connector, rig| {
         drop(connector.start());
         settle().await;

@@ -53,7 +53,7 @@ fn accepted(relay: &couplet_connector::Handle, side: Side) -> u64 {
 // ===== max_pairs =====
 
 #[tokio::test(start_paused = true)]
-async fn beyond_the_pairs_both_sides_wait() {
+async fn beyond_max_pairs_both_sides_wait() {
     let (connector, mut rig) = listen_listen();
     let relay = connector.max_pairs(2).start();
     let [mut a, mut b] = rig.pair().await;
@@ -74,7 +74,7 @@ async fn beyond_the_pairs_both_sides_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn there_may_be_any_number_of_pairs() {
+async fn max_pairs_may_be_the_largest_number() {
     async fn joins(relay: couplet_connector::Handle, mut rig: Rig) {
         let [mut a, mut b] = rig.pair().await;
         joined(&mut a, &mut b).await;
@@ -89,7 +89,7 @@ async fn there_may_be_any_number_of_pairs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn beyond_the_pairs_nobody_is_accepted_nor_dialled_for() {
+async fn beyond_max_pairs_no_client_is_accepted_and_no_server_dialled() {
     both_ways!([], |connector, side, clients, script, servers| {
         let relay = connector.max_pairs(2).start();
         let mut live = Vec::new();
@@ -135,7 +135,7 @@ async fn a_dial_counts_as_a_pair_until_it_fails() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_silent_takes_no_pair() {
+async fn a_silent_client_takes_no_pair() {
     both_ways!([], |connector, side, clients, script, servers| {
         let relay = connector
             .layer_a(HandshakeLayer::new(greeting))
@@ -173,7 +173,7 @@ async fn who_is_silent_takes_no_pair() {
 // ===== the policy =====
 
 #[tokio::test(start_paused = true)]
-async fn beyond_the_places_nobody_is_accepted() {
+async fn beyond_max_waiting_no_client_is_accepted() {
     let (connector, mut rig) = listen_listen();
     let relay = connector
         .max_waiting(2)
@@ -199,7 +199,7 @@ async fn beyond_the_places_nobody_is_accepted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_many_are_dialled_at_a_time_as_there_are_places() {
+async fn as_many_dials_run_at_a_time_as_there_are_slots() {
     let hang = [Step::Connect, Step::Hang, Step::Hang];
     both_ways!(hang, |connector, side, clients, script, servers| {
         let relay = connector.max_waiting(2).start();
@@ -219,7 +219,7 @@ async fn so_many_are_dialled_at_a_time_as_there_are_places() {
 // ===== nobody is delayed =====
 
 #[tokio::test(start_paused = true)]
-async fn sixty_four_stuck_pairs_delay_nobody() {
+async fn sixty_four_stuck_pairs_delay_no_other() {
     every_mode!(|connector, rig| {
         if rig.mode != "dial + dial" {
             let relay = connector.start();
@@ -253,7 +253,7 @@ async fn sixty_four_stuck_pairs_delay_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn five_hundred_silent_clients_delay_nobody() {
+async fn five_hundred_silent_clients_delay_no_other() {
     every_mode!(|connector, rig| {
         if rig.mode != "dial + dial" {
             let relay = connector
@@ -285,7 +285,7 @@ async fn five_hundred_silent_clients_delay_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn twenty_dials_that_never_end_delay_nobody() {
+async fn twenty_dials_that_never_end_delay_no_other() {
     let hang = [Step::Hang; 20];
     both_ways!(hang, |connector, side, clients, script, servers| {
         let relay = connector.start();
@@ -305,7 +305,7 @@ async fn twenty_dials_that_never_end_delay_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_that_is_dialled_in_vain_delays_nobody() {
+async fn a_pool_that_is_dialled_in_vain_delays_no_client() {
     use couplet_connector::endpoint::{Backoff, pool};
 
     let (script, mut workers) = Script::new([Step::Hang, Step::Fail, Step::Connect]);
@@ -359,7 +359,7 @@ async fn a_client_that_left_costs_no_dial() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_client_says_before_its_partner_is_there_is_kept() {
+async fn bytes_sent_before_the_join_are_kept() {
     both_ways!(
         [Step::Late(5 * SECOND)],
         |connector, side, clients, script, servers| {

@@ -149,7 +149,7 @@ async fn each_direction_has_its_transform() {
 // ===== server to server =====
 
 #[tokio::test(start_paused = true)]
-async fn the_oldest_are_joined_and_what_they_said_early_is_kept() {
+async fn the_oldest_are_joined_first_and_their_early_bytes_are_kept() {
     let (connector, mut rig) = listen_listen();
     let relay = connector.start();
     let mut waiting = Vec::new();
@@ -170,7 +170,7 @@ async fn the_oldest_are_joined_and_what_they_said_early_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_went_away_is_never_joined() {
+async fn a_client_that_left_is_never_joined() {
     let (connector, mut rig) = listen_listen();
     let relay = connector.start();
     drop(rig.meet(Side::A).await);
@@ -235,7 +235,7 @@ async fn a_pool_of_dialled_connections_is_a_side() {
 // ===== server to socket =====
 
 #[tokio::test(start_paused = true)]
-async fn the_target_may_be_chosen_by_who_comes() {
+async fn dial_by_chooses_the_target_by_the_client() {
     let (clients, listen) = memory::endpoint();
     let (target, mut peers) = memory::endpoint();
     let dial = service_fn(move |partner_of: Info| {
@@ -281,7 +281,7 @@ async fn a_failed_dial_closes_only_the_one_it_was_for() {
 // ===== socket to server =====
 
 #[tokio::test(start_paused = true)]
-async fn for_each_that_comes_to_b_one_is_dialled_for_it_alone() {
+async fn for_every_client_of_b_a_server_is_dialled_for_that_client_alone() {
     let (script, mut servers) = Script::new([Step::Fail, Step::Connect, Step::Fail]);
     let (clients, listen) = memory::endpoint();
     let relay = Connector::dial_listen(script.clone(), listen).start();
@@ -300,7 +300,7 @@ async fn for_each_that_comes_to_b_one_is_dialled_for_it_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn for_one_pair_a_is_dialled_at_once() {
+async fn once_dials_side_a_at_once() {
     let (connector, mut rig) = dial_listen();
     let relay = connector.once().start();
     let mut a = rig.meet(Side::A).await;
@@ -317,7 +317,7 @@ async fn for_one_pair_a_is_dialled_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn for_one_pair_a_failed_dial_is_the_end() {
+async fn once_ends_with_a_failed_dial() {
     let (script, _servers) = Script::new([Step::Fail]);
     let (clients, listen) = memory::endpoint();
     let relay = Connector::dial_listen(script, listen).once().start();
@@ -328,7 +328,7 @@ async fn for_one_pair_a_failed_dial_is_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn for_one_pair_who_was_dialled_and_went_is_the_end() {
+async fn once_ends_when_the_dialled_server_leaves() {
     let (connector, mut rig) = dial_listen();
     let relay = connector.once().start();
     let a = rig.meet(Side::A).await;
@@ -350,7 +350,7 @@ fn assert_side_failed(error: &ConnectorError, expected: Side) {
 // ===== socket to socket =====
 
 #[tokio::test(start_paused = true)]
-async fn two_that_are_dialled_are_one_pair() {
+async fn dial_dial_makes_one_pair() {
     let (connector, mut rig) = dial_dial();
     let relay = connector.start();
     let [mut a, mut b] = rig.pair().await;
@@ -365,7 +365,7 @@ async fn two_that_are_dialled_are_one_pair() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dial_that_fails_is_the_end_of_it() {
+async fn a_failed_dial_ends_dial_dial() {
     let (fails, _a) = Script::new([Step::Fail]);
     let (b, _peers) = Script::new([]);
     let relay = Connector::dial_dial(fails, b.clone()).start();
@@ -383,7 +383,7 @@ async fn a_dial_that_fails_is_the_end_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn they_are_dialled_again_after_growing_pauses() {
+async fn dial_dial_reconnects_after_growing_pauses() {
     // The pair of the first two ends at once, then B can't be dialled, then A can't.
     let (a, mut a_peers) = Script::new([Step::Connect, Step::Connect, Step::Fail]);
     let (b, mut b_peers) = Script::new([Step::Connect, Step::Fail]);
@@ -442,7 +442,7 @@ async fn a_pair_that_ended_well_makes_no_pause_grow() {
 // ===== half-closed =====
 
 #[tokio::test(start_paused = true)]
-async fn the_relay_is_told_its_times() {
+async fn the_settings_reach_the_relay() {
     every_mode!(|connector, rig| {
         let timeout = Duration::from_secs(7);
         let told = Told::default();

@@ -53,7 +53,7 @@ fn causes(error: &ConnectorError) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn readiness_of_the_pair_stack_is_the_relays_end() {
+async fn a_panic_in_the_readiness_of_the_pair_stack_ends_the_relay() {
     let (connector, mut rig) = listen_listen();
     let relay = connector
         .layer_pair(layer_fn(|inner| Unready { inner, asked: 0 }))
@@ -71,7 +71,7 @@ async fn readiness_of_the_pair_stack_is_the_relays_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn readiness_of_a_side_stack_is_the_relays_end() {
+async fn a_panic_in_the_readiness_of_a_side_stack_ends_the_relay() {
     let (connector, mut rig) = listen_dial();
     let relay = connector
         .layer_a(layer_fn(|inner| Unready { inner, asked: 0 }))
@@ -89,7 +89,7 @@ async fn readiness_of_a_side_stack_is_the_relays_end() {
 
 /// Readiness that fails is no silence either.
 #[tokio::test(start_paused = true)]
-async fn an_error_of_a_stacks_readiness_is_the_relays_end() {
+async fn an_error_in_the_readiness_of_a_stack_ends_the_relay() {
     #[derive(Clone)]
     struct Fails;
     impl Service<Conn<BoxIo>> for Fails {
@@ -113,7 +113,7 @@ async fn an_error_of_a_stacks_readiness_is_the_relays_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handshake_ends_its_connection_alone() {
+async fn a_handshake_that_panics_ends_its_connection_alone() {
     for early in [true, false] {
         let handshake = move |conn: Conn<BoxIo>| {
             let first = conn.info.extensions.get::<First>().is_some();
@@ -158,7 +158,7 @@ fn mark_the_first()
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_closures_of_a_key_end_their_connection_alone() {
+async fn a_key_closure_that_panics_ends_its_connection_alone() {
     for of_side in [false, true] {
         let (clients, listen) = memory::endpoint();
         let panics = |info: &Info| info.extensions.get::<First>().is_some();
@@ -186,7 +186,7 @@ async fn the_closures_of_a_key_end_their_connection_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_observer_changes_nothing() {
+async fn an_observer_that_panics_changes_nothing() {
     let (connector, mut rig) = listen_listen();
     let observed = |mut conn: Conn<BoxIo>| {
         conn.info.observe(|_: &Info, _| panic!("as it was told"));

@@ -47,7 +47,7 @@ fn assert_reset(heard: io::Result<Vec<u8>>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_refuses_a_connection_resets_it() {
+async fn a_refused_connection_is_reset_whichever_layer_refuses() {
     assert_reset(heard!(AccessLayer::new(|_: &Info| Err::<(), _>(
         "closed today"
     ))));
@@ -65,7 +65,7 @@ async fn whatever_refuses_a_connection_resets_it() {
 
 /// A protocol in which the peer is told why: the words, and a clean end.
 #[tokio::test(start_paused = true)]
-async fn a_layer_that_has_said_why_ends_the_connection() {
+async fn a_connection_refused_with_a_reply_is_closed_and_not_reset() {
     let says = HandshakeLayer::new(|conn: Conn<BoxIo>| async move {
         send_and_close(conn.io, b"no\n", Duration::from_secs(1)).await;
         Err::<Conn<BoxIo>, BoxError>("no".into())

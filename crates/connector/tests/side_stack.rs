@@ -44,7 +44,7 @@ fn each_constructor_pairs_as_pairing_says() {
 
 /// It need not be able to dial for nobody.
 #[tokio::test(start_paused = true)]
-async fn side_a_may_be_dialled_by_what_is_known_of_b() {
+async fn dial_by_chooses_side_a_by_the_client_of_b() {
     let (target, mut servers) = memory::endpoint();
     let (clients, listen) = memory::endpoint();
     let dial = dial_by(move |client: &Info| {
@@ -90,7 +90,7 @@ async fn a_connection_that_lost_its_info_ends_its_pair_alone() {
 
 /// A layer of a dialled side that answers for itself.
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_is_kept_back_ends_its_pair_alone() {
+async fn a_layer_that_keeps_a_connection_ends_its_pair_alone() {
     let (dial, mut servers) = memory::endpoint();
     let (clients, listen) = memory::endpoint();
     let keeps = layer_fn(|_: couplet_connector::stack::Slot| {

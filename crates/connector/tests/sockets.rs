@@ -65,7 +65,7 @@ fn send_and_hear(peer: TcpStream, send: usize, expect: usize) -> JoinHandle<()> 
 }
 
 #[tokio::test]
-async fn over_sockets_everybody_is_who_they_are() {
+async fn over_sockets_every_connection_has_its_own_addresses() {
     async fn listen() -> Listen {
         Listen::bind("127.0.0.1:0").await.unwrap()
     }

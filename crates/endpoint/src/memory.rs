@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_dialled_arrives() {
+    async fn a_dialled_connection_is_accepted() {
         let (dial, mut listen) = endpoint();
         let mut client = dial.connect().await.unwrap();
         let mut server = listen.next().await.unwrap().unwrap().io;
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_shut_down_before_the_reset_is_whole() {
+    async fn an_end_before_the_reset_is_still_an_end() {
         let (mut a, mut b) = connection(64);
         a.write_all(b"all").await.unwrap();
         a.shutdown().await.unwrap();

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_that_ask_meanwhile_get_one_answer() {
+    async fn look_ups_of_the_same_name_share_one_answer() {
         let look_ups = look_ups(1);
         let (begun, answer) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
         let slow = |_| {

@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults() {
+    fn the_defaults_reach_the_socket() {
         let socket = applied(SocketOptions::default()).unwrap();
         assert!(socket.keepalive().unwrap());
         assert_eq!(socket.tcp_keepalive_time().unwrap().as_secs(), 60);
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn all_of_it_off() {
+    fn every_option_may_be_off() {
         let off = SocketOptions::new()
             .keep_alive(KeepAlive::OFF)
             .nodelay(false)
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_for_an_acknowledgement_is_that_of_the_systems_retransmissions() {
+    fn the_user_timeout_follows_the_systems_retransmissions() {
         // The system's own: see tcp_retries2 in the kernel's ip-sysctl.
         assert_eq!(given_up_after(120_000), 924_600);
         for timeout in [15_000, 50_000, 120_000, 900_000] {
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_does_not_take_is_an_error() {
+    fn a_value_the_system_refuses_is_an_error() {
         let none = KeepAlive::new().count(0);
         applied(SocketOptions::new().keep_alive(none)).unwrap_err();
     }

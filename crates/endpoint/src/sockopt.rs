@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_peer_has_taken_was_sent_just_now() {
+    fn acknowledged_bytes_were_sent_just_now() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut io, _) = listener.accept().unwrap();

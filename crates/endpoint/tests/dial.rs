@@ -69,7 +69,7 @@ async fn all_addresses_of_a_name_are_tried() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_with_its_address() {
+async fn a_refused_connection_is_named_with_its_address() {
     let (_port, addr) = refusing();
     let error = Dial::new(addr).connect().await.unwrap_err();
     assert_eq!(error.to_string(), format!("cannot dial {addr}"));
@@ -80,7 +80,7 @@ async fn a_refusal_is_told_with_its_address() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_none_is_told() {
+async fn an_unknown_name_is_named() {
     // RFC 6761: no resolver knows it.
     let error = Dial::to("nobody.invalid:22")
         .unwrap()
@@ -94,7 +94,7 @@ async fn a_name_that_is_none_is_told() {
 }
 
 #[tokio::test]
-async fn the_source_address_is_ours_to_choose() {
+async fn the_source_address_can_be_chosen() {
     let mut listen = Listen::bind("0").await.unwrap();
     let dial = Dial::new(listen.local_addr());
 
@@ -127,7 +127,7 @@ async fn the_source_address_is_ours_to_choose() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(start_paused = true)]
-async fn who_does_not_answer_is_given_up_at_the_deadline() {
+async fn a_server_that_does_not_answer_is_given_up_at_the_deadline() {
     let (_sockets, addr) = black_hole();
     let begin = tokio::time::Instant::now();
     let error = Dial::new(addr).connect().await.unwrap_err();
@@ -141,7 +141,7 @@ async fn who_does_not_answer_is_given_up_at_the_deadline() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(start_paused = true)]
-async fn towers_timeout_works_on_it() {
+async fn timeout_of_tower_works_on_a_dial() {
     let (_sockets, addr) = black_hole();
     let dial = Timeout::new(Dial::new(addr), Duration::from_secs(1));
     let error = dial.oneshot("whatever is asked for").await.unwrap_err();
@@ -179,7 +179,7 @@ impl tower::retry::Policy<(), Conn<TcpStream>, DialError> for ListenAfter<'_> {
 }
 
 #[tokio::test]
-async fn towers_retry_works_on_it() {
+async fn retry_of_tower_works_on_a_dial() {
     let (port, addr) = refusing();
     let policy = ListenAfter {
         failures: 0,
@@ -191,7 +191,7 @@ async fn towers_retry_works_on_it() {
 }
 
 #[tokio::test]
-async fn it_is_an_endpoint() {
+async fn a_dial_is_an_endpoint() {
     let listen = Listen::bind("0").await.unwrap();
     let dial = Dial::new(listen.local_addr());
     assert_eq!(dial.clone().once().count().await, 1);

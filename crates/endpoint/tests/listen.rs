@@ -35,7 +35,7 @@ async fn a_connection_knows_both_its_ends() {
 }
 
 #[tokio::test]
-async fn it_listens_on_whatever_is_an_address() {
+async fn every_form_of_an_address_can_be_listened_on() {
     let loopback = SocketAddr::new(LOOPBACK, 0);
     for listen in [
         Listen::bind(loopback).await,
@@ -84,7 +84,7 @@ async fn no_address_of_a_name_is_starved() {
 }
 
 #[tokio::test]
-async fn everywhere_is_both_families() {
+async fn the_wildcard_is_both_families() {
     let mut listen = Listen::bind("*:0").await.unwrap();
     assert!(listen.local_addr().ip().is_unspecified());
     joined(&mut listen, LOOPBACK).await;
@@ -141,7 +141,7 @@ async fn a_port_can_be_shared() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_listened_on_is_told() {
+async fn an_address_that_cannot_be_listened_on_is_named() {
     // 192.0.2.0/24 is for documentation (RFC 5737): nobody has it.
     let error = Listen::bind("192.0.2.1:0").await.unwrap_err();
     let expected = "cannot listen on 192.0.2.1:0, not an address of this machine";

@@ -107,7 +107,7 @@ fn pattern(len: usize) -> Vec<u8> {
 
 /// The clock stands still but for what the bound waits for.
 #[tokio::test(start_paused = true)]
-async fn bounded_bytes_are_spliced_and_take_their_time() {
+async fn bytes_bounded_in_rate_are_spliced() {
     let Relayed {
         mut a,
         mut b,
@@ -138,7 +138,7 @@ async fn bounded_bytes_are_spliced_and_take_their_time() {
 
 /// As little as a segment a second: the sender's system holds it up.
 #[tokio::test(start_paused = true)]
-async fn a_sender_is_held_up() {
+async fn a_bounded_sender_is_held_up() {
     let Relayed {
         mut a, mut b, end, ..
     } = relay(BandwidthLayer::per_pair(rate(1000))).await;

@@ -74,7 +74,7 @@ fn token() -> Token {
 }
 
 #[tokio::test]
-async fn a_transform_costs_its_direction() {
+async fn a_transform_costs_splice_in_its_direction() {
     let same = || map_bytes(|bytes| bytes);
     let layer = TransformLayer::new();
     assert_eq!(below(layer.clone()).await, [true, true]);
@@ -85,7 +85,7 @@ async fn a_transform_costs_its_direction() {
 
 #[cfg(feature = "fault")]
 #[tokio::test]
-async fn a_fault_costs_its_direction_while_it_is_on() {
+async fn a_fault_costs_splice_in_its_direction_while_it_is_on() {
     use couplet_layers::{Fault, FaultLayer};
 
     let layer = FaultLayer::new(Fault::Blackhole);
@@ -98,7 +98,7 @@ async fn a_fault_costs_its_direction_while_it_is_on() {
 }
 
 #[tokio::test]
-async fn a_log_costs_its_direction() {
+async fn a_traffic_log_costs_splice_in_its_direction() {
     let layer = TrafficLogLayer::text();
     assert_eq!(below(layer.clone().only(Side::A)).await, [false, true]);
     assert_eq!(below(layer.clone().only(Side::B)).await, [true, false]);
@@ -106,7 +106,7 @@ async fn a_log_costs_its_direction() {
 }
 
 #[tokio::test]
-async fn a_log_that_has_reached_its_limit_costs_nothing() {
+async fn a_traffic_log_at_its_limit_costs_no_splice() {
     let (mut peer, a) = UnixStream::pair().unwrap();
     let (_, b) = UnixStream::pair().unwrap();
     let conn = |io| Conn::new(io, Origin::Accepted);
@@ -121,7 +121,7 @@ async fn a_log_that_has_reached_its_limit_costs_nothing() {
 }
 
 #[tokio::test]
-async fn a_token_with_nothing_behind_it_costs_nothing() {
+async fn a_token_without_bytes_behind_it_costs_no_splice() {
     let expect = HandshakeLayer::new(ExpectToken::new(token()));
     let io = side(expect, b"secret\n").await;
     assert!(io.splice_source().is_some() && io.splice_sink().is_some());

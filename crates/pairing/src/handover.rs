@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn nothing_is_given_before_it_is_asked_for() {
+    async fn nothing_is_sent_without_a_request() {
         let (mut giver, mut taker) = handover();
         let mut asked = task::spawn(poll_fn(|cx| giver.poll_asked(cx)));
         assert_pending!(asked.poll());
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn asking_again_and_again_asks_once() {
+    async fn polling_again_requests_one_pair() {
         let (mut giver, mut taker) = handover::<()>();
         for _ in 0..3 {
             // Asked, and given up: as in a `select!`.
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_one_leaves_unused_another_may_give() {
+    async fn a_request_that_is_not_used_goes_to_another_sender() {
         let (mut first, mut taker) = handover();
         let (mut second, mut third) = (first.clone(), first.clone());
         assert_pending!(task::spawn(taker.next()).poll());
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn givers_hear_that_nobody_will_ask() {
+    async fn senders_hear_that_the_receiver_is_gone() {
         let (mut giver, mut taker) = handover();
         let other = giver.clone();
         assert_pending!(task::spawn(taker.next()).poll());
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_taker_hears_that_nobody_will_give() {
+    async fn the_receiver_hears_that_every_sender_is_gone() {
         let (giver, mut taker) = handover::<()>();
         let other = giver.clone();
         let mut taking = task::spawn(taker.next());

@@ -131,7 +131,7 @@ impl Set {
 // ===== to each its own =====
 
 #[tokio::test(start_paused = true)]
-async fn each_has_its_own_partner_whichever_is_there_first() {
+async fn every_client_has_its_own_partner_in_any_order_of_dials() {
     for side in [Side::A, Side::B] {
         let mut set = Set::new(side, Policy::default());
         let mut came: Vec<_> = [(); 4].map(|()| set.come()).into();
@@ -173,7 +173,7 @@ async fn each_has_its_own_partner_whichever_is_there_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_layers_found_out_reaches_who_dials() {
+async fn the_info_of_the_layers_reaches_the_dial() {
     let mut set = Set::new(Side::A, Policy::default());
     let (mut conn, _peer) = conn();
     conn.info.extensions.insert("a key");
@@ -183,7 +183,7 @@ async fn what_layers_found_out_reaches_who_dials() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_dial_resets_only_its_own() {
+async fn a_failed_dial_resets_its_client_alone() {
     let mut set = Set::new(Side::A, Policy::default());
     let mut fails = set.come();
     let lives = set.come();
@@ -206,7 +206,7 @@ async fn a_failed_dial_resets_only_its_own() {
 // ===== side by side =====
 
 #[tokio::test(start_paused = true)]
-async fn black_holes_delay_nobody_until_they_take_all_places() {
+async fn dials_that_never_end_delay_no_other_until_every_slot_is_taken() {
     let mut set = Set::new(Side::A, Policy::default().max_waiting(3));
     let _black_holes = [set.come(), set.come()];
     for _ in 0..5 {
@@ -225,7 +225,7 @@ async fn black_holes_delay_nobody_until_they_take_all_places() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dial_that_is_dropped_frees_its_place() {
+async fn a_dropped_dial_frees_its_slot() {
     let mut set = Set::new(Side::A, Policy::default().max_waiting(1));
     let mut came = set.come();
     let mut free = task::spawn(set.service.ready());
@@ -242,7 +242,7 @@ async fn a_dial_that_is_dropped_frees_its_place() {
 // ===== readiness =====
 
 #[tokio::test(start_paused = true)]
-async fn a_reserved_place_is_given_back_on_drop_and_never_cloned() {
+async fn a_reserved_slot_is_given_back_on_drop_and_never_cloned() {
     let mut set = Set::new(Side::A, Policy::default().max_waiting(1));
     assert_ready_ok!(task::spawn(set.service.ready()).poll());
     let mut clone = set.service.clone();
@@ -255,7 +255,7 @@ async fn a_reserved_place_is_given_back_on_drop_and_never_cloned() {
 
 #[tokio::test(start_paused = true)]
 #[should_panic(expected = "poll_ready comes before call")]
-async fn a_clone_has_no_place() {
+async fn a_clone_holds_no_slot() {
     let mut set = Set::new(Side::A, Policy::default());
     assert_ready_ok!(task::spawn(set.service.ready()).poll());
     let (conn, _peer) = conn();
@@ -263,7 +263,7 @@ async fn a_clone_has_no_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_dials_must_be_ready() {
+async fn the_dial_must_be_ready() {
     let (connect, mut dials) = Dials::new();
     let (mut service, _pairs) = couplet_pairing::dial_for_a::<MemoryStream, _, _>(
         Policy::default(),
@@ -292,7 +292,7 @@ async fn who_dials_must_be_ready() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_can_never_dial_again_says_why() {
+async fn a_dial_that_failed_for_good_returns_its_error() {
     #[derive(Debug)]
     struct Broken;
     impl Service<Info> for Broken {
@@ -318,7 +318,7 @@ async fn who_can_never_dial_again_says_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn there_is_no_bound_too_large() {
+async fn no_bound_is_too_large() {
     let mut set = Set::new(Side::A, Policy::default().max_waiting(usize::MAX));
     let _came = set.come();
 }
@@ -326,7 +326,7 @@ async fn there_is_no_bound_too_large() {
 // ===== joined when asked for =====
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_joined_until_it_is_asked_for() {
+async fn no_pair_is_joined_until_one_is_requested() {
     let mut set = Set::new(Side::A, Policy::default().max_waiting(1));
     let mut came = set.come();
     let _partner = came.dialling.connects();
@@ -345,7 +345,7 @@ async fn nothing_is_joined_until_it_is_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_asked_of_one_that_is_dropped_another_gives() {
+async fn a_request_of_a_dropped_dial_is_answered_by_another() {
     let mut set = Set::new(Side::A, Policy::default());
     let mut first = set.come();
     let mut second = set.come();
@@ -366,7 +366,7 @@ async fn what_was_asked_of_one_that_is_dropped_another_gives() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_question_one_pair() {
+async fn one_request_gets_one_pair() {
     let mut set = Set::new(Side::A, Policy::default());
     let mut came = [set.come(), set.come(), set.come()].map(|came| {
         let partner = came.dialling.connects();
@@ -384,7 +384,7 @@ async fn one_question_one_pair() {
 // ===== the end =====
 
 #[tokio::test(start_paused = true)]
-async fn without_its_pairs_the_pairing_ends() {
+async fn the_pairing_ends_when_its_pairs_are_dropped() {
     let mut set = Set::new(Side::A, Policy::default().max_waiting(2));
     let mut dialled = set.come();
     let mut dials = set.come();
@@ -425,7 +425,7 @@ async fn the_pairs_end_after_the_last_dial() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endpoint_may_be_what_dials() {
+async fn an_endpoint_can_dial() {
     let (dial, mut listen) = memory::endpoint();
     let dialled = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&dialled);

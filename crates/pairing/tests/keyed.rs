@@ -15,7 +15,7 @@ use tokio_test::{assert_pending, task};
 // ===== which are joined =====
 
 #[tokio::test(start_paused = true)]
-async fn those_with_the_same_key_are_joined() {
+async fn connections_with_the_same_key_are_joined() {
     let mut ends = keyed(Policy::default(), by_key());
     let arrivals = [1, 2, 3, 3, 1, 2].map(|key| arrive(&mut ends.0, key));
     let ids = arrivals.each_ref().map(|(id, _)| *id);
@@ -27,7 +27,7 @@ async fn those_with_the_same_key_are_joined() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn never_two_of_the_same_side() {
+async fn two_connections_of_the_same_side_are_never_joined() {
     let policy = Policy::default();
     let mut ends = keyed(policy, by_key_and_name().per_key(2, WhenFull::Refuse));
     let (first, _first_peer) = arrive_as(&mut ends.0, 1, "ann");
@@ -44,7 +44,7 @@ async fn never_two_of_the_same_side() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_on_side_a_is_a_and_else_the_older() {
+async fn the_connection_of_side_a_or_else_the_older_is_a() {
     let sided = by_key().side(|info| info.side);
     for (older, newer, in_order) in [
         (Some(Side::B), Some(Side::A), false),
@@ -74,7 +74,7 @@ async fn who_is_on_side_a_is_a_and_else_the_older() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whose_partner_dies_before_the_join_meets_another() {
+async fn a_client_whose_partner_dies_before_the_join_gets_another() {
     let policy = Policy::default().early(1);
     let mut ends = keyed(policy, by_key_and_name().per_key(2, WhenFull::Refuse));
     let counts = ends.1.counts();
@@ -139,7 +139,7 @@ async fn early_bytes_are_kept_or_refused() {
 // ===== which are refused =====
 
 #[tokio::test(start_paused = true)]
-async fn without_a_key_one_is_refused() {
+async fn a_connection_without_a_key_is_refused() {
     let (mut place, pairs) = keyed(Policy::default(), by_key());
     let (conn, mut peer) = conn();
     fill(&mut place, conn);
@@ -149,7 +149,7 @@ async fn without_a_key_one_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn beyond_its_places_it_takes_in_only_partners() {
+async fn beyond_max_waiting_only_partners_are_accepted() {
     let mut ends = keyed(Policy::default().max_waiting(2), by_key());
     let counts = ends.1.counts();
     let (first, _first_peer) = arrive(&mut ends.0, 1);
@@ -171,7 +171,7 @@ async fn beyond_its_places_it_takes_in_only_partners() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn or_the_oldest_gives_way() {
+async fn beyond_max_waiting_the_oldest_may_give_way() {
     let rule = by_key().when_full(WhenFull::Evict);
     let (mut place, pairs) = keyed(Policy::default().max_waiting(2), rule);
     let mut peers = [1, 2, 3].map(|key| arrive(&mut place, key).1);
@@ -185,7 +185,7 @@ async fn or_the_oldest_gives_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_one_key_only_so_many_wait() {
+async fn the_waiting_connections_of_a_key_are_bounded() {
     for (when_full, refusal) in [
         (WhenFull::Refuse, Refusal::Duplicate),
         (WhenFull::Evict, Refusal::Replaced),
@@ -208,7 +208,7 @@ async fn of_one_key_only_so_many_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_dead_take_up_no_room() {
+async fn dead_connections_take_no_slot() {
     let (mut place, pairs) = keyed(Policy::default().early(1), by_key_and_name());
     let (_, mut dead) = arrive_as(&mut place, 1, "ann");
     dead.write_all(b"x").await.expect("it is heard");
@@ -222,7 +222,7 @@ async fn the_dead_take_up_no_room() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_third_is_refused_while_two_are_joined() {
+async fn a_third_connection_is_refused_while_two_are_joined() {
     let mut ends = keyed(Policy::default(), by_key().third(Third::Refuse));
     let (_, _first_peer) = arrive(&mut ends.0, 1);
     let (_, _second_peer) = arrive(&mut ends.0, 1);
@@ -249,7 +249,7 @@ async fn a_third_is_refused_while_two_are_joined() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_left_over_at_the_join_are_let_go() {
+async fn connections_left_over_at_the_join_are_closed() {
     let rule = by_key_and_name()
         .per_key(3, WhenFull::Refuse)
         .third(Third::LetGo);
@@ -266,7 +266,7 @@ async fn those_left_over_at_the_join_are_let_go() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_partner_in_time() {
+async fn a_connection_without_a_partner_in_time_is_refused() {
     let (mut place, pairs) = keyed(Policy::default().wait(Some(10 * SECOND)), by_key());
     let (_, mut first) = arrive(&mut place, 1);
     settle().await;
@@ -300,7 +300,7 @@ const MANY: [u8; 4] = [192, 0, 2, 1];
 const FEW: [u8; 4] = [192, 0, 2, 2];
 
 #[tokio::test(start_paused = true)]
-async fn one_address_does_not_take_the_places_of_the_others() {
+async fn one_address_does_not_take_the_slots_of_others() {
     let (mut slot, pairs) = keyed(Policy::default().max_waiting(4), by_key());
     let mut many: Vec<_> = (0..5)
         .map(|key| arrive_from(&mut slot, MANY, key))
@@ -320,7 +320,7 @@ async fn one_address_does_not_take_the_places_of_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nor_those_of_one_key() {
+async fn one_address_does_not_take_the_slots_of_a_key() {
     let rule = by_key_and_name().per_key(3, WhenFull::Refuse);
     let (mut slot, _pairs) = keyed(Policy::default(), rule);
     let mut many = [(); 3].map(|()| arrive_from(&mut slot, MANY, 1).1);

@@ -90,7 +90,7 @@ async fn without_a_reply_a_connection_is_reset_at_once() {
 // ===== the end =====
 
 #[tokio::test(start_paused = true)]
-async fn without_its_pairs_it_ends() {
+async fn the_pairing_ends_when_its_pairs_are_dropped() {
     let (mut place, pairs) = keyed(Policy::default(), by_key());
     let (_, mut peer) = arrive(&mut place, 1);
     settle().await;

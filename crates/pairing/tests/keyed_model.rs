@@ -121,7 +121,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
     #[test]
-    fn nobody_is_joined_who_must_not_be_and_nobody_is_lost(
+    fn no_connection_is_joined_wrongly_and_none_is_lost(
         rules in rules(),
         steps in vec(step(), 1..100),
     ) {
@@ -172,7 +172,7 @@ async fn drive(rules: Rules, steps: Vec<Step>) {
             Step::End => {}
         }
         settle().await;
-        model.hear_farewells(&counts);
+        model.receive_replies(&counts);
         settle().await;
         if model.asked
             && let Some(pair) = ask(&mut pairs).await
@@ -180,7 +180,7 @@ async fn drive(rules: Rules, steps: Vec<Step>) {
             model.asked = false;
             model.join(pair).await;
             settle().await;
-            model.hear_farewells(&counts);
+            model.receive_replies(&counts);
         }
         model.agrees(&counts);
     }
@@ -188,7 +188,7 @@ async fn drive(rules: Rules, steps: Vec<Step>) {
     // In the end no connection waits, and every one is accounted for.
     advance(WAIT + NOTICED + FAREWELL).await;
     settle().await;
-    model.hear_farewells(&counts);
+    model.receive_replies(&counts);
     assert!(model.open.is_empty(), "all have been told");
     assert_eq!(counts.waiting(Side::A), 0);
     assert_eq!(model.arrived, model.joined + model.left(&counts));
@@ -280,7 +280,7 @@ impl Model {
     }
 
     /// Every refused connection has been told the reason.
-    fn hear_farewells(&mut self, counts: &WaitingCounts) {
+    fn receive_replies(&mut self, counts: &WaitingCounts) {
         let mut told = Vec::new();
         self.open.retain(|id, peer| {
             let mut heard = String::new();

@@ -98,7 +98,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
     #[test]
-    fn it_does_as_the_model_does(steps in vec(step(), 1..80)) {
+    fn the_rendezvous_does_as_the_model_does(steps in vec(step(), 1..80)) {
         tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -197,7 +197,7 @@ impl Model {
             hears(&mut pair.b, &b.said).await;
         }
         for side in [Side::A, Side::B] {
-            self.side(side).counts_agree(
+            self.side(side).assert_counts(
                 counts.waiting(side),
                 counts.died(side),
                 counts.expired(side),
@@ -351,7 +351,7 @@ impl ModelSide {
         }
     }
 
-    fn counts_agree(&self, waiting: u64, died: u64, expired: u64) {
+    fn assert_counts(&self, waiting: u64, died: u64, expired: u64) {
         let living = self.queue.iter().filter(|waiting| waiting.gone.is_none());
         let (living, queued) = (living.count() as u64, self.queue.len() as u64);
         assert!((living..=queued).contains(&waiting), "{waiting} wait");

@@ -36,7 +36,7 @@ impl Heard {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_a_connection_that_waits() {
+async fn the_observer_of_a_waiting_connection_hears_its_life() {
     let policy = Policy::default().wait(Some(Duration::from_secs(10)));
     let (mut a, mut b, mut pairs) = rendezvous(policy);
     let heard = Heard::default();
@@ -78,7 +78,7 @@ async fn of_a_connection_that_waits() {
 }
 
 #[tokio::test]
-async fn of_a_connection_whose_partner_is_dialled() {
+async fn the_observer_of_a_dialled_partner_hears_its_life() {
     let heard = Heard::default();
     let dialled = heard.clone();
     let dial = service_fn(move |_: Info| {
@@ -105,7 +105,7 @@ async fn of_a_connection_whose_partner_is_dialled() {
 }
 
 #[tokio::test]
-async fn of_a_refusal() {
+async fn an_observer_hears_of_a_refusal() {
     let heard = Heard::default();
     let (mut place, _pairs) = rendezvous_keyed(Policy::default(), Keyed::new(|_| None::<u32>));
     let (refused, _peer) = heard.conn();

@@ -20,7 +20,7 @@ const SECOND: Duration = Duration::from_secs(1);
 // ===== the order =====
 
 #[tokio::test(start_paused = true)]
-async fn the_oldest_is_joined_with_the_oldest() {
+async fn the_oldest_of_both_sides_are_joined() {
     let (mut a, mut b, mut pairs) = rendezvous(Policy::default());
     let mut peers = Vec::new();
     let (mut on_a, mut on_b) = (Vec::new(), Vec::new());
@@ -43,7 +43,7 @@ async fn the_oldest_is_joined_with_the_oldest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_bytes_are_those_of_the_two() {
+async fn the_bytes_of_a_pair_are_not_crossed() {
     let (mut a, mut b, mut pairs) = rendezvous(Policy::default());
     let (_, mut a_peer) = arrive(&mut a);
     let (_, mut b_peer) = arrive(&mut b);
@@ -62,7 +62,7 @@ async fn the_bytes_are_those_of_the_two() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pairs_are_made_only_when_asked_for() {
+async fn pairs_are_made_only_on_request() {
     let (mut a, mut b, mut pairs) = rendezvous(Policy::default().max_waiting(3));
     let counts = pairs.counts();
     let mut a_peers = [(); 3].map(|()| Some(arrive(&mut a).1));
@@ -89,7 +89,7 @@ async fn pairs_are_made_only_when_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_session_knows_both() {
+async fn the_session_has_the_info_of_both_sides() {
     let (mut a, mut b, mut pairs) = rendezvous(Policy::default());
     let mut sessions = Vec::new();
     for _ in 0..2 {
@@ -165,7 +165,7 @@ async fn a_reserved_slot_is_given_back_on_drop_and_never_cloned() {
 
 #[tokio::test(start_paused = true)]
 #[should_panic(expected = "poll_ready comes before call")]
-async fn a_clone_has_no_slot() {
+async fn a_clone_holds_no_slot() {
     let (mut a, _b, _pairs) = rendezvous::<_, MemoryStream>(Policy::default());
     assert_ready_ok!(task::spawn(a.ready()).poll());
     let (conn, _peer) = conn();
@@ -173,7 +173,7 @@ async fn a_clone_has_no_slot() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn there_is_no_bound_too_large() {
+async fn no_bound_is_too_large() {
     let (mut a, mut b, mut pairs) = rendezvous(
         Policy::default()
             .max_waiting(usize::MAX)
@@ -188,7 +188,7 @@ async fn there_is_no_bound_too_large() {
 // ===== the deadline =====
 
 #[tokio::test(start_paused = true)]
-async fn each_waits_exactly_as_long_as_it_may() {
+async fn a_connection_waits_exactly_until_its_deadline() {
     const TICK: Duration = Duration::from_millis(1);
     let (mut a, mut b, mut pairs) = rendezvous(Policy::default().wait(Some(10 * SECOND)));
     let counts = pairs.counts();
@@ -226,7 +226,7 @@ async fn each_waits_exactly_as_long_as_it_may() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_deadline_one_waits_for_ever() {
+async fn without_a_deadline_a_connection_waits_for_ever() {
     let (mut a, _b, pairs) = rendezvous::<_, MemoryStream>(Policy::default().wait(None));
     let (_, _peer) = arrive(&mut a);
     settle().await;
@@ -238,7 +238,7 @@ async fn without_a_deadline_one_waits_for_ever() {
 // ===== the end =====
 
 #[tokio::test(start_paused = true)]
-async fn without_its_pairs_the_pairing_ends() {
+async fn the_pairing_ends_when_its_pairs_are_dropped() {
     let (mut a, mut b, pairs) = rendezvous(Policy::default().max_waiting(1));
     let counts = pairs.counts();
     let (_, mut a_peer) = arrive(&mut a);
@@ -268,7 +268,7 @@ async fn without_its_pairs_the_pairing_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_pairing_ends_even_while_a_pair_is_asked_for() {
+async fn the_pairing_ends_even_while_a_pair_is_requested() {
     let (mut a, _b, mut pairs) = rendezvous::<_, MemoryStream>(Policy::default());
     let (_, mut a_peer) = arrive(&mut a);
     settle().await;
@@ -297,7 +297,7 @@ async fn the_pairs_end_when_a_side_can_bring_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_pairs_do_not_end_while_one_of_that_side_waits() {
+async fn the_pairs_do_not_end_while_a_connection_of_that_side_waits() {
     let (mut a, mut b, mut pairs) = rendezvous(Policy::default());
     let (on_a, _a_peer) = arrive(&mut a);
     drop(a);

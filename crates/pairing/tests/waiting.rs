@@ -93,7 +93,7 @@ async fn a_peer_that_sent_bytes_and_then_ended_stays_and_they_are_delivered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_of_a_pool_that_spoke_and_then_ended_is_gone() {
+async fn a_pooled_connection_that_sent_bytes_and_then_ended_is_gone() {
     let (dial, mut listen) = memory::endpoint();
     let mut pooled = pool(dial, 2, Backoff::new());
     let (mut a, mut b, mut pairs) = rendezvous(Policy::default());
@@ -122,7 +122,7 @@ async fn one_of_a_pool_that_spoke_and_then_ended_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_early_bytes_than_are_read_ahead_wait_with_their_sender() {
+async fn early_bytes_beyond_the_bound_meet_back_pressure() {
     const EARLY: usize = 5000;
     const PIPE: usize = 64;
     let (mut a, mut b, mut pairs) = rendezvous(Policy::default().early(EARLY));
@@ -155,7 +155,7 @@ async fn more_early_bytes_than_are_read_ahead_wait_with_their_sender() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_early_bytes_peers_are_watched_all_the_same() {
+async fn without_reading_ahead_peers_are_watched_all_the_same() {
     let (mut a, mut b, mut pairs) = rendezvous(Policy::default().early(0));
     let (_, leaves) = arrive(&mut a);
     let (on_a, mut a_peer) = arrive(&mut a);
@@ -172,7 +172,7 @@ async fn without_early_bytes_peers_are_watched_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reset_behind_all_that_is_read_ahead_is_noticed_within_a_second() {
+async fn a_reset_behind_the_bytes_read_ahead_is_noticed_within_a_second() {
     let (mut a, _b, pairs) = rendezvous::<_, MemoryStream>(Policy::default().early(4));
     let counts = pairs.counts();
     let (_, mut peer) = arrive(&mut a);
@@ -193,7 +193,7 @@ async fn a_reset_behind_all_that_is_read_ahead_is_noticed_within_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_dead_are_seen_at_the_match_and_the_living_keep_their_turn() {
+async fn dead_connections_are_seen_at_the_match_and_live_ones_keep_their_turn() {
     let policy = Policy::default().early(1).wait(Some(10 * SECOND));
     let (mut a, mut b, mut pairs) = rendezvous(policy);
     let counts = pairs.counts();
@@ -258,7 +258,7 @@ async fn a_connection_that_found_only_dead_partners_is_watched_as_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rush_of_arrivals_lets_no_dead_one_through() {
+async fn a_rush_of_arrivals_lets_no_dead_connection_through() {
     let (mut a, mut b, mut pairs) = rendezvous(Policy::default());
     let counts = pairs.counts();
     let (_, dead) = arrive(&mut b);

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn none_is_held_while_a_read_is_pending() {
+    async fn no_buffer_is_held_while_a_read_is_pending() {
         let (mut peer, mut io) = memory::connection(SIZE);
         let mut reading = tokio_test::task::spawn(poll_fn(|cx| Buffer::poll_read(cx, &mut io, 1)));
         assert!(reading.poll().is_pending());
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_keeps_few() {
+    fn a_thread_keeps_few_buffers() {
         let many: Vec<_> = (0..2 * KEEP).map(|_| Buffer::borrow()).collect();
         drop(many);
         assert_eq!(unused(), KEEP);

@@ -82,7 +82,7 @@ async fn a_stuck_direction_does_not_hold_up_the_other() {
 }
 
 #[tokio::test]
-async fn stuck_pairs_delay_nobody() {
+async fn stuck_pairs_delay_no_other() {
     let mut stuck = Vec::new();
     for _ in 0..64 {
         let (this, other_io) = memory::connection(1000);

@@ -96,7 +96,7 @@ impl Budget for Granted {
 }
 
 #[tokio::test]
-async fn no_more_passes_than_is_granted() {
+async fn no_more_bytes_pass_than_the_budget_grants() {
     for side in SIDES {
         let (mut this, mut other, mut pair) = memory_pair(side, 64);
         let granted = Granted::to(side, 5);
@@ -122,7 +122,7 @@ async fn no_more_passes_than_is_granted() {
 }
 
 #[tokio::test]
-async fn of_several_the_least_counts() {
+async fn the_least_of_several_budgets_counts() {
     let (mut this, mut other, mut pair) = memory_pair(Side::A, 64);
     let all = [7, 3, 5].map(|free| Granted::to(Side::A, free));
     let scopes = [Scope::All(1), Scope::Pair, Scope::Group(2)];
@@ -145,7 +145,7 @@ async fn of_several_the_least_counts() {
 
 /// Where nothing may come any more it is still seen whether the stream ends just there.
 #[tokio::test]
-async fn who_sends_as_much_as_may_be_and_ends_has_finished() {
+async fn a_sender_that_ends_at_its_budget_has_finished() {
     for side in SIDES {
         let (mut this, mut other, mut pair) = memory_pair(side, 64);
         let granted = Granted::to(side, 5);
@@ -166,7 +166,7 @@ async fn who_sends_as_much_as_may_be_and_ends_has_finished() {
 }
 
 #[tokio::test]
-async fn who_sends_more_than_may_be_is_cut_off() {
+async fn a_sender_beyond_its_budget_is_cut_off() {
     for side in SIDES {
         let (mut this, mut other, mut pair) = memory_pair(side, 64);
         let granted = Granted::to(side, 5);
@@ -189,7 +189,7 @@ async fn who_sends_more_than_may_be_is_cut_off() {
 
 /// A reset throws away what the system still holds: it waits for that.
 #[tokio::test]
-async fn what_was_allowed_arrives_before_the_reset() {
+async fn bytes_within_the_budget_arrive_before_the_reset() {
     for side in SIDES {
         let (mut this, mut other, mut pair) = tcp_pair(side).await;
         // The system holds so much, and the peer reads none of it yet.
@@ -249,7 +249,7 @@ async fn a_sender_without_budget_is_held_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_its_budget_is_not_idle() {
+async fn a_pair_that_waits_for_its_budget_is_not_idle() {
     let (mut this, mut other, mut pair) = memory_pair(Side::A, 64);
     let granted = Granted::to(Side::A, 0);
     pair.session.limit(granted.clone());
@@ -273,7 +273,7 @@ async fn who_waits_for_its_budget_is_not_idle() {
 
 /// Nobody else is to wait for a direction that asks no more.
 #[tokio::test]
-async fn a_direction_that_has_ended_waits_for_nothing() {
+async fn an_ended_direction_waits_for_no_budget() {
     let (mut this, other, mut pair) = memory_pair(Side::A, 64);
     let granted = Granted::to(Side::A, 0);
     pair.session.limit(granted.clone());

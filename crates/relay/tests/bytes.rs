@@ -45,7 +45,7 @@ async fn a_script_cut_anywhere_arrives_in_order() {
 }
 
 #[tokio::test]
-async fn much_arrives_both_ways_through_tiny_buffers() {
+async fn many_bytes_arrive_both_ways_through_tiny_buffers() {
     for buffer in [1, 61, 4096] {
         let (this, other, pair) = memory_pair(Side::A, buffer);
         let (_, relaying) = spawn(Relay::new(), pair);
@@ -57,7 +57,7 @@ async fn much_arrives_both_ways_through_tiny_buffers() {
 }
 
 #[tokio::test]
-async fn much_arrives_both_ways_over_tcp() {
+async fn many_bytes_arrive_both_ways_over_tcp() {
     let (this, other, pair) = tcp_pair(Side::A).await;
     let (_, relaying) = spawn(Relay::new(), pair);
     exchange(this, other, 32 * MIB, 300_000).await;
@@ -141,7 +141,7 @@ async fn the_meter_tells_when_bytes_last_moved() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_summary_tells_how_it_went() {
+async fn the_summary_has_reason_bytes_and_error() {
     for side in SIDES {
         let (mut this, mut other, pair) = memory_pair(side, 64);
         let (session, mut relaying) = by_hand(Relay::new(), pair);

@@ -13,7 +13,7 @@ use helper::{
 use tokio_test::{assert_pending, assert_ready_eq, task};
 
 #[tokio::test]
-async fn it_ends_at_once_for_the_reason_given() {
+async fn a_close_ends_the_relay_at_once_with_its_reason() {
     let (mut this, mut other, pair) = memory_pair(Side::A, 4);
     let (session, mut relaying) = by_hand(Relay::new(), pair);
     // One direction is stuck, the other idle.
@@ -39,7 +39,7 @@ async fn it_ends_at_once_for_the_reason_given() {
 }
 
 #[tokio::test]
-async fn an_end_that_was_passed_on_stays_one() {
+async fn an_end_passed_on_before_a_close_stays_an_end() {
     for side in SIDES {
         let (mut this, mut other, pair) = memory_pair(side, 64);
         let (session, mut relaying) = by_hand(Relay::new(), pair);
@@ -61,7 +61,7 @@ async fn an_end_that_was_passed_on_stays_one() {
 }
 
 #[tokio::test]
-async fn it_may_be_closed_before_a_byte_has_moved() {
+async fn a_pair_may_be_closed_before_a_byte_has_moved() {
     let (mut this, mut other, pair) = memory_pair(Side::A, 64);
     write_now(&mut this, b"unheard");
     pair.session.close(CloseReason::MaxLifetime);

@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 const TURN: u64 = 32 * 64 * 1024;
 
 #[tokio::test]
-async fn one_that_never_waits_lets_others_have_their_turn() {
+async fn a_source_that_is_always_ready_yields_to_other_tasks() {
     let (a, b) = (Endless::new(100 * TURN), Endless::new(100 * TURN));
     let (from_a, from_b) = (a.taken.clone(), b.taken.clone());
     let (_, mut relaying) = by_hand(Relay::new(), join(Side::A, a, b));
@@ -30,7 +30,7 @@ async fn one_that_never_waits_lets_others_have_their_turn() {
 }
 
 #[tokio::test]
-async fn one_that_throws_away_lets_others_have_their_turn() {
+async fn a_lingering_pair_yields_to_other_tasks() {
     let endless = Endless::new(100 * TURN);
     let taken = endless.taken.clone();
     let (_other, other_io) = memory::connection(64);
@@ -49,7 +49,7 @@ async fn one_that_throws_away_lets_others_have_their_turn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_one_is_not_woken() {
+async fn an_idle_pair_is_not_woken() {
     let (mut this, mut other, pair) = memory_pair(Side::A, 64);
     let (_, mut relaying) = by_hand(Relay::new(), pair);
     write_now(&mut this, b"ping");
@@ -60,7 +60,7 @@ async fn an_idle_one_is_not_woken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stuck_one_is_not_woken() {
+async fn a_stuck_pair_is_not_woken() {
     let (mut this, mut other, pair) = memory_pair(Side::A, 4);
     let (_, mut relaying) = by_hand(Relay::new(), pair);
     while write_now(&mut this, b"0123") > 0 {
@@ -74,7 +74,7 @@ async fn a_stuck_one_is_not_woken() {
 
 /// One timer at a time, armed again when it fires early: not moved on every byte.
 #[tokio::test(start_paused = true)]
-async fn a_half_closed_one_is_woken_by_bytes_and_its_timer_alone() {
+async fn a_half_closed_pair_is_woken_by_bytes_and_its_timer_alone() {
     let (mut this, mut other, pair) = memory_pair(Side::A, 64);
     let (_, mut relaying) = by_hand(Relay::new(), pair);
     shut_down(&mut this);
@@ -93,7 +93,7 @@ async fn a_half_closed_one_is_woken_by_bytes_and_its_timer_alone() {
 
 /// A pair's memory while it is idle, but for the two sockets' registrations and the session.
 #[test]
-fn it_is_small() {
+fn the_future_of_a_relay_is_small() {
     // tokio's socket is 8 bytes larger where the multi-thread runtime is built too.
     let sockets = 2 * size_of::<TcpStream>();
     assert_eq!(size_of::<Relaying<TcpStream, TcpStream>>() - sockets, 128);

@@ -32,7 +32,7 @@ async fn a_stalled_source_flushes_its_sink() {
 }
 
 #[tokio::test]
-async fn what_is_held_goes_out_before_the_end() {
+async fn bytes_held_by_the_sink_go_out_before_the_end() {
     for side in SIDES {
         let (mut this, this_io) = memory::connection(64);
         // Less room than is held, so that the flush has to wait.
@@ -56,7 +56,7 @@ async fn what_is_held_goes_out_before_the_end() {
 }
 
 #[tokio::test]
-async fn what_is_held_goes_out_before_a_reset() {
+async fn bytes_held_by_the_sink_go_out_before_a_reset() {
     for side in SIDES {
         let (mut this, this_io) = memory::connection(64);
         let (mut other, other_io) = memory::connection(4);
@@ -94,7 +94,7 @@ async fn a_sink_that_is_full_is_flushed() {
 }
 
 #[tokio::test]
-async fn where_nothing_was_written_nothing_is_flushed() {
+async fn a_sink_without_bytes_is_not_flushed() {
     for side in SIDES {
         let (mut this, this_io) = memory::connection(64);
         let (mut other, other_io) = memory::connection(64);
@@ -112,7 +112,7 @@ async fn where_nothing_was_written_nothing_is_flushed() {
 }
 
 #[tokio::test]
-async fn a_source_that_keeps_coming_is_not_flushed_piece_by_piece() {
+async fn a_busy_source_is_not_flushed_piece_by_piece() {
     for side in SIDES {
         let (mut this, this_io) = memory::connection(MIB);
         let (mut other, other_io) = memory::connection(MIB);

@@ -105,7 +105,7 @@ async fn every_byte_starts_the_timeout_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_timeout_it_waits_for_ever() {
+async fn without_a_timeout_a_half_closed_pair_waits_for_ever() {
     let relay = Relay::new().half_close_timeout(None);
     for side in SIDES {
         let (mut this, mut other, pair) = memory_pair(side, 64);
@@ -123,7 +123,7 @@ async fn without_a_timeout_it_waits_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_survivor_that_is_stuck_ends_too() {
+async fn a_surviving_direction_that_is_stuck_ends_too() {
     for side in SIDES {
         let (mut this, mut other, pair) = memory_pair(side, 4);
         let (_, mut relaying) = by_hand(Relay::new(), pair);
@@ -145,7 +145,7 @@ async fn a_survivor_that_is_stuck_ends_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sink_that_never_lets_itself_be_shut_down_ends_too() {
+async fn a_sink_that_never_shuts_down_ends_too() {
     for side in SIDES {
         let (mut this, this_io) = memory::connection(64);
         let (mut other, other_io) = memory::connection(64);
@@ -169,7 +169,7 @@ async fn a_sink_that_never_lets_itself_be_shut_down_ends_too() {
 }
 
 #[tokio::test]
-async fn who_resets_after_it_has_ended_was_whole() {
+async fn a_peer_that_ended_before_its_reset_was_whole() {
     for side in SIDES {
         let (mut this, mut other, pair) = memory_pair(side, 64);
         let (_, mut relaying) = by_hand(Relay::new(), pair);
@@ -191,7 +191,7 @@ async fn who_resets_after_it_has_ended_was_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_gone_after_its_end_is_answered_by_nobody() {
+async fn a_peer_reset_after_its_end_ends_the_pair_after_the_linger() {
     let hour = Duration::from_secs(3600);
     for side in SIDES {
         for timeout in [None, Some(hour)] {

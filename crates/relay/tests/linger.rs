@@ -47,7 +47,7 @@ async fn the_answer_arrives_whole_while_the_sender_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_lasts_for_the_linger_time_at_most() {
+async fn a_linger_lasts_for_its_time_at_most() {
     for side in SIDES {
         let (mut this, other, pair) = memory_pair(side, 1024);
         let relay = Relay::new().linger(LINGER);
@@ -72,7 +72,7 @@ async fn it_lasts_for_the_linger_time_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_than_64_mib_is_thrown_away() {
+async fn a_linger_discards_64_mib_at_most() {
     for side in SIDES {
         let endless = Endless::new(u64::MAX);
         let taken = endless.taken.clone();
@@ -96,7 +96,7 @@ async fn no_more_than_64_mib_is_thrown_away() {
 }
 
 #[tokio::test]
-async fn an_answer_that_has_not_ended_is_not_ended_by_it() {
+async fn a_linger_ends_no_answer_that_has_not_ended() {
     for side in SIDES {
         let (mut this, this_io) = memory::connection(1024);
         let (mut other, other_io) = memory::connection(1024);
@@ -120,7 +120,7 @@ async fn an_answer_that_has_not_ended_is_not_ended_by_it() {
 
 /// The system still holds the answer, and a slow client takes it bit by bit.
 #[tokio::test(start_paused = true)]
-async fn it_lasts_while_the_answer_is_taken() {
+async fn a_linger_lasts_while_the_answer_is_read() {
     for side in SIDES {
         let (mut this, this_io) = memory::connection(1024);
         let (this_io, faults) = Faulty::new(this_io);
@@ -164,7 +164,7 @@ async fn a_half_closed_pair_is_not_idle_while_the_answer_is_taken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_asks_learns_what_the_system_has_sent() {
+async fn unsent_bytes_of_the_kernel_are_known() {
     for side in SIDES {
         let (_this, this_io) = memory::connection(1024);
         let (this_io, faults) = Faulty::new(this_io);

@@ -233,7 +233,7 @@ proptest! {
     })]
 
     #[test]
-    fn neither_is_told_what_is_not_so(
+    fn neither_side_gets_a_false_end(
         buffers in (1..200_usize, 1..200_usize),
         script in vec((select(&SIDES), action()), 0..60),
         hear_out in any::<bool>(),

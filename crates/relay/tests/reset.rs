@@ -30,7 +30,7 @@ fn cause(error: &RelayError) -> io::ErrorKind {
 }
 
 #[tokio::test]
-async fn it_comes_after_what_was_sent_before() {
+async fn a_reset_comes_after_the_bytes_sent_before() {
     for side in SIDES {
         let (mut this, mut other, pair) = memory_pair(side, 64);
         let (session, mut relaying) = by_hand(Relay::new(), pair);
@@ -57,7 +57,7 @@ async fn it_comes_after_what_was_sent_before() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_gets_everything_first() {
+async fn a_slow_reader_gets_every_byte_before_the_reset() {
     for side in SIDES {
         let (mut this, mut other, pair) = memory_pair(side, 4);
         let (_, mut relaying) = by_hand(Relay::new(), pair);
@@ -102,7 +102,7 @@ async fn an_answer_that_is_cut_off_does_not_look_whole() {
 
 /// A write may be the first to be told.
 #[tokio::test]
-async fn what_came_before_arrives_though_a_write_has_failed() {
+async fn earlier_bytes_arrive_though_a_write_has_failed() {
     for side in SIDES {
         let (mut this, mut other, pair) = memory_pair(side, 64);
         let (_, relaying) = by_hand(Relay::new(), pair);
@@ -250,7 +250,7 @@ async fn a_pair_that_has_failed_is_not_kept_for_ever() {
 // ===== what the system holds =====
 
 #[tokio::test(start_paused = true)]
-async fn it_waits_until_the_rest_has_left() {
+async fn a_reset_waits_until_the_rest_has_left() {
     for side in SIDES {
         let (mut this, this_io) = memory::connection(64);
         let (mut other, other_io) = memory::connection(64);
@@ -277,7 +277,7 @@ async fn it_waits_until_the_rest_has_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_waits_for_the_linger_time_at_most() {
+async fn a_reset_waits_for_the_linger_time_at_most() {
     for side in SIDES {
         let (this, this_io) = memory::connection(64);
         let (_other, other_io) = memory::connection(64);

@@ -117,7 +117,7 @@ where
 }
 
 #[tokio::test]
-async fn much_passes_by_and_little_is_copied() {
+async fn a_stream_is_spliced_and_little_is_copied() {
     let sent = noise(1, 16 * MIB);
     let (this, other) = (tcp_connection().await, tcp_connection().await);
     let read = through(Relay::new(), this, other, &sent, 4 * MIB).await;
@@ -131,7 +131,7 @@ async fn much_passes_by_and_little_is_copied() {
 }
 
 #[tokio::test]
-async fn large_messages_pass_by_and_small_ones_are_copied() {
+async fn large_messages_are_spliced_and_small_ones_are_copied() {
     for (size, spliced) in [(32 * 1024, true), (8 * 1024, false)] {
         let (mut this, this_io) = tcp_connection().await;
         let (mut other, other_io) = tcp_connection().await;
@@ -174,7 +174,7 @@ async fn unix_sockets_are_spliced_too() {
 }
 
 #[tokio::test]
-async fn who_says_nothing_is_not_passed_by() {
+async fn an_opaque_io_is_copied() {
     let sent = noise(4, 8 * MIB);
     let opaque = |(peer, io): (TcpStream, TcpStream)| (peer, Opaque(io));
     let (this, other) = (tcp_connection().await, tcp_connection().await);
@@ -184,7 +184,7 @@ async fn who_says_nothing_is_not_passed_by() {
 
 /// What was read ahead comes first, and the rest passes by.
 #[tokio::test]
-async fn what_was_read_ahead_is_not_passed_by() {
+async fn bytes_read_ahead_are_not_overtaken_by_splice() {
     let sent = noise(5, 8 * MIB);
     let (mut this, this_io) = tcp_connection().await;
     let (mut other, other_io) = tcp_connection().await;
@@ -237,7 +237,7 @@ async fn an_end_at_any_moment_is_told_from_a_reset() {
 
 /// A pair that is closed with bytes in its pipe leaves them to nobody.
 #[tokio::test]
-async fn what_one_pair_left_is_never_seen_by_the_next() {
+async fn bytes_left_by_one_pair_are_never_seen_by_the_next() {
     let sent = noise(7, 8 * MIB);
     for _ in 0..3 {
         let (mut this, this_io) = tcp_connection().await;

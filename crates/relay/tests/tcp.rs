@@ -45,7 +45,7 @@ async fn a_side_that_has_ended_gets_its_answer() {
 }
 
 #[tokio::test]
-async fn what_has_ended_arrives_though_the_pair_is_over() {
+async fn an_ended_stream_arrives_though_the_pair_is_over() {
     let sent = noise(1, 2 * MIB);
     for side in SIDES {
         let (mut this, mut other, pair) = tcp_pair(side).await;
@@ -81,7 +81,7 @@ async fn an_end_that_finds_the_connection_broken_is_not_clean() {
 }
 
 #[tokio::test]
-async fn a_reset_comes_after_what_was_sent_before() {
+async fn a_reset_comes_after_the_bytes_sent_before() {
     for side in SIDES {
         let (mut this, mut other, pair) = tcp_pair(side).await;
         let (_, relaying) = spawn(Relay::new(), pair);
@@ -97,7 +97,7 @@ async fn a_reset_comes_after_what_was_sent_before() {
 }
 
 #[tokio::test]
-async fn what_had_ended_before_the_reset_is_whole() {
+async fn a_stream_that_ended_before_the_reset_is_whole() {
     for side in SIDES {
         let (mut this, mut other, pair) = tcp_pair(side).await;
         let (_, relaying) = spawn(Relay::new(), pair);
@@ -233,7 +233,7 @@ async fn has_input(peer: &TcpStream) {
 }
 
 #[tokio::test]
-async fn a_session_that_is_closed_resets_both() {
+async fn a_closed_session_resets_both_sides() {
     for side in SIDES {
         let (mut this, mut other, pair) = tcp_pair(side).await;
         let (session, relaying) = spawn(Relay::new(), pair);

@@ -51,13 +51,13 @@ const BULK: [(Splice, usize); 3] = [
 ];
 
 #[tokio::test]
-async fn nothing_is_lost_before_the_end() {
+async fn urgent_data_before_the_end_is_not_lost() {
     nothing_is_lost(&WAYS).await;
 }
 
 #[tokio::test]
 #[ignore = "a read ends short at a mark; where the sender waits for the window, the rest may wait, too"]
-async fn nothing_is_lost_of_more_than_the_window_takes() {
+async fn urgent_data_beyond_the_window_is_not_lost() {
     nothing_is_lost(&BULK).await;
 }
 
@@ -82,7 +82,7 @@ async fn nothing_is_lost(ways: &[(Splice, usize)]) {
 
 #[tokio::test]
 #[ignore = "a read ends short at a mark; where the sender waits for the window, the rest may wait, too"]
-async fn what_is_spliced_does_not_stall_at_the_mark() {
+async fn splice_does_not_stall_at_the_urgent_mark() {
     let (mut client, a) = accepted().await;
     let (mut server, b) = accepted().await;
     let relaying = tokio::spawn(Relay::new().call(Pair::new(a, b)));
@@ -97,7 +97,7 @@ async fn what_is_spliced_does_not_stall_at_the_mark() {
 
 /// All lies in the system's queue before the relay looks.
 #[tokio::test]
-async fn what_has_come_before_the_join_is_whole() {
+async fn urgent_data_before_the_join_is_whole() {
     let (mut client, a) = accepted().await;
     let (mut server, b) = accepted().await;
     let sent = send(

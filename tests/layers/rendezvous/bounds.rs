@@ -14,7 +14,7 @@ use couplet_tests::{
 use super::{Relay, exchange, file, line, met, refused};
 
 #[test]
-fn others_with_the_key_queue() {
+fn further_clients_of_a_key_queue() {
     let relay = Relay::start(&["--others=queue"]);
     let [first, second] = [relay.waits(" a"), relay.waits(" a")];
     let partner = relay.says(&line(" b"));
@@ -29,7 +29,7 @@ fn others_with_the_key_queue() {
 }
 
 #[test]
-fn or_they_are_refused_as_long_as_two_are_joined() {
+fn further_clients_of_a_key_may_be_refused_while_two_are_joined() {
     let relay = Relay::start(&["--others=refuse"]);
     let [a, b] = ["a", "b"].map(|side| relay.says(&line(&format!(" {side}"))));
     met(&a);
@@ -50,7 +50,7 @@ fn or_they_are_refused_as_long_as_two_are_joined() {
 }
 
 #[test]
-fn or_those_who_wait_are_let_go() {
+fn waiting_clients_of_a_key_may_be_closed_at_the_join() {
     let relay = Relay::start(&["--others=let-go"]);
     let [first, second] = [relay.waits(" a"), relay.waits(" a")];
     let partner = relay.says(&line(" b"));
@@ -123,7 +123,7 @@ fn the_wrong_the_silent_and_the_dripping_delay_no_pair() {
 }
 
 #[test]
-fn one_address_takes_no_more_places_than_it_may() {
+fn one_address_takes_no_more_slots_than_its_bound() {
     let relay = Relay::start_at("listen:0,max-per-addr=4", &["--max-waiting=8"]);
     let crowd: Vec<_> = (0..4)
         .map(|number| relay.says(&format!("couplet/1 {number:032x}\n")))
@@ -138,7 +138,7 @@ fn one_address_takes_no_more_places_than_it_may() {
 }
 
 #[test]
-fn who_tries_tokens_is_soon_heard_no_more() {
+fn a_client_that_guesses_tokens_is_soon_refused() {
     let scratch = tempfile::tempdir().unwrap();
     let secrets = file(&scratch, "secrets", "main: 0123456789abcdef\n");
     let tokens = format!("--tokens=@{secrets}");

@@ -83,7 +83,7 @@ fn a_pool_serves_more_at_once_than_it_keeps() {
 }
 
 #[test]
-fn whose_key_is_another_meets_nobody() {
+fn a_client_with_another_key_is_not_joined() {
     let ends = Ends::start(1);
     let wait = format!("{},rendezvous.wait=1s", ends.relay.dial("dmeo"));
     let stranger = Couplet::start(&["listen:0", &wait]);
@@ -118,7 +118,7 @@ fn the_pool_is_renewed_when_its_relay_comes_back() {
 }
 
 #[test]
-fn a_partner_that_leaves_is_not_met() {
+fn a_partner_that_left_is_never_joined() {
     let ends = Ends::start(1);
     // The pool's only one.
     let b = ends.relay.says(&line(" b"));
@@ -189,7 +189,7 @@ fn a_partner_that_has_closed_costs_a_retry_and_no_session() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn contradicting_rendezvous_options_are_a_mistake() {
     let wrong = |args: &[&str], right: &str| {
         Couplet::run(args).with(2).said(right);
     };
@@ -209,7 +209,7 @@ fn what_makes_no_sense_is_refused() {
 }
 
 #[test]
-fn it_is_explained() {
+fn explain_prints_the_rendezvous() {
     let explained = Couplet::run(&["explain", "rendezvous", "listen:4000", "--threads=1"]);
     explained
         .ok()

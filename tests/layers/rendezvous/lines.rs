@@ -10,7 +10,7 @@ use couplet_tests::{
 use super::{DEMO, Relay, exchange, line, met, refused};
 
 #[test]
-fn strangers_meet_by_what_their_lines_say() {
+fn clients_are_joined_by_the_keys_in_their_lines() {
     let relay = Relay::start(&[]);
     let first = relay.says(&(line("") + "early"));
     let other_key = relay.says(&format!("couplet/1 {}\n", "0".repeat(32)));
@@ -33,7 +33,7 @@ fn strangers_meet_by_what_their_lines_say() {
 }
 
 #[test]
-fn who_is_refused_hears_why() {
+fn a_refused_client_gets_the_reason() {
     let relay = Relay::start(&["--wait-timeout=1s", "--handshake-timeout=2s"]);
     refused(relay.says("GET / HTTP/1.1\r\n\r\n"), "bad request");
     refused(relay.says(&"x".repeat(5000)), "bad request");
@@ -43,7 +43,7 @@ fn who_is_refused_hears_why() {
 }
 
 #[test]
-fn why_a_connection_was_refused_is_logged_with_the_time_it_waited() {
+fn a_refusal_is_logged_with_reason_and_waiting_time() {
     let relay = Relay::start(&["--wait-timeout=1s", "--access-log=-"]);
     refused(relay.says(&line(" a")), "expired");
     let refused_so = "refused: no partner came in time";
@@ -60,13 +60,13 @@ fn why_a_connection_was_refused_is_logged_with_the_time_it_waited() {
 }
 
 #[test]
-fn who_speaks_early_hears_why_where_silence_is_asked_for() {
+fn a_client_that_speaks_early_gets_the_reason_where_silence_is_required() {
     let relay = Relay::start(&["--silent"]);
     refused(relay.says(&(line("") + "x")), "impatient");
 }
 
 #[test]
-fn when_it_is_told_to_stop_the_waiting_go_and_the_joined_may_end() {
+fn sigterm_closes_waiting_clients_and_lets_joined_ones_end() {
     let mut relay = Relay::start(&["--drain-timeout=10m"]);
     let [a, b] = ["", ""].map(|rest| relay.says(&line(rest)));
     met(&a);

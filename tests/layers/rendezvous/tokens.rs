@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use super::{Relay, exchange, file, line, met, refused};
 
 #[test]
-fn the_tokens_of_couplet_token_are_asked_for() {
+fn tokens_of_couplet_token_are_required() {
     let scratch = tempfile::tempdir().unwrap();
     let secrets = file(&scratch, "secrets", "main: 0123456789abcdef\n");
     let relay = Relay::start(&[&format!("--tokens=@{secrets}")]);

@@ -111,7 +111,7 @@ fn the_certificate_is_the_one_for_the_name() {
 }
 
 #[test]
-fn clients_prove_who_they_are() {
+fn clients_are_known_by_their_certificates() {
     let pki = Pki::new();
     let (target, serving) = web(3);
     let (client, stranger) = (pki.certificate("alice.test"), Pki::new());
@@ -199,7 +199,7 @@ fn certificates_are_read_again_at_sighup() {
 
 /// The mark is under the file that is wrong, and nothing of a key is shown.
 #[test]
-fn a_file_that_is_wrong_is_marked_and_not_shown() {
+fn a_bad_file_is_pointed_at_and_not_shown() {
     let pki = Pki::new();
     let certificate = pki.certificate("server.test");
     pki.certificate("other.test");
@@ -262,7 +262,7 @@ fn an_expired_certificate_is_a_warning() {
 }
 
 #[test]
-fn what_is_not_tls_is_told() {
+fn bytes_that_are_not_tls_are_logged() {
     let pki = Pki::new();
     let couplet = Couplet::start(&[&pki.listens("server.test"), &dial(&listen())]);
     let mut client = connect(couplet.address('A'));

@@ -89,7 +89,7 @@ fn a_server_is_trusted_by_its_ca_or_its_key() {
 }
 
 #[test]
-fn a_server_that_is_not_trusted_is_told_with_what_would_be_right() {
+fn an_untrusted_server_is_named_with_a_remedy() {
     let (pki, stranger) = (Pki::new(), Pki::new());
     let (_server, port) = backwards(&pki, "localhost", &[]);
     let (ca, other_ca) = (pki.file("ca.pem"), stranger.file("ca.pem"));
@@ -115,7 +115,7 @@ fn a_server_that_is_not_trusted_is_told_with_what_would_be_right() {
 }
 
 #[test]
-fn we_prove_who_we_are() {
+fn the_client_certificate_is_shown_to_the_server() {
     let pki = Pki::new();
     let ca = pki.file("ca.pem");
     let (_server, port) = backwards(
@@ -132,7 +132,7 @@ fn we_prove_who_we_are() {
 }
 
 #[test]
-fn protocols_are_agreed_upon() {
+fn alpn_is_negotiated() {
     let pki = Pki::new();
     let mut s_server = program("openssl");
     s_server
@@ -187,7 +187,7 @@ fn curl_gets_a_page_from_python() {
 }
 
 #[test]
-fn whom_we_trust_and_what_we_show_are_read_again_at_sighup() {
+fn trust_anchors_and_client_certificate_are_read_again_at_sighup() {
     let (pki, stranger) = (Pki::new(), Pki::new());
     let ca = pki.file("ca.pem");
     let (_server, port) = backwards(

@@ -17,7 +17,7 @@ use super::*;
 const SIZE: usize = 3_000_000;
 
 #[test]
-fn openssl_says_goodbye_and_hears_it() {
+fn openssl_sends_and_receives_close_notify() {
     let pki = Pki::new();
     let target = listen();
     let couplet = Couplet::start(&[&pki.listens("server.test"), &dial(&target)]);
@@ -56,7 +56,7 @@ fn cut_off(pki: &Pki, couplet: &Couplet, target: &TcpListener) -> TcpStream {
 }
 
 #[test]
-fn who_is_cut_off_is_a_reset() {
+fn a_peer_that_is_cut_off_is_a_reset() {
     let pki = Pki::new();
     let target = listen();
     let side = pki.listens("server.test");

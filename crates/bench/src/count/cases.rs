@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_case_can_be_lived_through() {
+    fn every_case_runs_to_its_end() {
         for case in Case::value_variants() {
             live(*case, 3).unwrap_or_else(|error| panic!("{case:?}: {error:#}"));
             let name = case.to_possible_value().unwrap();

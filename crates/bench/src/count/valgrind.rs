@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_numbers_are_found() {
+    fn the_numbers_of_valgrind_are_found() {
         let said = "==7== A tool\n==7== \n==7== Events    : Ir\n==7== Collected : 1234567\n\
                     ==7==   total heap usage: 22,532 allocs, 22,465 frees, 3 bytes allocated\n";
         assert_eq!(number_after(said, "Collected :").unwrap(), 1_234_567);

@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_fewer_can_wait_that_is_said() {
+    fn a_smaller_bound_on_waiting_is_reported() {
         assert_eq!(possible(10_000, 10_500).unwrap(), (10_000, None));
         let (fewer, said) = possible(10_000, 10_499).unwrap();
         assert_eq!(fewer, 9_999);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_joined_once() {
+    fn every_connection_is_joined_once() {
         for among in [100, 10_000, 100_000] {
             let mut numbers: Vec<_> = (0..among).map(|nth| scattered(nth, among)).collect();
             numbers.sort_unstable();

@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_in_which_they_came_does_not_matter() {
+    fn the_order_of_the_values_does_not_matter() {
         let mut latencies = Latencies::with_capacity(2);
         latencies.push(Duration::from_micros(9));
         let mut more = Latencies::default();

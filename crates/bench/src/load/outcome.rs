@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_read_as_it_is_written() {
+    fn an_outcome_is_read_as_it_is_written() {
         for outcome in [
             Outcome::new(1 << 40, Duration::from_millis(1250)),
             Outcome {

@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_says_the_same() {
+    fn work_is_the_same_after_a_trip_through_the_command_line() {
         for work in [
             Work::Exchange {
                 connections: 1,

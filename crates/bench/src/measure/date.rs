@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_become_dates() {
+    fn days_since_the_epoch_become_dates() {
         for (days, expected) in [
             (0, (1970, 1, 1)),
             (59, (1970, 3, 1)),

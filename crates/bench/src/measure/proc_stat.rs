@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_may_be_called_anything() {
+    fn a_process_name_may_hold_any_character() {
         let text = "42 (a) b (c d) S 1 40 40 0 -1 4194560 100 200 0 0 7 11 13 17 20 0 1 0 \
                     5 6 7 18446744073709551615";
         let expected = Stat {

@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_port_is_another() {
+    fn every_port_differs() {
         let (one, other) = (free_port().unwrap(), free_port().unwrap());
         assert_ne!(one, other);
         assert!(one.ip().is_loopback());

@@ -163,7 +163,7 @@ mod tests {
     use crate::report::tests::sample;
 
     #[test]
-    fn tables_can_be_read_as_they_are() {
+    fn tables_are_aligned_as_plain_text() {
         let tables = sample().tables();
         let expected = "\
 |                             | Couplet   | nginx     | so<cat | Couplet ÷ | best peer |
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_says_how_it_came_about() {
+    fn the_report_names_machine_date_and_command() {
         let text = sample().markdown();
         for part in [
             "`the-command --rounds 2` on 2026-01-31, at commit abc1234; rounds: 2; ",

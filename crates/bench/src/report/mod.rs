@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_are_found_again() {
+    fn figures_are_found_by_column_relay_and_metric() {
         let report = sample();
         let [bulk, idle] = &report.columns[..] else {
             panic!("there are two");

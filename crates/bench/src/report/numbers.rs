@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_digits_count() {
+    fn numbers_are_rounded_to_three_digits() {
         for (value, text) in [
             (0.0, "0"),
             (0.1234, "0.123"),

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sent_is_read() {
+    fn a_plan_is_read_as_it_is_written() {
         for id in 0..1000 {
             let plan = Plan::random(id);
             assert_eq!(Plan::read(&plan.write()).unwrap(), plan);

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_the_one_is_a_message_of_the_other() {
+    fn a_message_in_one_frame_format_is_a_message_in_the_other() {
         let high = |bytes| Form::Length(bytes, Order::HighFirst);
         let low = |bytes| Form::Length(bytes, Order::LowFirst);
         for (from, to, wire, expected) in [
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_one_there_is_an_error() {
+    fn a_message_the_other_format_cannot_carry_is_an_error() {
         let length = Form::Length(2, Order::HighFirst);
         for (from, to, wire, why) in [
             (&ends(LINES), &length, &b"abcd\n"[..], "longer than 3 B"),

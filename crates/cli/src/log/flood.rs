@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_a_rate_events_of_one_network_are_told_in_sum() {
+    fn beyond_a_rate_events_of_one_network_are_summed_up() {
         let flood = Flood(Arc::default());
         let lines = shown(&flood, || {
             for port in 1..=3000 {

@@ -64,7 +64,7 @@ fn a_reader_that_is_fast_enough_gets_every_line() {
 }
 
 #[test]
-fn a_reader_that_has_stalled_holds_up_nothing_and_gets_the_oldest_lines() {
+fn a_stalled_reader_holds_up_nothing_and_gets_the_oldest_lines() {
     let (mut log, reader) = log(Duration::from_millis(1));
     for number in 0..1000 {
         log.write_all(line(number).as_bytes()).unwrap();
@@ -86,7 +86,7 @@ fn a_reader_that_has_stalled_holds_up_nothing_and_gets_the_oldest_lines() {
 }
 
 #[test]
-fn a_slow_reader_is_waited_for_no_longer_than_it_has_earned() {
+fn the_wait_for_a_slow_reader_is_bounded() {
     // A reader that takes a thousandth of the room earns a thousandth of the patience.
     let patience = Duration::from_millis(10);
     let (room, retry) = (80, LONG);
@@ -113,14 +113,14 @@ fn a_slow_reader_is_waited_for_no_longer_than_it_has_earned() {
 }
 
 #[test]
-fn the_end_does_not_wait_for_a_reader_that_has_stalled() {
+fn the_end_does_not_wait_for_a_stalled_reader() {
     let (mut log, _reader) = log(LONG);
     log.write_all(b"one\n").unwrap();
     log.0.finish(Duration::from_millis(1));
 }
 
 #[test]
-fn a_line_that_is_more_than_there_is_room_for_is_whole() {
+fn a_line_longer_than_the_queue_is_whole() {
     let (mut log, reader) = log(LONG);
     let long = vec![b'x'; 3 * CHUNK];
     log.write_all(&[&long[..], b"\nnext\n"].concat()).unwrap();
@@ -150,7 +150,7 @@ impl Write for Disk {
 }
 
 #[test]
-fn once_a_full_disk_has_room_again_every_line_is_whole() {
+fn lines_are_whole_once_a_full_disk_has_room_again() {
     let (room, patience, retry) = (80, LONG, Duration::from_millis(1));
     let mut log = LogWriter::bounded(
         "test",
@@ -184,7 +184,7 @@ fn once_a_full_disk_has_room_again_every_line_is_whole() {
 }
 
 #[test]
-fn what_a_full_disk_never_took_is_counted_at_the_end() {
+fn lines_lost_to_a_full_disk_are_counted_at_the_end() {
     let (room, patience, retry) = (80, LONG, LONG);
     let mut log = LogWriter::bounded(
         "test",

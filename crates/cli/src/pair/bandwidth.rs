@@ -134,7 +134,7 @@ mod tests {
     /// Each flag bounds what it says, of two pairs of one client and one of another: by the paused
     /// clock.
     #[tokio::test(start_paused = true)]
-    async fn each_bound_holds() {
+    async fn every_bound_on_bandwidth_holds() {
         for (flag, tenths) in [
             ("--bandwidth=1MiB/s", 9),
             ("--bandwidth=a-to-b:1MiB/s", 9),

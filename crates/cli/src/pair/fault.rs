@@ -207,7 +207,7 @@ mod tests {
     use crate::pair::testing::{layer, relay};
 
     #[tokio::test(start_paused = true)]
-    async fn bytes_are_late_by_what_was_said_in_their_direction() {
+    async fn latency_delays_the_bytes_of_its_direction() {
         for (flag, to_b, to_a) in [
             ("--fault=latency:200ms", 200, 200),
             ("--fault=a-to-b:latency:200ms", 200, 0),
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told() {
+    fn mistakes_in_a_fault_are_named() {
         for (text, right) in [
             ("", "`latency`, `slow`"),
             ("flood", "`latency`, `slow`"),

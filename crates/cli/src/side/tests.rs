@@ -42,7 +42,7 @@ fn a_mistake_is_pointed_at() {
 }
 
 #[test]
-fn mistakes_are_told_apart() {
+fn each_mistake_has_its_own_message() {
     for (input, part) in [
         ("listen:9000,", "missing behind the comma"),
         ("listen:9000,keep-alive", "needs a value"),

@@ -16,7 +16,7 @@ fn report(input: &str) -> String {
 }
 
 #[test]
-fn what_is_written_has_a_canonical_form() {
+fn every_address_has_a_canonical_form() {
     for (written, expected) in [
         ("listen:9000", "listen:localhost:9000"),
         ("listen:0", "listen:localhost:0"),
@@ -234,7 +234,7 @@ fn the_whole_name_is_bounded() {
 }
 
 #[test]
-fn an_address_has_nothing_that_does_not_show() {
+fn invisible_characters_are_refused() {
     let report = report("dial:h\u{1b}[2J\u{202e}:22");
     let expected = "a control character in an address: leave it out\n\
                     dial:h\\u{1b}[2J\\u{202e}:22\n      ^^^^^^";
@@ -300,7 +300,7 @@ proptest! {
     }
 
     #[test]
-    fn so_is_what_looks_much_like_one(
+    fn so_is_input_that_looks_like_an_address(
         input in "(listen:|dial:)?[\\[*a-]?[0-9a-f:.%é\u{7}\\]/@-]{0,12}(:[0-9]{0,6})?.?"
     ) {
         match input.parse::<Address>() {

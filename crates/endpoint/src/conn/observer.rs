@@ -123,7 +123,7 @@ mod tests {
     use crate::conn::Origin;
 
     #[test]
-    fn each_hears_each_event_in_the_order_of_their_adding() {
+    fn observers_hear_every_event_in_the_order_they_were_added() {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let mut info = Info::new(Origin::Accepted);
         info.tell(ConnEvent::Learned);

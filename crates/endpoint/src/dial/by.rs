@@ -73,7 +73,7 @@ mod tests {
     use crate::{conn::Origin, memory};
 
     #[tokio::test]
-    async fn each_is_dialled_what_is_chosen_for_it() {
+    async fn every_client_gets_the_target_chosen_for_it() {
         let (one, mut at_one) = memory::endpoint();
         let (two, mut at_two) = memory::endpoint();
         let mut dial = dial_by(move |info: &Info| match info.extensions.get::<u8>() {

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn every_failure_is_told_once() {
+    fn an_error_names_every_failure_once() {
         for (target, failed, expected) in [
             (
                 "10.0.0.1:22",

@@ -338,7 +338,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_target_that_answers_nobody_takes_only_its_share() {
+    async fn an_unresponsive_target_takes_only_its_share_of_dials() {
         let dial = Dial::to("localhost:1").unwrap().max_per_target(1);
         let first = dial.connect();
         tokio::pin!(first);

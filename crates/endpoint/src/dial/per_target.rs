@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_target_has_its_own_bound_and_nothing_is_kept_of_it() {
+    fn every_target_has_its_own_bound_and_idle_targets_take_no_memory() {
         let [one, other] = ["192.0.2.1:1", "h:1"].map(|target| Arc::new(target.parse().unwrap()));
         let dials = PerTarget::new(2);
         let first = dials.begin(&one).ok().unwrap();

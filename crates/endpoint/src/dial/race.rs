@@ -141,7 +141,7 @@ mod tests {
     const REFUSED: Result<(), io::ErrorKind> = Err(io::ErrorKind::ConnectionRefused);
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_answers_soon_is_the_only_one_tried() {
+    async fn an_address_that_answers_soon_is_the_only_one_tried() {
         let outcome = outcome(&[(1, 249, Ok(())), (2, 0, Ok(()))]).await;
         assert_eq!((outcome.won, outcome.at), (Some(1), 249));
         assert_eq!(outcome.begun, [(1, 0)]);
@@ -155,14 +155,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_one_wins_when_it_is_first_in_the_end() {
+    async fn the_first_address_to_connect_wins() {
         let outcome = outcome(&[(1, 300, Ok(())), (2, 100, Ok(()))]).await;
         assert_eq!((outcome.won, outcome.at), (Some(1), 300));
         assert_eq!(outcome.begun, [(1, 0), (2, 250)]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_makes_the_next_begin_at_once() {
+    async fn a_failed_address_starts_the_next_at_once() {
         let ports: Ports = &[
             (1, 10, REFUSED),
             (2, NEVER, Ok(())),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_fails_when_all_have() {
+    async fn the_race_fails_when_every_address_has() {
         let outcome = outcome(&[(1, 400, REFUSED), (2, 0, REFUSED)]).await;
         assert_eq!((outcome.won, outcome.at), (None, 400));
         assert_eq!(outcome.failed, [2, 1]);

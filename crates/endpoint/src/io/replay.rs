@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_left_ahead_is_read_again_first() {
+    async fn bytes_left_over_are_read_again_first() {
         let (mut peer, io) = tokio::io::duplex(64);
         let mut replay = Replay::new(io);
         peer.write_all(b"hello\nworld").await.unwrap();
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_limit_bounds_what_is_held() {
+    async fn the_limit_bounds_the_bytes_held() {
         let (mut peer, io) = tokio::io::duplex(64);
         let mut replay = Replay::new(io);
         peer.write_all(b"0123456789").await.unwrap();
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_small_reader_gets_it_in_pieces() {
+    async fn a_small_reader_gets_the_bytes_in_pieces() {
         let mut replay = Replay::with_prefix(tokio::io::empty(), Bytes::from_static(b"abc"));
         let mut piece = [0; 2];
         assert_eq!(replay.read(&mut piece).await.unwrap(), 2);

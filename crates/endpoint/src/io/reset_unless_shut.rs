@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_drop_may_be_what_shuts_it_down() {
+    async fn a_connection_shut_down_by_its_own_drop_has_an_end() {
         let (mut peer, mut io) = connection().await;
         io.shut_by_drop();
         drop(io);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reply_to_a_refused_peer_is_heard_and_ends() {
+    async fn a_refused_peer_receives_its_reply_and_an_end() {
         let (mut peer, io) = connection().await;
         let saying = tokio::spawn(send_and_close(io, b"no\n", Duration::from_secs(60)));
         let mut heard = String::new();

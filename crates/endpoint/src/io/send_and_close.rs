@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_peer_holds_it_up() {
+    async fn a_peer_that_does_not_read_delays_the_close_for_a_bounded_time() {
         let second = Duration::from_secs(1);
         let begin = tokio::time::Instant::now();
         let (io, _does_not_read) = crate::memory::connection(2);

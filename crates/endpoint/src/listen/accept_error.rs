@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connections() {
+    fn errors_of_one_connection() {
         all_are(
             AcceptError::Connection,
             &[
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn everybodys() {
+    fn shortages_of_the_whole_process_or_system() {
         let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
         all_are(AcceptError::Shortage, &shortages);
         let unknown = io::Error::other("?");
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_listeners() {
+    fn errors_of_the_listener() {
         let numbers = [Errno::BADF, Errno::FAULT, Errno::INVAL, Errno::NOTSOCK];
         all_are(AcceptError::Listener, &numbers);
     }

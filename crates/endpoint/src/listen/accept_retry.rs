@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_connections_trouble_is_passed_over_at_once() {
+    async fn an_error_of_one_connection_is_passed_over_at_once() {
         let script = [Err(Errno::CONNABORTED), Err(Errno::INTR), Ok(1)];
         let (result, took) = accepted(&mut AcceptRetry::default(), &script).await;
         assert_eq!((result.unwrap(), took), (1, Duration::ZERO));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_does_not_pass_is_told() {
+    async fn an_error_of_the_listener_is_returned() {
         let (result, _) = accepted(&mut AcceptRetry::default(), &[Err(Errno::BADF)]).await;
         result.unwrap_err();
     }

@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_no_ipv6_it_is_ipv4() {
+    fn without_ipv6_the_listener_is_ipv4() {
         let ipv4 = (Ipv4Addr::UNSPECIFIED, 9).into();
         assert_eq!(opened(io::ErrorKind::Unsupported, Ok(())), Ok(ipv4));
         assert_eq!(opened(io::ErrorKind::AddrNotAvailable, Ok(())), Ok(ipv4));
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_taken_is_not_passed_over() {
+    fn a_taken_port_of_one_family_is_an_error() {
         for kind in [io::ErrorKind::AddrInUse, io::ErrorKind::PermissionDenied] {
             assert_eq!(opened(kind, Ok(())), Err(kind));
         }

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bytes_and_questions_are_passed_on() {
+    async fn bytes_and_the_methods_of_io_are_passed_on() {
         let mut service = LiveLimitLayer::new(2).layer(service_fn(open));
         let (mut peer, io) = memory::connection(64);
         let opened = service.ready().await.unwrap().call(conn(io)).await;

@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_ends_by_itself_ends_as_it_did() {
+    async fn a_pair_that_ends_by_itself_keeps_its_reason() {
         let layer = IdleTimeoutLayer::new(Duration::from_secs(10));
         let Relayed { a, b, end, .. } = relay(layer, 64);
         drop((a, b));
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_timeout_may_be_as_good_as_endless() {
+    async fn a_timeout_may_be_the_longest_duration() {
         let Relayed { a, b, end, .. } = relay(IdleTimeoutLayer::new(Duration::MAX), 64);
         tokio::time::advance(Duration::from_secs(1_000_000)).await;
         drop((a, b));

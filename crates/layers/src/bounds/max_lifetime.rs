@@ -114,7 +114,7 @@ mod tests {
     use crate::testing::{Relayed, assert_reset, read_all, read_some, relay};
 
     #[tokio::test(start_paused = true)]
-    async fn its_time_is_up_however_busy_it_is() {
+    async fn a_busy_session_is_closed_at_its_lifetime() {
         let pair = Pair::new(
             Conn::new((), Origin::Accepted),
             Conn::new((), Origin::Dialled),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_ends_by_itself_ends_as_it_did() {
+    async fn a_pair_that_ends_by_itself_keeps_its_reason() {
         let layer = MaxLifetimeLayer::new(Duration::from_secs(10));
         let Relayed { a, b, end, .. } = relay(layer, 64);
         drop((a, b));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lifetime_may_be_as_good_as_endless() {
+    async fn a_lifetime_may_be_the_longest_duration() {
         let Relayed { a, b, end, .. } = relay(MaxLifetimeLayer::new(Duration::MAX), 64);
         tokio::time::advance(Duration::from_secs(1_000_000)).await;
         drop((a, b));

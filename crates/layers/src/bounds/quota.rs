@@ -131,7 +131,7 @@ mod tests {
     use crate::testing::{Relayed, assert_reset, read_all, read_some, relay};
 
     #[tokio::test]
-    async fn as_many_as_may_be_pass_and_not_one_above() {
+    async fn a_quota_passes_its_bytes_and_not_one_more() {
         for quota in [0, 1, 10, 99] {
             let Relayed {
                 mut a, mut b, end, ..
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_ends_at_the_quota_has_finished() {
+    async fn a_pair_that_ends_at_its_quota_has_finished() {
         for quota in [0, 100, u64::MAX] {
             let Relayed {
                 mut a, mut b, end, ..
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_other_direction_does_not_count_where_it_is_for_one() {
+    async fn a_quota_of_one_direction_leaves_the_other_alone() {
         let layer = QuotaLayer::new(100).only(Side::B);
         let Relayed {
             mut a, mut b, end, ..

@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn both_hear_it_before_the_others_bytes() {
+    async fn both_clients_get_the_line_before_the_bytes_of_the_other() {
         let ((a, mut a_peer), (b, mut b_peer)) = (memory::connection(64), memory::connection(64));
         let buffered = |io| Opaque(BufWriter::new(io));
         a_peer.write_all(b"from a").await.unwrap();
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whose_partner_had_waited_and_left_is_told_so() {
+    async fn a_client_whose_partner_left_while_waiting_gets_the_reason() {
         for older in SIDES {
             let (pair, [a, b]) = pair(older);
             let (left, mut stays) = match older {
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_has_been_told_of_a_partner_that_left_is_reset() {
+    async fn a_client_that_got_the_line_is_reset_when_its_partner_left() {
         for older in SIDES {
             let (pair, [a, b]) = pair(older);
             let (mut stays, left) = match older {
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_been_told_is_reset_when_the_other_can_not_be_in_time() {
+    async fn a_client_that_got_the_line_is_reset_when_its_partner_takes_no_line_in_time() {
         let ((a, mut first), (b, mut second)) = (memory::connection(64), memory::connection(1));
         let pair = Pair::new(conn(a), conn(b));
         let mut telling = task::spawn(announce().tell(pair));

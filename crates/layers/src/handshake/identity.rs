@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_it_shows_is_safe_for_a_terminal() {
+    fn an_identity_is_shown_without_control_characters() {
         let identity = Identity::new("a\u{1b}[2Jb\n");
         assert_eq!(identity.to_string(), "a\\u{1b}[2Jb\\n");
         assert_eq!(identity.name(), "a\u{1b}[2Jb\n");

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn line_after_line_and_then_the_rest() {
+    async fn lines_are_read_one_by_one_and_the_rest_is_left() {
         let mut io = sent(b"one\r\n\ntwo\nrest").await;
         for line in [&b"one"[..], b"", b"two"] {
             assert_eq!(take_line(&mut io, 64).await.unwrap(), line);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_line_that_does_not_end_is_none() {
+    async fn a_line_without_an_end_is_an_error() {
         let mut io = sent(b"abc").await;
         assert!(matches!(
             take_line(&mut io, 64).await.unwrap_err(),

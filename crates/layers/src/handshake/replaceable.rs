@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_service_that_runs_meets_the_new_one() {
+    async fn a_running_service_uses_the_new_handshake() {
         let replaceable = Replaceable::new(expect("old"));
         let pass = service_fn(async |conn: Conn<_>| Ok::<_, Infallible>(conn));
         let side = HandshakeLayer::new(replaceable.clone()).layer(pass);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_handshake_that_has_begun_is_finished_as_it_began() {
+    async fn a_handshake_under_way_ends_as_it_began() {
         let replaceable = Replaceable::new(expect("old"));
         let (mut peer, io) = memory::connection(64);
         let begun = replaceable.handshake(conn(io));
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_rule_is_replaced_too() {
+    async fn an_access_rule_can_be_replaced() {
         type Rule = fn(&Info) -> Result<(), &'static str>;
         let rule = Replaceable::new((|_| Ok(())) as Rule);
         let pass = service_fn(async |_| Ok::<_, Infallible>(()));

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_printable_ascii_is_escaped() {
+    fn bytes_that_are_not_printable_ascii_are_escaped() {
         assert_eq!(
             line(&"a\"\\\n\x1b\x7f\u{9b}\u{202e}é🦀"),
             r#""a\"\\\n\u001b\u007f\u009b\u202e\u00e9\ud83e\udd80""#
@@ -63,7 +63,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost(text: String) {
+        fn escaped_text_is_read_back(text: String) {
             let line = line(&text);
             prop_assert!(line.bytes().all(|byte| matches!(byte, b' '..=b'~')));
             prop_assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);

@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn its_end_is_told_to_all_who_wait() {
+    async fn every_waiter_hears_of_the_end() {
         let session = session();
         let watcher = session.handle();
         let mut waiting = task::spawn(watcher.ended());
@@ -317,7 +317,7 @@ mod tests {
     /// Every pair has one, in two halves, each small enough for a hole of 240 bytes: less 8 for the
     /// allocator, and 16 for the counts of the `Arc`.
     #[test]
-    fn it_is_small() {
+    fn a_session_is_small() {
         assert!(size_of::<[Info; 2]>() <= 232);
         assert!(size_of::<Shared>() <= 216);
     }

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_format_and_its_level() {
+    fn a_format_may_have_a_level() {
         assert_eq!(read("zstd"), Ok(Format::Zstd(None)));
         assert_eq!(read("zstd:19"), Ok(Format::Zstd(Some(19))));
         assert_eq!(read("lz4"), Ok(Format::Lz4));

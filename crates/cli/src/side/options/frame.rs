@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forms_are_read_as_they_are_shown() {
+    fn formats_are_read_as_they_are_shown() {
         for text in [
             "lines",
             "length:1",

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_editor_adds_is_no_part_of_a_secret() {
+    fn a_final_line_break_is_no_part_of_a_secret() {
         for text in [
             "a secret",
             "a secret\n",
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_meant_in_two_ways_is_an_error() {
+    fn an_ambiguous_secret_is_an_error() {
         for (text, why) in [
             (&b""[..], "is empty"),
             (b"\n \n", "is empty"),

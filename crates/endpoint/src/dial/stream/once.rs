@@ -114,7 +114,7 @@ mod tests {
     use super::{super::script::Script, *};
 
     #[tokio::test(start_paused = true)]
-    async fn an_error_is_its_only_item() {
+    async fn a_failed_dial_is_the_only_item() {
         let script = Script::new([Err(5)]);
         let mut conns = once(script.clone());
         assert_eq!(script.dialled(), [], "nobody has asked for it yet");

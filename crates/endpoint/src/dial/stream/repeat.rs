@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_closes_at_once_is_not_hammered() {
+    async fn a_server_that_closes_at_once_is_not_hammered() {
         let script = Script::new([]);
         let mut conns = repeat(script.clone(), EXACT);
         for _ in 0..4 {

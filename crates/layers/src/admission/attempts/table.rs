@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_customer_is_one_address() {
+    async fn an_ipv6_network_is_one_client() {
         let attempts = Attempts::new(2, Duration::from_secs(60));
         for peer in [
             "2001:db8::1",

@@ -47,7 +47,7 @@ where
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_fails_too_often_is_refused_until_the_window_is_over() {
+async fn a_client_that_fails_too_often_is_refused_until_the_window_ends() {
     let attempts = Attempts::new(3, MINUTE);
     let mut side = side(AttemptsLayer::new(attempts.clone()));
     for number in 1..=3 {
@@ -81,7 +81,7 @@ async fn who_fails_too_often_is_refused_until_the_window_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_passes_is_not_counted_nor_who_has_no_address() {
+async fn clients_that_pass_or_have_no_address_are_not_counted() {
     let attempts = Attempts::new(1, MINUTE);
     let mut side = side(AttemptsLayer::new(attempts.clone()));
     for _ in 0..3 {
@@ -96,7 +96,7 @@ async fn who_passes_is_not_counted_nor_who_has_no_address() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_a_handshake_does_not_count_nor_what_is_said_not_to() {
+async fn errors_that_are_no_handshake_failure_are_not_counted() {
     let attempts = Attempts::new(1, MINUTE);
     let full = service_fn(async |_: Conn<MemoryStream>| Err::<(), BoxError>("full".into()));
     let mut below = AttemptsLayer::new(attempts.clone()).layer(full);
@@ -112,7 +112,7 @@ async fn what_is_not_a_handshake_does_not_count_nor_what_is_said_not_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_silent_too_long_has_failed() {
+async fn a_handshake_that_times_out_is_a_failure() {
     let attempts = Attempts::new(1, MINUTE);
     let silence = async |conn: Conn<MemoryStream>| {
         std::future::pending::<()>().await;
@@ -127,7 +127,7 @@ async fn who_is_silent_too_long_has_failed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn or_each_is_delayed_and_may_then_pass() {
+async fn with_a_delay_a_client_that_failed_is_delayed_and_may_pass() {
     let attempts = Attempts::new(1, MINUTE);
     let layer = AttemptsLayer::new(attempts.clone()).delay(Duration::from_secs(5));
     let mut side = side(layer);
@@ -148,7 +148,7 @@ async fn or_each_is_delayed_and_may_then_pass() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn not_any_number_is_delayed() {
+async fn the_number_of_delayed_clients_is_bounded() {
     let attempts = Attempts::new(1, MINUTE);
     let layer = AttemptsLayer::new(attempts.clone()).delay(Duration::from_secs(5));
     let mut side = side(layer);
@@ -168,7 +168,7 @@ async fn not_any_number_is_delayed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_is_blamed_for_the_partners_handshake() {
+async fn a_client_is_not_blamed_for_the_handshake_of_its_partner() {
     let attempts = Attempts::new(1, MINUTE);
     let partner = HandshakeLayer::new(async |_: Conn<MemoryStream>| {
         Err::<Conn<MemoryStream>, _>("its certificate has expired")

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ipv6_network_is_one() {
+    fn an_ipv6_network_is_one_client() {
         for (peer, is) in [
             ("192.0.2.7:1", "192.0.2.7"),
             ("[::ffff:192.0.2.7]:2", "192.0.2.7"),

@@ -58,7 +58,7 @@ fn answered(answer: &AnswerChallenge, asked: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn who_has_a_known_key_is_let_in_by_name() {
+async fn a_client_with_a_known_key_passes_with_its_name() {
     let key = key();
     let (ours, theirs) = memory::connection(100);
     let (ask, answer) = (challenge(&key), AnswerChallenge::new(key));
@@ -82,7 +82,7 @@ async fn who_has_a_known_key_is_let_in_by_name() {
 }
 
 #[tokio::test]
-async fn the_rest_is_kept_wherever_it_is_cut() {
+async fn bytes_after_the_answer_are_kept_wherever_the_stream_is_cut() {
     let key = key();
     let (ask_it, answer) = (challenge(&key), AnswerChallenge::new(key));
     for cut in 0..160 {
@@ -99,7 +99,7 @@ async fn the_rest_is_kept_wherever_it_is_cut() {
 }
 
 #[tokio::test]
-async fn an_answer_holds_once() {
+async fn an_answer_is_valid_once() {
     let key = key();
     let (ask_it, answer) = (challenge(&key), AnswerChallenge::new(key));
     let mut overheard = Vec::new();
@@ -153,7 +153,7 @@ async fn no_bit_of_an_answer_can_be_changed() {
 }
 
 #[tokio::test]
-async fn anything_else_is_refused() {
+async fn any_other_answer_is_refused() {
     let key = key();
     let ask_it = challenge(&key);
     for line in [
@@ -182,7 +182,7 @@ async fn anything_else_is_refused() {
 }
 
 #[tokio::test]
-async fn only_a_challenge_is_answered() {
+async fn a_client_answers_a_challenge_alone() {
     let answer = AnswerChallenge::new(key());
     for line in [
         "SSH-2.0-x\r\n",
@@ -210,7 +210,7 @@ async fn no_two_challenges_are_the_same() {
 }
 
 #[test]
-fn keys_are_what_they_are_written_as() {
+fn keys_are_read_as_they_are_written() {
     let key = key();
     let text = key.to_secret_text();
     assert_eq!(text.parse::<Ed25519Key>().unwrap().public(), key.public());
@@ -235,7 +235,7 @@ fn keys_are_what_they_are_written_as() {
 }
 
 #[test]
-fn a_file_of_keys() {
+fn a_file_of_keys_has_names_and_comments() {
     let (one, two) = (key().public(), key().public());
     let file = format!("# who may\n\n{one} laptop\n  {two}\tAda Lovelace \r\n");
     let keys: AuthorizedKeys = file.parse().unwrap();

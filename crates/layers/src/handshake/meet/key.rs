@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_what_sha256sum_prints() {
+    fn the_digest_is_the_one_sha256sum_prints() {
         let written = "2c26b46b68ffc68ff99b453c1d304134";
         let key = MeetingKey::of("foo");
         assert_eq!(key.to_string(), written);

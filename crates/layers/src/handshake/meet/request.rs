@@ -78,7 +78,7 @@ mod tests {
 
         /// Whatever it is, it is taken apart without a loss, or not at all.
         #[test]
-        fn what_is_read_is_what_was_said(
+        fn a_request_line_is_read(
             version in prop_oneof![Just(VERSION), Just(&b"couplet/2 "[..])],
             key in "[0-9a-fA-F]{31,33}",
             rest in vec(prop_oneof![Just(b' '), Just(b'a'), Just(b'b'), any::<u8>()], 0..8),
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn a_request_is_read_as_it_is_written() {
         let key = MeetingKey::of("foo");
         for side in [None, Some(Side::A), Some(Side::B)] {
             for token in [None, Some(&b"couplet1.x"[..])] {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_quite_a_line_is_none() {
+    fn a_malformed_line_is_refused() {
         let key = "2c26b46b68ffc68ff99b453c1d304134";
         let valid = format!("couplet/1 {key} a token");
         assert!(Request::parse(valid.as_bytes()).is_some());

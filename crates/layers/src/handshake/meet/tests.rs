@@ -57,7 +57,7 @@ fn line(rest: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_line_is_taken_and_the_rest_is_left() {
+async fn the_request_line_is_taken_and_the_rest_is_left() {
     let expect = ExpectMeeting::new();
     for (rest, side) in [("", None), (" a", Some(Side::A)), (" b", Some(Side::B))] {
         for end in ["", "\r"] {
@@ -74,7 +74,7 @@ async fn the_line_is_taken_and_the_rest_is_left() {
 }
 
 #[tokio::test]
-async fn who_says_something_else_hears_that() {
+async fn a_client_with_another_line_gets_that_reason() {
     let expect = ExpectMeeting::new();
     let long = "x".repeat(10_000);
     for text in ["\n", "GET / HTTP/1.1\r\n\r\n", "couplet/2 x\n", &long] {
@@ -92,7 +92,7 @@ async fn who_says_something_else_hears_that() {
 }
 
 #[tokio::test]
-async fn where_one_comes_from_has_to_be_the_side_it_says() {
+async fn a_client_must_be_of_the_side_its_line_names() {
     let expect = ExpectMeeting::new();
     for (on, rest, heard) in [
         (Side::A, " b", Err("other side\n")),
@@ -118,7 +118,7 @@ async fn where_one_comes_from_has_to_be_the_side_it_says() {
 }
 
 #[tokio::test]
-async fn a_token_has_to_be_for_this() {
+async fn a_token_must_be_for_this_key_and_side() {
     let expect = ExpectMeeting::new().tokens(keyring());
     let other: Keyring = "main: fedcba9876543210".parse().unwrap();
     let expires = SystemTime::now() + Duration::from_secs(60);
@@ -163,7 +163,7 @@ async fn a_token_has_to_be_for_this() {
 }
 
 #[tokio::test]
-async fn the_longest_line_is_taken() {
+async fn the_longest_request_line_is_accepted() {
     let expect = ExpectMeeting::new().tokens(keyring());
     let name = "n".repeat(256);
     let token = token(&name, Some(Side::A), 60);
@@ -174,7 +174,7 @@ async fn the_longest_line_is_taken() {
 // ===== what the relay answers =====
 
 #[test]
-fn each_refusal_has_an_answer_of_its_own() {
+fn every_refusal_has_its_own_reply() {
     for (refusal, words) in [
         (Refusal::Expired, "expired"),
         (Refusal::UnknownKey, "unknown key"),
@@ -190,7 +190,7 @@ fn each_refusal_has_an_answer_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_has_not_said_whom_it_is_to_meet_hears_that() {
+async fn a_client_without_a_key_gets_that_reason() {
     let (mut place, _pairs) = rendezvous_keyed(Policy::default(), by_key());
     let (io, mut peer) = memory::connection(64);
     place.ready().await.unwrap().call(conn(io)).await.unwrap();
@@ -198,7 +198,7 @@ async fn who_has_not_said_whom_it_is_to_meet_hears_that() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whose_partner_has_left_hears_that() {
+async fn a_client_whose_partner_has_left_gets_that_reason() {
     let ((left, peer), (stays, mut hears)) = (memory::connection(64), memory::connection(64));
     drop(peer);
     let announcing = tokio::spawn(announce().handshake(Pair::new(conn(left), conn(stays))));
@@ -223,7 +223,7 @@ async fn answered(
 }
 
 #[tokio::test]
-async fn it_is_met_once_the_relay_says_so() {
+async fn the_handshake_ends_at_the_ok_of_the_relay() {
     let key = MeetingKey::of("demo");
     let token = token("demo", None, 60);
     let meets = [
@@ -242,7 +242,7 @@ async fn it_is_met_once_the_relay_says_so() {
 }
 
 #[tokio::test]
-async fn what_the_relay_says_instead_is_shown_escaped() {
+async fn any_other_reply_of_the_relay_is_shown_escaped() {
     let meet = Meet::new(MeetingKey::of("demo"));
     let error = answered(&meet, b"fu\x1b[2J\xffll\n").await.1.unwrap_err();
     assert_eq!(chain(&error), "rendezvous refuses: fu\\u{1b}[2J\u{fffd}ll");

@@ -106,7 +106,7 @@ async fn exchange(ends: (Conn<Encrypted>, Conn<Encrypted>)) -> [(Vec<u8>, io::Re
 }
 
 #[tokio::test]
-async fn two_who_share_a_secret() {
+async fn peers_with_a_shared_secret_agree() {
     let between = between(psk_ends(), Meddle::Not, Meddle::Not).await;
     let ends = (between.initiator.unwrap(), between.responder.unwrap());
     assert!(ends.1.info.extensions.get::<Identity>().is_none());
@@ -123,7 +123,7 @@ async fn two_who_share_a_secret() {
 }
 
 #[tokio::test]
-async fn two_who_know_each_others_keys() {
+async fn peers_with_each_others_public_keys_agree() {
     let [ours, theirs, stranger] = [(); 3].map(|()| NoiseKey::generate().unwrap());
     let file = format!(
         "{} someone else\n{} laptop",
@@ -157,7 +157,7 @@ async fn two_who_know_each_others_keys() {
 }
 
 #[tokio::test]
-async fn another_secret_is_told_nothing() {
+async fn a_peer_with_another_secret_gets_no_reply() {
     let other = NoisePsk::from_secret("0123456789abcdeF").unwrap();
     let ends = (NoiseInitiator::psk(other), NoiseResponder::psk(psk()));
     let met = between(ends, Meddle::Not, Meddle::Not).await;
@@ -167,7 +167,7 @@ async fn another_secret_is_told_nothing() {
 }
 
 #[tokio::test]
-async fn no_byte_can_be_changed_and_no_cut_is_an_end() {
+async fn a_changed_byte_or_a_cut_is_never_an_end() {
     // As in the first test: there and back.
     for (dir, len) in [(0, 109), (1, 88)] {
         // Each byte of the records, and enough of those of the handshakes, which take their time.
@@ -193,7 +193,7 @@ async fn no_byte_can_be_changed_and_no_cut_is_an_end() {
 }
 
 #[tokio::test]
-async fn what_was_recorded_is_worth_nothing() {
+async fn a_replayed_handshake_is_refused() {
     let met = between(psk_ends(), Meddle::Not, Meddle::Not).await;
     for (_, end) in exchange((met.initiator.unwrap(), met.responder.unwrap())).await {
         end.unwrap();
@@ -207,7 +207,7 @@ async fn what_was_recorded_is_worth_nothing() {
 
 /// One with the secret that speaks Noise, and another protocol over it.
 #[tokio::test]
-async fn who_means_something_else_is_refused() {
+async fn peers_with_different_settings_are_refused() {
     for (prologue, refused) in [
         ("", true),
         ("couplet noise 2", true),
@@ -232,7 +232,7 @@ async fn who_means_something_else_is_refused() {
 }
 
 #[tokio::test]
-async fn a_plain_peer_never_gets_by() {
+async fn a_plaintext_peer_is_refused() {
     let long = vec![0; 4096];
     for said in [
         &b"GET / HTTP/1.1\r\n\r\n"[..],
@@ -260,7 +260,7 @@ async fn a_plain_peer_never_gets_by() {
 }
 
 #[tokio::test]
-async fn an_echo_is_no_responder() {
+async fn a_peer_that_echoes_is_refused() {
     let (peer, io) = memory::connection(8192);
     let (mut read, mut write) = tokio::io::split(peer);
     tokio::spawn(async move { tokio::io::copy(&mut read, &mut write).await });
@@ -269,7 +269,7 @@ async fn an_echo_is_no_responder() {
 }
 
 #[tokio::test]
-async fn each_direction_ends_by_itself_and_a_flush_sends_on() {
+async fn each_direction_ends_by_itself_and_a_flush_sends_a_record() {
     let met = between(psk_ends(), Meddle::Not, Meddle::Not).await;
     let (mut a, mut b) = (met.initiator.unwrap().io, met.responder.unwrap().io);
     a.write_all(b"k").await.unwrap();
@@ -287,7 +287,7 @@ async fn each_direction_ends_by_itself_and_a_flush_sends_on() {
 }
 
 #[tokio::test]
-async fn much_goes_through_with_new_keys_on_the_way() {
+async fn keys_are_renewed_on_a_long_stream() {
     let (ours, theirs) = memory::connection(64 * 1024);
     let initiator = NoiseInitiator::psk(psk()).rekey(3);
     let responder = NoiseResponder::psk(psk()).rekey(3);
@@ -335,7 +335,7 @@ async fn keys_are_replaced_on_both_ends_or_none() {
 }
 
 #[test]
-fn records_that_can_not_be() {
+fn impossible_records_are_refused() {
     use crate::payload::transform::Transform;
 
     let opened = |wire: &[u8], ended: bool| {
@@ -395,7 +395,7 @@ async fn a_stranger_is_tried_with_all_keys_while_others_have_their_turn() {
 }
 
 #[test]
-fn secrets_and_keys() {
+fn secrets_and_keys_are_read() {
     assert_eq!(
         NoisePsk::from_secret("0123456789abcde").unwrap_err(),
         ShortSecret

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_a_header_before_its_signature() {
+    fn a_header_begins_with_its_signature() {
         for signature in [V1, V2] {
             for cut in 0..signature.len() {
                 assert_eq!(frame(&signature[..cut]), Frame::Perhaps);
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_line_and_one_more() {
+    fn a_line_longer_than_the_longest_is_refused() {
         let mut line = [&b"PROXY UNKNOWN "[..], &[b'x'; 91], b"\r\n"].concat();
         assert_eq!(frame(&line), Frame::Whole(107));
         line.insert(50, b'x');
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_of_version_2_and_one_more() {
+    fn a_version_2_header_longer_than_the_longest_is_refused() {
         let header = |len: u16| [V2, b"\x20\0", &len.to_be_bytes(), &[0; 8192]].concat();
         assert_eq!(frame(&header(4080)), Frame::Whole(4096));
         assert_eq!(frame(&header(4080)[..4095]), Frame::Partial);

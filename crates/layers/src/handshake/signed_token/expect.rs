@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_is_fixed() {
+    fn the_text_form_of_a_token_is_fixed() {
         let token = keyring().sign(&claims().side(Side::A));
         // From `openssl dgst -sha256 -hmac 'a secret that is new!'`.
         assert_eq!(
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_it_says_is_known_and_the_rest_kept_wherever_it_is_cut() {
+    async fn the_claims_are_known_and_the_rest_is_kept_wherever_the_stream_is_cut() {
         let token = keyring().sign(&claims().side(Side::A));
         let sent = line(token.as_str());
         for cut in 0..sent.len() {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_bit_of_it_can_be_changed() {
+    async fn no_bit_of_a_token_can_be_changed() {
         let token = keyring().sign(&claims());
         for at in 0..token.as_str().len() {
             for bit in 0..8 {
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_secret_of_the_ring_is_believed_and_no_other() {
+    async fn every_secret_of_the_keyring_verifies_and_no_other() {
         for id in ["new", "old"] {
             let token = keyring().sign_with(id, &claims()).unwrap();
             let conn = shake(&expect(), &[&line(token.as_str())]).await.unwrap();
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_holds_until_it_expires() {
+    async fn a_token_is_valid_until_it_expires() {
         let token = keyring().sign(&claims());
         for (now, holds) in [(0, true), (NOW, true), (NOW + 1, false), (NOW + 2, false)] {
             let expect = expect().clock(move || at(now));
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_for_its_side_and_key() {
+    async fn a_token_is_valid_for_its_side_and_key() {
         let b = keyring().sign(&claims().side(Side::B));
         let refused = shake(&expect(), &[&line(b.as_str())]).await;
         assert!(matches!(refused, Err(SignedTokenRefused::OtherSide)));
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn anything_else_is_refused() {
+    async fn any_other_first_line_is_refused() {
         let token = keyring().sign(&claims());
         let token = token.as_str();
         let other_version = token.replace("couplet1", "couplet2");
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_longest_is_let_in_as_it_is_sent() {
+    async fn the_longest_token_is_accepted() {
         let keyring = Keyring::new(&"i".repeat(32), "0123456789abcdef").unwrap();
         let claims = Claims::new("k".repeat(256), at(253_402_300_799)).unwrap();
         let (ours, mut theirs) = memory::connection(1024);

@@ -134,7 +134,7 @@ async fn the_protocols_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_hello_says_what_is_asked_for() {
+async fn a_client_hello_names_server_and_protocols() {
     let (protocol, _) = sniffed(&[&records(&usual_hello(), 16_384)]).await;
     assert_eq!(protocol.host(), Some("www.example.org"));
     let Protocol::Tls(hello) = protocol else {
@@ -146,7 +146,7 @@ async fn a_hello_says_what_is_asked_for() {
 }
 
 #[tokio::test]
-async fn many_protocols_are_no_larger_than_they_were_sent() {
+async fn many_protocols_take_no_more_memory_than_their_bytes() {
     let sent = records(&hello(&[alpn(&[&b"x"[..]; 8000])]), 16_384);
     let (Protocol::Tls(hello), _) = sniffed(&[&sent]).await else {
         panic!("it is TLS");
@@ -156,7 +156,7 @@ async fn many_protocols_are_no_larger_than_they_were_sent() {
 }
 
 #[tokio::test]
-async fn nothing_is_lost_wherever_it_is_cut() {
+async fn no_byte_is_lost_wherever_the_stream_is_cut() {
     let request = b"GET /a HTTP/1.1\r\nAccept: */*\r\nhOST:\tExample.org:8080\r\n\r\nbody".to_vec();
     for (sent, protocol) in [
         (records(&usual_hello(), 16_384), "tls:www.example.org"),
@@ -198,7 +198,7 @@ async fn a_hello_may_be_spread_over_records() {
 
 /// Those with post-quantum keys are some two thousand bytes.
 #[tokio::test]
-async fn a_hello_may_be_as_long_as_what_is_looked_at() {
+async fn a_hello_may_be_as_long_as_the_limit() {
     assert_eq!(LIMIT, 16 * 1024);
     const KEY_SHARE: u16 = 51;
     let around = |key: usize| {
@@ -236,7 +236,7 @@ async fn a_server_name_that_is_no_host_name_is_tls_without_one() {
 }
 
 #[tokio::test]
-async fn a_hello_that_breaks_the_rules_is_none() {
+async fn a_malformed_hello_is_not_tls() {
     let good = records(&usual_hello(), 16_384);
     let changed = |at: usize, byte: u8| {
         let mut bytes = good.clone();
@@ -270,7 +270,7 @@ async fn a_hello_that_breaks_the_rules_is_none() {
 }
 
 #[tokio::test]
-async fn the_host_is_found_wherever_it_is() {
+async fn the_host_header_is_found_wherever_it_stands() {
     for (sent, protocol) in [
         (
             &b"CONNECT example.org:443 HTTP/1.1\r\n"[..],
@@ -315,7 +315,7 @@ async fn the_host_is_found_wherever_it_is() {
 }
 
 #[tokio::test]
-async fn what_is_too_long_is_unknown() {
+async fn a_request_that_is_too_long_is_unknown() {
     let field = [b'x'; 20_000];
     let sent = [b"GET / HTTP/1.1\r\nX: ", &field[..], b"\r\nHost: a\r\n\r\n"].concat();
     assert_eq!(shown(&sent).await, "unknown");
@@ -326,7 +326,7 @@ async fn what_is_too_long_is_unknown() {
 // ===== when =====
 
 #[tokio::test(start_paused = true)]
-async fn who_says_nothing_goes_on_after_a_while() {
+async fn a_silent_client_goes_on_after_the_wait() {
     for (sent, protocol) in [
         (&b""[..], Protocol::Silent),
         (b"\x16", Protocol::Unknown),
@@ -350,7 +350,7 @@ async fn who_says_nothing_goes_on_after_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn or_is_waited_for_without_end() {
+async fn a_silent_client_may_be_waited_for_without_end() {
     let (_peer, io) = memory::connection(64);
     let sniff = Sniff::new().wait(Duration::MAX);
     let mut sniffing = task::spawn(sniff.handshake(conn(io)));
@@ -360,7 +360,7 @@ async fn or_is_waited_for_without_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_has_begun_has_until_the_handshakes_deadline() {
+async fn a_client_that_began_has_until_the_handshake_deadline() {
     let hello = records(&usual_hello(), 16_384);
     for begun in [&hello[..60], b"GET / HTTP/1.1\r\n"] {
         let (mut peer, io) = memory::connection(64);
@@ -374,7 +374,7 @@ async fn who_has_begun_has_until_the_handshakes_deadline() {
 }
 
 #[tokio::test]
-async fn who_is_known_is_not_waited_for() {
+async fn a_known_protocol_ends_the_wait() {
     for sent in [&b"SSH-"[..], b"\0", b"EHLO x\r\n", b"no"] {
         let (mut peer, io) = memory::connection(64);
         peer.write_all(sent).await.unwrap();
@@ -384,7 +384,7 @@ async fn who_is_known_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn one_that_fails_is_refused() {
+async fn a_connection_that_fails_is_refused() {
     let (mut peer, io) = memory::connection(64);
     peer.abort();
     drop(peer);
@@ -440,7 +440,7 @@ fn byte_by_byte(sent: &[u8]) -> Option<Protocol> {
 }
 
 #[test]
-fn the_second_byte_tells_that_a_record_is_none() {
+fn the_second_byte_tells_tls_from_other_bytes() {
     survives(b"\x16\0\0\x16", 1).unwrap();
 }
 
@@ -463,7 +463,7 @@ fn a_hello_that_ends_before_its_record_is_found_wherever_it_is_cut() {
 
 proptest! {
     #[test]
-    fn nothing_makes_it_panic(sent in vec(any::<u8>(), 0..300), cut in 0..300_usize) {
+    fn no_bytes_make_the_sniffer_panic(sent in vec(any::<u8>(), 0..300), cut in 0..300_usize) {
         let starts = [
             &b""[..],
             b"\x16\x03\x01\0\x40\x01\0\0\x3c\x03\x03",
@@ -478,7 +478,7 @@ proptest! {
     }
 
     #[test]
-    fn a_hello_with_one_byte_changed(at: usize, byte: u8, cut in 0..150_usize, size in 20..200_usize) {
+    fn a_hello_with_one_byte_changed_makes_no_panic(at: usize, byte: u8, cut in 0..150_usize, size in 20..200_usize) {
         let mut sent = records(&usual_hello(), size);
         let at = at % sent.len();
         sent[at] = byte;
@@ -486,7 +486,7 @@ proptest! {
     }
 
     #[test]
-    fn a_request_with_one_byte_changed(at: usize, byte: u8, cut in 0..80_usize) {
+    fn a_request_with_one_byte_changed_makes_no_panic(at: usize, byte: u8, cut in 0..80_usize) {
         let mut sent = b"GET http://[::1]:80/ HTTP/1.1\r\nHost: example.org:80\r\nA: b\r\n\r\n".to_vec();
         let at = at % sent.len();
         sent[at] = byte;

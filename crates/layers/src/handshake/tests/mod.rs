@@ -173,7 +173,7 @@ async fn a_closure_shakes_hands() {
 }
 
 #[tokio::test]
-async fn two_shake_hands_in_the_order_of_the_stack() {
+async fn two_handshakes_run_in_the_order_of_the_stack() {
     let stack = ServiceBuilder::new()
         .layer(HandshakeLayer::new(Expect(b'1')))
         .layer(HandshakeLayer::new(Expect(b'2')))
@@ -190,7 +190,7 @@ async fn two_shake_hands_in_the_order_of_the_stack() {
 }
 
 #[tokio::test]
-async fn what_was_read_ahead_is_behind_it() {
+async fn bytes_read_ahead_are_left_for_the_inner_service() {
     let sent = b"secret\nrest";
     for cut in 1..sent.len() {
         let (mut peer, io) = memory::connection(64);
@@ -215,7 +215,7 @@ async fn what_was_read_ahead_is_behind_it() {
 }
 
 #[tokio::test]
-async fn a_silent_one_holds_up_no_other() {
+async fn a_silent_peer_holds_up_no_other() {
     let handshake = HandshakeLayer::new(Expect(b'!')).bound(2);
     let mut service = handshake.layer(give_back());
     let (_silent, silent_io) = memory::connection(64);
@@ -232,7 +232,7 @@ async fn a_silent_one_holds_up_no_other() {
 // ===== on a pair =====
 
 #[tokio::test]
-async fn before_the_join_it_chooses_a_pairs_transforms() {
+async fn a_pair_handshake_chooses_the_transforms_of_its_pair() {
     // Side A says which it wants.
     let step = HandshakeLayer::new(async |mut pair: Pair<MemoryStream, MemoryStream>| {
         let wanted = pair.a.read_u8().await?;
@@ -301,7 +301,7 @@ async fn the_deadline_is_exact() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_deadline_it_may_last() {
+async fn without_a_deadline_a_handshake_may_last() {
     let handshake = ByHand::default();
     let layer = HandshakeLayer::new(handshake.clone()).timeout(None);
     let mut service = layer.layer(give_back());
@@ -314,7 +314,7 @@ async fn without_a_deadline_it_may_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_is_the_handshakes_alone() {
+async fn the_deadline_does_not_cover_the_inner_service() {
     let inner = ConcurrencyLimit::new(give_back(), 1);
     let mut busy = inner.clone();
     busy.ready().await.unwrap();
@@ -333,7 +333,7 @@ async fn the_deadline_is_the_handshakes_alone() {
 // ===== how it fails =====
 
 #[tokio::test]
-async fn a_refusal_says_why() {
+async fn a_refusal_has_its_reason() {
     let (mut peer, io) = memory::connection(64);
     peer.write_all(b"guess\n").await.unwrap();
     let token = ExpectToken::new(Token::new("secret").unwrap());
@@ -346,7 +346,7 @@ async fn a_refusal_says_why() {
 }
 
 #[tokio::test]
-async fn the_inner_services_errors_stay_what_they_are() {
+async fn errors_of_the_inner_service_are_passed_on_unchanged() {
     let fails = service_fn(async |()| Err::<(), _>(io::Error::from(io::ErrorKind::AddrInUse)));
     let service = HandshakeLayer::new(async |()| Ok::<_, BoxError>(())).layer(fails);
     let error = service.oneshot(()).await.unwrap_err();

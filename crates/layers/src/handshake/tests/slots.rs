@@ -47,7 +47,7 @@ async fn a_reserved_slot_is_given_back_with_its_service_and_never_cloned() {
 
 #[tokio::test]
 #[should_panic(expected = "poll_ready comes before call")]
-async fn a_clone_can_not_be_called() {
+async fn a_clone_that_is_called_panics() {
     let mut service = HandshakeLayer::new(silence::<()>).layer(Untouchable);
     service.ready().await.unwrap();
     drop(service.clone().call(()));
@@ -76,7 +76,7 @@ async fn a_slot_is_free_after_a_refusal() {
 }
 
 #[tokio::test]
-async fn it_keeps_its_slot_until_the_inner_service_has_taken_over() {
+async fn a_handshake_keeps_its_slot_until_the_inner_service_has_taken_over() {
     let inner = ConcurrencyLimit::new(service_fn(|()| pending::<Result<(), Infallible>>()), 1);
     let mut busy = inner.clone();
     busy.ready().await.unwrap();

@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_an_error_with_its_line() {
+    fn a_bad_block_is_an_error_with_its_line() {
         for (second, line, expected) in [
             (
                 TWO.replace("-----BEGIN", "----BEGIN"),
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn an_encrypted_key_of_either_kind_is_told_from_others() {
+    fn an_encrypted_key_is_named_as_one() {
         let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\
             DEK-Info: AES-128-CBC,0A\n\nBAUG\n-----END RSA PRIVATE KEY-----";
         let new =

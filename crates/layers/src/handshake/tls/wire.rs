@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_knows_where_records_end() {
+    fn the_end_of_a_record_is_found() {
         let records = [
             &[23, 3, 3, 0, 2, 1, 2][..],
             &[21, 3, 3, 0, 0],

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_follows_the_token_is_kept_wherever_it_is_cut() {
+    async fn bytes_after_the_token_are_kept_wherever_the_stream_is_cut() {
         for sent in [&b"secret\nrest\n\0"[..], b"secret\r\nrest\n\0"] {
             for cut in 0..sent.len() {
                 let (one, two) = sent.split_at(cut);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn anything_else_is_refused() {
+    async fn any_other_first_line_is_refused() {
         let refused = shake(&[b"Secret\n"]).await.unwrap_err();
         assert!(matches!(refused, TokenRefused::Mismatch));
         let refused = shake(&[b"\n"]).await.unwrap_err();

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_a_line_is_refused() {
+    fn a_token_that_is_no_line_is_refused() {
         assert_eq!(Token::new("").unwrap_err(), InvalidToken::Empty);
         assert_eq!(Token::new("a\nb").unwrap_err(), InvalidToken::LineBreak);
         assert_eq!(Token::new("a\r").unwrap_err(), InvalidToken::LineBreak);
@@ -146,13 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn it_is_not_shown() {
+    fn a_token_is_not_shown() {
         let token = Token::new("secret").unwrap();
         assert!(!format!("{token:?}").contains("secret"));
     }
 
     #[tokio::test]
-    async fn who_sends_it_is_let_in() {
+    async fn a_client_with_the_token_passes() {
         for secret in [&b"secret"[..], b"\0\r\xff", b"x", &[b'x'; 4094]] {
             // It does not come at once.
             let (ours, theirs) = memory::connection(100);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_longest_may_end_in_carriage_return_and_line_feed() {
+    async fn the_longest_token_may_end_in_crlf() {
         let (mut peer, io) = memory::connection(8192);
         let line = [&[b'x'; 4094][..], b"\r\nrest"].concat();
         peer.write_all(&line).await.unwrap();
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_sends_another_is_told_nothing() {
+    async fn a_client_with_another_token_gets_no_reply() {
         let (mut ours, theirs) = memory::connection(64);
         ours.write_all(b"guess\n").await.unwrap();
         let refused = guarded(&token("secret")).oneshot(conn(theirs)).await;
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_says_nothing_is_refused_in_time() {
+    async fn a_silent_client_is_refused_at_the_deadline() {
         let (mut ours, theirs) = memory::connection(64);
         ours.write_all(b"secre").await.unwrap();
         let refused = guarded(&token("secret")).oneshot(conn(theirs)).await;

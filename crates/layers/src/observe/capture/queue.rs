@@ -181,7 +181,7 @@ mod tests {
     use crate::testing::conn;
 
     #[test]
-    fn a_message_that_comes_when_it_has_just_stopped_is_not_waited_for() {
+    fn a_message_after_the_stop_is_not_waited_for() {
         let queue = Queue::new(100);
         queue.close();
         // As a task sees it that has looked before.

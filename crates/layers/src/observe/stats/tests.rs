@@ -68,7 +68,7 @@ async fn a_connection_counts_as_soon_as_it_comes() {
 }
 
 #[tokio::test]
-async fn addresses_are_told_apart() {
+async fn addresses_are_counted_apart() {
     let stats = Stats::new();
     let mut service = SideStatsLayer::new(stats.clone(), Side::A).layer(no_strangers());
     for ip in [
@@ -130,7 +130,7 @@ async fn a_full_stack_stays_full() {
 // ===== pairs =====
 
 #[tokio::test]
-async fn the_bytes_of_those_that_live_and_those_that_ended() {
+async fn the_bytes_of_live_and_ended_sessions_are_summed() {
     let stats = Stats::new();
     for round in 1..=2 {
         let Relayed {
@@ -153,7 +153,7 @@ async fn the_bytes_of_those_that_live_and_those_that_ended() {
 }
 
 #[tokio::test]
-async fn one_that_is_dropped_has_ended_too() {
+async fn a_dropped_session_has_ended() {
     let stats = Stats::new();
     let Relayed {
         mut a,
@@ -190,7 +190,7 @@ async fn pairs_that_are_not_joined_after_all_are_counted() {
 }
 
 #[tokio::test]
-async fn one_that_panics_has_ended_too() {
+async fn a_session_that_panics_has_ended() {
     let stats = Stats::new();
     let panics = service_fn(
         |_: Pair<(), ()>| -> BoxFuture<'static, Result<(), Infallible>> { panic!("in the call") },
@@ -231,7 +231,7 @@ async fn a_session_counts_until_its_relay_is_gone() {
 }
 
 #[tokio::test]
-async fn live_sessions_are_told_oldest_first() {
+async fn live_sessions_are_listed_oldest_first() {
     let stats = Stats::new();
     let mut service = StatsLayer::new(stats.clone()).layer(service_fn(|_: Pair<(), ()>| {
         pending::<Result<(), Infallible>>()
@@ -273,7 +273,7 @@ async fn a_live_session_can_be_closed() {
 // ===== those who wait =====
 
 #[tokio::test(start_paused = true)]
-async fn those_who_wait_are_seen_once_watched() {
+async fn waiting_connections_are_seen_once_watched() {
     let policy = Policy::default().wait(Some(Duration::from_secs(1)));
     let (mut a, _b, pairs) = rendezvous::<MemoryStream, MemoryStream>(policy);
     let stats = Stats::new();

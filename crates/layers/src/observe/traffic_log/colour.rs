@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_terminal_is_coloured_and_only_if_nobody_minds() {
+    fn a_terminal_is_coloured_unless_no_color_is_set() {
         assert_eq!(Colour::decide(true, None), Colour::Always);
         assert_eq!(Colour::decide(true, Some("".as_ref())), Colour::Always);
         assert_eq!(Colour::decide(true, Some("1".as_ref())), Colour::Never);

@@ -163,13 +163,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printable_is_shown_as_it_is() {
+    fn printable_text_is_shown_unchanged() {
         let text = "Grüße, \"мир\" 'ก็' 世界 e\u{301} 🦀 ~";
         assert_eq!(all_at_once(text.as_bytes()), format!("{text}\n"));
     }
 
     #[test]
-    fn what_is_not_is_escaped() {
+    fn other_bytes_are_escaped() {
         for (bytes, shown) in [
             (&b"\x1b[31m\0\x07\x7f"[..], r"\x1b[31m\x00\x07\x7f"),
             (br"\x1b", r"\\x1b"),

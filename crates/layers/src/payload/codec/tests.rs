@@ -112,7 +112,7 @@ fn assert_failed(end: io::Result<()>, why: &str) {
 // ===== what is spoken =====
 
 #[tokio::test]
-async fn the_layer_gives_each_connection_its_own() {
+async fn every_connection_has_its_own_codec() {
     let made = Arc::new(());
     let layer = {
         let made = Arc::clone(&made);
@@ -152,7 +152,7 @@ impl Encoder<Bytes> for Counted {
 }
 
 #[tokio::test]
-async fn codecs_of_tokio_as_they_are() {
+async fn codecs_of_tokio_util_work_unchanged() {
     assert_eq!(
         write(&frames(), &[b"one", b"three"]).await,
         b"\0\0\0\x03one\0\0\0\x05three"
@@ -214,7 +214,7 @@ async fn a_character_that_is_cut_waits_for_its_rest() {
 }
 
 #[tokio::test]
-async fn what_is_no_text_fails_after_what_is() {
+async fn invalid_text_fails_after_the_valid_text_before() {
     for (bytes, why) in [
         (
             &b"one\xfftwo"[..],
@@ -234,7 +234,7 @@ async fn what_is_no_text_fails_after_what_is() {
 // ===== ends =====
 
 #[tokio::test]
-async fn what_ends_within_an_item_is_no_end() {
+async fn a_stream_cut_within_an_item_is_no_end() {
     let (heard, end) = read(&frames(), b"\0\0\0\x03one\0\0\0\x05thr").await;
     assert_eq!(heard, b"one");
     assert_failed(end, "bytes remaining on stream");
@@ -248,7 +248,7 @@ async fn what_ends_within_an_item_is_no_end() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_decoded_fails() {
+async fn bytes_that_cannot_be_decoded_fail() {
     let (heard, end) = read(&lines(), &[&b"one\n"[..], &[b'x'; 65]].concat()).await;
     assert_eq!(heard, b"one");
     let error = end.unwrap_err();
@@ -277,7 +277,7 @@ async fn each_direction_ends_by_itself() {
 }
 
 #[tokio::test]
-async fn who_is_dropped_or_aborted_has_said_no_last_words() {
+async fn a_dropped_or_aborted_stream_sends_no_trailer() {
     for abort in [false, true] {
         let (mut io, mut peer) = side(&stop(), 64);
         io.write_all(b"hello").await.unwrap();
@@ -391,7 +391,7 @@ async fn a_stream_that_is_cut_is_a_reset() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_encoded_is_a_failure_of_that_side() {
+async fn an_encode_error_is_a_failure_of_that_side() {
     let (io, mut peer) = side(&lines(), 64);
     let (mut plain, plain_io) = memory::connection(64);
     let (_, end) = relay_between(Identity::new(), io, plain_io);
@@ -406,7 +406,7 @@ async fn what_can_not_be_encoded_is_a_failure_of_that_side() {
 
 proptest! {
     #[test]
-    fn what_goes_in_at_the_one_end_comes_out_at_the_other(
+    fn a_tunnel_of_two_codecs_passes_all_bytes(
         bursts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..100), 0..8),
         flush in any::<bool>(),
         buffer in 1_usize..300,

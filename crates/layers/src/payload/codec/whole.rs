@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_at_the_end_is_decoded_first() {
+    fn bytes_left_at_the_end_are_decoded_first() {
         let mut codec = WholeItems::new(LinesCodec::new());
         let mut input = BytesMut::from("a\nb\nc");
         assert_eq!(codec.decode_eof(&mut input).unwrap().unwrap(), "a");

@@ -72,7 +72,7 @@ async fn a_session_that_shows_life_frees_a_slot_and_wakes_the_pool() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_frees_the_slot_whatever_was_cloned() {
+async fn the_slot_is_freed_though_the_info_was_cloned() {
     let script = Script::new([]);
     let mut conns = pool(script.clone(), 1, EXACT);
     let conn = next(&mut conns).await;
@@ -170,7 +170,7 @@ async fn a_session_that_ends_without_a_byte_is_a_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_that_was_served_is_none_but_one_that_was_cut_makes_a_first_pause() {
+async fn a_served_session_is_no_failure_and_a_cut_one_makes_the_first_pause() {
     let script = Script::new([]);
     let mut conns = pool(script.clone(), 1, EXACT);
     let ends = [
@@ -246,7 +246,7 @@ async fn connections_that_are_lost_together_are_not_dialled_again_together() {
 
 #[test]
 #[should_panic(expected = "a pool of 0 connections")]
-fn a_pool_of_none_is_refused() {
+fn a_pool_of_zero_is_refused() {
     let _ = pool(Script::new([]), 0, EXACT);
 }
 

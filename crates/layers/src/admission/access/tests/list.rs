@@ -14,7 +14,7 @@ fn check(list: &AccessList, peer: &str) -> Result<(), NotListed> {
 }
 
 #[test]
-fn without_lists_everybody_may_enter() {
+fn without_lists_every_client_passes() {
     let list = AccessList::new();
     assert_eq!(check(&list, "10.0.0.1"), Ok(()));
     assert_eq!(check(&list, "2001:db8::1"), Ok(()));
@@ -36,7 +36,7 @@ fn deny_wins() {
 }
 
 #[test]
-fn with_an_allow_list_only_who_is_on_it_may_enter() {
+fn with_an_allow_list_only_its_clients_pass() {
     let list = AccessList::new()
         .allow(networks("10.0.0.0/8"))
         .allow(networks("2001:db8::/32"));
@@ -49,7 +49,7 @@ fn with_an_allow_list_only_who_is_on_it_may_enter() {
 }
 
 #[test]
-fn with_a_deny_list_alone_all_others_may_enter() {
+fn with_a_deny_list_alone_all_other_clients_pass() {
     let list = AccessList::new()
         .deny(networks("10.0.0.0/8"))
         .deny(networks("192.0.2.7"));
@@ -59,7 +59,7 @@ fn with_a_deny_list_alone_all_others_may_enter() {
 }
 
 #[test]
-fn an_ipv4_address_is_one_however_it_is_written() {
+fn a_mapped_ipv4_address_is_an_ipv4_address() {
     let list = AccessList::new().deny(networks("10.0.0.0/8"));
     assert_eq!(check(&list, "::ffff:10.1.2.3"), Err(NotListed::Denied));
     let list = AccessList::new().allow(networks("::ffff:10.0.0.0/104"));
@@ -71,7 +71,7 @@ fn an_ipv4_address_is_one_however_it_is_written() {
 }
 
 #[test]
-fn who_has_no_address_is_on_no_list() {
+fn a_client_without_an_address_is_on_no_list() {
     let unix = Info::new(Origin::Accepted);
     let deny = AccessList::new().deny(networks("0.0.0.0/0+::/0"));
     assert_eq!(deny.check(&unix), Ok(()));

@@ -41,7 +41,7 @@ fn everybody(_: &Info) -> Result<(), BoxError> {
 }
 
 #[tokio::test]
-async fn a_closure_decides_by_what_layers_have_found_out() {
+async fn a_closure_decides_by_the_info_of_outer_layers() {
     let friends = AccessLayer::new(|info: &Info| match info.extensions.get::<Identity>() {
         Some(who) if who.name() == "friend" => Ok(()),
         Some(_) => Err("not a friend"),
@@ -65,7 +65,7 @@ async fn a_closure_decides_by_what_layers_have_found_out() {
 }
 
 #[tokio::test]
-async fn who_may_not_pass_is_told_nothing_and_counted() {
+async fn a_denied_client_gets_no_reply_and_is_counted() {
     let stats = Stats::new();
     let mut service = ServiceBuilder::new()
         .layer(SideStatsLayer::new(stats.clone(), Side::A))
@@ -82,7 +82,7 @@ async fn who_may_not_pass_is_told_nothing_and_counted() {
 }
 
 #[tokio::test]
-async fn who_may_pass_is_passed_on_with_what_it_said() {
+async fn an_allowed_client_goes_on_with_its_early_bytes() {
     let service = AccessLayer::new(everybody).layer(service_fn(admit));
     let (mut peer, io) = memory::connection(64);
     peer.write_all(b"hello").await.unwrap();

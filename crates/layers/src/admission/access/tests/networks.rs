@@ -33,7 +33,7 @@ fn wrong_line(content: &str) -> (usize, usize, String) {
 }
 
 #[test]
-fn what_can_be_written() {
+fn every_form_of_a_network_is_read() {
     let one = |text: &str| text.parse::<Networks>().unwrap();
     let contains = |text: &str, address: &str| one(text).contains(address.parse().unwrap());
     assert!(contains("10.0.0.0/8", "10.255.255.255"));
@@ -52,7 +52,7 @@ fn what_can_be_written() {
 }
 
 #[test]
-fn anything_else_is_an_error_that_says_what_is_right() {
+fn any_other_text_is_an_error_with_a_remedy() {
     for text in [
         "",
         "10.0.0.0/33",
@@ -79,7 +79,7 @@ fn anything_else_is_an_error_that_says_what_is_right() {
 }
 
 #[test]
-fn a_file_has_one_a_line_and_comments() {
+fn a_file_has_one_network_a_line_and_comments() {
     let networks = read(
         b"# the office\r\n\
           10.0.0.0/8\r\n\
@@ -93,7 +93,7 @@ fn a_file_has_one_a_line_and_comments() {
 }
 
 #[test]
-fn a_bad_line_is_told_with_its_place() {
+fn a_bad_line_is_named_with_its_number() {
     let (line, column, why) = wrong_line("# é\n10.0.0.0/8\n é\t10.0.0.0/8x\n");
     assert_eq!((line, column), (3, 2));
     assert!(why.starts_with("`é` is not a network"), "{why}");
@@ -130,7 +130,7 @@ fn any_network() -> impl Strategy<Value = IpNet> {
 
 proptest! {
     #[test]
-    fn an_address_is_in_them_when_it_is_in_one(
+    fn an_address_is_in_the_set_when_one_network_has_it(
         networks in proptest::collection::vec(any_network(), 0..12),
         host in 0..300_u32,
     ) {

@@ -19,7 +19,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn so_many_of_each_address() {
+async fn the_limit_holds_for_each_address() {
     let counts = LimitCounts::new();
     let layer = ConnLimitLayer::per_address(2).counts(counts.clone());
     let mut service = layer.layer(give_back());
@@ -37,7 +37,7 @@ async fn so_many_of_each_address() {
 }
 
 #[tokio::test]
-async fn so_many_in_all() {
+async fn the_limit_holds_for_all_together() {
     let mut service = ConnLimitLayer::overall(2).layer(give_back());
     let first = enter(&mut service, [10, 0, 0, 1]).await;
     let _second = enter(&mut service, [10, 0, 0, 2]).await;
@@ -61,7 +61,7 @@ async fn an_ipv6_network_is_one_client() {
 }
 
 #[tokio::test]
-async fn those_without_an_address_are_one_client() {
+async fn connections_without_an_address_are_one_client() {
     let mut service = ConnLimitLayer::per_address(1).layer(give_back());
     let unix = || conn(memory::connection(64).0);
     let _open = service.ready().await.unwrap().call(unix()).await.unwrap();
@@ -70,7 +70,7 @@ async fn those_without_an_address_are_one_client() {
 }
 
 #[tokio::test]
-async fn who_is_refused_is_told_nothing_and_counted() {
+async fn a_refused_client_gets_no_reply_and_is_counted() {
     let stats = Stats::new();
     let mut service = ServiceBuilder::new()
         .layer(SideStatsLayer::new(stats.clone(), Side::A))
@@ -139,7 +139,7 @@ proptest! {
     /// Who comes is let in if and only if fewer than the limit are open; nobody is remembered who
     /// is not.
     #[test]
-    fn it_counts_who_is_open(
+    fn the_count_is_that_of_open_connections(
         limit in 0..4_usize,
         steps in proptest::collection::vec(
             prop_oneof![(0..4_u8).prop_map(Step::Comes), (0..4_u8).prop_map(Step::Goes)],

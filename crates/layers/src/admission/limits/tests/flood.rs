@@ -48,7 +48,7 @@ fn overs() -> [(Over, usize); 2] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_the_open_are_limited() {
+async fn a_flood_meets_a_limit_on_open_connections() {
     for (over, wait) in overs() {
         let counts = LimitCounts::new();
         let layer = ConnLimitLayer::per_address(LIMIT).over(over);
@@ -61,7 +61,7 @@ async fn where_the_open_are_limited() {
 /// There are places for the crowd's share and one more. Those of the crowd who wait wait for their
 /// own.
 #[tokio::test(start_paused = true)]
-async fn where_the_side_has_few_places() {
+async fn a_flood_meets_a_side_with_few_slots() {
     for (over, wait) in overs() {
         let service = ServiceBuilder::new()
             .layer(ConnLimitLayer::per_address(LIMIT).over(over))
@@ -73,7 +73,7 @@ async fn where_the_side_has_few_places() {
 
 #[cfg(feature = "rate-limit")]
 #[tokio::test(start_paused = true)]
-async fn where_the_rate_is_limited() {
+async fn a_flood_meets_a_limit_on_the_rate() {
     use std::{num::NonZeroU32, time::Duration};
 
     use crate::{ConnRateLayer, Rate};

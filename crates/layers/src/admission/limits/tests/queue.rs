@@ -22,7 +22,7 @@ fn queue(bound: usize) -> Over {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_is_let_in_when_there_is_room_the_first_first() {
+async fn queued_clients_go_on_in_order_when_there_is_room() {
     let counts = LimitCounts::new();
     let layer = ConnLimitLayer::per_address(1).over(queue(8));
     let mut service = layer.counts(counts.clone()).layer(give_back());
@@ -49,7 +49,7 @@ async fn who_waits_is_let_in_when_there_is_room_the_first_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whose_turn_does_not_come_in_time_is_closed() {
+async fn a_queued_client_is_closed_at_its_deadline() {
     let counts = LimitCounts::new();
     let over = Over::Queue(Queue::new().timeout(3 * SECOND));
     let layer = ConnLimitLayer::overall(1).over(over).counts(counts.clone());
@@ -73,7 +73,7 @@ async fn whose_turn_does_not_come_in_time_is_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_as_many_wait_as_may_the_next_is_refused() {
+async fn beyond_the_queue_a_client_is_refused() {
     let mut service = ConnLimitLayer::overall(0)
         .over(Over::Queue(Queue::new().bound(3).per_address(2)))
         .layer(give_back());
@@ -92,7 +92,7 @@ async fn where_as_many_wait_as_may_the_next_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_dropped_while_it_waits_leaves_nothing_behind() {
+async fn a_future_dropped_in_the_queue_leaves_nothing_behind() {
     let counts = LimitCounts::new();
     let layer = ConnLimitLayer::per_address(0).over(queue(1));
     let mut service = layer.counts(counts.clone()).layer(give_back());
@@ -129,7 +129,7 @@ async fn a_full_queue_has_room_for_an_address_with_fewer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn addresses_take_turns() {
+async fn addresses_in_the_queue_take_turns() {
     let layer = ConnLimitLayer::overall(1).over(queue(100));
     let mut service = layer.layer(give_back());
     let mut open = enter(&mut service, [10, 0, 0, 9]).await;
@@ -209,7 +209,7 @@ fn a_queue_without_room_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_the_inner_service_is_in_line_too() {
+async fn clients_that_wait_for_the_inner_service_keep_their_order() {
     let inner = ConcurrencyLimit::new(give_back::<Open>(), 1);
     let mut busy = inner.clone();
     let over = Over::Queue(Queue::new().bound(1).timeout(3 * SECOND));
@@ -227,7 +227,7 @@ async fn who_waits_for_the_inner_service_is_in_line_too() {
 
 /// The accept loop asks for capacity as soon as it can: it must not take the place of who waits.
 #[tokio::test(start_paused = true)]
-async fn who_waits_gets_the_only_place() {
+async fn a_queued_client_gets_the_only_slot() {
     let only = LiveLimitLayer::new(1).layer(give_back());
     let mut service = ConnLimitLayer::overall(1).over(queue(8)).layer(only);
     let open = enter(&mut service, [10, 0, 0, 1]).await;
@@ -241,7 +241,7 @@ async fn who_waits_gets_the_only_place() {
 }
 
 #[tokio::test]
-async fn an_inner_service_that_has_ended_says_so() {
+async fn the_error_of_an_ended_inner_service_is_passed_on() {
     let ended = ConcurrencyLimit::new(Ended, 1);
     let mut service = ConnLimitLayer::overall(1).over(queue(8)).layer(ended);
     let (_peer, coming) = come(&mut service, [10, 0, 0, 1]).await;

@@ -18,7 +18,7 @@ fn rate(count: u32, time: Duration) -> Rate {
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_many_at_once_then_one_each_fraction() {
+async fn a_burst_passes_and_then_one_client_per_fraction_of_the_time() {
     let counts = LimitCounts::new();
     let layer = ConnRateLayer::overall(rate(4, SECOND)).counts(counts.clone());
     let mut service = layer.layer(give_back());
@@ -45,7 +45,7 @@ async fn so_many_at_once_then_one_each_fraction() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_address_has_its_own() {
+async fn every_address_has_its_own_rate() {
     let mut service = ConnRateLayer::per_address(rate(1, 60 * SECOND)).layer(give_back());
     enter(&mut service, [10, 0, 0, 1]).await;
     let why = refused(&mut service, [10, 0, 0, 1]).await;
@@ -57,7 +57,7 @@ async fn each_address_has_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_is_let_in_at_the_rate_the_first_first() {
+async fn queued_clients_go_on_at_the_rate_in_order() {
     let layer = ConnRateLayer::per_address(rate(2, SECOND)).over(Over::Queue(Queue::new()));
     let mut service = layer.layer(give_back());
     enter(&mut service, [10, 0, 0, 1]).await;
@@ -83,7 +83,7 @@ async fn who_waits_is_let_in_at_the_rate_the_first_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whose_turn_does_not_come_in_time_is_closed() {
+async fn a_queued_client_is_closed_at_its_deadline() {
     let over = Over::Queue(Queue::new().timeout(2 * SECOND));
     let layer = ConnRateLayer::overall(rate(1, SECOND)).over(over);
     let mut service = layer.layer(give_back());
@@ -113,7 +113,7 @@ async fn whose_turn_does_not_come_in_time_is_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_is_remembered_for_long() {
+async fn an_address_is_forgotten_when_its_rate_has_recovered() {
     let mut service = ConnRateLayer::per_address(rate(2, SECOND)).layer(give_back());
     for host in 0..100 {
         enter(&mut service, [10, 0, 0, host]).await;
@@ -125,7 +125,7 @@ async fn nobody_is_remembered_for_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_beyond_what_is_remembered_share_one() {
+async fn addresses_beyond_the_table_share_one_rate() {
     let mut service = ConnRateLayer::per_address(rate(2, 3600 * SECOND)).layer(give_back());
     for number in 0..u32::try_from(CLIENTS).unwrap() {
         enter(&mut service, (0x0a00_0000 + number).to_be_bytes()).await;
@@ -162,7 +162,7 @@ proptest! {
     /// In any time, no more are let in than at once and one for each fraction that has passed;
     /// and no fewer of those who come.
     #[test]
-    fn it_keeps_to_the_rate(
+    fn the_rate_is_kept_over_time(
         count in 1..6_u32,
         pauses in proptest::collection::vec(0..700_u64, 1..60),
     ) {

@@ -48,7 +48,7 @@ async fn a_burst_and_then_a_turn_every_20_ms() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_used_is_free_again() {
+async fn unused_bytes_are_free_again() {
     let bucket = bucket(rate(1000));
     let mut lane = Lane::default();
     for used in [1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 20] {
@@ -63,7 +63,7 @@ async fn what_is_not_used_is_free_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_takes_turns_in_order() {
+async fn waiting_pairs_take_turns_in_order() {
     let bucket = bucket(rate_and_burst(1000, 20));
     let mut used_up = Lane::default();
     assert_eq!(reserve_now(&bucket, &mut used_up), Some(20));
@@ -91,7 +91,7 @@ async fn who_waits_takes_turns_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_leaves_the_line_lets_the_next_come_forward() {
+async fn a_pair_that_leaves_the_line_lets_the_next_come_forward() {
     let bucket = bucket(rate_and_burst(1000, 20));
     let mut lanes: [Lane; 3] = Default::default();
     let [used_up, first, second] = &mut lanes;
@@ -110,7 +110,7 @@ async fn who_leaves_the_line_lets_the_next_come_forward() {
 
 /// Bytes that are set aside for who waits elsewhere do not become a second burst.
 #[tokio::test(start_paused = true)]
-async fn what_is_set_aside_is_part_of_the_burst() {
+async fn reserved_bytes_are_part_of_the_burst() {
     let bucket = bucket(rate(1000));
     let mut lanes: [Lane; 6] = Default::default();
     let [held @ .., last] = &mut lanes;

@@ -97,7 +97,7 @@ async fn no_more_than_a_burst_passes_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn both_directions_share_it_unless_it_is_for_one() {
+async fn both_directions_share_a_rate_unless_the_rate_is_for_one() {
     let layer = BandwidthLayer::per_pair(rate(50_000));
     for (layer, expected) in [
         (layer.clone(), [Some(250_000), Some(250_000)]),
@@ -130,7 +130,7 @@ async fn both_directions_share_it_unless_it_is_for_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pairs_that_share_it_get_the_same_each() {
+async fn pairs_that_share_a_rate_get_equal_parts() {
     let layer = BandwidthLayer::shared(rate(400_000));
     let sessions = [(); 4].map(|()| {
         let (a, b, session) = relay_from(&layer, "192.0.2.1:1");
@@ -162,7 +162,7 @@ async fn pairs_that_share_it_get_the_same_each() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_several_bounds_the_least_counts_and_the_others_get_the_rest() {
+async fn the_lowest_of_several_rates_counts_and_the_rest_is_left_to_others() {
     let shared = BandwidthLayer::shared(rate(10_000_000));
     let both = ServiceBuilder::new()
         .layer(shared.clone())
@@ -240,7 +240,7 @@ async fn an_address_is_remembered_until_it_is_as_good_as_new() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_held_up_is_not_idle() {
+async fn a_pair_held_up_by_its_rate_is_not_idle() {
     // A turn takes a tenth of a second, and twenty pairs take turns.
     let layer = ServiceBuilder::new()
         .layer(IdleTimeoutLayer::new(Duration::from_secs(1)))
@@ -265,7 +265,7 @@ async fn who_is_held_up_is_not_idle() {
 
 /// A pair that is dropped while it waits leaves the line.
 #[tokio::test(start_paused = true)]
-async fn who_is_gone_keeps_nobody_waiting() {
+async fn a_peer_that_left_holds_up_no_other_pair() {
     let layer = BandwidthLayer::shared(rate(1000));
     let mut pairs = [(); 5].map(|()| {
         let Relayed { a, b, end, .. } = relay(layer.clone(), BUFFER);

@@ -26,14 +26,14 @@ fn survives(sent: &[u8], cut: usize) -> Result<(), TestCaseError> {
 
 proptest! {
     #[test]
-    fn nothing_makes_it_panic(sent in vec(any::<u8>(), 0..300), cut in 0..300_usize) {
+    fn no_bytes_make_the_parser_panic(sent in vec(any::<u8>(), 0..300), cut in 0..300_usize) {
         for start in [&b""[..], b"PROXY ", b"PROXY TCP4 ", V2_START, b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x40"] {
             survives(&[start, &sent].concat(), cut)?;
         }
     }
 
     #[test]
-    fn a_header_with_one_byte_changed(at in 0..80_usize, byte: u8, cut in 0..80_usize) {
+    fn a_header_with_one_byte_changed_makes_no_panic(at in 0..80_usize, byte: u8, cut in 0..80_usize) {
         let tlvs: &[&[u8]] = &[TCP4, b"\x02\0\x0bexample.org", b"\x20\0\x0a\x07\0\0\0\0\x22\0\x02cn"];
         for mut header in [V1.to_vec(), v2(0x21, 0x11, tlvs)] {
             let at = at % header.len();
@@ -44,7 +44,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_sent_is_understood(
+    fn a_header_that_is_sent_is_read(
         peer: SocketAddr,
         local: SocketAddr,
         tlvs in vec((0x30..=0xff_u8, vec(any::<u8>(), 0..100)), 0..8),

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn the_addresses_are_the_clients() {
+async fn the_addresses_become_those_of_the_client() {
     let tcp6 = [&[0x20; 32][..], &[0, 80, 1, 187]].concat();
     for (header, peer, local) in [
         (V1.to_vec(), "192.0.2.1:51234", "198.51.100.7:443"),
@@ -89,7 +89,7 @@ async fn the_destination_may_be_of_the_other_family() {
 }
 
 #[tokio::test]
-async fn what_follows_is_kept_wherever_it_is_cut() {
+async fn bytes_after_the_header_are_kept_wherever_the_stream_is_cut() {
     let tlvs: &[&[u8]] = &[TCP4, b"\x02\0\x0bexample.org"];
     for header in [V1.to_vec(), v2(0x21, 0x11, tlvs)] {
         let sent = [&header, &b"rest\r\n\0PROXY "[..]].concat();
@@ -109,7 +109,7 @@ async fn what_follows_is_kept_wherever_it_is_cut() {
 }
 
 #[tokio::test]
-async fn one_that_ends_within_its_header_is_refused() {
+async fn a_connection_that_ends_within_its_header_is_refused() {
     for header in [V1.to_vec(), v2(0x21, 0x11, &[TCP4])] {
         for cut in 0..header.len() {
             let ended = expect(required(), &[&header[..cut]]).await.unwrap_err();
@@ -243,7 +243,7 @@ async fn the_checksum_has_to_be_right() {
 }
 
 #[tokio::test]
-async fn additions_are_there_by_type() {
+async fn tlvs_are_found_by_type() {
     let version = b"\x21\0\x07TLSv1.3";
     let name = b"\x22\0\x05alice";
     let tls = |client: u8, verify: u8| {

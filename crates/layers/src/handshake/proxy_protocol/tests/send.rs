@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn the_server_is_told_who_the_client_is() {
+async fn the_server_gets_the_address_of_the_client() {
     let four = client("192.0.2.1:51234", "198.51.100.7:443");
     assert_eq!(sent(SendProxyHeader::v1(), &four).await, V1);
     let header = v2(0x21, 0x11, &[TCP4]);
@@ -34,7 +34,7 @@ async fn the_server_is_told_who_the_client_is() {
 }
 
 #[tokio::test]
-async fn what_is_known_of_the_client_is_passed_on() {
+async fn the_tlvs_of_the_client_are_passed_on() {
     let tlvs: &[&[u8]] = &[
         TCP4,
         b"\x02\0\x0bexample.org",
@@ -65,7 +65,7 @@ async fn what_is_known_of_the_client_is_passed_on() {
 }
 
 #[tokio::test]
-async fn additions_have_a_bound() {
+async fn the_tlvs_are_bounded() {
     let four = client("192.0.2.1:51234", "198.51.100.7:443");
     let of = |len: usize| SendProxyHeader::v2_with(move |_| vec![Tlv::new(0xe0, vec![0; len])]);
     for len in [65_497, 65_535, 100_000] {
@@ -79,7 +79,7 @@ async fn additions_have_a_bound() {
 }
 
 #[tokio::test]
-async fn one_that_was_dialled_for_nobody_is_refused() {
+async fn a_connection_dialled_for_no_client_is_refused() {
     let (mut peer, io) = memory::connection(64);
     let conn = Conn::new(io, Origin::Dialled);
     let pass = service_fn(async |_: Conn<MemoryStream>| Ok::<_, Infallible>(()));
@@ -95,7 +95,7 @@ async fn one_that_was_dialled_for_nobody_is_refused() {
 }
 
 #[tokio::test]
-async fn before_the_join_either_is_told_of_the_other() {
+async fn before_the_join_either_side_gets_the_address_of_the_other() {
     for to in [Side::A, Side::B] {
         let (a, a_io) = memory::connection(256);
         let (b, b_io) = memory::connection(256);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_header_from_elsewhere_is_never_believed() {
+async fn a_header_from_an_untrusted_network_is_never_believed() {
     for peer in ["203.0.113.9:1", "[2001:db8::9]:1", "[::ffff:203.0.113.9]:1"] {
         for header in [V1.to_vec(), v2(0x21, 0x11, &[TCP4])] {
             let (mut theirs, io) = memory::connection(256);
@@ -27,7 +27,7 @@ async fn a_header_from_elsewhere_is_never_believed() {
 }
 
 #[tokio::test]
-async fn a_trusted_ipv4_proxy_may_come_to_a_listener_for_both() {
+async fn a_trusted_ipv4_proxy_may_connect_to_a_dual_stack_listener() {
     let (mut theirs, io) = memory::connection(256);
     theirs.write_all(V1).await.unwrap();
     let conn = required().handshake(from(io, "[::ffff:10.1.2.3]:5"));
@@ -35,7 +35,7 @@ async fn a_trusted_ipv4_proxy_may_come_to_a_listener_for_both() {
 }
 
 #[tokio::test]
-async fn who_need_not_send_one_goes_on_without() {
+async fn a_client_that_need_not_send_a_header_goes_on_without() {
     for sent in [
         &b"GET / HTTP/1.1\r\n"[..],
         b"PROXY",
@@ -56,7 +56,7 @@ async fn who_need_not_send_one_goes_on_without() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_our_side_to_speak_goes_on() {
+async fn a_silent_client_goes_on_after_the_wait_for_an_optional_header() {
     for sent in [&b""[..], b"\r\n", b"PROXY"] {
         let (mut theirs, io) = memory::connection(256);
         theirs.write_all(sent).await.unwrap();
@@ -76,7 +76,7 @@ async fn who_waits_for_our_side_to_speak_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn or_is_waited_for_without_end() {
+async fn an_optional_header_may_be_waited_for_without_end() {
     let (_theirs, io) = memory::connection(256);
     let accepted = accepted().wait(Duration::MAX);
     let mut shaking = task::spawn(accepted.handshake(from(io, "10.0.0.1:40000")));
@@ -86,7 +86,7 @@ async fn or_is_waited_for_without_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_has_begun_one_has_to_finish_in_time() {
+async fn a_client_that_began_a_header_must_finish_in_time() {
     for handshake in [required(), accepted()] {
         for sent in [&V1[..20], &v2(0x21, 0x11, &[TCP4])[..20]] {
             let (mut theirs, io) = memory::connection(256);

@@ -10,7 +10,7 @@ fn told<T: std::fmt::Debug>(result: Result<T, TlsConfigError>) -> String {
 }
 
 #[test]
-fn what_is_wrong_with_a_certificate_is_told() {
+fn an_error_names_the_fault_of_a_certificate() {
     let ca = Ca::new();
     let (certificate, key) = ca.pems(&named(&["server.test"]));
     let (_, other_key) = ca.pems(&named(&["server.test"]));
@@ -56,7 +56,7 @@ fn what_is_wrong_with_a_certificate_is_told() {
 }
 
 #[test]
-fn der_in_place_of_pem_is_told() {
+fn der_in_place_of_pem_is_named() {
     let (certificate, key) = Ca::new().pems(&named(&["server.test"]));
     for [certificate, key] in [
         [b"\x30\x82\x01".as_slice(), key.as_bytes()],
@@ -137,7 +137,7 @@ fn no_error_shows_a_part_of_a_key() {
 }
 
 #[test]
-fn what_is_wrong_with_a_file_is_told_with_its_name() {
+fn an_error_names_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.pem");
     let missing = told(TlsCertificate::from_files(&path, None));
@@ -161,7 +161,7 @@ fn what_is_wrong_with_a_file_is_told_with_its_name() {
 }
 
 #[test]
-fn nobody_is_trusted_by_accident() {
+fn a_configuration_without_trust_anchors_is_refused() {
     let none = rustls::RootCertStore::empty;
     let told_by = [
         told(TlsConnectConfig::with_roots(none()).build()),

@@ -36,7 +36,7 @@ async fn client_hello(ca: &Ca) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn it_may_come_in_small_pieces() {
+async fn a_handshake_may_come_in_small_pieces() {
     let ca = Ca::new();
     // Not smaller: the one sends six bytes before it reads, in the middle of the other's flight.
     for buffer in [6, 7, 16, 100] {
@@ -53,7 +53,7 @@ async fn it_may_come_in_small_pieces() {
 }
 
 #[tokio::test]
-async fn both_know_what_they_agreed_upon() {
+async fn both_peers_know_version_and_protocol() {
     let ca = Ca::new();
     let config = TlsAcceptConfig::new(ca.server(&["server.test"])).alpn(["b", "a"]);
     let accept = TlsAccept::new(config.build().unwrap());
@@ -74,7 +74,7 @@ async fn both_know_what_they_agreed_upon() {
 }
 
 #[tokio::test]
-async fn what_is_not_tls_is_told() {
+async fn bytes_that_are_not_tls_are_named() {
     let accept = Ca::new().accept(&["server.test"]);
     for garbage in [&b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..], b"SSH-2.0-x\r\n"] {
         let (error, heard) = hears(&accept, garbage).await;
@@ -89,7 +89,7 @@ async fn what_is_not_tls_is_told() {
 }
 
 #[tokio::test]
-async fn an_end_in_the_middle_is_told_wherever_it_is() {
+async fn an_end_within_the_handshake_is_named_wherever_it_comes() {
     let ca = Ca::new();
     let hello = client_hello(&ca).await;
     let accept = ca.accept(&["server.test"]);
@@ -121,7 +121,7 @@ proptest! {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_says_nothing_is_refused_in_time() {
+async fn a_silent_client_is_refused_at_the_deadline() {
     let ca = Ca::new();
     let hello = client_hello(&ca).await;
     for len in [0, 1, hello.len() - 1, hello.len()] {
@@ -137,7 +137,7 @@ async fn who_says_nothing_is_refused_in_time() {
 }
 
 #[tokio::test]
-async fn a_protocol_that_only_one_knows_is_none() {
+async fn a_protocol_of_one_peer_alone_is_not_chosen() {
     let ca = Ca::new();
     let config = TlsAcceptConfig::new(ca.server(&["server.test"])).alpn(["h2"]);
     let accept = TlsAccept::new(config.build().unwrap());
@@ -153,7 +153,7 @@ async fn a_protocol_that_only_one_knows_is_none() {
 }
 
 #[tokio::test]
-async fn certificates_are_replaced_for_those_who_come_then() {
+async fn certificates_are_replaced_for_later_clients() {
     let ca = Ca::new();
     let accept = ca.accept(&["server.test"]);
     let connect = ca.connect();
@@ -188,7 +188,7 @@ async fn nothing_secret_is_shown() {
 }
 
 #[tokio::test]
-async fn a_reset_in_the_middle_is_the_connections() {
+async fn a_reset_within_the_handshake_is_passed_on() {
     let (mut peer, io) = memory::connection(1024);
     couplet_endpoint::Io::abort(&mut peer);
     drop(peer);

@@ -36,7 +36,7 @@ async fn shown(
 }
 
 #[tokio::test]
-async fn it_is_the_one_for_the_name() {
+async fn sni_selects_the_certificate() {
     let ca = Ca::new();
     let certificates = [
         ca.server(&["first.test"]),
@@ -64,7 +64,7 @@ async fn it_is_the_one_for_the_name() {
 }
 
 #[tokio::test]
-async fn who_asks_for_an_unknown_name_may_be_refused() {
+async fn a_client_with_an_unknown_sni_name_may_be_refused() {
     let ca = Ca::new();
     let certificates = [ca.server(&["first.test"]), ca.server(&["*.wild.test"])];
     let refuse = UnknownName::Refuse;
@@ -82,7 +82,7 @@ async fn who_asks_for_an_unknown_name_may_be_refused() {
 }
 
 #[tokio::test]
-async fn of_several_for_a_name_it_is_one_the_client_can_check() {
+async fn of_several_certificates_the_client_gets_one_it_can_verify() {
     let ca = Ca::new();
     let ed25519 = {
         let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();

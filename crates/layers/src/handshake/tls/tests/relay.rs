@@ -11,7 +11,7 @@ use super::*;
 use crate::testing::{assert_reset, read_all, read_some, relay_between};
 
 #[tokio::test]
-async fn both_directions_and_both_ends() {
+async fn bytes_and_ends_pass_in_both_directions() {
     let (server, mut client) = joined(1024).await;
     let (b_io, mut b) = memory::connection(1024);
     let (_, end) = relay_between(Identity::new(), server, b_io);
@@ -51,7 +51,7 @@ async fn a_stream_that_is_cut_is_a_reset_for_the_other_side() {
 }
 
 #[tokio::test]
-async fn a_reset_of_the_other_side_is_one_here() {
+async fn a_reset_of_the_other_side_resets_the_tls_side() {
     let (server, mut client) = joined(1024).await;
     let (b_io, mut b) = memory::connection(1024);
     let (_, end) = relay_between(Identity::new(), server, b_io);

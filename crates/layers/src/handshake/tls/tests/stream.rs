@@ -84,7 +84,7 @@ fn is_cut(error: &io::Error) -> bool {
 // ===== reading =====
 
 #[tokio::test]
-async fn wherever_the_bytes_are_cut_they_arrive() {
+async fn bytes_arrive_wherever_the_stream_is_cut() {
     let len = {
         let (_, mut client) = apart().await;
         client.says(b"hello").len() + client.says(b"world").len() + client.says_goodbye().len()
@@ -115,7 +115,7 @@ async fn wherever_the_bytes_are_cut_they_arrive() {
 }
 
 #[tokio::test]
-async fn an_end_that_is_not_announced_is_an_error_wherever_it_is() {
+async fn an_end_without_close_notify_is_an_error_wherever_it_comes() {
     let (_, mut client) = apart().await;
     let hello = client.says(b"hello").len();
     let whole = hello + client.says_goodbye().len();
@@ -152,7 +152,7 @@ async fn an_end_that_is_not_announced_is_an_error_wherever_it_is() {
 }
 
 #[tokio::test]
-async fn what_came_before_garbage_is_read_first() {
+async fn bytes_before_garbage_are_read_first() {
     for garbage in [
         &b"GET / HTTP/1.1\r\n\r\n"[..],
         &[23, 3, 3, 0, 20, 0],
@@ -240,7 +240,7 @@ async fn either_half_ends_by_itself() {
 }
 
 #[tokio::test]
-async fn ending_is_a_close_notify_and_nothing_more() {
+async fn a_shutdown_sends_a_close_notify_and_nothing_more() {
     let (mut server, mut client) = apart().await;
     server.shutdown().await.unwrap();
     let (_, state) = client.hears().await;
@@ -258,7 +258,7 @@ async fn ending_is_a_close_notify_and_nothing_more() {
 }
 
 #[tokio::test]
-async fn who_ends_last_ends_the_connection() {
+async fn the_peer_that_ends_last_closes_the_connection() {
     let (mut server, mut client) = apart().await;
     let goodbye = client.says_goodbye();
     client.wire.write_all(&goodbye).await.unwrap();
@@ -272,7 +272,7 @@ async fn who_ends_last_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn who_is_dropped_says_no_goodbye() {
+async fn a_dropped_stream_sends_no_close_notify() {
     let (mut server, mut client) = joined(64 * 1024).await;
     server.write_all(b"half").await.unwrap();
     drop(server);
@@ -282,7 +282,7 @@ async fn who_is_dropped_says_no_goodbye() {
 }
 
 #[tokio::test]
-async fn who_is_aborted_resets() {
+async fn an_aborted_stream_resets() {
     let (mut server, mut client) = joined(64 * 1024).await;
     server.abort();
     drop(server);

@@ -139,7 +139,7 @@ async fn a_pin_of_a_key_that_the_server_does_not_have_is_no_use() {
 }
 
 #[tokio::test]
-async fn the_name_is_the_one_that_was_dialled() {
+async fn the_name_verified_is_the_one_dialled() {
     let ca = Ca::new();
     let config = TlsConnectConfig::with_roots(ca.roots()).build().unwrap();
     for (dialled, right) in [
@@ -185,7 +185,7 @@ fn showing(ca: &Ca, certificate: Option<TlsCertificate>) -> TlsConnect {
 }
 
 #[tokio::test]
-async fn a_client_proves_who_it_is() {
+async fn a_client_is_known_by_its_certificate() {
     let ca = Ca::new();
     let san = |name: &str| name.try_into().unwrap();
     let (uri, dns, email) = (
@@ -218,7 +218,7 @@ async fn a_client_proves_who_it_is() {
 }
 
 #[tokio::test]
-async fn who_shows_no_certificate_is_refused_where_it_must() {
+async fn a_client_without_a_required_certificate_is_refused() {
     let ca = Ca::new();
     let want = wanting(&ca, ClientCertificates::Want(ca.roots()));
     let (server, _) = shake(&want, &showing(&ca, None)).await;

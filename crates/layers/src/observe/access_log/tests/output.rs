@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn without_the_sides_layers_the_rest_is_told() {
+async fn without_the_side_layers_the_other_fields_are_logged() {
     let records = Records::default();
     let layers = ServiceBuilder::new()
         .map_err(relay_error)
@@ -34,7 +34,7 @@ async fn without_the_sides_layers_the_rest_is_told() {
 }
 
 #[tokio::test]
-async fn a_sink_that_panics_or_fails_harms_nobody() {
+async fn a_sink_that_panics_or_fails_harms_no_pair() {
     let log = AccessLog::new(|_| panic!("as it was told"));
     let side = SideAccessLogLayer::new(log, Side::A);
     let refuses = side.layer(service_fn(async |_: Conn<Counted<MemoryStream>>| {

@@ -22,7 +22,7 @@ use crate::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn a_pair_with_its_legs() {
+async fn an_entry_of_a_pair_has_both_legs() {
     let records = Records::default();
     let (place_a, place_b, mut pairs) = meeting();
     let side_a = SideAccessLogLayer::new(records.log(), Side::A)
@@ -78,7 +78,7 @@ async fn a_pair_with_its_legs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_partner_that_is_dialled() {
+async fn an_entry_of_a_dialled_partner_has_its_target() {
     let records = Records::default();
     let partner = SideAccessLogLayer::new(records.log(), Side::B).layer(service_fn(
         async |conn: Conn<Counted<MemoryStream>>| {
@@ -119,7 +119,7 @@ async fn a_partner_that_is_dialled() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn what_is_spliced_is_counted() {
+async fn spliced_bytes_are_counted() {
     use couplet_endpoint::Io;
     use tokio::{io::AsyncReadExt, net::UnixStream};
 

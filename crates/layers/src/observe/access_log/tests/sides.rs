@@ -17,7 +17,7 @@ use crate::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn those_who_are_not_joined() {
+async fn a_connection_that_is_not_joined_has_an_entry() {
     let records = Records::default();
     let (place, _place_b, pairs) = meeting();
     let side = SideAccessLogLayer::new(records.log(), Side::A).layer(
@@ -90,7 +90,7 @@ async fn those_who_are_not_joined() {
 }
 
 #[tokio::test]
-async fn without_a_partner() {
+async fn the_entry_of_a_failed_dial_has_the_reason() {
     let records = Records::default();
     let dial = service_fn(async |_: Info| Err::<Conn<MemoryStream>, _>(io::Error::other("nobody")));
     let (service, _pairs): (DialFor<Counted<MemoryStream>, _, _, _>, _) =
@@ -105,7 +105,7 @@ async fn without_a_partner() {
 }
 
 #[tokio::test]
-async fn what_is_written_in_slices_is_counted() {
+async fn bytes_written_in_slices_are_counted() {
     let records = Records::default();
     let service = service_fn(async |mut conn: Conn<Counted<MemoryStream>>| {
         let slices = [b"ab", b"cd"].map(|slice| io::IoSlice::new(slice));
@@ -122,7 +122,7 @@ async fn what_is_written_in_slices_is_counted() {
 
 #[cfg(feature = "proxy-protocol")]
 #[tokio::test]
-async fn whom_a_proxy_comes_for_is_known_though_refused() {
+async fn the_client_behind_a_proxy_is_logged_though_refused() {
     use crate::ExpectProxyHeader;
 
     let records = Records::default();

@@ -15,7 +15,7 @@ async fn say(joined: &mut Joined, length: usize) {
 }
 
 #[tokio::test]
-async fn one_that_has_grown_is_followed_by_the_next() {
+async fn a_full_file_is_followed_by_the_next() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("trace.pcapng");
     let capture = Capture::to_file(&path).roll(5000);
@@ -43,7 +43,7 @@ async fn one_that_has_grown_is_followed_by_the_next() {
 }
 
 #[tokio::test]
-async fn one_a_pair() {
+async fn every_pair_may_have_its_own_file() {
     let scratch = tempfile::tempdir().unwrap();
     let capture = Capture::to_directory(scratch.path());
     let layer = started(&capture);
@@ -89,7 +89,7 @@ async fn a_replaced_file_is_its_owners_alone_as_well() {
 }
 
 #[tokio::test]
-async fn what_can_t_be_opened_is_an_error() {
+async fn a_file_that_cannot_be_opened_is_an_error() {
     let scratch = tempfile::tempdir().unwrap();
     let missing = scratch.path().join("missing");
     Capture::to_file(missing.join("trace.pcapng"))
@@ -104,7 +104,7 @@ async fn what_can_t_be_opened_is_an_error() {
 }
 
 #[tokio::test]
-async fn without_room_it_stops_and_the_bytes_go_on() {
+async fn without_room_the_capture_stops_and_the_bytes_go_on() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("trace.pcapng");
     let capture = Capture::to_file(&path).buffer(500);
@@ -133,7 +133,7 @@ fn open_in(directory: &Path) -> usize {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn once_it_has_stopped_its_files_are_closed() {
+async fn a_stopped_capture_has_closed_its_files() {
     let scratch = tempfile::tempdir().unwrap();
     let capture = Capture::to_directory(scratch.path()).buffer(2000);
     let layer = started(&capture);
@@ -154,7 +154,7 @@ async fn once_it_has_stopped_its_files_are_closed() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn on_a_full_disk_it_stops_and_the_bytes_go_on() {
+async fn on_a_full_disk_the_capture_stops_and_the_bytes_go_on() {
     let capture = Capture::to_file("/dev/full");
     let mut joined = join(started(&capture));
     say(&mut joined, 100_000).await;
@@ -166,7 +166,7 @@ async fn on_a_full_disk_it_stops_and_the_bytes_go_on() {
 }
 
 #[tokio::test]
-async fn before_it_is_started_nothing_is_captured() {
+async fn before_its_start_a_capture_records_nothing() {
     let mut joined = join(CaptureLayer::new(Capture::to_file(
         "/nonexistent/trace.pcapng",
     )));
@@ -174,7 +174,7 @@ async fn before_it_is_started_nothing_is_captured() {
 }
 
 #[tokio::test]
-async fn once_it_is_finished_it_does_not_begin() {
+async fn a_finished_capture_does_not_start() {
     let scratch = tempfile::tempdir().unwrap();
     let capture = Capture::to_file(scratch.path().join("trace.pcapng"));
     assert!(capture.finish(PATIENCE));
@@ -232,7 +232,7 @@ mod named_pipe {
     }
 
     #[tokio::test]
-    async fn its_reader_may_come_later() {
+    async fn the_reader_of_a_pipe_may_come_later() {
         let scratch = tempfile::tempdir().unwrap();
         let path = fifo(&scratch);
         let capture = Capture::to_file(&path);
@@ -255,7 +255,7 @@ mod named_pipe {
     }
 
     #[tokio::test]
-    async fn the_end_does_not_wait_for_its_reader() {
+    async fn the_end_does_not_wait_for_the_reader_of_a_pipe() {
         let scratch = tempfile::tempdir().unwrap();
         let capture = Capture::to_file(fifo(&scratch));
         let mut joined = join(started(&capture));
@@ -281,7 +281,7 @@ mod named_pipe {
     }
 
     #[test]
-    fn it_is_not_rolled() {
+    fn a_writer_is_not_rolled() {
         let scratch = tempfile::tempdir().unwrap();
         let error = Capture::to_file(fifo(&scratch))
             .roll(100)

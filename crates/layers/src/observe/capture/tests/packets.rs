@@ -180,7 +180,7 @@ async fn addresses_of_either_family_and_of_both() {
 }
 
 #[tokio::test]
-async fn the_accepted_side_opens_it() {
+async fn the_accepted_side_opens_the_conversation() {
     let known = |[a, b]: [&mut Info; 2]| {
         a.origin = Origin::Dialled;
         b.origin = Origin::Accepted;
@@ -204,7 +204,7 @@ async fn a_reset_is_a_reset_and_nothing_follows() {
 }
 
 #[tokio::test]
-async fn what_is_cut_ends_with_a_reset_that_says_why() {
+async fn a_cut_session_ends_with_a_reset_and_its_reason() {
     let cut = async |mut joined: Joined| {
         joined.peer_a.shutdown().await.unwrap();
         assert_eq!(joined.a.read(&mut [0]).await.unwrap(), 0);
@@ -216,7 +216,7 @@ async fn what_is_cut_ends_with_a_reset_that_says_why() {
 }
 
 #[tokio::test]
-async fn the_first_bytes_without_what_nobody_is_to_see() {
+async fn the_first_bytes_are_captured_without_redacted_ones() {
     let configure = |layer: CaptureLayer| {
         layer.limit(2000).redact(|_, bytes| {
             bytes.truncate(bytes.len() - 1);
@@ -322,7 +322,7 @@ async fn two_peers_of_one_address_are_told_apart() {
 }
 
 #[tokio::test]
-async fn what_is_asked_of_the_io_is_passed_on() {
+async fn the_methods_of_io_are_passed_on() {
     let mut joined = join(CaptureLayer::new(Capture::to_file("never")));
     assert!(!joined.a.has_unsent());
     joined.a.write_all(b"bye").await.unwrap();

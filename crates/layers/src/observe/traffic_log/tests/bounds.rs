@@ -17,7 +17,7 @@ fn said(writes: &Writes) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_first_bytes_of_each_direction() {
+async fn the_first_bytes_of_each_direction_are_logged() {
     let writes = Writes::default();
     let layer = TrafficLogLayer::text().limit(7);
     let mut joined = join(&layer.to_writer(writes.clone()));
@@ -39,7 +39,7 @@ async fn the_first_bytes_of_each_direction() {
 }
 
 #[tokio::test]
-async fn what_a_function_takes_out() {
+async fn redacted_bytes_are_not_logged() {
     let writes = Writes::default();
     let redact = |from, bytes: &mut Vec<u8>| match from {
         Side::A => bytes.fill(b'*'),
@@ -63,7 +63,7 @@ async fn what_a_function_takes_out() {
 
 #[cfg(feature = "json")]
 #[tokio::test]
-async fn json_lines() {
+async fn json_lines_are_bounded_and_redacted_too() {
     use couplet_endpoint::Io;
     use serde_json::{Value, json};
 

@@ -15,7 +15,7 @@ fn time() -> SystemTime {
 }
 
 #[tokio::test]
-async fn text_records() {
+async fn a_text_record_has_direction_and_bytes() {
     let writes = Writes::default();
     let mut joined = join(
         &TrafficLogLayer::text()
@@ -53,7 +53,7 @@ async fn text_records() {
 }
 
 #[tokio::test]
-async fn hex_records() {
+async fn a_hex_record_has_rows_of_sixteen() {
     let writes = Writes::default();
     let mut joined = join(&TrafficLogLayer::hex().to_writer(writes.clone()).clock(time));
     let id = joined.session.id();
@@ -84,7 +84,7 @@ async fn hex_records() {
 }
 
 #[tokio::test]
-async fn an_error_that_no_read_tells_of_is_logged() {
+async fn an_error_without_a_read_is_logged() {
     let writes = Writes::default();
     let mut joined = join(&TrafficLogLayer::hex().to_writer(writes.clone()).clock(time));
     joined.peer_b.abort();
@@ -120,7 +120,7 @@ async fn an_empty_read_is_no_end() {
 }
 
 #[tokio::test]
-async fn one_direction_alone() {
+async fn one_direction_alone_can_be_logged() {
     let writes = Writes::default();
     let layer = TrafficLogLayer::text().to_writer(writes.clone());
     let mut joined = join(&layer.only(Side::B));
@@ -214,7 +214,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn what_is_asked_of_the_io_is_passed_on() {
+async fn the_methods_of_io_are_passed_on() {
     let mut joined = join(&TrafficLogLayer::text());
     assert!(!joined.a.has_unsent());
     joined.a.write_all(b"bye").await.unwrap();

@@ -52,7 +52,7 @@ async fn hex_to_tracing_is_an_event_a_row() {
 }
 
 #[tokio::test]
-async fn what_nobody_wants_is_not_logged() {
+async fn a_disabled_level_is_not_logged() {
     let none: [&str; 0] = [];
     assert_eq!(traced(TrafficLogLayer::text(), "off").await, none);
     assert_eq!(

@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_says_what_it_is() {
+    fn a_frame_header_is_read() {
         // As `lz4 -B4 -BI --no-frame-crc` and `lz4 -B7 -BD` begin theirs.
         let ours = [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82];
         let Ok(Some((Begins::Frame(frame), 7))) = Begins::read(&ours) else {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_to_be_skipped() {
+    fn a_skippable_frame_is_skipped() {
         let skipped = [0x5e, 0x2a, 0x4d, 0x18, 3, 0, 0, 0];
         assert_eq!(Begins::read(&skipped), Ok(Some((Begins::Skipped(3), 8))));
         assert_eq!(Begins::read(&skipped[..7]), Ok(None));

@@ -67,7 +67,7 @@ fn noise(len: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn much_becomes_little_and_noise_stays_what_it_is() {
+async fn text_shrinks_and_noise_keeps_its_size() {
     for (name, layer, make) in formats() {
         let text = b"the same again, ".repeat(32 * KIB);
         let wire = compressed(make, &text);
@@ -110,7 +110,7 @@ async fn a_stream_that_is_cut_anywhere_has_no_end() {
 /// By its checksum; our LZ4 has none.
 #[cfg(feature = "zstd")]
 #[tokio::test]
-async fn a_bit_that_was_changed_is_told_by_zstd() {
+async fn zstd_detects_a_changed_bit() {
     let (_, layer, make) = formats().remove(0);
     let plain = noise(200);
     let wire = compressed(make, &plain);
@@ -124,7 +124,7 @@ async fn a_bit_that_was_changed_is_told_by_zstd() {
 }
 
 #[tokio::test]
-async fn what_is_not_compressed_fails() {
+async fn bytes_that_are_not_compressed_fail() {
     for (_, layer, _) in formats() {
         let (heard, end) = decompressed(&layer, b"GET / HTTP/1.1\r\n\r\n").await;
         assert!(heard.is_empty());
@@ -136,7 +136,7 @@ async fn what_is_not_compressed_fails() {
 }
 
 #[tokio::test]
-async fn a_bomb_goes_off_in_the_readers_own_time() {
+async fn a_decompression_bomb_is_bounded_by_back_pressure() {
     for (name, _, make) in formats() {
         let wire = compressed(make, &vec![0; 16 * 1024 * KIB]);
         assert!(wire.len() <= 80 * KIB, "{name}: {}", wire.len());
@@ -285,7 +285,7 @@ async fn a_tunnel_that_breaks_makes_up_no_end() {
 
 #[cfg(feature = "lz4")]
 #[test]
-fn a_short_block_has_little_room() {
+fn a_short_block_takes_little_memory() {
     // A frame's beginning, and a block of which nothing comes.
     let wire = [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82, 1, 0, 0, 0, 0];
     let (mut input, mut plain) = (BytesMut::from(&wire[..]), BytesMut::new());
@@ -297,7 +297,7 @@ fn a_short_block_has_little_room() {
 
 /// As dense as can be: one byte, again and again.
 #[tokio::test]
-async fn the_densest_has_room_enough() {
+async fn the_densest_block_fits_its_buffer() {
     for (_, layer, make) in formats() {
         for len in [1, 18, 19, 254, 255, 256, 4 * KIB, 64 * KIB, 1024 * KIB] {
             let plain = vec![b'x'; len];
@@ -309,7 +309,7 @@ async fn the_densest_has_room_enough() {
 
 proptest! {
     #[test]
-    fn what_goes_in_comes_out(
+    fn bytes_survive_compression_and_decompression(
         bursts in prop::collection::vec(prop::collection::vec(0..4_u8, 0..8000), 0..6),
         cut in 1..5000_usize,
     ) {

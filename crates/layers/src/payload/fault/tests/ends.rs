@@ -46,7 +46,7 @@ async fn a_reset_comes_after_its_bytes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_sends_less_is_not_reset() {
+async fn a_sender_below_the_limit_is_not_reset() {
     for fault in [Fault::Reset { after: 9 }, Fault::Limit { bytes: 9 }] {
         let Relayed {
             mut a, mut b, end, ..

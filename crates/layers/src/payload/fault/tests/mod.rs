@@ -129,7 +129,7 @@ async fn jitter_keeps_the_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_late_is_bounded() {
+async fn delayed_bytes_are_bounded() {
     let fault = Fault::Latency {
         delay: Duration::MAX,
         jitter: Duration::ZERO,
@@ -217,7 +217,7 @@ async fn two_layers_of_one_probability_fail_apart() {
 }
 
 #[test]
-fn what_is_no_probability_is_refused() {
+fn a_probability_outside_0_to_1_is_refused() {
     for wrong in [-0.1, 1.1, 30.0, f64::NAN, f64::INFINITY] {
         let refused = std::panic::catch_unwind(|| FaultLayer::new(LATE).probability(wrong));
         refused.expect_err("it panics");
@@ -248,7 +248,7 @@ async fn slow_close_delays_the_end_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn several_add_up() {
+async fn several_faults_add_up() {
     let layers = tower::ServiceBuilder::new()
         .layer(FaultLayer::new(LATE))
         .layer(FaultLayer::new(slice(4, ms(10))))

@@ -17,7 +17,7 @@ use crate::{
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 #[tokio::test(start_paused = true)]
-async fn switched_off_it_does_nothing() {
+async fn a_fault_switched_off_does_nothing() {
     for fault in [
         LATE,
         slow(1),
@@ -44,7 +44,7 @@ async fn switched_off_it_does_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_held_back_comes_at_once() {
+async fn bytes_held_back_come_at_once_when_switched_off() {
     for fault in [
         Fault::Latency {
             delay: CENTURY,
@@ -72,7 +72,7 @@ async fn what_was_held_back_comes_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn switched_on_it_meets_live_pairs() {
+async fn a_fault_switched_on_meets_live_pairs() {
     let layer = FaultLayer::new(LATE);
     let switch = layer.switch();
     switch.off();

@@ -85,7 +85,7 @@ impl Transform for Expand {
 }
 
 #[tokio::test]
-async fn much_of_little_is_made_as_it_drains() {
+async fn a_transform_that_expands_runs_as_its_output_drains() {
     for takes in [Takes::AtOnce, Takes::AtLast] {
         for stall in [false, true] {
             let (expand, made) = Expand::new(takes);
@@ -188,7 +188,7 @@ async fn a_decoder_may_need_8_mib() {
 }
 
 #[tokio::test]
-async fn what_waits_for_more_is_no_busy_loop() {
+async fn a_transform_that_waits_for_bytes_does_not_spin() {
     let (mut peer, io) = memory::connection(64);
     let mut io = transformed(io, frames_to_lines());
     peer.write_all(&frame(b"hello")[..7]).await.unwrap();
@@ -218,7 +218,7 @@ impl Transform for Swallow {
 }
 
 #[tokio::test]
-async fn a_source_of_which_nothing_comes_lets_others_have_their_turn() {
+async fn a_transform_that_drops_everything_yields_to_other_tasks() {
     let script = Script::new((0..100).map(|_| Step::Bytes(vec![0; 16 * KIB])));
     let mut io = transformed(script, Swallow);
     let mut reading = task::spawn(unconstrained(async move { io.read_u8().await }));

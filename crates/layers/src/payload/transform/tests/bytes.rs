@@ -21,7 +21,7 @@ use crate::{
 };
 
 #[test]
-fn a_function_of_bytes() {
+fn a_function_maps_bytes() {
     assert_becomes(
         || map_bytes(|bytes| bytes.to_ascii_uppercase()),
         b"hello\0",
@@ -80,7 +80,7 @@ fn last_words_come_before_the_end() {
 }
 
 #[test]
-fn what_came_before_a_failure_is_delivered() {
+fn bytes_before_a_failure_are_delivered() {
     assert_fails(|| Calm, b"calm, calm! calm", b"calm, calm", "too loud");
 
     let short = || Codec::new(LinesCodec::new_with_max_length(4), LinesCodec::new());
@@ -113,7 +113,7 @@ async fn a_failure_stays() {
 }
 
 #[tokio::test]
-async fn a_failing_source_is_told_as_it_is() {
+async fn the_error_of_a_source_is_passed_on_unchanged() {
     let mut io = transformed(
         Script::new([
             Step::Bytes(b"hello".to_vec()),
@@ -127,7 +127,7 @@ async fn a_failing_source_is_told_as_it_is() {
 }
 
 #[test]
-fn what_is_left_is_there_the_next_time() {
+fn bytes_left_over_are_there_the_next_time() {
     /// Takes two bytes a call, and turns them round.
     struct Swap;
 
@@ -190,7 +190,7 @@ async fn vectored_writes_stay_vectored() {
 }
 
 #[tokio::test]
-async fn what_is_asked_of_the_io_is_passed_on() {
+async fn the_methods_of_io_are_passed_on() {
     for transform in [true, false] {
         let (mut io, mut peer) = side_a(transform);
         assert!(!io.has_unsent());

@@ -99,7 +99,7 @@ async fn a_flush_with_nothing_to_say_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn what_is_held_when_the_source_fails_came_before() {
+async fn bytes_held_are_delivered_before_the_error_of_the_source() {
     let script = Script::new([
         Step::Bytes(b"hello".to_vec()),
         Step::Fail(io::ErrorKind::ConnectionReset),
@@ -135,7 +135,7 @@ async fn a_flush_that_fails_is_a_failure() {
 }
 
 #[tokio::test]
-async fn no_interactive_byte_sits_in_it() {
+async fn an_interactive_byte_is_passed_on_at_once() {
     let layer = TransformLayer::new()
         .a_to_b(Hold::default)
         .b_to_a(Hold::default);

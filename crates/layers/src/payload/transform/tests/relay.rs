@@ -19,7 +19,7 @@ fn twice() -> impl crate::Transform {
 }
 
 #[tokio::test]
-async fn each_direction_has_its_own() {
+async fn each_direction_has_its_own_transform() {
     let layer = TransformLayer::new()
         .a_to_b(lines_to_frames)
         .b_to_a(frames_to_lines);
@@ -41,7 +41,7 @@ async fn each_direction_has_its_own() {
 }
 
 #[tokio::test]
-async fn a_direction_without_one_is_left_alone() {
+async fn a_direction_without_a_transform_is_left_alone() {
     for from in [Side::A, Side::B] {
         let layer = match from {
             Side::A => TransformLayer::new().a_to_b(twice),
@@ -68,7 +68,7 @@ async fn a_direction_without_one_is_left_alone() {
 }
 
 #[tokio::test]
-async fn every_pair_has_a_fresh_one() {
+async fn every_pair_has_a_fresh_transform() {
     let layer = TransformLayer::new().a_to_b(Total::default);
     for _ in 0..2 {
         let Relayed { mut a, mut b, .. } = relay(layer.clone(), 64);
@@ -151,7 +151,7 @@ async fn a_failure_ends_the_pair_with_a_reset() {
 }
 
 #[tokio::test]
-async fn a_failure_can_be_asked_what_it_was() {
+async fn the_error_of_a_transform_can_be_found() {
     let lines = || Codec::new(LinesCodec::new_with_max_length(4), LinesCodec::new());
     let Relayed {
         mut a, end, b: _b, ..
@@ -166,7 +166,7 @@ async fn a_failure_can_be_asked_what_it_was() {
 }
 
 #[tokio::test]
-async fn what_is_not_complete_at_the_end_is_no_end() {
+async fn an_incomplete_item_at_the_end_is_a_failure() {
     let layer = TransformLayer::new().a_to_b(frames_to_lines);
     let Relayed {
         mut a, mut b, end, ..
@@ -182,7 +182,7 @@ async fn what_is_not_complete_at_the_end_is_no_end() {
 }
 
 #[tokio::test]
-async fn what_it_holds_comes_before_a_reset() {
+async fn bytes_held_by_a_transform_come_before_a_reset() {
     let layer = TransformLayer::new().a_to_b(Hold::default);
     let Relayed {
         mut a, mut b, end, ..

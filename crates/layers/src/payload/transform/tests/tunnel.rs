@@ -123,7 +123,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #[test]
-    fn what_goes_in_comes_out(
+    fn a_transform_and_its_inverse_change_nothing(
         steps in prop::collection::vec(step(), 0..12),
         between in 1_usize..300,
         size in 1_usize..300,
