@@ -146,6 +146,8 @@ fn a_client_that_guesses_tokens_is_soon_refused() {
     for _ in 0..3 {
         refused(relay.says(&line(" a guess")), "bad token");
     }
+    // A client hears why before its attempt counts.
+    relay.0.events("refused", 3);
     let args = [
         "token",
         "--secret",
