@@ -1,9 +1,9 @@
 use std::{error::Error, fmt};
 
-/// Any error: what crosses a tower boundary.
+/// Any error, as tower's own `BoxError`: the error type between services.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Is `error`, or anything it was caused by, an `E`?
+/// Whether `error`, or one of its causes, is an `E`.
 ///
 /// ```
 /// use couplet_endpoint::{BoxError, is_caused_by};
@@ -15,7 +15,7 @@ pub fn is_caused_by<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
     find_cause::<E>(error).is_some()
 }
 
-/// The first `E` among `error` and what it was caused by.
+/// The first `E` among `error` and its causes.
 pub fn find_cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -27,7 +27,7 @@ pub fn find_cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> O
     None
 }
 
-/// Shows an error and all that it was caused by, on one line: `outer: middle: inner`.
+/// Shows an error and its causes on one line: `outer: middle: inner`.
 ///
 /// ```
 /// use couplet_endpoint::{Chain, Dial};

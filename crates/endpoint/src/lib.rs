@@ -1,17 +1,16 @@
 //! Streams of connections: the ends that [Couplet](https://github.com/couplet-relay/couplet)
 //! joins.
 //!
-//! **An endpoint is a [`Stream`](futures::Stream) of [`Conn`]s**, whichever way round they come:
-//! [`Listen`] yields connections that clients make, a [`Dial`] connections that we make. The reader of
-//! the stream takes an item only with capacity for it, so a listener leaves its clients in the kernel's
-//! queue, and a dial is idle, until a connection is wanted.
+//! **An endpoint is a [`Stream`](futures::Stream) of [`Conn`]s**: [`Listen`] accepts clients, a
+//! [`Dial`] connects to a server. The reader of the stream takes an item only with capacity for it, so
+//! clients stay in the kernel's queue, and a dial is idle, until a connection is wanted.
 //!
 //! ```text
-//!  Listen ─────────────┐                       ┌─ io    what the bytes go through: an Io
+//!  Listen ─────────────┐                       ┌─ io    the stream of bytes: an Io
 //!  Dial ── once ───────┤                       │
 //!       ├─ repeat ─────┼──▶ Stream of Conn<I> ─┤
-//!       └─ keep ───────┤                       └─ info  what is known: id, peer, local, since,
-//!  memory::endpoint ───┘                                and what layers add
+//!       └─ pool ───────┤                       └─ info  id, peer, local, since, …,
+//!  memory::endpoint ───┘                                and the values of layers
 //! ```
 //!
 //! ```
@@ -39,12 +38,11 @@
 //!
 //! What is here:
 //!
-//! * the connection: [`Conn`], its [`Info`], and [`Io`], which says what a relay needs to know of
-//!   a stream of bytes; [`Replay`] for bytes read ahead, [`Opaque`] for foreign streams;
+//! * the connection: [`Conn`], its [`Info`], and [`Io`], its stream of bytes; [`Replay`] for bytes
+//!   read ahead, [`Opaque`] for foreign streams;
 //! * the endpoints: [`Listen`], [`Dial`] with [`once`], [`repeat`] and [`pool`], and [`memory`]
-//!   for tests; [`Endpoint`], which all of them are, for your own;
-//! * what they are told: [`Address`] as people write it, [`SocketOptions`], [`KeepAlive`],
-//!   [`Backoff`].
+//!   for tests; [`Endpoint`] is the trait for your own;
+//! * the settings: [`Address`], [`SocketOptions`], [`KeepAlive`], [`Backoff`].
 //!
 //! A dial is also a [`tower::Service`](tower_service::Service), which is how each connection
 //! brings a partner of its own; [`dial_by`] chooses the dial for each.

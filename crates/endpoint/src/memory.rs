@@ -31,7 +31,7 @@ const BACKLOG: usize = 128;
 /// How many bytes each direction of a connection of [`endpoint`] holds.
 const BUFFER: usize = 64 * 1024;
 
-/// An endpoint within the process: a connection dialled at the one half arrives at the other.
+/// An endpoint within the process: the [`Listen`] accepts the connections of the [`Dial`].
 pub fn endpoint() -> (Dial, Listen) {
     let (queue, accepts) = mpsc::channel(BACKLOG);
     (Dial(queue), Listen(accepts))
@@ -61,14 +61,14 @@ pub struct MemoryStream {
     peer_reset: Arc<Reset>,
 }
 
-/// Set once an end was reset: the error its peer is told.
+/// The error that the peer of a reset end gets.
 type Reset = OnceLock<io::ErrorKind>;
 
-/// Connects to its [`Listen`].
+/// Connects to the [`Listen`] that was made with it.
 #[derive(Clone, Debug)]
 pub struct Dial(mpsc::Sender<MemoryStream>);
 
-/// The connections made by its [`Dial`]s; ends when all of them are dropped.
+/// Accepts the connections of its [`Dial`]s; ends when all of those are dropped.
 #[derive(Debug)]
 pub struct Listen(mpsc::Receiver<MemoryStream>);
 
@@ -124,7 +124,7 @@ impl Endpoint for Listen {
 // ===== impl MemoryStream =====
 
 impl MemoryStream {
-    /// The peer's reset, as the system tells it.
+    /// The peer's reset, as the error that the system would return.
     fn peer_reset(&self) -> Option<io::Error> {
         self.peer_reset.get().map(|&kind| kind.into())
     }
@@ -138,7 +138,7 @@ impl Drop for MemoryStream {
                 true => io::ErrorKind::BrokenPipe,
                 false => io::ErrorKind::ConnectionReset,
             };
-            // Nobody else sets it.
+            // Only this end sets it.
             let _ = self.reset.set(kind);
         }
     }

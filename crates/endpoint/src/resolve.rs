@@ -14,18 +14,18 @@ use tokio::{
 
 use crate::address::{Host, HostName};
 
-/// How many names are looked up at a time, in the whole process. Each holds one of the runtime's
-/// blocking threads (512 by default) for as long as the system's resolver takes.
+/// The bound on look-ups at a time, in the whole process. Each holds one of the runtime's blocking
+/// threads (512 by default) for as long as the system's resolver takes.
 const LOOK_UPS: usize = 64;
 
-/// The addresses of a host, as the resolver sorted them (RFC 6724); at once where it is an
-/// address itself.
+/// The addresses of a host, as the resolver sorted them (RFC 6724); at once where the host is an
+/// address.
 ///
-/// A name is looked up once at a time: those that ask for it meanwhile get the same answer. So a
-/// name whose DNS server is silent holds up no other name.
+/// One look-up of a name runs at a time, and all callers share its answer. So a name whose DNS server
+/// is silent holds up no other name.
 ///
-/// Has no deadline. Cancel-safe, but a look-up that has begun can't be stopped: it goes on by
-/// itself, and counts until it is done.
+/// Has no deadline. Cancel-safe, but a look-up that has begun can't be stopped, and counts until the
+/// resolver is done.
 pub(crate) async fn resolve(host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
     static LOOK_UPS_RUNNING: LazyLock<LookUps> = LazyLock::new(|| LookUps::new(LOOK_UPS));
 
@@ -51,10 +51,10 @@ struct LookUps {
     running: Mutex<HashMap<HostName, watch::Receiver<Option<Answer>>>>,
 }
 
-/// What a look-up found, for all that asked.
+/// The answer of a look-up, for all its callers.
 type Answer = Result<Arc<[SocketAddr]>, Arc<io::Error>>;
 
-/// A look-up's entry, which goes with it, however it ends.
+/// The entry of a running look-up, removed on drop.
 struct Running {
     look_ups: &'static LookUps,
     name: HostName,
@@ -70,7 +70,7 @@ impl LookUps {
         }
     }
 
-    /// Waits for the look-up of this name that runs, or begins one.
+    /// Waits for the running look-up of this name, or begins one.
     async fn shared<F>(
         &'static self,
         name: &HostName,
@@ -82,7 +82,7 @@ impl LookUps {
         loop {
             let mut answer = self.running(name, &look_up);
             let Ok(answer) = answer.wait_for(Option::is_some).await else {
-                continue; // Its runtime was shut down, which may not be ours.
+                continue; // The runtime of that look-up was shut down, which may be another than ours.
             };
             return match answer.as_ref().expect("it was waited for") {
                 Ok(addrs) => Ok(Arc::clone(addrs)),
@@ -111,11 +111,11 @@ impl LookUps {
             look_ups: self,
             name: name.clone(),
         };
-        // In a task of its own, so that it holds its permit for as long as it runs, wanted or not.
+        // In a task of its own, which holds its permit until the resolver returns.
         tokio::spawn(async move {
             let _permit = self.free.acquire().await.expect("it is never closed");
             let found = look_up.await;
-            // First, so that a later question is a new look-up.
+            // First, so that a later caller begins a new look-up.
             drop(entry);
             let answer = found.map(Arc::from).map_err(Arc::new);
             tell.send_replace(Some(answer));
@@ -132,7 +132,7 @@ impl Drop for Running {
     }
 }
 
-/// An error that several get.
+/// One error for several callers.
 #[derive(Debug)]
 struct SharedError(Arc<io::Error>);
 

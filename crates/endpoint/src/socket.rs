@@ -1,4 +1,4 @@
-//! What is set on a TCP socket before its bytes go through it.
+//! The options of TCP sockets.
 
 use std::{fmt, io, time::Duration};
 
@@ -32,7 +32,7 @@ pub struct SocketOptions {
     keep_alive: Option<KeepAlive>,
     nodelay: bool,
     user_timeout: Option<Duration>,
-    /// The longest pause between two retransmissions, in milliseconds; `None` is the system's.
+    /// The longest pause between two retransmissions, in milliseconds; `None` keeps the system's.
     rto_max: Option<u32>,
 }
 
@@ -66,7 +66,7 @@ impl SocketOptions {
         }
     }
 
-    /// Probes idle connections so, or not at all: [`KeepAlive::OFF`].
+    /// Probes idle connections with these times, or not at all: [`KeepAlive::OFF`].
     #[must_use]
     pub fn keep_alive(mut self, keep_alive: impl Into<Option<KeepAlive>>) -> Self {
         self.keep_alive = keep_alive.into();
@@ -85,11 +85,11 @@ impl SocketOptions {
     /// connection is closed, or `None` for the system's own time, which is a quarter of an hour on
     /// Linux. 50 s by default; times below 15 s count as 15 s, those above 924 s as 924 s.
     ///
-    /// A peer that is alive and does not *read* is never cut by it, however long it pauses: its
-    /// system answers. [`KeepAlive`] does not do this, as a connection with data on its way is not
+    /// Never cuts a live peer that does not *read*, however long it pauses, because the peer's system
+    /// answers. [`KeepAlive`] does not cover this case, as a connection with data on its way is not
     /// idle.
     ///
-    /// It bounds the pause between two retransmissions (`TCP_RTO_MAX_MS` of tcp(7)), of which there
+    /// Sets the longest pause between two retransmissions (`TCP_RTO_MAX_MS` of tcp(7)), of which there
     /// are 15 (`net.ipv4.tcp_retries2`). Needs Linux 6.15; elsewhere it has no effect, and
     /// [`user_timeout`](Self::user_timeout) is the remedy.
     #[must_use]
@@ -148,7 +148,7 @@ impl Default for SocketOptions {
 
 // ===== impl KeepAlive =====
 
-/// As it is written on a command line: `60s/10s/5`.
+/// Writes the times as on the command line: `60s/10s/5`.
 impl fmt::Display for KeepAlive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}/{:?}/{}", self.idle, self.interval, self.count)
@@ -168,7 +168,7 @@ impl KeepAlive {
         }
     }
 
-    /// How long a connection is idle before the first probe. 60 s by default.
+    /// The idle time before the first probe. 60 s by default.
     #[must_use]
     pub const fn idle(mut self, idle: Duration) -> Self {
         self.idle = idle;
@@ -182,7 +182,7 @@ impl KeepAlive {
         self
     }
 
-    /// How many probes go unanswered before the connection is closed. 5 by default.
+    /// The number of unanswered probes that closes the connection. 5 by default.
     #[must_use]
     pub const fn count(mut self, count: u32) -> Self {
         self.count = count;
@@ -237,8 +237,8 @@ impl Default for KeepAlive {
     }
 }
 
-/// The longest pause between two retransmissions with which the system gives a peer up after that
-/// time, both in milliseconds, within what the system takes.
+/// The longest pause between two retransmissions for which the system gives a peer up after `timeout`,
+/// both in milliseconds, within the bounds of the system.
 const fn rto_max(timeout: u64) -> u32 {
     let (mut low, mut high) = (1_000_u32, 120_000);
     while low < high {
@@ -252,8 +252,8 @@ const fn rto_max(timeout: u64) -> u32 {
     low
 }
 
-/// When Linux gives up 15 retransmissions, the first after 200 ms and each after twice the time of
-/// the one before, up to `rto_max`: `tcp_model_timeout` in net/ipv4/tcp_timer.c.
+/// The time after which Linux gives up: 15 retransmissions, the first after 200 ms and each after twice
+/// the time of the one before, up to `rto_max` (`tcp_model_timeout` in net/ipv4/tcp_timer.c).
 const fn given_up_after(rto_max: u32) -> u64 {
     const FIRST: u64 = 200;
     const RETRIES: u64 = 15;

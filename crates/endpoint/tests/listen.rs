@@ -150,7 +150,7 @@ async fn an_address_that_cannot_be_listened_on_is_named() {
     let error = Listen::bind("\u{1b}9000").await.unwrap_err();
     assert_eq!(error.to_string(), "cannot listen on `\\u{1b}9000`");
     let source = error.source().unwrap().to_string();
-    assert_eq!(source, "a control character in an address: leave it out");
+    assert_eq!(source, "an address has no control character: leave it out");
 
     let impossible = SocketOptions::new().keep_alive(KeepAlive::new().count(1000));
     let options = Listen::options().socket(impossible);

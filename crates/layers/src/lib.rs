@@ -1,5 +1,5 @@
-//! The layers of Couplet: what happens to a connection before it has a partner, and to a pair
-//! once it is joined.
+//! The layers of Couplet: side layers for a connection before it has a partner, and pair layers for
+//! two joined connections.
 //!
 //! ```text
 //!  conn ──▶ [SideStats] ─▶ [Access] ─▶ [Codec] ─▶ [Handshake: token, …] ─▶ place ─┐
@@ -10,8 +10,8 @@
 //!         ─▶ [Transform] ─▶ [Bandwidth] ─▶ [IdleTimeout] ─▶ [MaxLifetime] ─▶ relay
 //! ```
 //!
-//! Each is an ordinary tower layer, works alone and beside tower's own. A stack reads top to bottom in the order in which a connection, or a pair,
-//! meets its layers:
+//! Each is an ordinary tower layer, and works alone and beside tower's own. A stack reads top to bottom
+//! in the order in which a connection, or a pair, meets its layers:
 //!
 //! ```
 //! use std::time::Duration;
@@ -47,7 +47,7 @@
 //! | layer | stack | what it does | costs splice |
 //! |---|---|---|---|
 //! | [`SideStatsLayer`] | side | counts connections, refusals and addresses | no |
-//! | [`SideAccessLogLayer`] | side | records what becomes of each connection, for the access log | no |
+//! | [`SideAccessLogLayer`] | side | records the life of each connection, for the access log | no |
 //! | [`AccessLayer`] | side | admits connections by a list of networks (feature `access-list`) or a closure | no |
 //! | [`ConnLimitLayer`], `ConnRateLayer` (feature `rate-limit`) | side | bound the open and the new connections, of each address and in all; refuse or queue those beyond | no |
 //! | [`LiveLimitLayer`] | side | bounds the open connections, from accept to close, and stops accepting | no |

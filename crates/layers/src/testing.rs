@@ -1,4 +1,4 @@
-//! What the tests of several layers share.
+//! Helpers for the tests of several layers.
 
 use std::{io, time::Duration};
 
@@ -30,7 +30,7 @@ pub(crate) fn conn<I>(io: I) -> Conn<I> {
     Conn::new(io, Origin::Accepted)
 }
 
-/// Relays between two peers, whose connections hold that many bytes each way.
+/// Relays between two peers, whose connections hold `buffer` bytes in each direction.
 pub(crate) fn relay<L>(layer: L, buffer: usize) -> Relayed
 where
     L: Layer<Relay>,

@@ -2,9 +2,9 @@ use std::{fmt, net::SocketAddr, str::FromStr};
 
 use super::{AddressError, Host, parse};
 
-/// What to dial: `HOST:PORT`.
+/// Where to connect: `HOST:PORT`.
 ///
-/// It is made of a string, of a [`SocketAddr`], or of its parts.
+/// Made from a string, from a [`SocketAddr`], or from its parts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DialAddr {
     host: Host,
@@ -14,7 +14,7 @@ pub struct DialAddr {
 // ===== impl DialAddr =====
 
 impl DialAddr {
-    /// A port of a host. Port 0 can't be dialled: parsing refuses it, connecting fails.
+    /// A port of a host. Port 0 can't be dialled: parsing refuses it, and connecting fails.
     pub fn new(host: impl Into<Host>, port: u16) -> Self {
         Self {
             host: host.into(),

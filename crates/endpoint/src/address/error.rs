@@ -1,9 +1,9 @@
 use std::{error::Error, fmt, ops::Range};
 
-/// What is not an address, and why.
+/// The error of a text that is not an address: what is wrong, what would be right, and where.
 ///
-/// Shown with `{}` it is one line, what is wrong and what would be right; with `{:#}` the input
-/// and a caret under the place follow:
+/// `{}` shows one line, the [message](Self::message) and the [hint](Self::hint); `{:#}` adds the
+/// input with carets under the wrong part:
 ///
 /// ```text
 /// a dialled address needs a host: `dial:HOST:PORT`
@@ -11,10 +11,9 @@ use std::{error::Error, fmt, ops::Range};
 ///        ^^^^
 /// ```
 ///
-/// Control characters, and others that don't show, are shown escaped, so that the input can't
-/// reach a terminal raw. Where the address is a part of something longer (a configuration file),
-/// [`message`](Self::message), [`hint`](Self::hint) and [`span`](Self::span) are what such a
-/// report is made of.
+/// Control characters and other invisible ones are shown escaped, so that no input reaches a
+/// terminal raw. Where the address is part of something longer (a configuration file), make a report
+/// of your own from [`message`](Self::message), [`hint`](Self::hint) and [`span`](Self::span).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddressError {
     input: String,
@@ -35,8 +34,8 @@ impl AddressError {
         }
     }
 
-    /// For a grammar that an address is a part of: what is wrong with `input` at `span`, and what
-    /// would be right. All three texts may hold anything.
+    /// An error of a larger grammar that has addresses in it: `input` is wrong at `span`, `message`
+    /// says how, and `hint` what would be right. The three texts may hold any character.
     ///
     /// # Panics
     ///
@@ -46,7 +45,7 @@ impl AddressError {
         Self::new(input, span, Mistake::new(message, hint))
     }
 
-    /// What was to be an address, raw.
+    /// The text that is not an address, raw.
     pub fn input(&self) -> &str {
         &self.input
     }
@@ -65,7 +64,7 @@ impl AddressError {
         &self.hint
     }
 
-    /// Where it is wrong: bytes of the [`input`](Self::input), at character boundaries. Empty
+    /// The wrong part of the [`input`](Self::input), in bytes and at character boundaries. Empty
     /// where something is missing.
     pub fn span(&self) -> Range<usize> {
         self.span.clone()
@@ -89,7 +88,7 @@ impl fmt::Display for AddressError {
 
 impl Error for AddressError {}
 
-/// What is wrong and what would be right, before it is known where.
+/// A message and a hint, before the place is known.
 #[derive(Debug)]
 pub(super) struct Mistake {
     message: String,
@@ -106,7 +105,7 @@ impl Mistake {
     }
 }
 
-/// The text with what doesn't show escaped.
+/// The text with invisible characters escaped.
 fn shown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {

@@ -6,33 +6,32 @@ use std::{
 
 use super::{AddressError, parse};
 
-/// A machine: by name, or by address.
+/// A machine, by its name or its address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Host {
-    /// A name, to be looked up.
+    /// A name that is looked up.
     Name(HostName),
     /// An address.
     Ip(IpAddr),
-    /// An IPv6 address that holds on one interface of this machine (RFC 4007), by the
-    /// interface's number: `[fe80::1%3]`.
+    /// An IPv6 address with a zone (RFC 4007): the number of the interface, as in `[fe80::1%3]`.
     Scoped(Ipv6Addr, NonZeroU32),
 }
 
 /// A host's name (RFC 1123): letters, digits and hyphens, in labels of up to 63 that are
-/// separated by dots, up to 253 in all. Underscores are tolerated, and a dot at the end, which
-/// says that the name is complete.
+/// separated by dots, up to 253 in all. Underscores are tolerated, and so is a dot at the end, which
+/// makes the name absolute.
 ///
-/// What looks like an IPv4 address and is none (`10.0.0`, `300.1.1.1`) is not a name: resolvers
-/// disagree on such.
+/// A text that looks like an IPv4 address and is none (`10.0.0`, `300.1.1.1`) is not a name, because
+/// resolvers disagree on its meaning.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HostName(String);
 
 // ===== impl Host =====
 
 impl Host {
-    /// Is it the name `localhost`? It means the loopback addresses, whatever a resolver says (RFC
-    /// 6761, section 6.3).
+    /// Whether this is the name `localhost`, which means the loopback addresses, whatever a resolver
+    /// says (RFC 6761, section 6.3).
     pub(crate) fn is_localhost(&self) -> bool {
         let Self::Name(name) = self else {
             return false;
@@ -43,7 +42,7 @@ impl Host {
             .eq_ignore_ascii_case("localhost")
     }
 
-    /// On the interface of this number; 0 is none in particular.
+    /// An IPv6 address on the interface of this number; 0 is no interface in particular.
     pub(super) fn ipv6(ip: Ipv6Addr, scope: u32) -> Self {
         match NonZeroU32::new(scope) {
             Some(scope) => Self::Scoped(ip, scope),
@@ -74,7 +73,7 @@ impl From<HostName> for Host {
     }
 }
 
-/// As it stands in an address: IPv6 in brackets.
+/// Writes the host as in an address: IPv6 in brackets.
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -89,18 +88,18 @@ impl fmt::Display for Host {
 // ===== impl HostName =====
 
 impl HostName {
-    /// Checks a name.
+    /// Makes a name of a text.
     ///
     /// # Errors
     ///
-    /// [`AddressError`] when it is not one, or is an IP address.
+    /// [`AddressError`] where the text is not a host's name, or is an IP address.
     pub fn new(name: impl Into<String>) -> Result<Self, AddressError> {
         let name = name.into();
         parse::host_name(&name)?;
         Ok(Self(name))
     }
 
-    /// For a name that has been checked.
+    /// A name that has been checked.
     pub(super) fn checked(name: &str) -> Self {
         Self(name.to_owned())
     }

@@ -8,7 +8,7 @@ use super::{
 
 const FORMS: &str = "`listen:[HOST:]PORT` or `dial:HOST:PORT`";
 
-/// What comes before a colon and is a kind of address elsewhere, not a host.
+/// Words before a colon that are a kind of address elsewhere, and not a host.
 const FOREIGN_KINDS: [&str; 8] = [
     "bind", "connect", "tcp", "tcp4", "tcp6", "tls", "udp", "unix",
 ];
@@ -31,7 +31,7 @@ pub(super) fn address(input: &str) -> Result<Address, AddressError> {
     }
 }
 
-/// What is wrong where the first word is not a kind.
+/// The error where the first word is not a kind.
 fn no_kind(input: &str, kind: &str) -> AddressError {
     let span = 0..kind.len();
     for known in ["listen", "dial"] {
@@ -59,7 +59,7 @@ fn missing(input: &str, right: &str) -> AddressError {
     AddressError::new(input, 0..0, mistake)
 }
 
-/// What an address without a kind may have been meant to be.
+/// The probable meaning of an address without a kind.
 fn suggestion(input: &str) -> Option<String> {
     Input::bare(input, Form::Listen).listen().ok()?;
     Some(match Input::bare(input, Form::Dial).dial() {

@@ -4,11 +4,11 @@ use super::{AddressError, Host, HostName, parse};
 
 /// Where to listen: `[HOST:]PORT`.
 ///
-/// The host is one of this machine's addresses, or a name of some. Without one it is `localhost`,
-/// the loopback addresses 127.0.0.1 and `::1`, which other machines can't reach; `*` is everywhere.
-/// Port 0 is any that is free.
+/// The host is an address of this machine, or a name for some. The default is `localhost`, the
+/// loopback addresses 127.0.0.1 and `::1`, which other machines can't reach; `*` is every address of
+/// this machine. Port 0 is any free port.
 ///
-/// It is made of a string, of a [`SocketAddr`], or by its constructors.
+/// Made from a string, from a [`SocketAddr`], or by a constructor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ListenAddr {
     host: Option<Host>,
@@ -18,7 +18,7 @@ pub struct ListenAddr {
 // ===== impl ListenAddr =====
 
 impl ListenAddr {
-    /// On one of this machine's addresses.
+    /// A port of one of this machine's addresses.
     pub fn new(host: impl Into<Host>, port: u16) -> Self {
         Self {
             host: Some(host.into()),
@@ -26,22 +26,22 @@ impl ListenAddr {
         }
     }
 
-    /// For this machine alone, on `localhost`, which is 127.0.0.1 and `::1`: what a bare port means.
+    /// A port of `localhost` (127.0.0.1 and `::1`), for this machine alone: the meaning of a bare port.
     pub fn loopback(port: u16) -> Self {
         Self::new(HostName::checked("localhost"), port)
     }
 
-    /// For everybody, over IPv6 and IPv4: `*:PORT`.
+    /// A port of every address of this machine, over IPv6 and IPv4: `*:PORT`.
     pub const fn everywhere(port: u16) -> Self {
         Self { host: None, port }
     }
 
-    /// The host; `None` is everywhere.
+    /// The host; `None` is every address of this machine.
     pub fn host(&self) -> Option<&Host> {
         self.host.as_ref()
     }
 
-    /// The port; 0 is any that is free.
+    /// The port; 0 is any free port.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -77,7 +77,7 @@ impl From<SocketAddr> for ListenAddr {
     }
 }
 
-/// So that what can't fail to be an address goes where something might.
+/// Lets a type that always is an address stand where a text may fail to be one.
 impl From<Infallible> for AddressError {
     fn from(never: Infallible) -> Self {
         match never {}

@@ -30,13 +30,13 @@ use std::{fmt, str::FromStr};
 /// | written | means |
 /// |---|---|
 /// | `listen:9000` | port 9000, for this machine alone: `listen:localhost:9000` |
-/// | `listen:*:9000` | port 9000 for everybody, over IPv6 and IPv4 |
+/// | `listen:*:9000` | port 9000 of all interfaces, over IPv6 and IPv4 |
 /// | `listen:192.0.2.1:0` | any free port of this interface |
 /// | `listen:[::1]:9000` | an IPv6 address is in brackets |
 /// | `dial:example.org:22` | the name is looked up whenever it is dialled |
 ///
 /// [`Display`](fmt::Display) writes the canonical form, which parses to an equal address: the
-/// host is always there, IP addresses are as RFC 5952 wants them, ports have no leading zeros.
+/// host is always written, IP addresses follow RFC 5952, ports have no leading zeros.
 ///
 /// ```
 /// use couplet_endpoint::Address;
@@ -54,9 +54,9 @@ use std::{fmt, str::FromStr};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Address {
-    /// Others connect to us.
+    /// An address to listen on.
     Listen(ListenAddr),
-    /// We connect to it.
+    /// An address to dial.
     Dial(DialAddr),
 }
 

@@ -7,20 +7,20 @@ use std::{
 
 use super::{AddressError, DialAddr, Host, HostName, ListenAddr, error::Mistake, name};
 
-/// Where the host stands alone: `*` or a host.
+/// The host part of an address: `*` or a host.
 enum Here {
     Everywhere,
     Host(Host),
 }
 
-/// One of the forms an address may have to have.
+/// The two forms of an address without its kind.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     Listen,
     Dial,
 }
 
-/// An input that is read as `[HOST:]PORT` or `HOST:PORT` from some byte on.
+/// An input, read as `[HOST:]PORT` or `HOST:PORT` from the byte `at` on.
 #[derive(Clone, Copy)]
 pub(super) struct Input<'a> {
     pub(super) whole: &'a str,
@@ -50,7 +50,7 @@ pub(super) fn fail<T>(
     Err(AddressError::new(input, span, mistake))
 }
 
-/// An address has no white space, no control characters, and is not a URL.
+/// Refuses white space, control characters and URLs.
 pub(super) fn legible(input: &str, forms: &str) -> Result<(), AddressError> {
     let blank = |c: char| c.is_whitespace();
     let control = |c: char| c.is_control();
@@ -58,9 +58,9 @@ pub(super) fn legible(input: &str, forms: &str) -> Result<(), AddressError> {
         let bad = &input[start..];
         let len = bad.find(|c| !blank(c) && !control(c)).unwrap_or(bad.len());
         let message = if bad[..len].chars().all(blank) {
-            "white space in an address"
+            "an address has no white space"
         } else {
-            "a control character in an address"
+            "an address has no control character"
         };
         return fail(
             input,
@@ -97,7 +97,7 @@ impl Form {
 // ===== impl Input =====
 
 impl<'a> Input<'a> {
-    /// Without a kind before it.
+    /// An input without a kind.
     pub(super) fn bare(whole: &'a str, form: Form) -> Self {
         Self { whole, at: 0, form }
     }
@@ -161,7 +161,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// What is in brackets, and where that ends.
+    /// The host in brackets, and the byte where the brackets end.
     fn bracketed(self, inner: &str) -> Result<(Here, usize), AddressError> {
         let start = self.at + 1;
         let Some(len) = inner.find(']') else {
@@ -176,11 +176,11 @@ impl<'a> Input<'a> {
         let Ok(ip) = ip.parse::<Ipv6Addr>() else {
             let span = start..start + len;
             if host(inner).is_ok() {
-                let right = format!("`{inner}` without them");
+                let right = format!("write `{inner}` without them");
                 return self.fail(span, "brackets are for IPv6 addresses", right);
             }
             let message = format!("`{inner}` is not an IPv6 address");
-            return self.fail(span, message, "like `[2001:db8::1]`");
+            return self.fail(span, message, "an address is like `[2001:db8::1]`");
         };
         let number = scope.map_or(Ok(0), |scope| {
             let digits = scope.bytes().all(|b| b.is_ascii_digit());
@@ -189,23 +189,19 @@ impl<'a> Input<'a> {
         match number {
             Ok(0) if ip.is_unicast_link_local() => {
                 let message = format!("`{ip}` needs an interface: it is a link-local address");
-                let right = format!("the interface's number, like `[{ip}%3]`");
+                let right = format!("add the interface's number, like `[{ip}%3]`");
                 self.fail(start..start + len, message, right)
             }
             Ok(number) => Ok((Here::Host(Host::ipv6(ip, number)), start + len + 1)),
             Err(scope) => {
                 let span = start + len - scope.len()..start + len;
                 let message = format!("`{scope}` is not an interface's number");
-                self.fail(
-                    span,
-                    message,
-                    "the system's number for it, like `[fe80::1%3]`",
-                )
+                self.fail(span, message, "use the system's number, like `[fe80::1%3]`")
             }
         }
     }
 
-    /// A host that is not in brackets.
+    /// A host without brackets.
     fn plain(self, text: &str) -> Result<Here, AddressError> {
         match (text, self.form) {
             ("*", _) => Ok(Here::Everywhere),
@@ -222,14 +218,14 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// The port, which is all from `at` on and comes after `host`.
+    /// The port: all bytes from `at` on, after `host`.
     fn port(self, at: usize, host: &str) -> Result<u16, AddressError> {
         let text = &self.whole[at..];
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let all = at..self.whole.len();
         let range = match self.form {
-            Form::Listen => "a number from 0 to 65535",
-            Form::Dial => "a number from 1 to 65535",
+            Form::Listen => "a port is a number from 0 to 65535",
+            Form::Dial => "a port is a number from 1 to 65535",
         };
         match text[digits..].chars().next() {
             None if digits == 0 => self.port_missing(at, host),
@@ -244,7 +240,7 @@ impl<'a> Input<'a> {
                 self.fail(all, format!("`{text}` is not a port"), range)
             }
             Some(_) => {
-                let right = format!("end it after `{}`", &text[..digits]);
+                let right = format!("end the address after `{}`", &text[..digits]);
                 self.fail(at + digits..all.end, "nothing may follow the port", right)
             }
         }
@@ -259,12 +255,12 @@ impl<'a> Input<'a> {
         &self.whole[self.at..]
     }
 
-    /// The kind, where the input has one.
+    /// The kind with its colon, or nothing.
     fn prefix(self) -> &'static str {
         if self.at == 0 { "" } else { self.form.kind() }
     }
 
-    /// What would be right.
+    /// The hint: the form that would be right.
     fn right(self, rest: Option<&str>) -> String {
         format!("`{}{}`", self.prefix(), rest.unwrap_or(self.form.rest()))
     }
@@ -287,7 +283,7 @@ fn host(text: &str) -> Result<Host, (Range<usize>, Mistake)> {
     Ok(Host::Name(HostName::checked(text)))
 }
 
-/// What is probably meant by an IPv6 address without brackets, with or without a port after it.
+/// The probable meaning of an IPv6 address without brackets, with or without a port.
 fn bracketed_ipv6(text: &str) -> Option<String> {
     let is_ipv6 = |text: &str| {
         let ip = text.split('%').next().unwrap_or_default();

@@ -135,35 +135,35 @@ fn a_port_is_a_number() {
         ),
         (
             "listen:80a",
-            "`80a` is not a port: a number from 0 to 65535\nlisten:80a\n       ^^^",
+            "`80a` is not a port: a port is a number from 0 to 65535\nlisten:80a\n       ^^^",
         ),
         (
             "listen:-1",
-            "`-1` is not a port: a number from 0 to 65535\nlisten:-1\n       ^^",
+            "`-1` is not a port: a port is a number from 0 to 65535\nlisten:-1\n       ^^",
         ),
         (
             "dial:h:ssh",
-            "`ssh` is not a port: a number from 1 to 65535\ndial:h:ssh\n       ^^^",
+            "`ssh` is not a port: a port is a number from 1 to 65535\ndial:h:ssh\n       ^^^",
         ),
         (
             "dial:h:+22",
-            "`+22` is not a port: a number from 1 to 65535\ndial:h:+22\n       ^^^",
+            "`+22` is not a port: a port is a number from 1 to 65535\ndial:h:+22\n       ^^^",
         ),
         (
             "listen:65536",
-            "`65536` is too big for a port: a number from 0 to 65535\nlisten:65536\n       ^^^^^",
+            "`65536` is too big for a port: a port is a number from 0 to 65535\nlisten:65536\n       ^^^^^",
         ),
         (
             "dial:h:0",
-            "port 0 can't be dialled: a number from 1 to 65535\ndial:h:0\n       ^",
+            "port 0 can't be dialled: a port is a number from 1 to 65535\ndial:h:0\n       ^",
         ),
         (
             "dial:h:22:x",
-            "nothing may follow the port: end it after `22`\ndial:h:22:x\n         ^^",
+            "nothing may follow the port: end the address after `22`\ndial:h:22:x\n         ^^",
         ),
         (
             "listen:80/",
-            "nothing may follow the port: end it after `80`\nlisten:80/\n         ^",
+            "nothing may follow the port: end the address after `80`\nlisten:80/\n         ^",
         ),
     ];
     for (input, expected) in cases {
@@ -202,17 +202,17 @@ fn a_host_is_a_name_or_an_address() {
         ("dial:010.0.0.1:22", "`010.0.0.1` is not an IPv4 address"),
         ("dial:me@host:22", "`@` can't be in a host's name"),
         ("dial:bücher.example:22", "`ü` can't be in a host's name"),
-        ("dial:a..b:22", "an empty part in a host's name"),
-        ("dial:.:22", "an empty part in a host's name"),
+        ("dial:a..b:22", "a part of the host's name is empty"),
+        ("dial:.:22", "a part of the host's name is empty"),
         (
             "dial:-a.b:22",
-            "a hyphen at the edge of a part of a host's name",
+            "a hyphen begins or ends a part of the host's name",
         ),
         (
             "dial:a-.b:22",
-            "a hyphen at the edge of a part of a host's name",
+            "a hyphen begins or ends a part of the host's name",
         ),
-        (&long, "a part of a host's name is too long"),
+        (&long, "a part of the host's name is too long"),
     ];
     for (input, expected) in cases {
         let error = input.parse::<Address>().unwrap_err();
@@ -236,13 +236,13 @@ fn the_whole_name_is_bounded() {
 #[test]
 fn invisible_characters_are_refused() {
     let report = report("dial:h\u{1b}[2J\u{202e}:22");
-    let expected = "a control character in an address: leave it out\n\
+    let expected = "an address has no control character: leave it out\n\
                     dial:h\\u{1b}[2J\\u{202e}:22\n      ^^^^^^";
     assert_eq!(report, expected);
     let blank = " dial:h:22".parse::<Address>().unwrap_err();
     assert_eq!(
         (blank.message(), blank.span()),
-        ("white space in an address", 0..1)
+        ("an address has no white space", 0..1)
     );
     let blank = "dial:h: \t22".parse::<DialAddr>().unwrap_err();
     assert_eq!(blank.span(), 7..9);

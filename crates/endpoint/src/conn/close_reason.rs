@@ -6,47 +6,47 @@ use super::Side;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// Both sides had ended their streams and everything was delivered; this side ended first.
+    /// Both sides ended their streams and every byte was delivered; this side ended first.
     Finished(Side),
-    /// This side had ended its stream and then closed while the other was still sending: what it
-    /// had sent was delivered, what still came for it was not.
+    /// This side ended its stream and then closed while the other was still sending: every byte from
+    /// this side was delivered, the last bytes for this side were not.
     ClosedEarly(Side),
     /// This side's peer reset its connection.
     Reset(Side),
     /// This side's connection failed: its peer vanished, or a layer on it could not go on.
     Failed(Side),
-    /// This side had ended its stream, and the other direction was idle for the half-close
-    /// timeout.
+    /// This side had ended its stream (a half-close), and the other direction was idle for the
+    /// half-close timeout.
     HalfCloseTimeout(Side),
-    /// No byte had come from either side for the idle timeout.
+    /// Neither side sent a byte for the idle timeout.
     IdleTimeout,
-    /// The session had lasted as long as it may.
+    /// The session reached its maximal lifetime.
     MaxLifetime,
-    /// As many bytes had been delivered as may be, and more came.
+    /// The quota of bytes was delivered, and more came.
     QuotaExceeded,
-    /// A step before the join refused it, or failed.
+    /// A step before the join refused the pair, or failed.
     Refused,
     /// A holder of the session closed it.
     Closed,
     /// The relay was told to stop.
     Shutdown,
-    /// The program that embeds the relay, or a layer of its own, closed the session for a reason of its
-    /// own: a few words, such as `"account suspended"`.
+    /// The embedding program, or a layer of that program, closed the session for this reason: a few
+    /// words, such as `"account suspended"`.
     Custom(&'static str),
-    /// What served the session was dropped before it ended: a timeout around it, a panic within.
+    /// The future that served the session was dropped first, by a timeout around it or a panic within.
     Dropped,
 }
 
 // ===== impl CloseReason =====
 
 impl CloseReason {
-    /// Did the session come to its natural end, with every byte delivered?
+    /// Whether both sides ended their streams, with every byte delivered.
     pub const fn is_clean(self) -> bool {
         matches!(self, Self::Finished(_))
     }
 
-    /// The reason in two letters, for a log that programs read, in the manner of HAProxy's
-    /// termination state: the first is the side or the cause, the second the way.
+    /// The reason in two letters, like HAProxy's termination state, for logs that programs read: the
+    /// first letter is the side or the cause, the second the way.
     ///
     /// | | |
     /// |---|---|
@@ -86,7 +86,7 @@ impl CloseReason {
         }
     }
 
-    /// The side that ended the session, where it was one of them.
+    /// The side that ended the session, or `None` where neither did.
     pub const fn side(self) -> Option<Side> {
         match self {
             Self::Finished(side)

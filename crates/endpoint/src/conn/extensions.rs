@@ -7,7 +7,7 @@ use std::{
 /// One value of each type, added by layers and looked up by type.
 ///
 /// Cheap to clone: clones share the values. One pointer wide, and holds no memory while it is empty.
-/// A look-up goes from front to back: there are few values.
+/// A look-up searches from front to back, because there are few values.
 #[derive(Clone, Default)]
 pub struct Extensions(Option<Arc<Vec<Extension>>>);
 
@@ -21,7 +21,7 @@ impl Extensions {
         Self(None)
     }
 
-    /// Adds a value, in place of the one of the same type if there is one.
+    /// Adds a value, and replaces one of the same type.
     pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
         self.remove::<T>();
         let all = Arc::make_mut(self.0.get_or_insert_default());
@@ -57,7 +57,7 @@ impl Extensions {
 }
 
 impl fmt::Debug for Extensions {
-    // Only how many: the values need not be `Debug`, and some of them are secrets.
+    // Shows only the number: the values need not be `Debug`, and some of them are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Extensions({})", self.all().len())
     }

@@ -13,10 +13,10 @@ use tokio::time::Instant;
 use super::Extensions;
 use crate::address::DialAddr;
 
-/// What is known of a connection.
+/// Everything known about a connection.
 ///
-/// The fields are what always exists. What a layer finds out (an identity, a key) goes into the
-/// [`extensions`](Self::extensions), under a type of that layer's own.
+/// The fields are known for every connection. A layer puts what it learns (an identity, a key) into
+/// the [`extensions`](Self::extensions), under a type of its own.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Info {
@@ -24,26 +24,26 @@ pub struct Info {
     pub id: ConnId,
     /// Whether it was accepted or dialled.
     pub origin: Origin,
-    /// The side of the relay it is on: set by a connector as it enters that side's stack, and at
-    /// the latest by the pairing.
+    /// The side of the relay: set by the connector before the side's stack, and at the latest by the
+    /// pairing.
     pub side: Option<Side>,
-    /// The address that was dialled, as written; `None` for an accepted connection. A layer takes the
+    /// The address that was dialled, as written; `None` for an accepted connection. Layers take the
     /// name of the peer from here.
     pub target: Option<Arc<DialAddr>>,
-    /// The other end's address, where it has one.
+    /// The peer's address; `None` where the peer has none.
     pub peer: Option<SocketAddr>,
-    /// Our end's address, where it has one.
+    /// Our own address; `None` where our end has none.
     pub local: Option<SocketAddr>,
-    /// When it was accepted, or when dialling had succeeded.
+    /// When the connection was accepted, or the dial had succeeded.
     pub since: Instant,
-    /// Whether the peer has sent bytes that were for the relay, as a token or a key: set by the
-    /// handshake that has taken them. A peer that ends its stream behind them may want to receive
-    /// only, so a waiting connection stays.
+    /// Whether the peer has sent bytes for the relay itself, such as a token or a key; set by the
+    /// handshake that read them. A peer that ends its stream after those bytes may want to receive
+    /// only, so its connection goes on waiting.
     pub has_spoken: bool,
-    /// Whether the peer had ended its stream when it was joined: it may have closed the connection,
-    /// which looks the same until something is sent to it.
+    /// Whether the peer had ended its stream when the connection was joined. The peer may also have
+    /// closed the connection, which looks the same until bytes are sent to the peer.
     pub has_ended: bool,
-    /// What layers added.
+    /// The values that layers added.
     pub extensions: Extensions,
 }
 
@@ -51,7 +51,7 @@ pub struct Info {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(u64);
 
-/// Shows a peer's address, see [`Info::peer_name`].
+/// Shows a peer's address; made by [`Info::peer_name`].
 #[derive(Clone, Copy, Debug)]
 pub struct PeerName(Option<SocketAddr>);
 
@@ -76,7 +76,7 @@ pub enum Side {
 // ===== impl Info =====
 
 impl Info {
-    /// What is known of a connection that comes into being now.
+    /// The info of a new connection, with a number of its own and the present time.
     pub fn new(origin: Origin) -> Self {
         Self {
             id: ConnId::next(),
@@ -92,7 +92,7 @@ impl Info {
         }
     }
 
-    /// The peer's address, for a log line: `?` where it has none.
+    /// The peer's address for a log line; `?` where the peer has none.
     pub fn peer_name(&self) -> PeerName {
         PeerName(self.peer)
     }

@@ -1,4 +1,4 @@
-//! [`Conn`]: an io, and what is known of it.
+//! [`Conn`]: an io and its [`Info`].
 
 mod close_reason;
 mod extensions;
@@ -16,20 +16,19 @@ pub use self::{
 
 use crate::io::{BoxIo, Io};
 
-/// A connection: the io its bytes go through, and what is known of it.
+/// A connection: the io that its bytes go through, and its [`Info`].
 #[derive(Debug)]
 pub struct Conn<I> {
     /// What the bytes go through.
     pub io: I,
-    /// What is known of the connection; layers add to it.
+    /// Everything known about the connection; layers add to it.
     pub info: Info,
 }
 
 // ===== impl Conn =====
 
 impl<I> Conn<I> {
-    /// A connection that is known by its origin alone; the rest of [`Info`] is set field by
-    /// field.
+    /// A connection of which only the origin is known; set the rest of [`Info`] field by field.
     pub fn new(io: I, origin: Origin) -> Self {
         Self {
             io,
@@ -44,7 +43,7 @@ impl<I> Conn<I> {
         self
     }
 
-    /// The same connection, its bytes going through something else: how a layer wraps an io.
+    /// The same connection with its io wrapped in another: how a layer wraps an io.
     pub fn map_io<J>(self, wrap: impl FnOnce(I) -> J) -> Conn<J> {
         Conn {
             io: wrap(self.io),
@@ -54,8 +53,8 @@ impl<I> Conn<I> {
 }
 
 impl<I: Io> Conn<I> {
-    /// The same connection with the type of its io forgotten, so that it fits where another
-    /// stack's connections go. One that is boxed already stays as it is.
+    /// The same connection with its io boxed, so that connections of different stacks have one type.
+    /// A boxed io is not boxed again.
     pub fn boxed(self) -> Conn<BoxIo> {
         self.map_io(crate::io::boxed)
     }

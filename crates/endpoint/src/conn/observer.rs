@@ -6,7 +6,7 @@ use std::{
 
 use super::{CloseReason, ConnId, Extensions, Info, Refusal, Side};
 
-/// Hears what happens to one connection, from when it is added until the connection ends.
+/// Hears the events of one connection until that connection ends.
 ///
 /// [`Info::observe`] adds an observer: a layer does so as the connection passes, an endpoint as it
 /// makes the connection. One connection may have several, which hear each event in the order in
@@ -23,8 +23,9 @@ use super::{CloseReason, ConnId, Extensions, Info, Refusal, Side};
 /// has no further event: the error goes up through the stack. The last event is always followed by
 /// the drop of the observer, when the last clone of the connection's [`Info`] is dropped.
 ///
-/// An observer is called within the task that serves the connection, so it returns soon and does not
-/// block. A panic is caught, and changes nothing for the connection. A connection without observers costs no memory and takes no time.
+/// An observer is called within the task that serves the connection, so it must return soon and never
+/// block. A panic is caught, and changes nothing for the connection. A connection without observers
+/// costs no memory and no time.
 ///
 /// ```
 /// use couplet_endpoint::{Conn, ConnEvent, Info, Origin};
@@ -34,27 +35,26 @@ use super::{CloseReason, ConnId, Extensions, Info, Refusal, Side};
 /// conn.info.tell(ConnEvent::Waits);
 /// ```
 pub trait ConnObserver: Send + Sync + 'static {
-    /// Called with what is known of the connection at the time of the event.
+    /// Called at each event, with the connection's info at that time.
     fn on_event(&self, info: &Info, event: ConnEvent);
 }
 
-/// What happens to a connection: see [`ConnObserver`] for the order.
+/// An event of a connection; [`ConnObserver`] shows the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConnEvent {
-    /// A layer has learned something that is in the [`Info`] now: the client behind a proxy, an
-    /// identity.
+    /// A layer has added to the [`Info`]: the client behind a proxy, an identity.
     Learned,
-    /// The connection has come through its side's stack, and waits for its partner to come or to be
+    /// The connection has passed its side's stack, and waits for a partner that connects or is
     /// dialled.
     Waits,
     /// The connection is joined with this one.
     Joined(ConnId),
-    /// The first byte that came from this side was delivered to the other.
+    /// The first byte from this side was delivered to the other.
     FirstByte(Side),
     /// The session of the connection has ended.
     Ended(CloseReason),
-    /// The pairing did not let the connection wait, or no longer.
+    /// The pairing refused the connection, at once or while it waited.
     Refused(Refusal),
     /// The peer went away while the connection waited.
     Gone,
@@ -109,7 +109,7 @@ fn tell(extensions: &Extensions, info: &Info, event: ConnEvent) {
 }
 
 impl fmt::Debug for Observers {
-    // Only how many: they need not be `Debug`.
+    // Shows only the number: observers need not be `Debug`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Observers({})", self.0.len())
     }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// Why the pairing did not let a connection wait, or no longer.
+/// Why the pairing refused a connection, at once or while it waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -8,15 +8,16 @@ pub enum Refusal {
     Expired,
     /// The connection has no key, or an unknown one.
     UnknownKey,
-    /// As many connections wait as may.
+    /// The bound on waiting connections is reached.
     Full,
-    /// As many connections with the same key wait as may, or two with the same key are joined already.
+    /// The bound on waiting connections with the same key is reached, or two with that key are joined
+    /// already.
     Duplicate,
     /// A newer connection with the same key took the place.
     Replaced,
     /// Room was needed for a newer connection, and this one had waited longest.
     Evicted,
-    /// The peer sent a byte before it was joined, where it must not.
+    /// The peer sent a byte before the join, where early bytes are refused.
     Impatient,
     /// Two other connections with the same key were joined.
     Redundant,

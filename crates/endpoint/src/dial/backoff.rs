@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// So that no setting makes a dial that fails at once spin.
+/// The shortest pause: without it a dial that fails at once could spin.
 const SHORTEST: Duration = Duration::from_millis(1);
 
 /// How long to pause before dialling again.
@@ -9,7 +9,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// [`factor`](Self::factor) times, twice, as long as the one before. It grows up to
 /// [`dial_max`](Self::dial_max), 3 s, while dials fail, so that a peer that comes back is found soon;
 /// and up to [`max`](Self::max), 60 s, while connections are made and come to nothing, as where a
-/// peer refuses each of them.
+/// peer refuses every connection.
 ///
 /// A random [`jitter`](Self::jitter) of ±20 % keeps many that failed at the same time from dialling
 /// again at the same time, and a [pool](crate::pool) [spreads](Self::spread_over) its dials over a
@@ -25,7 +25,7 @@ pub struct Backoff {
     reset_after: Duration,
 }
 
-/// What came to nothing.
+/// What failed: the dial, or the connection that it made.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fruitless {
     /// The peer was not reached.
@@ -72,34 +72,32 @@ impl Backoff {
         self
     }
 
-    /// How many times as long as the one before each pause is. 2 by default.
+    /// The factor by which each pause is longer than the one before. 2 by default.
     #[must_use]
     pub const fn factor(mut self, factor: u32) -> Self {
         self.factor = factor;
         self
     }
 
-    /// By what share, at most, a pause is longer or shorter than it would be: from 0, exact, to
-    /// 1, anything up to twice as long. What is outside of that counts as the nearer of the two.
-    /// 0.2 by default.
+    /// The largest random share by which a pause is longer or shorter: from 0 (exact) to 1 (up to
+    /// twice as long). Values outside are clamped. 0.2 by default.
     #[must_use]
     pub const fn jitter(mut self, share: f64) -> Self {
-        // Not `clamp`, which would let what is not a number through.
+        // Not `clamp`, which lets NaN through.
         self.jitter = share.max(0.0).min(1.0);
         self
     }
 
-    /// Within what time the connections of a [pool](crate::pool) that were lost together are dialled
-    /// again, each after a random part of it. 1 s by default; without [jitter](Self::jitter) it has
-    /// no effect.
+    /// The time over which a [pool](crate::pool) spreads the dials of connections that were lost
+    /// together. 1 s by default; has no effect without [jitter](Self::jitter).
     #[must_use]
     pub const fn spread_over(mut self, time: Duration) -> Self {
         self.spread = time;
         self
     }
 
-    /// How long a connection must have lasted for its dial to count as a success: then the next
-    /// failure is a first one again. 10 s by default.
+    /// How long a connection must last for its dial to count as a success, after which the next failure
+    /// is a first one again. 10 s by default.
     #[must_use]
     pub const fn reset_after(mut self, lasted: Duration) -> Self {
         self.reset_after = lasted;

@@ -30,7 +30,7 @@ where
     DialBy(choose)
 }
 
-/// Dials what its function says: made by [`dial_by`].
+/// A dial whose target a function chooses for each connection: made by [`dial_by`].
 #[derive(Clone, Copy, Debug)]
 pub struct DialBy<F>(F);
 
@@ -48,7 +48,7 @@ where
     type Error = BoxError;
     type Future = BoxFuture<'static, Result<Conn<I>, BoxError>>;
 
-    /// Always ready: which dial it will be is not known yet.
+    /// Always ready, because the dial is not chosen yet.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
     }

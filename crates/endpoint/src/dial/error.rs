@@ -7,10 +7,9 @@ use std::{
 
 use crate::address::DialAddr;
 
-/// Dialling failed: what, and why.
+/// A failed dial: the target, and the reason.
 ///
-/// Where connections were tried, its text names the addresses, and its source is the
-/// [`io::Error`] of the one that failed last.
+/// The text names the addresses that were tried; the source is the [`io::Error`] of the last of them.
 #[derive(Debug)]
 pub struct DialError {
     target: DialAddr,
@@ -25,7 +24,7 @@ pub(super) enum Reason {
     NoAddressFor(IpAddr),
     AllFailed,
     Deadline(Duration),
-    /// As many dials of the target are under way.
+    /// The bound on dials of the target, all of which are under way.
     Busy(usize),
 }
 
@@ -49,17 +48,17 @@ impl DialError {
         &self.target
     }
 
-    /// Did the deadline pass?
+    /// Whether the deadline passed.
     pub fn is_timeout(&self) -> bool {
         matches!(self.reason, Reason::Deadline(_))
     }
 
-    /// Was it no connection that failed, but to find an address for the name?
+    /// Whether the look-up of the name failed, and no connection was tried.
     pub fn is_look_up(&self) -> bool {
         matches!(self.reason, Reason::LookUp(_) | Reason::NoAddress)
     }
 
-    /// Were [as many dials](crate::Dial::max_per_target) of the target under way as may be?
+    /// Whether the [bound on dials of the target](crate::Dial::max_per_target) was reached.
     pub fn is_busy(&self) -> bool {
         matches!(self.reason, Reason::Busy(_))
     }
@@ -108,8 +107,8 @@ impl fmt::Display for DialError {
     }
 }
 
-/// What a failed look-up means. A name server that does not answer (`EAI_AGAIN` of getaddrinfo(3))
-/// has no kind of its own; its text is the C library's, in English unless the program sets a locale.
+/// The meaning of a failed look-up. An unanswered one (`EAI_AGAIN` of getaddrinfo(3)) has no error
+/// kind; it is known by the C library's text, in English unless the program sets a locale.
 fn look_up_failure(error: &io::Error) -> &'static str {
     match error.to_string().contains("Temporary failure") {
         true => ", no name server answered (EAI_AGAIN)",

@@ -1,4 +1,4 @@
-//! [`Dial`]: we connect to others.
+//! [`Dial`]: connects to a server.
 
 mod backoff;
 mod by;
@@ -51,10 +51,10 @@ use crate::{
 /// each 250 ms after the one before it or as soon as one fails, until the first has connected
 /// (RFC 8305). At most 64 look-ups run at a time in the whole process.
 ///
-/// It is a [`tower::Service`](tower_service::Service), whose request is ignored, as the target is
-/// the dial's own; so tower's retries, timeouts and balancers work on it. As an endpoint, a
-/// stream of connections, it is [`once`](Self::once), [`repeat`](Self::repeat) or
-/// [`pool`](Self::pool).
+/// A `Dial` is a [`tower::Service`](tower_service::Service), so tower's retries, timeouts and
+/// balancers work on it; the request is ignored, because the target belongs to the dial.
+/// [`once`](Self::once), [`repeat`](Self::repeat) and [`pool`](Self::pool) make an endpoint of it, a
+/// stream of connections.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -74,7 +74,7 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct Dial {
-    /// Shared with what is known of each connection.
+    /// Shared with the info of each connection.
     target: Arc<DialAddr>,
     connect_timeout: Duration,
     source: Option<IpAddr>,
@@ -86,7 +86,7 @@ pub struct Dial {
 // ===== impl Dial =====
 
 impl Dial {
-    /// To dial this address, or this [`SocketAddr`].
+    /// A dial of this address, or this [`SocketAddr`].
     pub fn new(target: impl Into<DialAddr>) -> Self {
         Self {
             target: Arc::new(target.into()),
@@ -98,11 +98,11 @@ impl Dial {
         }
     }
 
-    /// To dial `HOST:PORT`.
+    /// A dial of `HOST:PORT`.
     ///
     /// # Errors
     ///
-    /// [`AddressError`] when it isn't one. Nothing is looked up yet.
+    /// [`AddressError`] where the text is no address. The name is looked up later, by each dial.
     pub fn to(target: &str) -> Result<Self, AddressError> {
         target.parse::<DialAddr>().map(Self::new)
     }
@@ -114,34 +114,32 @@ impl Dial {
         self
     }
 
-    /// Dials from this address of ours, which leaves the target's addresses of the same family;
-    /// dialling fails where there are none. By default the system chooses.
+    /// Dials from this address of this machine. Only the target's addresses of the same family are
+    /// tried; dialling fails where there are none. By default the system chooses the address.
     #[must_use]
     pub fn source(mut self, source: impl Into<Option<IpAddr>>) -> Self {
         self.source = source.into();
         self
     }
 
-    /// The options of the sockets, which are set before they connect. [`SocketOptions::new`] by
-    /// default.
+    /// The options of the sockets, set before the sockets connect. [`SocketOptions::new`] by default.
     #[must_use]
     pub fn socket(mut self, options: SocketOptions) -> Self {
         self.socket = options;
         self
     }
 
-    /// At most this many dials of one target run at a time, of this dial, its clones and those that
-    /// are [retargeted](Self::retarget) from it, all together; one more fails at once. No bound, by
-    /// default.
+    /// Bounds the dials of one target that run at a time, over this dial, its clones and all dials
+    /// [retargeted](Self::retarget) from it; a dial beyond the bound fails at once. No bound by default.
     ///
-    /// For a dial that is retargeted for each client: a target that answers nobody then takes no more
-    /// of the [dials side by side] than this, and does not hold up the clients of the others.
+    /// Use it where a dial is retargeted for each client: an unresponsive target then takes no more of
+    /// the [dials side by side] than this, and does not hold up the clients of other targets.
     ///
     /// [dials side by side]: https://docs.rs/couplet-pairing/latest/couplet_pairing/struct.Policy.html#method.max_waiting
     ///
     /// # Panics
     ///
-    /// If `dials` is 0: nothing would ever be dialled.
+    /// If `dials` is 0, with which no dial would ever run.
     #[must_use]
     pub fn max_per_target(mut self, dials: usize) -> Self {
         assert!(
@@ -152,10 +150,10 @@ impl Dial {
         self
     }
 
-    /// Asks `rule`, before each attempt, whether this address of the target may be connected to. An
-    /// address that it refuses is passed over, and its error is told if no other address connects:
-    /// of a name with two addresses the second can be the one that is dialled. All rules must agree
-    /// where there are several. By default every address may be.
+    /// Asks `rule` before each attempt whether this address of the target may be dialled. A refused
+    /// address is skipped, and the rule's error is returned if no other address connects; so of a name
+    /// with two addresses the second may be the one dialled. Several rules must all agree. By default
+    /// every address may be dialled.
     ///
     /// ```
     /// use couplet_endpoint::Dial;
@@ -176,28 +174,27 @@ impl Dial {
         self
     }
 
-    /// Dials another address, with all else as it is.
+    /// The same dial with another target.
     #[must_use]
     pub fn retarget(mut self, target: impl Into<DialAddr>) -> Self {
         self.target = Arc::new(target.into());
         self
     }
 
-    /// What it dials.
+    /// The address that this dials.
     pub fn target(&self) -> &DialAddr {
         &self.target
     }
 
     /// Connects.
     ///
-    /// Cancel-safe: when it is dropped, so are all attempts. Only a look-up that has begun goes
-    /// on until the system's resolver gives up.
+    /// Cancel-safe: dropping the future drops all attempts. Only a look-up that has begun goes on until
+    /// the system's resolver gives up.
     ///
     /// # Errors
     ///
-    /// [`DialError`], when no address was found, none could be connected to, the
-    /// [deadline](Self::connect_timeout) passed, or [as many dials](Self::max_per_target) of the target
-    /// are under way as may be.
+    /// [`DialError`] where no address was found, none connected, the [deadline](Self::connect_timeout)
+    /// passed, or the [bound on dials of the target](Self::max_per_target) is reached.
     ///
     /// # Panics
     ///
@@ -297,8 +294,8 @@ fn is_self(local: SocketAddr, peer: SocketAddr) -> bool {
     (local.ip(), local.port()) == (peer.ip(), peer.port())
 }
 
-/// Says what an error of our own end's address means: one that this machine does not have, or no
-/// free port. The system's texts for these are those of a listener.
+/// Explains an error of the local address: this machine does not have the address, or no port is
+/// free. The system's texts for both are those of a listener.
 fn explain_local(error: io::Error, source: Option<IpAddr>) -> io::Error {
     let text = match (error.kind(), source) {
         (io::ErrorKind::AddrNotAvailable, Some(source)) => {
@@ -320,7 +317,7 @@ impl<R> Service<R> for Dial {
     type Error = DialError;
     type Future = BoxFuture<'static, Result<Self::Response, DialError>>;
 
-    /// Always ready: a dial bounds nothing but the time it takes.
+    /// Always ready: a dial bounds only its own time.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialError>> {
         Poll::Ready(Ok(()))
     }

@@ -6,8 +6,8 @@ use std::{
 
 use crate::address::DialAddr;
 
-/// Bounds the dials of each target that are under way, so that a target which answers none takes no
-/// more than its share of what all have together.
+/// Bounds the dials of each target that are under way, so that an unresponsive target takes no more
+/// than its share.
 #[derive(Clone)]
 pub(super) struct PerTarget {
     most: usize,
@@ -30,7 +30,7 @@ impl PerTarget {
         }
     }
 
-    /// Begins a dial; or returns how many are under way, if that is as many as may be.
+    /// Begins a dial, or returns the bound where that is reached.
     pub(super) fn begin(&self, target: &Arc<DialAddr>) -> Result<Pending, usize> {
         let mut pending = self.pending();
         let number = pending.entry(Arc::clone(target)).or_default();

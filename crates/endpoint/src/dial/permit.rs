@@ -20,7 +20,7 @@ impl Permits {
         rules.push(Arc::new(move |addr| rule(addr).map_err(Into::into)));
     }
 
-    /// `PermissionDenied`, with the rule's error, where one refuses.
+    /// `PermissionDenied`, with the rule's error, where a rule refuses the address.
     pub(super) fn check(&self, addr: SocketAddr) -> io::Result<()> {
         let mut rules = self.0.iter().flat_map(|rules| rules.iter());
         rules

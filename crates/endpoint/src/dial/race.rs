@@ -8,9 +8,8 @@ use tokio::time::timeout;
 /// The Connection Attempt Delay of RFC 8305, section 5.
 const DELAY: Duration = Duration::from_millis(250);
 
-/// Takes turns between IPv6 and IPv4, as RFC 8305, section 4, says. The resolver sorted the
-/// addresses (RFC 6724), so that the first one's family is the one to begin with: IPv6, unless
-/// this machine has none.
+/// Alternates IPv6 and IPv4 (RFC 8305, section 4). The resolver has sorted the addresses (RFC 6724),
+/// so the family of the first begins: IPv6, unless this machine has none.
 pub(super) fn interleave(addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
     if addrs.len() < 2 {
         return addrs;
@@ -32,8 +31,7 @@ pub(super) fn interleave(addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
 /// Tries the addresses in turn, each 250 ms after the one before it, or at once when one fails;
 /// the first to connect wins, and the others are dropped. `None` when all have failed.
 ///
-/// Those that failed are in `failed`, in the order in which they did, also when this future is
-/// dropped.
+/// `failed` has the failures in their order, also after this future is dropped.
 pub(super) async fn race<T, C, F>(
     addrs: Vec<SocketAddr>,
     failed: &mut Vec<(SocketAddr, io::Error)>,
@@ -44,7 +42,7 @@ where
     F: Future<Output = io::Result<T>>,
 {
     if let [addr] = addrs[..] {
-        // Nothing to race with: so it is mostly, and costs no more than the attempt.
+        // The common case: one address, nothing to race with, and no cost beyond the attempt.
         return match connect(addr).await {
             Ok(connected) => Some(connected),
             Err(error) => {

@@ -1,4 +1,4 @@
-//! [`Io`]: what a connection's bytes go through.
+//! [`Io`]: the stream of bytes of a connection.
 
 mod opaque;
 mod replay;
@@ -22,8 +22,8 @@ use tokio::{
     net::TcpStream,
 };
 
-/// A stream of bytes each way, and what a relay must know of it that [`AsyncRead`] and
-/// [`AsyncWrite`] can't say.
+/// A stream of bytes in each direction, with the questions of a relay that [`AsyncRead`] and
+/// [`AsyncWrite`] can't answer.
 ///
 /// **A wrapper** around another `Io` names it in [`inner_mut`](Self::inner_mut); resets, errors and
 /// unsent bytes are then the inner io's. Only splicing is opt-in: a wrapper that says nothing sees
@@ -68,8 +68,8 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// The io that this one wraps, or `None` for one that wraps no other.
     ///
     /// The defaults of [`abort`](Self::abort), [`take_error`](Self::take_error),
-    /// [`has_unsent`](Self::has_unsent) and [`sent_ago`](Self::sent_ago) pass the call on to it. The method has no default itself: a
-    /// wrapper that forgot it would turn resets into ends of stream.
+    /// [`has_unsent`](Self::has_unsent) and [`sent_ago`](Self::sent_ago) pass the call on to it. The
+    /// method has no default itself: a wrapper that forgot it would turn resets into ends of stream.
     fn inner_mut(&mut self) -> Option<&mut dyn Io>;
 
     /// Turns the coming drop into an abortive close, so that the peer sees a reset and not an
@@ -102,8 +102,8 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         self.inner_mut()?.take_error()
     }
 
-    /// Are bytes that were written still held on this side, for want of room at the peer?
-    /// An abortive close would discard them. Asked only when nothing more will be written.
+    /// Whether written bytes are still held on this side, for want of room at the peer. An abortive
+    /// close would discard them. Called only when nothing more will be written.
     ///
     /// By default the [inner](Self::inner_mut) io's answer, or `false`. On Linux's TCP it is exact
     /// but for a last small segment; elsewhere it is `false`.
@@ -111,9 +111,9 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         self.inner_mut().is_some_and(|inner| inner.has_unsent())
     }
 
-    /// How long ago the system last sent bytes to the peer and had an acknowledgement, the older of
-    /// the two: while a peer takes what was written, it is short, though no write goes on. `None`
-    /// where the system does not tell.
+    /// The time since the system last sent bytes to the peer, or since the last acknowledgement if
+    /// that is longer. Short while a peer takes written bytes, though no write goes on. `None` where
+    /// the system does not know.
     ///
     /// By default the [inner](Self::inner_mut) io's answer, or `None`. On Linux's TCP it is exact to
     /// a few milliseconds (`TCP_INFO`, see tcp(7)); elsewhere it is `None`.
@@ -121,31 +121,30 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         self.inner_mut()?.sent_ago()
     }
 
-    /// The socket to splice *from*: while, and only while, every byte that a reader would get comes
-    /// from it unchanged, and none has been read ahead of it.
+    /// The socket to splice *from*: some socket while, and only while, every byte that a reader would
+    /// get comes from that socket unchanged and no byte has been read ahead.
     ///
-    /// Asked again for each piece, and for each direction apart: a wrapper may answer `None` at
-    /// first and pass the question on later, and one that changes or watches what is read may still
+    /// Called again for each piece, and separately for each direction: a wrapper may answer `None` at
+    /// first and pass the call on later, and a wrapper that changes or watches the bytes read may still
     /// pass on [`splice_sink`](Self::splice_sink). `None` by default, also for a wrapper: a relay
-    /// bypasses only what agrees to it.
+    /// bypasses only an io that agrees.
     #[cfg(unix)]
     fn splice_source(&self) -> Option<Socket<'_>> {
         None
     }
 
-    /// The socket to splice *into*: while, and only while, every byte written reaches it unchanged
-    /// and none is held back, and shutting the io down does no more than shutting the socket down.
+    /// The socket to splice *into*: some socket while, and only while, every byte written reaches that
+    /// socket unchanged, none is held back, and a shutdown of the io only shuts the socket down.
     #[cfg(unix)]
     fn splice_sink(&self) -> Option<Socket<'_>> {
         None
     }
 }
 
-/// An [`Io`] whose type is forgotten: what connections become where stacks of different types
-/// meet.
+/// A boxed [`Io`], for places where connections of different types meet.
 pub type BoxIo = Box<dyn Io>;
 
-/// Forgets an io's type. A box is not boxed again.
+/// Boxes an io; a box is not boxed again.
 pub fn boxed<I: Io>(io: I) -> BoxIo {
     let mut io = Some(io);
     if let Some(boxed) = (&mut io as &mut dyn Any).downcast_mut::<Option<BoxIo>>() {

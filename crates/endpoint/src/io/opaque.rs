@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Io;
 
-/// Makes an [`Io`] of a foreign stream that has nothing to say beyond its bytes.
+/// Makes an [`Io`] of any stream of bytes; it is never spliced, and dropping it is its only close.
 #[derive(Clone, Debug)]
 pub struct Opaque<T>(pub T);
 

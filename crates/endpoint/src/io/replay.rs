@@ -9,15 +9,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Io;
 
-/// How much one [`Replay::poll_read_ahead`] reads at most.
+/// The most bytes that one [`Replay::poll_read_ahead`] reads.
 const CHUNK: usize = 4096;
 
-/// An [`Io`] of which some bytes have been read ahead, and are read again first.
+/// An [`Io`] that gives its reader the bytes read ahead again.
 ///
-/// Handshakes and protocol detection read from it with [`read_ahead`](Self::read_ahead), look at
-/// [`ahead`](Self::ahead), and [`consume`](Self::consume) what was theirs. Whatever they leave,
-/// the next reader gets. Writes go straight through. Once the bytes are drained their memory
-/// is freed.
+/// A handshake or protocol detection reads with [`read_ahead`](Self::read_ahead), looks at
+/// [`ahead`](Self::ahead), and [`consume`](Self::consume)s its own bytes. The next reader gets the
+/// rest. Writes go straight through. The memory is freed once those bytes have been read.
 #[derive(Debug)]
 pub struct Replay<I> {
     io: I,
@@ -27,12 +26,12 @@ pub struct Replay<I> {
 // ===== impl Replay =====
 
 impl<I> Replay<I> {
-    /// Wraps an io of which nothing has been read ahead.
+    /// Wraps an io without bytes read ahead.
     pub fn new(io: I) -> Self {
         Self::with_prefix(io, Bytes::new())
     }
 
-    /// Wraps an io together with what was read from it, which will be read again.
+    /// Wraps an io together with bytes read from it, which will be read again.
     pub fn with_prefix(io: I, prefix: Bytes) -> Self {
         Self {
             io,
@@ -40,12 +39,12 @@ impl<I> Replay<I> {
         }
     }
 
-    /// What has been read ahead and not been consumed.
+    /// The bytes read ahead and not consumed.
     pub fn ahead(&self) -> &[u8] {
         &self.ahead
     }
 
-    /// Forgets the first `n` bytes of those read ahead: no reader will see them.
+    /// Drops the first `n` of the bytes read ahead, so that no reader gets them.
     ///
     /// # Panics
     ///
@@ -60,12 +59,12 @@ impl<I> Replay<I> {
         &self.io
     }
 
-    /// The io within. Reading from it passes over what was read ahead.
+    /// The io within. Reading from it skips the bytes read ahead.
     pub fn get_mut(&mut self) -> &mut I {
         &mut self.io
     }
 
-    /// The io within, and what was read ahead of it.
+    /// The io within, and the bytes read ahead.
     pub fn into_parts(self) -> (I, Bytes) {
         (self.io, self.ahead.freeze())
     }
@@ -78,10 +77,10 @@ impl<I> Replay<I> {
 }
 
 impl<I: AsyncRead + Unpin> Replay<I> {
-    /// Reads more ahead, at most until `limit` bytes are there; returns how many came.
+    /// Reads more bytes ahead, until `limit` are there at most; returns the number of new ones.
     ///
-    /// `Ok(0)` means that the stream has ended or that the limit was reached before. No memory
-    /// is held while it is pending.
+    /// `Ok(0)` means that the stream has ended or the limit was reached before. No memory is held while
+    /// the read is pending.
     pub fn poll_read_ahead(
         &mut self,
         cx: &mut Context<'_>,
@@ -98,14 +97,14 @@ impl<I: AsyncRead + Unpin> Replay<I> {
         Poll::Ready(Ok(buf.filled().len()))
     }
 
-    /// Reads more ahead, at most until `limit` bytes are there; returns how many came, 0 at the
-    /// end of the stream or when the limit was reached before.
+    /// Reads more bytes ahead, until `limit` are there at most; returns the number of new ones, 0 at
+    /// the end of the stream or where the limit was reached before.
     ///
-    /// Cancel-safe: what was read stays here.
+    /// Cancel-safe: no byte read is lost.
     ///
     /// # Errors
     ///
-    /// Those of reading the io.
+    /// An error of reading the io.
     pub async fn read_ahead(&mut self, limit: usize) -> io::Result<usize> {
         std::future::poll_fn(|cx| self.poll_read_ahead(cx, limit)).await
     }

@@ -10,11 +10,11 @@ use super::Io;
 
 /// Resets a connection that is dropped before its sending half was shut down.
 ///
-/// A socket that is closed tells its peer an end of stream, which passes for the partner's. So
-/// below all layers of a side stands this: whatever drops a connection that was not ended on
-/// purpose, a refusal, a deadline, a panic, a layer of your own, the peer sees a reset. A layer
-/// that has sent the peer a reply shuts the io down ([`send_and_close`](super::send_and_close) does), and
-/// closes cleanly.
+/// A plain close sends the peer an end of stream (FIN), which passes for the partner's. With this
+/// wrapper, below all layers of a side, the peer gets a reset whenever a connection is dropped without
+/// an end on purpose: by a refusal, a deadline, a panic or a layer of your own. A layer that has sent
+/// the peer a reply shuts the io down, as [`send_and_close`](super::send_and_close) does, and closes
+/// cleanly.
 ///
 /// Costs no system call on a connection that is shut down, and keeps splice.
 #[derive(Debug)]

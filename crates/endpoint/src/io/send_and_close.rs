@@ -7,7 +7,7 @@ use tokio::{
 
 use super::Io;
 
-/// How much is read, and thrown away, of a peer that has been sent the bytes.
+/// The most bytes read and discarded after the reply.
 const LINGER: u64 = 64 * 1024;
 
 /// Sends a reply to a peer that is refused, and closes its connection: writes the bytes, ends the
@@ -16,10 +16,10 @@ const LINGER: u64 = 64 * 1024;
 /// A connection that is closed with bytes unread would be reset, and the reset would overtake the
 /// reply: see RFC 1122, section 4.2.2.13.
 ///
-/// Takes at most the time `within`, and tells of no error. Dropping the future closes the connection
-/// at once.
+/// Takes at most the time `within`, and reports no error. Dropping the future closes the connection at
+/// once.
 pub async fn send_and_close(io: impl Io, bytes: &[u8], within: Duration) {
-    // A peer that does not read, or has gone, is not told.
+    // A peer that does not read, or is gone, misses the reply.
     let _ = timeout(within, send(io, bytes)).await;
 }
 

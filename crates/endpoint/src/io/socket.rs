@@ -53,7 +53,7 @@ impl<'a> Socket<'a> {
         self
     }
 
-    /// Ready when there may be something to read.
+    /// Ready when there may be bytes to read.
     ///
     /// # Errors
     ///
@@ -77,8 +77,8 @@ impl<'a> Socket<'a> {
         }
     }
 
-    /// Has the runtime heard that the socket has failed? Makes no system call: an error of this very
-    /// moment may not be told yet.
+    /// Whether the runtime knows that the socket has failed. Makes no system call, so an error of this
+    /// very moment may not be known yet.
     pub fn is_known_to_have_failed(&self) -> bool {
         let mut known = false;
         let mark = || {
@@ -93,12 +93,12 @@ impl<'a> Socket<'a> {
         known
     }
 
-    /// Tries a system call that moves bytes and does not block; it returns how many. If it would
-    /// have blocked, the readiness is cleared.
+    /// Tries a non-blocking system call that moves bytes and returns their number. Clears the readiness
+    /// where the call would have blocked.
     ///
     /// # Errors
     ///
-    /// Those of the call, `WouldBlock` included.
+    /// The errors of the call, `WouldBlock` included.
     pub fn try_move(
         &self,
         interest: Interest,

@@ -1,6 +1,6 @@
 use std::io;
 
-/// What an error of accept(2) means for the listener.
+/// The meaning of an error of accept(2) for the listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AcceptError {
     /// One connection failed (`ECONNABORTED`, `EPROTO`, `EPERM` of a firewall, or an error that was

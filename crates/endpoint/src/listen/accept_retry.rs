@@ -14,8 +14,8 @@ use super::accept_error::AcceptError;
 /// The pause before accepting is tried again when descriptors or memory are used up.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// After so many failed connections in a row accepting pauses, too: without a pause, an error that
-/// was the listener's after all would spin.
+/// Accepting also pauses after this many failed connections in a row, because an error of the listener
+/// itself would spin.
 const IN_A_ROW: u32 = 64;
 
 /// Accepts again after errors that pass, such as `EMFILE`.
@@ -32,7 +32,7 @@ pub(super) struct AcceptRetry {
 // ===== impl AcceptRetry =====
 
 impl AcceptRetry {
-    /// Polls `accept` until it has one, or fails for good.
+    /// Polls `accept` until a connection comes, or accepting fails for good.
     pub(super) fn poll<T>(
         &mut self,
         cx: &mut Context<'_>,

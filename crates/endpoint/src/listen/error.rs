@@ -5,7 +5,7 @@ use crate::{
     error::BoxError,
 };
 
-/// Listening failed: where, and why.
+/// A failed attempt to listen: the address, and the reason.
 ///
 /// The source is the [`io::Error`], or the [`AddressError`] of a text that is not an address.
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +54,8 @@ impl BindError {
         }
     }
 
-    /// What kind of failure: `AddrInUse` where another socket has the port, `InvalidInput` where
-    /// the text was not an address.
+    /// The kind of failure: `AddrInUse` where another socket has the port, `InvalidInput` where the
+    /// text was not an address.
     pub fn kind(&self) -> io::ErrorKind {
         self.kind
     }

@@ -27,8 +27,7 @@ use crate::{
     socket::SocketOptions,
 };
 
-/// Does an accepted socket have the options of the listening one? Then they need not be set for
-/// each.
+/// Whether an accepted socket has the options of the listening one, and need not set them again.
 const INHERITED: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// Listens on a TCP port: the stream of the accepted connections.
@@ -61,7 +60,7 @@ const INHERITED: bool = cfg!(any(target_os = "linux", target_os = "android"));
 /// ```
 #[derive(Debug)]
 pub struct Listen {
-    /// One, or one for each address of a name.
+    /// One socket, or one for each address of a name.
     sockets: Vec<Accepting>,
     /// The socket to be polled first, so that none is starved.
     next: usize,
@@ -95,12 +94,12 @@ impl Listen {
         ListenOptions::new()
     }
 
-    /// The address that it listens on, with the real port; the first, where there are several.
+    /// The address listened on, with the real port; the first where there are several.
     pub fn local_addr(&self) -> SocketAddr {
         self.sockets[0].local
     }
 
-    /// The addresses that it listens on: one, or those of a name. All have the same port.
+    /// The addresses listened on: one, or those of a name. All have the same port.
     pub fn local_addrs(&self) -> impl Iterator<Item = SocketAddr> {
         self.sockets.iter().map(|socket| socket.local)
     }
@@ -137,7 +136,7 @@ impl Accepting {
             if let Some(options) = for_each
                 && let Err(error) = options.apply(&SockRef::from(&io))
             {
-                // The listening socket took the same options: it is the client that has gone.
+                // The listening socket took the same options, so the client must have gone.
                 debug!(%peer, %error, "an accepted connection took no options");
                 return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }
@@ -186,7 +185,7 @@ impl Endpoint for Listen {
     }
 }
 
-/// The IPv4 address, where that is what an IPv6 one stands for (RFC 4291, section 2.5.5.2).
+/// The IPv4 address of an IPv4-mapped IPv6 one (RFC 4291, section 2.5.5.2).
 fn unmapped(addr: SocketAddr) -> SocketAddr {
     match addr.ip().to_canonical() {
         ip if ip.is_ipv4() => SocketAddr::new(ip, addr.port()),

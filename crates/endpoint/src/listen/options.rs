@@ -12,7 +12,7 @@ use crate::{
     socket::SocketOptions,
 };
 
-/// How to listen; made by [`Listen::options`].
+/// The options of a listener; made by [`Listen::options`].
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -50,16 +50,15 @@ impl ListenOptions {
         }
     }
 
-    /// How many connections the system keeps until they are accepted. 4096 by default; the
+    /// The number of connections that the system keeps until they are accepted. 4096 by default; the
     /// system may keep fewer (on Linux: `net.core.somaxconn`, see listen(2)).
     pub fn backlog(mut self, connections: u32) -> Self {
         self.backlog = connections;
         self
     }
 
-    /// Lets other sockets of the same user listen on the same port, where each sets this, too
-    /// (`SO_REUSEPORT`). On Linux connections are spread over all of them. Off by default; an
-    /// error where the system has no such thing.
+    /// Lets several sockets of the same user listen on one port (`SO_REUSEPORT`); each must set this.
+    /// Linux spreads connections over all of them. Off by default; an error on systems without it.
     pub fn reuse_port(mut self, reuse_port: bool) -> Self {
         self.reuse_port = reuse_port;
         self
@@ -78,14 +77,15 @@ impl ListenOptions {
         self
     }
 
-    /// Listens on a [`SocketAddr`], a [`ListenAddr`], or a string that is one: `9000`,
-    /// `192.0.2.1:9000`, `*:9000`.
+    /// Listens on a [`SocketAddr`], a [`ListenAddr`], or a string such as `9000`, `192.0.2.1:9000` or
+    /// `*:9000`.
     ///
     /// `*` is one socket for IPv6 and IPv4, and for IPv4 alone where this machine has no IPv6.
     /// A name is looked up, and all of its addresses that this machine has are listened on, with one
-    /// port. `localhost`, and a port alone, are 127.0.0.1 and `::1`, without a look-up. A restarted server can listen at once on the port it had (`SO_REUSEADDR`).
+    /// port. `localhost`, and a port alone, are 127.0.0.1 and `::1`, without a look-up. A restarted
+    /// server can listen at once on its old port, in spite of `TIME_WAIT` (`SO_REUSEADDR`).
     ///
-    /// Cancel-safe: when it is dropped, nothing listens.
+    /// Cancel-safe: dropping the future leaves no socket listening.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl ListenOptions {
             .map_err(|error| BindError::bind(&addr, error))
     }
 
-    /// Where to try it, in this order.
+    /// The addresses to try, in this order.
     async fn candidates(&self, addr: &ListenAddr) -> Result<Vec<SocketAddr>, BindError> {
         let port = addr.port();
         Ok(match addr.host() {
@@ -131,11 +131,11 @@ impl ListenOptions {
 
     fn open(&self, addr: SocketAddr) -> io::Result<TcpListener> {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-        // OpenBSD can't turn it off, so that it is touched only where it says something.
+        // Set only where the address is IPv6: OpenBSD can't turn it off.
         if addr.is_ipv6() && (self.v6_only || addr.ip().is_unspecified()) {
             socket.set_only_v6(self.v6_only)?;
         }
-        // On Windows it would let anybody take the port over.
+        // On Windows it would let any program take the port over.
         #[cfg(unix)]
         socket.set_reuse_address(true)?;
         if self.reuse_port {
@@ -157,8 +157,8 @@ where
         .map_err(|error| BindError::address(error.into()))
 }
 
-/// Opens the first that this machine has. One that is taken, or not for us, is an error and not
-/// passed over: the next would be another place than the one meant.
+/// Opens the first address that this machine has. A port that is taken or not permitted is an error:
+/// the next address would not be the one meant.
 fn first_here<T>(
     candidates: Vec<SocketAddr>,
     mut open: impl FnMut(SocketAddr) -> io::Result<T>,
@@ -175,8 +175,8 @@ fn first_here<T>(
     Err(last)
 }
 
-/// Opens all that this machine has, with one port, which is the one that the first gets where any
-/// will do. One that is taken, or not for us, is an error and not passed over.
+/// Opens all addresses that this machine has, with one port; for port 0 the port of the first. A port
+/// that is taken or not permitted is an error.
 fn all_here(
     candidates: &[SocketAddr],
     mut open: impl FnMut(SocketAddr) -> io::Result<TcpListener>,
@@ -199,7 +199,7 @@ fn all_here(
             }
             match open(addr) {
                 Ok(listener) => opened.push(listener),
-                // Another program has the port that the first was given by chance.
+                // Another program has the port that the system chose for the first address.
                 Err(error) if error.kind() == AddrInUse && candidate.port() != addr.port() => {
                     (last, taken) = (error, true);
                     break;
@@ -219,7 +219,7 @@ fn all_here(
     Err(last)
 }
 
-/// How many ports are tried where any will do, and all addresses of a name must have it.
+/// How many ports are tried for port 0, until all addresses of a name can have the same.
 const PORTS_TRIED: usize = 16;
 
 #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]

@@ -1,16 +1,15 @@
-//! Bounds how many connections of a side are open at a time: in their handshakes, waiting, or
-//! joined.
+//! Bounds the connections of a side that are open at a time (in their handshakes, waiting, or joined),
+//! and stops accepting at the bound.
 //!
-//! tower's `ConcurrencyLimit` on a side stack bounds those on their way to a place, and on a pair
-//! stack the pairs. This one goes with the connection to its very end, so where each connection
-//! brings its own partner it bounds the pairs, and connections beyond are not even accepted: they
-//! stay in the system's accept queue. [`ConnLimitLayer`](crate::ConnLimitLayer) accepts them, refuses
-//! them or lets them wait, and can tell addresses apart.
+//! tower's `ConcurrencyLimit` bounds the connections on their way through a side stack, or the pairs on
+//! a pair stack. A permit of this layer goes with the connection to its end. So where a partner is
+//! dialled for each connection the layer bounds the pairs, and clients beyond the bound stay in the
+//! system's accept queue. [`ConnLimitLayer`](crate::ConnLimitLayer) accepts those clients, refuses or
+//! queues them, and can count by address.
 //!
-//! **Where:** at the top of a side stack, or below its handshakes: then a client that is silent in a
-//! handshake takes no permit, and one that has shaken hands waits for a permit. **Splice:** costs
-//! none. **Readiness:** a permit is reserved before the accept or the dial, given back on drop, and
-//! never cloned.
+//! **Where:** at the top of a side stack; or below the handshakes, where a silent client takes no
+//! permit, and an authenticated one waits for a permit. **Splice:** costs none. **Readiness:** a permit
+//! is reserved before the accept or the dial, given back on drop, and never cloned.
 
 use std::{
     io,
@@ -56,7 +55,7 @@ impl LiveLimitLayer {
     ///
     /// # Panics
     ///
-    /// If the limit is 0: the side would never accept.
+    /// If the limit is 0, with which the side would never accept.
     pub const fn new(limit: usize) -> Self {
         assert!(limit > 0, "a limit of live connections is at least 1");
         Self(limit)
@@ -67,7 +66,7 @@ impl<S> Layer<S> for LiveLimitLayer {
     type Service = LiveLimit<S>;
 
     fn layer(&self, inner: S) -> LiveLimit<S> {
-        // What is more than a semaphore counts is as good as endless.
+        // More than a semaphore can count is no bound in practice.
         let limit = self.0.min(Semaphore::MAX_PERMITS);
         LiveLimit {
             free: PollSemaphore::new(Arc::new(Semaphore::new(limit))),

@@ -1,13 +1,12 @@
-//! Ends a session that would move more bytes than it may.
+//! Ends a session that would move more bytes than its quota.
 //!
-//! As many bytes as the quota are delivered, and not one above. A session that comes to its end with
-//! just that many ends as it would have; when one byte more comes, what was delivered arrives, both
-//! peers see a reset, and the reason is
-//! [`QuotaExceeded`](couplet_pairing::CloseReason::QuotaExceeded).
+//! Exactly the quota's bytes are delivered. A session that ends by itself with that many is not
+//! changed. When one byte more comes, the delivered bytes arrive, both peers see a reset, and the
+//! reason is [`QuotaExceeded`](couplet_pairing::CloseReason::QuotaExceeded).
 //!
-//! It counts the bytes of both directions together, unless it is for
-//! [one of them alone](QuotaLayer::only); those that come out of a transform, as the
-//! [meter](couplet_pairing::Meter) does. It bounds what the relay takes and wraps no io.
+//! The bytes of both directions count together, unless the quota is for
+//! [one of them alone](QuotaLayer::only). They are counted as by the [meter](couplet_pairing::Meter):
+//! after transforms. The layer bounds the relay's reads, and wraps no io.
 //!
 //! **Where:** anywhere on a pair stack. **Splice:** costs none. **Memory:** a hundred bytes a pair.
 
@@ -18,40 +17,40 @@ use couplet_pairing::{Budget, Pair, Scope};
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// Ends sessions that have used up their bytes. See the [module](self).
+/// Ends sessions that have used up their quota of bytes. See the [module](self).
 #[derive(Clone, Copy, Debug)]
 pub struct QuotaLayer {
     bytes: u64,
     only: Option<Side>,
 }
 
-/// Ends sessions that have used up their bytes: made by [`QuotaLayer`].
+/// Ends sessions that have used up their quota of bytes: made by [`QuotaLayer`].
 #[derive(Clone, Debug)]
 pub struct Quota<S> {
     layer: QuotaLayer,
     inner: S,
 }
 
-/// What is left of a quota.
+/// The rest of a quota.
 #[derive(Debug)]
 struct Left {
     bytes: u64,
     only: Option<Side>,
-    /// Of which so many are set aside: for one direction at a time, as it is never waited for.
+    /// The part that is reserved, for one direction at a time, as no direction waits for a quota.
     set_aside: u32,
 }
 
 // ===== impl QuotaLayer =====
 
 impl QuotaLayer {
-    /// At most so many bytes a session, both directions together. With 0, a session ends at its first
+    /// At most this many bytes a session, both directions together. With 0, a session ends at its first
     /// byte.
     pub const fn new(bytes: u64) -> Self {
         Self { bytes, only: None }
     }
 
-    /// Counts what comes from this side alone: with [`Side::A`], the direction A to B. The session
-    /// as a whole ends.
+    /// Counts the bytes from this side alone: with [`Side::A`], the direction A to B. The whole session
+    /// ends.
     #[must_use]
     pub const fn only(mut self, from: Side) -> Self {
         self.only = Some(from);

@@ -24,15 +24,15 @@ use crate::{
     io::Io,
 };
 
-/// Dials whenever it is asked for the next connection; has no end.
+/// Dials whenever the next connection is polled for; a stream without end.
 ///
-/// A dial that failed is not an item: it is logged, and dialled again after a pause. When the
-/// next connection is asked for sooner than [`Backoff::reset_after`] after the last dial
-/// succeeded, there is a pause, too, as after a failure, so that a peer which closes at once is
-/// not dialled without pause. That pause is a first one where the connection was joined and a byte
+/// A failed dial is not an item: it is logged, and repeated after a pause. There is a pause, too,
+/// when the next connection is polled for sooner than [`Backoff::reset_after`] after the last dial
+/// succeeded, so that a server which closes at once is not dialled without pause. That pause is a
+/// first one where the connection was joined and a byte
 /// [was delivered](crate::ConnEvent::FirstByte), however the session ended.
 ///
-/// The error type says that there are none: use [`Dial::once`](crate::Dial::once) to see them.
+/// The stream yields no errors; [`Dial::once`](crate::Dial::once) does.
 pub fn repeat<D, I>(dial: D, backoff: Backoff) -> Repeat<D>
 where
     D: Service<(), Response = Conn<I>>,
@@ -52,7 +52,7 @@ where
 pub struct Repeat<D: Service<()>> {
     dial: D,
     backoff: Backoff,
-    /// In a row.
+    /// Failures in a row.
     failures: u32,
     last: Option<Last>,
     #[pin]
@@ -70,7 +70,7 @@ struct Repeated(Arc<AtomicBool>);
 
 #[pin_project(project = StateProjection)]
 enum State<F> {
-    /// The next connection has not been asked for.
+    /// The next connection has not been polled for.
     Idle,
     Pausing(Pin<Box<Sleep>>),
     /// Dials as soon as the service is ready.
@@ -140,7 +140,7 @@ where
                 Err(error) => {
                     let pause = next_pause(this.backoff, this.failures, Fruitless::Dial);
                     let error = error.into();
-                    // Failures that go on are told ever less often.
+                    // Repeated failures are logged ever less often.
                     match this.failures.is_power_of_two() {
                         true => {
                             warn!(error = %Chain(&*error), pause = pause.as_secs_f64(), "dialling failed; again after a pause");

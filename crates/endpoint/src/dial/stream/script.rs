@@ -1,4 +1,4 @@
-//! A dial that does what a test says.
+//! A dial that follows the script of a test.
 
 use std::{
     collections::VecDeque,

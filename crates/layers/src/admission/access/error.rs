@@ -6,7 +6,7 @@ use couplet_endpoint::BoxError;
 use ipnet::IpNet;
 use thiserror::Error;
 
-/// A connection may not come in. The source says why.
+/// A connection was refused. The source is the rule's reason.
 #[derive(Debug, Error)]
 #[error("access refused")]
 pub struct AccessRefused {
@@ -18,57 +18,57 @@ pub struct AccessRefused {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NotListed {
-    /// Its address is on the deny list.
+    /// The peer's address is on the deny list.
     #[error("address on the deny list")]
     Denied,
-    /// There is an allow list, and its address is not on it.
+    /// There is an allow list, and the peer's address is not on it.
     #[error("address not on the allow list")]
     NotAllowed,
-    /// There is an allow list, and it has no address.
+    /// There is an allow list, and the peer has no address.
     #[error("no address to look up in the allow list")]
     NoAddress,
 }
 
-/// What was written is no network.
+/// A text is not a network.
 #[cfg(feature = "access-list")]
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InvalidNetwork {
-    /// It is something else.
+    /// The text has another form.
     #[error(
         "`{0}` is not a network: that is `10.0.0.0/8`, `2001:db8::/32`, or one address without a \
          prefix length"
     )]
     Syntax(String),
-    /// Its address is not the network's first: one or the other is a slip.
+    /// The address is not the network's first, so either the address or the prefix is a slip.
     #[error("`{text}` is an address within a network: write `{network}`, or `{host}` alone")]
     HostBits {
-        /// What was written.
+        /// The text.
         text: String,
         /// The network that the address is in.
         network: IpNet,
         /// The address.
         host: std::net::IpAddr,
     },
-    /// A second word follows it on its line.
+    /// A second word follows the network on its line.
     #[error("`{0}` is one too many: write one network a line, and `#` before a comment")]
     Surplus(String),
 }
 
-/// A file of networks can't be used.
+/// A file of networks is unreadable or wrong.
 #[cfg(feature = "access-list")]
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum NetworksError {
-    /// It could not be read, or it is not UTF-8.
+    /// The file can't be read, or is not UTF-8.
     #[error("{} can't be read", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// One of its lines is wrong.
+    /// A line of the file is wrong.
     #[error("{}, line {line}, column {column}", path.display())]
     Line {
         /// The file.
@@ -77,7 +77,7 @@ pub enum NetworksError {
         line: usize,
         /// The character of the line, from 1.
         column: usize,
-        /// What is wrong.
+        /// The error of the line.
         source: InvalidNetwork,
     },
 }

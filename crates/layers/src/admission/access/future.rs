@@ -8,7 +8,7 @@ use pin_project::pin_project;
 
 use super::AccessRefused;
 
-/// The future of an [`AccessService`](super::AccessService): the inner one's, or a refusal.
+/// The future of an [`AccessService`](super::AccessService): the inner service's future, or a refusal.
 #[pin_project]
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]

@@ -4,7 +4,7 @@ use tower_layer::Layer;
 
 use super::AccessService;
 
-/// Lets those connections through that a rule admits. See the [module](super).
+/// Refuses connections by a rule. See the [module](super).
 #[derive(Debug)]
 pub struct AccessLayer<R> {
     rule: Arc<R>,
@@ -13,7 +13,7 @@ pub struct AccessLayer<R> {
 // ===== impl AccessLayer =====
 
 impl<R> AccessLayer<R> {
-    /// Asks this [`AccessRule`](super::AccessRule): an access list, or a closure.
+    /// A layer with this [`AccessRule`](super::AccessRule): an access list, or a closure.
     pub fn new(rule: R) -> Self {
         Self {
             rule: Arc::new(rule),

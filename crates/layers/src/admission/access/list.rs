@@ -6,12 +6,12 @@ use super::{AccessRule, Networks, NotListed};
 ///
 /// 1. An address on the deny list is refused, whatever the allow list says.
 /// 2. If there is an allow list, only its addresses are admitted; an empty one admits none.
-/// 3. Everybody else may enter.
+/// 3. All other addresses are admitted.
 ///
-/// A peer without an address (on a Unix socket, within the process) is on no list: it enters where
-/// there is no allow list.
+/// A peer without an address (on a Unix socket, within the process) is on no list, and is admitted
+/// where there is no allow list.
 ///
-/// IPv4 addresses written as IPv6 ones (`::ffff:10.0.0.1`) count as the IPv4 addresses they are.
+/// An IPv4-mapped IPv6 address (`::ffff:10.0.0.1`) counts as the IPv4 address.
 ///
 /// ```
 /// use couplet_layers::{AccessLayer, AccessList, Networks};
@@ -31,19 +31,19 @@ pub struct AccessList {
 // ===== impl AccessList =====
 
 impl AccessList {
-    /// Lets everybody in.
+    /// A list that admits every address.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Puts these networks on the allow list, with those that are on it: from now on there is one.
+    /// Adds these networks to the allow list. Any call makes an allow list, with empty networks too.
     #[must_use]
     pub fn allow(mut self, networks: Networks) -> Self {
         self.allow = Some(self.allow.unwrap_or_default().and(networks));
         self
     }
 
-    /// Puts these networks on the deny list, with those that are on it.
+    /// Adds these networks to the deny list.
     #[must_use]
     pub fn deny(mut self, networks: Networks) -> Self {
         self.deny = self.deny.and(networks);

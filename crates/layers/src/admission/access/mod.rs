@@ -1,19 +1,18 @@
 //! Admits or refuses a connection by its `Info`, before a byte is read.
 //!
-//! [`AccessLayer`] asks an [`AccessRule`] and closes the connection that may not pass. The rule is
-//! an `AccessList` of networks (feature `access-list`), or a closure that looks at the
-//! [`Info`]: at its addresses, or at what a layer above has found out and put into its extensions.
+//! [`AccessLayer`] asks an [`AccessRule`], and closes a connection that the rule refuses. The rule is
+//! an `AccessList` of networks (feature `access-list`), or a closure over the [`Info`]: over the
+//! addresses, or over values that a layer above has put into the extensions.
 //!
-//! It looks at the `Info` as it is when the connection meets the layer. So below a layer that reads
-//! the client's real address from a PROXY protocol header, the real address counts; above it, the
-//! proxy's.
+//! The rule gets the `Info` as it is when the connection meets the layer. So below a layer that reads
+//! a PROXY protocol header, the address is the client's; above that layer, the proxy's.
 //!
 //! - **Where:** at the top of a side stack, so that a refused connection takes neither time nor a
-//!   place; below a handshake where the rule needs its outcome. On a side that is dialled the
-//!   peer's address is the one that was reached: a name that leads where it should not is let go
-//!   before a byte is sent.
+//!   slot; below a handshake whose outcome the rule needs. On a dialled side the rule judges the
+//!   address that was reached: a name that resolves to a forbidden address is closed before a byte is
+//!   sent.
 //! - **Splice:** costs none. **Memory:** the rule, shared by all connections.
-//! - **Errors:** [`AccessRefused`], with the rule's reason as its source. The peer is told nothing.
+//! - **Errors:** [`AccessRefused`], with the rule's reason as its source. The peer gets no reply.
 //!
 //! ```
 //! use couplet_endpoint::Info;

@@ -4,16 +4,16 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::{InvalidNetwork, NetworksError};
 
-/// How much of a wrong text an error shows.
+/// The most characters of a wrong text that an error shows.
 const SHOWN: usize = 64;
 
 /// A set of networks, each written as in RFC 4632: `10.0.0.0/8`, `2001:db8::/32`, or one address.
 ///
-/// An address within a network (`10.0.0.7/8`) is an error, as it may stand for either. An IPv4
-/// network may be written as an IPv6 one (`::ffff:10.0.0.0/104`); any other IPv6 network holds IPv6
-/// addresses alone, so that everybody is `0.0.0.0/0` and `::/0`.
+/// An address within a network (`10.0.0.7/8`) is an error, because it may mean the address or the
+/// network. An IPv4 network may be written as an IPv6 one (`::ffff:10.0.0.0/104`); any other IPv6
+/// network holds IPv6 addresses alone, so all addresses are `0.0.0.0/0` and `::/0`.
 ///
-/// A look-up takes a time that grows with the logarithm of their number.
+/// A look-up takes logarithmic time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networks {
     /// Disjoint, in the order of their addresses.
@@ -25,12 +25,12 @@ pub struct Networks {
 impl Networks {
     /// Reads a file: one network a line, and comments from `#` to the line's end.
     ///
-    /// Blocks while it reads, as is right before a relay starts.
+    /// Blocks the thread, so call it before a relay starts.
     ///
     /// # Errors
     ///
-    /// When the file can't be read, or a line of it is wrong: the error names the file, the line
-    /// and the column.
+    /// If the file can't be read, or a line is wrong: the error names the file, the line and the
+    /// column.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, NetworksError> {
         let path = path.as_ref();
         let text = fs::read_to_string(path).map_err(|source| NetworksError::Read {
@@ -50,8 +50,7 @@ impl Networks {
         Ok(networks.into_iter().collect())
     }
 
-    /// Is the address in one of them? An IPv4 address that is written as an IPv6 one is taken for
-    /// what it is.
+    /// Whether one of the networks has this address. An IPv4-mapped IPv6 address counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         let behind = self
@@ -65,7 +64,7 @@ impl Networks {
     }
 }
 
-/// Of an address within a network, the network counts.
+/// Of an address within a network, such as `10.0.0.7/8`, the network is taken.
 impl FromIterator<IpNet> for Networks {
     fn from_iter<T: IntoIterator<Item = IpNet>>(networks: T) -> Self {
         let networks: Vec<_> = networks.into_iter().map(canonical).collect();
@@ -84,7 +83,7 @@ impl FromStr for Networks {
     }
 }
 
-/// The network on a line, if there is one; or what is wrong, and at which byte.
+/// The network on a line, if there is one; the error has its byte.
 fn parse_line(line: &str) -> Result<Option<IpNet>, (usize, InvalidNetwork)> {
     let content = line.split('#').next().unwrap_or_default();
     let mut words = content.split_whitespace();
@@ -120,7 +119,7 @@ fn parse(text: &str) -> Result<IpNet, InvalidNetwork> {
     }
 }
 
-/// The IPv4 network, where that is what an IPv6 one stands for (RFC 4291, section 2.5.5.2).
+/// The IPv4 network of an IPv4-mapped IPv6 one (RFC 4291, section 2.5.5.2).
 fn canonical(network: IpNet) -> IpNet {
     let network = network.trunc();
     match (network.addr().to_canonical(), network.prefix_len()) {
@@ -132,7 +131,7 @@ fn canonical(network: IpNet) -> IpNet {
     }
 }
 
-/// What was written, fit for a terminal.
+/// A wrong text, cut and escaped for a terminal.
 fn shown(text: &str) -> String {
     let start: String = text.chars().take(SHOWN).collect();
     let more = if start.len() < text.len() { "…" } else { "" };

@@ -14,8 +14,8 @@ use tower_service::Service;
 
 use super::{Attempts, FailedAttempt, TooManyAttempts};
 
-/// The future of an [`AttemptsService`](super::AttemptsService): the delay, if there is one, then
-/// the inner service's call, whose failure is counted.
+/// The future of an [`AttemptsService`](super::AttemptsService): the delay, if any, then the inner
+/// service's call, whose failure is counted.
 #[pin_project]
 #[must_use = "futures do nothing unless polled"]
 pub struct AttemptsFuture<I, S>
@@ -27,7 +27,7 @@ where
     failure: Option<Failure>,
 }
 
-/// Where a failure is counted, and which ones are.
+/// The table in which a failure is counted, and the errors that count.
 pub(super) struct Failure {
     pub(super) attempts: Attempts,
     pub(super) peer: IpAddr,

@@ -8,7 +8,7 @@ use tower_layer::Layer;
 use super::{Attempts, AttemptsService};
 use crate::handshake::HandshakeError;
 
-/// How many connections are delayed at a time.
+/// The most connections that are delayed at a time.
 const MAX_DELAYED: usize = 256;
 
 /// Refuses or delays addresses whose handshakes fail too often. See the [module](super).
@@ -19,14 +19,14 @@ pub struct AttemptsLayer {
     counts_if: fn(&(dyn Error + 'static)) -> bool,
 }
 
-/// What becomes of an address that has failed too often.
+/// The treatment of an address that has failed too often.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Otherwise {
     Refuse,
     Delay(Duration),
 }
 
-/// A connection's address has failed too often.
+/// A connection was refused because its peer's address has failed too often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many handshakes of {peer} have failed: {failed}, and {refused} refused for that")]
 pub struct TooManyAttempts {
@@ -35,7 +35,7 @@ pub struct TooManyAttempts {
     pub(super) refused: u32,
 }
 
-/// A handshake has failed, and was counted. The source is why it failed.
+/// A handshake has failed, and was counted. The source is the handshake's error.
 #[derive(Debug, thiserror::Error)]
 #[error("failed attempt {number} of {peer}")]
 pub struct FailedAttempt {
@@ -47,7 +47,7 @@ pub struct FailedAttempt {
 // ===== impl AttemptsLayer =====
 
 impl AttemptsLayer {
-    /// Counts with these, which may be those of other layers as well; refuses at once.
+    /// Refuses addresses by this table, which several layers may share.
     pub fn new(attempts: Attempts) -> Self {
         Self {
             attempts,
@@ -56,15 +56,15 @@ impl AttemptsLayer {
         }
     }
 
-    /// Delays each connection of an address that has failed too often, in place of refusing it.
+    /// Delays the connections of an address that has failed too often, and does not refuse them.
     #[must_use]
     pub fn delay(mut self, time: Duration) -> Self {
         self.otherwise = Otherwise::Delay(time);
         self
     }
 
-    /// Which errors count, in place of every [`HandshakeError`] but a partner's: for a handshake
-    /// that can fail without its peer being to blame.
+    /// Counts the errors for which this function returns true. By default every [`HandshakeError`]
+    /// counts, except the partner's. For a handshake that can fail without fault of the peer.
     #[must_use]
     pub fn counts_if(mut self, counts_if: fn(&(dyn Error + 'static)) -> bool) -> Self {
         self.counts_if = counts_if;
@@ -86,8 +86,7 @@ impl<S> Layer<S> for AttemptsLayer {
     }
 }
 
-/// Is it a failed handshake of the connection's own? Where it is partnered by a dial, its error may
-/// be that of its partner's handshake, for which it is not to blame.
+/// Whether the connection's own handshake failed, and not that of the partner dialled for it.
 fn is_its_own(error: &(dyn Error + 'static)) -> bool {
     is_caused_by::<HandshakeError>(error) && !is_caused_by::<PairError>(error)
 }
@@ -100,12 +99,12 @@ impl TooManyAttempts {
         self.peer
     }
 
-    /// How many of its handshakes have failed in its window.
+    /// The number of failed handshakes of the address in this window.
     pub const fn failed(&self) -> u32 {
         self.failed
     }
 
-    /// How many of its connections were refused for that in its window, this one among them.
+    /// The number of refused connections of the address in this window, this one included.
     pub const fn refused(&self) -> u32 {
         self.refused
     }
@@ -119,7 +118,7 @@ impl FailedAttempt {
         self.peer
     }
 
-    /// How many of its handshakes have failed in its window, this one among them.
+    /// The number of failed handshakes of the address in this window, this one included.
     pub const fn number(&self) -> u32 {
         self.number
     }

@@ -1,30 +1,29 @@
 //! Counts failed handshakes by address, and refuses or delays the addresses that fail too often.
 //!
-//! [`AttemptsLayer`] stands above the handshakes of a side that authenticate, whatever they are: a
-//! token, a challenge, a TLS client certificate. One that fails or is not done in time (what a
-//! [`HandshakeError`](crate::HandshakeError) caused) counts against its peer's address: IPv4 by
-//! address, IPv6 by /64, which is what one customer has. After so many failures within a window that
-//! begins with the first, what still comes from there is refused at once until the window is over;
-//! or, with [`delay`](AttemptsLayer::delay), waits first. The peer is told nothing: its connection
-//! is closed.
+//! [`AttemptsLayer`] stands above the handshakes that authenticate a side's clients: a token, a
+//! challenge, a TLS client certificate. A handshake that fails or times out (a
+//! [`HandshakeError`](crate::HandshakeError)) counts against the client's address: IPv4 by address,
+//! IPv6 by /64, the network of one customer. The first failure begins a window. When an address
+//! reaches the limit within the window, its further connections are refused until the window ends, or
+//! [delayed](AttemptsLayer::delay). A refused client gets no reply: its connection is reset.
 //!
-//! A handshake of the partner that is dialled for it does not count: that one failed.
+//! A failed handshake of the *partner* dialled for a client does not count against the client.
 //!
-//! Clients that share an address with a guessing one share its lot. So does a program that probes the
-//! port without a handshake, such as a health check: put an access list above it, or do without this
-//! for such addresses. Those that are already shaking hands when an address has failed too often go
-//! on; how many can be is bounded by the [handshake](crate::HandshakeLayer::bound).
+//! All clients behind one address are refused together. A program that probes the port without a
+//! handshake, such as a health check, counts as failing: put an access list above this layer, or a
+//! listener without this layer on another port. Handshakes under way when the limit is reached go on;
+//! the [handshake's own bound](crate::HandshakeLayer::bound) limits their number.
 //!
-//! - **Errors:** a failure becomes a [`FailedAttempt`], whose source it is, with its number among those of
-//!   its address; a refusal is [`TooManyAttempts`]. So the log of refusals shows the counts of each
-//!   address.
-//! - **Where:** on a side, above its handshakes, and below what finds out the peer's address (a
-//!   PROXY header). A connection without an address is not counted.
+//! - **Errors:** a failure becomes a [`FailedAttempt`], with the failure as source and the number of
+//!   failures of the address; a refusal is [`TooManyAttempts`]. So a log of refusals shows the counts of
+//!   each address.
+//! - **Where:** on a side, above its handshakes, and below a PROXY header, which has the client's
+//!   address. A connection without an address is not counted.
 //! - **Splice:** costs none.
-//! - **Memory:** some 100 bytes an address, for at most 65536 of them
-//!   ([`capacity`](Attempts::capacity)); beyond that those whose window began first are forgotten.
-//! - **Readiness:** the inner service's. A delayed connection takes its readiness only after its
-//!   delay; at most 256 are delayed at a time, and what would be one more is refused.
+//! - **Memory:** some 100 bytes an address, for at most 65536 addresses
+//!   ([`capacity`](Attempts::capacity)); beyond that the oldest windows are forgotten.
+//! - **Readiness:** the inner service's. A delayed connection takes it only after the delay. At most 256
+//!   connections are delayed at a time; more are refused.
 //!
 //! ```
 //! use std::time::Duration;

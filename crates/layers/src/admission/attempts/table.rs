@@ -14,7 +14,7 @@ use tokio::time::Instant;
 #[derive(Clone, Debug)]
 pub struct Attempts(Arc<Shared>);
 
-/// What an [`AttemptsLayer`](super::AttemptsLayer) has counted.
+/// The counts of an [`AttemptsLayer`](super::AttemptsLayer).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AttemptCounts {
@@ -22,7 +22,7 @@ pub struct AttemptCounts {
     pub failed: u64,
     /// Connections that were refused because their address had failed too often.
     pub refused: u64,
-    /// Connections that were delayed for that.
+    /// Connections that were delayed for the same reason.
     pub delayed: u64,
     /// Addresses that are remembered now.
     pub addresses: usize,
@@ -42,11 +42,11 @@ struct Shared {
 struct Table {
     capacity: usize,
     failures: HashMap<IpAddr, Failures>,
-    /// Those of `failures`, by the time at which their windows begin.
+    /// The keys of `failures`, by the beginning of their windows.
     windows: VecDeque<(Instant, IpAddr)>,
 }
 
-/// What has been counted of one address in its window.
+/// The counts of one address in its window.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Failures {
     pub(super) failed: u32,
@@ -62,12 +62,12 @@ pub(super) enum Verdict {
 // ===== impl Attempts =====
 
 impl Attempts {
-    /// An address may fail `limit` times within a window of this length, for at most 65536
-    /// addresses at a time.
+    /// A table for at most 65536 addresses, each of which may fail `limit` times within a window of
+    /// this length.
     ///
     /// # Panics
     ///
-    /// With a limit of 0, which would let nobody in.
+    /// If the limit is 0, with which every client would be refused.
     pub fn new(limit: u32, window: Duration) -> Self {
         assert!(limit > 0, "an address may fail at least once");
         Self(Arc::new(Shared {
@@ -84,14 +84,14 @@ impl Attempts {
         }))
     }
 
-    /// How many addresses are remembered, at least one.
+    /// Sets the number of addresses that are remembered, at least one.
     #[must_use]
     pub fn capacity(self, capacity: usize) -> Self {
         self.table().capacity = capacity.max(1);
         self
     }
 
-    /// What has been counted.
+    /// The counts so far.
     pub fn counts(&self) -> AttemptCounts {
         let mut table = self.table();
         table.forget_old(self.0.window);
@@ -103,7 +103,7 @@ impl Attempts {
         }
     }
 
-    /// How often this address, or its network, has failed in its window.
+    /// The number of failures of this address, or its /64 network, in the present window.
     pub fn failures(&self, peer: IpAddr) -> u32 {
         let mut table = self.table();
         table.forget_old(self.0.window);
@@ -117,7 +117,7 @@ impl Attempts {
         }
     }
 
-    /// Counts a failure of this address; the number of those that it now has.
+    /// Counts a failure of this address, and returns the new number.
     pub(super) fn fail(&self, peer: IpAddr) -> u32 {
         self.0.failed.fetch_add(1, Relaxed);
         let mut table = self.table();
@@ -126,7 +126,7 @@ impl Attempts {
         table.of(peer).failed
     }
 
-    /// Counts a refusal of this address; what it now has.
+    /// Counts a refusal of this address, and returns the new counts.
     pub(super) fn refuse(&self, peer: IpAddr) -> Failures {
         self.0.refused.fetch_add(1, Relaxed);
         let mut table = self.table();
@@ -141,7 +141,7 @@ impl Attempts {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        // Each change leaves it whole.
+        // Each change leaves the table whole, so a poisoned lock does no harm.
         self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -187,7 +187,7 @@ impl Table {
     }
 }
 
-/// What counts as one address.
+/// The address, or the /64 network, that counts as one client.
 fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V4(peer) => peer.into(),

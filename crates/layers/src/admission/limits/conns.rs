@@ -49,14 +49,14 @@ impl ConnLimitLayer {
         }
     }
 
-    /// What becomes of connections beyond the limit. By default they are refused.
+    /// Refuses or queues connections beyond the limit. By default they are refused.
     #[must_use]
     pub fn over(mut self, over: Over) -> Self {
         self.settings.over = over;
         self
     }
 
-    /// Counts there what becomes of connections.
+    /// Counts admitted, refused and waiting connections in `counts`.
     #[must_use]
     pub fn counts(mut self, counts: LimitCounts) -> Self {
         self.settings.counts = counts;

@@ -3,9 +3,9 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-/// Counts what becomes of the connections that meet a limit. Cheap to clone; clones are the same.
+/// Counts the admitted, refused and waiting connections of a limit. Cheap to clone; clones are one.
 ///
-/// Given to several layers, it counts for all of them.
+/// Several layers may count together.
 #[derive(Clone, Debug, Default)]
 pub struct LimitCounts(Arc<Counters>);
 
@@ -16,30 +16,30 @@ struct Counters {
     waiting: AtomicU64,
 }
 
-/// Counts as waiting until it is dropped.
+/// Counts a connection as waiting until this is dropped.
 #[derive(Debug)]
 pub(super) struct Waiting(LimitCounts);
 
 // ===== impl LimitCounts =====
 
 impl LimitCounts {
-    /// With nothing counted.
+    /// Counts that begin at zero.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How many connections were let in, at once or after a wait.
+    /// The number of connections admitted, at once or after a wait.
     pub fn admitted(&self) -> u64 {
         self.0.admitted.load(Ordering::Relaxed)
     }
 
-    /// How many connections were closed: over the limit, with the queue full, or because their turn
-    /// did not come in time. Clients that left the queue by themselves are not counted.
+    /// The number of connections closed: over the limit, with the queue full, or at the deadline of the
+    /// queue. Clients that left the queue by themselves are not counted.
     pub fn refused(&self) -> u64 {
         self.0.refused.load(Ordering::Relaxed)
     }
 
-    /// How many connections wait now.
+    /// The number of connections that wait now.
     pub fn waiting(&self) -> u64 {
         self.0.waiting.load(Ordering::Relaxed)
     }

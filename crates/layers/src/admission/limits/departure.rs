@@ -2,13 +2,13 @@ use std::time::Duration;
 
 use couplet_endpoint::{Io, Replay};
 
-/// How many bytes a connection that waits may send before its turn.
+/// The most bytes read from a waiting connection.
 const EARLY: usize = 4096;
 
-/// How often a connection that can't be read ahead any more is asked for a reset.
+/// How often a connection whose early bytes are at the bound is checked for a reset.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Waits until the peer has gone: it has reset the connection, or ended it without a byte.
+/// Waits until the peer is gone: until a reset, or an end of stream without a byte before it.
 ///
 /// A client that sent bytes and then ended its stream may still wait for an answer. Cancel-safe:
 /// bytes that came are read again.

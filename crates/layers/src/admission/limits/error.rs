@@ -5,26 +5,25 @@ use thiserror::Error;
 #[cfg(feature = "rate-limit")]
 use super::Rate;
 
-/// A connection that was over a limit is closed.
+/// A connection was closed because it was over a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum OverLimit {
     /// Connections beyond the limit are refused.
     #[error("connection over {0}")]
     Refused(Limit),
-    /// Connections beyond the limit wait, and as many do already as may; or this one gave up its
-    /// place to an address with fewer.
+    /// The queue was full, or the connection gave way to an address with fewer connections.
     #[error("connection over {0}, and its queue is full")]
     QueueFull(Limit),
-    /// The connection's turn has not come in this time.
+    /// The connection waited in the queue for this time, the queue's deadline.
     #[error("connection still over {0} after {1:?}")]
     Timeout(Limit, Duration),
-    /// The client has gone while it waited.
+    /// The client left while it waited.
     #[error("client left while it waited: over {0}")]
     Gone(Limit),
 }
 
-/// A limit, as it was set.
+/// A limit and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Limit {

@@ -10,8 +10,8 @@ use pin_project::pin_project;
 
 use super::error::OverLimit;
 
-/// The future of a [`LimitService`](super::LimitService): the inner one's, at once or after a wait,
-/// or a refusal. Dropping it drops the connection, wherever it is.
+/// The future of a [`LimitService`](super::LimitService): the inner service's future, at once or after
+/// a wait, or a refusal. Dropping it drops the connection.
 #[pin_project]
 #[must_use = "futures do nothing unless polled"]
 pub struct LimitFuture<F, T> {
@@ -22,7 +22,7 @@ pub struct LimitFuture<F, T> {
 #[pin_project(project = StateProj)]
 enum State<F, T> {
     Admitted(#[pin] F),
-    /// Boxed, as only those over the limit come here.
+    /// Boxed, because few connections are over the limit.
     Waiting(BoxFuture<'static, Result<T, BoxError>>),
     /// The connection has been closed already.
     Refused(Option<OverLimit>),

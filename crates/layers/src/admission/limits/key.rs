@@ -2,7 +2,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use couplet_endpoint::Info;
 
-/// The clients that share a limit.
+/// One client, or several that share a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Client {
     V4(Ipv4Addr),
@@ -10,10 +10,10 @@ pub enum Client {
     V6([u8; 8]),
     /// All peers without an address.
     NoAddress,
-    /// All those there was no room to remember.
+    /// All clients beyond the size of the table.
     #[cfg(feature = "rate-limit")]
     Others,
-    /// Everybody.
+    /// All clients.
     All,
 }
 

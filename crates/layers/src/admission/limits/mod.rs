@@ -1,9 +1,9 @@
-//! How many connections a side takes, and how fast: from each address, and in all.
+//! Bounds the connections of a side, and the rate of new ones: per address, and overall.
 //!
-//! [`ConnLimitLayer`] bounds the connections that are open at a time, and `ConnRateLayer` (feature
-//! `rate-limit`) the new ones in a time. Each is either for every address by itself or for all
-//! addresses together. A side may have all four, those per address above those overall, so that an
-//! address that has used up its own share can't use up everybody's:
+//! [`ConnLimitLayer`] bounds the connections that are open at a time, `ConnRateLayer` (feature
+//! `rate-limit`) the new connections in a time. Each counts either every address by itself or all
+//! together. A side may have all four. Put the limits per address above the overall ones, so that one
+//! address can't use up the overall limit:
 //!
 //! ```
 //! use couplet_layers::{ConnLimitLayer, Over, admission::limits::Queue};
@@ -17,27 +17,28 @@
 //! # }
 //! ```
 //!
-//! A connection over a limit is closed before a byte is exchanged, or it [waits](Over::Queue) in a
-//! queue in which addresses take turns. Neither holds up the accept loop: a connection that waits has
-//! been accepted, and the next may pass it if its own address's limit lets it.
-//! [`LiveLimitLayer`](crate::LiveLimitLayer) is the layer that stops accepting.
+//! A connection over a limit is closed before a byte is exchanged, or [waits](Over::Queue) in a queue
+//! in which addresses take turns. Neither holds up the accept loop: a waiting connection has been
+//! accepted, and a later connection may pass if the limit of its own address allows it.
+//! [`LiveLimitLayer`](crate::LiveLimitLayer) stops accepting instead.
 //!
-//! An IPv4 address is one client, and so is an IPv6 network of 64 bits, as that is the least a
-//! site is given (RFC 6177). An IPv4 address that is mapped into IPv6 is that IPv4 address. All
-//! peers without an address (on a Unix socket, within the process) count as one client. The address
-//! is that of [`Info::peer`](couplet_endpoint::Info::peer) when the connection meets the layer:
-//! below a layer that reads a PROXY protocol header, the real client's.
+//! A client is an IPv4 address or an IPv6 network of 64 bits, the least that a site is given (RFC
+//! 6177). An IPv4-mapped IPv6 address counts as IPv4. All peers without an address (on a Unix socket,
+//! within the process) count as one client. The address is
+//! [`Info::peer`](couplet_endpoint::Info::peer) when the connection meets the layer: below a PROXY
+//! protocol header, the real client's.
 //!
-//! - **Where:** on a side stack, below the access list; above handshakes if silent clients are to
-//!   count, below if only clients that have shaken hands are.
-//! - **Splice:** costs none; after a wait, once the bytes that came meanwhile are delivered.
-//! - **Memory:** an entry for each address that has a connection open or waiting; up to 4 KiB of early
-//!   bytes for each connection that waits; of a rate, an entry for each address until its share is
-//!   whole again and a minute at the most beyond that, at most 65,536.
-//! - **Readiness:** the inner service's; a connection that is refused takes none of it. Where
-//!   connections wait, the layer is always ready, as a place that it reserved would be missing to
-//!   them: then those that have to wait for the inner service are in the same queue.
-//! - **Errors:** [`OverLimit`]. [`LimitCounts`] tells how many were admitted, refused and wait.
+//! - **Where:** on a side stack, below the access list; above handshakes to count silent clients,
+//!   below them to count only authenticated ones.
+//! - **Splice:** costs none; after a wait, from when the early bytes are delivered.
+//! - **Memory:** an entry for each address with an open or waiting connection; up to 4 KiB of early bytes
+//!   for each waiting connection; for a rate, an entry for each address until its rate has recovered and
+//!   up to a minute more, at most 65,536 entries.
+//! - **Readiness:** the inner service's; a refused connection takes none. With a queue the layer is
+//!   always ready, because a slot reserved here would be missing to the queue; connections that have to
+//!   wait for the inner service are in the same queue.
+//! - **Errors:** [`OverLimit`]. [`LimitCounts`] has the numbers of admitted, refused and waiting
+//!   connections.
 
 mod conns;
 mod counts;

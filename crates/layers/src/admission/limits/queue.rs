@@ -13,25 +13,24 @@ use super::{
     table::{Permit, Table},
 };
 
-/// What becomes of a connection that is over a limit.
+/// The treatment of a connection over a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Over {
     /// The connection is closed.
     #[default]
     Refuse,
-    /// The connection waits, for a time and with so many others, until the limit lets it in; else it
-    /// is closed.
+    /// The connection waits until the limit allows it, and is closed at the queue's deadline.
     Queue(Queue),
 }
 
-/// How many connections over a limit may wait, and how long.
+/// The size and the deadline of a queue of connections over a limit.
 ///
-/// Addresses take turns: of each, the connection that came first is next, so an address with many
-/// connections in the queue delays no other by more than one. When the queue is full, the address
-/// with the most connections in it gives up its oldest for a newcomer whose address has fewer. A
-/// client that leaves the queue is noticed at once: a reset, or an end of stream before any byte;
-/// one that sends up to 4 KiB and then ends its stream stays.
+/// Addresses take turns, each with its oldest connection, so an address with many connections in the
+/// queue delays another by one at most. When the queue is full, the address with the most connections
+/// gives up its oldest for a newcomer of an address with fewer. A client that leaves (a reset, or an end
+/// of stream before any byte) is noticed at once. A client that sends up to 4 KiB and then ends its
+/// stream stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queue {
     bound: usize,
@@ -39,19 +38,19 @@ pub struct Queue {
     timeout: Duration,
 }
 
-/// The connections that wait at one limit.
+/// The connections in the queue of one limit.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
     queue: Queue,
     places: Arc<Mutex<Places>>,
-    /// Of each address, the one that is next.
+    /// For each address, the connection that is next.
     turns: Arc<Table>,
 }
 
 #[derive(Debug, Default)]
 struct Places {
     shares: FairShare,
-    /// Tells a connection that it has to give up its place.
+    /// Tells a connection to give up its place.
     evict: HashMap<u64, oneshot::Sender<()>>,
     next: u64,
 }
@@ -68,7 +67,7 @@ pub(super) struct InLine {
 // ===== impl Queue =====
 
 impl Queue {
-    /// At most 1024 connections, of them 32 of one address, for 10 seconds.
+    /// A queue of at most 1024 connections, of them 32 of one address, with a deadline of 10 seconds.
     pub const fn new() -> Self {
         Self {
             bound: 1024,
@@ -77,11 +76,11 @@ impl Queue {
         }
     }
 
-    /// How many connections may wait at a time.
+    /// The most connections that wait at a time.
     ///
     /// # Panics
     ///
-    /// If the bound is 0: [`Over::Refuse`] lets none wait.
+    /// If the bound is 0; for that there is [`Over::Refuse`].
     #[must_use]
     pub const fn bound(mut self, bound: usize) -> Self {
         assert!(bound > 0, "a queue has room for one connection at least");
@@ -89,7 +88,7 @@ impl Queue {
         self
     }
 
-    /// How many connections of one address may wait at a time.
+    /// The most connections of one address that wait at a time.
     ///
     /// # Panics
     ///
@@ -101,7 +100,7 @@ impl Queue {
         self
     }
 
-    /// How long each connection may wait.
+    /// The longest time that a connection waits.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -126,7 +125,7 @@ impl Line {
         }
     }
 
-    /// A place, that of another connection if there is no room; none if that would not be fair.
+    /// Takes a place, in a full queue that of another connection; `None` if that would not be fair.
     pub(super) fn enter(&self, info: &Info) -> Option<InLine> {
         let network = PeerNetwork::of(info.peer.map(|peer| peer.ip()));
         let mut places = lock(&self.places);
@@ -135,7 +134,7 @@ impl Line {
         }
         if places.evict.len() >= self.queue.bound {
             let gives_way = places.shares.gives_way_to(network)?;
-            // Its place is free when it has heard; this one is taken at once.
+            // The other's place is free when that task has run; this one is taken now.
             let _ = places.evict.remove(&gives_way)?.send(());
         }
         let number = places.next;
@@ -151,13 +150,12 @@ impl Line {
         })
     }
 
-    /// Does a connection of this client wait?
+    /// Whether a connection of this client waits.
     pub(super) fn has(&self, client: Client) -> bool {
         self.turns.has(client)
     }
 
-    /// Waits until the connections of this client that came before are past the limit. In line from
-    /// the call on; cancel-safe.
+    /// Waits for the earlier connections of this client. In the queue from the call on; cancel-safe.
     pub(super) fn turn(&self, client: Client) -> impl Future<Output = Permit> + Send + 'static {
         self.turns.enter(client).acquire()
     }
@@ -168,7 +166,7 @@ impl Line {
 }
 
 fn lock(places: &Mutex<Places>) -> MutexGuard<'_, Places> {
-    // Places are whole, whatever panicked.
+    // Each change leaves the places whole, so a poisoned lock does no harm.
     places.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -19,19 +19,19 @@ use super::{
     queue::{InLine, Line, Over},
 };
 
-/// Refuses connections that are over a limit, or lets them wait: made by
+/// Refuses or queues connections over a limit: made by
 /// [`ConnLimitLayer`](super::ConnLimitLayer) and `ConnRateLayer`.
 #[derive(Debug)]
 pub struct LimitService<L, S> {
     limiter: Arc<L>,
     scope: Scope,
-    /// None where no connection may wait.
+    /// `None` where connections over the limit are refused.
     line: Option<Line>,
     counts: LimitCounts,
     inner: S,
 }
 
-/// What the layers have in common.
+/// The common settings of the layers.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) scope: Scope,
@@ -161,7 +161,7 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         match self.line {
             None => self.inner.poll_ready(cx).map_err(Into::into),
-            // A place that was reserved here, for the next to come, would be missing to those in line.
+            // A slot reserved here, for the next newcomer, would be missing to the queue.
             Some(_) => Poll::Ready(Ok(())),
         }
     }
@@ -191,7 +191,7 @@ where
                         let conn = conn.map_io(|io| L::hold(io, permit));
                         return LimitFuture::admitted(inner.call(conn));
                     }
-                    // The clone in line becomes ready anew, or fails so.
+                    // The clone in the queue becomes ready itself, or fails in the same way.
                     Some(Err(_)) | None => Some(permit),
                 }
             }

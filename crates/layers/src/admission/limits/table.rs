@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::key::Client;
 
-/// So many permits for each client. Only clients that hold or wait for a permit have an entry.
+/// A number of permits for each client. Only clients that hold or wait for a permit have an entry.
 #[derive(Debug)]
 pub(super) struct Table {
     permits: usize,
@@ -17,7 +17,7 @@ pub(super) struct Table {
 #[derive(Debug)]
 struct Entry {
     permits: Arc<Semaphore>,
-    /// How many hold a permit or may come to.
+    /// The number of holders of permits, and of tasks that wait for one.
     users: usize,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct User {
 /// One of a client's permits.
 #[derive(Debug)]
 pub struct Permit {
-    // Given back before the entry goes: a client without an entry starts from a whole one.
+    // Given back before the entry is removed: a client without an entry starts with all permits.
     _permit: OwnedSemaphorePermit,
     _user: User,
 }
@@ -42,7 +42,7 @@ pub struct Permit {
 impl Table {
     pub(super) fn new(permits: usize) -> Self {
         Self {
-            // What is more than a semaphore counts is as good as endless.
+            // More than a semaphore can count is no bound in practice.
             permits: permits.min(Semaphore::MAX_PERMITS),
             entries: Mutex::default(),
         }
@@ -62,7 +62,7 @@ impl Table {
         }
     }
 
-    /// Is one of this client's permits held or waited for?
+    /// Whether one of this client's permits is held or waited for.
     pub(super) fn has(&self, client: Client) -> bool {
         self.entries().contains_key(&client)
     }
@@ -83,7 +83,7 @@ impl Table {
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<Client, Entry>> {
-        // Entries are whole, whatever panicked.
+        // Each change leaves the entries whole, so a poisoned lock does no harm.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,7 +8,7 @@ use couplet_pairing::Scope;
 
 use super::{ByteRate, bucket::Bucket};
 
-/// Fewer are not worth sweeping.
+/// The number of buckets below which none is swept.
 const FEW: usize = 64;
 
 /// A bucket for each address.
@@ -20,9 +20,9 @@ pub(super) struct Addresses {
 
 #[derive(Debug)]
 struct State {
-    /// Those without an address share one.
+    /// Peers without an address share one bucket.
     buckets: HashMap<Option<IpAddr>, Arc<Bucket>>,
-    /// When there are so many, those that are as good as new are forgotten.
+    /// At this number of buckets, full ones are forgotten.
     sweep_at: usize,
 }
 
@@ -43,12 +43,12 @@ impl Addresses {
     pub(super) fn bucket(&self, peer: Option<SocketAddr>) -> Arc<Bucket> {
         let mut state = self.state.lock().expect("no holder panics");
         if state.buckets.len() >= state.sweep_at {
-            // One that is not full yet is kept: to come again is no way to a new burst.
+            // A bucket that is not full is kept, so that reconnecting gives no new burst.
             let State { buckets, sweep_at } = &mut *state;
             buckets.retain(|_, bucket| Arc::strong_count(bucket) > 1 || !bucket.is_full());
             *sweep_at = FEW.max(2 * buckets.len());
         }
-        let bucket = state.buckets.entry(peer.map(who)).or_insert_with(|| {
+        let bucket = state.buckets.entry(peer.map(client)).or_insert_with(|| {
             let scope = Scope::Group(Bucket::number());
             Arc::new(Bucket::new(self.rate, scope))
         });
@@ -61,8 +61,8 @@ impl Addresses {
     }
 }
 
-/// The client behind an address: with IPv6 the network of a site, as each has 2^64 of them.
-fn who(peer: SocketAddr) -> IpAddr {
+/// The client of an address: with IPv6 the /64 network of a site, which has 2^64 addresses.
+fn client(peer: SocketAddr) -> IpAddr {
     match peer.ip().to_canonical() {
         IpAddr::V4(v4) => v4.into(),
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
@@ -83,7 +83,7 @@ mod tests {
             ("[::1]:5", "::"),
         ] {
             let is: IpAddr = is.parse().unwrap();
-            assert_eq!(who(peer.parse().unwrap()), is, "{peer}");
+            assert_eq!(client(peer.parse().unwrap()), is, "{peer}");
         }
     }
 }

@@ -16,10 +16,10 @@ use super::ByteRate;
 
 const NANOS: u128 = 1_000_000_000;
 
-/// Bytes that may pass, which become more with time, and the line of sessions that wait for them.
+/// A token bucket of bytes, and the queue of sessions that wait for bytes.
 ///
-/// What is free and what is set aside are never more than a burst: so whatever waits elsewhere with
-/// bytes set aside here, no more than a burst passes at once.
+/// Free and reserved bytes together are never more than a burst. So no more than a burst passes at
+/// once, even if a session waits elsewhere with bytes reserved here.
 #[derive(Debug)]
 pub(super) struct Bucket {
     rate: ByteRate,
@@ -30,30 +30,29 @@ pub(super) struct Bucket {
 #[derive(Debug)]
 struct State {
     free: u64,
-    /// Billionths of a byte, besides.
+    /// Free billionths of a byte.
     part: u128,
     set_aside: u64,
     refilled: Instant,
-    /// By their tickets, which go up.
+    /// The waiting sessions, by rising tickets.
     line: VecDeque<(u64, Waker)>,
     next_ticket: u64,
 }
 
-/// What one direction of a pair has to do with a bucket. To be [settled](Bucket::settle) before it
-/// is dropped.
+/// One direction of a pair at a bucket. It must be [settled](Bucket::settle) before it is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     set_aside: u32,
-    /// Its place in the line.
+    /// The place in the queue.
     ticket: Option<u64>,
-    /// Of the first in line alone.
+    /// The timer; only the first in the queue has one.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 // ===== impl Bucket =====
 
 impl Bucket {
-    /// A full one.
+    /// A full bucket.
     pub(super) fn new(rate: ByteRate, scope: Scope) -> Self {
         let state = State {
             free: rate.most_at_once(),
@@ -80,7 +79,7 @@ impl Bucket {
         self.scope
     }
 
-    /// Sets bytes aside when it is the lane's turn.
+    /// Reserves bytes when it is the lane's turn.
     pub(super) fn poll_reserve(
         &self,
         lane: &mut Lane,
@@ -111,7 +110,7 @@ impl Bucket {
                 false => None,
             };
             drop(state);
-            // Without a time it is woken by the session before it, or by one that gives bytes back.
+            // Without a timer the session before it wakes it, or one that gives bytes back.
             let Some(due) = due else {
                 lane.timer = None;
                 return Poll::Pending;
@@ -128,14 +127,14 @@ impl Bucket {
         }
     }
 
-    /// Of what was set aside, so many bytes were used; the lane waits no more.
+    /// Takes `used` of the reserved bytes, and gives the rest back; the lane leaves the queue.
     pub(super) fn settle(&self, lane: &mut Lane, used: u32) {
         let lane = std::mem::take(lane);
         if lane.set_aside == 0 && lane.ticket.is_none() {
             return;
         }
         let mut state = self.refilled();
-        // What is set aside may have kept others from what they need.
+        // The bytes given back may be enough for another session.
         let kept = state.due(self.rate, self.rate.turn()).is_none();
         let was_first = lane.ticket.is_some() && state.is_first(lane.ticket);
         state.set_aside -= u64::from(lane.set_aside);
@@ -148,7 +147,7 @@ impl Bucket {
         }
     }
 
-    /// Is it as good as new?
+    /// Whether the bucket is full, as a new one is.
     pub(super) fn is_full(&self) -> bool {
         self.refilled().free == self.rate.most_at_once()
     }
@@ -179,7 +178,7 @@ impl State {
         }
     }
 
-    /// When so many bytes will be free if nobody does anything, if ever.
+    /// When `wanted` bytes will be free if no session takes any; `None` for never.
     fn due(&self, rate: ByteRate, wanted: u32) -> Option<Instant> {
         let wanted = u64::from(wanted);
         if wanted > rate.most_at_once() - self.set_aside {
@@ -193,7 +192,7 @@ impl State {
         self.refilled.checked_add(wait)
     }
 
-    /// Is it the turn of the session with this ticket, or of one without?
+    /// Whether it is the turn of the session with this ticket, or of one without a ticket.
     fn is_first(&self, ticket: Option<u64>) -> bool {
         match (self.line.front(), ticket) {
             (None, _) => true,
@@ -202,7 +201,7 @@ impl State {
         }
     }
 
-    /// Takes a place in the line, or keeps it.
+    /// Takes a place in the queue, or keeps the one it has.
     fn wait(&mut self, ticket: Option<u64>, waker: &Waker) -> u64 {
         if let Some(place) = self.place(ticket) {
             let (ticket, before) = &mut self.line[place];
@@ -226,13 +225,13 @@ impl State {
         self.line.binary_search_by_key(&ticket, |at| at.0).ok()
     }
 
-    /// To be woken once the lock is released.
+    /// The session to wake once the lock is released.
     fn first(&self) -> First {
         First(self.line.front().map(|(_, waker)| waker.clone()))
     }
 }
 
-/// Whose turn it is now.
+/// The session whose turn it is now.
 #[must_use]
 struct First(Option<Waker>);
 

@@ -6,14 +6,14 @@ use tower_layer::Layer;
 
 use super::{Bandwidth, ByteRate, addresses::Addresses, bucket::Bucket, share::Share};
 
-/// Bounds how many bytes pass in a second. See the [module](super).
+/// Bounds the bytes per second. See the [module](super).
 #[derive(Clone, Debug)]
 pub struct BandwidthLayer {
     of: Of,
     only: Option<Side>,
 }
 
-/// Whose bytes are counted together.
+/// The pairs whose bytes are counted together.
 #[derive(Clone, Debug)]
 enum Of {
     Pair(ByteRate),
@@ -31,13 +31,13 @@ impl BandwidthLayer {
 
     /// Bounds all pairs together that have the same peer on this side.
     ///
-    /// A peer is its IP address, and with IPv6 its /64 network. Peers without an address, such as
-    /// those of Unix sockets, are taken for one. Clones of the layer count together.
+    /// A peer is an IPv4 address or an IPv6 /64 network. Peers without an address, such as those of
+    /// Unix sockets, count as one. Clones of the layer count together.
     pub fn per_address(side: Side, rate: ByteRate) -> Self {
         Self::new(Of::Address(side, Arc::new(Addresses::new(rate))))
     }
 
-    /// Bounds all pairs together: those of this layer and of its clones, in other stacks too.
+    /// Bounds all pairs together, of this layer and of its clones, also in other stacks.
     pub fn shared(rate: ByteRate) -> Self {
         let scope = Scope::All(Bucket::number());
         Self::new(Of::All(Arc::new(Bucket::new(rate, scope))))
@@ -47,7 +47,7 @@ impl BandwidthLayer {
         Self { of, only: None }
     }
 
-    /// Bounds what comes from this side alone: with [`Side::A`], the direction A to B.
+    /// Bounds the bytes from this side alone: with [`Side::A`], the direction A to B.
     #[must_use]
     pub const fn only(mut self, from: Side) -> Self {
         self.only = Some(from);

@@ -1,24 +1,23 @@
-//! Bounds how many bytes pass in a second: of each pair, of each address, or of all together.
+//! Bounds the bytes per second of each pair, of each address, or of all together.
 //!
-//! It is a bound on what the relay takes from a source, not an io around it, so what it lets through
-//! is still spliced. Nothing is dropped: a sender that is too fast is not read from for a while, and
-//! the system holds it up as it does for a slow reader.
+//! The layer sets a budget that the relay asks before each read, and wraps no io, so bytes are still
+//! spliced. No byte is dropped: the relay pauses reading from a sender that is too fast, and TCP's
+//! back-pressure holds the sender up as for a slow reader.
 //!
 //! - **Exact.** In any span of time at most [`ByteRate::burst`] more bytes pass than the rate allows, and
-//!   a sender that is always ready gets all of it.
-//! - **Several at once.** Bounds of a pair, of its address and of all are added as layers, and the
-//!   least counts.
-//! - **Fair.** Pairs that wait for the same bound take turns, each with what passes in 20 ms, however
-//!   many bytes one of them would send. A pair that does not use its turn leaves it to the others.
+//!   a sender that is always ready gets the whole rate.
+//! - **Several at once.** Bounds of a pair, of an address and of all are separate layers; the lowest
+//!   counts.
+//! - **Fair.** Pairs that wait for the same bound take turns of the bytes of 20 ms each, whatever they
+//!   have to send. A pair that does not use its turn leaves the bytes to the others.
 //! - **Directions.** Both directions of a pair share the bound, unless it is for
 //!   [one of them alone](BandwidthLayer::only).
 //!
-//! Bytes are counted as the [meter](couplet_pairing::Meter) does: those that come out of a transform.
-//! What is thrown away because nobody can take it any more is not.
+//! Bytes are counted as by the [meter](couplet_pairing::Meter): after transforms. Bytes that are
+//! discarded because no peer can take them any more do not count.
 //!
-//! **Idle and half-close timeouts** count no time in which a direction waits for its turn: a
-//! delayed pair is not idle. They begin anew after it. What does run on is a peer's own patience, and its
-//! `TCP_USER_TIMEOUT`.
+//! **Idle and half-close timeouts** do not run while a direction waits for its turn, and start anew
+//! afterwards: a delayed pair is not idle. The peer's own timeouts, and its `TCP_USER_TIMEOUT`, run on.
 //!
 //! **Where:** anywhere on a pair stack. **Splice:** costs none. **Memory:** a few hundred bytes a
 //! pair, and a timer while it waits. A pair without a bound holds nothing.

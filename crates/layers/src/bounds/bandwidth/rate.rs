@@ -1,12 +1,12 @@
 use std::num::NonZeroU64;
 
-/// The most that one turn may be.
+/// The most bytes of one turn.
 const MOST: u64 = 1024 * 1024;
 
-/// A turn is not made smaller because many wait.
+/// The fewest bytes of one turn, however many pairs wait.
 const LEAST: u32 = 4096;
 
-/// Bytes per second, and how many may pass at once.
+/// Bytes per second, and the bytes that may pass at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByteRate {
     per_second: NonZeroU64,
@@ -16,7 +16,7 @@ pub struct ByteRate {
 // ===== impl ByteRate =====
 
 impl ByteRate {
-    /// So many bytes per second. At once may pass what does in a tenth of a second.
+    /// This many bytes per second, with a burst of the bytes of a tenth of a second.
     pub const fn per_second(bytes: NonZeroU64) -> Self {
         let burst = match NonZeroU64::new(bytes.get() / 10) {
             Some(burst) => burst,
@@ -28,10 +28,10 @@ impl ByteRate {
         }
     }
 
-    /// How many bytes may pass at once when none have for a while.
+    /// The bytes that may pass at once after a pause.
     ///
-    /// Timers are exact to a millisecond: with a burst of less than what passes in some of them, the
-    /// rate is not reached.
+    /// Timers are exact to a millisecond, so with a burst of less than the bytes of a few milliseconds
+    /// the rate is not reached.
     #[must_use]
     pub const fn burst(mut self, bytes: NonZeroU64) -> Self {
         self.burst = bytes;
@@ -46,15 +46,15 @@ impl ByteRate {
         self.burst.get()
     }
 
-    /// What one direction of one pair gets before it is another's turn: what passes in 20 ms, so
-    /// that it is not woken for each byte, and can be spliced where that is much.
+    /// The bytes that one direction gets before the next turn: those of 20 ms, so that it is not woken
+    /// for each byte, and splice has much to move.
     pub(super) fn turn(self) -> u32 {
         let turn = (self.per_second.get() / 50).clamp(1, MOST);
         u32::try_from(turn.min(self.burst.get())).expect("a turn is at most 1 MiB")
     }
 
-    /// The same where others wait: all of them have theirs in that time. So one that can take but
-    /// little at a time, for a bound of its own, is not left behind.
+    /// The bytes of a turn where others wait: all of them have their turn within 20 ms. So a direction
+    /// that takes few bytes at a time, for a bound of its own, is not left behind.
     pub(super) fn turn_among(self, others: usize) -> u32 {
         let turn = self.turn();
         let others = u32::try_from(others).unwrap_or(u32::MAX);

@@ -8,7 +8,7 @@ use couplet_pairing::{Budget, Scope};
 
 use super::bucket::{Bucket, Lane};
 
-/// What a pair has of a bucket.
+/// The two directions of a pair at a bucket.
 #[derive(Debug)]
 pub(super) struct Share {
     bucket: Arc<Bucket>,

@@ -27,32 +27,31 @@ use crate::{
     io::Io,
 };
 
-/// A pool: keeps up to `n` connections that wait to be joined; has no end.
+/// A pool: keeps up to `n` connections that wait to be joined; a stream without end.
 ///
-/// A connection has one of the `n` slots from when it is dialled until its session shows life, that
-/// is until the first byte has come from its peer and was delivered ([`FirstByte`]), or until the
-/// connection has ended. So two pools that are joined with each other, or a peer that accepts and
-/// says nothing, never have more than `n`. Dials for free slots run side by side.
+/// A connection holds one of the `n` slots from its dial until the first byte from its peer is
+/// delivered ([`FirstByte`]), or until the connection ends. So two pools that are joined with each
+/// other, or a peer that accepts and sends nothing, never have more than `n` connections. Dials for
+/// free slots run side by side.
 ///
-/// What became of a connection says when its slot is dialled for again:
+/// The end of a connection decides when its slot is dialled again:
 ///
 /// | the connection | then |
 /// |---|---|
-/// | showed life, or was served and ended well | at once |
+/// | brought a byte from its peer, or was served and ended well | at once |
 /// | was lost after it had lasted for [`Backoff::reset_after`] | within [`Backoff::spread_over`] |
 /// | was served and cut | after a first pause |
 /// | was dropped, or its session ended, without a byte | after a pause that grows up to [`Backoff::max`] |
 /// | could not be dialled | after a pause that grows up to [`Backoff::dial_max`] |
 ///
-/// What failed side by side makes one pause, after which the dials are spread. A failed dial is not
-/// an item: it is logged. A session that showed life, and a connection that lasted, begin the pauses
-/// anew.
+/// Failures side by side make one pause, after which the dials are spread. A failed dial is not an
+/// item, but is logged. A session that moved bytes, and a connection that lasted, reset the pauses.
 ///
 /// [`FirstByte`]: crate::ConnEvent::FirstByte
 ///
 /// # Panics
 ///
-/// If `n` is 0: nothing would ever be dialled.
+/// If `n` is 0, with which no dial would ever run.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

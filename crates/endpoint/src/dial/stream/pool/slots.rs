@@ -51,11 +51,11 @@ pub(super) struct PoolSlot {
 
 struct State {
     backoff: Backoff,
-    /// When each free slot may be dialled for, the soonest first.
+    /// When each free slot may be dialled, the soonest first.
     free: BinaryHeap<Reverse<Instant>>,
-    /// In a row.
+    /// Failures in a row.
     failures: u32,
-    /// Nothing is dialled until then.
+    /// The pool does not dial before this time.
     pause: Option<Instant>,
     /// Dials that run side by side fail side by side: only the first failure among those that
     /// began before a pause counts.
@@ -69,15 +69,15 @@ pub(super) enum Turn {
     Pause(Instant),
 }
 
-/// What became of a connection.
+/// How a connection ended.
 enum Outcome {
-    /// Its session was of use, or it was never made.
+    /// The session moved bytes, or the dial was given up.
     Done,
-    /// It was lost after it had lasted.
+    /// The connection was lost after it had lasted long enough.
     Lost,
     Failed(Fruitless),
-    /// It served its peer, and was cut: no failure, but a relay that does this to each connection is
-    /// not to be dialled without pause.
+    /// The session moved bytes and was cut: no failure, but a relay that cuts every connection must
+    /// not be dialled without pause.
     Cut,
 }
 
@@ -115,8 +115,7 @@ impl PoolSlots {
         }
     }
 
-    /// Takes a slot for a dial that begins now. One must be free, and only the pool itself
-    /// takes any.
+    /// Takes a slot for a dial that begins now. A slot must be free; only the pool takes slots.
     pub(super) fn take(self: &Arc<Self>) -> PoolSlot {
         let mut state = self.state();
         state.free.pop();
@@ -129,7 +128,7 @@ impl PoolSlots {
         }
     }
 
-    /// How many are free.
+    /// The number of free slots.
     #[cfg(test)]
     pub(super) fn free(&self) -> usize {
         self.state().free.len()
@@ -176,7 +175,7 @@ impl State {
         self.failures = self.failures.saturating_add(1);
         self.round += 1;
         self.pause = Some(later(now, pause));
-        // Failures that go on are told ever less often.
+        // Repeated failures are logged ever less often.
         self.failures.is_power_of_two().then_some(pause)
     }
 
@@ -190,7 +189,7 @@ impl State {
     }
 }
 
-/// Then, or as good as never where the clock can't say it.
+/// The time `by` after `at`; far in the future where the clock can't hold it.
 fn later(at: Instant, by: Duration) -> Instant {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
     at.checked_add(by).unwrap_or_else(|| at + YEAR)
@@ -204,12 +203,12 @@ impl PoolSlot {
         self.dialled = Some(Instant::now());
     }
 
-    /// The dial has failed. Returns the pause that follows, if it is to be told.
+    /// The dial has failed. Returns the pause that follows, if it is to be logged.
     pub(super) fn failed(self) -> Option<Duration> {
         self.give_back(Outcome::Failed(Fruitless::Dial))
     }
 
-    /// The connection is no more, and showed no life of its own.
+    /// The connection has ended without a byte from its peer.
     fn gone(&self) -> Outcome {
         let Some(lasted) = self.dialled.map(|dialled| dialled.elapsed()) else {
             return Outcome::Done; // The dial was given up.
@@ -224,7 +223,7 @@ impl PoolSlot {
         }
     }
 
-    /// Frees the slot, once. Returns the pause that follows, if it is to be told.
+    /// Frees the slot, once. Returns the pause that follows, if it is to be logged.
     fn give_back(&self, outcome: Outcome) -> Option<Duration> {
         let slots = self.pool.upgrade()?;
         if self.given_back.swap(true, Ordering::Relaxed) {

@@ -10,10 +10,10 @@ use governor::{
 
 use super::super::key::Client;
 
-/// How many clients are remembered apart; those beyond share one rate.
+/// The most clients with a rate of their own; those beyond share one.
 pub(in super::super) const CLIENTS: usize = 65_536;
 
-/// When each client's share is whole again. It holds so many of them and no more.
+/// For each client the time at which its rate has recovered; at most [`CLIENTS`] entries.
 #[derive(Debug, Default)]
 pub(super) struct Buckets(Mutex<HashMap<Client, Nanos>>);
 
@@ -21,7 +21,7 @@ pub(super) struct Buckets(Mutex<HashMap<Client, Nanos>>);
 
 impl Buckets {
     fn clients(&self) -> MutexGuard<'_, HashMap<Client, Nanos>> {
-        // Whatever panicked, the entries are whole.
+        // Each change leaves the entries whole, so a poisoned lock does no harm.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

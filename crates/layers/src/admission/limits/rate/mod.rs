@@ -16,10 +16,10 @@ use super::{
     service::{LimitService, Settings},
 };
 
-/// So many in a time: `10` in `1s`.
+/// A number of connections in a time: `10` in `1s`.
 ///
-/// So many may come at once, and then one more whenever that fraction of the time has passed: after
-/// a pause, up to twice as many come within the time.
+/// A token bucket: the whole number may come at once, then one more each fraction of the time (100 ms
+/// in the example). So up to twice the number may come within the time after a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     count: NonZeroU32,
@@ -38,7 +38,7 @@ pub struct ConnRateLayer {
 // ===== impl Rate =====
 
 impl Rate {
-    /// So many in this time; a time of more than a year is taken as a year.
+    /// `count` connections in this time; more than a year is taken as a year.
     pub fn new(count: NonZeroU32, time: Duration) -> Self {
         Self {
             count,
@@ -46,12 +46,12 @@ impl Rate {
         }
     }
 
-    /// How many.
+    /// The number of connections.
     pub const fn count(self) -> NonZeroU32 {
         self.count
     }
 
-    /// In what time.
+    /// The time.
     pub const fn time(self) -> Duration {
         self.time
     }
@@ -69,7 +69,7 @@ impl fmt::Display for Rate {
 // ===== impl ConnRateLayer =====
 
 impl ConnRateLayer {
-    /// At most so many new connections of one address.
+    /// Bounds the new connections of each address.
     pub fn per_address(rate: Rate) -> Self {
         Self {
             rate,
@@ -77,7 +77,7 @@ impl ConnRateLayer {
         }
     }
 
-    /// At most so many new connections.
+    /// Bounds all new connections together.
     pub fn overall(rate: Rate) -> Self {
         Self {
             rate,
@@ -85,14 +85,14 @@ impl ConnRateLayer {
         }
     }
 
-    /// What becomes of connections beyond the rate. By default they are refused.
+    /// Refuses or queues connections beyond the rate. By default they are refused.
     #[must_use]
     pub fn over(mut self, over: Over) -> Self {
         self.settings.over = over;
         self
     }
 
-    /// Counts there what becomes of connections.
+    /// Counts admitted, refused and waiting connections in `counts`.
     #[must_use]
     pub fn counts(mut self, counts: LimitCounts) -> Self {
         self.settings.counts = counts;

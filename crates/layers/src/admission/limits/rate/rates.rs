@@ -19,14 +19,14 @@ use super::{
     buckets::Buckets,
 };
 
-/// How long a client may be remembered for nothing.
+/// The longest time for which a client with a recovered rate is kept.
 const SWEEP: Duration = Duration::from_secs(60);
 
-/// The clients of late.
+/// The rates of recent clients.
 pub struct Rates {
     rate: Rate,
     scope: Scope,
-    // Its own ways to wait have a clock of their own, which can't be paused.
+    // The limiter's own ways to wait use a clock that can't be paused.
     shared: Arc<Shared>,
 }
 
@@ -37,7 +37,7 @@ struct Shared {
     swept: Mutex<Instant>,
 }
 
-/// The time since it was made, on tokio's clock.
+/// The time since this was made, on tokio's clock.
 struct TokioClock(Instant);
 
 // ===== impl Rates =====
@@ -67,7 +67,7 @@ impl Limiter for Rates {
     type Io<I: Send + 'static> = I;
 
     fn try_admit(&self, client: Client) -> Option<()> {
-        // Nobody waits where those beyond the rate are refused.
+        // No connection waits where those beyond the rate are refused.
         if self.shared.turns.has(client) {
             return None;
         }
@@ -121,7 +121,7 @@ impl Rates {
 // ===== impl Shared =====
 
 impl Shared {
-    /// Takes one from the client's share, or says how long there is none.
+    /// Takes one from the client's rate, or returns the time until there is one.
     fn check(&self, client: Client) -> Result<(), Duration> {
         self.sweep();
         let now = || self.limiter.clock().now();
@@ -129,7 +129,7 @@ impl Shared {
         checked.map_err(|until| until.wait_time_from(now()))
     }
 
-    /// Forgets those whose share is whole again, from time to time.
+    /// From time to time, forgets clients whose rate has recovered.
     fn sweep(&self) {
         let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
         if swept.elapsed() >= SWEEP {
