@@ -335,7 +335,7 @@ fn a_full_disk_harms_no_pair() {
         talk(client, server);
         couplet.ended(number);
     }
-    couplet.events("the capture stops: its file can't be written", 1);
+    couplet.events("the capture stops: the file can't be written", 1);
     stop(couplet);
 }
 

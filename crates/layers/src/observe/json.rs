@@ -7,8 +7,8 @@ use serde_json::ser::{Formatter, Serializer};
 
 /// A value as JSON on one line, without the line break, that is safe to show on a terminal.
 ///
-/// What is not printable ASCII is written as `\u` and four digits: so no control character and none
-/// that changes the writing direction gets out, and every parser reads back the value.
+/// All but printable ASCII is written as `\u` and four digits. So no control or bidirectional character
+/// reaches a terminal, and every parser reads the value back.
 ///
 /// # Panics
 ///
@@ -27,7 +27,7 @@ struct Ascii;
 // ===== impl Ascii =====
 
 impl Formatter for Ascii {
-    /// Called with what JSON itself does not ask to be escaped.
+    /// Called with the text that JSON itself does not escape.
     fn write_string_fragment<W: ?Sized + io::Write>(
         &mut self,
         writer: &mut W,

@@ -1,4 +1,4 @@
-//! [`Observed`]: the io of a layer that looks at what is read and changes nothing.
+//! [`Observed`]: the io of a layer that looks at the bytes read and changes none.
 
 use std::{
     fmt, io,
@@ -11,7 +11,7 @@ use couplet_endpoint::Io;
 use couplet_endpoint::io::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Looks at what is read from one connection: see [`Observed`].
+/// Sees the bytes read from one connection: see [`Observed`].
 ///
 /// Each method is called by the task that moves the bytes, and should return soon.
 pub trait Observe {
@@ -24,17 +24,16 @@ pub trait Observe {
     /// The connection has failed.
     fn failed(&mut self, error: &io::Error);
 
-    /// Has the observer seen all that it wants? From then on it is not asked again, and what is read
-    /// may be spliced.
+    /// Whether the observer is done: it is not called any more, and later bytes may be spliced.
     fn is_done(&self) -> bool {
         false
     }
 }
 
-/// An [`Io`] that shows an observer what is read. Writes go straight through.
+/// An [`Io`] that shows an observer the bytes read. Writes go straight through.
 ///
-/// **Splice:** while there is an observer that is not [done](Observe::is_done), what is read is
-/// copied; what is written may be spliced.
+/// **Splice:** while there is an observer that is not [done](Observe::is_done), bytes read are copied;
+/// bytes written may be spliced.
 pub struct Observed<I, O> {
     io: I,
     observer: Option<O>,
@@ -43,7 +42,7 @@ pub struct Observed<I, O> {
 // ===== impl Observed =====
 
 impl<I, O: Observe> Observed<I, O> {
-    /// Shows the observer, if there is one, what is read.
+    /// Shows the observer, if there is one, the bytes read.
     pub const fn new(io: I, observer: Option<O>) -> Self {
         Self { io, observer }
     }
@@ -53,7 +52,7 @@ impl<I, O: Observe> Observed<I, O> {
         &self.io
     }
 
-    /// The io within. What is read from it directly is not observed.
+    /// The io within. Bytes read from it directly are not observed.
     pub const fn get_mut(&mut self) -> &mut I {
         &mut self.io
     }
@@ -79,7 +78,7 @@ impl<I: Io, O: Observe + Unpin + Send + 'static> Io for Observed<I, O> {
 
     fn take_error(&mut self) -> Option<io::Error> {
         let error = self.io.take_error();
-        // No read tells of this error any more.
+        // No read returns this error any more.
         if let Some(error) = &error {
             self.tell(|observer| observer.failed(error));
         }
@@ -113,7 +112,7 @@ impl<I: AsyncRead + Unpin, O: Observe + Unpin> AsyncRead for Observed<I, O> {
                 self.tell(|observer| observer.data(&buf.filled()[before..]));
             }
             Ok(()) if buf.remaining() > 0 => self.tell(Observe::ended),
-            // A read without room says nothing of the stream.
+            // A read without room does not mean the end.
             Ok(()) => {}
             Err(error) => self.tell(|observer| observer.failed(error)),
         }

@@ -1,13 +1,11 @@
-//! Records that are written whole, though the writer fails for a while.
+//! Writes whole records, though the writer fails for a while.
 
 use std::{fmt, io};
 
-/// Writes records whole: after a writer that failed in the middle of one, such as a disk that was
-/// full, the rest of that record comes first.
-///
-/// So no record is ever glued to the stump of another.
+/// Writes whole records: if the writer failed within a record, as on a full disk, the rest of that record
+/// is written first. So no record follows half of another.
 pub struct Records<W: ?Sized> {
-    /// What is not written yet of the record that was begun.
+    /// The rest of a record that was begun.
     rest: Vec<u8>,
     to: W,
 }
@@ -15,7 +13,7 @@ pub struct Records<W: ?Sized> {
 // ===== impl Records =====
 
 impl<W: io::Write> Records<W> {
-    /// Writes records to this writer.
+    /// Records for this writer.
     pub const fn new(to: W) -> Self {
         Self {
             rest: Vec::new(),
@@ -25,13 +23,12 @@ impl<W: io::Write> Records<W> {
 }
 
 impl<W: io::Write + ?Sized> Records<W> {
-    /// Writes a record, after the rest of the one before. A record is written at once where the
-    /// writer takes it at once.
+    /// Writes a record, after the rest of the one before, in a single write if the writer takes it.
     ///
     /// # Errors
     ///
-    /// Nothing of this record was written. Of a record whose beginning was, the rest is kept, and
-    /// the next call tells of the error if it lasts.
+    /// No byte of this record was written. If a part was written, the rest is kept, and the next call
+    /// returns the error if it lasts.
     pub fn write(&mut self, record: &[u8]) -> io::Result<()> {
         self.finish()?;
         let (written, result) = self.write_some(record);
@@ -56,12 +53,12 @@ impl<W: io::Write + ?Sized> Records<W> {
         result
     }
 
-    /// Is a record begun and not written to its end?
+    /// Whether a record is partly written.
     pub const fn is_torn(&self) -> bool {
         !self.rest.is_empty()
     }
 
-    /// How much was written until the writer failed.
+    /// The number of bytes written until the writer failed.
     fn write_some(&mut self, bytes: &[u8]) -> (usize, io::Result<()>) {
         let mut written = 0;
         while written < bytes.len() {

@@ -2,7 +2,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use couplet_endpoint::Side;
 
-/// What takes out of the bytes what nobody is to see.
+/// Removes secrets from bytes that are shown.
 #[derive(Clone, Default)]
 pub(crate) struct Redact(Option<Arc<Redacts>>);
 
@@ -18,7 +18,7 @@ impl Redact {
         Self(Some(Arc::new(redact)))
     }
 
-    /// What is left of bytes that came from this side.
+    /// The bytes from this side, redacted.
     pub(crate) fn apply<'a>(&self, from: Side, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         match &self.0 {
             None => Cow::Borrowed(bytes),

@@ -9,13 +9,13 @@ use super::records::Records;
 
 /// The writer of a log, record by record.
 pub(crate) struct Shared<W: ?Sized> {
-    /// The log's name, for the report that it can't be written.
+    /// The log's name, for the report of a failed write.
     name: &'static str,
     state: Mutex<State<W>>,
 }
 
 struct State<W: ?Sized> {
-    /// Records that could not be written, since the writer failed.
+    /// The number of records lost since the writer failed.
     missing: u64,
     failed: bool,
     records: Records<W>,
@@ -37,8 +37,8 @@ impl<W: io::Write> Shared<W> {
 }
 
 impl<W: io::Write + ?Sized> Shared<W> {
-    /// Writes a record at once, and whole. That a writer fails is reported once, and how many records
-    /// are missing when it works again; the relay goes on.
+    /// Writes a whole record at once. A failure is reported once, and the number of lost records when the
+    /// writer works again; the relay goes on.
     pub(crate) fn write(&self, record: &str) {
         let mut state = self.state();
         let (result, missing) = match state.records.write(record.as_bytes()) {
@@ -52,7 +52,7 @@ impl<W: io::Write + ?Sized> Shared<W> {
                 (if first { Err(error) } else { Ok(()) }, 0)
             }
         };
-        // Unlocked before the report, which may itself come to this writer.
+        // Unlocked before the report, which may go to this writer itself.
         drop(state);
         if let Err(error) = result {
             tracing::warn!(%error, "the {} can't be written", self.name);

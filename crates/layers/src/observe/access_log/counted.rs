@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::entry::Entry;
 
-/// An [`Io`] whose bytes are counted, those too that a relay splices past it: what
-/// [`SideAccessLogLayer`](super::SideAccessLogLayer) makes of a connection's.
+/// An [`Io`] that counts its bytes, spliced ones included: made by
+/// [`SideAccessLogLayer`](super::SideAccessLogLayer).
 #[derive(Debug)]
 pub struct Counted<I> {
     io: I,

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{AccessLog, End, Leg, Record, Unjoined, record::canonical};
 use crate::Identity;
 
-/// A connection under way. If it is gone and was not joined, its record is made.
+/// A connection under way. Its drop makes the record, unless the connection was joined.
 #[derive(Debug)]
 pub(super) struct Entry {
     log: AccessLog,
@@ -33,12 +33,12 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct Tracked(pub(super) Arc<Entry>);
 
-/// How far it has come.
+/// The progress of a connection.
 #[derive(Debug)]
 struct Progress {
     peer: Option<SocketAddr>,
     identity: Option<Identity>,
-    /// When it was through its side's stack.
+    /// When the connection had passed its side's stack.
     through: Option<Instant>,
     unjoined: Option<(Unjoined, Option<String>)>,
     joined: bool,
@@ -47,7 +47,7 @@ struct Progress {
 // ===== impl Entry =====
 
 impl Entry {
-    /// Begins the entry of this connection, which carries it from now on.
+    /// Begins the entry of this connection, and puts it into the connection's `Info`.
     pub(super) fn begin(log: AccessLog, side: Side, info: &mut Info) -> Arc<Self> {
         let entry = Arc::new(Self {
             log,
@@ -73,7 +73,7 @@ impl Entry {
         entry
     }
 
-    /// What a layer has learned of it: behind a proxy its peer is another.
+    /// Takes over what a layer has learned, such as the client behind a proxy.
     fn learn(&self, info: &Info) {
         let mut progress = self.progress();
         progress.peer = info.peer;
@@ -94,12 +94,12 @@ impl Entry {
         }
     }
 
-    /// Its side's stack is done with it.
+    /// The connection has passed its side's stack.
     pub(super) fn through(&self) {
         self.progress().is_through();
     }
 
-    /// Its side's stack has failed.
+    /// The side's stack has failed.
     pub(super) fn failed(&self, error: &BoxError) {
         let why = if is_caused_by::<PairingEnded>(&**error) {
             Unjoined::Stopped
@@ -117,7 +117,7 @@ impl Entry {
         self.progress().joined = true;
     }
 
-    /// How it went, until it was joined or given up.
+    /// The connection's life until it was joined or given up.
     pub(super) fn leg(&self, until: Instant) -> Leg {
         let progress = self.progress();
         let through = progress.through;
@@ -173,7 +173,7 @@ impl Drop for Entry {
 // ===== impl Leg =====
 
 impl Leg {
-    /// That of a connection which was joined then.
+    /// The leg of a connection that was joined at this time.
     pub(super) fn of(info: &Info, joined: Instant) -> Self {
         let bare = Self {
             conn: info.id,

@@ -64,7 +64,7 @@ impl Serialize for Leg {
     }
 }
 
-/// To the microsecond, as the text has it.
+/// Seconds to the microsecond, as in the text.
 fn seconds(time: Duration) -> f64 {
     time.as_micros() as f64 / 1e6
 }

@@ -1,39 +1,38 @@
-//! One record for each pair that has ended, and for each connection that never was joined.
+//! Writes a record for each pair that has ended, and for each connection that was never joined.
 //!
-//! An [`AccessLog`] says where the records go: to a function, to a writer, to `tracing`. It is
-//! given to three layers: [`AccessLogLayer`] on the pair stack, and a [`SideAccessLogLayer`] on each
-//! side stack. The former alone makes the records of pairs; the latter add how long each connection
-//! took, how many bytes went over it, and the records of those that were refused, waited in vain,
-//! or went away. They belong together: without the pair's, a side's layer takes every connection for
-//! one that never was joined.
+//! An [`AccessLog`] writes records to a function, a writer or `tracing`. Give it to three layers:
+//! [`AccessLogLayer`] on the pair stack makes the records of pairs; a [`SideAccessLogLayer`] on each
+//! side stack adds times and bytes of each connection, and makes the records of connections that were
+//! refused, waited in vain or went away. Use the pair's layer wherever you use a side's: without it
+//! every connection counts as never joined.
 //!
-//! Bytes are counted twice, because they may differ: `a_to_b` and `b_to_a` are what the relay
-//! delivered, that is what came out of transforms and codecs, and each leg's `received` and `sent`
-//! are what went over that connection below its side's layer, handshakes and encryption included.
+//! Bytes are counted twice, because they may differ: `a_to_b` and `b_to_a` are the bytes that the relay
+//! delivered, after transforms and codecs; `received` and `sent` of each leg are the bytes on that
+//! connection's wire, handshakes and encryption included.
 //!
-//! What ended it is told in two letters, for programs, and in words:
+//! The end is told in two letters, for programs, and in words:
 //!
 //! | | |
 //! |---|---|
 //! | `AF`, `BR`, `TI`, … | a pair, see [`termination_state`](couplet_pairing::CloseReason::termination_state) |
 //! | `aR`, `bR` | a connection of that side was [refused](Unjoined::Refused) by its side's stack |
-//! | `aP`, `bP` | there was [no partner](Unjoined::NoPartner) for it |
-//! | `aE`, `bE` | its time to wait [expired](Unjoined::Expired) |
-//! | `aG`, `bG` | it had [gone](Unjoined::Gone) before a partner came |
-//! | `aS`, `bS` | it was let go when the relay [stopped](Unjoined::Stopped) |
+//! | `aP`, `bP` | the connection's partner [could not be dialled](Unjoined::NoPartner), or was refused |
+//! | `aE`, `bE` | the time to wait for a partner [expired](Unjoined::Expired) |
+//! | `aG`, `bG` | the peer was [gone](Unjoined::Gone) before a partner came |
+//! | `aS`, `bS` | the relay [stopped](Unjoined::Stopped) while the connection waited |
 //!
 //! # Lines
 //!
-//! As text, names with values, in which nothing that a peer says is raw; what is not known is left
-//! out. Times are in seconds:
+//! As text: names with values, with every text of a peer escaped. Unknown fields are left out. Times are
+//! in seconds:
 //!
 //! ```text
 //! 2026-11-23T09:15:02.000123Z AF session=7 duration=1.250003 a_to_b=35 b_to_a=1270 a=10.0.0.1:4711 a_origin=accepted a_local=10.0.0.9:9000 a_identity="alice" a_handshake=0.012001 a_waiting=3.5 a_received=147 a_sent=1388 b=… reason="finished, A first"
 //! 2026-11-23T09:15:09.000456Z bR duration=10.0 b=10.0.0.2:4712 b_origin=accepted b_received=0 b_sent=0 reason="refused" error="no handshake within 10s"
 //! ```
 //!
-//! As JSON (feature `json`), an object a line with the same names, those of a leg in an object `a`
-//! or `b` of its own:
+//! As JSON (feature `json`): an object a line with the same names; the fields of a leg are in an object
+//! `a` or `b`:
 //!
 //! ```text
 //! {"time":"2026-11-23T09:15:02.000123Z","event":"pair","state":"AF","reason":"finished, A first","session":7,"duration":1.250003,"a_to_b":35,"b_to_a":1270,"a":{"conn":3,"peer":"10.0.0.1:4711",…},"b":{…}}
@@ -41,8 +40,8 @@
 //!
 //! **Where:** at the top of each stack. **Splice:** costs none; spliced bytes are counted, too.
 //! **Memory:** some 500 bytes a connection on a side with its layer, a few on the pair.
-//! The record is made and written by the task that ends the pair or the wait, so a writer that blocks
-//! holds that up; one that fails is reported once through `tracing`, and the relay goes on.
+//! The task that ends the pair or the wait writes the record, so a writer that blocks holds up that
+//! task. A writer that fails is reported once through `tracing`, and the relay goes on.
 //!
 //! ```
 //! use couplet_layers::{AccessLog, AccessLogLayer, SideAccessLogLayer, observe::access_log::Format};

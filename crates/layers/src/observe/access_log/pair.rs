@@ -13,19 +13,19 @@ use tower_service::Service;
 
 use super::{AccessLog, End, Leg, Record, entry::Tracked};
 
-/// Makes a record of each pair when it has ended. For the top of the pair stack. See the
+/// Writes a record of each pair that has ended. For the top of the pair stack. See the
 /// [module](super).
 #[derive(Clone, Debug)]
 pub struct AccessLogLayer(AccessLog);
 
-/// Makes records of pairs: made by [`AccessLogLayer`].
+/// Writes records of pairs: made by [`AccessLogLayer`].
 #[derive(Clone, Debug)]
 pub struct AccessLogService<S> {
     log: AccessLog,
     inner: S,
 }
 
-/// The future of [`AccessLogService`]. Dropped before its end, it makes the record, too.
+/// The future of [`AccessLogService`]. A drop before the end writes the record, too.
 #[pin_project]
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
@@ -47,7 +47,7 @@ struct Live {
 // ===== impl AccessLogLayer =====
 
 impl AccessLogLayer {
-    /// Records go to `log`.
+    /// A layer that writes its records to `log`.
     pub const fn new(log: AccessLog) -> Self {
         Self(log)
     }
@@ -109,7 +109,7 @@ where
     }
 }
 
-/// What failed. Of the relay's error its cause alone: the record says the rest.
+/// The text of an error. Of the relay's error only the cause, because the record has the rest.
 fn text(error: &BoxError) -> String {
     let cause = error
         .downcast_ref::<RelayError>()
@@ -137,7 +137,7 @@ impl Live {
 impl Drop for Live {
     fn drop(&mut self) {
         let session = &self.session;
-        // Set by now: whatever owned the session was dropped before.
+        // Set by now, because the owner of the session was dropped before.
         let reason = session.end_reason().unwrap_or(CloseReason::Dropped);
         let leg = |side| Some(Leg::of(session.info(side), session.since()));
         self.log.log(&Record {

@@ -9,55 +9,55 @@ use couplet_pairing::{CloseReason, SessionId};
 
 use crate::Identity;
 
-/// How a pair went, or a connection that never was joined. Shown, it is the
+/// The record of a pair, or of a connection that was never joined. `Display` is the
 /// [line](super#lines) of text.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Record {
-    /// When it ended.
+    /// When the pair or the connection ended.
     pub time: SystemTime,
     /// Why the session ended, and the side that ended it.
     pub end: End,
-    /// The error that ended it, with its causes. It may hold anything, as a peer may have a say in
-    /// it.
+    /// The error that ended the session, with its causes. A peer may have chosen a part of the text, so
+    /// escape it before showing it.
     pub error: Option<String>,
-    /// The session's number, where two were joined.
+    /// The session's number; `None` where none was joined.
     pub session: Option<SessionId>,
-    /// How long it lasted: the pair from its join, the connection from its beginning.
+    /// The duration: of a pair from its join, of a connection from its accept or dial.
     pub duration: Duration,
-    /// How many bytes were delivered from A to B.
+    /// The bytes delivered from A to B.
     pub a_to_b: u64,
-    /// How many bytes were delivered from B to A.
+    /// The bytes delivered from B to A.
     pub b_to_a: u64,
-    /// Side A's connection; of one that never was joined there is one leg.
+    /// Side A's connection. The record of an unjoined connection has one leg.
     pub a: Option<Leg>,
     /// Side B's connection.
     pub b: Option<Leg>,
 }
 
-/// One connection. What only its side's [layer](super::SideAccessLogLayer) can know is `None`
-/// without it.
+/// One connection of a record. Some fields are `None` without the side's
+/// [layer](super::SideAccessLogLayer).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Leg {
     /// The connection's number.
     pub conn: ConnId,
-    /// Which way round it came.
+    /// Whether the connection was accepted or dialled.
     pub origin: Origin,
-    /// The other end's address, where it has one.
+    /// The peer's address; `None` where the peer has none.
     pub peer: Option<SocketAddr>,
-    /// Our end's address, where it has one.
+    /// Our own address; `None` where our end has none.
     pub local: Option<SocketAddr>,
     /// The proven identity of the peer.
     pub identity: Option<Identity>,
-    /// How long it took from its beginning through its side's stack; `None` if it did not come
-    /// through.
+    /// The time from the accept or dial until the connection had passed its side's stack; `None` if it
+    /// did not.
     pub handshake: Option<Duration>,
-    /// How long it then waited for its partner, to come or to be dialled.
+    /// The time that it then waited for its partner, to connect or to be dialled.
     pub waiting: Option<Duration>,
-    /// How many bytes came over it.
+    /// The bytes received on the connection.
     pub received: Option<u64>,
-    /// How many bytes were sent over it.
+    /// The bytes sent on the connection.
     pub sent: Option<u64>,
 }
 
@@ -75,20 +75,20 @@ pub enum End {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Unjoined {
-    /// Its side's stack refused it: an access list, a handshake, a deadline; or the pairing did.
+    /// The side's stack refused the connection (an access list, a handshake, a deadline), or the
+    /// pairing did.
     Refused,
-    /// Its partner could not be dialled, or was refused by its own side's stack.
+    /// The partner could not be dialled, or was refused by the other side's stack.
     NoPartner,
-    /// No partner had come in time.
+    /// No partner came in time.
     Expired,
-    /// It went away while it waited.
+    /// The peer went away while the connection waited.
     Gone,
-    /// It was let go, because the relay stopped or whatever served it was dropped.
+    /// The relay stopped, or dropped the future that served the connection.
     Stopped,
 }
 
-/// An IPv4 address as one, though a socket or a header calls it `::ffff:192.0.2.1`: a peer has one
-/// name in a log.
+/// The IPv4 address of an IPv4-mapped one (`::ffff:192.0.2.1`), so that a peer has one name in a log.
 pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
@@ -115,7 +115,7 @@ impl Record {
 // ===== impl End =====
 
 impl End {
-    /// It in two letters, see the [module](super).
+    /// The end in two letters: see the [module](super).
     pub const fn termination_state(self) -> &'static str {
         match self {
             Self::Pair(reason) => reason.termination_state(),

@@ -11,15 +11,15 @@ use tower_service::Service;
 
 use super::{AccessLog, Counted, entry::Entry};
 
-/// Takes down how each connection of a side fares until it is joined, counts its bytes, and makes
-/// the record of one that is not. For the top of the side's stack. See the [module](super).
+/// Records the life of each connection of a side until the join, counts its bytes, and writes the record
+/// of a connection that is not joined. For the top of the side's stack. See the [module](super).
 #[derive(Clone, Debug)]
 pub struct SideAccessLogLayer {
     log: AccessLog,
     side: Side,
 }
 
-/// Takes down how connections fare: made by [`SideAccessLogLayer`].
+/// Records the life of connections: made by [`SideAccessLogLayer`].
 #[derive(Clone, Debug)]
 pub struct SideAccessLogService<S> {
     layer: SideAccessLogLayer,
@@ -39,7 +39,7 @@ pub struct SideAccessLogFuture<F> {
 // ===== impl SideAccessLogLayer =====
 
 impl SideAccessLogLayer {
-    /// For the connections of that side.
+    /// A layer for the connections of this side.
     pub const fn new(log: AccessLog, side: Side) -> Self {
         Self { log, side }
     }
@@ -97,7 +97,7 @@ where
         let this = self.project();
         let result = ready!(this.inner.poll(cx)).map_err(Into::into);
         match &result {
-            // The pairing has told of it already, where there is one.
+            // The pairing, where there is one, has told the observer already.
             Ok(_) => this.entry.through(),
             Err(error) => this.entry.failed(error),
         }

@@ -10,7 +10,7 @@ use couplet_pairing::SessionId;
 
 use super::{Leg, Record};
 
-/// A time as RFC 3339 has it. Before its epoch it can't be written, and a log never breaks a relay.
+/// A time as in RFC 3339. A time before 1970 can't be written and becomes 1970: a log breaks no relay.
 pub(super) fn time(time: SystemTime) -> humantime::Rfc3339Timestamp {
     humantime::format_rfc3339_micros(time.max(SystemTime::UNIX_EPOCH))
 }
@@ -55,7 +55,7 @@ impl Leg {
             write!(f, " {name}_local={local}")?;
         }
         if let Some(identity) = &self.identity {
-            // Shown, it is escaped.
+            // `Display` escapes it.
             write!(f, " {name}_identity=\"{identity}\"")?;
         }
         for (what, time) in [("handshake", self.handshake), ("waiting", self.waiting)] {
@@ -81,7 +81,7 @@ impl fmt::Display for Seconds {
     }
 }
 
-/// Makes a record an event.
+/// Sends a record to `tracing`.
 pub(super) fn trace(record: &Record) {
     let peer = |side| {
         record

@@ -20,11 +20,11 @@ pub(super) struct Conversation {
     closed: bool,
 }
 
-/// What comes from one side.
+/// The bytes from one side.
 #[derive(Debug)]
 struct Flow {
     next: u32,
-    /// How many bytes there were until now.
+    /// The number of bytes so far.
     total: u64,
     ended: bool,
 }
@@ -66,12 +66,12 @@ impl Conversation {
         conversation
     }
 
-    /// Is nothing more captured of what comes from this side?
+    /// Whether nothing more from this side is captured.
     pub(super) fn is_over(&self, from: Side) -> bool {
         !self.layer.capture.is_active() || self.is_beyond(from)
     }
 
-    /// Has as much been captured of what comes from this side as may be?
+    /// Whether this side has reached its limit.
     fn is_beyond(&self, from: Side) -> bool {
         self.flow(from).total >= self.layer.limit
     }
@@ -96,7 +96,7 @@ impl Conversation {
         let comment = self
             .is_beyond(from)
             .then_some("limit reached: neither what follows nor the end is captured");
-        // A second acknowledgement of the same would be taken for a loss.
+        // A second acknowledgement of the same bytes would look like a loss.
         if !redacted.is_empty() {
             self.add(&mut packets, !from, ACK, &[], comment);
         }
@@ -136,7 +136,7 @@ impl Conversation {
         }
     }
 
-    /// Adds a segment, and counts what it takes of the sequence.
+    /// Adds a segment, and advances the sequence number.
     fn add(
         &mut self,
         packets: &mut Packets,
@@ -194,8 +194,8 @@ impl Conversation {
 }
 
 impl Drop for Conversation {
-    /// How a direction ended that is beyond its limit was not seen, so neither an end nor a reset is
-    /// made up for it: its packets stop. A pair that did not come to its natural end is cut.
+    /// The end of a direction beyond its limit was not seen, so neither an end nor a reset is made up:
+    /// the packets stop. A pair that did not end by itself gets a reset.
     fn drop(&mut self) {
         let reason = self.session.end_reason();
         let mut packets = self.packets();
@@ -223,8 +223,8 @@ impl fmt::Debug for Conversation {
 
 impl Flow {
     fn new(session: &Session, side: u32) -> Self {
-        // Each conversation begins with other numbers, so that tools tell two apart whose addresses
-        // are the same.
+        // Each conversation begins with other sequence numbers, so that tools tell two conversations
+        // with the same addresses apart.
         let number = (session.id().get() as u32)
             .wrapping_mul(2)
             .wrapping_add(side);

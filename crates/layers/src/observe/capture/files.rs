@@ -1,4 +1,4 @@
-//! The files of a capture, and which of them a packet goes to.
+//! The files of a capture: the file for each packet.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -43,7 +43,7 @@ pub(super) struct PcapFile {
 // ===== impl Files =====
 
 impl Files {
-    /// Opens a named pipe: blocks until somebody reads it.
+    /// Opens a named pipe: blocks until a program reads from the pipe.
     pub(super) fn open_pipe(&mut self) -> io::Result<()> {
         if let Self::Pipe(path) = self {
             tracing::info!(path = %path.display(), "the capture waits for a reader of the named pipe");
@@ -69,7 +69,7 @@ impl Files {
         }
     }
 
-    /// The file for so many bytes of this session.
+    /// The file for `len` bytes of this session.
     fn file(
         &mut self,
         session: SessionId,
@@ -151,7 +151,7 @@ impl PcapFile {
         Self::open(path, OpenOptions::new().create_new(true))
     }
 
-    /// The owner alone may read what peers say to each other.
+    /// Only the owner may read the traffic.
     fn open(path: &Path, options: &mut OpenOptions) -> io::Result<Self> {
         options.write(true);
         #[cfg(unix)]
@@ -168,14 +168,14 @@ impl PcapFile {
         Ok(())
     }
 
-    /// Holds the file nothing but its header?
+    /// Whether the file has only its header.
     fn is_empty(&self) -> bool {
         self.size == pcapng::header().len() as u64
     }
 }
 
-/// A file that was there before may have been open to others. A device or a pipe stays as it is: it
-/// keeps nothing.
+/// A replaced file may have been readable by others. A device or a pipe keeps no bytes, and stays as it
+/// is.
 #[cfg(unix)]
 fn make_private(file: &File) -> io::Result<()> {
     use std::{fs::Permissions, os::unix::fs::PermissionsExt};

@@ -11,12 +11,12 @@ pub(super) const RST: u8 = 0x04;
 pub(super) const PSH: u8 = 0x08;
 pub(super) const ACK: u8 = 0x10;
 
-/// What a frame of Ethernet carries.
+/// The payload of an Ethernet frame.
 const MTU: usize = 1500;
 
 const TCP_HEADER: usize = 20;
 
-/// The window that each end offers, scaled: it is never full.
+/// The window that each end offers, scaled, and never full.
 const WINDOW: u16 = u16::MAX;
 const WINDOW_SCALE: u8 = 7;
 
@@ -28,7 +28,7 @@ pub(super) struct Addresses {
     shared: Option<SocketAddr>,
 }
 
-/// What a segment says beside its addresses.
+/// A TCP segment without its addresses.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment<'a> {
     pub(super) from: Side,
@@ -81,7 +81,7 @@ impl Addresses {
         self.shared
     }
 
-    /// How much a segment may carry.
+    /// The most bytes in a segment.
     pub(super) fn mss(&self) -> usize {
         MTU - TCP_HEADER - if self.is_v6() { 40 } else { 20 }
     }
@@ -134,7 +134,7 @@ impl Addresses {
         tcp.extend(options);
         tcp.extend_from_slice(segment.payload);
 
-        // As if before it: the addresses, the length, the protocol.
+        // The pseudo-header: the addresses, the length, the protocol.
         let mut pseudo = [octets(from.ip()), octets(to.ip())].concat();
         pseudo.extend((tcp.len() as u32).to_be_bytes());
         pseudo.extend([0, 0, 0, 6]);

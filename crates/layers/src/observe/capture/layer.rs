@@ -23,7 +23,7 @@ pub struct CaptureLayer {
     pub(super) clock: fn() -> SystemTime,
 }
 
-/// Captures the bytes of the pairs it passes on: made by [`CaptureLayer`].
+/// Captures the bytes of pairs: made by [`CaptureLayer`].
 #[derive(Clone, Debug)]
 pub struct CaptureService<S> {
     layer: CaptureLayer,
@@ -33,7 +33,7 @@ pub struct CaptureService<S> {
 // ===== impl CaptureLayer =====
 
 impl CaptureLayer {
-    /// Captures everything.
+    /// A layer that captures every byte.
     pub const fn new(capture: Capture) -> Self {
         Self {
             capture,
@@ -43,22 +43,22 @@ impl CaptureLayer {
         }
     }
 
-    /// Captures no more than the first so many bytes of each direction. What follows is not looked
-    /// at, neither its bytes nor its end, and may be spliced: the packets of that direction stop, and
-    /// the last one's comment says so. Everything, by default.
+    /// Captures only the first `bytes` of each direction. Later bytes and the end are not seen and may be
+    /// spliced: the packets of that direction stop, and the comment of the last one says so. No limit by
+    /// default.
     pub const fn limit(mut self, bytes: u64) -> Self {
         self.limit = bytes;
         self
     }
 
-    /// Captures only what this function leaves of the bytes that came from a side. The function is
-    /// called with the bytes of one read, wherever that was cut; nothing is redacted by default.
+    /// Redacts: `redact` is called with the bytes of each read, wherever the stream was cut, and only the
+    /// bytes that it leaves are captured. Nothing is redacted by default.
     pub fn redact(mut self, redact: impl Fn(Side, &mut Vec<u8>) + Send + Sync + 'static) -> Self {
         self.redact = Redact::new(redact);
         self
     }
 
-    /// Takes the time from this clock and not from the system's, for tests.
+    /// Uses another clock than the system's, for tests.
     pub const fn clock(mut self, now: fn() -> SystemTime) -> Self {
         self.clock = now;
         self
@@ -85,7 +85,7 @@ impl fmt::Debug for CaptureLayer {
 // ===== impl CaptureService =====
 
 impl<S> CaptureService<S> {
-    /// Captures, as the layer says, the pairs that go to `inner`.
+    /// Captures the pairs that go to `inner`, with the settings of the layer.
     pub const fn new(inner: S, layer: CaptureLayer) -> Self {
         Self { layer, inner }
     }

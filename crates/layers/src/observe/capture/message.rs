@@ -2,7 +2,7 @@ use std::time::SystemTime;
 
 use couplet_pairing::SessionId;
 
-/// What a conversation tells the thread that writes.
+/// A message from a conversation to the thread that writes.
 #[derive(Debug)]
 pub(super) enum Message {
     /// Blocks of a pcapng file.
@@ -11,14 +11,14 @@ pub(super) enum Message {
         begun: SystemTime,
         blocks: Vec<u8>,
     },
-    /// Nothing more comes of this session.
+    /// The session has ended.
     End(SessionId),
 }
 
 // ===== impl Message =====
 
 impl Message {
-    /// How much room the message takes in the queue.
+    /// The room that the message takes in the queue.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Packets { blocks, .. } => blocks.len(),

@@ -1,4 +1,4 @@
-//! The bytes of pairs as packets, in pcapng files that Wireshark and tshark read.
+//! Writes the bytes of pairs as packets to pcapng files, for Wireshark and tshark.
 //!
 //! ```text
 //!  CaptureLayer ──wraps──▶ Captured<A>, Captured<B>
@@ -12,23 +12,22 @@
 //! TCP with the opening handshake, sequence numbers, acknowledgements, checksums, and segments that
 //! fit into a frame. The end of a stream is a FIN; a reset, or a pair that is cut, is an RST. Where
 //! both peers have the same address and port, B's port is shown as another. The first packet's
-//! comment names the session, the last one's why the pair was cut. So *Follow TCP Stream* works, and
-//! what encrypts or compresses above the layer is seen in the clear.
+//! comment names the session, the last one's the reason of the end. So *Follow TCP Stream* works, and
+//! traffic that a layer above decrypts or decompresses is seen in the clear.
 //!
-//! What is read from a side is captured, whether or not it can be delivered. So the layer's place
-//! says what is seen: above a transform the bytes as they come, below it what comes out of it.
+//! Bytes are captured when they are read, delivered or not. So the layer's place decides: above a
+//! transform it captures the transform's input, below it the output.
 //!
 //! # A disk that is slow, or full
 //!
-//! A thread writes, and the relay never waits for the thread: what waits to be written is bounded by
-//! 16 MiB ([`buffer`](Capture::buffer)) for all pairs together. If there is more, or a file can't be
-//! written, the capture *stops*: a warning is logged, what waited is still written if possible, the
-//! files are whole as far as they go and are closed, and the relay goes on. The capture does not
-//! begin again, because packets that are missing in between could not be told from packets that
-//! never were.
+//! A thread writes, and the relay never waits for the thread: packets wait in a queue of at most 16 MiB
+//! ([`buffer`](Capture::buffer)) for all pairs together. If the queue is full, or a file can't be
+//! written, the capture *stops*: a warning is logged, the queue is still written if possible, the files
+//! are closed, whole as far as they go, and the relay goes on. The capture does not begin again, because
+//! nothing would show the gap.
 //!
-//! A named pipe (FIFO) is opened by that thread, as opening waits for a reader; until there is one,
-//! packets wait as above, and the log says what is waited for.
+//! The thread also opens a named pipe (FIFO), because opening waits for a reader; until there is one,
+//! packets wait in the queue, and the log says so.
 //!
 //! **Where:** on a pair stack. **Splice:** a captured direction is copied, until its
 //! [limit](CaptureLayer::limit) is reached or the capture has stopped. **Memory:** some 400 bytes a

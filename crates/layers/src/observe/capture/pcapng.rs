@@ -14,7 +14,7 @@ const USER_APPLICATION: u16 = 4;
 const INTERFACE_NAME: u16 = 2;
 const TIME_RESOLUTION: u16 = 9;
 
-/// What a file begins with: a section, and the one interface in it, whose times are nanoseconds.
+/// The beginning of a file: a section with one interface, whose times are nanoseconds.
 pub(super) fn header() -> Vec<u8> {
     let mut out = Vec::new();
     block(&mut out, SECTION_HEADER, |out| {
@@ -42,7 +42,7 @@ pub(super) fn header() -> Vec<u8> {
 
 /// Appends a packet.
 pub(super) fn packet(out: &mut Vec<u8>, time: SystemTime, frame: &[u8], comment: Option<&str>) {
-    // Before its epoch the time can't be written, and a capture never breaks a relay.
+    // A time before 1970 can't be written and becomes 1970: a capture breaks no relay.
     let time = time.duration_since(SystemTime::UNIX_EPOCH);
     let nanos = time.as_ref().map_or(0, Duration::as_nanos) as u64;
     let length = u32::try_from(frame.len()).expect("a frame is smaller than 64 KiB");

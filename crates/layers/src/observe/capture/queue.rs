@@ -16,25 +16,25 @@ use super::{files::Files, message::Message};
 
 #[derive(Debug)]
 pub(super) struct Queue {
-    /// How many bytes may wait.
+    /// The most bytes that may wait.
     room: usize,
     state: Mutex<State>,
     changed: Condvar,
-    /// Are messages taken?
+    /// Whether messages are accepted.
     active: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct State {
     messages: VecDeque<Message>,
-    /// Of all that is not written yet.
+    /// The bytes that are not written yet.
     bytes: usize,
     started: bool,
-    /// The thread waits for somebody to read a named pipe.
+    /// The thread waits for a reader of a named pipe.
     waits_for_reader: bool,
-    /// No message is taken any more.
+    /// No message is accepted any more.
     closed: bool,
-    /// Something could not be written.
+    /// A write has failed.
     failed: bool,
 }
 
@@ -71,8 +71,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Takes the message if there is room. If not, the capture is over: packets that are missing in
-    /// between could not be told from packets that never were.
+    /// Takes the message if there is room. If not, the capture is over, because nothing would show the
+    /// gap.
     pub(super) fn push(&self, message: Message) {
         if !self.is_active() {
             return;
@@ -85,7 +85,7 @@ impl Queue {
             let unread = state.waits_for_reader;
             self.end(state);
             match unread {
-                true => tracing::warn!("the capture stops: nobody reads the named pipe"),
+                true => tracing::warn!("the capture stops: no program reads the named pipe"),
                 false => tracing::warn!("the capture stops: the disk is too slow for the traffic"),
             }
             return;
@@ -96,12 +96,12 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Takes no more messages.
+    /// Accepts no more messages.
     pub(super) fn close(&self) {
         self.end(self.state());
     }
 
-    /// The thread writes what waits, and closes its files.
+    /// Lets the thread write the queue and close its files.
     fn end(&self, mut state: MutexGuard<'_, State>) {
         self.active.store(false, Ordering::Relaxed);
         state.closed = true;
@@ -109,8 +109,8 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Waits until everything is written, or for so long, but not for the reader of a named pipe; is
-    /// everything written?
+    /// Waits until everything is written, at most `within`, and not for the reader of a named pipe.
+    /// Returns whether everything is written.
     pub(super) fn wait(&self, within: Duration) -> bool {
         let unwritten = |state: &mut State| state.bytes > 0 && !state.waits_for_reader;
         let waited = self
@@ -152,12 +152,14 @@ impl Queue {
         state.failed = true;
         self.end(state);
         match error.kind() {
-            io::ErrorKind::BrokenPipe => tracing::warn!("the capture stops: its reader has gone"),
-            _ => tracing::warn!(%error, "the capture stops: its file can't be written"),
+            io::ErrorKind::BrokenPipe => {
+                tracing::warn!("the capture stops: the reader has closed the pipe")
+            }
+            _ => tracing::warn!(%error, "the capture stops: the file can't be written"),
         }
     }
 
-    /// All that waits, or nothing once no message is taken any more.
+    /// All messages that wait; `None` once no more are accepted.
     fn next(&self) -> Option<VecDeque<Message>> {
         let state = self.state();
         let mut state = self

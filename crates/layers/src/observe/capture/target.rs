@@ -1,4 +1,4 @@
-//! Where a capture goes: a file, a directory, a writer.
+//! The target of a capture: a file, a directory, a writer.
 
 use std::{
     collections::HashMap,
@@ -9,13 +9,13 @@ use std::{
 
 use super::files::{Files, PcapFile};
 
-/// Where a capture goes.
+/// The target of a capture.
 pub(super) enum Target {
-    /// To one file; when that has grown to so many bytes, to the next.
+    /// One file, or at `roll` bytes the next.
     File { path: PathBuf, roll: Option<u64> },
-    /// To one file a pair.
+    /// A directory with one file a pair.
     Directory(PathBuf),
-    /// To a writer, until it is taken.
+    /// A writer, until it is taken.
     Writer(Mutex<Option<Box<dyn io::Write + Send>>>),
 }
 
@@ -66,7 +66,7 @@ impl fmt::Debug for Target {
     }
 }
 
-/// Is there something else than a regular file?
+/// Whether the path is something else than a regular file.
 fn is_special(path: &Path) -> bool {
     path.metadata().is_ok_and(|found| !found.is_file())
 }

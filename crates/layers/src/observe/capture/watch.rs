@@ -8,10 +8,10 @@ use couplet_endpoint::Side;
 use super::conversation::Conversation;
 use crate::observe::observed::{Observe, Observed};
 
-/// An io of a captured pair: what [`CaptureLayer`](super::CaptureLayer) makes of each side's.
+/// The io of a captured pair: made by [`CaptureLayer`](super::CaptureLayer).
 pub type Captured<I> = Observed<I, Watch>;
 
-/// Writes what is read from one side into the pair's conversation.
+/// Adds the bytes read from one side to the pair's conversation.
 pub struct Watch {
     from: Side,
     conversation: Arc<Mutex<Conversation>>,

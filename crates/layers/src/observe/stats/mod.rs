@@ -1,13 +1,13 @@
-//! Counts connections, live pairs, and bytes each way.
+//! Counts connections, live pairs, and bytes in each direction.
 //!
-//! A [`Stats`] is a handle that is given to three layers and asked for [snapshots](Stats::snapshot):
-//! one [`SideStatsLayer`] on each side stack counts the connections made, those refused and the
-//! addresses seen, and [`StatsLayer`] on the pair stack counts the pairs and knows the live
-//! sessions. With [`watch`](Stats::watch) it also counts waiting connections.
+//! A [`Stats`] is a handle for three layers, and makes [snapshots](Stats::snapshot): a
+//! [`SideStatsLayer`] on each side stack counts connections, refusals and addresses; [`StatsLayer`] on
+//! the pair stack counts pairs and lists the live sessions. With [`watch`](Stats::watch) it also counts
+//! waiting connections.
 //!
-//! **Where:** at the top of each stack, so that what is refused below counts. **Splice:** costs
-//! none, as bytes are read off the sessions' meters. **Memory:** a map entry a live pair; at most
-//! 1024 addresses a side.
+//! **Where:** at the top of each stack, so that refusals below count. **Splice:** costs none, because the
+//! bytes are those of the sessions' meters. **Memory:** a map entry a live pair; at most 1024 addresses a
+//! side.
 //!
 //! ```
 //! use couplet_layers::{IdleTimeoutLayer, Stats, StatsLayer};

@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use super::Stats;
 
-/// Counts pairs and their bytes, and knows which are live. See the [module](super).
+/// Counts pairs and their bytes, and lists the live ones. See the [module](super).
 #[derive(Clone, Debug)]
 pub struct StatsLayer(Stats);
 
@@ -33,7 +33,7 @@ pub struct StatsFuture<F> {
     live: Live,
 }
 
-/// Counts a session as live, as long as it is there.
+/// Counts a session as live until this is dropped.
 #[derive(Debug)]
 struct Live {
     stats: Stats,
@@ -43,7 +43,7 @@ struct Live {
 // ===== impl StatsLayer =====
 
 impl StatsLayer {
-    /// Counts in `stats`.
+    /// A layer that counts in `stats`.
     pub const fn new(stats: Stats) -> Self {
         Self(stats)
     }

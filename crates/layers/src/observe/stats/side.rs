@@ -16,10 +16,10 @@ use tower_service::Service;
 
 use super::Stats;
 
-/// How many addresses are remembered.
+/// The most addresses that are remembered.
 const ADDRESSES: usize = 1024;
 
-/// What is counted of one side.
+/// The counts of one side.
 #[derive(Debug, Default)]
 pub(super) struct SideStats {
     connections: AtomicU64,
@@ -27,8 +27,7 @@ pub(super) struct SideStats {
     addresses: Mutex<HashMap<IpAddr, u64>>,
 }
 
-/// Counts the connections of a side, those refused, and the addresses they come from. See the
-/// [module](super).
+/// Counts the connections, the refusals and the addresses of a side. See the [module](super).
 #[derive(Clone, Debug)]
 pub struct SideStatsLayer {
     stats: Stats,
@@ -99,7 +98,7 @@ impl SideStats {
 // ===== impl SideStatsLayer =====
 
 impl SideStatsLayer {
-    /// Counts in `stats` as that side.
+    /// A layer that counts in `stats` as this side.
     pub const fn new(stats: Stats, side: Side) -> Self {
         Self { stats, side }
     }

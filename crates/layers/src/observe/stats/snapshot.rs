@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// How it stood when it was [taken](super::Stats::snapshot).
+/// The counts at the time of a [snapshot](super::Stats::snapshot).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -9,16 +9,16 @@ pub struct Snapshot {
     pub a: SideSnapshot,
     /// Side B.
     pub b: SideSnapshot,
-    /// How many pairs are live.
+    /// Live pairs.
     pub live_pairs: usize,
-    /// How many pairs there have been, the live ones included.
+    /// All pairs so far, the live ones included.
     pub total_pairs: u64,
-    /// How many of them have ended before a byte could be relayed: a step before the join has
-    /// refused them, or one of the two had left.
+    /// Pairs that ended before the relay began: refused by a step before the join, or because one peer
+    /// had left.
     pub refused_pairs: u64,
-    /// How many bytes were delivered from A to B, by the live pairs and those that have ended.
+    /// Bytes delivered from A to B, by live and ended pairs.
     pub a_to_b: u64,
-    /// How many bytes were delivered from B to A, by the live pairs and those that have ended.
+    /// Bytes delivered from B to A, by live and ended pairs.
     pub b_to_a: u64,
 }
 
@@ -27,18 +27,18 @@ pub struct Snapshot {
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct SideSnapshot {
-    /// How many connections were made: accepted or dialled.
+    /// Connections accepted or dialled.
     pub connections: u64,
-    /// How many of them were closed before they were joined because a layer refused them,
-    /// because no partner could be dialled for them, or because the pairing had no place for them.
+    /// Connections closed before the join: refused by a layer or the pairing, or without a partner that
+    /// could be dialled.
     pub refused: u64,
-    /// How many wait for a partner now.
+    /// Connections that wait for a partner now.
     pub waiting: u64,
-    /// How many went away while they waited.
+    /// Connections whose peer went away while they waited.
     pub died_waiting: u64,
-    /// How many were let go because no partner came in time.
+    /// Connections closed because no partner came in time.
     pub expired: u64,
-    /// How many addresses they came from; counted up to 1024.
+    /// Addresses of the peers; counted up to 1024.
     pub addresses: usize,
 }
 

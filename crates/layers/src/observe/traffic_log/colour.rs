@@ -2,24 +2,24 @@ use std::{env, ffi::OsStr, io::IsTerminal};
 
 use couplet_endpoint::Side;
 
-/// When a traffic log is coloured: a colour for each direction.
+/// Whether a traffic log is coloured, with one colour for each direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Colour {
-    /// Where it goes to the standard output or error, that is a terminal, and the environment
-    /// doesn't ask for [`NO_COLOR`](https://no-color.org).
+    /// Coloured on standard output or error if that is a terminal, and the environment variable
+    /// [`NO_COLOR`](https://no-color.org) is not set.
     #[default]
     Auto,
-    /// In any writer. `tracing` is never given any.
+    /// Coloured in any writer; `tracing` never gets colours.
     Always,
-    /// Nowhere.
+    /// Never coloured.
     Never,
 }
 
 // ===== impl Colour =====
 
 impl Colour {
-    /// What [`Auto`](Self::Auto) comes to for this stream: one of the other two.
+    /// The meaning of [`Auto`](Self::Auto) for this stream.
     pub(super) fn auto(stream: &impl IsTerminal) -> Self {
         Self::decide(stream.is_terminal(), env::var_os("NO_COLOR").as_deref())
     }
@@ -32,7 +32,7 @@ impl Colour {
         }
     }
 
-    /// What goes before and after a line of the direction from that side.
+    /// The escape sequences before and after a line of the direction from this side.
     pub(super) const fn around(self, from: Side) -> (&'static str, &'static str) {
         match (self, from) {
             (Self::Always, Side::A) => ("\x1b[36m", "\x1b[0m"),

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::observe::observed::{Observe, Observed};
 
-/// An io of a logged pair: what [`TrafficLog`](super::TrafficLog) makes of each side's.
+/// The io of a logged pair: made by [`TrafficLog`](super::TrafficLog).
 pub type Logged<I> = Observed<I, DirectionLog>;
 
 /// The log of one direction of one pair.
@@ -21,17 +21,17 @@ pub type Logged<I> = Observed<I, DirectionLog>;
 pub struct DirectionLog {
     from: Side,
     session: SessionId,
-    /// How many bytes there were until now.
+    /// The number of bytes so far.
     total: u64,
-    /// Was its end logged?
+    /// Whether the end was logged.
     ended: bool,
     settings: Settings,
-    /// The beginning of a character whose end is yet to come.
+    /// The first bytes of a character that is not complete.
     text: Text,
     colour: Colour,
 }
 
-/// `A -> B`, for what comes from side A.
+/// `A -> B`, for bytes from side A.
 struct Direction(Side);
 
 // ===== impl DirectionLog =====
@@ -146,7 +146,7 @@ impl DirectionLog {
         crate::observe::json::line(&entry) + "\n"
     }
 
-    /// The lines as a writer gets them: each with a head in text, the first alone in hex.
+    /// The lines for a writer: in text each with a head, in hex the first alone.
     fn record(&self, lines: &str) -> String {
         let (on, off) = self.colour.around(self.from);
         let is_hex = matches!(self.settings.format, Format::Hex);
@@ -173,7 +173,7 @@ impl DirectionLog {
         }
     }
 
-    /// Writes what waits for the rest of a character that won't come.
+    /// Writes the first bytes of a character whose rest does not come.
     fn write_rest(&mut self) {
         let rest = self.text.rest();
         self.write(&rest);

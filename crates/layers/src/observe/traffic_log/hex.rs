@@ -2,12 +2,11 @@
 
 use std::fmt::Write;
 
-/// How many bytes a row shows.
+/// The bytes of a row.
 const ROW: usize = 16;
 
-/// A header, `length=18 from=0 to=17`, of so many bytes, and the rows that show these, which they
-/// are or what was left of them. The first is the stream's byte number `offset`. Each line ends with a
-/// line break.
+/// A header, `length=18 from=0 to=17`, for `length` bytes from the stream's byte `offset` on, and the
+/// rows that show `bytes`, which may be fewer after redaction. Each line ends with a line break.
 pub(super) fn lines(offset: u64, length: usize, bytes: &[u8]) -> String {
     let rows = bytes.len().div_ceil(ROW);
     let mut lines = String::with_capacity(64 + rows * 80);

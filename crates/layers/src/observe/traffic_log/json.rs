@@ -1,4 +1,4 @@
-//! What was read, and how it ended, as JSON.
+//! Reads and ends as JSON.
 
 use std::str;
 
@@ -55,7 +55,7 @@ impl Serialize for Entry<'_> {
     }
 }
 
-/// `text` where the bytes are UTF-8, else `hex`: either way they can be read back.
+/// `text` where the bytes are UTF-8, else `hex`; both can be read back.
 pub(super) fn shown(bytes: &[u8]) -> (&'static str, String) {
     match str::from_utf8(bytes) {
         Ok(text) => ("text", text.to_owned()),

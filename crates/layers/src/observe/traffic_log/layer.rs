@@ -12,30 +12,29 @@ use super::{
 };
 use crate::observe::redact::Redact;
 
-/// Logs the bytes of a pair: shows what two programs say to each other.
+/// Logs the bytes of a pair, as text, hex dump or JSON.
 ///
-/// **Where:** on a pair stack. What is read from side A is logged as `A -> B`, what is read from
-/// side B as `B -> A`; writes are not looked at and go straight through. So the layer's place says
-/// what is seen: above a transform the bytes as they come, below it the bytes that come out of it.
-/// No byte is changed, and logging never ends a pair. What was read is logged whether or not it can
-/// still be delivered. To know only *how many* bytes flow, watch the session's
-/// [`Meter`](couplet_pairing::Meter) instead, which costs nothing.
+/// **Where:** on a pair stack. Bytes read from side A are logged as `A -> B`, bytes read from side B as
+/// `B -> A`; writes go straight through. So the layer's place decides: above a transform it shows the
+/// transform's input, below it the output. No byte is changed, and logging never ends a pair. Bytes are
+/// logged when they are read, delivered or not. To know only *how many* bytes flow, read the session's
+/// [`Meter`](couplet_pairing::Meter), which costs nothing.
 ///
 /// # What it costs
 ///
-/// **Splice:** a logged direction is copied. [`only`](Self::only) leaves the other direction alone,
-/// and so does [`limit`](Self::limit) the rest of both. **Memory:** some 150 bytes a direction; what
-/// is rendered of one read (about ten times its bytes, more where it is mostly line breaks) is freed
-/// once it is written, so there is one such at a time in a thread.
+/// **Splice:** a logged direction is copied. With [`only`](Self::only) the other direction may be
+/// spliced, with [`limit`](Self::limit) both beyond the limit. **Memory:** some 150 bytes a direction;
+/// the text of one read (about ten times its bytes, more with many line breaks) until it is written,
+/// one at a time in a thread.
 ///
-/// A record is written by the task that moves the bytes, so a writer that blocks holds up the relay.
-/// A writer that fails does not: its first error is reported through `tracing`, at level warn, and
-/// the records that can't be written are counted and lost.
+/// The task that moves the bytes writes the records, so a writer that blocks holds up the relay. A
+/// writer that fails does not: the first error is reported through `tracing`, at level warn, and the
+/// lost records are counted.
 ///
 /// # Text
 ///
-/// For protocols that people can read. A line break in the data ends the line, and so does the
-/// end of what was read at once:
+/// For protocols that people can read. A line break in the data ends the line, and so does the end of
+/// a read:
 ///
 /// ```text
 /// 2026-11-23T09:15:02.000123Z session=7 A -> B: GET / HTTP/1.1\r\n
@@ -45,14 +44,14 @@ use crate::observe::redact::Redact;
 /// 2026-11-23T09:15:02.040001Z session=7 A -> B total=35 error: connection reset
 /// ```
 ///
-/// Nothing a peer sends can reach a terminal raw. Printable UTF-8 is shown as it is, a backslash
-/// as `\\`, line feed, carriage return and tab as `\n`, `\r` and `\t`, and every other byte as
-/// `\x1b`: those of control characters (C0 and C1), of invisible, bidirectional and other format
-/// characters, of unassigned and private ones, and of what is not UTF-8. What is shown can be read
-/// back without loss. A line that grows beyond 1024 bytes goes on in the next.
+/// No byte of a peer reaches a terminal raw. Printable UTF-8 is shown unchanged, a backslash as `\\`,
+/// line feed, carriage return and tab as `\n`, `\r` and `\t`, and every other byte as `\x1b`: bytes of
+/// control characters (C0 and C1), of invisible, bidirectional and other format characters, of
+/// unassigned and private ones, and bytes that are not UTF-8. The text can be read back without loss. A
+/// line longer than 1024 bytes goes on in the next.
 ///
-/// A character that is split between two reads is shown with the second; the up to three bytes
-/// that wait for their rest are shown as `\xe2` when nothing more comes.
+/// A character that is split between two reads is shown with the second read. If the rest does not
+/// come, the first bytes are shown as `\xe2`.
 ///
 /// # Hex
 ///
@@ -68,9 +67,8 @@ use crate::observe::redact::Redact;
 ///
 /// # JSON
 ///
-/// For programs (feature `json`): an object a line for each read, and one for the end.
-/// The bytes are in `text` where they are UTF-8, else in `hex`; what is not printable ASCII is
-/// escaped as JSON has it.
+/// For programs (feature `json`): an object a line for each read, and one for the end. The bytes are in
+/// `text` where they are UTF-8, else in `hex`; all but printable ASCII is escaped.
 ///
 /// ```text
 /// {"time":"2026-11-23T09:15:02.000123Z","session":7,"from":"A","offset":35,"length":18,"text":"GET / HTTP/1.1\r\n\r\n"}
@@ -79,15 +77,14 @@ use crate::observe::redact::Redact;
 ///
 /// # Where it goes
 ///
-/// To `tracing`, unless a writer is given: target `couplet::traffic`, level info, fields
-/// `session`, `direction` and the message. Every line is an event of its own (in hex the header
-/// and each row), because what collects events is made for lines; the message is the line without
-/// what the fields say. The end of a direction has the field `total` besides, which tells it from
-/// data that looks the same. JSON is one event for each read, whose members are fields. While no
-/// subscriber wants the target nothing is rendered.
+/// To `tracing`, unless a writer is given: target `couplet::traffic`, level info, fields `session` and
+/// `direction`, and the rest as the message. Every line is an event (in hex the header and each row),
+/// because collectors of events expect lines. The end of a direction has the field `total`, so that it
+/// differs from data that looks the same. JSON is one event for each read, whose members are fields.
+/// Nothing is formatted while no subscriber enables the target.
 ///
-/// To a writer, each record (all lines of one read) goes in a single `write_all`, so that those of
-/// two sessions don't mix. It is never flushed.
+/// To a writer, each record (all lines of one read) goes in a single `write_all`, so that the records of
+/// two sessions don't mix. The writer is never flushed.
 ///
 /// # Defaults
 ///
@@ -148,34 +145,34 @@ impl TrafficLogLayer {
         }
     }
 
-    /// Logs what is read from this side alone: with [`Side::A`], the direction `A -> B`.
+    /// Logs the bytes from this side alone: with [`Side::A`], the direction `A -> B`.
     pub const fn only(mut self, from: Side) -> Self {
         self.only = Some(from);
         self
     }
 
-    /// Logs no more than the first so many bytes of each direction. What follows is not looked at,
-    /// neither its bytes nor its end, and may be spliced. Everything, by default.
+    /// Logs only the first `bytes` of each direction. Later bytes and the end are not seen, and may be
+    /// spliced. No limit by default.
     pub const fn limit(mut self, bytes: u64) -> Self {
         self.settings.limit = bytes;
         self
     }
 
-    /// Shows only what this function leaves of the bytes that came from a side. The function is
-    /// called with the bytes of one read, wherever that was cut; nothing is redacted by default.
-    /// Offsets and lengths are those of the bytes as they were.
+    /// Redacts: `redact` is called with the bytes of each read, wherever the stream was cut, and only the
+    /// bytes that it leaves are logged. Offsets and lengths are those of the original bytes. Nothing is
+    /// redacted by default.
     pub fn redact(mut self, redact: impl Fn(Side, &mut Vec<u8>) + Send + Sync + 'static) -> Self {
         self.settings.redact = Redact::new(redact);
         self
     }
 
-    /// Logs to `tracing`, the default. Its subscriber decides about time and colour.
+    /// Logs to `tracing`, the default. The subscriber decides about time and colour.
     pub fn to_tracing(mut self) -> Self {
         self.settings.sink = Sink::Tracing;
         self
     }
 
-    /// Logs to a writer, which all pairs and all clones of this layer share.
+    /// Logs to a writer that all pairs and all clones of this layer share.
     pub fn to_writer(mut self, writer: impl io::Write + Send + 'static) -> Self {
         self.settings.sink = Sink::writer(writer, Colour::Never);
         self
@@ -197,19 +194,19 @@ impl TrafficLogLayer {
         self
     }
 
-    /// Says whether a writer's lines are coloured.
+    /// Whether a writer's lines are coloured. [`Colour::Auto`] by default.
     pub const fn colour(mut self, colour: Colour) -> Self {
         self.settings.colour = colour;
         self
     }
 
-    /// Takes the time from this clock and not from the system's, for tests.
+    /// Uses another clock than the system's, for tests.
     pub const fn clock(mut self, now: fn() -> SystemTime) -> Self {
         self.settings.clock = now;
         self
     }
 
-    /// The log of what is read from this side, unless the other side alone is to be logged.
+    /// The log of the bytes from this side, unless only the other side is logged.
     pub(super) fn log(&self, from: Side, session: SessionId) -> Option<DirectionLog> {
         if self.only.is_some_and(|only| only != from) {
             return None;

@@ -3,7 +3,7 @@ use std::time::SystemTime;
 use super::{Colour, sink::Sink};
 use crate::observe::redact::Redact;
 
-/// How bytes are shown.
+/// The format of a traffic log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Text,
@@ -12,11 +12,11 @@ pub(super) enum Format {
     Json,
 }
 
-/// What the layer and each direction's log are told.
+/// The settings of the layer and of each direction's log.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) format: Format,
-    /// How many bytes of each direction are shown.
+    /// The most bytes of each direction that are shown.
     pub(super) limit: u64,
     pub(super) redact: Redact,
     pub(super) sink: Sink,
@@ -38,8 +38,8 @@ impl Settings {
         }
     }
 
-    /// The time, as RFC 3339 has it. A time before its epoch can't be written, and a log never breaks
-    /// a relay.
+    /// The time as in RFC 3339. A time before 1970 can't be written and becomes 1970: a log breaks no
+    /// relay.
     pub(super) fn time(&self) -> String {
         let time = (self.clock)().max(SystemTime::UNIX_EPOCH);
         humantime::format_rfc3339_micros(time).to_string()

@@ -3,16 +3,16 @@ use std::{io, sync::Arc};
 use super::Colour;
 use crate::observe::writer::Shared;
 
-/// The target of what goes to `tracing`.
+/// The target of the events of `tracing`.
 pub(super) const TARGET: &str = "couplet::traffic";
 
-/// Where records go.
+/// The destination of records.
 #[derive(Clone, Debug)]
 pub(super) enum Sink {
     Tracing,
     Writer {
         to: Arc<Shared<dyn io::Write + Send>>,
-        /// What [`Colour::Auto`] means for it.
+        /// The meaning of [`Colour::Auto`] for this writer.
         auto: Colour,
     },
 }
@@ -27,7 +27,7 @@ impl Sink {
         }
     }
 
-    /// The colour that is meant: [`Colour::Always`] or [`Colour::Never`].
+    /// [`Colour::Always`] or [`Colour::Never`].
     pub(super) fn colour(&self, wanted: Colour) -> Colour {
         match (self, wanted) {
             (Self::Tracing, _) => Colour::Never,
@@ -36,7 +36,7 @@ impl Sink {
         }
     }
 
-    /// Would somebody see a record?
+    /// Whether a record would be shown.
     pub(super) fn is_enabled(&self) -> bool {
         match self {
             Self::Tracing => tracing::enabled!(target: TARGET, tracing::Level::INFO),

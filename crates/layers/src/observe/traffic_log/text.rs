@@ -4,11 +4,10 @@ use std::{borrow::Cow, mem, str};
 
 use super::hex;
 
-/// A line that is longer goes on in the next; in bytes of what is shown.
+/// The longest line, in bytes as shown; a longer one goes on in the next.
 const WIDTH: usize = 1024;
 
-/// Shows bytes as text. Between two calls it remembers the beginning of a character whose end is
-/// yet to come.
+/// Shows bytes as text. Between two calls it keeps the first bytes of a character that is not complete.
 #[derive(Clone, Debug)]
 pub(super) struct Text {
     carried: Vec<u8>,
@@ -18,11 +17,11 @@ pub(super) struct Text {
 #[derive(Default)]
 struct Lines {
     shown: String,
-    /// Where the current one begins.
+    /// Where the current line begins.
     start: usize,
 }
 
-/// Shows what may hold anything within a line.
+/// Escapes a text for a line.
 pub(super) fn shown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     text.chars().for_each(|c| show(c, &mut shown));
@@ -38,7 +37,7 @@ impl Text {
         }
     }
 
-    /// The lines that show these bytes, after what was carried over.
+    /// The lines that show the kept bytes and these.
     pub(super) fn lines(&mut self, bytes: &[u8]) -> String {
         let mut bytes = Cow::Borrowed(bytes);
         if !self.carried.is_empty() {
@@ -50,12 +49,12 @@ impl Text {
         Lines::of(whole)
     }
 
-    /// The lines that show what was carried over, when nothing follows it.
+    /// The lines that show the kept bytes alone, when no more follow.
     pub(super) fn rest(&mut self) -> String {
         Lines::of(&mem::take(&mut self.carried))
     }
 
-    /// Forgets what was carried over, because what follows it is not shown.
+    /// Drops the kept bytes, because the bytes behind them are not shown.
     pub(super) fn forget(&mut self) {
         self.carried = Vec::new();
     }
@@ -99,7 +98,7 @@ impl Lines {
 
 // ===== bytes and characters =====
 
-/// How many bytes at the end are the beginning of a character.
+/// The number of bytes at the end that begin a character.
 fn begun(bytes: &[u8]) -> usize {
     let is_begun = |&n: &usize| {
         let tail = str::from_utf8(&bytes[bytes.len() - n..]);
@@ -128,14 +127,14 @@ fn escape(byte: u8, out: &mut String) {
     out.extend(hex::digits(byte));
 }
 
-/// Letters, marks, digits, punctuation, symbols and the space, as the standard library knows them:
-/// what `{:?}` of a string doesn't escape. Controls, format characters (bidirectional ones too),
-/// separators, private and unassigned characters are none.
+/// Whether `{:?}` of a string shows the character unescaped: letters, marks, digits, punctuation, symbols
+/// and the space. Not controls, format characters (bidirectional ones too), separators, private and
+/// unassigned characters.
 fn is_printable(c: char) -> bool {
     if c.is_ascii() {
         return c == ' ' || c.is_ascii_graphic();
     }
-    // Behind a letter, because `{:?}` escapes a combining mark that has nothing to combine with.
+    // Behind a letter, because `{:?}` escapes a combining mark without a letter.
     let mut buf = [b'a'; 5];
     let len = c.encode_utf8(&mut buf[1..]).len();
     let text = str::from_utf8(&buf[..=len]).expect("a letter and a character are UTF-8");

@@ -20,7 +20,7 @@ pub struct CodecLayer {
     encode: Arc<dyn Fn() -> Box<Writing> + Send + Sync>,
 }
 
-/// Decodes and encodes what goes through a connection: made by [`CodecLayer`].
+/// Decodes and encodes the bytes of a connection: made by [`CodecLayer`].
 #[derive(Clone, Debug)]
 pub struct CodecService<S> {
     codec: CodecLayer,
@@ -30,8 +30,7 @@ pub struct CodecService<S> {
 // ===== impl CodecLayer =====
 
 impl CodecLayer {
-    /// With codecs that `make` makes for each connection, one for each direction, whose items are
-    /// bytes.
+    /// A layer with a codec of byte items; `make` makes one for each direction of each connection.
     pub fn new<C>(make: impl Fn() -> C + Clone + Send + Sync + 'static) -> Self
     where
         C: Decoder<Item: AsRef<[u8]>, Error: Into<BoxError>>,
@@ -44,8 +43,8 @@ impl CodecLayer {
         )
     }
 
-    /// With codecs that `make` makes for each connection, one for each direction, whose items are
-    /// text. What is written must be UTF-8; a character that a burst ends in waits for its rest.
+    /// A layer with a codec of text items; `make` makes one for each direction of each connection.
+    /// Bytes written must be UTF-8; a character split between two bursts waits for its rest.
     pub fn text<C>(make: impl Fn() -> C + Clone + Send + Sync + 'static) -> Self
     where
         C: Decoder<Item: AsRef<[u8]>, Error: Into<BoxError>>,
@@ -58,8 +57,7 @@ impl CodecLayer {
         )
     }
 
-    /// With the transforms that are made for each connection: what is read goes through the one,
-    /// what is written through the other.
+    /// A layer with two transforms for each connection: one for bytes read, one for bytes written.
     pub fn transforms<D: Transform, E: Transform>(
         decode: impl Fn() -> D + Send + Sync + 'static,
         encode: impl Fn() -> E + Send + Sync + 'static,

@@ -1,35 +1,34 @@
-//! What is spoken on a side is another format than what the relay sees.
+//! Speaks a wire format on a side, with plain bytes in the relay.
 //!
-//! [`CodecLayer`] gives each connection of a side a wire format: what is read from it is decoded,
-//! what is written to it is encoded, and within there are plain bytes. Two relays with the same
-//! format on the sides that face each other make a tunnel. There are three ways to get one:
+//! [`CodecLayer`] gives each connection of a side a wire format: bytes read are decoded, bytes written
+//! are encoded. Two relays with the same format on the sides that face each other make a tunnel. There
+//! are three ways to make a layer:
 //!
-//! - [`new`](CodecLayer::new): a codec of `tokio_util::codec`, as it is, whose items are bytes;
-//! - [`text`](CodecLayer::text): one whose items are text, such as lines;
-//! - [`transforms`](CodecLayer::transforms): two [`Transform`]s, where a format has something to
-//!   say when its source stalls, or last words. A [`Codec`](crate::Codec) of two halves is one.
+//! - [`new`](CodecLayer::new): from a codec of `tokio_util::codec` with byte items, unchanged;
+//! - [`text`](CodecLayer::text): from a codec with text items, such as lines;
+//! - [`transforms`](CodecLayer::transforms): from two [`Transform`]s, for a format that needs a flush when
+//!   its source stalls, or a trailer. A [`Codec`](crate::Codec) of two halves is a transform.
 //!
 //! What holds for each direction:
 //!
-//! - An item that is read is its bytes, and where it ends is forgotten. Each burst that is written
-//!   becomes an item, or several of at most 16 KiB.
-//! - A flush sends on what was written before, so that a keystroke never waits; when the source
-//!   stalls the relay flushes.
-//! - Shutting down sends the format's last words, and then the end of the stream; the other
-//!   direction goes on.
+//! - The items read are joined to a stream of bytes; the borders between them are lost. Each burst
+//!   written becomes an item, or several of at most 16 KiB.
+//! - A flush sends all bytes written before, so that a keystroke never waits; the relay flushes when
+//!   the source stalls.
+//! - A shutdown sends the format's trailer, and then the end of the stream; the other direction goes
+//!   on.
 //! - Input that can't be decoded, or ends within an item, is a failure and no end: the side has
-//!   [failed](couplet_pairing::CloseReason::Failed), and the other sees a reset. What is *within* an
-//!   item is the codec's to say, or that of [`WholeItems`]; a stream that is cut *between* items can be
-//!   told from a whole one only where the format has an end of its own.
+//!   [failed](couplet_pairing::CloseReason::Failed), and the other side sees a reset. The codec, or
+//!   [`WholeItems`], decides what counts as within an item. A stream that is cut *between* items looks
+//!   whole, unless the format has an end of its own.
 //!
-//! **Where:** on a side stack: above it is what is on the wire, below it what is plain. TLS goes
-//! above it, what reads plain bytes (a token) below. **Splice:** both directions are copied.
-//! **Memory:** one allocation a direction, and while bytes wait, 16 KiB with what becomes of them
-//! and what the format holds. A decoder should bound the length of its items: see
-//! `max_frame_length` or `new_with_max_length` of those in tokio-util; one that finds no item in
-//! 8 MiB has failed.
+//! **Where:** on a side stack; layers above it see the wire format, layers below it plain bytes. TLS goes
+//! above, a token below. **Splice:** both directions are copied. **Memory:** one allocation a direction;
+//! while bytes wait, 16 KiB of input, the output for it, and the bytes that the format holds. A decoder
+//! should bound the length of its items (`max_frame_length` or `new_with_max_length` in tokio-util); a
+//! decoder that finds no item in 8 MiB has failed.
 //!
-//! A format of one's own is a decoder and an encoder:
+//! A format of your own is a decoder and an encoder:
 //!
 //! ```
 //! use bytes::{Bytes, BytesMut};

@@ -3,13 +3,13 @@ use std::io;
 use bytes::{Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
-/// The longest item that is made, unless set.
+/// The default length of the longest item.
 const MAX_ITEM: usize = 16 * 1024;
 
-/// Plain bytes as the items of a codec: the other half of a [`Codec`](crate::Codec) whose one half
-/// knows a wire format.
+/// The codec of plain bytes: the other half of a [`Codec`](crate::Codec) between a wire format and plain
+/// bytes.
 ///
-/// Whatever is there is an item, of at most 16 KiB unless set; every item is its bytes.
+/// Decodes the bytes at hand as one item, of at most 16 KiB by default; encodes an item as its bytes.
 ///
 /// ```
 /// use couplet_layers::{Codec, CodecLayer, PlainBytes};
@@ -26,8 +26,7 @@ pub struct PlainBytes {
     max_item: usize,
 }
 
-/// Plain text as the items of a codec, as [`PlainBytes`] is for bytes: where a decoder or an
-/// encoder wants a `String`.
+/// The codec of plain text: as [`PlainBytes`], for a decoder or encoder of `String`s.
 ///
 /// An item ends between two characters. Bytes that are no UTF-8 are an error.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,12 +37,12 @@ pub struct PlainText {
 // ===== impl PlainBytes =====
 
 impl PlainBytes {
-    /// With items of at most 16 KiB.
+    /// A codec with items of at most 16 KiB.
     pub const fn new() -> Self {
         Self { max_item: MAX_ITEM }
     }
 
-    /// The longest item that is made, in bytes; at least 1.
+    /// Sets the longest item, in bytes; at least 1.
     #[must_use]
     pub const fn max_item(mut self, max_item: usize) -> Self {
         self.max_item = if max_item == 0 { 1 } else { max_item };
@@ -79,14 +78,14 @@ impl<T: AsRef<[u8]>> Encoder<T> for PlainBytes {
 // ===== impl PlainText =====
 
 impl PlainText {
-    /// With items of at most 16 KiB.
+    /// A codec with items of at most 16 KiB.
     pub const fn new() -> Self {
         Self {
             bytes: PlainBytes::new(),
         }
     }
 
-    /// The longest item that is made, in bytes; at least 4, the longest character.
+    /// Sets the longest item, in bytes; at least 4, the longest character.
     #[must_use]
     pub const fn max_item(mut self, max_item: usize) -> Self {
         self.bytes.max_item = if max_item < 4 { 4 } else { max_item };
@@ -102,7 +101,7 @@ impl Decoder for PlainText {
         let bytes = &input[..input.len().min(self.bytes.max_item)];
         let text = match str::from_utf8(bytes) {
             Ok(text) => text,
-            // What came before goes first; a character that is not complete waits.
+            // The valid text before goes first; an incomplete character waits.
             Err(error) if error.valid_up_to() > 0 || error.error_len().is_none() => {
                 str::from_utf8(&bytes[..error.valid_up_to()]).expect("it is valid up to there")
             }

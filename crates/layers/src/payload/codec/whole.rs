@@ -3,15 +3,13 @@ use std::io;
 use bytes::BytesMut;
 use tokio_util::codec::{Decoder, Encoder};
 
-/// A codec whose stream must not end within an item.
+/// A codec that fails where its stream ends within an item.
 ///
-/// Codecs differ in what they make of the rest of a stream: to those of lines and of delimiters it is
-/// one more item, and a `LengthDelimitedCodec` takes an end right behind a length for a whole one. With
-/// this it is an error, so that nobody takes half an item for an item, or a stream that was cut for one
-/// that has ended.
+/// Codecs treat the rest of a stream differently: a codec of lines or delimiters makes one more item of
+/// it, and a `LengthDelimitedCodec` accepts an end right behind a length. With this wrapper both are an
+/// error, so that half an item, or a stream that was cut, never looks whole.
 ///
-/// For decoders that take what they have no use for, such as blanks between items, together with an
-/// item.
+/// For decoders that consume padding, such as blanks between items, together with an item.
 ///
 /// ```
 /// use couplet_layers::{CodecLayer, payload::codec::WholeItems};
@@ -28,7 +26,7 @@ pub struct WholeItems<C> {
 // ===== impl WholeItems =====
 
 impl<C> WholeItems<C> {
-    /// The items of this codec.
+    /// Wraps a codec.
     pub const fn new(codec: C) -> Self {
         Self {
             codec,
@@ -42,7 +40,7 @@ impl<C: Decoder> Decoder for WholeItems<C> {
     type Error = C::Error;
 
     fn decode(&mut self, input: &mut BytesMut) -> Result<Option<C::Item>, C::Error> {
-        // It may have taken the beginning of an item in, and left nothing.
+        // The decoder may have consumed the beginning of an item, and left nothing.
         let more = !input.is_empty();
         let item = self.codec.decode(input)?;
         self.within = item.is_none() && (self.within || more);

@@ -1,33 +1,32 @@
-//! What is spoken on a side is compressed.
+//! Compresses the wire of a side, with zstd or lz4.
 //!
-//! [`Zstd`] (feature `zstd`) and [`Lz4`] (feature `lz4`) are settings, from which come a
-//! [`CodecLayer`](crate::CodecLayer) for a side, and transforms for a direction of a pair. Two
-//! relays whose facing sides compress alike make a compressed tunnel.
+//! [`Zstd`] (feature `zstd`) and [`Lz4`] (feature `lz4`) are settings that make a
+//! [`CodecLayer`](crate::CodecLayer) for a side, or transforms for a direction of a pair. Two relays with
+//! the same compression on the sides that face each other make a compressed tunnel.
 //!
-//! - zstd compresses better, lz4 costs less CPU and memory. What can't be compressed is stored: it
-//!   grows by a thousandth.
-//! - What was sent is on its way when its sender pauses. A pause costs a few bytes, and with lz4 what
-//!   comes after it is compressed afresh.
-//! - What is written is one frame for each direction. A stream that ends within a frame was cut, and
-//!   fails; so does one in which something else follows a frame.
-//! - Bytes that decompress to many more are decompressed as they are read, up to 64 KiB at a time,
-//!   with lz4 one block at a time.
+//! - zstd compresses better, lz4 costs less CPU and memory. Incompressible bytes are stored, and grow by
+//!   a thousandth.
+//! - All bytes are sent when the sender pauses. A pause costs a few bytes, and with lz4 the history.
+//! - Each direction is one frame. A stream that ends within a frame was cut, and fails; so does a stream
+//!   with other bytes behind a frame.
+//! - A decompression bomb is decompressed only as fast as it is read: at most 64 KiB at a time, with lz4
+//!   one block at a time.
 //!
-//! # What the commands `zstd` and `lz4` write
+//! # Together with the commands `zstd` and `lz4`
 //!
-//! is read at every level, also several frames in a row, with checksums, linked blocks and frames to
-//! be skipped; not with a dictionary. How far back bytes may be repeated, the *window*, is bounded, as
-//! it has to be held for each connection: by 8 MiB unless [`Zstd::max_window`] or
-//! [`Lz4::max_window`] says otherwise. That is enough for `zstd` up to level 19 and for every block of
-//! `lz4`; `zstd --ultra -22` and `--long` declare up to 128 MiB and more.
+//! The output of the commands is read at every level, also several frames in a row, with checksums,
+//! linked blocks and skippable frames, but not with a dictionary. The *window*, the distance from which
+//! bytes may be repeated, is held in memory for each connection, and bounded: by 8 MiB unless
+//! [`Zstd::max_window`] or [`Lz4::max_window`] sets another bound. That is enough for `zstd` up to level
+//! 19 and for every block of `lz4`; `zstd --ultra -22` and `--long` declare up to 128 MiB and more.
 //!
-//! The commands read what is written here. But they write nothing before their input has ended or
-//! some hundred KiB have come, and so do Python's `zstandard` and `lz4` unless they are flushed: for a
-//! dialogue the commands are no peer.
+//! The commands read the output of this layer. But they write nothing before the end of their input or
+//! some hundred KiB, and Python's `zstandard` and `lz4` behave alike unless they are flushed. So the
+//! commands can't be a peer in a dialogue.
 //!
 //! # Memory
 //!
-//! of a direction, measured, from its first byte to its end:
+//! Of one direction from its first byte to its end, measured:
 //!
 //! | | compresses | decompresses |
 //! |---|---|---|
@@ -37,14 +36,13 @@
 //! | zstd, level 19 | 1429 KiB | 349 KiB |
 //! | lz4 | up to 32 KiB, while bytes wait | up to 64 KiB, while bytes wait |
 //!
-//! That is with a peer that compresses as here. Another peer's window comes instead: with zstd up to
-//! 8 MiB and 300 KiB, with lz4 up to twice its blocks of up to 4 MiB while one is on its way, and
-//! 64 KiB if they are linked.
+//! These hold for a peer that compresses with this layer. For another peer its window counts: with zstd up to 8
+//! MiB and 300 KiB; with lz4 up to twice a block of up to 4 MiB while it is on its way, and 64 KiB for
+//! linked blocks.
 //!
-//! **Where:** on a side stack; below encryption on its own wire, because what is encrypted can't be
-//! compressed. Where an attacker can choose a part of what is sent beside a secret, the length of
-//! what is compressed and then encrypted tells of the secret (RFC 7457, section 2.6): don't.
-//! **Splice:** both directions are copied.
+//! **Where:** on a side stack, below encryption, because encrypted bytes can't be compressed. Do not
+//! compress and encrypt where an attacker can choose a part of the bytes next to a secret: the length
+//! reveals the secret (RFC 7457, section 2.6). **Splice:** both directions are copied.
 #![cfg_attr(
     feature = "zstd",
     doc = "

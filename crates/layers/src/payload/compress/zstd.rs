@@ -8,7 +8,7 @@ use zstd_safe::{
 use super::{CompressError, ENOUGH, MAX_WINDOW};
 use crate::{payload::codec::CodecLayer, payload::transform::Transform};
 
-/// How much room the output gets at a time.
+/// The room for output at a time.
 const STEP: usize = 16 * 1024;
 
 /// Settings of zstd (RFC 8878). See the [module](super).
@@ -19,18 +19,18 @@ pub struct Zstd {
     max_window_log: u32,
 }
 
-/// Compresses what goes through: made by [`Zstd`].
+/// Compresses a stream: made by [`Zstd`].
 pub struct ZstdCompress {
     settings: Zstd,
-    /// Made when there is something to compress.
+    /// Made at the first byte.
     context: Option<CCtx<'static>>,
 }
 
-/// Decompresses what goes through: made by [`Zstd`].
+/// Decompresses a stream: made by [`Zstd`].
 pub struct ZstdDecompress {
     settings: Zstd,
     context: Option<DCtx<'static>>,
-    /// The context had more to say than there was room.
+    /// The context has more output than there was room for.
     more: bool,
     /// A frame has ended, and no other has begun.
     ended: bool,
@@ -39,7 +39,7 @@ pub struct ZstdDecompress {
 // ===== impl Zstd =====
 
 impl Zstd {
-    /// Writes with level 1 and a window of 64 KiB; reads windows of up to 8 MiB.
+    /// Settings that write with level 1 and a window of 64 KiB, and read windows of up to 8 MiB.
     pub const fn new() -> Self {
         Self {
             level: 1,
@@ -48,8 +48,7 @@ impl Zstd {
         }
     }
 
-    /// The level that is written with, from 1, the fastest, to 22, the smallest. One beyond is the
-    /// nearest.
+    /// The level for writing, from 1, the fastest, to 22, the smallest. Other values are clamped.
     #[must_use]
     pub const fn level(mut self, level: i32) -> Self {
         self.level = match level {
@@ -60,8 +59,8 @@ impl Zstd {
         self
     }
 
-    /// The window that is written with, in bytes, as a power of two from 10 to 27. What is repeated
-    /// from farther back is not found; memory grows with the window. The peer has to take as much.
+    /// The window for writing: its size is two to the power of this number, from 10 to 27. Repetitions
+    /// from farther back are not found; memory grows with the window. The peer must accept the window.
     #[must_use]
     pub const fn window_log(mut self, window_log: u32) -> Self {
         self.window_log = match window_log {
@@ -72,9 +71,9 @@ impl Zstd {
         self
     }
 
-    /// The largest window that is taken when reading, in bytes: 8 MiB by default; at least 1 KiB, at
-    /// most 1 GiB, and rounded down to a power of two. A connection whose peer declares a larger one
-    /// fails, because it would have to be held in memory.
+    /// The largest window for reading, in bytes: 8 MiB by default; at least 1 KiB, at most 1 GiB, and
+    /// rounded down to a power of two. A connection whose peer declares a larger window fails, because
+    /// the window would have to be held in memory.
     #[must_use]
     pub const fn max_window(mut self, bytes: usize) -> Self {
         self.max_window_log = match bytes {
@@ -85,7 +84,7 @@ impl Zstd {
         self
     }
 
-    /// A layer for a side: what is read is decompressed, what is written compressed.
+    /// A layer for a side: bytes read are decompressed, bytes written are compressed.
     pub fn layer(self) -> CodecLayer {
         CodecLayer::transforms(move || self.decompress(), move || self.compress())
     }
@@ -114,7 +113,7 @@ impl Zstd {
         set(CParameter::CompressionLevel(self.level))?;
         set(CParameter::WindowLog(self.window_log))?;
         set(CParameter::ChecksumFlag(true))?;
-        // The tables of the higher levels are meant for their windows of megabytes.
+        // The tables of higher levels are made for windows of megabytes.
         if self.level > 2 && self.window_log < 18 {
             set(CParameter::HashLog(self.window_log))?;
             set(CParameter::ChainLog(self.window_log))?;
@@ -152,7 +151,7 @@ fn broken(code: usize) -> CompressError {
     CompressError::Broken(get_error_name(code))
 }
 
-/// Gives the call room behind the output; returns what it does, and whether it filled the room.
+/// Gives the call room behind the output; returns its result, and whether the room was filled.
 fn with_room<T>(
     output: &mut BytesMut,
     call: impl FnOnce(&mut OutBuffer<'_, [u8]>) -> T,
@@ -169,7 +168,7 @@ fn with_room<T>(
 // ===== impl ZstdCompress =====
 
 impl ZstdCompress {
-    /// Compresses the input, then does as it is directed.
+    /// Compresses the input, then flushes or ends as directed.
     fn run(
         &mut self,
         input: &[u8],

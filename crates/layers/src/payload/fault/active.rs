@@ -17,13 +17,13 @@ use super::{
     switch::Watch,
 };
 
-/// How much is read at once of what is held back or thrown away.
+/// The bytes read at once to be held back or discarded.
 const CHUNK: usize = 16 * 1024;
 
-/// How far behind its schedule a slow direction catches up, in a burst of as long.
+/// The longest delay that a slow direction makes up for in a burst.
 const CATCH_UP: Duration = Duration::from_millis(100);
 
-/// After so many reads of what is thrown away, others get a turn.
+/// The reads to be discarded before other tasks get a turn.
 const ROUNDS: u32 = 32;
 
 /// A fault at work on one direction of one pair.
@@ -34,11 +34,11 @@ pub(super) struct Active {
     random: fastrand::Rng,
     timer: Option<Pin<Box<Sleep>>>,
     late: Late,
-    /// Since when it is on, and how many bytes have come since.
+    /// When the fault was switched on, and the bytes since then.
     on: Option<(Instant, u64)>,
     /// Nothing comes before this.
     not_before: Option<Instant>,
-    /// Something was thrown away.
+    /// Bytes were discarded.
     has_lost: bool,
     /// How the direction has ended.
     end: Option<io::Result<()>>,
@@ -61,7 +61,7 @@ impl Active {
         }
     }
 
-    /// Does it leave the bytes alone now?
+    /// Whether the fault leaves the bytes alone now.
     pub(super) fn is_idle(&self) -> bool {
         !self.watch.is_on() && self.late.is_empty() && !self.has_lost && self.end.is_none()
     }
@@ -110,7 +110,7 @@ impl Active {
         match self.fault {
             Fault::Latency { delay, jitter } => self.poll_late(cx, io, buf, delay, jitter),
             Fault::Slow { bytes_per_second } => {
-                // Enough to be woken fifty times a second, and not for each byte.
+                // Woken fifty times a second, and not for each byte.
                 let most = usize::try_from(bytes_per_second.get() / 50).unwrap_or(usize::MAX);
                 ready!(self.poll_not_before(cx));
                 let n = ready!(poll_some(cx, io, buf, most.max(1)))? as u64;
@@ -196,7 +196,7 @@ impl Active {
         self.poll_arrival(cx, buf)
     }
 
-    /// Takes what was held back, when its time has come.
+    /// Takes bytes held back, once their time has come.
     fn poll_arrival(
         &mut self,
         cx: &mut Context<'_>,
@@ -221,8 +221,8 @@ impl Active {
         (delay + Duration::from_nanos(drawn)).saturating_sub(Duration::from_nanos(most))
     }
 
-    /// When the bytes that have just come were due: the time lost by a timer that fired late is made
-    /// up for, the time in which the peer sent nothing is not.
+    /// When the latest bytes were due: the delay of a late timer is made up for, a pause of the peer is
+    /// not.
     fn on_schedule(&self) -> Instant {
         let now = Instant::now();
         match self.not_before {
@@ -259,7 +259,7 @@ impl Active {
     }
 }
 
-/// Reads so many bytes at most; tells how many came.
+/// Reads at most `most` bytes; returns the number read.
 fn poll_some<I: AsyncRead + Unpin>(
     cx: &mut Context<'_>,
     io: &mut I,
@@ -274,7 +274,7 @@ fn poll_some<I: AsyncRead + Unpin>(
     Poll::Ready(Ok(n))
 }
 
-/// An error is told once, and then again by its kind.
+/// Returns an error once, and afterwards its kind.
 fn tell(end: &mut io::Result<()>) -> io::Result<()> {
     match end {
         Ok(()) => Ok(()),

@@ -11,8 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::active::Active;
 
-/// An io with a fault in what is read from it, if there is one; what is written to it goes straight
-/// through.
+/// An io with a fault in the bytes read, or none; writes go straight through.
 #[derive(Debug)]
 pub struct Faulty<I> {
     io: I,

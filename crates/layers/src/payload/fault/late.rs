@@ -3,17 +3,17 @@ use std::{collections::VecDeque, io, time::Duration};
 use bytes::{Buf, BytesMut};
 use tokio::{io::ReadBuf, time::Instant};
 
-/// How many bytes are on their way at most.
+/// The most bytes on their way.
 const BYTES: usize = 1024 * 1024;
 
-/// How many times are remembered at most: bytes that come at once share one.
+/// The most times that are remembered; bytes of one read share one.
 const TIMES: usize = 4096;
 
 /// Bytes that are on their way, and the end behind them.
 #[derive(Debug, Default)]
 pub(super) struct Late {
     bytes: BytesMut,
-    /// When so many of them arrive.
+    /// When each number of bytes arrives.
     times: VecDeque<(Instant, usize)>,
     end: Option<(Instant, io::Result<()>)>,
     /// Nothing arrives before this.
@@ -31,7 +31,7 @@ impl Late {
         self.times.is_empty() && self.end.is_none()
     }
 
-    /// How many bytes may be added.
+    /// The number of bytes that may be added.
     pub(super) fn room(&self) -> usize {
         BYTES - self.bytes.len()
     }
@@ -49,13 +49,13 @@ impl Late {
         self.end = Some((self.due(delay), end));
     }
 
-    /// When the first of it arrives.
+    /// When the next byte, or the end, arrives.
     pub(super) fn next(&self) -> Option<Instant> {
         let next = self.times.front().map(|(due, _)| *due);
         next.or_else(|| self.end.as_ref().map(|(due, _)| *due))
     }
 
-    /// Takes what has arrived by then; or the end, when nothing else is left.
+    /// Takes the bytes that have arrived by this time, or the end when no byte is left.
     pub(super) fn take(&mut self, until: Option<Instant>, buf: &mut ReadBuf<'_>) -> Taken {
         let arrived = |due: Instant| until.is_none_or(|until| due <= until);
         let mut taken = 0;
@@ -89,7 +89,7 @@ impl Late {
 
     fn due(&mut self, delay: Duration) -> Instant {
         let now = Instant::now();
-        // What is as good as never is a century.
+        // A time beyond the clock's range becomes a century.
         let due = now.checked_add(delay).unwrap_or(now + CENTURY);
         let due = self.last.map_or(due, |last| last.max(due));
         self.last = Some(due);
@@ -99,7 +99,7 @@ impl Late {
 
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// What has arrived.
+/// An arrival: bytes, the end, or nothing yet.
 #[derive(Debug)]
 pub(super) enum Taken {
     Nothing,

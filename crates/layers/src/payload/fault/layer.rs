@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use super::{Fault, FaultSwitch, Faulty, active::Active};
 
-/// Lets something go wrong. See the [module](super).
+/// Simulates a bad network. See the [module](super).
 ///
 /// Clones share the switch, and count their pairs together.
 #[derive(Clone, Debug)]
@@ -24,24 +24,25 @@ pub struct FaultLayer {
     probability: f64,
     seed: u64,
     switch: FaultSwitch,
-    /// How many pairs have come.
+    /// The number of pairs so far.
     pairs: Arc<AtomicU64>,
 }
 
-/// Lets something go wrong with pairs: made by [`FaultLayer`].
+/// Simulates a bad network for pairs: made by [`FaultLayer`].
 #[derive(Clone, Debug)]
 pub struct FaultService<S> {
     layer: FaultLayer,
     inner: S,
 }
 
-/// Odd, with bits everywhere: numbers that follow each other become seeds that have nothing in common.
+/// An odd number with well-spread bits (the golden ratio): it turns consecutive numbers into unrelated
+/// seeds.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 // ===== impl FaultLayer =====
 
 impl FaultLayer {
-    /// This fault, in both directions of every pair, from the start.
+    /// A layer with this fault in both directions of every pair, switched on.
     pub fn new(fault: Fault) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
@@ -54,14 +55,14 @@ impl FaultLayer {
         }
     }
 
-    /// In what comes from this side alone: with [`Side::A`], the direction A to B.
+    /// Limits the fault to the bytes from this side: with [`Side::A`], the direction A to B.
     #[must_use]
     pub const fn only(mut self, from: Side) -> Self {
         self.only = Some(from);
         self
     }
 
-    /// How likely it is that a pair has the fault: from 0 for never to 1 for always, the default.
+    /// The probability that a pair has the fault: from 0, never, to 1, always, the default.
     ///
     /// # Panics
     ///
@@ -76,10 +77,9 @@ impl FaultLayer {
         self
     }
 
-    /// What chance is drawn from. The same seed makes the same faults, in two layers as well.
+    /// The seed of the random numbers. The same seed makes the same faults, also in two layers.
     ///
-    /// By default each layer has another: the number of fault layers that the process has made
-    /// before.
+    /// By default each layer has another seed: the number of fault layers that the process made before.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -99,7 +99,7 @@ impl FaultLayer {
         let mut random = random.fork();
         let is_met = random.f64() < self.probability;
         let mut active = |from| {
-            // Drawn for both, so that a direction alone fares as it does beside the other.
+            // Drawn for both directions, so that `only` does not change the numbers of the other.
             let random = random.fork();
             let concerns = is_met && self.only.is_none_or(|only| only == from);
             concerns.then(|| Active::new(self.fault, self.switch.watch(), random))

@@ -1,20 +1,18 @@
-//! A bad network on purpose, for tests: what comes from a side is late, slow, cut to pieces or cut
-//! off.
+//! Simulates a bad network, for tests: latency, low bandwidth, small segments, resets, black holes.
 //!
-//! Each [`FaultLayer`] does one [`Fault`]; several stand one above the other, and each takes the
-//! bytes that the one above it lets through. A fault may be for [one direction](FaultLayer::only), for
-//! [some pairs](FaultLayer::probability), and is switched [off and on](FaultSwitch) while pairs are
-//! live. Which pairs have the fault, and how long each byte is late, is drawn from a
-//! [seed](FaultLayer::seed): the n-th pair of a layer fares the same in every run. Times are tokio's,
-//! so a test may pause them.
+//! Each [`FaultLayer`] makes one [`Fault`]; stack several to combine them, each on the bytes that the
+//! one above lets through. A fault may be for [one direction](FaultLayer::only) or for [some
+//! pairs](FaultLayer::probability), and can be switched [off and on](FaultSwitch) while pairs are live.
+//! Chance comes from a [seed](FaultLayer::seed): the n-th pair of a layer has the same faults in every
+//! run. The clock is tokio's, so a test may pause it.
 //!
-//! [`Fault::Limit`] is the one thing in Couplet that makes up an end of stream: this is what it is
-//! for. All others pass on the end, or the reset, that came.
+//! [`Fault::Limit`] makes up an end of stream, on purpose and alone in Couplet. All other faults pass on
+//! the end or the reset that came.
 //!
-//! **Where:** on a pair stack, above whatever is to be tested. **Splice:** while it is on, the
-//! direction is copied; while it is off, and for a pair without the fault, splice remains. A direction that waits in splice notices that a fault is switched on with the next
-//! byte. **Memory:** [`Fault::Latency`] holds up to 1 MiB a direction, the others no byte. **Feature:**
-//! `fault`.
+//! **Where:** on a pair stack, above the layers under test. **Splice:** while the fault is on, its
+//! direction is copied; while it is off, and for a pair without the fault, splice remains. A direction
+//! in splice notices a switch with the next byte. **Memory:** [`Fault::Latency`] holds up to 1 MiB a
+//! direction, the others no byte. **Feature:** `fault`.
 //!
 //! ```
 //! use std::time::Duration;

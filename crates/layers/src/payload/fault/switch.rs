@@ -8,8 +8,8 @@ use std::{
     task::{Context, Waker},
 };
 
-/// Switches a fault off and on again, for all pairs of its layer, the live ones too. Clones switch the
-/// same fault. It is on at first.
+/// Switches a fault off and on for all pairs of its layer, live ones too. Clones switch the same fault.
+/// A fault is on at first.
 #[derive(Clone)]
 pub struct FaultSwitch(Arc<Shared>);
 
@@ -19,7 +19,7 @@ struct Shared {
     waiting: Mutex<HashMap<u64, Waker>>,
 }
 
-/// What a direction waits with for its fault to be switched.
+/// Waits for a direction's fault to be switched.
 #[derive(Debug)]
 pub(super) struct Watch {
     switch: FaultSwitch,
@@ -37,7 +37,7 @@ impl FaultSwitch {
         }))
     }
 
-    /// Is the fault on?
+    /// Whether the fault is on.
     pub fn is_on(&self) -> bool {
         self.0.is_on.load(Ordering::SeqCst)
     }
@@ -47,7 +47,7 @@ impl FaultSwitch {
         self.set(true);
     }
 
-    /// Switches the fault off: what it held back comes at once.
+    /// Switches the fault off: bytes held back come at once.
     pub fn off(&self) {
         self.set(false);
     }
@@ -90,7 +90,7 @@ impl Watch {
         self.switch.is_on()
     }
 
-    /// Wakes the task when the fault is no more as it `was`, or at once if that is so already.
+    /// Wakes the task when the fault is no longer as it `was`, or at once if that is so already.
     pub(super) fn register(&self, cx: &mut Context<'_>, was: bool) {
         let mut waiting = self.switch.0.waiting.lock().expect("no holder panics");
         waiting.insert(self.number, cx.waker().clone());

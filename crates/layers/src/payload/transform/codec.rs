@@ -4,10 +4,10 @@ use tokio_util::codec::{Decoder, Encoder};
 
 use super::Transform;
 
-/// How much output is made in one go.
+/// The output made at once.
 const ENOUGH: usize = 64 * 1024;
 
-/// A [`Transform`] of a decoder and an encoder: what the one reads, the other writes.
+/// A [`Transform`] that decodes items from one format and encodes them in another.
 #[derive(Clone, Debug, Default)]
 pub struct Codec<D, E> {
     decoder: D,
@@ -17,7 +17,7 @@ pub struct Codec<D, E> {
 // ===== impl Codec =====
 
 impl<D, E> Codec<D, E> {
-    /// Decodes with the one and encodes with the other. The decoder should bound the length of its
+    /// Decodes with `decoder` and encodes with `encoder`. The decoder should bound the length of its
     /// items.
     pub const fn new(decoder: D, encoder: E) -> Self {
         Self { decoder, encoder }

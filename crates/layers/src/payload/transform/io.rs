@@ -11,15 +11,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Transform, reading::Reading, writing::Writing};
 
-/// An io whose bytes go through a transform as they are read, through another as they are written,
-/// or through none.
+/// An io with a transform for bytes read, one for bytes written, or none.
 ///
-/// [`TransformLayer`](super::TransformLayer) and [`CodecLayer`](crate::CodecLayer) make it; a
-/// handshake that has agreed on what is spoken from here on makes it by hand.
+/// Made by [`TransformLayer`](super::TransformLayer) and [`CodecLayer`](crate::CodecLayer), or by hand in
+/// a handshake that negotiates a format.
 ///
-/// What is written is held until the transform has made output of it and the io has taken that:
-/// flush it. Shutting down adds the transform's last bytes first; an io that is dropped, or aborted,
-/// without that has not ended its stream. Once a transform of writes has failed, reads fail too.
+/// Bytes written are held until the transform has made its output and the io has taken that: flush the
+/// io. A shutdown first adds the transform's last bytes; an io that is dropped or aborted without a
+/// shutdown has not ended its stream. Once a transform of writes has failed, reads fail too.
 pub struct Transformed<I> {
     io: I,
     /// Boxed, because most ios have a transform in one direction or none.
@@ -30,19 +29,19 @@ pub struct Transformed<I> {
 // ===== impl Transformed =====
 
 impl<I> Transformed<I> {
-    /// With no transform in either direction.
+    /// Wraps an io without a transform in either direction.
     pub const fn new(io: I) -> Self {
         Self::with(io, None, None)
     }
 
-    /// What is read from the io goes through this transform.
+    /// Puts bytes read through this transform.
     #[must_use]
     pub fn reading(mut self, transform: impl Transform) -> Self {
         self.reading = Some(Box::new(Reading::new(transform)));
         self
     }
 
-    /// What is written to the io goes through this transform.
+    /// Puts bytes written through this transform.
     #[must_use]
     pub fn writing(mut self, transform: impl Transform) -> Self {
         self.writing = Some(Box::new(Writing::new(transform)));
@@ -95,7 +94,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transformed<I> {
             reading,
             writing,
         } = &mut *self;
-        // A connection that can't say what it should is broken, and nobody waits for its answer.
+        // A connection whose writes have failed is broken, so its reads fail too.
         if let Some(error) = writing.as_mut().and_then(|writing| writing.failure()) {
             return Poll::Ready(Err(error));
         }

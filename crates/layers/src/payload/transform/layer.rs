@@ -14,15 +14,15 @@ type Make = Arc<dyn Fn() -> Box<Reading> + Send + Sync>;
 
 /// Transforms the bytes of each pair. See the [module](super).
 ///
-/// As a layer it gives every pair the same kind of transforms. A step before the join may choose
-/// them pair by pair instead, with [`apply`](Self::apply).
+/// As a layer it gives every pair the same kind of transforms. A step before the join may choose the
+/// transforms of each pair with [`apply`](Self::apply).
 #[derive(Clone, Default)]
 pub struct TransformLayer {
     a_to_b: Option<Make>,
     b_to_a: Option<Make>,
 }
 
-/// Transforms pairs before its inner service gets them: made by [`TransformLayer`].
+/// Transforms the bytes of pairs: made by [`TransformLayer`].
 #[derive(Clone, Debug)]
 pub struct TransformService<S> {
     transforms: TransformLayer,
@@ -32,7 +32,7 @@ pub struct TransformService<S> {
 // ===== impl TransformLayer =====
 
 impl TransformLayer {
-    /// With no transform in either direction.
+    /// A layer without a transform in either direction.
     pub const fn new() -> Self {
         Self {
             a_to_b: None,
@@ -40,14 +40,14 @@ impl TransformLayer {
         }
     }
 
-    /// What comes from A goes through the transform that `make` makes for each pair.
+    /// Puts the bytes from A through a transform; `make` makes one for each pair.
     #[must_use]
     pub fn a_to_b<T: Transform>(mut self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
         self.a_to_b = Some(Arc::new(move || Box::new(Reading::new(make()))));
         self
     }
 
-    /// What comes from B goes through the transform that `make` makes for each pair.
+    /// Puts the bytes from B through a transform; `make` makes one for each pair.
     #[must_use]
     pub fn b_to_a<T: Transform>(mut self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
         self.b_to_a = Some(Arc::new(move || Box::new(Reading::new(make()))));

@@ -3,12 +3,12 @@ use couplet_endpoint::BoxError;
 
 use super::Transform;
 
-/// A [`Transform`] that applies a function to every chunk, see [`map_bytes`].
+/// A [`Transform`] that applies a function to every chunk: made by [`map_bytes`].
 #[derive(Clone, Debug)]
 pub struct MapBytes<F>(F);
 
-/// A [`Transform`] that applies `map` to every chunk of bytes, of whatever size they come in. What
-/// it returns may have another length; nothing is held back.
+/// A [`Transform`] that applies `map` to every chunk of bytes, whatever its size. The result may have
+/// another length; no byte is held back.
 pub const fn map_bytes<F, B>(map: F) -> MapBytes<F>
 where
     F: FnMut(Bytes) -> B,

@@ -6,7 +6,7 @@ use tokio_util::codec::{Decoder, Encoder};
 
 use super::Transform;
 
-/// How much output is made in one go.
+/// The output made at once.
 const ENOUGH: usize = 64 * 1024;
 
 /// A [`Transform`] between two formats that maps items with a function: see [`map_items`].
@@ -18,10 +18,10 @@ pub struct MapItems<D, F, E> {
     last_words: Option<fn(&BoxError) -> Bytes>,
 }
 
-/// A [`Transform`] that decodes items, maps each with a function, and encodes what becomes of it.
+/// A [`Transform`] that decodes items, maps each with a function, and encodes the results.
 ///
-/// The function returns any number of items for each: an `Option`, a `Vec`, an array. Its error ends
-/// the pair, as one of the decoder or encoder does. The decoder should bound the length of its items.
+/// The function returns any number of items for each: an `Option`, a `Vec`, an array. An error of the
+/// function, the decoder or the encoder ends the pair. The decoder should bound the length of its items.
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -64,7 +64,7 @@ where
 // ===== impl MapItems =====
 
 impl<D, F, E> MapItems<D, F, E> {
-    /// What the peer that sent the items is told when the transform fails, before its connection is
+    /// Sends these bytes to the sender of the items when the transform fails, before the connection is
     /// reset: see [`Transform::last_words`].
     #[must_use]
     pub const fn last_words(mut self, words: fn(&BoxError) -> Bytes) -> Self {

@@ -1,14 +1,13 @@
-//! What comes from a side is changed on its way to the other.
+//! Changes the bytes of a direction on their way from one side to the other.
 //!
-//! A [`Transform`] changes the bytes of one direction: it may lengthen or shorten them, hold some
-//! back until more come, and add some when its source ends. [`TransformLayer`] gives each
-//! pair fresh ones; where one side speaks another format than the relay should see,
-//! [`codec`](crate::payload::codec) gives that side two of them. There are four ways to get one:
+//! A [`Transform`] may lengthen or shorten the bytes, hold some back until more come, and add some at the
+//! end. [`TransformLayer`] gives each pair fresh transforms; [`codec`](crate::payload::codec) gives two to
+//! a side that speaks another format than the relay. There are four ways to make a transform:
 //!
 //! - [`Codec`]: a decoder and an encoder of `tokio_util::codec`, item by item;
-//! - [`map_items`]: the same, with a function between the two that maps, drops or multiplies items;
-//! - [`map_bytes`]: a plain function of bytes, chunk by chunk, however they are cut;
-//! - an own implementation of [`Transform`].
+//! - [`map_items`]: the same, with a function that maps, drops or multiplies items;
+//! - [`map_bytes`]: a function of bytes, chunk by chunk, wherever the stream was cut;
+//! - an implementation of [`Transform`].
 //!
 //! What holds for each direction:
 //!
@@ -18,13 +17,13 @@
 //!   never sits inside it.
 //! - A transform that fails ends the pair: its source's side has
 //!   [failed](couplet_pairing::CloseReason::Failed), and the other side sees a reset, not an end.
-//!   What was made before is delivered first, and the side that failed may be told
-//!   [why](Transform::last_words).
-//! - When the source itself fails, what its transform holds back is delivered before the reset.
-//! - Bytes are counted once, as they are delivered: the session's meter shows what came out.
+//!   Earlier output is delivered first, and the side that failed may get [the
+//!   reason](Transform::last_words).
+//! - When the source itself fails, bytes that its transform holds back are delivered before the reset.
+//! - Bytes are counted once, as they are delivered: the session's meter counts the output.
 //!
-//! **Where:** on a pair stack. What stands above it sees the bytes before, what stands below sees
-//! them after. **Splice:** a direction with a transform is copied; one without is not touched.
+//! **Where:** on a pair stack. A layer above sees the bytes before the transform, a layer below the bytes
+//! after it. **Splice:** a direction with a transform is copied; one without may be spliced.
 //! **Memory:** at most 64 KiB and what the transform holds, while bytes wait; a decoder that
 //! finds no item in 8 MiB has failed.
 //!

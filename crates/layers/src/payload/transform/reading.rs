@@ -13,12 +13,12 @@ use super::{
     work::{CHUNK, Work, tell},
 };
 
-/// How many reads in a row may come to nothing before others have their turn.
+/// The reads in a row without output before other tasks get a turn.
 const FRUITLESS: usize = 8;
 
-/// What is read from an io goes through a transform.
+/// A transform of the bytes read from an io.
 pub(crate) struct Reading<T: ?Sized = dyn Transform> {
-    /// How it has ended; told once the output has gone.
+    /// The end or the error, returned once the output is delivered.
     end: Option<io::Result<()>>,
     work: Work<T>,
 }
@@ -49,8 +49,8 @@ impl<T: Transform + ?Sized> Reading<T> {
                 None => {}
             }
             if fruitless == FRUITLESS {
-                // What makes nothing is held back by no reader, and what always has more by no
-                // budget where the task is unconstrained.
+                // A transform without output meets no back-pressure, and a source that is always ready
+                // no budget in an unconstrained task.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -61,7 +61,7 @@ impl<T: Transform + ?Sized> Reading<T> {
             if let Some(Err(error)) = &self.end
                 && let Some(mut words) = self.work.last_words(error)
             {
-                // No longer than the io takes them at once: nothing waits for a peer that failed.
+                // Only while the io takes them at once: the relay waits for no peer that failed.
                 while let Poll::Ready(Ok(n @ 1..)) = Pin::new(&mut *io).poll_write(cx, &words) {
                     words.advance(n);
                     if words.is_empty() {
@@ -75,7 +75,7 @@ impl<T: Transform + ?Sized> Reading<T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Lets the transform go on with what is left of its input, or else with more.
+    /// Lets the transform go on with the rest of its input, or reads more.
     fn poll_more<I: AsyncRead + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
@@ -95,7 +95,7 @@ impl<T: Transform + ?Sized> Reading<T> {
                 self.work.input.extend_from_slice(chunk.filled());
                 self.work.run()?;
             }
-            // What the transform holds back came before.
+            // Bytes that the transform holds back came before the error.
             Poll::Ready(Err(error)) => return Poll::Ready(self.work.flush().and(Err(error))),
             Poll::Pending => {
                 self.work.flush()?;

@@ -1,4 +1,4 @@
-//! A transform at work, whichever way its bytes go.
+//! A transform with its input and output, for either direction.
 
 use std::{io, mem};
 
@@ -7,10 +7,10 @@ use couplet_endpoint::BoxError;
 
 use super::Transform;
 
-/// How much goes in at once.
+/// The input taken at once.
 pub(super) const CHUNK: usize = 16 * 1024;
 
-/// How much input a transform may leave untouched.
+/// The most input that a transform may leave untouched.
 const PENDING: usize = 8 * 1024 * 1024;
 
 /// A transform with its input and its output. The methods are called when no output is left of the
@@ -40,7 +40,7 @@ impl<T> Work<T> {
 }
 
 impl<T: Transform + ?Sized> Work<T> {
-    /// Goes on with what is left of the input. If no output comes of it, more input is needed.
+    /// Goes on with the rest of the input. Without output, more input is needed.
     pub(super) fn resume(&mut self) -> io::Result<()> {
         match self.resumable {
             true => self.run(),
@@ -48,7 +48,7 @@ impl<T: Transform + ?Sized> Work<T> {
         }
     }
 
-    /// Makes something of the input.
+    /// Transforms the input.
     pub(super) fn run(&mut self) -> io::Result<()> {
         self.unflushed = true;
         self.transform
@@ -64,7 +64,7 @@ impl<T: Transform + ?Sized> Work<T> {
         Ok(())
     }
 
-    /// Makes output of what is held back, once after each burst.
+    /// Makes output of the bytes held back, once after each burst.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         if !mem::take(&mut self.unflushed) {
             return Ok(());
@@ -79,7 +79,7 @@ impl<T: Transform + ?Sized> Work<T> {
             .map_err(failed)
     }
 
-    /// What the source's peer is told of this error, if the transform has failed.
+    /// The last words to the source's peer, if the transform has failed.
     pub(super) fn last_words(&mut self, error: &io::Error) -> Option<Bytes> {
         let TransformFailed(source) = error.get_ref()?.downcast_ref()?;
         self.transform.last_words(source)
@@ -93,7 +93,7 @@ impl<T: Transform + ?Sized> Work<T> {
     }
 }
 
-/// An error is told once, and then again by its kind.
+/// Returns an error once, and afterwards its kind.
 pub(super) fn tell(error: &mut io::Error) -> io::Error {
     let again = error.kind().into();
     mem::replace(error, again)

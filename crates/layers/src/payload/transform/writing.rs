@@ -12,10 +12,10 @@ use super::{
     work::{CHUNK, Work, tell},
 };
 
-/// What is written to an io goes through a transform.
+/// A transform of the bytes written to an io.
 pub(crate) struct Writing<T: ?Sized = dyn Transform> {
     finished: bool,
-    /// Why it can't go on; told once the output has gone.
+    /// The error, returned once the output is delivered.
     failure: Option<io::Error>,
     work: Work<T>,
 }
@@ -33,8 +33,7 @@ impl<T: Transform> Writing<T> {
 }
 
 impl<T: Transform + ?Sized> Writing<T> {
-    /// Takes more only when all that was made has gone, so that no more is held than becomes of one
-    /// chunk.
+    /// Takes more only when all output is delivered, so that no more is held than the output of one chunk.
     pub(super) fn poll_write<I: AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
@@ -84,13 +83,13 @@ impl<T: Transform + ?Sized> Writing<T> {
         Pin::new(io).poll_shutdown(cx)
     }
 
-    /// Why it can't go on, once all that came before has gone.
+    /// The error, once all output before it is delivered.
     pub(super) fn failure(&mut self) -> Option<io::Error> {
         let told = self.work.output.is_empty();
         self.failure.as_mut().filter(|_| told).map(tell)
     }
 
-    /// Writes out all that the transform makes of what it has.
+    /// Writes all output of the transform.
     fn poll_drain<I: AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,

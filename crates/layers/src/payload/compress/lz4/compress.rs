@@ -9,10 +9,10 @@ use crate::payload::transform::Transform;
 /// number, flags, block size, and the checksum of these two.
 const HEADER: [u8; 7] = [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82];
 
-/// How much is compressed at once.
+/// The bytes compressed at once.
 const BLOCK: usize = 32 * 1024;
 
-/// Compresses what goes through, into one frame: made by [`Lz4`](super::Lz4).
+/// Compresses a stream into one frame: made by [`Lz4`](super::Lz4).
 #[derive(Debug)]
 pub struct Lz4Compress {
     begun: bool,

@@ -14,17 +14,17 @@ use crate::payload::{
     transform::Transform,
 };
 
-/// How far back a block may repeat bytes.
+/// The distance from which a block may repeat bytes.
 const HISTORY: usize = 64 * 1024;
 
-/// How much a byte of a compressed block makes at most: a length that goes on.
+/// The most bytes that one byte of a compressed block can make.
 const MAX_RATIO: usize = 255;
 
-/// Decompresses what goes through, frames in a row: made by [`Lz4`](super::Lz4).
+/// Decompresses a stream of frames in a row: made by [`Lz4`](super::Lz4).
 pub struct Lz4Decompress {
     max_window: usize,
     state: State,
-    /// What is decompressed and has not gone yet.
+    /// Decompressed bytes that wait.
     plain: BytesMut,
 }
 
@@ -33,7 +33,7 @@ enum State {
     New,
     /// Between two frames.
     Between,
-    /// In a frame that is to be skipped, with so many bytes to come.
+    /// In a skippable frame, with this many bytes to come.
     Skipping(u32),
     Blocks(Box<Blocks>),
 }
@@ -41,7 +41,7 @@ enum State {
 /// A frame under way.
 struct Blocks {
     frame: Frame,
-    /// The end of what came before, where blocks are linked.
+    /// The last bytes before this block, where blocks are linked.
     history: Vec<u8>,
     made: u64,
     hasher: XxHash32,
@@ -60,7 +60,7 @@ impl Lz4Decompress {
         }
     }
 
-    /// Takes one step, if there is input enough for it.
+    /// Takes one step, if there is enough input.
     fn step(&mut self, input: &mut BytesMut) -> Result<bool, CompressError> {
         match &mut self.state {
             State::New | State::Between => {
@@ -156,7 +156,7 @@ impl Blocks {
         }
     }
 
-    /// Takes one block, or the mark behind the last, if it is there.
+    /// Takes one block, or the mark behind the last one, if it is complete.
     fn block(&mut self, input: &mut BytesMut, plain: &mut BytesMut) -> Result<bool, CompressError> {
         let Some(length) = input.first_chunk() else {
             return Ok(false);
@@ -180,7 +180,7 @@ impl Blocks {
         let length = (length & !STORED) as usize;
         if length > self.frame.max_block {
             return Err(CompressError::Broken(
-                "a block is longer than its frame's may be",
+                "a block is longer than the frame's header allows",
             ));
         }
         let checksum = if self.frame.block_checksums { 4 } else { 0 };

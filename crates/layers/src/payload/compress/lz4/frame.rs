@@ -1,4 +1,4 @@
-//! What a frame begins with.
+//! The header of a frame.
 
 use std::hash::Hasher;
 
@@ -8,18 +8,18 @@ use crate::payload::compress::CompressError;
 
 const MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 
-/// Of a frame that is to be skipped, whatever the four lowest bits are.
+/// The magic number of a skippable frame; its four lowest bits may have any value.
 const SKIPPABLE: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
 
-/// What stands between two frames.
+/// The beginning of a frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Begins {
     Frame(Frame),
-    /// So many bytes that mean nothing here.
+    /// A skippable frame of this many bytes.
     Skipped(u32),
 }
 
-/// What a frame says of itself.
+/// The content of a frame's header.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Frame {
     /// Blocks repeat bytes of the blocks before them.
@@ -27,14 +27,14 @@ pub(super) struct Frame {
     pub(super) block_checksums: bool,
     pub(super) content_checksum: bool,
     pub(super) content_size: Option<u64>,
-    /// How long a block may be.
+    /// The longest block.
     pub(super) max_block: usize,
 }
 
 // ===== impl Begins =====
 
 impl Begins {
-    /// What begins here, and how many bytes its header has, if they are there.
+    /// The beginning of a frame and the length of its header, if the header is complete.
     pub(super) fn read(input: &[u8]) -> Result<Option<(Self, usize)>, CompressError> {
         let known = input.len().min(4);
         let is = |magic: &[u8; 4], lowest: u8| {

@@ -7,7 +7,7 @@ pub use self::{compress::Lz4Compress, decompress::Lz4Decompress};
 use super::MAX_WINDOW;
 use crate::payload::codec::CodecLayer;
 
-/// Set in a block's length when the block is stored as it is.
+/// Set in a block's length when the block is stored uncompressed.
 const STORED: u32 = 1 << 31;
 
 /// Settings of LZ4 in its [frame format](https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md).
@@ -20,22 +20,23 @@ pub struct Lz4 {
 // ===== impl Lz4 =====
 
 impl Lz4 {
-    /// Writes independent blocks of 32 KiB without checksums; reads what the command `lz4` writes.
+    /// Settings that write independent blocks of 32 KiB without checksums, and read the output of the
+    /// command `lz4`.
     pub const fn new() -> Self {
         Self {
             max_window: MAX_WINDOW,
         }
     }
 
-    /// How long the blocks of a frame may be that is read, in bytes: 8 MiB by default, more than the
-    /// format has. A connection holds up to twice as much while a block is on its way.
+    /// The longest block that is read, in bytes. 8 MiB by default, more than the format has. A connection
+    /// holds up to twice as much while a block is on its way.
     #[must_use]
     pub const fn max_window(mut self, bytes: usize) -> Self {
         self.max_window = bytes;
         self
     }
 
-    /// A layer for a side: what is read is decompressed, what is written compressed.
+    /// A layer for a side: bytes read are decompressed, bytes written are compressed.
     pub fn layer(self) -> CodecLayer {
         CodecLayer::transforms(move || self.decompress(), move || self.compress())
     }
