@@ -1,4 +1,4 @@
-//! What every mode is put together with: the top of each side stack, and the loops.
+//! The common parts of all modes: the top of each side stack, and the loops.
 
 use std::{
     sync::Arc,
@@ -40,8 +40,8 @@ impl Assembly {
         self.settings.policy
     }
 
-    /// Dials a partner on side B, and leads it through that side's stack, for each connection of
-    /// side A. Returns the innermost service of side A's stack, and the pairs.
+    /// For each connection of side A, dials a partner on side B and leads it through that side's stack.
+    /// Returns the innermost service of side A's stack, and the pairs.
     pub(crate) fn dial_for_a<S>(
         &self,
         dial: impl Dials<Info>,
@@ -55,7 +55,7 @@ impl Assembly {
         (self.pair_limited(service), self.joined(pairs))
     }
 
-    /// As [`dial_for_a`](Self::dial_for_a), the other way round.
+    /// As [`dial_for_a`](Self::dial_for_a), with the sides exchanged.
     pub(crate) fn dial_for_b<S>(
         &self,
         dial: impl Dials<Info>,
@@ -69,7 +69,7 @@ impl Assembly {
         (self.pair_limited(service), self.joined(pairs))
     }
 
-    /// Dials a side for the other, and leads each connection through that side's stack.
+    /// Dials a side for the other side, and leads each connection through the dialled side's stack.
     fn partner<D: Dials<Info>, S: SideStack + Clone>(
         &self,
         side: Side,
@@ -80,8 +80,8 @@ impl Assembly {
         Partner::new(side, dial, self.side_stats(side).layer(stack))
     }
 
-    /// Bounds the pairs where each connection brings its partner, from the dial on. The bound is
-    /// below the side's handshakes, so that a client that is silent in one takes no other's pair.
+    /// Bounds the pairs, from the dial of the partner on. The bound is below the side's handshakes, so
+    /// that a client that is silent in a handshake takes no pair.
     fn pair_limited(&self, service: impl DialFor + Clone) -> Slot {
         match self.settings.max_pairs {
             None => Slot::dial_for(service),
@@ -89,7 +89,7 @@ impl Assembly {
         }
     }
 
-    /// Watches those that wait, and unwraps what was not read ahead.
+    /// Counts the waiting connections, and unwraps ios without bytes read ahead.
     pub(crate) fn joined(
         &self,
         pairs: Pairs<Replay<BoxIo>, Replay<BoxIo>>,
@@ -103,22 +103,22 @@ impl Assembly {
         self.serve_conns(side, incoming, self.topped(side, Some(side), stack));
     }
 
-    /// As [`serve_side`](Self::serve_side), for connections of either side: they count as A's, and
-    /// which side they are on is for a handshake to say.
+    /// As [`serve_side`](Self::serve_side), for connections of either side: they count as side A's, and a
+    /// handshake says which side they are on.
     pub(crate) fn serve_all(&self, incoming: Incoming, stack: impl SideStack) {
         self.serve_conns(Side::A, incoming, self.topped(Side::A, None, stack));
     }
 
-    /// As [`serve_side`](Self::serve_side), but asks for the next connection only when the one
-    /// before has been closed.
+    /// As [`serve_side`](Self::serve_side), but takes the next connection only when the one before is
+    /// closed.
     pub(crate) fn serve_in_turn(&self, side: Side, incoming: Incoming, stack: impl SideStack) {
         let stack = Boxing(self.topped(side, Some(side), stack));
         let stack = LiveLimitLayer::new(1).layer(stack);
         self.serve_conns(side, incoming, stack);
     }
 
-    /// A side stack with what is above all of them. Its connections count as those of `side`, and
-    /// are on the side `on`, if on any.
+    /// A side stack below the common top of all side stacks. Its connections count as those of `side`, and
+    /// are on the side `on`, if any.
     fn topped(
         &self,
         side: Side,
@@ -155,7 +155,7 @@ impl Assembly {
             Err(ServeError::Requests(error)) => {
                 lifecycle.fail(ConnectorError::side(side, error));
             }
-            // The connector is about to hear of it.
+            // The connector learns of it by the error.
             Err(ServeError::Service(error)) if is_caused_by::<PairingEnded>(&*error) => {
                 tracing::debug!(%side, error, "no more connections are wanted");
             }
@@ -168,7 +168,7 @@ impl Assembly {
         SideStatsLayer::new(self.lifecycle.stats().clone(), side)
     }
 
-    /// A pair stack with what is above all of them.
+    /// A pair stack below the common top of all pair stacks.
     fn pair_stack<S>(
         &self,
         stack: S,
@@ -178,7 +178,7 @@ impl Assembly {
     where
         S: PairStack,
     {
-        // What is more than a semaphore counts is as good as endless.
+        // More than a semaphore can count is no bound in practice.
         let max_pairs = self.settings.max_pairs;
         let max_pairs = max_pairs.map(|pairs| pairs.min(Semaphore::MAX_PERMITS));
         ServiceBuilder::new()
@@ -188,8 +188,7 @@ impl Assembly {
             .service(stack)
     }
 
-    /// Spawns the loop that drives the pairs into their stack. When no more pairs come, no more
-    /// connections are wanted.
+    /// Spawns the loop that drives the pairs into their stack. At the end of the pairs the sides stop.
     pub(crate) fn serve_pairs<S>(&self, pairs: BoxStream<'static, BoxPair>, stack: S)
     where
         S: PairStack,
@@ -201,8 +200,7 @@ impl Assembly {
         let spawn = move |future| {
             lifecycle.spawn(future);
             if once {
-                // Not when the stack asks for the next pair: it may have no room before this one's
-                // end.
+                // Not when the stack asks for the next pair, which may be only after this one's end.
                 lifecycle.stop();
             }
         };
@@ -238,7 +236,7 @@ impl<I: Io, S: Service<Conn<BoxIo>>> Service<Conn<I>> for Boxing<S> {
     }
 }
 
-/// A pair without the wrappers where nothing was read ahead.
+/// A pair without the wrappers of ios without bytes read ahead.
 fn unwrap_drained(pair: Pair<Replay<BoxIo>, Replay<BoxIo>>) -> BoxPair {
     fn unwrap(io: Replay<BoxIo>) -> BoxIo {
         if io.ahead().is_empty() {

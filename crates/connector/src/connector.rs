@@ -22,14 +22,14 @@ use crate::{
     stack::{Dials, PairStack, SideStack},
 };
 
-/// Joins two sides: made by one of the constructors, given layers, and started.
+/// Joins the connections of two sides: make one with a constructor, add layers, and start it.
 ///
-/// The layers of a side, and of the pair, are met in the order in which they are added: the first
-/// is the outermost. They are ordinary tower layers; on a side they make a service of
-/// `Conn<BoxIo>`, on the pair one of [`BoxPair`](crate::BoxPair).
+/// A connection, or a pair, meets the layers in the order in which they were added: the first layer is
+/// the outermost. They are ordinary tower layers. The layers of a side make a service of `Conn<BoxIo>`,
+/// those of the pair a service of [`BoxPair`](crate::BoxPair).
 ///
-/// By default any number of pairs is joined, and nothing but the end of a side, [`close`] or
-/// [`shutdown`] ends it.
+/// By default a connector joins any number of pairs, and ends with the end of a side, by [`close`] or by
+/// [`shutdown`].
 ///
 /// [`close`]: Handle::close
 /// [`shutdown`]: Handle::shutdown
@@ -47,26 +47,26 @@ pub struct Connector<M, LA = Identity, LB = Identity, LP = Identity> {
 
 /// The modes.
 impl Connector<()> {
-    /// The connections of both sides come by themselves: the one that waits longest on side A is
-    /// joined with the one that waits longest on side B.
+    /// Accepts clients on both sides, and joins the client that has waited longest on side A with the
+    /// one that has waited longest on side B.
     ///
-    /// Besides listeners, a pool of dialled connections may be such a side:
+    /// A pool of dialled connections may stand in for a listener:
     /// [`Dial::pool`](couplet_endpoint::Dial::pool).
     pub fn listen_listen(a: impl Endpoint, b: impl Endpoint) -> Connector<Meet> {
         Connector::new(Meet::new(a, b))
     }
 
-    /// All connections come to the same endpoint, and those with the same key are joined: a
-    /// rendezvous for many at once.
+    /// Accepts all clients on one endpoint, and joins those with the same key: a rendezvous for many
+    /// clients at once.
     ///
-    /// The key is what a handshake, a layer of [`layer_a`](Self::layer_a), finds out about a
-    /// connection; side B has no layers. How many may wait, and for how long:
-    /// [`max_waiting`](Self::max_waiting), [`wait_timeout`](Self::wait_timeout); what becomes of
-    /// those beyond, and what they are told, is in [`Keyed`]. In the statistics all count as side A's, unless the handshake sets
-    /// [`Info::side`](couplet_endpoint::Info::side) of those that wait.
+    /// A handshake in [`layer_a`](Self::layer_a) learns the key of a connection; side B has no layers.
+    /// [`max_waiting`](Self::max_waiting) and [`wait_timeout`](Self::wait_timeout) bound the waiting
+    /// connections; [`Keyed`] decides which connection is refused, and the reply. In the statistics all
+    /// connections count as side A's, unless the handshake sets
+    /// [`Info::side`](couplet_endpoint::Info::side).
     ///
-    /// For protocols in which both peers are told when they have found each other, there is
-    /// [`AnnounceJoin`](couplet_layers::AnnounceJoin).
+    /// [`AnnounceJoin`](couplet_layers::AnnounceJoin) tells both peers of the join, for protocols that
+    /// need it.
     pub fn keyed<K, S>(endpoint: impl Endpoint, keyed: Keyed<K, S>) -> Connector<MeetByKey>
     where
         K: Eq + Hash + Clone + Send + 'static,
@@ -75,12 +75,10 @@ impl Connector<()> {
         Connector::new(MeetByKey::new(endpoint, keyed))
     }
 
-    /// Side A's connections come by themselves, and for each of them side B is dialled: a TCP
-    /// proxy.
+    /// Accepts clients on side A, and dials side B for each of them: a TCP proxy.
     ///
-    /// `b` is a [`Dial`](couplet_endpoint::Dial), or any other service that [dials](Dials). It is
-    /// called with the [`Info`](couplet_endpoint::Info) of the connection it dials for, so it may
-    /// choose the target by it.
+    /// `b` is a [`Dial`](couplet_endpoint::Dial), or any other service that [dials](Dials). It is called
+    /// with the client's [`Info`](couplet_endpoint::Info), so it can choose the target by the client.
     pub fn listen_dial<B>(a: impl Endpoint, b: B) -> Connector<DialForA<B>>
     where
         B: Dials<Info>,
@@ -88,14 +86,14 @@ impl Connector<()> {
         Connector::new(DialForA::new(a, b))
     }
 
-    /// Side B's connections come by themselves, and for each of them side A is dialled. With
-    /// [`once`](Self::once), side A is dialled at once.
+    /// Accepts clients on side B, and dials side A for each of them. With [`once`](Self::once), side A is
+    /// dialled at the start.
     pub fn dial_listen<A>(a: A, b: impl Endpoint) -> Connector<DialForB<A>> {
         Connector::new(DialForB::new(a, b))
     }
 
-    /// Side A is dialled, and then side B. When their pair ends, so does the connector, unless it
-    /// is to [`reconnect`](Connector::reconnect).
+    /// Dials side A, and then side B. The connector ends with the pair, unless
+    /// [`reconnect`](Connector::reconnect) is set.
     pub fn dial_dial<B>(a: impl Dials<()>, b: B) -> Connector<InTurn<B>>
     where
         B: Dials<Info>,
@@ -130,11 +128,11 @@ impl Connector<()> {
 }
 
 impl<LA, LB, LP> Connector<Meet, LA, LB, LP> {
-    /// Joins not by the order in which connections come, but those with the same key, whichever
-    /// side they come to. See [`keyed`](Connector::keyed).
+    /// Joins connections with the same key, on either side, and not by the order in which they come. See
+    /// [`keyed`](Connector::keyed).
     ///
-    /// To join only A's with B's, give [`Info::side`](couplet_endpoint::Info::side) as the
-    /// [side](Keyed::side).
+    /// To join only connections of A with connections of B, give
+    /// [`Info::side`](couplet_endpoint::Info::side) as the [side](Keyed::side).
     pub fn by_key<K, S>(self, keyed: Keyed<K, S>) -> Self
     where
         K: Eq + Hash + Clone + Send + 'static,
@@ -170,7 +168,7 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
 
 /// The stacks.
 impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
-    /// Adds a layer to side A, below those it has.
+    /// Adds a layer to side A, below the earlier ones.
     pub fn layer_a<L>(self, layer: L) -> Connector<M, Stack<L, LA>, LB, LP> {
         Connector {
             mode: self.mode,
@@ -181,7 +179,7 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
         }
     }
 
-    /// Adds a layer to side B, below those it has.
+    /// Adds a layer to side B, below the earlier ones.
     pub fn layer_b<L>(self, layer: L) -> Connector<M, LA, Stack<L, LB>, LP>
     where
         M: HasSideB,
@@ -195,7 +193,7 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
         }
     }
 
-    /// Adds a layer to the pair stack, below those it has.
+    /// Adds a layer to the pair stack, below the earlier ones.
     pub fn layer_pair<L>(self, layer: L) -> Connector<M, LA, LB, Stack<L, LP>> {
         Connector {
             mode: self.mode,
@@ -206,9 +204,9 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
         }
     }
 
-    /// Adds a step that sees both connections before they are joined: it may talk to either, choose
-    /// this pair's transforms, or refuse. Short for a [`HandshakeLayer`] on the pair stack, with its
-    /// defaults: the step has 10 s.
+    /// Adds a step before the join, with a deadline of 10 s: it sees both connections, and may talk to
+    /// either, choose the pair's transforms, or refuse the pair. Short for a [`HandshakeLayer`] with its
+    /// defaults on the pair stack.
     pub fn before_join<H>(self, step: H) -> Connector<M, LA, LB, Stack<HandshakeLayer<H>, LP>> {
         self.layer_pair(HandshakeLayer::new(step))
     }
@@ -225,8 +223,8 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
 
 /// The settings.
 impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
-    /// Joins one pair, and is done when that has ended. Side A of
-    /// [`dial_listen`](Connector::dial_listen) is dialled at once then, by itself.
+    /// Joins one pair, and is done when that has ended. Side A of [`dial_listen`](Connector::dial_listen)
+    /// is then dialled at the start.
     pub fn once(mut self) -> Connector<M::Once, LA, LB, LP>
     where
         M: Once,
@@ -235,8 +233,8 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
         self.map_mode(M::once)
     }
 
-    /// Dials both sides again when their pair has ended or could not be made, with this back-off.
-    /// For [`dial_dial`](Connector::dial_dial); the other modes go on anyway.
+    /// Dials both sides again, with this back-off, when their pair has ended or could not be made. For
+    /// [`dial_dial`](Connector::dial_dial); the other modes go on anyway.
     pub fn reconnect(mut self, backoff: Backoff) -> Self
     where
         M: Reconnects,
@@ -246,20 +244,20 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
         self
     }
 
-    /// Closes once no pair has been live for this long, from the start or from the end of the last
-    /// one. Never, by default.
+    /// Closes the connector when no pair has been live for this time, counted from the start or from the
+    /// end of the last pair. Never, by default.
     pub fn close_when_idle(mut self, idle: Duration) -> Self {
         self.settings.close_when_idle = Some(idle);
         self
     }
 
-    /// Bounds the live pairs. What comes beyond them waits: in the pairing where both sides come by
-    /// themselves; in the system's queue, or behind its handshake, where partners are dialled, and
-    /// none is dialled for it. No bound, by default.
+    /// Bounds the live pairs. Further connections wait: in the pairing, where both sides accept; in the
+    /// system's accept queue or behind their handshakes, without a dial, where partners are dialled. No
+    /// bound by default.
     ///
     /// # Panics
     ///
-    /// If `pairs` is 0: no pair could ever be joined.
+    /// If `pairs` is 0, with which no pair would ever be joined.
     pub fn max_pairs(mut self, pairs: usize) -> Self
     where
         M: ManyPairs,
@@ -272,19 +270,19 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
         self
     }
 
-    /// How many connections of a side may wait for a partner, to come or to be dialled, at a time;
-    /// 1024 by default. Once so many wait, no more are accepted or dialled until one has left; a
-    /// [`keyed`](Connector::keyed) connector counts all together, and refuses those beyond.
+    /// Bounds the connections of a side that wait for a partner, to connect or to be dialled, at a time.
+    /// 1024 by default. At the bound the side accepts and dials no more until one has left; a
+    /// [`keyed`](Connector::keyed) connector counts all sides together, and refuses further ones.
     ///
     /// # Panics
     ///
-    /// If `connections` is 0: no connection could ever be joined.
+    /// If `connections` is 0, with which no connection would ever be joined.
     pub fn max_waiting(mut self, connections: usize) -> Self {
         self.settings.policy = self.settings.policy.max_waiting(connections);
         self
     }
 
-    /// How long a connection waits for its partner to come; 5 minutes by default, `None` for ever.
+    /// The time that a connection waits for a partner to connect. 5 minutes by default, `None` for ever.
     pub fn wait_timeout(mut self, timeout: Option<Duration>) -> Self
     where
         M: Waits,
@@ -293,8 +291,8 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
         self
     }
 
-    /// How many bytes are read ahead from a connection that sends while it waits for its partner
-    /// to come; 16 KiB by default. The rest stays with the system, which holds the sender up.
+    /// The most bytes that are read ahead from a connection while it waits. 16 KiB by default. The rest
+    /// stays in the kernel, whose back-pressure holds the sender up.
     pub fn read_ahead(mut self, bytes: usize) -> Self
     where
         M: Waits,
@@ -303,22 +301,20 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
         self
     }
 
-    /// Moves bytes with this relay: its half-close timeout and its lingering are set there.
+    /// Moves bytes with this relay, which has the half-close timeout and the linger time.
     pub fn with_relay(mut self, relay: Relay) -> Self {
         self.settings.relay = relay;
         self
     }
 
-    /// Calls this function with each session once it is joined. The function should return soon: it
-    /// runs in the session's task.
+    /// Calls this function with each session at its join, in the session's task: it must return soon.
     pub fn on_join(mut self, joined: impl Fn(&Session) + Send + Sync + 'static) -> Self {
         self.settings.hooks.joined = Some(Arc::new(joined));
         self
     }
 
-    /// Calls this function with each joined session once it has ended, why it ended, and the error
-    /// that ended it, if one did: what a layer of the pair stack or the relay returned. The
-    /// function should return soon: it runs in the session's task.
+    /// Calls this function with each joined session at its end, with the reason and, if the pair stack or
+    /// the relay failed, the error. It runs in the session's task, and must return soon.
     pub fn on_end(
         mut self,
         ended: impl Fn(&Session, CloseReason, Option<&(dyn StdError + 'static)>) + Send + Sync + 'static,
@@ -330,7 +326,7 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
 
 /// The start.
 impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
-    /// How its connections find each other.
+    /// How the connections of the sides are paired.
     pub fn pairing<A, B>(&self) -> Pairing
     where
         LA: Layer<Slot, Service = A>,
@@ -340,8 +336,7 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
         self.mode.pairing()
     }
 
-    /// Starts the connector: its loops run as tasks of the current tokio runtime from now on,
-    /// whether or not the handle is kept.
+    /// Starts the connector as tasks of the current tokio runtime, whether or not the handle is kept.
     ///
     /// # Panics
     ///

@@ -2,16 +2,16 @@ use std::{error::Error as StdError, fmt, sync::Arc};
 
 use couplet_endpoint::{BoxError, Side};
 
-/// A connector could not do what it was made for.
+/// The failure that ended a connector.
 ///
-/// A server that refuses connections, or can't dial a partner for some, goes on and logs it. This
-/// is for what ends a connector: an endpoint that fails, or a failure where there was to be one
-/// pair only.
+/// A refused connection, or a failed dial of a partner, is logged and ends no connector. A failed endpoint
+/// does, and so does any failure where only one pair was expected
+/// ([`once`](crate::Connector::once)).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ConnectorError {
-    /// A side failed: its endpoint could not be dialled or can't accept any more, or a layer of its
-    /// stack did not become ready or panicked.
+    /// A side failed: the dial failed, the listener can't accept any more, or a layer of the stack did not
+    /// become ready or panicked.
     Side {
         /// Which side.
         side: Side,
@@ -23,15 +23,14 @@ pub enum ConnectorError {
         /// Why.
         source: Arc<dyn StdError + Send + Sync>,
     },
-    /// There was to be one pair, and a connection for it was refused or found no partner.
+    /// One pair was expected, and a connection for it was refused or found no partner.
     Pair {
         /// Why.
         source: Arc<dyn StdError + Send + Sync>,
     },
-    /// There was to be one pair, and it was not made: a connection for it went away, or no partner
-    /// came in time.
+    /// One pair was expected and not made: a connection for it went away, or no partner came in time.
     NoPair,
-    /// A side has no TCP address of its own to tell: it is dialled, or listens elsewhere.
+    /// The side has no TCP address of its own: it is dialled, or listens on no TCP port.
     NoLocalAddr {
         /// Which side.
         side: Side,
@@ -75,8 +74,8 @@ impl fmt::Display for ConnectorError {
     }
 }
 
-// By hand, so that the cause is what failed and not the `Arc` around it, which nobody could
-// recognise.
+// By hand, so that the source is the error itself, which callers can downcast, and not the `Arc` around
+// it.
 impl StdError for ConnectorError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {

@@ -8,7 +8,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::{ConnectorError, lifecycle::Lifecycle};
 
-/// A connector that has been started. Cheap to clone; dropping it leaves the connector running.
+/// The handle of a started connector. Cheap to clone; dropping it leaves the connector running.
 #[derive(Clone, Debug)]
 pub struct Handle {
     lifecycle: Arc<Lifecycle>,
@@ -31,7 +31,7 @@ impl Handle {
         }
     }
 
-    /// The TCP address on which a side listens, with the real port.
+    /// The TCP address on which a side listens, with the port that the system chose.
     ///
     /// # Errors
     ///
@@ -40,12 +40,12 @@ impl Handle {
         self.local_addrs[side as usize].ok_or(ConnectorError::NoLocalAddr { side })
     }
 
-    /// How many pairs are live.
+    /// The number of live pairs.
     pub fn live_pairs(&self) -> usize {
         self.stats().live_pairs()
     }
 
-    /// How many connections of a side wait for a partner.
+    /// The number of connections of a side that wait for a partner.
     pub fn waiting(&self, side: Side) -> u64 {
         let snapshot = self.snapshot();
         match side {
@@ -64,8 +64,8 @@ impl Handle {
         self.stats().session(id)
     }
 
-    /// The sessions that are joined from now on, one item each. It ends with the connector. A
-    /// reader that is more than 256 behind misses the oldest, and the log says how many.
+    /// A stream of the sessions that are joined from now on, which ends with the connector. A reader that
+    /// is more than 256 sessions behind misses the oldest, and the log says how many.
     pub fn session_stream(&self) -> impl Stream<Item = Session> + Send + Unpin + 'static {
         let sessions = self.lifecycle.sessions();
         let lifecycle = Arc::clone(&self.lifecycle);
@@ -90,7 +90,7 @@ impl Handle {
         ))
     }
 
-    /// The counters themselves: the same as [`snapshot`](Self::snapshot) shows, live.
+    /// The live counters, of which [`snapshot`](Self::snapshot) is a copy.
     pub fn stats(&self) -> &Stats {
         self.lifecycle.stats()
     }
@@ -100,43 +100,43 @@ impl Handle {
         self.stats().snapshot()
     }
 
-    /// Waits until the connector is done: no more connections are taken and the last pair has
-    /// ended. Cancel-safe.
+    /// Waits until the connector is done: it accepts no more connections, and the last pair has ended.
+    /// Cancel-safe.
     ///
-    /// How the last pair ended, or the only one, tells [`last_end`](Self::last_end).
+    /// [`last_end`](Self::last_end) has the reason of the last pair's end.
     ///
     /// # Errors
     ///
-    /// What ended the connector, if that was a failure.
+    /// The failure that ended the connector, if one did.
     pub async fn done(&self) -> Result<(), ConnectorError> {
         self.lifecycle.done().await;
         self.lifecycle.result(self.one_expected)
     }
 
-    /// Why the last joined session that has ended came to its end; `None` before the first has.
+    /// The reason of the last session's end; `None` before a session has ended.
     pub fn last_end(&self) -> Option<CloseReason> {
         self.lifecycle.last_end()
     }
 
-    /// Is the connector done? [`done`](Self::done) returns at once then.
+    /// Whether the connector is done, so that [`done`](Self::done) returns at once.
     pub fn is_done(&self) -> bool {
         self.lifecycle.is_done()
     }
 
-    /// Ends everything at once, the live pairs too, and waits until the connector is done. Whether
-    /// it had failed before is for [`done`](Self::done) to tell. Dropping the future stops the
-    /// waiting alone.
+    /// Ends all pairs and connections at once, and waits until the connector is done.
+    /// [`done`](Self::done) returns an earlier failure. Dropping the future stops only the waiting.
     pub async fn close(&self) {
         self.lifecycle.close(CloseReason::Closed);
         self.lifecycle.done().await;
     }
 
-    /// Drains: takes in the connections that are queued and then stops listening; lets those in a
-    /// handshake or whose partner is dialled find it, and the live pairs end by themselves; ends
-    /// what is left after the time `grace`, and waits until the connector is done. Connections that
-    /// wait for a partner to come are let go as soon as none can come any more. Whether it had failed before is for [`done`](Self::done) to tell.
+    /// Drains: accepts the clients in the system's queue, stops listening, lets handshakes, dials and live
+    /// pairs end by themselves, ends what is left after the time `grace`, and waits until the connector is
+    /// done. A connection that waits for a client of the other side is closed once no more can come.
+    /// [`done`](Self::done) returns an earlier failure.
     ///
-    /// Dropping the future stops the draining, not the stop; [`close`](Self::close) shortens it.
+    /// Dropping the future leaves the live pairs without a deadline; nothing is accepted again.
+    /// [`close`](Self::close) ends the drain.
     pub async fn shutdown(&self, grace: Duration) {
         self.lifecycle.ask_to_drain();
         if tokio::time::timeout(grace, self.lifecycle.done())

@@ -1,4 +1,4 @@
-//! A side whose connections come by themselves.
+//! A side with an endpoint of its own: a listener or a pool.
 
 use std::{fmt, net::SocketAddr, task::Poll};
 
@@ -11,14 +11,14 @@ use futures::{
 use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 
-/// How often the system is asked, at a drain, whether a connection is queued, before none is.
+/// How often, at a drain, an empty accept queue is polled again.
 const LOOKS: u32 = 3;
 
-/// A side's endpoint, its type forgotten.
+/// A side's endpoint, boxed.
 pub(crate) struct Incoming {
     pub(crate) conns: BoxStream<'static, Result<Conn<BoxIo>, BoxError>>,
     pub(crate) local_addr: Option<SocketAddr>,
-    /// At a drain there may be connections that have come already.
+    /// At a drain there may be connections in the accept queue.
     queues: bool,
 }
 
@@ -33,7 +33,7 @@ impl Incoming {
         }
     }
 
-    /// A side that is dialled by itself: at a drain it is dialled no more.
+    /// A side that is dialled at the start: at a drain it is dialled no more.
     pub(crate) fn dialled(dials: impl Endpoint) -> Self {
         Self {
             queues: false,
@@ -41,7 +41,7 @@ impl Incoming {
         }
     }
 
-    /// The connections, until the drain; then those that are queued, until none is.
+    /// The connections until the drain, and then those in the accept queue.
     pub(crate) fn until_drained(
         self,
         drain: CancellationToken,
@@ -69,7 +69,7 @@ impl Incoming {
                 if !is_draining {
                     return Poll::Pending;
                 }
-                // The runtime hears of what is queued only when this task gives it a turn.
+                // The runtime learns of the queue only when this task yields.
                 if looks == LOOKS {
                     return Poll::Ready(None);
                 }
@@ -84,7 +84,7 @@ impl Incoming {
     }
 }
 
-/// A connection that the peer sees reset unless it is shut down: whatever refuses it, no layer has to
+/// A connection whose peer sees a reset unless it is shut down, so that no layer that refuses has to
 /// think of that.
 pub(crate) fn guarded<I: Io>(conn: Conn<I>) -> Conn<BoxIo> {
     conn.map_io(ResetUnlessShut::new).boxed()

@@ -1,4 +1,4 @@
-//! Joins two connections into one, whichever way round each of them comes.
+//! Joins two TCP connections into one, accepted or dialled on each side.
 //!
 //! **Everything is a stream driven into a tower service.** Three stages, two hand-overs, one
 //! driver:
@@ -11,10 +11,10 @@
 //!
 //! - An **endpoint** is a stream of connections: [`Listen`] accepts,
 //!   [`Dial`] connects out.
-//! - A **side stack** is what happens to one connection before it has a partner. Its innermost
-//!   service is a place in the pairing.
-//! - The **pairing** turns waiting connections into a stream of pairs.
-//! - A **pair stack** is what happens to two joined connections. Its innermost service is the
+//! - A **side stack** serves one connection before it has a partner. Its innermost service hands the
+//!   connection to the pairing.
+//! - The **pairing** turns connections into a stream of pairs.
+//! - A **pair stack** serves two joined connections. Its innermost service is the
 //!   [`Relay`](relay::Relay).
 //! - [`serve`] drives a stream into a service. It asks for capacity *first*, so that back-pressure
 //!   runs from the relay to the system's accept queue.
@@ -23,14 +23,14 @@
 //!
 //! | constructor | the original's name | A | B | pairing |
 //! |---|---|---|---|---|
-//! | [`listen_listen`](Connector::listen_listen) | `server_to_server` | comes to us | comes to us | [`rendezvous`](pairing::rendezvous) |
-//! | [`listen_dial`](Connector::listen_dial) | `server_to_socket` | comes to us | is dialled | [`dial_for_a`](pairing::dial_for_a) |
-//! | [`dial_listen`](Connector::dial_listen) | `socket_to_server` | is dialled | comes to us | [`dial_for_b`](pairing::dial_for_b); once: [`rendezvous`](pairing::rendezvous) |
-//! | [`dial_dial`](Connector::dial_dial) | `socket_to_socket` | is dialled | is dialled | [`dial_for_a`](pairing::dial_for_a), one at a time |
-//! | [`keyed`](Connector::keyed) | | all come to us | | by a key: [`rendezvous_keyed`](pairing::rendezvous_keyed) |
-//! | [`listen_listen`](Connector::listen_listen)`(…).`[`by_key`](Connector::by_key)`(…)` | | comes to us | comes to us | by a key, too |
+//! | [`listen_listen`](Connector::listen_listen) | `server_to_server` | accepts | accepts | [`rendezvous`](pairing::rendezvous) |
+//! | [`listen_dial`](Connector::listen_dial) | `server_to_socket` | accepts | dials | [`dial_for_a`](pairing::dial_for_a) |
+//! | [`dial_listen`](Connector::dial_listen) | `socket_to_server` | dials | accepts | [`dial_for_b`](pairing::dial_for_b); once: [`rendezvous`](pairing::rendezvous) |
+//! | [`dial_dial`](Connector::dial_dial) | `socket_to_socket` | dials | dials | [`dial_for_a`](pairing::dial_for_a), one at a time |
+//! | [`keyed`](Connector::keyed) | | accepts all | | by a key: [`rendezvous_keyed`](pairing::rendezvous_keyed) |
+//! | [`listen_listen`](Connector::listen_listen)`(…).`[`by_key`](Connector::by_key)`(…)` | | accepts | accepts | by a key, too |
 //!
-//! The original's names work, too.
+//! The original's names are second names of the same constructors.
 //!
 //! ```
 //! use couplet_connector::{
@@ -68,10 +68,10 @@
 //! # }
 //! ```
 //!
-//! The [`Handle`] that [`start`](Connector::start) returns knows the live sessions and the
-//! statistics, drains, and closes. A relay of another shape is built from the stages themselves, which
-//! are re-exported here: [`endpoint`], [`pairing`], [`layers`], [`relay`]; what its stacks have to be
-//! is in [`stack`], and what the modes are in [`mode`].
+//! [`start`](Connector::start) returns a [`Handle`], which lists the live sessions and the statistics,
+//! drains, and closes. Build a relay of another shape from the stages themselves, re-exported here as
+//! [`endpoint`], [`pairing`], [`layers`] and [`relay`]. [`stack`] has the traits of the stacks, [`mode`]
+//! the modes.
 
 mod assembly;
 mod connector;
@@ -107,5 +107,5 @@ pub use couplet_pairing::Pair;
 
 use couplet_endpoint::BoxIo;
 
-/// A pair as the pair stack of a [`Connector`] gets it.
+/// A pair of boxed ios, the request of a [`Connector`]'s pair stack.
 pub type BoxPair = Pair<BoxIo, BoxIo>;

@@ -1,4 +1,4 @@
-//! How a connector ends: what all its tasks share.
+//! The end of a connector: the state that its tasks share.
 
 use std::{
     error::Error as StdError,
@@ -21,34 +21,34 @@ use crate::{
     timer_tick::TimerTick,
 };
 
-/// How many new sessions a slow reader of the session stream may be behind.
+/// The most sessions that a slow reader of the session stream may be behind.
 const SESSIONS: usize = 256;
 
 /// The state that a connector's tasks and its handle share.
 ///
-/// A connector ends by itself: the side loops with their endpoints, the pairing with the sides,
-/// the pair loop with the pairing, and the connector when the last task has.
+/// A connector ends by itself: the side loops end with their endpoints, the pairing with the sides, the
+/// pair loop with the pairing, and the connector with its last task.
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
-    /// No new connections, but for those that are queued.
+    /// Accept no connections but those in the system's queue.
     drain: CancellationToken,
-    /// No new connections, and none of those that have no partner yet.
+    /// Accept no connections, and drop those without a partner.
     stop: CancellationToken,
     /// The holder of the handle asked for the stop.
     asked: AtomicBool,
     tasks: TaskTracker,
     stats: Stats,
     timer_tick: TimerTick,
-    /// No session may go on, nor begin.
+    /// Set once no session may begin or go on.
     closing: OnceLock<CloseReason>,
     failure: OnceLock<ConnectorError>,
-    /// Why the first pair was not joined that was not: a failure where it was to be the only one.
+    /// Why the first refused pair was refused: a failure where only one pair was expected.
     refusal: OnceLock<ConnectorError>,
     joined: AtomicBool,
-    /// How the last joined session ended.
+    /// The reason of the last session's end.
     last_end: Mutex<Option<CloseReason>>,
     sessions: OnceLock<broadcast::Sender<Session>>,
-    /// How many sessions are live, where somebody waits for there to be none.
+    /// The number of live sessions, for `close_when_idle` alone.
     live: Option<watch::Sender<usize>>,
     hooks: Hooks,
 }
@@ -87,31 +87,31 @@ impl Lifecycle {
         &self.timer_tick
     }
 
-    /// Spawns what ends when no new connections are wanted.
+    /// Spawns a task that ends at the stop.
     pub(crate) fn spawn_until_stopped(&self, future: impl Future + Send + 'static) {
         let stop = self.stop.clone();
         let until_stopped = future.with_cancellation_token_owned(stop);
         self.tasks.spawn(until_stopped.map(drop));
     }
 
-    /// Spawns what ends by itself, or when its session is closed.
+    /// Spawns a task that ends by itself, or when its session is closed.
     pub(crate) fn spawn(&self, future: impl Future + Send + 'static) {
         self.tasks.spawn(future.map(drop));
     }
 
-    /// All loops have been spawned: from now on, when no task is left, it is done.
+    /// All loops have been spawned: from now on the connector is done when no task is left.
     pub(crate) fn all_spawned(&self) {
         self.tasks.close();
     }
 
     // --- ending ---
 
-    /// No more pairs will come: lets go of what has no partner.
+    /// No more pairs will come: drops the connections without a partner.
     pub(crate) fn stop(&self) {
         self.stop.cancel();
     }
 
-    /// Lets the sides' loops end, as was asked for: connections that have been accepted go on.
+    /// Ends the sides' loops, by the handle's `shutdown`: accepted connections go on.
     pub(crate) fn ask_to_drain(&self) {
         self.asked.store(true, Ordering::Relaxed);
         self.drain.cancel();
@@ -123,22 +123,22 @@ impl Lifecycle {
     }
 
     pub(crate) fn fail(&self, error: ConnectorError) {
-        // What fails because of the stop is no failure.
+        // A failure because of the stop is none.
         if !self.stop.is_cancelled() {
             let _ = self.failure.set(error);
             self.stop();
         }
     }
 
-    /// Ends everything, because somebody wants it so.
+    /// Ends all pairs and connections, for this reason.
     pub(crate) fn close(&self, reason: CloseReason) {
         self.asked.store(true, Ordering::Relaxed);
         self.end(reason);
     }
 
     fn end(&self, reason: CloseReason) {
-        // First the mark, then the look: a session that begins meanwhile sees the one or is seen
-        // by the other.
+        // First the mark, then the list: a session that begins meanwhile sees the mark, or is in the
+        // list.
         let _ = self.closing.set(reason);
         self.stop();
         for session in self.stats.sessions() {
@@ -146,7 +146,7 @@ impl Lifecycle {
         }
     }
 
-    /// Closes everything once no pair has been live for so long.
+    /// Closes the connector once no pair has been live for this time.
     pub(crate) async fn close_when_idle(self: Arc<Self>, idle: Duration) {
         let Some(mut live) = self.live.as_ref().map(watch::Sender::subscribe) else {
             return;
@@ -165,7 +165,7 @@ impl Lifecycle {
 
     // --- sessions ---
 
-    /// A session begins; it is among the live ones of the statistics already.
+    /// A session begins; the statistics list it already.
     pub(crate) fn begins(&self, session: &Session) {
         if let Some(live) = &self.live {
             live.send_modify(|live| *live += 1);
@@ -179,7 +179,7 @@ impl Lifecycle {
     pub(crate) fn joined(&self, session: &Session) {
         self.joined.store(true, Ordering::Relaxed);
         if let Some(sessions) = self.sessions.get() {
-            // Fails only when nobody listens any more.
+            // Fails only without a reader.
             let _ = sessions.send(session.clone());
         }
     }
@@ -189,7 +189,7 @@ impl Lifecycle {
         let _ = self.refusal.set(ConnectorError::Pair { source });
     }
 
-    /// A session ends; why, if it was joined.
+    /// A session ends, with its reason if it was joined.
     pub(crate) fn ended(&self, joined: Option<CloseReason>) {
         if joined.is_some() {
             *self.last_end.lock().unwrap_or_else(PoisonError::into_inner) = joined;
@@ -223,7 +223,7 @@ impl Lifecycle {
         self.tasks.wait().await;
     }
 
-    /// How it ended; one pair was `expected`, or any number would do.
+    /// The result of the connector, of which one pair was expected or any number.
     pub(crate) fn result(&self, one_expected: bool) -> Result<(), ConnectorError> {
         match self.failure.get() {
             Some(failure) => Err(failure.clone()),

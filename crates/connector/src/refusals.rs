@@ -1,4 +1,4 @@
-//! Connections that are not joined: told in the log, and a failure where there was to be one pair.
+//! Connections that are not joined: logged, and a failure where one pair was expected.
 
 use std::{
     pin::Pin,
@@ -58,12 +58,12 @@ impl RefusalsLayer {
             return;
         }
         let (side, conn, causes) = (self.side, id.get(), Causes(&*error));
-        // A client that is refused is its own business; a server that is down is the operator's.
+        // A refused client concerns the client, a server that is down concerns the operator.
         match is_caused_by::<DialError>(&*error) {
             true => tracing::warn!(%side, conn, %peer, error = %causes, "refused"),
             false => tracing::info!(%side, conn, %peer, error = %causes, "refused"),
         }
-        // One that comes to us may be followed by a better one; one that is dialled will not.
+        // Another client may follow a refused one; no other dial follows a failed one.
         let no_other = origin == Origin::Dialled || is_caused_by::<PairError>(&*error);
         if self.expects_one_pair && no_other {
             self.lifecycle.fail(ConnectorError::pair(error));

@@ -11,27 +11,26 @@ use pin_project::pin_project;
 use thiserror::Error;
 use tower_service::Service;
 
-/// After so many requests in a row, others get a turn.
+/// The requests in a row before other tasks get a turn.
 const ROUNDS: u32 = 64;
 
 /// Drives a stream of requests into a service: connections into a side stack, pairs into a pair
 /// stack.
 ///
-/// It asks the service for capacity first, then takes the next request, then spawns the call's
-/// future on the current tokio runtime. So the service's readiness reaches back to the stream: a
-/// listener does not accept, and a dial does not connect, before somebody has room.
+/// Asks the service for capacity first, then takes the next request, then spawns the call's future on
+/// the current tokio runtime. So back-pressure reaches the stream: a listener does not accept, and a dial
+/// does not connect, before the service has room.
 ///
-/// Spawn this future rather than waiting for it in the body of `#[tokio::main]`: there each
-/// request pays for a wake-up across threads.
+/// Spawn this future: in the body of `#[tokio::main]` each request pays for a wake-up across threads.
 ///
-/// Dropping it stops the stream and the service; what was spawned goes on. A call that panics ends
-/// its own request and no other. A panic in `poll_ready`, or in the stream, ends this future with
-/// an error, as the next poll could not be trusted.
+/// Dropping the future stops the stream and the service; spawned requests go on. A call that panics ends
+/// its own request alone. A panic in `poll_ready`, or in the stream, ends this future with an error,
+/// because the next poll could not be trusted.
 ///
 /// # Errors
 ///
-/// When the service fails to become ready, or the stream yields an error; and where one of them
-/// panics. What a spawned future returns is for the service's layers to see.
+/// If the service fails to become ready, the stream yields an error, or one of them panics. The results
+/// of spawned futures are for the service's layers.
 pub fn serve<R, E, St, S>(requests: St, service: S) -> impl Future<Output = Result<(), ServeError>>
 where
     St: Stream<Item = Result<R, E>>,
@@ -47,7 +46,7 @@ where
     })
 }
 
-/// As [`serve`], for a caller that spawns the futures in a way of its own.
+/// As [`serve`], with the caller's own way to spawn the futures.
 ///
 /// # Errors
 ///
@@ -106,7 +105,7 @@ where
             match ready!(next.map_err(ServeError::Requests)?) {
                 Some(Ok(request)) => {
                     *this.ready = false;
-                    // A panic in the call ends its request alone, as one in its future does.
+                    // A panic in the call ends its request alone, as a panic in the future does.
                     match guarded(|| this.service.call(request)) {
                         Ok(future) => (this.spawn)(future),
                         Err(error) => tracing::error!(error, "a request is lost"),
@@ -121,12 +120,12 @@ where
     }
 }
 
-/// Calls a function of others, whose panic becomes an error.
+/// Calls a foreign function, and turns a panic into an error.
 fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, BoxError> {
     catch_unwind(AssertUnwindSafe(call)).map_err(|panic| Panicked::new(&*panic).into())
 }
 
-/// [`serve`] could not go on.
+/// The failure that ended [`serve`].
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ServeError {

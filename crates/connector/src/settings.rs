@@ -3,7 +3,7 @@ use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 use couplet_pairing::{CloseReason, Policy, Session};
 use couplet_relay::Relay;
 
-/// What a connector is told beside its endpoints and layers.
+/// The settings of a connector, besides its endpoints and layers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) policy: Policy,
@@ -20,7 +20,7 @@ pub(crate) struct Settings {
 
 type Ended = dyn Fn(&Session, CloseReason, Option<&(dyn StdError + 'static)>) + Send + Sync;
 
-/// What is called for sessions.
+/// The functions that are called for each session.
 #[derive(Clone, Default)]
 pub(crate) struct Hooks {
     pub(crate) joined: Option<Arc<dyn Fn(&Session) + Send + Sync>>,
@@ -30,7 +30,7 @@ pub(crate) struct Hooks {
 // ===== impl Settings =====
 
 impl Settings {
-    /// Is it a failure of the whole if the pair can't be made?
+    /// Whether the connector fails if the pair can't be made.
     pub(crate) fn expects_one_pair(&self) -> bool {
         self.once || (self.dials_only && !self.reconnects)
     }

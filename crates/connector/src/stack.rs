@@ -1,5 +1,5 @@
-//! What the stacks of a [`Connector`](crate::Connector) are made of: the traits that
-//! [`start`](crate::Connector::start) asks of them, and the [`Slot`] at the bottom of a side.
+//! The stacks of a [`Connector`](crate::Connector): the traits that
+//! [`start`](crate::Connector::start) requires, and the [`Slot`] at the bottom of a side.
 
 use couplet_endpoint::{BoxError, BoxIo, Conn, Io};
 use couplet_relay::Summary;
@@ -12,11 +12,11 @@ pub use crate::{
     slot::{Slot, SlotFuture},
 };
 
-/// The stack of a side: what its layers make of a [`Slot`].
+/// The stack of a side: the layers of the side around a [`Slot`].
 ///
-/// Implemented by every service of `Conn<BoxIo>` that answers `()`, as the services of the layers
-/// in [`layers`](crate::layers) and tower's own do. The stack of a side that is dialled for the
-/// other is cloned for each connection, so its services are `Clone`.
+/// Implemented by every service of `Conn<BoxIo>` that answers `()`, which the layers in
+/// [`layers`](crate::layers) and tower's own make. The stack of a side that is dialled for the other is
+/// cloned for each connection, so its services are `Clone`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no stack of a side",
     label = "the layers of this side don't make a `Service<Conn<BoxIo>, Response = ()>`",
@@ -30,7 +30,7 @@ pub trait SideStack:
 {
 }
 
-/// The stack of a pair: what its layers make of a [`Relay`](crate::relay::Relay).
+/// The stack of a pair: the pair's layers around a [`Relay`](crate::relay::Relay).
 ///
 /// Implemented by every service of [`BoxPair`] that answers with the relay's [`Summary`].
 #[diagnostic::on_unimplemented(
@@ -49,8 +49,8 @@ pub trait PairStack:
 /// Dials a side: a [`Dial`](crate::Dial), a [`dial_by`](crate::endpoint::dial_by), or any other
 /// service that connects.
 ///
-/// Its request `R` is the [`Info`](crate::endpoint::Info) of the connection that a partner is
-/// dialled for; `()` where the side is dialled by itself.
+/// The request `R` is the [`Info`](crate::endpoint::Info) of the connection for which a partner is
+/// dialled, or `()` where the side is dialled at the start.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not dial",
     label = "no `Service<{R}, Response = Conn<_>>` that is `Clone`",
@@ -65,7 +65,7 @@ pub trait Dials<R>:
     + Send
     + 'static
 {
-    /// What the connections' bytes go through.
+    /// The io of the connections.
     type Io: Io;
 }
 

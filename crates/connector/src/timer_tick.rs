@@ -1,9 +1,8 @@
-//! Cheap timers while connections come and go.
+//! A timer that makes other timers cheap while connections come and go.
 //!
-//! tokio wakes its own driver, with a system call, for each new timer that is due before all
-//! others: with deadlines of seconds that would be one or two for every connection. While
-//! connections come, this timer is always due sooner; when none come, it stops, so that an idle
-//! process sleeps.
+//! tokio wakes its driver, with a system call, for each new timer that is due before all others; with
+//! deadlines of seconds that is one or two for every connection. While connections come, this timer is
+//! always due sooner. When none come it stops, so that an idle process sleeps.
 
 use std::{
     sync::{
@@ -34,7 +33,7 @@ struct State {
 impl TimerTick {
     /// A connection comes.
     pub(crate) fn came(&self) {
-        // Read before it is written, so that the threads don't fight for it.
+        // Read before it is written, so that the threads don't contend for the cache line.
         if !self.0.came.load(Ordering::Relaxed) {
             self.0.came.store(true, Ordering::SeqCst);
             if self.0.resting.load(Ordering::SeqCst) {
@@ -47,8 +46,7 @@ impl TimerTick {
     pub(crate) async fn run(self) {
         loop {
             self.0.resting.store(true, Ordering::SeqCst);
-            // Looked at after the mark: a connection that comes now is seen here, or has seen the
-            // mark.
+            // Read after the mark: a connection that comes now is seen here, or has seen the mark.
             if !self.0.came.load(Ordering::SeqCst) {
                 self.0.wake.notified().await;
             }

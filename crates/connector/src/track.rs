@@ -1,5 +1,4 @@
-//! Sessions from their beginning to their end: told in the log and to the hooks, and ended with
-//! the connector.
+//! Follows sessions from begin to end: logs them, calls the hooks, and ends them with the connector.
 
 use std::{
     error::Error as StdError,
@@ -34,7 +33,7 @@ pub(crate) struct TrackFuture<F> {
     tracked: Tracked,
 }
 
-/// A session that has begun, until it is dropped.
+/// A session that has begun; its drop is the end.
 #[derive(Debug)]
 struct Tracked {
     session: Session,
@@ -96,7 +95,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let session = &this.tracked.session;
-        // A step before the join knows nothing of a close: it is dropped. The relay does.
+        // A step before the join does not watch the close switch, so it is dropped. The relay does.
         if !session.is_relaying() && session.poll_close_requested(cx).is_ready() {
             return Poll::Ready(Ok(()));
         }
@@ -175,7 +174,7 @@ impl Tracked {
 
 impl Drop for Tracked {
     fn drop(&mut self) {
-        // Set by now: whatever owned the session was dropped before.
+        // Set by now, because the owner of the session was dropped before.
         let reason = self.session.end_reason().unwrap_or(CloseReason::Dropped);
         self.tell_end(reason);
         self.lifecycle.ended(self.joined.then_some(reason));

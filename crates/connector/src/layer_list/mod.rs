@@ -1,9 +1,9 @@
-//! Stacks whose layers are known only at run time: from a configuration, or a command line.
+//! Lists of layers that are made at run time, from a configuration or a command line.
 //!
-//! A list of layers is itself a layer. Each of its services is boxed, and so is each future: one
-//! allocation a layer and connection, or pair; none where the list is empty. Where the layers are
-//! known when the program is written, [`side_a`](crate::Connector::layer_a) and
-//! [`pair`](crate::Connector::layer_pair) keep their types instead.
+//! A list of layers is itself a layer. Each of its services and futures is boxed: one allocation a layer
+//! and connection, or pair; none for an empty list. For layers that are known at compile time use
+//! [`layer_a`](crate::Connector::layer_a) and [`layer_pair`](crate::Connector::layer_pair), which keep
+//! the types.
 //!
 //! ```
 //! use std::time::Duration;

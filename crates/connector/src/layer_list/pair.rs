@@ -15,13 +15,13 @@ use tower::{
 
 use crate::{BoxPair, stack::PairStack};
 
-/// What the layers of a list are built on: the services below, their types forgotten.
+/// The boxed services below a [list](PairLayers) of layers.
 ///
-/// Takes pairs of any ios and hands them on boxed.
+/// Takes pairs of any ios, and hands them on boxed.
 #[derive(Clone, Debug)]
 pub struct PairSlot(BoxCloneService<BoxPair, Summary, BoxError>);
 
-/// The layers of the pair stack, top to bottom, as a list that is known only at run time.
+/// A list of pair layers, top to bottom, made at run time.
 #[derive(Clone, Default)]
 pub struct PairLayers(Vec<Arc<dyn PairLayer>>);
 
@@ -32,12 +32,12 @@ trait PairLayer: Send + Sync {
 // ===== impl PairLayers =====
 
 impl PairLayers {
-    /// With none.
+    /// An empty list.
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// Adds a layer below those that are there.
+    /// Adds a layer below the earlier ones.
     pub fn push<L>(&mut self, layer: L)
     where
         L: Layer<PairSlot, Service: PairStack + Clone> + Send + Sync + 'static,
@@ -45,7 +45,7 @@ impl PairLayers {
         self.0.push(Arc::new(layer));
     }
 
-    /// Adds the layers of another list below those that are there.
+    /// Adds the layers of another list below the earlier ones.
     pub fn append(&mut self, layers: Self) {
         self.0.extend(layers.0);
     }

@@ -4,7 +4,7 @@ use tower::Layer;
 
 use crate::{slot::Slot, stack::SideStack};
 
-/// The layers of a side, top to bottom, as a list that is known only at run time.
+/// A list of side layers, top to bottom, made at run time.
 #[derive(Clone, Default)]
 pub struct SideLayers(Vec<Arc<dyn SideLayer>>);
 
@@ -16,12 +16,12 @@ trait SideLayer: Send + Sync {
 // ===== impl SideLayers =====
 
 impl SideLayers {
-    /// With none.
+    /// An empty list.
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// Adds a layer below those that are there.
+    /// Adds a layer below the earlier ones.
     pub fn push<L>(&mut self, layer: L)
     where
         L: Layer<Slot, Service: SideStack + Clone> + Send + Sync + 'static,
@@ -29,7 +29,7 @@ impl SideLayers {
         self.0.push(Arc::new(layer));
     }
 
-    /// Adds the layers of another list below those that are there.
+    /// Adds the layers of another list below the earlier ones.
     pub fn append(&mut self, layers: Self) {
         self.0.extend(layers.0);
     }

@@ -1,4 +1,4 @@
-//! For each connection of one side, a partner on the other side is dialled.
+//! Modes that dial a partner for each connection of the other side.
 
 use std::{fmt, net::SocketAddr};
 
@@ -14,7 +14,7 @@ use crate::{
     stack::{Dials, SideStack},
 };
 
-/// Side A's connections come by themselves, and for each of them side B is dialled: made by
+/// Accepts clients on side A, and dials side B for each: made by
 /// [`listen_dial`](crate::Connector::listen_dial).
 #[derive(Debug)]
 pub struct DialForA<D> {
@@ -22,7 +22,7 @@ pub struct DialForA<D> {
     b: D,
 }
 
-/// Side B's connections come by themselves, and for each of them side A is dialled: made by
+/// Accepts clients on side B, and dials side A for each: made by
 /// [`dial_listen`](crate::Connector::dial_listen).
 #[derive(Debug)]
 pub struct DialForB<D> {
@@ -30,7 +30,7 @@ pub struct DialForB<D> {
     b: Incoming,
 }
 
-/// Side A is dialled, and then side B for it; one pair after the other: made by
+/// Dials side A and then side B, one pair after the other: made by
 /// [`dial_dial`](crate::Connector::dial_dial).
 pub struct InTurn<D> {
     a: Box<dyn FnOnce(Option<Backoff>) -> Incoming + Send>,
@@ -85,7 +85,7 @@ impl<D> DialForB<D> {
         }
     }
 
-    /// Side A, dialled by itself, and side B.
+    /// Side A, dialled at the start, and side B.
     pub(super) fn into_sides(self) -> [Incoming; 2]
     where
         D: Dials<()>,

@@ -1,4 +1,4 @@
-//! The connections of both sides come by themselves.
+//! Modes in which both sides accept clients, or keep a pool.
 
 use std::{fmt, hash::Hash, net::SocketAddr};
 
@@ -9,8 +9,7 @@ use futures::stream::BoxStream;
 use super::{Pairing, Starts};
 use crate::{BoxPair, assembly::Assembly, incoming::Incoming, slot::Slot, stack::SideStack};
 
-/// The connections of both sides come by themselves: made by
-/// [`listen_listen`](crate::Connector::listen_listen), and by
+/// Accepts clients on both sides: made by [`listen_listen`](crate::Connector::listen_listen), and by
 /// [`dial_listen`](crate::Connector::dial_listen) for one pair.
 #[derive(Debug)]
 pub struct Meet {
@@ -19,7 +18,7 @@ pub struct Meet {
     by_key: Option<ByKey>,
 }
 
-/// All connections come to one endpoint, and those with the same key are joined: made by
+/// Accepts all clients on one endpoint, and joins those with the same key: made by
 /// [`keyed`](crate::Connector::keyed).
 #[derive(Debug)]
 pub struct MeetByKey {
@@ -27,7 +26,7 @@ pub struct MeetByKey {
     by_key: ByKey,
 }
 
-/// A rendezvous by key, the types of key and side forgotten.
+/// A rendezvous by key, with the types of key and side erased.
 struct ByKey(Box<dyn FnOnce(Policy) -> (WaitSlot<BoxIo>, Replayed) + Send>);
 
 type Replayed = Pairs<Replay<BoxIo>, Replay<BoxIo>>;

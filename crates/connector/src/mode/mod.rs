@@ -1,4 +1,4 @@
-//! The modes: which way round the connections of each side come, and how they are paired.
+//! The modes: whether each side accepts or dials, and how the connections are paired.
 //!
 //! A mode is the first type of a [`Connector`](crate::Connector). The constructors make it, and
 //! only settings that have an effect in it compile.
@@ -20,11 +20,11 @@ use futures::stream::BoxStream;
 
 use crate::{BoxPair, assembly::Assembly, slot::Slot};
 
-/// How the connections of two sides find each other.
+/// How the connections of two sides are paired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Pairing {
-    /// The connections of both sides come by themselves, and the oldest of each are joined: a
+    /// Both sides accept, and the oldest connections of each are joined: a
     /// [`rendezvous`](couplet_pairing::rendezvous).
     Rendezvous,
     /// Connections with the same key are joined: a [`rendezvous_keyed`](couplet_pairing::rendezvous_keyed).
@@ -53,14 +53,13 @@ pub trait Mode<A, B>: sealed::Starts<A, B> {}
 // ===== impl Pairing =====
 
 impl Pairing {
-    /// How the connections of these two sides find each other, where no key decides: for one pair
-    /// alone ([`once`](crate::Connector::once)), or for any number.
-    ///
-    /// Each constructor of a [`Connector`](crate::Connector) pairs as this says.
+    /// The pairing of two such sides without a key, for one pair alone
+    /// ([`once`](crate::Connector::once)) or for any number. Each constructor of a
+    /// [`Connector`](crate::Connector) uses this pairing.
     pub const fn of(a: Way, b: Way, once: bool) -> Self {
         match (a, b) {
             (Way::Comes, Way::Comes) => Self::Rendezvous,
-            // Dialled at once, so that the one pair is there when B comes.
+            // Dialled at the start, so that A waits when the client of B comes.
             (Way::Dialled, Way::Comes) if once => Self::Rendezvous,
             (Way::Dialled, Way::Comes) => Self::DialFor(Side::A),
             (_, Way::Dialled) => Self::DialFor(Side::B),
@@ -81,7 +80,7 @@ mod sealed {
     pub trait Starts<A, B> {
         fn pairing(&self) -> Pairing;
 
-        /// Where each side listens.
+        /// The address on which each side listens.
         fn local_addrs(&self) -> [Option<SocketAddr>; 2];
 
         /// Spawns the sides' loops, with the stacks that their layers make of a slot, and returns

@@ -1,4 +1,4 @@
-//! Which settings have an effect in which mode.
+//! The settings that have an effect in each mode.
 
 use couplet_endpoint::Backoff;
 
@@ -13,7 +13,7 @@ use crate::stack::Dials;
 )]
 pub trait HasSideB: Sealed {}
 
-/// A mode in which connections wait for a partner that comes by itself.
+/// A mode in which connections wait for a client of the other side.
 #[diagnostic::on_unimplemented(
     message = "connections don't wait for a partner in the mode `{Self}`",
     note = "`wait_timeout` and `read_ahead` have an effect in `listen_listen` and `keyed`; in the other \
@@ -91,7 +91,7 @@ impl<D> Once for DialForA<D> {
     }
 }
 
-/// Side A is dialled at once, so that it is there when B comes.
+/// Side A is dialled at the start, so that it waits when the client of B comes.
 impl<D: Dials<()>> Once for DialForB<D> {
     type Once = Meet;
 

@@ -1,4 +1,4 @@
-//! The way of a dialled connection: through its side's stack, and back to the dial that made it.
+//! Brings a dialled connection back from its side's stack to the dial that made it.
 
 use std::{
     collections::BTreeMap,
@@ -9,17 +9,16 @@ use std::{
 use couplet_endpoint::{BoxError, BoxIo, Conn, ConnId, Io};
 use thiserror::Error;
 
-/// The dialled connections that are on their way through their side's stack. Clones share them.
+/// The dialled connections on their way through their side's stack. Clones share them.
 ///
-/// Looked up by the connection's id: a channel that travels with each would cost an allocation or
-/// more a connection.
+/// Looked up by the connection's id, because a channel for each would cost an allocation or more.
 #[derive(Clone, Default)]
 pub(crate) struct Deliveries(Arc<Mutex<Underway>>);
 
-/// `None` until the connection has come through the stack.
+/// `None` until the connection has passed the stack.
 type Underway = BTreeMap<ConnId, Option<Conn<BoxIo>>>;
 
-/// The dial's end: a connection is expected. Dropped, it is expected no more.
+/// The dial's end. The connection is expected until this is dropped.
 pub(crate) struct Expected {
     deliveries: Deliveries,
     id: ConnId,
@@ -47,7 +46,7 @@ impl Deliveries {
         }
     }
 
-    /// The connection has come through its side's stack.
+    /// The connection has passed its side's stack.
     pub(super) fn deliver(&self, mut conn: Conn<BoxIo>) -> Result<(), BoxError> {
         let id = conn.info.id;
         if let Some(expected @ None) = self.underway().get_mut(&id) {
@@ -72,7 +71,7 @@ impl fmt::Debug for Deliveries {
 // ===== impl Expected =====
 
 impl Expected {
-    /// The connection, if it has come; it is expected no more.
+    /// Takes the connection, if it has come; from then on it is not expected.
     pub(super) fn take(&mut self) -> Option<Conn<BoxIo>> {
         self.over = true;
         self.deliveries.underway().remove(&self.id).flatten()
@@ -84,7 +83,7 @@ impl Drop for Expected {
         if !self.over
             && let Some(mut conn) = self.take()
         {
-            // Delivered to nobody: its peer must not take a close for an end of stream.
+            // Delivered to no dial: a reset, because the peer would take a close for an end of stream.
             conn.io.abort();
         }
     }

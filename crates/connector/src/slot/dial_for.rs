@@ -1,4 +1,4 @@
-//! The service that dials a partner for each connection, its type forgotten.
+//! The boxed service that dials a partner for each connection.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -33,8 +33,8 @@ impl<S> DialFor for S where
 {
 }
 
-/// A clone is a reference count: its own service is made when it is asked for readiness. A stack
-/// of handshakes clones all below it for each connection, and only the last clone is used.
+/// A clone is a reference count, and makes its own service when it is polled for readiness: a stack of
+/// handshakes clones all services below for each connection, and uses only the last clone.
 pub(super) struct DialForSlot {
     prototype: Arc<Mutex<dyn Prototype>>,
     service: Option<Box<dyn DialFor>>,

@@ -1,4 +1,4 @@
-//! [`Slot`]: what the layers of a side are built on.
+//! [`Slot`]: the innermost service of a side's stack.
 
 mod deliver;
 mod dial_for;
@@ -22,21 +22,19 @@ use tower::{Service, ServiceExt, util::BoxCloneService};
 use self::{deliver::Deliveries, dial_for::DialForSlot};
 use crate::stack::SideStack;
 
-/// What the layers of a side are built on: the innermost service of the side's stack, or, in a list
-/// of layers, all services below.
+/// The innermost service of a side's stack; in a list of layers, all services below.
 ///
-/// A slot takes connections of any io, boxes it where it is not boxed, and answers `()`. What the
-/// innermost slot does with a connection depends on the connector's
-/// [pairing](crate::mode::Pairing):
+/// Takes connections of any io, boxes the io, and answers `()`. The connector's
+/// [pairing](crate::mode::Pairing) decides what happens to a connection:
 ///
-/// - both sides come by themselves: the connection takes a place among those that wait;
-/// - a partner is dialled for each connection of this side: the slot dials it and joins the two;
-/// - this side is dialled for the other: the connection is delivered to the dial that made it,
-///   which knows it by its [`ConnId`](couplet_endpoint::ConnId). So a layer that makes a new
-///   [`Conn`] hands on the `Info` of the old one.
+/// - where both sides accept, the connection waits for a partner;
+/// - where the other side is dialled for this one, the slot dials a partner and joins the two;
+/// - where this side is dialled for the other, the connection goes back to the dial that made it, which
+///   knows it by its [`ConnId`](couplet_endpoint::ConnId). So a layer that makes a new [`Conn`] must hand
+///   on the `Info` of the old one.
 ///
-/// `poll_ready` reserves what the connection needs, `call` takes it, dropping the slot gives it
-/// back, and a clone has nothing reserved.
+/// `poll_ready` reserves capacity for one connection, `call` takes it, dropping the slot gives it back,
+/// and a clone has none.
 #[derive(Clone)]
 pub struct Slot(Kind);
 
@@ -78,12 +76,12 @@ impl Slot {
         Self(Kind::Deliver(deliveries))
     }
 
-    /// Is it the delivery, with no layers above?
+    /// Whether this is the delivery, without layers above.
     fn delivers(&self) -> bool {
         matches!(self.0, Kind::Deliver(_))
     }
 
-    /// A stack whose type is forgotten; a slot stays as it is.
+    /// Boxes a stack; a slot is not boxed again.
     pub(crate) fn stack<S: SideStack + Clone>(stack: S) -> Self {
         let mut stack = Some(stack);
         if let Some(slot) = (&mut stack as &mut dyn Any).downcast_mut::<Option<Self>>() {

@@ -11,7 +11,7 @@ use tower::Service;
 
 use crate::incoming::guarded;
 
-/// Dials a connection and leads it through its side's stack, which hands it back.
+/// Dials a connection, and leads it through its side's stack and back.
 #[derive(Clone, Debug)]
 pub(crate) struct Partner<D, S> {
     dial: D,
@@ -65,7 +65,7 @@ where
 
     fn call(&mut self, dialled_for: Info) -> Self::Future {
         let dialling = self.dial.call(dialled_for);
-        // The ready one goes along; its clone has to become ready anew.
+        // The ready service goes with the connection; its clone must become ready itself.
         let clone = self.stack.clone();
         let stack = std::mem::replace(&mut self.stack, clone);
         PartnerFuture::Dialling {

@@ -1,4 +1,4 @@
-//! The way of a dialled connection: through its side's stack, and back to the dial.
+//! Leads a dialled connection through its side's stack and back to the dial.
 
 use std::{
     any::Any,
@@ -17,8 +17,7 @@ use super::{
 };
 use crate::stack::SideStack;
 
-/// Leads a dialled connection through its side's stack, at whose end it is delivered, and answers
-/// with the connection.
+/// Leads a dialled connection through its side's stack, and answers with the connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Passage<S> {
     side: Side,
@@ -30,7 +29,7 @@ pub(crate) struct Passage<S> {
 
 #[pin_project(project = PassageProj)]
 pub(crate) enum PassageFuture<F> {
-    /// There is nothing to be led through.
+    /// The stack has no layers.
     Bare(Option<Conn<BoxIo>>),
     Through {
         #[pin]
@@ -50,7 +49,7 @@ struct NotDelivered(Side);
 // ===== impl Passage =====
 
 impl<S: SideStack> Passage<S> {
-    /// Through the stack that these layers make.
+    /// A passage through the stack that these layers make.
     pub(crate) fn new(side: Side, layers: impl FnOnce(Slot) -> S) -> Self {
         let deliveries = Deliveries::default();
         let stack = layers(Slot::deliver(deliveries.clone()));
