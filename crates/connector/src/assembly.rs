@@ -77,7 +77,8 @@ impl Assembly {
         stack: impl FnOnce(Slot) -> S,
     ) -> Partner<D, SideStatsService<Passage<S>>> {
         let stack = Passage::new(side, stack);
-        Partner::new(side, dial, self.side_stats(side).layer(stack))
+        let stack = self.side_stats(side).layer(stack);
+        Partner::new(side, dial, stack, Arc::clone(&self.lifecycle))
     }
 
     /// Bounds the pairs, from the dial of the partner on. The bound is below the side's handshakes, so
@@ -94,7 +95,7 @@ impl Assembly {
         &self,
         pairs: Pairs<Replay<BoxIo>, Replay<BoxIo>>,
     ) -> BoxStream<'static, BoxPair> {
-        self.lifecycle.stats().watch(pairs.counts());
+        self.lifecycle.watch(pairs.counts());
         pairs.map(|Ok(pair)| unwrap_drained(pair)).boxed()
     }
 
@@ -146,7 +147,8 @@ impl Assembly {
     where
         S: Service<Conn<BoxIo>, Error: Into<BoxError>, Future: Send + 'static> + Send + 'static,
     {
-        let conns = incoming.until_drained(self.lifecycle.drain().clone());
+        let drain = self.lifecycle.drain().clone();
+        let conns = incoming.until_drained(side, drain, Arc::clone(&self.lifecycle));
         let lifecycle = Arc::clone(&self.lifecycle);
         let spawn = move |future| lifecycle.spawn_until_stopped(future);
         let lifecycle = Arc::clone(&self.lifecycle);

@@ -348,7 +348,7 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
         LP: Layer<Relay, Service: PairStack>,
         M: Mode<LA::Service, LB::Service>,
     {
-        let local_addrs = self.mode.local_addrs();
+        let (local_addrs, pairing) = (self.mode.local_addrs(), self.mode.pairing());
         for (side, addr) in [Side::A, Side::B].into_iter().zip(local_addrs) {
             if let Some(address) = addr {
                 tracing::info!(%side, %address, "listening");
@@ -370,6 +370,6 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
         }
         lifecycle.spawn_until_stopped(lifecycle.timer_tick().clone().run());
         lifecycle.all_spawned();
-        Handle::new(lifecycle, local_addrs, one_expected)
+        Handle::new(lifecycle, local_addrs, pairing, one_expected)
     }
 }

@@ -6,13 +6,14 @@ use couplet_pairing::{CloseReason, Session, SessionId};
 use futures::{Stream, stream};
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::{ConnectorError, lifecycle::Lifecycle};
+use crate::{ConnectorError, RelayEvent, lifecycle::Lifecycle, mode::Pairing};
 
 /// The handle of a started connector. Cheap to clone; dropping it leaves the connector running.
 #[derive(Clone, Debug)]
 pub struct Handle {
     lifecycle: Arc<Lifecycle>,
     local_addrs: [Option<SocketAddr>; 2],
+    pairing: Pairing,
     one_expected: bool,
 }
 
@@ -22,13 +23,20 @@ impl Handle {
     pub(crate) fn new(
         lifecycle: Arc<Lifecycle>,
         local_addrs: [Option<SocketAddr>; 2],
+        pairing: Pairing,
         one_expected: bool,
     ) -> Self {
         Self {
             lifecycle,
             local_addrs,
+            pairing,
             one_expected,
         }
+    }
+
+    /// How the connections of the two sides find each other.
+    pub fn pairing(&self) -> Pairing {
+        self.pairing
     }
 
     /// The TCP address on which a side listens, with the port that the system chose.
@@ -88,6 +96,47 @@ impl Handle {
                 }
             },
         ))
+    }
+
+    /// Calls this function with each [event](RelayEvent) from now on, beside those that were added before.
+    ///
+    /// The function runs in the task of the connection or pair, so it must return soon. A panic in it is
+    /// caught.
+    ///
+    /// ```
+    /// # use couplet_connector::{Handle, RelayEvent};
+    /// fn count_resets(relay: &Handle) {
+    ///     relay.observe(|event| {
+    ///         if let RelayEvent::Ended { session, reason, .. } = event {
+    ///             println!("session {} ended: {reason}", session.id());
+    ///         }
+    ///     });
+    /// }
+    /// ```
+    pub fn observe(&self, observer: impl Fn(&RelayEvent<'_>) + Send + Sync + 'static) {
+        self.lifecycle.observers().add(observer);
+    }
+
+    /// Takes no more connections until [`resume`](Self::resume), of either side. Listening sockets stay
+    /// open, and clients wait in the accept queue (the backlog); connections that have been accepted, and
+    /// pairs, go on. Nothing is dialled ahead, and a drain ends the pause.
+    pub fn pause(&self) {
+        self.lifecycle.pause().set(true);
+    }
+
+    /// Takes connections again after a [`pause`](Self::pause).
+    pub fn resume(&self) {
+        self.lifecycle.pause().set(false);
+    }
+
+    /// Is the relay [paused](Self::pause)?
+    pub fn is_paused(&self) -> bool {
+        self.lifecycle.pause().is_set()
+    }
+
+    /// Has a drain begun, or an end?
+    pub fn is_draining(&self) -> bool {
+        self.lifecycle.drain().is_cancelled() || self.lifecycle.is_stopped()
     }
 
     /// The live counters, of which [`snapshot`](Self::snapshot) is a copy.

@@ -1,8 +1,13 @@
 //! A side with an endpoint of its own: a listener or a pool.
 
-use std::{fmt, net::SocketAddr, task::Poll};
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::Arc,
+    task::{Poll, ready},
+};
 
-use couplet_endpoint::{BoxError, BoxIo, Conn, Endpoint, Io, io::ResetUnlessShut};
+use couplet_endpoint::{BoxError, BoxIo, Conn, Endpoint, Io, Side, io::ResetUnlessShut};
 use futures::{
     FutureExt, Stream, StreamExt, TryStreamExt,
     future::BoxFuture,
@@ -10,6 +15,8 @@ use futures::{
 };
 use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
+
+use crate::lifecycle::Lifecycle;
 
 /// How often, at a drain, an empty accept queue is polled again.
 const LOOKS: u32 = 3;
@@ -41,10 +48,13 @@ impl Incoming {
         }
     }
 
-    /// The connections until the drain, and then those in the accept queue.
+    /// The connections until the drain, and then those in the accept queue. None comes during
+    /// a pause, unless the drain ends it.
     pub(crate) fn until_drained(
         self,
+        side: Side,
         drain: CancellationToken,
+        lifecycle: Arc<Lifecycle>,
     ) -> impl Stream<Item = Result<Conn<BoxIo>, BoxError>> + Send {
         let Self {
             mut conns, queues, ..
@@ -61,6 +71,9 @@ impl Incoming {
             let is_draining = drained.is_none();
             if is_draining && !queues {
                 return Poll::Ready(None);
+            }
+            if !is_draining {
+                ready!(lifecycle.pause().poll_lifted(side, cx));
             }
             loop {
                 if let Poll::Ready(next) = conns.poll_next_unpin(cx) {

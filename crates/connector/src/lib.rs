@@ -76,11 +76,14 @@
 mod assembly;
 mod connector;
 mod error;
+mod event;
 mod handle;
 mod incoming;
 mod layer_list;
 mod lifecycle;
 pub mod mode;
+mod observers;
+mod pause;
 mod refusals;
 mod serve;
 mod settings;
@@ -97,6 +100,7 @@ pub use couplet_relay as relay;
 pub use self::{
     connector::Connector,
     error::ConnectorError,
+    event::{Refused, RelayEvent},
     handle::Handle,
     layer_list::{PairLayers, SideLayers},
     serve::serve,

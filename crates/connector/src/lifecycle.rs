@@ -9,14 +9,18 @@ use std::{
     time::Duration,
 };
 
-use couplet_layers::Stats;
-use couplet_pairing::{CloseReason, Session};
+use couplet_endpoint::Side;
+use couplet_layers::{RefusalCause, Stats};
+use couplet_pairing::{CloseReason, Session, WaitEvent, WaitingCounts};
 use futures::FutureExt;
 use tokio::sync::{broadcast, watch};
 use tokio_util::{future::FutureExt as _, sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    ConnectorError,
+    ConnectorError, RelayEvent,
+    event::Refused,
+    observers::Observers,
+    pause::Pause,
     settings::{Hooks, Settings},
     timer_tick::TimerTick,
 };
@@ -51,6 +55,8 @@ pub(crate) struct Lifecycle {
     /// The number of live sessions, for `close_when_idle` alone.
     live: Option<watch::Sender<usize>>,
     hooks: Hooks,
+    observers: Arc<Observers>,
+    pause: Pause,
 }
 
 // ===== impl Lifecycle =====
@@ -72,7 +78,47 @@ impl Lifecycle {
             sessions: OnceLock::new(),
             live: settings.close_when_idle.map(|_| watch::Sender::new(0)),
             hooks: settings.hooks.clone(),
+            observers: Arc::default(),
+            pause: Pause::default(),
         }
+    }
+
+    pub(crate) fn pause(&self) -> &Pause {
+        &self.pause
+    }
+
+    pub(crate) fn observers(&self) -> &Arc<Observers> {
+        &self.observers
+    }
+
+    /// Counts those that wait, and tells the observers of those that the pairing refuses.
+    pub(crate) fn watch(&self, waiting: WaitingCounts) {
+        let observers = Arc::clone(&self.observers);
+        waiting.observe(move |info, event| {
+            let refused = |cause| {
+                RelayEvent::Refused(Refused {
+                    side: info.side.unwrap_or(Side::A),
+                    conn: info.id,
+                    peer: info.peer,
+                    cause,
+                    error: None,
+                })
+            };
+            match event {
+                WaitEvent::Waits => observers.tell(&RelayEvent::Waits(info)),
+                WaitEvent::Leaves => observers.tell(&RelayEvent::Leaves(info)),
+                WaitEvent::Refused(refusal) => observers.tell(&refused(refusal.into())),
+                WaitEvent::Gone => observers.tell(&refused(RefusalCause::Gone)),
+                _ => {}
+            }
+        });
+        self.stats.watch(waiting);
+    }
+
+    /// Counts a connection that is not joined, and tells the observers. Beside each call is the log's.
+    pub(crate) fn refused(&self, refused: Refused<'_>) {
+        self.stats.refuse(refused.side, refused.cause);
+        self.observers.tell(&RelayEvent::Refused(refused));
     }
 
     pub(crate) fn stats(&self) -> &Stats {

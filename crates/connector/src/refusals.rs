@@ -1,18 +1,19 @@
 //! Connections that are not joined: logged, and a failure where one pair was expected.
 
 use std::{
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use couplet_endpoint::{BoxError, Conn, ConnId, DialError, Origin, PeerName, Side, is_caused_by};
-use couplet_layers::HealthCheck;
+use couplet_layers::RefusalCause;
 use couplet_pairing::PairError;
 use pin_project::pin_project;
 use tower::{Layer, Service};
 
-use crate::{ConnectorError, error::Causes, lifecycle::Lifecycle};
+use crate::{ConnectorError, error::Causes, event::Refused, lifecycle::Lifecycle};
 
 #[derive(Clone, Debug)]
 pub(crate) struct RefusalsLayer {
@@ -34,7 +35,7 @@ pub(crate) struct RefusalsFuture<F> {
     inner: F,
     layer: RefusalsLayer,
     id: ConnId,
-    peer: PeerName,
+    peer: Option<SocketAddr>,
     origin: Origin,
 }
 
@@ -49,19 +50,31 @@ impl RefusalsLayer {
         }
     }
 
-    fn refused(&self, id: ConnId, peer: PeerName, origin: Origin, error: BoxError) {
-        if self.lifecycle.is_stopped() {
-            return;
-        }
-        if is_caused_by::<HealthCheck>(&*error) {
-            tracing::debug!(side = %self.side, conn = id.get(), %peer, "health check");
-            return;
-        }
+    fn refused(&self, id: ConnId, peer: Option<SocketAddr>, origin: Origin, error: BoxError) {
+        let cause = match self.lifecycle.is_stopped() {
+            true => RefusalCause::Shutdown,
+            false => RefusalCause::of(&*error),
+        };
+        self.lifecycle.refused(Refused {
+            side: self.side,
+            conn: id,
+            peer,
+            cause,
+            error: Some(&*error),
+        });
         let (side, conn, causes) = (self.side, id.get(), Causes(&*error));
+        let peer = PeerName::from(peer);
         // A refused client concerns the client, a server that is down concerns the operator.
-        match is_caused_by::<DialError>(&*error) {
-            true => tracing::warn!(%side, conn, %peer, error = %causes, "refused"),
-            false => tracing::info!(%side, conn, %peer, error = %causes, "refused"),
+        match cause {
+            RefusalCause::Shutdown => return,
+            RefusalCause::HealthCheck => {
+                tracing::debug!(%side, conn, %peer, "health check");
+                return;
+            }
+            _ if is_caused_by::<DialError>(&*error) => {
+                tracing::warn!(%side, conn, %peer, error = %causes, "refused");
+            }
+            _ => tracing::info!(%side, conn, %peer, error = %causes, "refused"),
         }
         // Another client may follow a refused one; no other dial follows a failed one.
         let no_other = origin == Origin::Dialled || is_caused_by::<PairError>(&*error);
@@ -101,7 +114,7 @@ where
         RefusalsFuture {
             layer: self.layer.clone(),
             id: conn.info.id,
-            peer: conn.info.peer_name(),
+            peer: conn.info.peer,
             origin: conn.info.origin,
             inner: self.inner.call(conn),
         }

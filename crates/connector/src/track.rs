@@ -13,7 +13,7 @@ use couplet_pairing::{CloseReason, Pair, Session};
 use pin_project::pin_project;
 use tower::{Layer, Service};
 
-use crate::{error::Causes, lifecycle::Lifecycle};
+use crate::{RelayEvent, error::Causes, lifecycle::Lifecycle};
 
 #[derive(Clone, Debug)]
 pub(crate) struct TrackLayer(Arc<Lifecycle>);
@@ -133,6 +133,9 @@ impl Tracked {
             "joined",
         );
         self.lifecycle.joined(&self.session);
+        self.lifecycle
+            .observers()
+            .tell(&RelayEvent::Joined(&self.session));
         if let Some(joined) = &self.lifecycle.hooks().joined {
             joined(&self.session);
         }
@@ -163,6 +166,13 @@ impl Tracked {
             error = error.map(|error| Causes(error).to_string()),
             "ended",
         );
+        if self.joined {
+            self.lifecycle.observers().tell(&RelayEvent::Ended {
+                session: &self.session,
+                reason,
+                error,
+            });
+        }
         if self.joined
             && let Some(ended) = &self.lifecycle.hooks().ended
         {

@@ -145,7 +145,7 @@ pub use self::{
     },
     observe::access_log::{AccessLog, AccessLogLayer, SideAccessLogLayer},
     observe::capture::{Capture, CaptureLayer},
-    observe::stats::{SideSnapshot, SideStatsLayer, Snapshot, Stats, StatsLayer},
+    observe::stats::{RefusalCause, SideSnapshot, SideStatsLayer, Snapshot, Stats, StatsLayer},
     observe::traffic_log::{Colour, Logged, TrafficLog, TrafficLogLayer},
     payload::codec::{CodecLayer, PlainBytes, PlainText},
     payload::transform::{

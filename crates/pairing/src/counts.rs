@@ -1,6 +1,8 @@
 use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -14,7 +16,29 @@ use couplet_endpoint::{Info, Refusal, Side};
 /// A connection that is on no side, as may be in [`rendezvous_keyed`](crate::rendezvous_keyed),
 /// counts as side A's.
 #[derive(Clone, Debug, Default)]
-pub struct WaitingCounts(Arc<[SideCounts; 2]>);
+pub struct WaitingCounts(Arc<Shared>);
+
+/// What becomes of a connection in a pairing, for [`WaitingCounts::observe`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WaitEvent {
+    /// It waits in a rendezvous from now on.
+    Waits,
+    /// It waits no longer; if it was not joined, another event follows.
+    Leaves,
+    /// It was let go for this reason.
+    Refused(Refusal),
+    /// Its peer went away while it waited.
+    Gone,
+}
+
+type Observer = dyn Fn(&Info, WaitEvent) + Send + Sync;
+
+#[derive(Default)]
+struct Shared {
+    sides: [SideCounts; 2],
+    observer: OnceLock<Box<Observer>>,
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct SideCounts {
@@ -67,13 +91,54 @@ impl WaitingCounts {
         Duration::from_micros(refused.waited.load(Ordering::Relaxed))
     }
 
+    /// Calls this function with each connection that begins or ceases to wait, from now on. Only a
+    /// rendezvous tells; where a partner is dialled, connections are counted alone. The first call counts.
+    ///
+    /// The function runs in the task that joins all connections, so it must return soon.
+    pub fn observe(&self, observer: impl Fn(&Info, WaitEvent) + Send + Sync + 'static) {
+        let _ = self.0.observer.set(Box::new(observer));
+    }
+
     pub(crate) fn side(&self, side: Side) -> &SideCounts {
-        &self.0[side as usize]
+        &self.0.sides[side as usize]
+    }
+
+    pub(crate) fn tell_entered(&self, info: &Info) {
+        self.of(info).entered();
+        self.tell(info, WaitEvent::Waits);
+    }
+
+    pub(crate) fn tell_left(&self, info: &Info) {
+        self.of(info).left();
+        self.tell(info, WaitEvent::Leaves);
+    }
+
+    pub(crate) fn tell_died(&self, info: &Info) {
+        self.of(info).died();
+        self.tell(info, WaitEvent::Gone);
+    }
+
+    pub(crate) fn tell_refused(&self, info: &Info, refusal: Refusal, waited: Duration) {
+        self.of(info).refused(refusal, waited);
+        self.tell(info, WaitEvent::Refused(refusal));
     }
 
     /// The counts among which a connection is.
-    pub(crate) fn of(&self, info: &Info) -> &SideCounts {
+    fn of(&self, info: &Info) -> &SideCounts {
         self.side(info.side.unwrap_or(Side::A))
+    }
+
+    fn tell(&self, info: &Info, event: WaitEvent) {
+        if let Some(observer) = self.0.observer.get() {
+            // The task that calls serves all connections: an observer's panic is the observer's alone.
+            let _ = catch_unwind(AssertUnwindSafe(|| observer(info, event)));
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.sides.fmt(f)
     }
 }
 

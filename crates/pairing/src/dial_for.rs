@@ -124,6 +124,7 @@ where
     fn call(&mut self, conn: Conn<I>) -> Self::Future {
         let waits = Waits::new(self.seats.take(), self.counts.clone(), self.side);
         let mut conn = Unjoined::new(conn.on(self.side).map_io(Replay::new));
+        conn.info.is_through();
         conn.info.tell(ConnEvent::Waits);
         let dialling = self.connect.call(conn.info.clone());
         let join = self.join;
@@ -136,7 +137,8 @@ where
                     .await
                     .ok_or(PairingEnded(()))?
                     .map_err(|error| PairError::partner(error.into()))?;
-                let partner = Unjoined::new(partner.map_io(Replay::new));
+                let mut partner = Unjoined::new(partner.map_io(Replay::new));
+                partner.info.is_through();
                 // Joined only when there is room for the pair, as in a rendezvous.
                 let asked = poll_fn(|cx| giver.poll_asked(cx)).await;
                 Ok::<_, PairError>((partner, asked.ok_or(PairingEnded(()))?))

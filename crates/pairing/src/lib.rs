@@ -38,7 +38,7 @@ mod unjoined;
 mod watch;
 
 pub use self::{
-    counts::WaitingCounts,
+    counts::{WaitEvent, WaitingCounts},
     dial_for::{DialFor, dial_for_a, dial_for_b},
     error::{PairError, PairingEnded},
     fair_share::{FairShare, PeerNetwork},
@@ -46,7 +46,7 @@ pub use self::{
     pairs::Pairs,
     policy::Policy,
     rendezvous::{Keyed, Third, WaitSlot, WhenFull, rendezvous, rendezvous_keyed},
-    session::{Budget, Budgets, Meter, OwnedSession, Scope, Session, SessionId},
+    session::{Budget, Budgets, Meter, Moved, OwnedSession, Scope, Session, SessionId},
 };
 
 pub use couplet_endpoint::{CloseReason, Refusal};

@@ -273,16 +273,21 @@ impl Direction {
         meter: &Meter,
     ) -> Poll<io::Result<()>> {
         while self.held.len() > 0 {
+            let by_splice = self.held.is_in_pipe();
             let n = match self.held.poll_write(cx, sink) {
                 Poll::Ready(result) => result?,
                 Poll::Pending => {
+                    meter.begin_stall(self.from);
                     // A sink may need to flush before it can take more.
                     ready!(self.poll_flush(cx, sink))?;
                     return Poll::Pending;
                 }
             };
             self.unflushed = true;
-            meter.add(self.from, n.into());
+            match by_splice {
+                true => meter.add_spliced(self.from, n.into()),
+                false => meter.add(self.from, n.into()),
+            }
         }
         Poll::Ready(Ok(()))
     }

@@ -140,6 +140,14 @@ impl Held {
         Poll::Ready(result)
     }
 
+    /// Do the bytes go by splice?
+    pub(crate) const fn is_in_pipe(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        return matches!(self, Self::Pipe(_));
+        #[cfg(not(target_os = "linux"))]
+        false
+    }
+
     pub(crate) fn len(&self) -> u32 {
         match self {
             Self::Nothing => 0,

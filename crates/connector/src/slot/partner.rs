@@ -1,15 +1,19 @@
 //! Dials a connection and leads it through its side's stack.
 
 use std::{
+    net::SocketAddr,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use couplet_endpoint::{BoxError, BoxIo, Conn, Info, Io, Side};
+use couplet_endpoint::{BoxError, BoxIo, Conn, ConnId, Info, Io, Side};
+use couplet_layers::{RefusalCause, observe::stats::DialOutcome};
 use pin_project::pin_project;
+use tokio::time::Instant;
 use tower::Service;
 
-use crate::incoming::guarded;
+use crate::{event::Refused, incoming::guarded, lifecycle::Lifecycle};
 
 /// Dials a connection, and leads it through its side's stack and back.
 #[derive(Clone, Debug)]
@@ -17,6 +21,7 @@ pub(crate) struct Partner<D, S> {
     dial: D,
     side: Side,
     stack: S,
+    lifecycle: Arc<Lifecycle>,
 }
 
 /// ```text
@@ -30,18 +35,28 @@ pub(crate) enum PartnerFuture<F, S: Service<Conn<BoxIo>>> {
         /// Ready.
         stack: S,
         side: Side,
+        since: Instant,
+        lifecycle: Arc<Lifecycle>,
     },
     Arriving {
         #[pin]
         arriving: S::Future,
+        side: Side,
+        conn: (ConnId, Option<SocketAddr>),
+        lifecycle: Arc<Lifecycle>,
     },
 }
 
 // ===== impl Partner =====
 
 impl<D, S> Partner<D, S> {
-    pub(crate) fn new(side: Side, dial: D, stack: S) -> Self {
-        Self { dial, side, stack }
+    pub(crate) fn new(side: Side, dial: D, stack: S, lifecycle: Arc<Lifecycle>) -> Self {
+        Self {
+            dial,
+            side,
+            stack,
+            lifecycle,
+        }
     }
 }
 
@@ -72,6 +87,8 @@ where
             dialling,
             stack,
             side: self.side,
+            since: Instant::now(),
+            lifecycle: Arc::clone(&self.lifecycle),
         }
     }
 }
@@ -94,12 +111,45 @@ where
                     dialling,
                     stack,
                     side,
+                    since,
+                    lifecycle,
                 } => {
-                    let conn = ready!(dialling.poll(cx)).map_err(Into::into)?;
-                    let arriving = stack.call(guarded(conn.on(*side)));
-                    self.set(Self::Arriving { arriving });
+                    let dialled = ready!(dialling.poll(cx)).map_err(Into::into);
+                    let outcome = match &dialled {
+                        Ok(_) => DialOutcome::Ok,
+                        Err(error) => DialOutcome::of(&**error),
+                    };
+                    let (side, lifecycle) = (*side, Arc::clone(lifecycle));
+                    lifecycle.stats().dialled(side, outcome, since.elapsed());
+                    let conn = dialled?;
+                    let known = (conn.info.id, conn.info.peer);
+                    let arriving = stack.call(guarded(conn.on(side)));
+                    self.set(Self::Arriving {
+                        arriving,
+                        side,
+                        conn: known,
+                        lifecycle,
+                    });
                 }
-                PartnerProj::Arriving { arriving } => return arriving.poll(cx),
+                PartnerProj::Arriving {
+                    arriving,
+                    side,
+                    conn: (conn, peer),
+                    lifecycle,
+                } => {
+                    let arrived = ready!(arriving.poll(cx));
+                    // The log tells with the connection that the partner was dialled for.
+                    if let Err(error) = &arrived {
+                        lifecycle.refused(Refused {
+                            side: *side,
+                            conn: *conn,
+                            peer: *peer,
+                            cause: RefusalCause::of(&**error),
+                            error: Some(&**error),
+                        });
+                    }
+                    return Poll::Ready(arrived);
+                }
             }
         }
     }

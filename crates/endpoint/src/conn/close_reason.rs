@@ -40,6 +40,12 @@ pub enum CloseReason {
 // ===== impl CloseReason =====
 
 impl CloseReason {
+    /// Every [`termination_state`](Self::termination_state) there is.
+    pub const STATES: &[&'static str] = &[
+        "AF", "BF", "AE", "BE", "AR", "BR", "AX", "BX", "AH", "BH", "TI", "TL", "LQ", "PR", "OC",
+        "OS", "UC", "ID",
+    ];
+
     /// Whether both sides ended their streams, with every byte delivered.
     pub const fn is_clean(self) -> bool {
         matches!(self, Self::Finished(_))
@@ -153,5 +159,8 @@ mod tests {
         states.sort_unstable();
         states.dedup();
         assert_eq!(states.len(), reasons.len());
+        let mut all = CloseReason::STATES.to_vec();
+        all.sort_unstable();
+        assert_eq!(states, all);
     }
 }

@@ -77,6 +77,7 @@ impl<I: Io> Service<Conn<I>> for WaitSlot<I> {
 
     fn call(&mut self, mut conn: Conn<I>) -> Self::Future {
         conn.info.side = self.side.or(conn.info.side);
+        conn.info.is_through();
         conn.info.tell(ConnEvent::Waits);
         let arrival = Arrival {
             conn: Unjoined::new(conn),

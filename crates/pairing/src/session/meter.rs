@@ -1,28 +1,43 @@
 use std::{
     fmt,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use couplet_endpoint::{ConnEvent, Info, Side};
 use tokio::time::Instant;
 
+use super::Moved;
+
 /// How many bytes have been delivered each way, and when the last of them was.
 ///
 /// The relay counts into it, and any task may read it: reading costs the relay nothing.
 pub struct Meter {
-    /// Those of the two connections, whose observers hear of the first bytes.
-    ///
     /// Apart from the rest: tokio aligns its tasks and its sockets' registrations to 128 bytes, and
     /// glibc's malloc leaves holes of 240 bytes beside them. Two halves fit in; the whole would not.
-    infos: Box<[Info; 2]>,
+    apart: Box<Apart>,
     a_to_b: AtomicU64,
     b_to_a: AtomicU64,
     /// Milliseconds since the start, rounded down; or [`HELD_UP`].
     progress: AtomicU64,
     /// See [`Meter::ask_for_sent`].
     asked_for_sent: AtomicBool,
+    /// Whether the last bytes from each side were spliced.
+    spliced: [AtomicBool; 2],
+    /// Where the bytes count, too.
+    moved: OnceLock<Moved>,
     start: Instant,
+}
+
+pub(super) struct Apart {
+    /// Those of the two connections, whose observers hear of the first bytes.
+    infos: [Info; 2],
+    /// Since when each side's bytes are held up by the other: milliseconds since the start, and one
+    /// more; 0 while they are not.
+    stalled: [AtomicU32; 2],
 }
 
 /// The progress of a pair that waits for its budget.
@@ -33,13 +48,23 @@ const HELD_UP: u64 = u64::MAX;
 impl Meter {
     pub(super) fn new(infos: [Info; 2]) -> Self {
         Self {
-            infos: Box::new(infos),
+            apart: Box::new(Apart {
+                infos,
+                stalled: [const { AtomicU32::new(0) }; 2],
+            }),
             a_to_b: AtomicU64::new(0),
             b_to_a: AtomicU64::new(0),
             progress: AtomicU64::new(0),
             asked_for_sent: AtomicBool::new(false),
+            spliced: [const { AtomicBool::new(false) }; 2],
+            moved: OnceLock::new(),
             start: Instant::now(),
         }
+    }
+
+    /// The first call counts.
+    pub(super) fn count_in(&self, moved: Moved) {
+        let _ = self.moved.set(moved);
     }
 
     /// Counts bytes that came from `from` and were delivered to the other side.
@@ -47,26 +72,74 @@ impl Meter {
     /// For the relay alone: two that count at once lose a count, because a read and a write are
     /// cheaper than an atomic addition and the relay is one task.
     pub fn add(&self, from: Side, bytes: u64) {
+        self.count(from, bytes, false);
+    }
+
+    /// As [`add`](Self::add), of bytes that the kernel moved by splice(2).
+    pub fn add_spliced(&self, from: Side, bytes: u64) {
+        self.count(from, bytes, true);
+    }
+
+    #[inline]
+    fn count(&self, from: Side, bytes: u64, by_splice: bool) {
         let counter = self.counter(from);
         let before = counter.load(Ordering::Relaxed);
         counter.store(before + bytes, Ordering::Relaxed);
         self.progress.store(self.elapsed(), Ordering::Relaxed);
+        self.spliced[from as usize].store(by_splice, Ordering::Relaxed);
+        if let Some(moved) = self.moved.get() {
+            moved.delivers(from, bytes, by_splice);
+        }
+        if self.apart.stalled[from as usize].load(Ordering::Relaxed) != 0 {
+            self.end_stall(from);
+        }
         if before == 0 && bytes > 0 {
             self.tell(ConnEvent::FirstByte(from));
         }
     }
 
+    /// Says that the other side takes no more of what came from `from`: back-pressure. It is over with the
+    /// next bytes. For the relay alone.
+    pub fn begin_stall(&self, from: Side) {
+        let stalled = &self.apart.stalled[from as usize];
+        if stalled.load(Ordering::Relaxed) == 0 {
+            let since = u32::try_from(self.elapsed().saturating_add(1)).unwrap_or(u32::MAX);
+            stalled.store(since, Ordering::Relaxed);
+        }
+    }
+
+    #[cold]
+    pub(super) fn end_stall(&self, from: Side) {
+        let since = self.apart.stalled[from as usize].swap(0, Ordering::Relaxed);
+        if let (Some(since), Some(moved)) = (since.checked_sub(1), self.moved.get()) {
+            moved.stalls(from, self.elapsed().saturating_sub(since.into()));
+        }
+    }
+
+    /// Since when the other side holds up what came from `from`; `None` while bytes flow, and where none
+    /// wait.
+    pub fn stalled_since(&self, from: Side) -> Option<Instant> {
+        let since = self.apart.stalled[from as usize].load(Ordering::Relaxed);
+        let since = since.checked_sub(1)?;
+        Some(self.start + Duration::from_millis(since.into()))
+    }
+
+    /// Were the last bytes that came from `from` spliced?
+    pub fn is_spliced(&self, from: Side) -> bool {
+        self.spliced[from as usize].load(Ordering::Relaxed)
+    }
+
     /// Tells the observers of both connections.
     pub(super) fn tell(&self, event: ConnEvent) {
-        for info in self.infos.iter() {
+        for info in self.apart.infos.iter() {
             info.tell(event);
         }
     }
 
     pub(super) fn info(&self, side: Side) -> &Info {
         match side {
-            Side::A => &self.infos[0],
-            Side::B => &self.infos[1],
+            Side::A => &self.apart.infos[0],
+            Side::B => &self.apart.infos[1],
         }
     }
 

@@ -3,11 +3,13 @@
 mod budget;
 mod close_switch;
 mod meter;
+mod moved;
 mod source;
 
 pub use self::{
     budget::{Budget, Budgets, Scope},
     meter::Meter,
+    moved::Moved,
 };
 
 use std::{
@@ -59,7 +61,8 @@ struct Shared {
 #[derive(Clone, Copy)]
 struct End {
     reason: CloseReason,
-    at: Instant,
+    /// Microseconds since the start.
+    after: u64,
 }
 
 // ===== impl Session =====
@@ -87,8 +90,10 @@ impl Session {
 
     /// How long it has lasted, or did last.
     pub fn duration(&self) -> Duration {
-        let until = self.0.end.get().map_or_else(Instant::now, |end| end.at);
-        until - self.since()
+        match self.0.end.get() {
+            Some(end) => Duration::from_micros(end.after),
+            None => self.since().elapsed(),
+        }
     }
 
     /// Ends the session for this reason, unless somebody gave one before. Returns at once; the
@@ -174,6 +179,11 @@ impl OwnedSession {
         budgets.add(budget);
     }
 
+    /// Counts the session's bytes in `moved`, too, from now on. The first call counts.
+    pub fn count_in(&self, moved: Moved) {
+        self.session.0.meter.count_in(moved);
+    }
+
     /// The counters, and what limits them. For the relay.
     pub fn meter_and_budgets(&mut self) -> (&Meter, Option<&mut Budgets>) {
         (&self.session.0.meter, self.budgets.as_deref_mut())
@@ -186,8 +196,12 @@ impl OwnedSession {
 
     /// Says that the session has ended, and why. For the relay; the first call counts.
     pub fn end(&self, reason: CloseReason) {
-        let at = Instant::now();
-        if self.session.0.end.set(End { reason, at }).is_ok() {
+        let after = self.since().elapsed().as_micros();
+        let after = u64::try_from(after).unwrap_or(u64::MAX);
+        if self.session.0.end.set(End { reason, after }).is_ok() {
+            for from in [Side::A, Side::B] {
+                self.meter().end_stall(from);
+            }
             self.meter().tell(ConnEvent::Ended(reason));
             self.session.0.ended.notify_waiters();
         }
@@ -314,11 +328,39 @@ mod tests {
         assert_eq!(session.duration(), Duration::from_secs(7));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_stall_counts_when_it_is_over() {
+        let moved = Moved::new();
+        let session = session();
+        session.count_in(moved.clone());
+        let meter = session.meter();
+        meter.add(Side::A, 5);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        meter.begin_stall(Side::A);
+        let begun = Instant::now();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        meter.begin_stall(Side::A);
+        meter.add_spliced(Side::B, 7);
+        assert_eq!(meter.stalled_since(Side::A), Some(begun));
+        assert_eq!(moved.stalled(Side::A), Duration::ZERO);
+        meter.add(Side::A, 1);
+        assert_eq!(meter.stalled_since(Side::A), None);
+        assert_eq!(moved.stalled(Side::A), Duration::from_secs(2));
+        assert_eq!((moved.bytes(Side::A), moved.bytes(Side::B)), (6, 7));
+        assert_eq!((moved.spliced(Side::A), moved.spliced(Side::B)), (0, 7));
+        assert!(meter.is_spliced(Side::B) && !meter.is_spliced(Side::A));
+        // One that lasts to the end counts then.
+        meter.begin_stall(Side::B);
+        tokio::time::advance(Duration::from_secs(3)).await;
+        session.end(CloseReason::Closed);
+        assert_eq!(moved.stalled(Side::B), Duration::from_secs(3));
+    }
+
     /// Every pair has one, in two halves, each small enough for a hole of 240 bytes: less 8 for the
     /// allocator, and 16 for the counts of the `Arc`.
     #[test]
     fn a_session_is_small() {
-        assert!(size_of::<[Info; 2]>() <= 232);
+        assert!(size_of::<meter::Apart>() <= 232);
         assert!(size_of::<Shared>() <= 216);
     }
 }

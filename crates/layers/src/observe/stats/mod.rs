@@ -23,6 +23,10 @@
 //! println!("{}", stats.snapshot());
 //! ```
 
+mod cause;
+mod counted;
+mod dials;
+mod histogram;
 mod pair;
 mod side;
 mod snapshot;
@@ -30,21 +34,24 @@ mod snapshot;
 mod tests;
 
 pub use self::{
+    cause::RefusalCause,
+    dials::DialOutcome,
+    histogram::Histogram,
     pair::{StatsFuture, StatsLayer, StatsService},
     side::{SideStatsFuture, SideStatsLayer, SideStatsService},
     snapshot::{SideSnapshot, Snapshot},
 };
 
 use std::{
-    collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use couplet_endpoint::Side;
-use couplet_pairing::{Session, SessionId, WaitingCounts};
+use couplet_pairing::{CloseReason, Moved, Refusal, Session, SessionId, WaitingCounts};
 
-use self::side::SideStats;
+use self::{counted::Pairs, side::SideStats};
 
 /// Counts what its layers see. Cheap to clone; clones are the same. See the [module](self).
 #[derive(Clone, Debug, Default)]
@@ -55,17 +62,7 @@ struct Shared {
     sides: [SideStats; 2],
     waiting: OnceLock<WaitingCounts>,
     pairs: Mutex<Pairs>,
-}
-
-#[derive(Debug, Default)]
-struct Pairs {
-    live: HashMap<SessionId, Session>,
-    total: u64,
-    /// Of those that have ended, how many never were joined.
-    refused: u64,
-    /// The bytes of those that have ended.
-    a_to_b: u64,
-    b_to_a: u64,
+    moved: Moved,
 }
 
 // ===== impl Stats =====
@@ -87,25 +84,89 @@ impl Stats {
         self.0.waiting.get()
     }
 
-    /// How it stands now. Costs a look at each live session.
+    /// How it stands now. Costs no look at the sessions.
     pub fn snapshot(&self) -> Snapshot {
+        let moved = &self.0.moved;
         let pairs = self.pairs();
-        let live = |from| -> u64 {
-            let bytes = pairs
-                .live
-                .values()
-                .map(|session| session.meter().bytes(from));
-            bytes.sum()
-        };
         Snapshot {
             a: self.side_snapshot(Side::A),
             b: self.side_snapshot(Side::B),
             live_pairs: pairs.live.len(),
             total_pairs: pairs.total,
             refused_pairs: pairs.refused,
-            a_to_b: pairs.a_to_b + live(Side::A),
-            b_to_a: pairs.b_to_a + live(Side::B),
+            a_to_b: moved.bytes(Side::A),
+            b_to_a: moved.bytes(Side::B),
         }
+    }
+
+    /// The bytes of all pairs, the live ones and those that have ended.
+    pub fn moved(&self) -> &Moved {
+        &self.0.moved
+    }
+
+    /// How many pairs have ended in each [`termination_state`](CloseReason::termination_state).
+    pub fn ended(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        let ended = self.pairs().ended.clone();
+        CloseReason::STATES.iter().copied().zip(ended)
+    }
+
+    /// How long the pairs that have ended had lasted.
+    pub fn durations(&self) -> Histogram {
+        self.pairs().durations.clone()
+    }
+
+    /// How long the connections of a side that were paired had taken through its stack. Only a pairing
+    /// tells.
+    pub fn handshakes(&self, side: Side) -> Histogram {
+        self.pairs().handshakes[side as usize].clone()
+    }
+
+    /// How long the connections of a side that were paired had then waited for their partner, to come or
+    /// to be dialled.
+    pub fn waits(&self, side: Side) -> Histogram {
+        self.pairs().waits[side as usize].clone()
+    }
+
+    /// How many connections of a side are on their way through its stack.
+    pub fn arriving(&self, side: Side) -> u64 {
+        self.side(side).arriving()
+    }
+
+    /// How many connections of a side were not joined, by cause: what was [told](Self::refuse), and what
+    /// the pairing refused, if it is [watched](Self::watch).
+    pub fn refusals(&self, side: Side) -> Vec<(RefusalCause, u64)> {
+        let mut refusals = self.side(side).refusals();
+        if let Some(waiting) = self.0.waiting.get() {
+            let gone = (RefusalCause::Gone, waiting.died(side));
+            let refused = Refusal::ALL.iter();
+            let refused =
+                refused.map(|refusal| ((*refusal).into(), waiting.refused(side, *refusal)));
+            for (cause, count) in refused.chain([gone]) {
+                refusals[cause as usize].1 += count;
+            }
+        }
+        refusals
+    }
+
+    /// Counts a connection of a side that was not joined, with its cause. A connector does so where it
+    /// writes the log line.
+    pub fn refuse(&self, side: Side, cause: RefusalCause) {
+        self.side(side).refuse(cause);
+    }
+
+    /// How many dials of a side went how.
+    pub fn dials(&self, side: Side) -> Vec<(DialOutcome, u64)> {
+        self.side(side).dials.outcomes()
+    }
+
+    /// How long the dials of a side took, also those that failed.
+    pub fn dial_durations(&self, side: Side) -> Histogram {
+        self.side(side).dials.took()
+    }
+
+    /// Counts a dial of a side. A connector does so for each connection that it dials a partner for.
+    pub fn dialled(&self, side: Side, outcome: DialOutcome, took: Duration) {
+        self.side(side).dials.add(outcome, took);
     }
 
     /// The sessions that are live now, the oldest first.

@@ -3,8 +3,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use couplet_endpoint::Side;
-use couplet_pairing::{Pair, Session};
+use couplet_pairing::{OwnedSession, Pair, Session};
 use pin_project::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -77,7 +76,7 @@ impl<A, B, S: Service<Pair<A, B>>> Service<Pair<A, B>> for StatsService<S> {
 
     fn call(&mut self, pair: Pair<A, B>) -> Self::Future {
         StatsFuture {
-            live: Live::new(self.stats.clone(), pair.session.handle()),
+            live: Live::new(self.stats.clone(), &pair.session),
             inner: self.inner.call(pair),
         }
     }
@@ -94,23 +93,16 @@ impl<F: Future> Future for StatsFuture<F> {
 // ===== impl Live =====
 
 impl Live {
-    fn new(stats: Stats, session: Session) -> Self {
-        let mut pairs = stats.pairs();
-        pairs.total += 1;
-        pairs.live.insert(session.id(), session.clone());
-        drop(pairs);
+    fn new(stats: Stats, session: &OwnedSession) -> Self {
+        session.count_in(stats.moved().clone());
+        let session = session.handle();
+        stats.pairs().begins(&session);
         Self { stats, session }
     }
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
-        let mut pairs = self.stats.pairs();
-        pairs.live.remove(&self.session.id());
-        if !self.session.is_relaying() {
-            pairs.refused += 1;
-        }
-        pairs.a_to_b += self.session.meter().bytes(Side::A);
-        pairs.b_to_a += self.session.meter().bytes(Side::B);
+        self.stats.pairs().ends(&self.session);
     }
 }

@@ -14,7 +14,7 @@ use pin_project::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::Stats;
+use super::{RefusalCause, Stats, dials::Dials};
 
 /// The most addresses that are remembered.
 const ADDRESSES: usize = 1024;
@@ -24,6 +24,9 @@ const ADDRESSES: usize = 1024;
 pub(super) struct SideStats {
     connections: AtomicU64,
     refused: AtomicU64,
+    arriving: AtomicU64,
+    causes: [AtomicU64; RefusalCause::ALL.len()],
+    pub(super) dials: Dials,
     addresses: Mutex<HashMap<IpAddr, u64>>,
 }
 
@@ -49,6 +52,12 @@ pub struct SideStatsService<S> {
 pub struct SideStatsFuture<F> {
     #[pin]
     inner: F,
+    arriving: Arriving,
+}
+
+/// Counts a connection as on its way, as long as it is there.
+#[derive(Debug)]
+struct Arriving {
     stats: Stats,
     side: Side,
 }
@@ -62,6 +71,20 @@ impl SideStats {
 
     pub(super) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn arriving(&self) -> u64 {
+        self.arriving.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn refusals(&self) -> Vec<(RefusalCause, u64)> {
+        let causes = RefusalCause::ALL.iter().zip(&self.causes);
+        let causes = causes.map(|(cause, count)| (*cause, count.load(Ordering::Relaxed)));
+        causes.collect()
+    }
+
+    pub(super) fn refuse(&self, cause: RefusalCause) {
+        self.causes[cause as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn addresses(&self) -> Vec<(IpAddr, u64)> {
@@ -135,9 +158,8 @@ impl<I, S: Service<Conn<I>>> Service<Conn<I>> for SideStatsService<S> {
         let from = conn.info.peer.map(|peer| peer.ip());
         self.stats.side(self.side).came(from);
         SideStatsFuture {
+            arriving: Arriving::new(self.stats.clone(), self.side),
             inner: self.inner.call(conn),
-            stats: self.stats.clone(),
-            side: self.side,
         }
     }
 }
@@ -152,9 +174,30 @@ where
         let this = self.project();
         let result = ready!(this.inner.poll(cx));
         if result.is_err() {
-            let refused = &this.stats.side(*this.side).refused;
-            refused.fetch_add(1, Ordering::Relaxed);
+            this.arriving
+                .counts()
+                .refused
+                .fetch_add(1, Ordering::Relaxed);
         }
         Poll::Ready(result)
+    }
+}
+
+// ===== impl Arriving =====
+
+impl Arriving {
+    fn new(stats: Stats, side: Side) -> Self {
+        stats.side(side).arriving.fetch_add(1, Ordering::Relaxed);
+        Self { stats, side }
+    }
+
+    fn counts(&self) -> &SideStats {
+        self.stats.side(self.side)
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        self.counts().arriving.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -100,7 +100,7 @@ impl<I: Io, T> WaitingSet<I, T> {
     /// For one that was taken, and finds no partner after all: waits on from where it did. Returns
     /// its number if it stays.
     pub(super) fn put_back(&mut self, waiting: Waiting<I, T>) -> Result<u64, Removed<I, T>> {
-        self.counts.of(waiting.info()).entered();
+        self.counts.tell_entered(waiting.info());
         let number = waiting.number;
         self.entries.insert(number, waiting);
         match self.look_at(number) {
@@ -217,7 +217,7 @@ impl<I: Io, T> WaitingSet<I, T> {
 
     /// What goes with an entry that leaves.
     fn forget(&mut self, waiting: &Waiting<I, T>) {
-        self.counts.of(waiting.info()).left();
+        self.counts.tell_left(waiting.info());
         self.without_slot.remove(&waiting.number);
         self.unwatched.remove(&waiting.number);
         if self.unwatched.is_empty() {
@@ -230,7 +230,7 @@ impl<I: Io, T> WaitingSet<I, T> {
         match refusal {
             Some(refusal) => tell_refused(&self.counts, info, refusal, waited),
             None => {
-                self.counts.of(info).died();
+                self.counts.tell_died(info);
                 info.tell(ConnEvent::Gone);
                 tracing::debug!(side = info.side.map(tracing::field::display), conn = info.id.get(),
                     peer = %info.peer_name(), waited = waited.as_secs_f64(), "the peer went away while it waited");
@@ -246,7 +246,7 @@ impl<I: Io, T> WaitingSet<I, T> {
 impl<I, T> Drop for WaitingSet<I, T> {
     fn drop(&mut self) {
         for waiting in self.entries.values() {
-            self.counts.of(waiting.info()).left();
+            self.counts.tell_left(waiting.info());
         }
     }
 }
@@ -258,7 +258,7 @@ pub(super) fn tell_refused(
     refusal: Refusal,
     waited: Duration,
 ) {
-    counts.of(info).refused(refusal, waited);
+    counts.tell_refused(info, refusal, waited);
     info.tell(ConnEvent::Refused(refusal));
     tracing::info!(side = info.side.map(tracing::field::display), conn = info.id.get(), peer = %info.peer_name(),
         waited = waited.as_secs_f64(), "refused: {refusal}");

@@ -1,0 +1,68 @@
+//! What is counted of the pairs, all under one lock.
+
+use std::collections::HashMap;
+
+use couplet_endpoint::Side;
+use couplet_pairing::{CloseReason, Session, SessionId};
+
+use super::histogram::{Histogram, PAIR, SHORT, WAIT};
+
+#[derive(Debug)]
+pub(super) struct Pairs {
+    pub(super) live: HashMap<SessionId, Session>,
+    pub(super) total: u64,
+    /// Of those that have ended, how many never were joined.
+    pub(super) refused: u64,
+    /// How many ended so, in the order of [`CloseReason::STATES`].
+    pub(super) ended: Vec<u64>,
+    pub(super) durations: Histogram,
+    /// How long the connections of each side took until they waited, and then until they were paired.
+    pub(super) handshakes: [Histogram; 2],
+    pub(super) waits: [Histogram; 2],
+}
+
+// ===== impl Pairs =====
+
+impl Pairs {
+    pub(super) fn begins(&mut self, session: &Session) {
+        self.total += 1;
+        self.live.insert(session.id(), session.clone());
+        for side in [Side::A, Side::B] {
+            let info = session.info(side);
+            if let Some(handshake) = info.handshake() {
+                let since_start = session.since().saturating_duration_since(info.since);
+                self.handshakes[side as usize].add(handshake);
+                self.waits[side as usize].add(since_start.saturating_sub(handshake));
+            }
+        }
+    }
+
+    pub(super) fn ends(&mut self, session: &Session) {
+        self.live.remove(&session.id());
+        if !session.is_relaying() {
+            self.refused += 1;
+        }
+        // Set by now: whatever owned the session was dropped before.
+        let reason = session.end_reason().unwrap_or(CloseReason::Dropped);
+        let state = reason.termination_state();
+        if let Some(n) = CloseReason::STATES.iter().position(|known| *known == state) {
+            self.ended[n] += 1;
+        }
+        self.durations.add(session.duration());
+    }
+}
+
+impl Default for Pairs {
+    fn default() -> Self {
+        let of_sides = |bounds| [Histogram::new(bounds), Histogram::new(bounds)];
+        Self {
+            live: HashMap::new(),
+            total: 0,
+            refused: 0,
+            ended: vec![0; CloseReason::STATES.len()],
+            durations: Histogram::new(PAIR),
+            handshakes: of_sides(SHORT),
+            waits: of_sides(WAIT),
+        }
+    }
+}

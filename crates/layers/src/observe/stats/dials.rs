@@ -1,0 +1,152 @@
+use std::{
+    error::Error,
+    io::ErrorKind,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use couplet_endpoint::{DialError, find_cause};
+
+use super::histogram::{Histogram, SHORT};
+
+/// How a dial went: one of a closed set, for a label of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum DialOutcome {
+    /// Connected.
+    Ok,
+    /// Refused by the server's machine (`ECONNREFUSED`).
+    Refused,
+    /// No answer in time (`ETIMEDOUT`).
+    Timeout,
+    /// No way there (`EHOSTUNREACH`, `ENETUNREACH`).
+    Unreachable,
+    /// The name has no address, or no name server answered.
+    Name,
+    /// As many dials of the target were under way as may be.
+    Busy,
+    /// Anything else.
+    Other,
+}
+
+/// The dials of a side.
+#[derive(Debug)]
+pub(super) struct Dials(Mutex<Counted>);
+
+#[derive(Debug)]
+struct Counted {
+    outcomes: [u64; DialOutcome::ALL.len()],
+    took: Histogram,
+}
+
+// ===== impl DialOutcome =====
+
+impl DialOutcome {
+    /// Every outcome there is.
+    pub const ALL: &[Self] = &[
+        Self::Ok,
+        Self::Refused,
+        Self::Timeout,
+        Self::Unreachable,
+        Self::Name,
+        Self::Busy,
+        Self::Other,
+    ];
+
+    /// The outcome that an error of a dial tells.
+    pub fn of(error: &(dyn Error + 'static)) -> Self {
+        let Some(error) = find_cause::<DialError>(error) else {
+            return Self::Other;
+        };
+        if error.is_timeout() {
+            Self::Timeout
+        } else if error.is_look_up() {
+            Self::Name
+        } else if error.is_busy() {
+            Self::Busy
+        } else {
+            let last = error.failed().last();
+            match last.map(|(_, error)| error.kind()) {
+                Some(ErrorKind::ConnectionRefused) => Self::Refused,
+                Some(ErrorKind::TimedOut) => Self::Timeout,
+                Some(ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable) => {
+                    Self::Unreachable
+                }
+                _ => Self::Other,
+            }
+        }
+    }
+
+    /// The outcome in one word, for a label: `refused`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::Timeout => "timeout",
+            Self::Unreachable => "unreachable",
+            Self::Name => "name",
+            Self::Busy => "busy",
+            Self::Other => "other",
+        }
+    }
+}
+
+// ===== impl Dials =====
+
+impl Dials {
+    pub(super) fn add(&self, outcome: DialOutcome, took: Duration) {
+        let mut counted = self.counted();
+        counted.outcomes[outcome as usize] += 1;
+        counted.took.add(took);
+    }
+
+    pub(super) fn outcomes(&self) -> Vec<(DialOutcome, u64)> {
+        let counted = self.counted();
+        let all = DialOutcome::ALL.iter();
+        all.map(|outcome| (*outcome, counted.outcomes[*outcome as usize]))
+            .collect()
+    }
+
+    pub(super) fn took(&self) -> Histogram {
+        self.counted().took.clone()
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Dials {
+    fn default() -> Self {
+        Self(Mutex::new(Counted {
+            outcomes: [0; DialOutcome::ALL.len()],
+            took: Histogram::new(SHORT),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use couplet_endpoint::Dial;
+
+    use super::*;
+
+    #[test]
+    fn every_outcome_has_its_place() {
+        for (n, outcome) in DialOutcome::ALL.iter().enumerate() {
+            assert_eq!(*outcome as usize, n);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_tells_how_a_dial_went() {
+        let error = Dial::to("127.0.0.1:1")
+            .unwrap()
+            .connect()
+            .await
+            .unwrap_err();
+        assert_eq!(DialOutcome::of(&error), DialOutcome::Refused);
+        let nowhere = std::io::Error::other("no dial's");
+        assert_eq!(DialOutcome::of(&nowhere), DialOutcome::Other);
+    }
+}

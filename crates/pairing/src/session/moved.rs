@@ -1,0 +1,124 @@
+use std::{
+    cell::Cell,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use couplet_endpoint::Side;
+
+/// How many threads count without disturbing each other.
+const SHARDS: usize = 8;
+
+/// What many sessions have moved in all, the live ones and those that have ended. Cheap to clone; clones
+/// count together.
+///
+/// [`OwnedSession::count_in`](super::OwnedSession::count_in) makes a session count here as well as in its
+/// own [`Meter`](super::Meter), so that a sum needs no look at the sessions.
+#[derive(Clone, Default)]
+pub struct Moved(Arc<[Shard; SHARDS]>);
+
+/// What one thread has counted. Apart from the others: two threads that count in one cache line wait for
+/// each other (x86 reads ahead two lines of 64 bytes).
+#[derive(Default)]
+#[repr(align(128))]
+struct Shard {
+    delivered: [AtomicU64; 2],
+    spliced: [AtomicU64; 2],
+    /// Milliseconds.
+    stalled: [AtomicU64; 2],
+}
+
+// ===== impl Moved =====
+
+impl Moved {
+    /// With nothing counted.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The bytes that came from `from` and were delivered to the other side.
+    pub fn bytes(&self, from: Side) -> u64 {
+        self.sum(|shard| &shard.delivered[from as usize])
+    }
+
+    /// How many of these [`bytes`](Self::bytes) the kernel moved by splice(2); the others were copied.
+    pub fn spliced(&self, from: Side) -> u64 {
+        self.sum(|shard| &shard.spliced[from as usize])
+    }
+
+    /// How long readers have held up bytes that came from `from`: back-pressure. A stall counts when it
+    /// is over.
+    pub fn stalled(&self, from: Side) -> Duration {
+        Duration::from_millis(self.sum(|shard| &shard.stalled[from as usize]))
+    }
+
+    pub(super) fn delivers(&self, from: Side, bytes: u64, by_splice: bool) {
+        let shard = self.shard();
+        shard.delivered[from as usize].fetch_add(bytes, Ordering::Relaxed);
+        if by_splice {
+            shard.spliced[from as usize].fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn stalls(&self, from: Side, millis: u64) {
+        self.shard().stalled[from as usize].fetch_add(millis, Ordering::Relaxed);
+    }
+
+    fn sum(&self, counter: impl Fn(&Shard) -> &AtomicU64) -> u64 {
+        let counters = self.0.iter().map(counter);
+        counters.map(|n| n.load(Ordering::Relaxed)).sum()
+    }
+
+    /// This thread's.
+    fn shard(&self) -> &Shard {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        thread_local! {
+            static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
+        }
+        let mine = MINE.with(|mine| {
+            if mine.get() == usize::MAX {
+                mine.set(NEXT.fetch_add(1, Ordering::Relaxed));
+            }
+            mine.get()
+        });
+        &self.0[mine % SHARDS]
+    }
+}
+
+impl fmt::Debug for Moved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Moved")
+            .field("a_to_b", &self.bytes(Side::A))
+            .field("b_to_a", &self.bytes(Side::B))
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_threads_count_is_summed() {
+        let moved = Moved::new();
+        std::thread::scope(|scope| {
+            for _ in 0..2 * SHARDS {
+                scope.spawn(|| {
+                    moved.delivers(Side::A, 5, false);
+                    moved.delivers(Side::A, 7, true);
+                    moved.stalls(Side::B, 250);
+                });
+            }
+        });
+        let threads = 2 * SHARDS as u64;
+        assert_eq!(moved.bytes(Side::A), 12 * threads);
+        assert_eq!(moved.spliced(Side::A), 7 * threads);
+        assert_eq!((moved.bytes(Side::B), moved.spliced(Side::B)), (0, 0));
+        assert_eq!(moved.stalled(Side::B), Duration::from_secs(4));
+        assert_eq!(moved.stalled(Side::A), Duration::ZERO);
+    }
+}
