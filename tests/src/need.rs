@@ -7,6 +7,8 @@ use std::{
 /// The programs that tests run, and the Debian packages they are in. `tests/run` installs them.
 const PACKAGES: &[(&str, &str)] = &[
     ("bash", "bash"),
+    ("chromedriver", "chromium-driver"),
+    ("chromium", "chromium"),
     ("curl", "curl"),
     ("git", "git"),
     ("groff", "groff-base"),
@@ -16,6 +18,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ncat", "ncat"),
     ("nginx", "nginx"),
     ("openssl", "openssl"),
+    ("prometheus", "prometheus"),
+    ("promtool", "prometheus"),
     ("python3", "python3"),
     ("redis-cli", "redis-tools"),
     ("redis-server", "redis-server"),

@@ -139,6 +139,12 @@ pub(crate) enum Tool {
     Keygen(KeygenArgs),
     /// Print a signed token for a side with signed-token=@FILE, valid until it expires
     Token(TokenArgs),
+    /// Ask a running Couplet what it does, cut pairs, pause and drain relays
+    #[cfg(feature = "admin")]
+    Ctl(crate::ctl::CtlArgs),
+    /// Exit with 0 if a running Couplet takes connections, for containers
+    #[cfg(feature = "admin")]
+    Health(crate::ctl::HealthArgs),
     /// Print a completion script for a shell
     Completions { shell: Shell },
     /// Print the man page

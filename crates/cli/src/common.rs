@@ -73,6 +73,10 @@ pub(crate) struct CommonArgs {
     #[command(flatten)]
     capture: CaptureArgs,
 
+    #[cfg(feature = "admin")]
+    #[command(flatten)]
+    admin: crate::admin::AdminArgs,
+
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }
@@ -111,6 +115,8 @@ impl CommonArgs {
             threads: self.threads,
             access_log: access_log.map(|access_log| access_log.file),
             capture: capture.map(|capture| capture.capture),
+            #[cfg(feature = "admin")]
+            admin: self.admin.spec()?,
         })
     }
 

@@ -67,10 +67,19 @@ fn run(plan: &Plan) -> Vec<Setting> {
         flag("exit-when-idle", idle),
         flag("reconnect", on(plan.reconnect)),
     ];
+    #[cfg(feature = "admin")]
+    let admin = plan
+        .admin
+        .addrs
+        .iter()
+        .map(|addr| Setting::new("admin", addr, Source::Flag));
+    #[cfg(not(feature = "admin"))]
+    let admin = std::iter::empty();
     let always = [threads, time("drain-timeout", plan.drain_timeout)];
     always
         .into_iter()
         .chain(given.into_iter().flatten())
+        .chain(admin)
         .collect()
 }
 

@@ -6,10 +6,14 @@
 #![doc(hidden)]
 
 mod access_log;
+#[cfg(feature = "admin")]
+mod admin;
 mod announce;
 mod args;
 mod capture;
 mod common;
+#[cfg(feature = "admin")]
+mod ctl;
 mod descriptors;
 mod dialler;
 mod exit_status;
@@ -78,6 +82,10 @@ pub fn run_command() -> ExitCode {
             let keyring = or_usage_error(token.keyring(), Some("token"));
             print(|out| token.run(&keyring, out))
         }
+        #[cfg(feature = "admin")]
+        Some(Tool::Ctl(ctl)) => print(|out| ctl.run(out)),
+        #[cfg(feature = "admin")]
+        Some(Tool::Health(health)) => print(|out| health.run(out)),
         Some(Tool::Completions { shell }) => print(|out| {
             clap_complete::generate(shell, &mut Args::command(), "couplet", out);
             Ok(())

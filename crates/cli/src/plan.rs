@@ -43,6 +43,9 @@ pub(crate) struct Plan {
     pub(crate) access_log: Option<LogFile>,
     /// To be started by then, too.
     pub(crate) capture: Option<Capture>,
+    /// Where metrics and the admin endpoint are.
+    #[cfg(feature = "admin")]
+    pub(crate) admin: crate::admin::AdminSpec,
 }
 
 /// Which sides there are.

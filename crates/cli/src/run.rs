@@ -69,6 +69,8 @@ async fn relay(plan: Plan) -> anyhow::Result<Option<CloseReason>> {
             tracing::info!(%side, target = %addr, "dials");
         }
     }
+    #[cfg(feature = "admin")]
+    let admin = plan.admin.bind().await?;
     // The name to listen at may have to be looked up.
     let relay = tokio::select! {
         started = start(&plan) => started?,
@@ -77,6 +79,8 @@ async fn relay(plan: Plan) -> anyhow::Result<Option<CloseReason>> {
             return Ok(None);
         }
     };
+    #[cfg(feature = "admin")]
+    admin.serve([crate::admin::describe(crate::admin::NAME, &plan, &relay)]);
     tokio::select! {
         done = relay.done() => {
             done?;

@@ -1,0 +1,168 @@
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use axum::Router;
+use couplet_connector::Handle;
+use tokio::{sync::Semaphore, time::Instant};
+
+use crate::{Access, Relay, history::History, http, journal::Journal};
+
+/// How many event streams run at a time.
+const STREAMS: usize = 8;
+
+/// The relays of a program, by name, and what is to be told of them. Cheap to clone; clones are the same.
+///
+/// A relay is added once it has been [started](couplet_connector::Connector::start): connections that
+/// waited before are not in the list of those that wait.
+#[derive(Clone, Debug)]
+pub struct Admin(pub(crate) Arc<Shared>);
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    relays: RwLock<BTreeMap<String, Arc<Relay>>>,
+    hosts: RwLock<Vec<String>>,
+    version: RwLock<String>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) history: History,
+    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) since: Instant,
+}
+
+// ===== impl Admin =====
+
+impl Admin {
+    /// Without relays.
+    pub fn new() -> Self {
+        Self(Arc::new(Shared {
+            relays: RwLock::default(),
+            hosts: RwLock::default(),
+            version: RwLock::new(env!("CARGO_PKG_VERSION").to_owned()),
+            journal: Arc::default(),
+            history: History::default(),
+            streams: Arc::new(Semaphore::new(STREAMS)),
+            since: Instant::now(),
+        }))
+    }
+
+    /// Answers for this relay, too: short for [`add`](Self::add) of a [`Relay`] without a description of
+    /// its stack.
+    ///
+    /// # Panics
+    ///
+    /// If `name` is none: see [`Relay::new`].
+    #[must_use]
+    pub fn relay(self, name: &str, handle: &Handle) -> Self {
+        self.add(Relay::new(name, handle));
+        self
+    }
+
+    /// Answers for this relay from now on. A relay of the same name is replaced.
+    pub fn add(&self, relay: Relay) {
+        relay.observe(&self.0.journal);
+        let mut relays = self
+            .0
+            .relays
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        relays.insert(relay.name().to_owned(), Arc::new(relay));
+    }
+
+    /// Forgets the relay of this name, which goes on. Is it known?
+    pub fn remove(&self, name: &str) -> bool {
+        let mut relays = self
+            .0
+            .relays
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        relays.remove(name).is_some()
+    }
+
+    /// Takes requests for this host name, too: `relay.example.org`, without a port.
+    #[must_use]
+    pub fn host(self, name: &str) -> Self {
+        let mut hosts = self.0.hosts.write().unwrap_or_else(PoisonError::into_inner);
+        hosts.push(name.to_ascii_lowercase());
+        drop(hosts);
+        self
+    }
+
+    /// Shows this version in place of the crate's.
+    #[must_use]
+    pub fn version(self, version: &str) -> Self {
+        let mut shown = self
+            .0
+            .version
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        version.clone_into(&mut shown);
+        drop(shown);
+        self
+    }
+
+    /// The routes, for requests that may do [everything](Access::Everything): whatever they are nested in
+    /// decides which clients come.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, in which the page's curves are kept.
+    pub fn router(&self) -> Router {
+        self.router_for(Access::Everything)
+    }
+
+    /// The routes, for requests that may do this.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn router_for(&self, access: Access) -> Router {
+        self.0.history.keep(&self.0);
+        http::router(self.clone(), access)
+    }
+
+    // --- for the views ---
+
+    pub(crate) fn relays(&self) -> Vec<Arc<Relay>> {
+        self.0.relays()
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<Relay>> {
+        let relays = self.0.relays.read().unwrap_or_else(PoisonError::into_inner);
+        relays.get(name).cloned()
+    }
+
+    pub(crate) fn is_host(&self, name: &str) -> bool {
+        let hosts = self.0.hosts.read().unwrap_or_else(PoisonError::into_inner);
+        hosts.iter().any(|host| host == name)
+    }
+
+    pub(crate) fn shown_version(&self) -> String {
+        let version = self
+            .0
+            .version
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        version.clone()
+    }
+
+    pub(crate) fn uptime(&self) -> Duration {
+        self.0.since.elapsed()
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+// ===== impl Shared =====
+
+impl Shared {
+    pub(crate) fn relays(&self) -> Vec<Arc<Relay>> {
+        let relays = self.relays.read().unwrap_or_else(PoisonError::into_inner);
+        relays.values().cloned().collect()
+    }
+}

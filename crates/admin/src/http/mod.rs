@@ -1,0 +1,63 @@
+//! The routes.
+
+mod events;
+mod guard;
+mod problem;
+mod query;
+mod routes;
+
+pub(crate) use self::{
+    problem::Problem,
+    query::{PairQuery, Sort},
+};
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{get, post},
+};
+
+use crate::{Access, Admin};
+
+/// How long a body may be.
+const BODY_BYTES: usize = 64 * 1024;
+
+/// What the routes have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) admin: Admin,
+    pub(crate) access: Arc<Access>,
+}
+
+pub(crate) fn router(admin: Admin, access: Access) -> Router {
+    let state = State {
+        admin,
+        access: Arc::new(access),
+    };
+    Router::new()
+        .route("/", get(routes::page))
+        .route("/page", get(events::page))
+        .route("/live", get(routes::live))
+        .route("/ready", get(routes::ready))
+        .route("/metrics", get(routes::metrics))
+        .route("/v1/status", get(routes::status))
+        .route("/v1/relays", get(routes::relays))
+        .route("/v1/relays/{name}", get(routes::relay))
+        .route("/v1/relays/{name}/pause", post(routes::pause))
+        .route("/v1/relays/{name}/resume", post(routes::resume))
+        .route("/v1/relays/{name}/drain", post(routes::drain))
+        .route("/v1/pairs", get(routes::pairs).delete(routes::cut_many))
+        .route("/v1/pairs/{id}", get(routes::pair).delete(routes::cut))
+        .route("/v1/waiting", get(routes::waiting))
+        .route("/v1/ended", get(routes::ended))
+        .route("/v1/refused", get(routes::refused))
+        .route("/v1/events", get(events::events))
+        .fallback(routes::not_found)
+        .method_not_allowed_fallback(routes::not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(middleware::from_fn_with_state(state.clone(), guard::guard))
+        .with_state(state)
+}

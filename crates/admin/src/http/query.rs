@@ -1,0 +1,192 @@
+//! What a list is asked for.
+
+use std::time::Duration;
+
+use axum::{
+    extract::{FromRequestParts, Path, Query},
+    http::request::Parts,
+};
+use couplet_connector::pairing::SessionId;
+
+use super::Problem;
+
+/// Which pairs, in which order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct PairQuery {
+    pub(crate) relay: Option<String>,
+    /// Live for so long at least.
+    pub(crate) older: Option<Duration>,
+    /// Idle for so long at least.
+    pub(crate) idle: Option<Duration>,
+    /// A part of the text of either address.
+    pub(crate) addr: Option<String>,
+    pub(crate) identity: Option<String>,
+    pub(crate) sort: Sort,
+    pub(crate) limit: Option<usize>,
+    /// Those behind this one, by age.
+    pub(crate) after: Option<SessionId>,
+    /// Of a cut: all pairs are meant.
+    pub(crate) all: bool,
+}
+
+/// The order of a list of pairs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// The oldest first.
+    #[default]
+    Age,
+    /// The fastest first.
+    Rate,
+    /// The one that has moved most first.
+    Bytes,
+    /// The one that has stalled longest first.
+    Stall,
+    /// The one that has been idle longest first.
+    Idle,
+}
+
+/// A list's limits by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ListQuery {
+    pub(crate) relay: Option<String>,
+    pub(crate) limit: Option<usize>,
+}
+
+/// The part of a path that names something.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment(pub(crate) String);
+
+const MAX_LIMIT: usize = 10_000;
+
+// ===== impl Sort =====
+
+impl Sort {
+    pub(crate) const ALL: [Self; 5] = [Self::Age, Self::Rate, Self::Bytes, Self::Stall, Self::Idle];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Age => "age",
+            Self::Rate => "rate",
+            Self::Bytes => "bytes",
+            Self::Stall => "stall",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+// ===== impl PairQuery =====
+
+impl PairQuery {
+    fn read(fields: Vec<(String, String)>) -> Result<Self, Problem> {
+        let mut query = Self::default();
+        for (name, value) in fields {
+            // An empty field of the page's form.
+            if value.is_empty() && name != "all" {
+                continue;
+            }
+            match name.as_str() {
+                "relay" => query.relay = Some(value),
+                "addr" => query.addr = Some(value),
+                "identity" => query.identity = Some(value),
+                "older" => query.older = Some(time(&name, &value)?),
+                "idle" => query.idle = Some(time(&name, &value)?),
+                "limit" => query.limit = Some(limit(&value)?),
+                "after" => query.after = Some(id(&value)?),
+                "all" if value == "true" => query.all = true,
+                "sort" => {
+                    let sort = Sort::ALL.into_iter().find(|sort| sort.name() == value);
+                    query.sort = sort.ok_or_else(|| {
+                        Problem::bad_request("`sort` is `age`, `rate`, `bytes`, `stall` or `idle`")
+                    })?;
+                }
+                "all" => return Err(Problem::bad_request("`all` is `true`, or left out")),
+                _ => {
+                    return Err(Problem::bad_request(format!(
+                        "`{name}` is no filter of pairs: they are relay, addr, identity, older, idle, sort, \
+                         limit, after"
+                    )));
+                }
+            }
+        }
+        Ok(query)
+    }
+
+    /// Does something choose among the pairs?
+    pub(crate) fn filters(&self) -> bool {
+        self.relay.is_some()
+            || self.addr.is_some()
+            || self.identity.is_some()
+            || self.older.is_some()
+            || self.idle.is_some()
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PairQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Self::read(fields(parts, state).await?)
+    }
+}
+
+// ===== impl ListQuery =====
+
+impl<S: Send + Sync> FromRequestParts<S> for ListQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let mut query = Self::default();
+        for (name, value) in fields(parts, state).await? {
+            match name.as_str() {
+                "relay" => query.relay = Some(value),
+                "limit" => query.limit = Some(limit(&value)?),
+                _ => {
+                    return Err(Problem::bad_request(format!(
+                        "`{name}` is no filter here: they are relay and limit"
+                    )));
+                }
+            }
+        }
+        Ok(query)
+    }
+}
+
+// ===== impl Segment =====
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let segment = Path::<String>::from_request_parts(parts, state).await;
+        let segment = segment.map_err(|error| Problem::bad_request(error.body_text()))?;
+        Ok(Self(segment.0))
+    }
+}
+
+async fn fields<S: Send + Sync>(
+    parts: &mut Parts,
+    state: &S,
+) -> Result<Vec<(String, String)>, Problem> {
+    let fields = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
+    let fields = fields.map_err(|error| Problem::bad_request(error.to_string()))?;
+    Ok(fields.0)
+}
+
+fn time(name: &str, value: &str) -> Result<Duration, Problem> {
+    humantime::parse_duration(value)
+        .map_err(|_| Problem::bad_request(format!("`{name}` is a time: `30s`, `5m`, `1h30m`")))
+}
+
+fn limit(value: &str) -> Result<usize, Problem> {
+    let limit = value
+        .parse()
+        .ok()
+        .filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    limit.ok_or_else(|| Problem::bad_request(format!("`limit` is a number from 1 to {MAX_LIMIT}")))
+}
+
+pub(super) fn id(value: &str) -> Result<SessionId, Problem> {
+    let id = value.parse::<u64>();
+    id.map(Into::into)
+        .map_err(|_| Problem::bad_request(format!("`{value}` is no number of a pair")))
+}

@@ -1,0 +1,303 @@
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    extract::{OriginalUri, State as Given},
+    http::{HeaderMap, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use couplet_connector::pairing::{CloseReason, Session, SessionId};
+use serde_json::{Value, json};
+
+use super::{
+    PairQuery, Problem, State,
+    query::{ListQuery, Segment, id},
+};
+use crate::{
+    Relay,
+    journal::{Entry, KEPT},
+    metrics, page, view,
+};
+
+/// How long a drain that is asked for here may take, unless a time is given.
+const GRACE: Duration = Duration::from_secs(30);
+
+pub(super) async fn page(
+    Given(state): Given<State>,
+    headers: HeaderMap,
+    OriginalUri(original): OriginalUri,
+    uri: Uri,
+    query: PairQuery,
+) -> Response {
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
+    if !accept.is_some_and(|accept| accept.contains("text/html")) {
+        return page::text(&state.admin).into_response();
+    }
+    let base = base(original.path(), uri.path());
+    let html = page::html(&state.admin, &query, &base, state.access.may_change());
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()
+}
+
+/// What the router is nested in, with a slash behind.
+fn base(original: &str, own: &str) -> String {
+    let prefix = original.strip_suffix(own).unwrap_or(original);
+    format!("{}/", prefix.trim_end_matches('/'))
+}
+
+pub(super) async fn live() -> &'static str {
+    "live\n"
+}
+
+pub(super) async fn ready(
+    Given(state): Given<State>,
+    query: ListQuery,
+) -> Result<Response, Problem> {
+    let relays = named(&state, query.relay.as_deref())?;
+    let reasons: serde_json::Map<String, Value> = relays
+        .iter()
+        .filter_map(|relay| Some((relay.name().to_owned(), relay.not_ready()?.into())))
+        .collect();
+    let (status, ready) = match reasons.is_empty() {
+        true => (StatusCode::OK, true),
+        false => (StatusCode::SERVICE_UNAVAILABLE, false),
+    };
+    let body = Json(json!({"ready": ready, "not_ready": reasons}));
+    Ok((status, body).into_response())
+}
+
+pub(super) async fn metrics(
+    Given(state): Given<State>,
+    headers: HeaderMap,
+    query: ListQuery,
+) -> Result<Response, Problem> {
+    named(&state, query.relay.as_deref())?;
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
+    let format = metrics::Format::of_accept(accept.unwrap_or_default());
+    let text = metrics::text(&state.admin, format, query.relay.as_deref());
+    Ok(([(header::CONTENT_TYPE, format.content_type())], text).into_response())
+}
+
+pub(super) async fn status(Given(state): Given<State>) -> Json<Value> {
+    Json(view::status(&state.admin))
+}
+
+pub(super) async fn relays(Given(state): Given<State>) -> Json<Value> {
+    let relays = state.admin.relays();
+    Json(relays.iter().map(|relay| view::relay(relay)).collect())
+}
+
+pub(super) async fn relay(
+    Given(state): Given<State>,
+    Segment(name): Segment,
+) -> Result<Json<Value>, Problem> {
+    Ok(Json(view::relay(&*one(&state, &name)?)))
+}
+
+// ===== pairs =====
+
+pub(super) async fn pairs(
+    Given(state): Given<State>,
+    headers: HeaderMap,
+    query: PairQuery,
+) -> Result<Response, Problem> {
+    named(&state, query.relay.as_deref())?;
+    let (pairs, total) = view::pairs(&state.admin, &query);
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
+    if accept.is_some_and(|accept| accept.contains("text/plain")) {
+        return Ok(page::pairs_text(&pairs).into_response());
+    }
+    let pairs: Vec<_> = pairs.iter().map(view::PairView::json).collect();
+    Ok(Json(json!({"total": total, "pairs": pairs})).into_response())
+}
+
+pub(super) async fn pair(
+    Given(state): Given<State>,
+    Segment(number): Segment,
+) -> Result<Json<Value>, Problem> {
+    let number = id(&number)?;
+    let (relay, session) = find(&state, number)?;
+    let rate = relay.rates.of(&relay.handle().sessions());
+    let sessions = relay.handle().sessions();
+    let at = sessions.iter().position(|other| other.id() == number);
+    let rate = at.and_then(|at| rate.get(at).copied()).unwrap_or_default();
+    let pair = view::PairView {
+        relay,
+        session,
+        rate,
+    };
+    Ok(Json(pair.json()))
+}
+
+pub(super) async fn cut(
+    Given(state): Given<State>,
+    Segment(number): Segment,
+) -> Result<Json<Value>, Problem> {
+    let (relay, session) = find(&state, id(&number)?)?;
+    session.close(CloseReason::Closed);
+    tracing::info!(
+        relay = relay.name(),
+        session = session.id().get(),
+        "cut by the admin endpoint"
+    );
+    Ok(Json(json!({"cut": 1})))
+}
+
+pub(super) async fn cut_many(
+    Given(state): Given<State>,
+    query: PairQuery,
+) -> Result<Json<Value>, Problem> {
+    if query.limit.is_some() || query.after.is_some() {
+        return Err(Problem::bad_request(
+            "`limit` and `after` don't choose pairs to be cut",
+        ));
+    }
+    if !query.filters() && !query.all {
+        let detail = "a filter chooses the pairs to be cut; `all=true` means all";
+        return Err(Problem::bad_request(detail));
+    }
+    named(&state, query.relay.as_deref())?;
+    let pairs = view::chosen(&state.admin, &query);
+    for pair in &pairs {
+        pair.session.close(CloseReason::Closed);
+    }
+    tracing::info!(pairs = pairs.len(), "cut by the admin endpoint");
+    Ok(Json(json!({"cut": pairs.len()})))
+}
+
+fn find(state: &State, number: SessionId) -> Result<(Arc<Relay>, Session), Problem> {
+    let found = state.admin.relays().into_iter().find_map(|relay| {
+        let session = relay.handle().session(number)?;
+        Some((relay, session))
+    });
+    found.ok_or_else(|| Problem::not_found(format!("pair {number} is not live")))
+}
+
+// ===== a relay's life =====
+
+pub(super) async fn pause(
+    Given(state): Given<State>,
+    Segment(name): Segment,
+) -> Result<Json<Value>, Problem> {
+    let relay = one(&state, &name)?;
+    relay.handle().pause();
+    tracing::info!(relay = relay.name(), "paused by the admin endpoint");
+    Ok(told(&relay))
+}
+
+pub(super) async fn resume(
+    Given(state): Given<State>,
+    Segment(name): Segment,
+) -> Result<Json<Value>, Problem> {
+    let relay = one(&state, &name)?;
+    relay.handle().resume();
+    tracing::info!(relay = relay.name(), "resumed by the admin endpoint");
+    Ok(told(&relay))
+}
+
+pub(super) async fn drain(
+    Given(state): Given<State>,
+    Segment(name): Segment,
+) -> Result<Json<Value>, Problem> {
+    let relay = one(&state, &name)?;
+    if relay.handle().is_draining() {
+        let detail = format!("`{name}` drains already");
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
+    let draining = Arc::clone(&relay);
+    tracing::info!(relay = relay.name(), "drained by the admin endpoint");
+    tokio::spawn(async move { draining.handle().shutdown(GRACE).await });
+    Ok(Json(json!({"name": relay.name(), "state": "draining"})))
+}
+
+fn told(relay: &Relay) -> Json<Value> {
+    let state = relay.not_ready().unwrap_or("ready");
+    Json(json!({"name": relay.name(), "state": state}))
+}
+
+// ===== what waits, and what happened =====
+
+pub(super) async fn waiting(
+    Given(state): Given<State>,
+    query: ListQuery,
+) -> Result<Json<Value>, Problem> {
+    let limit = query.limit.unwrap_or(KEPT);
+    let relays = named(&state, query.relay.as_deref())?;
+    let waiting = relays.iter().flat_map(|relay| {
+        let list = relay.waiting.list(limit);
+        list.into_iter().map(|one| view::waiting(relay, &one))
+    });
+    Ok(Json(waiting.take(limit).collect()))
+}
+
+pub(super) async fn ended(
+    Given(state): Given<State>,
+    query: ListQuery,
+) -> Result<Json<Value>, Problem> {
+    named(&state, query.relay.as_deref())?;
+    Ok(told_of(state.admin.0.journal.ended(), &query))
+}
+
+pub(super) async fn refused(
+    Given(state): Given<State>,
+    query: ListQuery,
+) -> Result<Json<Value>, Problem> {
+    named(&state, query.relay.as_deref())?;
+    Ok(told_of(state.admin.0.journal.refused(), &query))
+}
+
+fn told_of(entries: Vec<Entry>, query: &ListQuery) -> Json<Value> {
+    let is_asked_for = |entry: &&Entry| {
+        query
+            .relay
+            .as_ref()
+            .is_none_or(|name| **name == *entry.relay)
+    };
+    let entries = entries.iter().filter(is_asked_for);
+    let entries = entries.take(query.limit.unwrap_or(KEPT));
+    Json(entries.map(view::entry).collect())
+}
+
+/// The relay of this name, or all.
+fn named(state: &State, name: Option<&str>) -> Result<Vec<Arc<Relay>>, Problem> {
+    match name {
+        Some(name) => Ok(vec![one(state, name)?]),
+        None => Ok(state.admin.relays()),
+    }
+}
+
+fn one(state: &State, name: &str) -> Result<Arc<Relay>, Problem> {
+    let relay = state.admin.find(name);
+    relay.ok_or_else(|| Problem::not_found(format!("there is no relay `{}`", name.escape_debug())))
+}
+
+// ===== no route =====
+
+pub(super) async fn not_found() -> Problem {
+    Problem::not_found(
+        "there is nothing here; `/` lists what is live, and docs/admin.md the routes",
+    )
+}
+
+pub(super) async fn not_allowed() -> Problem {
+    let detail = "this method is not for this path: `Allow` names those that are";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_knows_what_it_is_nested_in() {
+        assert_eq!(base("/", "/"), "/");
+        assert_eq!(base("/relay", "/"), "/relay/");
+        assert_eq!(base("/relay/", "/"), "/relay/");
+        assert_eq!(base("/a/b", "/"), "/a/b/");
+    }
+}

@@ -1,0 +1,257 @@
+//! Where an admin endpoint of its own listens.
+
+#[cfg(unix)]
+use std::path::{Path, PathBuf};
+use std::{
+    fmt, io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    str::FromStr,
+};
+
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+#[cfg(unix)]
+use tokio::net::{UnixListener, UnixStream};
+
+/// The address of an admin endpoint: `unix:/run/couplet/admin.sock`, `127.0.0.1:9180`, `[::1]:9180`, or a
+/// bare port, which is loopback's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AdminAddr {
+    /// A TCP address.
+    Tcp(SocketAddr),
+    /// A Unix socket's path.
+    #[cfg(unix)]
+    Unix(PathBuf),
+}
+
+/// A text that is no [`AdminAddr`].
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{0}` is not an admin address: `unix:/PATH`, `IP:PORT`, or a port of this machine")]
+pub struct AdminAddrError(String);
+
+/// An admin address could not be listened on.
+#[derive(Debug, Error)]
+#[error("admin address {addr} not listened on")]
+pub struct BindAdminError {
+    addr: String,
+    source: io::Error,
+}
+
+/// A socket for a [`Server`](crate::Server).
+///
+/// A Unix socket is open to its owner alone (0600) from the moment it is there, and is removed when it is
+/// dropped. A socket that another process left behind is replaced; one that a process answers on is an
+/// error (`EADDRINUSE`).
+#[derive(Debug)]
+pub struct AdminListener(pub(crate) Kind);
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix {
+        listener: UnixListener,
+        path: PathBuf,
+    },
+}
+
+/// A connection to an admin endpoint.
+pub(crate) enum Accepted {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+// ===== impl AdminAddr =====
+
+impl AdminAddr {
+    /// Does only this machine reach it?
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(addr) => addr.ip().is_loopback(),
+            #[cfg(unix)]
+            Self::Unix(_) => true,
+        }
+    }
+}
+
+impl FromStr for AdminAddr {
+    type Err = AdminAddrError;
+
+    fn from_str(text: &str) -> Result<Self, AdminAddrError> {
+        let wrong = || AdminAddrError(text.to_owned());
+        #[cfg(unix)]
+        if let Some(path) = text.strip_prefix("unix:") {
+            return match path {
+                "" => Err(wrong()),
+                path => Ok(Self::Unix(path.into())),
+            };
+        }
+        let local = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        let addr = match (text.parse::<u16>(), text.strip_prefix("localhost:")) {
+            (Ok(port), _) => local(port),
+            (_, Some(port)) => local(port.parse().map_err(|_| wrong())?),
+            _ => text.parse().map_err(|_| wrong())?,
+        };
+        Ok(Self::Tcp(addr))
+    }
+}
+
+impl fmt::Display for AdminAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(addr) => addr.fmt(f),
+            #[cfg(unix)]
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+// ===== impl AdminListener =====
+
+impl AdminListener {
+    /// Listens on this address.
+    ///
+    /// # Errors
+    ///
+    /// Where the system says no: the address is in use, or not of this machine; the folder of a Unix socket
+    /// is missing or not writable.
+    pub async fn bind(addr: &AdminAddr) -> Result<Self, BindAdminError> {
+        let bound = match addr {
+            AdminAddr::Tcp(addr) => TcpListener::bind(addr).await.map(Kind::Tcp),
+            #[cfg(unix)]
+            AdminAddr::Unix(path) => bind_unix(path).await,
+        };
+        bound.map(Self).map_err(|source| BindAdminError {
+            addr: addr.to_string(),
+            source,
+        })
+    }
+
+    /// The address, with the real port.
+    pub fn local_addr(&self) -> Option<AdminAddr> {
+        match &self.0 {
+            Kind::Tcp(listener) => listener.local_addr().ok().map(AdminAddr::Tcp),
+            #[cfg(unix)]
+            Kind::Unix { path, .. } => Some(AdminAddr::Unix(path.clone())),
+        }
+    }
+
+    pub(crate) async fn accept(&self) -> io::Result<Accepted> {
+        match &self.0 {
+            Kind::Tcp(listener) => Ok(Accepted::Tcp(listener.accept().await?.0)),
+            #[cfg(unix)]
+            Kind::Unix { listener, .. } => Ok(Accepted::Unix(listener.accept().await?.0)),
+        }
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Kind {
+    fn drop(&mut self) {
+        if let Self::Unix { path, .. } = self {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Binds beside the path and moves the socket there when only its owner may connect: at no moment may
+/// others, and what was there is replaced at once.
+#[cfg(unix)]
+async fn bind_unix(path: &Path) -> io::Result<Kind> {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    match fs::symlink_metadata(path) {
+        Ok(found) if !std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()) => {
+            let error = "a file that is no socket is there";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, error));
+        }
+        Ok(_) if UnixStream::connect(path).await.is_ok() => {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        _ => {}
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}", std::process::id()));
+    let beside = PathBuf::from(beside);
+    let _ = fs::remove_file(&beside);
+    let listener = UnixListener::bind(&beside)?;
+    let moved = fs::set_permissions(&beside, fs::Permissions::from_mode(0o600))
+        .and_then(|()| fs::rename(&beside, path));
+    if let Err(error) = moved {
+        let _ = fs::remove_file(&beside);
+        return Err(error);
+    }
+    Ok(Kind::Unix {
+        listener,
+        path: path.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_as_people_write_them() {
+        for (text, expected, local) in [
+            ("9180", "127.0.0.1:9180", true),
+            ("localhost:9180", "127.0.0.1:9180", true),
+            ("[::1]:9180", "[::1]:9180", true),
+            ("0.0.0.0:9180", "0.0.0.0:9180", false),
+            ("unix:/run/a.sock", "unix:/run/a.sock", true),
+        ] {
+            let addr: AdminAddr = text.parse().unwrap();
+            assert_eq!(
+                (addr.to_string().as_str(), addr.is_local()),
+                (expected, local)
+            );
+        }
+        for wrong in [
+            "",
+            "unix:",
+            "a:1",
+            "1.2.3.4",
+            "99999",
+            "/run/a.sock",
+            "*:9180",
+        ] {
+            let error = wrong.parse::<AdminAddr>().unwrap_err();
+            assert!(
+                error.to_string().contains("is not an admin address"),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_unix_socket_is_its_owners_and_is_replaced_when_nobody_answers() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("admin.sock");
+        let addr = AdminAddr::Unix(path.clone());
+        let first = AdminListener::bind(&addr).await.unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let second = AdminListener::bind(&addr).await.unwrap_err();
+        assert_eq!(second.source.kind(), io::ErrorKind::AddrInUse);
+        drop(first);
+        assert!(!path.exists(), "the socket is removed");
+        // One that was left behind.
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let _third = AdminListener::bind(&addr).await.unwrap();
+        UnixStream::connect(&path).await.unwrap();
+        let left = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 1);
+        // A file is not.
+        let file = folder.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        AdminListener::bind(&AdminAddr::Unix(file.clone()))
+            .await
+            .unwrap_err();
+        assert_eq!(std::fs::read(&file).unwrap(), b"x");
+    }
+}

@@ -1,0 +1,257 @@
+use std::fmt;
+
+use couplet_connector::{Side, layers::observe::stats::Histogram};
+
+use crate::Relay;
+
+/// A family of metrics of a relay.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Family {
+    /// The name, with `_total` where it is a counter.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// The labels beside `relay`, `le` excluded.
+    pub labels: &'static [&'static str],
+    /// What it tells.
+    pub help: &'static str,
+    pub(super) read: Read,
+}
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// It only grows.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// How often something took how long.
+    Histogram,
+}
+
+/// What a series says.
+pub(super) enum Value {
+    Count(u64),
+    Seconds(f64),
+    Gauge(u64),
+    Histogram(Histogram),
+}
+
+type Labels<'a> = &'a [(&'a str, &'a str)];
+type Tell<'a> = dyn FnMut(Labels<'_>, Value) -> fmt::Result + 'a;
+type Read = fn(&Relay, &mut Tell<'_>) -> fmt::Result;
+
+const SIDES: [(Side, &str); 2] = [(Side::A, "a"), (Side::B, "b")];
+const WAYS: [(Side, &str); 2] = [(Side::A, "a_to_b"), (Side::B, "b_to_a")];
+
+/// Every family that a relay has, in the order in which they are served.
+pub const FAMILIES: &[Family] = &[
+    Family {
+        name: "couplet_ready",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Whether the relay takes connections: 0 when it is paused, drains or has ended",
+        read: |relay, tell| tell(&[], Value::Gauge(relay.not_ready().is_none().into())),
+    },
+    Family {
+        name: "couplet_paused",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Whether the relay was told to pause",
+        read: |relay, tell| tell(&[], Value::Gauge(relay.handle().is_paused().into())),
+    },
+    Family {
+        name: "couplet_draining",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Whether the relay takes no more connections for good",
+        read: |relay, tell| tell(&[], Value::Gauge(relay.handle().is_draining().into())),
+    },
+    Family {
+        name: "couplet_connections_total",
+        kind: Kind::Counter,
+        labels: &["side"],
+        help: "Connections accepted, or dialled and made",
+        read: |relay, tell| {
+            let snapshot = relay.handle().snapshot();
+            tell(&[("side", "a")], Value::Count(snapshot.a.connections))?;
+            tell(&[("side", "b")], Value::Count(snapshot.b.connections))
+        },
+    },
+    Family {
+        name: "couplet_connections_open",
+        kind: Kind::Gauge,
+        labels: &["side", "state"],
+        help: "Open connections: in the side's stack, waiting for a partner, or joined",
+        read: |relay, tell| {
+            let stats = relay.handle().stats();
+            let snapshot = stats.snapshot();
+            for (side, name) in SIDES {
+                let counts = if side == Side::A {
+                    snapshot.a
+                } else {
+                    snapshot.b
+                };
+                // Where a partner is dialled for it, a waiting connection is still in its stack.
+                let in_stack = match relay.dials(!side) {
+                    true => stats.arriving(side).saturating_sub(counts.waiting),
+                    false => stats.arriving(side),
+                };
+                for (state, open) in [
+                    ("handshake", in_stack),
+                    ("waiting", counts.waiting),
+                    ("joined", snapshot.live_pairs as u64),
+                ] {
+                    tell(&[("side", name), ("state", state)], Value::Gauge(open))?;
+                }
+            }
+            Ok(())
+        },
+    },
+    Family {
+        name: "couplet_refused_total",
+        kind: Kind::Counter,
+        labels: &["side", "reason"],
+        help: "Connections that were not joined, by reason",
+        read: |relay, tell| {
+            for (side, name) in SIDES {
+                for (cause, count) in relay.handle().stats().refusals(side) {
+                    let labels = [("side", name), ("reason", cause.label())];
+                    tell(&labels, Value::Count(count))?;
+                }
+            }
+            Ok(())
+        },
+    },
+    Family {
+        name: "couplet_handshake_duration_seconds",
+        kind: Kind::Histogram,
+        labels: &["side"],
+        help: "Time through the side's stack of connections that were paired",
+        read: |relay, tell| histograms(tell, |side| relay.handle().stats().handshakes(side)),
+    },
+    Family {
+        name: "couplet_wait_duration_seconds",
+        kind: Kind::Histogram,
+        labels: &["side"],
+        help: "Time that paired connections had then waited for their partner to come or to be dialled",
+        read: |relay, tell| histograms(tell, |side| relay.handle().stats().waits(side)),
+    },
+    Family {
+        name: "couplet_dials_total",
+        kind: Kind::Counter,
+        labels: &["side", "result"],
+        help: "Dials of a partner, by result",
+        read: |relay, tell| {
+            for (side, name) in SIDES.into_iter().filter(|(side, _)| relay.dials(*side)) {
+                for (outcome, count) in relay.handle().stats().dials(side) {
+                    let labels = [("side", name), ("result", outcome.label())];
+                    tell(&labels, Value::Count(count))?;
+                }
+            }
+            Ok(())
+        },
+    },
+    Family {
+        name: "couplet_dial_duration_seconds",
+        kind: Kind::Histogram,
+        labels: &["side"],
+        help: "Time of dials of a partner, also of those that failed",
+        read: |relay, tell| {
+            for (side, name) in SIDES.into_iter().filter(|(side, _)| relay.dials(*side)) {
+                let took = relay.handle().stats().dial_durations(side);
+                tell(&[("side", name)], Value::Histogram(took))?;
+            }
+            Ok(())
+        },
+    },
+    Family {
+        name: "couplet_pairs_total",
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Pairs that were made, the live ones included",
+        read: |relay, tell| tell(&[], Value::Count(relay.handle().snapshot().total_pairs)),
+    },
+    Family {
+        name: "couplet_pairs_live",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Live pairs",
+        read: |relay, tell| tell(&[], Value::Gauge(relay.handle().live_pairs() as u64)),
+    },
+    Family {
+        name: "couplet_pairs_ended_total",
+        kind: Kind::Counter,
+        labels: &["state"],
+        help: "Pairs that have ended, by the two letters of the access log",
+        read: |relay, tell| {
+            for (state, count) in relay.handle().stats().ended() {
+                tell(&[("state", state)], Value::Count(count))?;
+            }
+            Ok(())
+        },
+    },
+    Family {
+        name: "couplet_pair_duration_seconds",
+        kind: Kind::Histogram,
+        labels: &[],
+        help: "How long the pairs that have ended had lasted",
+        read: |relay, tell| tell(&[], Value::Histogram(relay.handle().stats().durations())),
+    },
+    Family {
+        name: "couplet_pair_bytes_total",
+        kind: Kind::Counter,
+        labels: &["dir"],
+        help: "Bytes delivered",
+        read: |relay, tell| {
+            for (from, dir) in WAYS {
+                let bytes = relay.handle().stats().moved().bytes(from);
+                tell(&[("dir", dir)], Value::Count(bytes))?;
+            }
+            Ok(())
+        },
+    },
+    Family {
+        name: "couplet_pair_spliced_bytes_total",
+        kind: Kind::Counter,
+        labels: &["dir"],
+        help: "Bytes delivered by splice(2), not by copying",
+        read: |relay, tell| {
+            for (from, dir) in WAYS {
+                let bytes = relay.handle().stats().moved().spliced(from);
+                tell(&[("dir", dir)], Value::Count(bytes))?;
+            }
+            Ok(())
+        },
+    },
+    Family {
+        name: "couplet_stalled_seconds_total",
+        kind: Kind::Counter,
+        labels: &["dir"],
+        help: "Time in which readers held a direction up (back-pressure), all pairs together; a stall counts when it is over",
+        read: |relay, tell| {
+            for (from, dir) in WAYS {
+                let stalled = relay.handle().stats().moved().stalled(from);
+                tell(&[("dir", dir)], Value::Seconds(stalled.as_secs_f64()))?;
+            }
+            Ok(())
+        },
+    },
+];
+
+// ===== impl Family =====
+
+impl Family {
+    /// As OpenMetrics has it: without the suffix of a counter.
+    pub(super) fn short_name(&self) -> &'static str {
+        self.name.strip_suffix("_total").unwrap_or(self.name)
+    }
+}
+
+fn histograms(tell: &mut Tell<'_>, of: impl Fn(Side) -> Histogram) -> fmt::Result {
+    for (side, name) in SIDES {
+        tell(&[("side", name)], Value::Histogram(of(side)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,208 @@
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
+
+use couplet_connector::{Handle, Side, endpoint::Info, mode::Pairing};
+
+use crate::{
+    journal::{Journal, Waiting},
+    rates::Rates,
+};
+
+/// A relay by its name, with its stacks as they are to be shown.
+pub struct Relay {
+    name: String,
+    handle: Handle,
+    pub(crate) sides: [Vec<Step>; 2],
+    pub(crate) ends: [Option<String>; 2],
+    pub(crate) pair: Vec<Step>,
+    pub(crate) rates: Rates,
+    pub(crate) waiting: Arc<Waiting>,
+}
+
+/// A layer of a stack, as the page shows it.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub(crate) name: String,
+    pub(crate) about: String,
+}
+
+// ===== impl Relay =====
+
+impl Relay {
+    /// The longest name.
+    const MAX_NAME: usize = 41;
+
+    /// A relay that has been started.
+    ///
+    /// The name is a label, a part of a path and a heading: a lower-case letter, then lower-case letters,
+    /// digits and hyphens, at most 41.
+    ///
+    /// # Panics
+    ///
+    /// If `name` is something else; [`is_name`](Self::is_name) tells before.
+    pub fn new(name: &str, handle: &Handle) -> Self {
+        assert!(
+            Self::is_name(name),
+            "`{name}` is no name of a relay: a lower-case letter, then letters, digits and hyphens"
+        );
+        Self {
+            name: name.to_owned(),
+            handle: handle.clone(),
+            sides: [Vec::new(), Vec::new()],
+            ends: [None, None],
+            pair: Vec::new(),
+            rates: Rates::default(),
+            waiting: Arc::default(),
+        }
+    }
+
+    /// May a relay be called so?
+    pub fn is_name(name: &str) -> bool {
+        name.len() <= Self::MAX_NAME
+            && name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name
+                .bytes()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
+    }
+
+    /// Shows a side so: what it listens on or dials, and the layers of its stack, top to bottom.
+    #[must_use]
+    pub fn side(mut self, side: Side, end: &str, steps: impl IntoIterator<Item = Step>) -> Self {
+        self.ends[side as usize] = Some(end.to_owned());
+        self.sides[side as usize] = steps.into_iter().collect();
+        self
+    }
+
+    /// Shows these layers of the pair stack, top to bottom.
+    #[must_use]
+    pub fn pair(mut self, steps: impl IntoIterator<Item = Step>) -> Self {
+        self.pair = steps.into_iter().collect();
+        self
+    }
+
+    /// The relay's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The relay itself.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Where a side listens, or what it dials, as far as is known.
+    pub(crate) fn end(&self, side: Side) -> String {
+        if let Some(end) = &self.ends[side as usize] {
+            return end.clone();
+        }
+        match self.handle.local_addr(side) {
+            Ok(addr) => format!("listen:{addr}"),
+            Err(_) if side == Side::B && self.handle.pairing() == Pairing::Keyed => {
+                "the same".to_owned()
+            }
+            Err(_) => "dial".to_owned(),
+        }
+    }
+
+    /// Is the side dialled for each connection of the other?
+    pub(crate) fn dials(&self, side: Side) -> bool {
+        self.handle.pairing() == Pairing::DialFor(side)
+    }
+
+    pub(crate) fn pairing(&self) -> &'static str {
+        match self.handle.pairing() {
+            Pairing::Rendezvous => "rendezvous",
+            Pairing::Keyed => "by-key",
+            Pairing::DialFor(Side::A) => "dial-for B",
+            _ => "dial-for A",
+        }
+    }
+
+    /// Why the relay takes no connections, if it does not.
+    pub(crate) fn not_ready(&self) -> Option<&'static str> {
+        if self.handle.is_done() {
+            Some("ended")
+        } else if self.handle.is_draining() {
+            Some("draining")
+        } else if self.handle.is_paused() {
+            Some("paused")
+        } else {
+            None
+        }
+    }
+
+    /// Takes down what happens from now on. The relay's observers outlive what is shown of it.
+    pub(crate) fn observe(&self, journal: &Arc<Journal>) {
+        use couplet_connector::RelayEvent;
+
+        let (name, journal): (Arc<str>, _) = (self.name.as_str().into(), Arc::downgrade(journal));
+        let waiting = Arc::downgrade(&self.waiting);
+        let of = |waiting: &Weak<Waiting>, does: &dyn Fn(&Waiting)| {
+            if let Some(waiting) = waiting.upgrade() {
+                does(&waiting);
+            }
+        };
+        self.handle.observe(move |event| match event {
+            RelayEvent::Waits(info) => of(&waiting, &|waiting| waiting.add(info)),
+            RelayEvent::Leaves(info) => of(&waiting, &|waiting| waiting.remove(info)),
+            event => {
+                if let Some(journal) = journal.upgrade() {
+                    journal.add(&name, event);
+                }
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay")
+            .field("name", &self.name)
+            .field("handle", &self.handle)
+            .finish_non_exhaustive()
+    }
+}
+
+// ===== impl Step =====
+
+impl Step {
+    /// A layer by its name, and its settings in a few words, without secrets.
+    pub fn new(name: impl Into<String>, about: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            about: about.into(),
+        }
+    }
+}
+
+/// The peer, as a list shows it: its address, or `?`.
+pub(crate) fn peer(info: &Info) -> String {
+    info.peer_name().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_fits_a_label_and_a_path() {
+        for good in ["relay", "ssh-2", "a", &"a".repeat(41)] {
+            assert!(Relay::is_name(good), "{good}");
+        }
+        for bad in [
+            "",
+            "2ssh",
+            "-a",
+            "Ssh",
+            "a/b",
+            "a b",
+            "ä",
+            "a\n",
+            &"a".repeat(42),
+        ] {
+            assert!(!Relay::is_name(bad), "{bad}");
+        }
+    }
+}

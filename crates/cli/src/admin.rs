@@ -1,0 +1,142 @@
+//! `--admin`: metrics, the admin endpoint and the live page.
+
+use couplet_admin::{Access, Admin, AdminAddr, AdminListener, Relay, Server, Step};
+use couplet_connector::{Handle, endpoint::Side};
+
+use crate::{layer_spec::LayerSpec, mistake::Mistake, plan::Plan, side::options::secret};
+
+/// The name of a relay of the command line.
+pub(crate) const NAME: &str = "relay";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AdminArgs {
+    /// Serve metrics, the admin endpoint and the live page at unix:/PATH, IP:PORT or a port of this machine
+    #[arg(long, value_name = "ADDR")]
+    admin: Vec<AdminAddr>,
+
+    /// Let requests with this token change something over TCP; without it they only look
+    #[arg(long, value_name = "@FILE", requires = "admin")]
+    admin_token: Option<String>,
+}
+
+/// Where the admin endpoint listens, and what its requests may do.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AdminSpec {
+    pub(crate) addrs: Vec<AdminAddr>,
+    token: Option<String>,
+}
+
+/// Sockets that are listened on; nothing is answered yet.
+#[derive(Debug)]
+pub(crate) struct AdminEndpoint {
+    listeners: Vec<(AdminListener, Access)>,
+}
+
+// ===== impl AdminArgs =====
+
+impl AdminArgs {
+    pub(crate) fn spec(&self) -> Result<AdminSpec, Mistake> {
+        let token = self.admin_token.as_deref().map(token).transpose()?;
+        let open = self.admin.iter().find(|addr| !addr.is_local());
+        if let Some(addr) = open.filter(|_| token.is_none()) {
+            return Err(Mistake::new(
+                format!("--admin={addr} tells all the network which clients are here"),
+                "`--admin-token=@FILE`, or an address of this machine",
+            ));
+        }
+        let is_tcp = |addr: &AdminAddr| matches!(addr, AdminAddr::Tcp(_));
+        if token.is_some() && !self.admin.iter().any(is_tcp) {
+            return Err(Mistake::new(
+                "--admin-token would do nothing here: a Unix socket is open to its owner alone",
+                "leave it out",
+            ));
+        }
+        Ok(AdminSpec {
+            addrs: self.admin.clone(),
+            token,
+        })
+    }
+}
+
+/// The token of a file.
+pub(crate) fn token(given: &str) -> Result<String, Mistake> {
+    let read = || {
+        let line = secret::line(given, "--admin-token=@FILE")?;
+        let token = String::from_utf8(line).ok();
+        // As a header carries it.
+        let token = token.filter(|token| token.bytes().all(|c| c.is_ascii_graphic()));
+        token.ok_or_else(|| {
+            Mistake::new(
+                format!("`{}` has characters that a header can't carry", &given[1..]),
+                "letters, digits and punctuation, as `couplet keygen --kind=secret FILE` makes them",
+            )
+        })
+    };
+    read().map_err(|mistake| mistake.within("--admin-token"))
+}
+
+// ===== impl AdminSpec =====
+
+impl AdminSpec {
+    /// Listens. Where there is nothing to listen on, nothing is served.
+    pub(crate) async fn bind(&self) -> anyhow::Result<AdminEndpoint> {
+        let mut listeners = Vec::new();
+        for addr in &self.addrs {
+            let listener = AdminListener::bind(addr).await?;
+            let access = match (addr, &self.token) {
+                (AdminAddr::Tcp(_), Some(token)) => Access::Token(token.clone()),
+                (AdminAddr::Tcp(_), None) => Access::Look,
+                _ => Access::Everything,
+            };
+            listeners.push((listener, access));
+        }
+        Ok(AdminEndpoint { listeners })
+    }
+}
+
+// ===== impl AdminEndpoint =====
+
+impl AdminEndpoint {
+    /// Answers for these relays from now on, until the runtime ends.
+    pub(crate) fn serve(self, relays: impl IntoIterator<Item = Relay>) -> Option<Admin> {
+        if self.listeners.is_empty() {
+            return None;
+        }
+        let admin = Admin::new().version(env!("CARGO_PKG_VERSION"));
+        for relay in relays {
+            admin.add(relay);
+        }
+        for (listener, access) in self.listeners {
+            if let Some(address) = listener.local_addr() {
+                tracing::info!(%address, ?access, "admin endpoint");
+            }
+            tokio::spawn(Server::new(&admin, access).run(listener));
+        }
+        Some(admin)
+    }
+}
+
+/// A relay with its stacks, as `explain` tells them.
+pub(crate) fn describe(name: &str, plan: &Plan, handle: &Handle) -> Relay {
+    let mut relay = Relay::new(name, handle).pair(steps(&plan.pair));
+    for side in [Side::A, Side::B] {
+        let spec = plan.sides.specs().find(|(known, _)| *known == side);
+        if let Some((_, spec)) = spec {
+            let end = handle.local_addr(side).map_or_else(
+                |_| spec.endpoint.address.to_string(),
+                |addr| format!("listen:{addr}"),
+            );
+            relay = relay.side(side, &end, steps(&spec.layers));
+        }
+    }
+    relay
+}
+
+fn steps<L>(specs: &[LayerSpec<L>]) -> Vec<Step> {
+    let step = |spec: &LayerSpec<L>| {
+        let settings = spec.settings.iter();
+        let settings = settings.map(|setting| format!("{} {}", setting.name, setting.value));
+        Step::new(spec.name, settings.collect::<Vec<_>>().join(", "))
+    };
+    specs.iter().map(step).collect()
+}

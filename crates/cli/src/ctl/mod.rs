@@ -1,0 +1,243 @@
+//! `couplet ctl` and `couplet health`: asks a running Couplet over its admin endpoint.
+
+mod client;
+
+pub(crate) use self::client::{Client, EndpointArgs};
+
+use std::{io::Write, time::Duration};
+
+use anyhow::bail;
+use clap::Subcommand;
+
+use crate::units::duration;
+
+/// Asks a running Couplet over its admin endpoint.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CtlArgs {
+    #[command(flatten)]
+    endpoint: EndpointArgs,
+
+    #[command(subcommand)]
+    action: Action,
+}
+
+/// Asks whether a running Couplet takes connections.
+#[derive(Debug, clap::Args)]
+pub(crate) struct HealthArgs {
+    #[command(flatten)]
+    endpoint: EndpointArgs,
+
+    /// Ask for this relay alone
+    #[arg(long, value_name = "NAME")]
+    relay: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List the relays, with their pairs and bytes
+    Status,
+    /// List live pairs
+    Pairs(PairsArgs),
+    /// Reset pairs: by their numbers, or by what a filter chooses
+    Cut(CutArgs),
+    /// Take no more connections; clients wait in the accept queue
+    Pause { relay: String },
+    /// Take connections again
+    Resume { relay: String },
+    /// Take no more connections, let the pairs end, and end the relay
+    Drain { relay: String },
+}
+
+#[derive(Debug, clap::Args)]
+struct PairsArgs {
+    #[command(flatten)]
+    filter: Filter,
+
+    /// age, rate, bytes, stall or idle
+    #[arg(long, value_name = "ORDER")]
+    sort: Option<String>,
+
+    /// List at most NUMBER pairs [default: 100]
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<u32>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct CutArgs {
+    /// The numbers of pairs
+    #[arg(value_name = "ID")]
+    ids: Vec<u64>,
+
+    #[command(flatten)]
+    filter: Filter,
+
+    /// Cut all pairs
+    #[arg(long, conflicts_with = "ids")]
+    all: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Filter {
+    /// Of this relay
+    #[arg(long, value_name = "NAME")]
+    relay: Option<String>,
+
+    /// With this text in an address
+    #[arg(long, value_name = "TEXT")]
+    addr: Option<String>,
+
+    /// With a peer of this proven identity
+    #[arg(long, value_name = "NAME")]
+    identity: Option<String>,
+
+    /// Live for TIME or longer
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    older: Option<Duration>,
+
+    /// Idle for TIME or longer
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    idle: Option<Duration>,
+}
+
+// ===== impl CtlArgs =====
+
+impl CtlArgs {
+    pub(crate) fn run(&self, out: &mut Vec<u8>) -> anyhow::Result<()> {
+        let client = self.endpoint.client()?;
+        match &self.action {
+            Action::Status => out.write_all(client.get("/", "text/plain")?.as_bytes())?,
+            Action::Pairs(pairs) => {
+                let mut query = pairs.filter.query();
+                query.add("sort", pairs.sort.as_ref());
+                query.add("limit", pairs.limit.as_ref());
+                let accept = if pairs.json {
+                    "application/json"
+                } else {
+                    "text/plain"
+                };
+                let listed = client.get(&query.path("/v1/pairs"), accept)?;
+                writeln!(out, "{}", listed.trim_end())?;
+            }
+            Action::Cut(cut) => writeln!(out, "{} cut", cut.run(&client)?)?,
+            Action::Pause { relay } => tell(&client, relay, "pause", out)?,
+            Action::Resume { relay } => tell(&client, relay, "resume", out)?,
+            Action::Drain { relay } => tell(&client, relay, "drain", out)?,
+        }
+        Ok(())
+    }
+}
+
+fn tell(client: &Client, relay: &str, verb: &str, out: &mut Vec<u8>) -> anyhow::Result<()> {
+    let path = format!("/v1/relays/{}/{verb}", encoded(relay));
+    let answer = client.change("POST", &path)?;
+    let state = answer["state"].as_str().unwrap_or("done");
+    writeln!(out, "{relay}: {state}")?;
+    Ok(())
+}
+
+// ===== impl CutArgs =====
+
+impl CutArgs {
+    fn run(&self, client: &Client) -> anyhow::Result<u64> {
+        let mut query = self.filter.query();
+        if !self.ids.is_empty() {
+            if !query.0.is_empty() {
+                bail!(
+                    "the pairs are chosen by their numbers or by a filter: leave one of them out"
+                );
+            }
+            for id in &self.ids {
+                client.change("DELETE", &format!("/v1/pairs/{id}"))?;
+            }
+            return Ok(self.ids.len() as u64);
+        }
+        if query.0.is_empty() && !self.all {
+            bail!("no pair is chosen: numbers of pairs, a filter such as `--older=1h`, or `--all`");
+        }
+        query.add("all", self.all.then_some("true").as_ref());
+        let answer = client.change("DELETE", &query.path("/v1/pairs"))?;
+        Ok(answer["cut"].as_u64().unwrap_or(0))
+    }
+}
+
+// ===== impl HealthArgs =====
+
+impl HealthArgs {
+    pub(crate) fn run(&self, out: &mut Vec<u8>) -> anyhow::Result<()> {
+        let mut query = Query::default();
+        query.add("relay", self.relay.as_ref());
+        let client = self.endpoint.client()?;
+        client.get(&query.path("/ready"), "application/json")?;
+        writeln!(out, "ready")?;
+        Ok(())
+    }
+}
+
+// ===== impl Filter =====
+
+/// The query of a path.
+#[derive(Debug, Default)]
+struct Query(String);
+
+impl Filter {
+    fn query(&self) -> Query {
+        let mut query = Query::default();
+        query.add("relay", self.relay.as_ref());
+        query.add("addr", self.addr.as_ref());
+        query.add("identity", self.identity.as_ref());
+        let time = |time: Option<Duration>| time.map(|time| format!("{}ms", time.as_millis()));
+        query.add("older", time(self.older).as_ref());
+        query.add("idle", time(self.idle).as_ref());
+        query
+    }
+}
+
+impl Query {
+    fn add(&mut self, name: &str, value: Option<&impl ToString>) {
+        if let Some(value) = value {
+            self.0.push(if self.0.is_empty() { '?' } else { '&' });
+            self.0 += &format!("{name}={}", encoded(&value.to_string()));
+        }
+    }
+
+    fn path(&self, path: &str) -> String {
+        format!("{path}{}", self.0)
+    }
+}
+
+/// A text as a part of a URL.
+fn encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            byte => encoded += &format!("%{byte:02X}"),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_a_query() {
+        let filter = Filter {
+            relay: Some("ssh".into()),
+            addr: None,
+            identity: Some("a b&c".into()),
+            older: Some(Duration::from_secs(90)),
+            idle: None,
+        };
+        let path = filter.query().path("/v1/pairs");
+        assert_eq!(path, "/v1/pairs?relay=ssh&identity=a%20b%26c&older=90000ms");
+        assert_eq!(Query::default().path("/ready"), "/ready");
+    }
+}

@@ -1,0 +1,70 @@
+//! The admin endpoint of the command: metrics with Prometheus' own tools, `couplet ctl`, and the page in a
+//! real browser.
+
+#![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
+
+mod browser;
+mod ctl;
+mod endpoint;
+mod page;
+mod prometheus;
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+};
+
+use couplet_tests::{
+    Couplet,
+    net::{accept, connect, dial, listen},
+};
+
+/// A relay of the command with an admin endpoint for all, and a server behind.
+struct Rig {
+    couplet: Couplet,
+    server: TcpListener,
+    folder: tempfile::TempDir,
+}
+
+impl Rig {
+    /// With more options of side A, and more flags.
+    fn new(options: &str, flags: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = listen();
+        let admin = format!("--admin=unix:{}/admin.sock", folder.path().display());
+        let a = format!("listen:127.0.0.1:0{options}");
+        let b = dial(&server);
+        let args = [&[a.as_str(), &b, &admin, "--admin=127.0.0.1:0"], flags].concat();
+        let couplet = Couplet::start(&args);
+        Self {
+            couplet,
+            server,
+            folder,
+        }
+    }
+
+    /// Where requests may look.
+    fn address(&self) -> SocketAddr {
+        let event = &self.couplet.events("admin endpoint", 2)[1];
+        event["address"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// The address of the Unix socket, as a flag has it.
+    fn socket(&self) -> String {
+        format!("unix:{}/admin.sock", self.folder.path().display())
+    }
+
+    /// A client and its server, joined.
+    fn pair(&self) -> (TcpStream, TcpStream) {
+        let mut client = connect(self.couplet.address('A'));
+        let mut server = accept(&self.server);
+        client.write_all(b"hello").unwrap();
+        server.read_exact(&mut [0; 5]).unwrap();
+        (client, server)
+    }
+
+    fn ctl(&self, args: &[&str]) -> couplet_tests::Finished {
+        let admin = format!("--admin={}", self.socket());
+        Couplet::run(&[&["ctl"], args, &[&admin]].concat())
+    }
+}
