@@ -85,7 +85,8 @@ fn a_port_looks_and_a_token_lets_change() {
         "-H",
         "Authorization: Bearer 0123456789abcdef0123456789abcdef",
     ];
-    let all = [&change[..], &bearer, &[&format!("{url}/v1/pairs?all=true")]].concat();
+    let url = format!("{url}/v1/pairs?all=true");
+    let all = [&change[..], &bearer, &[&url]].concat();
     assert_eq!(curl(&all).ok().log, "{\"cut\":1}");
     assert_eq!(rig.couplet.ended(1), "closed");
     rig.couplet.terminate();

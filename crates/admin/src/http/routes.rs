@@ -166,7 +166,7 @@ pub(super) async fn cut_many(
     for pair in &pairs {
         pair.session.close(CloseReason::Closed);
     }
-    tracing::info!(pairs = pairs.len(), "cut by the admin endpoint");
+    tracing::info!(count = pairs.len(), "cut by the admin endpoint");
     Ok(Json(json!({"cut": pairs.len()})))
 }
 
