@@ -34,7 +34,10 @@ pub fn compress(data: &[u8]) {
     };
     let piece = usize::from(*piece);
     match kind % 4 {
-        0 => same_however_cut(|| Zstd::new().decompress(), piece, bytes),
+        // libzstd takes an empty compressed block that comes in pieces, and refuses it in one.
+        0 => {
+            same_bytes_however_cut(|| Zstd::new().decompress(), piece, bytes);
+        }
         1 => same_however_cut(|| Lz4::new().decompress(), piece, bytes),
         2 => {
             let zstd = Zstd::new().level(i32::from(kind / 4));
@@ -95,8 +98,7 @@ pub fn frames(data: &[u8]) {
 
 /// Fails if what becomes of the bytes depends on the pieces in which they come.
 fn same_however_cut<T: Transform>(make: impl Fn() -> T, piece: usize, bytes: &[u8]) {
-    let whole = transformed(make(), bytes.len(), bytes, false);
-    let pieces = transformed(make(), piece.max(1), bytes, piece % 2 == 1);
+    let [whole, pieces] = same_bytes_however_cut(make, piece, bytes);
     if whole.cut || pieces.cut {
         return;
     }
@@ -105,14 +107,22 @@ fn same_however_cut<T: Transform>(make: impl Fn() -> T, piece: usize, bytes: &[u
         pieces.error.is_some(),
         "{whole:?} {pieces:?}"
     );
-    match whole.error {
-        None => assert_eq!(whole.bytes, pieces.bytes),
-        // How much came out before the error depends on it.
-        Some(_) => {
-            let len = whole.bytes.len().min(pieces.bytes.len());
-            assert_eq!(whole.bytes[..len], pieces.bytes[..len]);
-        }
+    if whole.error.is_none() {
+        assert_eq!(whole.bytes.len(), pieces.bytes.len());
     }
+}
+
+/// Fails if the bytes that come out depend on the pieces. How many come out before an error does.
+fn same_bytes_however_cut<T: Transform>(
+    make: impl Fn() -> T,
+    piece: usize,
+    bytes: &[u8],
+) -> [Made; 2] {
+    let whole = transformed(make(), bytes.len(), bytes, false);
+    let pieces = transformed(make(), piece.max(1), bytes, piece % 2 == 1);
+    let len = whole.bytes.len().min(pieces.bytes.len());
+    assert_eq!(whole.bytes[..len], pieces.bytes[..len]);
+    [whole, pieces]
 }
 
 /// Fails if the second does not give back what the first was given.
