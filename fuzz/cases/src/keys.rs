@@ -33,11 +33,13 @@ pub fn keys(data: &[u8]) {
         );
     }
     if let Some(error) = parsed::<Keyring>(text) {
+        let own_words = WRONG_KEYRINGS.map(parsed::<Keyring>);
+        let is_own = |secret| own_words.iter().flatten().any(|own| own.contains(secret));
         for line in text.lines().filter(|line| !line.trim().starts_with('#')) {
             if let Some((_, secret)) = line.split_once(':') {
                 let secret = secret.trim();
                 assert!(
-                    secret.len() < TELLING || !error.contains(secret),
+                    secret.len() < TELLING || !error.contains(secret) || is_own(secret),
                     "it tells {secret:?}"
                 );
             }
@@ -47,6 +49,15 @@ pub fn keys(data: &[u8]) {
 
 /// What is shorter may be part of the error's own words.
 const TELLING: usize = 12;
+
+/// Each has another error: no secret, no name, an invalid name, a short secret, one name twice.
+const WRONG_KEYRINGS: [&str; 5] = [
+    "",
+    "?",
+    "?: 0123456789abcdef",
+    "a: ?",
+    "a: 0123456789abcdef\na: 0123456789abcdef",
+];
 
 fn token(text: &str) -> Option<String> {
     Token::new(text).err().map(|error| shown(&error))
