@@ -6,14 +6,13 @@ use std::{
 };
 
 use couplet_connector::{
-    endpoint::{BoxError, Conn, Dial, DialError, Info},
+    endpoint::{BoxError, Conn, Dial, DialError, Info, TcpIo},
     layers::{DialledForLayer, Protocol, Replaceable},
 };
 use futures::{
     FutureExt, TryFutureExt,
     future::{BoxFuture, Either, ErrInto},
 };
-use tokio::net::TcpStream;
 use tower::{Layer, Service};
 
 use crate::routes::{Routes, Target};
@@ -30,8 +29,8 @@ pub(crate) struct Dialler {
 
 /// A plain dial is boxed once, by itself.
 type Dialling = Either<
-    ErrInto<BoxFuture<'static, Result<Conn<TcpStream>, DialError>>, BoxError>,
-    BoxFuture<'static, Result<Conn<TcpStream>, BoxError>>,
+    ErrInto<BoxFuture<'static, Result<Conn<TcpIo>, DialError>>, BoxError>,
+    BoxFuture<'static, Result<Conn<TcpIo>, BoxError>>,
 >;
 
 // ===== impl Dialler =====
@@ -51,7 +50,7 @@ impl Dialler {
 }
 
 impl Service<Info> for Dialler {
-    type Response = Conn<TcpStream>;
+    type Response = Conn<TcpIo>;
     type Error = BoxError;
     type Future = Dialling;
 
@@ -73,7 +72,7 @@ impl Service<Info> for Dialler {
 
 /// Where the side is dialled by itself.
 impl Service<()> for Dialler {
-    type Response = Conn<TcpStream>;
+    type Response = Conn<TcpIo>;
     type Error = BoxError;
     type Future = Dialling;
 

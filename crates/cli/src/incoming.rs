@@ -7,9 +7,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use couplet_connector::endpoint::{self, BoxError, Conn, Listen, Pool};
+use couplet_connector::endpoint::{self, BoxError, Conn, Listen, Pool, TcpIo};
 use futures::{Stream, StreamExt};
-use tokio::net::TcpStream;
 
 use crate::dialler::Dialler;
 
@@ -22,7 +21,7 @@ pub(crate) enum Incoming {
 // ===== impl Incoming =====
 
 impl Stream for Incoming {
-    type Item = Result<Conn<TcpStream>, BoxError>;
+    type Item = Result<Conn<TcpIo>, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         match &mut *self {
@@ -37,7 +36,7 @@ impl Stream for Incoming {
 }
 
 impl endpoint::Endpoint for Incoming {
-    type Io = TcpStream;
+    type Io = TcpIo;
     type Error = BoxError;
 
     fn local_addr(&self) -> Option<SocketAddr> {

@@ -72,7 +72,7 @@ pub use self::{
     },
     endpoint::Endpoint,
     error::{BoxError, Chain, find_cause, is_caused_by},
-    io::{BoxIo, Io, Opaque, Replay},
+    io::{BoxIo, Io, Opaque, Replay, TcpIo},
     listen::{BindError, Listen, ListenOptions},
     socket::{KeepAlive, SocketOptions},
 };

@@ -7,10 +7,11 @@ use std::{
     time::Duration,
 };
 
-use couplet_endpoint::{Conn, Dial, DialAddr, DialError, HostName, Listen, Origin, find_cause};
+use couplet_endpoint::{
+    Conn, Dial, DialAddr, DialError, HostName, Listen, Origin, TcpIo, find_cause,
+};
 use futures::StreamExt;
 use socket2::{Domain, SockRef, Socket, Type};
-use tokio::net::TcpStream;
 use tower::{Service, ServiceExt, retry::Retry, timeout::Timeout};
 
 /// A port of ours that nobody listens on, and that nobody else can take.
@@ -53,7 +54,7 @@ async fn a_connection_knows_both_its_ends() {
     assert_eq!(conn.info.target.as_deref(), Some(dial.target()));
     assert_eq!(accepted.info.target, None);
     assert!(SockRef::from(&conn.io).keepalive().unwrap());
-    assert!(conn.io.nodelay().unwrap());
+    assert!(SockRef::from(&conn.io).tcp_nodelay().unwrap());
 }
 
 #[tokio::test]
@@ -155,13 +156,13 @@ struct ListenAfter<'a> {
     port: &'a Socket,
 }
 
-impl tower::retry::Policy<(), Conn<TcpStream>, DialError> for ListenAfter<'_> {
+impl tower::retry::Policy<(), Conn<TcpIo>, DialError> for ListenAfter<'_> {
     type Future = std::future::Ready<()>;
 
     fn retry(
         &mut self,
         (): &mut (),
-        result: &mut Result<Conn<TcpStream>, DialError>,
+        result: &mut Result<Conn<TcpIo>, DialError>,
     ) -> Option<Self::Future> {
         let error = result.as_ref().err()?;
         assert_eq!(io_kind(error), io::ErrorKind::ConnectionRefused);

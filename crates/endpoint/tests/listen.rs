@@ -14,7 +14,7 @@ use futures::StreamExt;
 use socket2::SockRef;
 
 /// A client of the listener, and the connection that it accepts.
-async fn joined(listen: &mut Listen, to: IpAddr) -> (TcpStream, Conn<tokio::net::TcpStream>) {
+async fn joined(listen: &mut Listen, to: IpAddr) -> (TcpStream, Conn<couplet_endpoint::TcpIo>) {
     let client = TcpStream::connect((to, listen.local_addr().port())).expect("it listens");
     let conn = listen.next().await.expect("it has no end");
     (client, conn.expect("nothing went wrong"))

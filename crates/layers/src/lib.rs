@@ -16,17 +16,16 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use couplet_endpoint::{BoxError, Conn, Replay};
+//! use couplet_endpoint::{BoxError, Conn, Replay, TcpIo};
 //! use couplet_layers::{ExpectToken, HandshakeLayer, IdleTimeoutLayer, Stats, StatsLayer, Token};
 //! use couplet_pairing::{Pair, WaitSlot};
 //! use couplet_relay::{Relay, Summary};
-//! use tokio::net::TcpStream;
 //! use tower::{Service, ServiceBuilder};
 //!
 //! fn side_stack(
 //!     token: Token,
-//!     place: WaitSlot<Replay<TcpStream>>,
-//! ) -> impl Service<Conn<TcpStream>, Response = (), Error = BoxError> {
+//!     place: WaitSlot<Replay<TcpIo>>,
+//! ) -> impl Service<Conn<TcpIo>, Response = (), Error = BoxError> {
 //!     ServiceBuilder::new()
 //!         .timeout(Duration::from_secs(30)) // tower's own: for all below
 //!         .layer(HandshakeLayer::new(ExpectToken::new(token)))
@@ -35,7 +34,7 @@
 //!
 //! fn pair_stack(
 //!     stats: Stats,
-//! ) -> impl Service<Pair<Replay<TcpStream>, Replay<TcpStream>>, Response = Summary> {
+//! ) -> impl Service<Pair<Replay<TcpIo>, Replay<TcpIo>>, Response = Summary> {
 //!     ServiceBuilder::new()
 //!         .concurrency_limit(10_000) // tower's own: live pairs
 //!         .layer(StatsLayer::new(stats))

@@ -4,14 +4,13 @@ mod helper;
 
 use std::{io, sync::atomic::Ordering, time::Duration};
 
-use couplet_endpoint::{Side, memory};
+use couplet_endpoint::{Side, TcpIo, memory};
 use couplet_relay::{Relay, Relaying};
 use helper::{
     by_hand, drive,
     ios::{Endless, Fault, Faulty},
     join, memory_pair, read_now, shut_down, write_now,
 };
-use tokio::net::TcpStream;
 
 /// The most that one turn of a pair reads from each side.
 const TURN: u64 = 32 * 64 * 1024;
@@ -95,6 +94,6 @@ async fn a_half_closed_pair_is_woken_by_bytes_and_its_timer_alone() {
 #[test]
 fn the_future_of_a_relay_is_small() {
     // tokio's socket is 8 bytes larger where the multi-thread runtime is built too.
-    let sockets = 2 * size_of::<TcpStream>();
-    assert_eq!(size_of::<Relaying<TcpStream, TcpStream>>() - sockets, 128);
+    let sockets = 2 * size_of::<TcpIo>();
+    assert_eq!(size_of::<Relaying<TcpIo, TcpIo>>() - sockets, 128);
 }

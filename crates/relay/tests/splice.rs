@@ -14,7 +14,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use couplet_endpoint::{Io, Opaque, Replay, Side, io::Socket};
+use couplet_endpoint::{Io, Opaque, Replay, Side, TcpIo, io::Socket};
 use couplet_pairing::CloseReason;
 use couplet_relay::{Relay, Splice};
 use helper::{
@@ -176,7 +176,7 @@ async fn unix_sockets_are_spliced_too() {
 #[tokio::test]
 async fn an_opaque_io_is_copied() {
     let sent = noise(4, 8 * MIB);
-    let opaque = |(peer, io): (TcpStream, TcpStream)| (peer, Opaque(io));
+    let opaque = |(peer, io): (TcpStream, TcpIo)| (peer, Opaque(io));
     let (this, other) = (tcp_connection().await, tcp_connection().await);
     let read = through(Relay::new(), opaque(this), opaque(other), &sent, 4 * MIB).await;
     assert_eq!(read, 2 * 8 * MIB as u64);

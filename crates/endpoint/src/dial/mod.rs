@@ -25,10 +25,7 @@ use std::{
 
 use futures::future::BoxFuture;
 use socket2::SockRef;
-use tokio::{
-    net::{TcpSocket, TcpStream},
-    time::timeout,
-};
+use tokio::time::timeout;
 use tower_service::Service;
 
 use self::{
@@ -41,6 +38,7 @@ use crate::{
     address::{AddressError, DialAddr},
     conn::{Conn, Origin},
     error::BoxError,
+    io::{TcpIo, tcp},
     resolve::resolve,
     socket::SocketOptions,
 };
@@ -199,7 +197,7 @@ impl Dial {
     /// # Panics
     ///
     /// Outside of a tokio runtime with io and time enabled.
-    pub async fn connect(&self) -> Result<Conn<TcpStream>, DialError> {
+    pub async fn connect(&self) -> Result<Conn<TcpIo>, DialError> {
         let mut failed = Vec::new();
         let per_target = self.per_target.as_ref();
         let begun = per_target
@@ -235,7 +233,7 @@ impl Dial {
     async fn attempts(
         &self,
         failed: &mut Vec<(SocketAddr, io::Error)>,
-    ) -> Result<Conn<TcpStream>, Reason> {
+    ) -> Result<Conn<TcpIo>, Reason> {
         let mut addrs = resolve(self.target.host(), self.target.port())
             .await
             .map_err(Reason::LookUp)?;
@@ -260,19 +258,16 @@ impl Dial {
             .ok_or(Reason::AllFailed)
     }
 
-    async fn open(&self, peer: SocketAddr) -> io::Result<Conn<TcpStream>> {
-        let socket = match peer {
-            SocketAddr::V4(_) => TcpSocket::new_v4(),
-            SocketAddr::V6(_) => TcpSocket::new_v6(),
-        }?;
+    async fn open(&self, peer: SocketAddr) -> io::Result<Conn<TcpIo>> {
+        let socket = tcp::socket_for(peer)?;
         self.socket.apply(&SockRef::from(&socket))?;
         if let Some(source) = self.source {
             #[cfg(target_os = "linux")]
             crate::sockopt::bind_address_no_port(&socket);
-            let bound = socket.bind(SocketAddr::new(source, 0));
+            let bound = socket.bind(&SocketAddr::new(source, 0).into());
             bound.map_err(|error| explain_local(error, Some(source)))?;
         }
-        let connected = socket.connect(peer).await;
+        let connected = tcp::connect(socket, peer).await;
         let io = connected.map_err(|error| explain_local(error, None))?;
         let local = io.local_addr()?;
         if is_self(local, peer) {
@@ -313,7 +308,7 @@ fn explain_local(error: io::Error, source: Option<IpAddr>) -> io::Error {
 }
 
 impl<R> Service<R> for Dial {
-    type Response = Conn<TcpStream>;
+    type Response = Conn<TcpIo>;
     type Error = DialError;
     type Future = BoxFuture<'static, Result<Self::Response, DialError>>;
 
@@ -355,7 +350,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_socket_can_be_connected_to_itself() {
-        let socket = TcpSocket::new_v4().unwrap();
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let peer = socket.local_addr().unwrap();
         let io = socket.connect(peer).await.unwrap();

@@ -6,21 +6,18 @@ mod reset_unless_shut;
 mod send_and_close;
 #[cfg(unix)]
 mod socket;
+pub(crate) mod tcp;
 
 #[cfg(unix)]
 pub use self::socket::Socket;
 pub use self::{
     opaque::Opaque, replay::Replay, reset_unless_shut::ResetUnlessShut,
-    send_and_close::send_and_close,
+    send_and_close::send_and_close, tcp::TcpIo,
 };
 
 use std::{any::Any, io, time::Duration};
 
-use socket2::SockRef;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A stream of bytes in each direction, with the questions of a relay that [`AsyncRead`] and
 /// [`AsyncWrite`] can't answer.
@@ -61,7 +58,7 @@ use tokio::{
 /// ```
 ///
 /// **A foreign stream** becomes an `Io` in [`Opaque`]. There is no blanket implementation, because
-/// a [`TcpStream`] must be able to answer.
+/// a [`TcpIo`] must be able to answer.
 ///
 /// The trait is object-safe: [`BoxIo`] answers as the stream inside it does.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -191,45 +188,6 @@ impl<T: Io + ?Sized> Io for Box<T> {
     }
 }
 
-// ===== impl Io for TcpStream =====
-
-impl Io for TcpStream {
-    fn inner_mut(&mut self) -> Option<&mut dyn Io> {
-        None
-    }
-
-    fn abort(&mut self) {
-        // It fails only where the socket is closed already: then there is nothing to abort.
-        let _ = self.set_zero_linger();
-    }
-
-    fn take_error(&mut self) -> Option<io::Error> {
-        match tcp_has_failed(self) {
-            true => SockRef::from(&*self).take_error().ok().flatten(),
-            false => None,
-        }
-    }
-
-    fn has_unsent(&mut self) -> bool {
-        tcp_has_unsent(self)
-    }
-
-    #[cfg(target_os = "linux")]
-    fn sent_ago(&mut self) -> Option<Duration> {
-        crate::sockopt::sent_ago(self)
-    }
-
-    #[cfg(unix)]
-    fn splice_source(&self) -> Option<Socket<'_>> {
-        Some(Socket::tcp(self))
-    }
-
-    #[cfg(unix)]
-    fn splice_sink(&self) -> Option<Socket<'_>> {
-        Some(Socket::tcp(self))
-    }
-}
-
 // ===== impl Io for UnixStream =====
 
 /// A Unix socket has no resets: aborting it is closing it.
@@ -240,7 +198,7 @@ impl Io for tokio::net::UnixStream {
     }
 
     fn take_error(&mut self) -> Option<io::Error> {
-        SockRef::from(&*self).take_error().ok().flatten()
+        socket2::SockRef::from(&*self).take_error().ok().flatten()
     }
 
     fn splice_source(&self) -> Option<Socket<'_>> {
@@ -250,48 +208,6 @@ impl Io for tokio::net::UnixStream {
     fn splice_sink(&self) -> Option<Socket<'_>> {
         Some(Socket::unix(self))
     }
-}
-
-/// `SO_ERROR` also tells what routers have reported of a connection that goes on, such as a host that
-/// can't be reached for a moment. poll(2) knows only of what has ended it.
-#[cfg(target_os = "linux")]
-fn tcp_has_failed(stream: &TcpStream) -> bool {
-    use rustix::event::{PollFd, PollFlags, poll};
-
-    let mut fds = [PollFd::new(stream, PollFlags::empty())];
-    let ready = poll(&mut fds, Some(&AT_ONCE));
-    ready.is_ok() && fds[0].revents().contains(PollFlags::ERR)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn tcp_has_failed(_: &TcpStream) -> bool {
-    true
-}
-
-#[cfg(target_os = "linux")]
-const AT_ONCE: rustix::event::Timespec = rustix::event::Timespec {
-    tv_sec: 0,
-    tv_nsec: 0,
-};
-
-/// With `TCP_NOTSENT_LOWAT` at one byte, poll(2) calls a socket writable only when everything
-/// written has been sent, and with the smallest `SO_SNDBUF` only when hardly anything of it is
-/// unacknowledged: see tcp(7) and socket(7). For a socket that will not be written to any more.
-#[cfg(target_os = "linux")]
-fn tcp_has_unsent(stream: &TcpStream) -> bool {
-    use rustix::event::{PollFd, PollFlags, poll};
-
-    let socket = SockRef::from(stream);
-    if socket.set_tcp_notsent_lowat(1).is_err() || socket.set_send_buffer_size(1).is_err() {
-        return false;
-    }
-    let mut fds = [PollFd::new(stream, PollFlags::OUT)];
-    matches!(poll(&mut fds, Some(&AT_ONCE)), Ok(0))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn tcp_has_unsent(_: &TcpStream) -> bool {
-    false
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ pub struct Socket<'a> {
 
 #[derive(Clone, Copy, Debug)]
 enum Stream<'a> {
+    #[cfg(target_os = "linux")]
+    TcpIo(&'a super::TcpIo),
     Tcp(&'a TcpStream),
     Unix(&'a UnixStream),
 }
@@ -27,7 +29,12 @@ enum Stream<'a> {
 // ===== impl Socket =====
 
 impl<'a> Socket<'a> {
-    /// A TCP socket.
+    #[cfg(target_os = "linux")]
+    pub(super) const fn tcp_io(io: &'a super::TcpIo) -> Self {
+        Self::new(Stream::TcpIo(io))
+    }
+
+    /// A TCP socket of tokio's.
     pub const fn tcp(stream: &'a TcpStream) -> Self {
         Self::new(Stream::Tcp(stream))
     }
@@ -60,6 +67,8 @@ impl<'a> Socket<'a> {
     /// When the runtime is shutting down.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.stream {
+            #[cfg(target_os = "linux")]
+            Stream::TcpIo(socket) => socket.poll_read_ready(cx),
             Stream::Tcp(socket) => socket.poll_read_ready(cx),
             Stream::Unix(socket) => socket.poll_read_ready(cx),
         }
@@ -72,6 +81,8 @@ impl<'a> Socket<'a> {
     /// When the runtime is shutting down.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.stream {
+            #[cfg(target_os = "linux")]
+            Stream::TcpIo(socket) => socket.poll_write_ready(cx),
             Stream::Tcp(socket) => socket.poll_write_ready(cx),
             Stream::Unix(socket) => socket.poll_write_ready(cx),
         }
@@ -87,6 +98,8 @@ impl<'a> Socket<'a> {
         };
         // It calls only what is ready.
         let _ = match self.stream {
+            #[cfg(target_os = "linux")]
+            Stream::TcpIo(socket) => socket.try_io(Interest::ERROR, mark),
             Stream::Tcp(socket) => socket.try_io(Interest::ERROR, mark),
             Stream::Unix(socket) => socket.try_io(Interest::ERROR, mark),
         };
@@ -105,6 +118,8 @@ impl<'a> Socket<'a> {
         call: impl FnOnce() -> io::Result<usize>,
     ) -> io::Result<usize> {
         let moved = match self.stream {
+            #[cfg(target_os = "linux")]
+            Stream::TcpIo(socket) => socket.try_io(interest, call),
             Stream::Tcp(socket) => socket.try_io(interest, call),
             Stream::Unix(socket) => socket.try_io(interest, call),
         }?;
@@ -118,6 +133,8 @@ impl<'a> Socket<'a> {
 impl AsFd for Socket<'_> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self.stream {
+            #[cfg(target_os = "linux")]
+            Stream::TcpIo(socket) => socket.as_fd(),
             Stream::Tcp(socket) => socket.as_fd(),
             Stream::Unix(socket) => socket.as_fd(),
         }

@@ -16,7 +16,6 @@ use std::{
 
 use futures::Stream;
 use socket2::SockRef;
-use tokio::net::{TcpListener, TcpStream};
 use tracing::debug;
 
 use self::accept_retry::AcceptRetry;
@@ -24,6 +23,7 @@ use crate::{
     address::{AddressError, ListenAddr},
     conn::{Conn, Origin},
     endpoint::Endpoint,
+    io::{TcpIo, tcp::TcpListener},
     socket::SocketOptions,
 };
 
@@ -130,7 +130,7 @@ impl Accepting {
         &mut self,
         cx: &mut Context<'_>,
         for_each: Option<&SocketOptions>,
-    ) -> Poll<io::Result<Conn<TcpStream>>> {
+    ) -> Poll<io::Result<Conn<TcpIo>>> {
         let accept = |cx: &mut Context<'_>| {
             let (io, peer) = ready!(self.listener.poll_accept(cx))?;
             if let Some(options) = for_each
@@ -146,7 +146,7 @@ impl Accepting {
         Poll::Ready(accepted.map(|(io, peer)| self.conn(io, peer)))
     }
 
-    fn conn(&self, io: TcpStream, peer: SocketAddr) -> Conn<TcpStream> {
+    fn conn(&self, io: TcpIo, peer: SocketAddr) -> Conn<TcpIo> {
         let local = if self.local.ip().is_unspecified() {
             io.local_addr().ok()
         } else {
@@ -160,7 +160,7 @@ impl Accepting {
 }
 
 impl Stream for Listen {
-    type Item = io::Result<Conn<TcpStream>>;
+    type Item = io::Result<Conn<TcpIo>>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
@@ -177,7 +177,7 @@ impl Stream for Listen {
 }
 
 impl Endpoint for Listen {
-    type Io = TcpStream;
+    type Io = TcpIo;
     type Error = io::Error;
 
     fn local_addr(&self) -> Option<SocketAddr> {

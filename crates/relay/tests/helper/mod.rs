@@ -9,13 +9,13 @@ pub(crate) mod ios;
 
 use std::{io, task::Poll, time::Duration};
 
-use couplet_endpoint::{BoxIo, Conn, Io, Origin, Side, memory::MemoryStream};
+use couplet_endpoint::{BoxIo, Conn, Io, Listen, Origin, Side, TcpIo, memory::MemoryStream};
 use couplet_pairing::{Pair, Session};
 use couplet_relay::{Relay, RelayError, Summary};
-use futures::FutureExt;
+use futures::{FutureExt, TryStreamExt};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     task::{JoinHandle, coop::Unconstrained},
 };
 use tokio_test::task::Spawn;
@@ -58,15 +58,13 @@ pub(crate) async fn tcp_pair(side: Side) -> (TcpStream, TcpStream, Pair<BoxIo, B
     (this, other, join(side, this_io, other_io))
 }
 
-/// Both ends of a connection over loopback.
-pub(crate) async fn tcp_connection() -> (TcpStream, TcpStream) {
-    let connect = async {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        let (dialled, accepted) = tokio::try_join!(TcpStream::connect(address), listener.accept())?;
-        io::Result::Ok((dialled, accepted.0))
-    };
-    connect.await.expect("loopback connects")
+/// Both ends of a connection over loopback: the client, and ours.
+pub(crate) async fn tcp_connection() -> (TcpStream, TcpIo) {
+    let mut listen = Listen::bind("127.0.0.1:0").await.expect("a free port");
+    let connecting = TcpStream::connect(listen.local_addr());
+    let (dialled, accepted) = tokio::join!(connecting, listen.try_next());
+    let accepted = accepted.expect("loopback connects").expect("no end");
+    (dialled.expect("loopback connects"), accepted.io)
 }
 
 // ===== relaying =====
