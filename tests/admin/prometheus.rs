@@ -4,14 +4,11 @@ use std::{
     collections::BTreeSet,
     fs,
     io::Write,
+    net::TcpStream,
     process::{Command, Stdio},
 };
 
-use couplet_tests::{
-    Process, finish, need,
-    net::{connect, free_port},
-    program, until,
-};
+use couplet_tests::{Process, finish, need, net::free_port, program, until};
 use serde_json::Value;
 
 use crate::Rig;
@@ -30,11 +27,12 @@ fn promtool_finds_nothing_wrong() {
     let rig = Rig::new(",max-per-addr=1", &[]);
     let pair = rig.pair();
     // One is refused.
-    let second = connect(rig.couplet.address('A'));
+    let second = TcpStream::connect(rig.couplet.address('A'));
     rig.couplet.events("refused", 1);
     drop((pair, second));
     rig.couplet.ended(1);
-    let served = curl(&format!("http://{}/metrics", rig.address()));
+    // What a process prints has no last line feed here.
+    let served = curl(&format!("http://{}/metrics", rig.address())) + "\n";
     for line in [
         "couplet_refused_total{relay=\"relay\",side=\"a\",reason=\"limit_addr\"} 1",
         "couplet_pairs_total{relay=\"relay\"} 1",
@@ -145,5 +143,94 @@ fn prometheus_scrapes_it_and_each_query_of_the_dashboard_and_the_rules_is_answer
                 "{asked} asks for {family}, which is not served"
             );
         }
+    }
+}
+
+/// The metrics and the access log of the same run agree.
+#[test]
+fn refusals_and_ends_are_those_of_the_access_log() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    fs::write(secret.path(), "0123456789abcdef0123456789abcdef\n").unwrap();
+    let access_log = format!("--access-log={}", log.path().display());
+    let token = format!(",max-per-addr=3,token=@{}", secret.path().display());
+    let rig = Rig::new(&token, &[&access_log]);
+    let client = |says: &str| {
+        let mut client = TcpStream::connect(rig.couplet.address('A')).unwrap();
+        client.write_all(says.as_bytes()).unwrap();
+        client
+    };
+    // Wrong tokens, a client that leaves, a pair that ends, one that is cut, and a server that is down.
+    for guess in ["guess\n", "another guess\n"] {
+        drop(client(guess));
+    }
+    drop(client(""));
+    rig.couplet.events("refused", 3);
+    for cut in [false, true] {
+        let client = client("0123456789abcdef0123456789abcdef\n");
+        let server = couplet_tests::net::accept(&rig.server);
+        rig.couplet.joined(1 + usize::from(cut));
+        if cut {
+            rig.ctl(&["cut", "--all"]).ok();
+        }
+        drop((client, server));
+        rig.couplet.ended(1 + usize::from(cut));
+    }
+    let Rig {
+        couplet,
+        server,
+        folder,
+    } = rig;
+    drop(server);
+    let rig = Rig {
+        couplet,
+        server: couplet_tests::net::listen(),
+        folder,
+    };
+    let mut unlucky = TcpStream::connect(rig.couplet.address('A')).unwrap();
+    unlucky
+        .write_all(b"0123456789abcdef0123456789abcdef\n")
+        .unwrap();
+    rig.couplet.events("refused", 4);
+    let served = until("all of it", || {
+        let served = curl(&format!("http://{}/metrics", rig.address()));
+        let lines = fs::read_to_string(log.path()).unwrap();
+        (lines.lines().count() == 6).then_some((served, lines))
+    });
+    let (served, lines) = served;
+    let states: Vec<_> = lines
+        .lines()
+        .map(|line| line.split(' ').nth(1).unwrap())
+        .collect();
+    let logged = |is: &dyn Fn(&str) -> bool| states.iter().filter(|state| is(state)).count();
+    let sum = |prefix: &str| -> usize {
+        let counts = served
+            .lines()
+            .filter_map(|line| line.strip_prefix(prefix)?.rsplit(' ').next());
+        counts.map(|count| count.parse::<usize>().unwrap()).sum()
+    };
+    assert_eq!(
+        sum("couplet_refused_total{relay=\"relay\",side=\"a\""),
+        logged(&|state| state.starts_with('a')),
+        "{lines}\n{served}"
+    );
+    assert_eq!(
+        sum("couplet_refused_total{relay=\"relay\",side=\"a\",reason=\"dial\""),
+        1
+    );
+    assert_eq!(
+        sum("couplet_refused_total{relay=\"relay\",side=\"a\",reason=\"token\""),
+        2
+    );
+    assert_eq!(sum("couplet_refused_total{relay=\"relay\",side=\"b\""), 0);
+    for state in ["AF", "BF", "AR", "BR", "OC"] {
+        let counted = sum(&format!(
+            "couplet_pairs_ended_total{{relay=\"relay\",state=\"{state}\"}}"
+        ));
+        assert_eq!(
+            counted,
+            logged(&|logged| logged == state),
+            "{state}: {lines}"
+        );
     }
 }

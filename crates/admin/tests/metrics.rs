@@ -115,3 +115,25 @@ async fn the_documented_families_are_those_that_are_served() {
         .collect();
     assert_eq!(documented, served);
 }
+
+/// A figure, and no check: `cargo test -p couplet-admin --test metrics -- --ignored --nocapture`.
+#[tokio::test]
+#[ignore = "a measurement, which takes long without optimization"]
+async fn how_long_a_scrape_takes_with_ten_thousand_pairs() {
+    let mut rig = Rig::new();
+    let mut pairs = Vec::new();
+    for live in [100, 10_000] {
+        while pairs.len() < live {
+            pairs.push(rig.pair().await);
+        }
+        let mut times: Vec<_> = (0..20)
+            .map(|_| {
+                let begun = tokio::time::Instant::now();
+                text(&rig.admin, Format::Text, None);
+                begun.elapsed()
+            })
+            .collect();
+        times.sort_unstable();
+        println!("{live} pairs: {:?}, at most {:?}", times[10], times[19]);
+    }
+}

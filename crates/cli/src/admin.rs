@@ -118,7 +118,15 @@ impl AdminEndpoint {
 
 /// A relay with its stacks, as `explain` tells them.
 pub(crate) fn describe(name: &str, plan: &Plan, handle: &Handle) -> Relay {
-    let mut relay = Relay::new(name, handle).pair(steps(&plan.pair));
+    let timeouts = [
+        ("max-lifetime", plan.max_lifetime.value),
+        ("idle-timeout", plan.idle_timeout.value),
+    ];
+    let timeouts = timeouts.into_iter().filter_map(|(name, time)| {
+        let time = crate::units::Limit::At(time?);
+        Some(Step::new(name, time.to_string()))
+    });
+    let mut relay = Relay::new(name, handle).pair(steps(&plan.pair).into_iter().chain(timeouts));
     for side in [Side::A, Side::B] {
         let spec = plan.sides.specs().find(|(known, _)| *known == side);
         if let Some((_, spec)) = spec {

@@ -145,6 +145,9 @@ pub(crate) enum Tool {
     /// Exit with 0 if a running Couplet takes connections, for containers
     #[cfg(feature = "admin")]
     Health(crate::ctl::HealthArgs),
+    /// Watch a running Couplet in the terminal: relays and live pairs; cut, pause
+    #[cfg(feature = "admin")]
+    Top(crate::ctl::top::TopArgs),
     /// Print a completion script for a shell
     Completions { shell: Shell },
     /// Print the man page

@@ -86,6 +86,8 @@ pub fn run_command() -> ExitCode {
         Some(Tool::Ctl(ctl)) => print(|out| ctl.run(out)),
         #[cfg(feature = "admin")]
         Some(Tool::Health(health)) => print(|out| health.run(out)),
+        #[cfg(feature = "admin")]
+        Some(Tool::Top(top)) => exit_code(top.run()),
         Some(Tool::Completions { shell }) => print(|out| {
             clap_complete::generate(shell, &mut Args::command(), "couplet", out);
             Ok(())

@@ -8,6 +8,9 @@ use crate::{Admin, history::Sample};
 const WIDTH: f64 = 120.0;
 const HEIGHT: f64 = 28.0;
 
+/// From the left to the right.
+const SECONDS: f64 = 120.0;
+
 pub(super) fn tiles(admin: &Admin) -> String {
     let samples = admin.0.history.samples();
     let now = Sample::take(&admin.0);
@@ -74,10 +77,15 @@ pub(super) fn tiles(admin: &Admin) -> String {
 /// A curve from the left to the right, its highest point at the top.
 fn svg(name: &str, values: &[f64]) -> String {
     let top = values.iter().copied().fold(1.0, f64::max);
-    let step = WIDTH / (values.len().max(2) - 1) as f64;
+    let step = WIDTH / SECONDS;
+    // The last value is at the right, from the first second on.
+    let first = WIDTH - values.len().saturating_sub(1) as f64 * step;
     let mut points = String::new();
     for (n, value) in values.iter().enumerate() {
-        let (x, y) = (n as f64 * step, HEIGHT - value / top * (HEIGHT - 2.0) - 1.0);
+        let (x, y) = (
+            first + n as f64 * step,
+            HEIGHT - value / top * (HEIGHT - 2.0) - 1.0,
+        );
         let _ = write!(points, "{x:.1},{y:.1} ");
     }
     format!(

@@ -71,7 +71,10 @@ fn side(html: &mut String, relay: &Relay, side: Side) {
     }
     // What no box of the stack tells.
     let refused: u64 = refusals.iter().map(|(_, count)| count).sum();
-    let mut told = format!("{} connections", counts.connections);
+    let mut told = match counts.connections {
+        1 => "1 connection".to_owned(),
+        many => format!("{many} connections"),
+    };
     let _ = match relay.dials(side) {
         true => write!(told, ", {} dials failed", failed_dials(relay, side)),
         false => Ok(()),

@@ -4,6 +4,7 @@ use std::{hint::black_box, time::Duration};
 
 use anyhow::Context;
 use clap::ValueEnum;
+use couplet_admin::Admin;
 use couplet_connector::{
     Connector, Handle,
     endpoint::{Conn, Origin, Side, memory},
@@ -21,6 +22,8 @@ pub(crate) enum Case {
     /// So many connections, one after the other: accepted, dialled for, joined, one round trip,
     /// closed.
     Life,
+    /// The same, with an admin endpoint that nobody asks.
+    LifeWatched,
     /// So many round trips through one pair.
     RoundTrip,
     /// So many connections wait, and as many come that are joined with them.
@@ -35,6 +38,7 @@ impl Case {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Life => "life",
+            Self::LifeWatched => "life-watched",
             Self::RoundTrip => "round-trip",
             Self::Rendezvous => "rendezvous",
             Self::Connections => "connections",
@@ -50,7 +54,8 @@ pub(crate) fn live(case: Case, times: u64) -> anyhow::Result<()> {
         .build()?;
     runtime.block_on(async {
         match case {
-            Case::Life => life(times).await,
+            Case::Life => life(times, false).await,
+            Case::LifeWatched => life(times, true).await,
             Case::RoundTrip => round_trip(times).await,
             Case::Rendezvous => pair(times).await,
             Case::Connections => {
@@ -71,8 +76,10 @@ fn relay() -> (memory::Dial, memory::Listen, Handle) {
     (clients, backend, handle)
 }
 
-async fn life(times: u64) -> anyhow::Result<()> {
+async fn life(times: u64, is_watched: bool) -> anyhow::Result<()> {
     let (clients, mut backend, handle) = relay();
+    let admin = is_watched.then(|| Admin::new().relay("relay", &handle));
+    let router = admin.as_ref().map(Admin::router);
     let mut message = [0; SIZE];
     for _ in 0..times {
         let mut client = clients.connect().await?;
@@ -81,7 +88,7 @@ async fn life(times: u64) -> anyhow::Result<()> {
         drop(client);
         anyhow::ensure!(server.read(&mut message).await? == 0, "it is not the end");
     }
-    drop(clients);
+    drop((clients, router));
     handle.done().await?;
     Ok(())
 }

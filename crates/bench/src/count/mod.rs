@@ -25,12 +25,19 @@ struct Measured {
 
 const WAITING: u64 = 10_000;
 
-const MEASURED: [Measured; 3] = [
+const MEASURED: [Measured; 4] = [
     Measured {
         title: "a connection's life: accepted, dialled for, joined, one round trip, closed",
         unit: "connection",
         more: (Case::Life, 1100),
         fewer: (Case::Life, 100),
+        units: 1000,
+    },
+    Measured {
+        title: "the same with metrics and an admin endpoint",
+        unit: "connection",
+        more: (Case::LifeWatched, 1100),
+        fewer: (Case::LifeWatched, 100),
         units: 1000,
     },
     Measured {

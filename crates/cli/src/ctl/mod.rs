@@ -1,6 +1,7 @@
 //! `couplet ctl` and `couplet health`: asks a running Couplet over its admin endpoint.
 
 mod client;
+pub(crate) mod top;
 
 pub(crate) use self::client::{Client, EndpointArgs};
 

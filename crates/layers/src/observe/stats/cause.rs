@@ -1,6 +1,6 @@
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, io};
 
-use couplet_endpoint::{DialError, Refusal, is_caused_by};
+use couplet_endpoint::{DialError, Refusal, find_cause, is_caused_by};
 use couplet_pairing::{PairError, PairingEnded};
 
 use crate::{
@@ -121,12 +121,27 @@ impl RefusalCause {
             match Self::of_one(error) {
                 // A handshake's own error, if it is one of ours, is deeper.
                 Some(Self::Handshake) => otherwise = Self::Handshake,
+                Some(cause) if cause.is_of_handshake() && has_left(error) => {
+                    return Self::Handshake;
+                }
                 Some(cause) => return cause,
                 None => {}
             }
             next = error.source();
         }
         otherwise
+    }
+
+    const fn is_of_handshake(self) -> bool {
+        matches!(
+            self,
+            Self::ProxyHeader
+                | Self::Tls
+                | Self::Noise
+                | Self::Token
+                | Self::Challenge
+                | Self::Meeting
+        )
     }
 
     fn of_one(error: &(dyn Error + 'static)) -> Option<Self> {
@@ -253,6 +268,23 @@ impl RefusalCause {
     }
 }
 
+/// Whether the peer left during its handshake, or the connection broke: nothing was refused.
+fn has_left(error: &(dyn Error + 'static)) -> bool {
+    use io::ErrorKind as Kind;
+
+    let io = find_cause::<io::Error>(error).map(io::Error::kind);
+    matches!(
+        io,
+        Some(
+            Kind::UnexpectedEof
+                | Kind::ConnectionReset
+                | Kind::ConnectionAborted
+                | Kind::BrokenPipe
+        )
+    ) || matches!(find_cause(error), Some(TokenRefused::Ended))
+        || matches!(find_cause(error), Some(LineError::Ended))
+}
+
 fn is<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
     error.is::<E>()
 }
@@ -282,7 +314,7 @@ impl fmt::Display for RefusalCause {
 
 #[cfg(test)]
 mod tests {
-    use std::{io, time::Duration};
+    use std::time::Duration;
 
     use couplet_endpoint::BoxError;
 
@@ -328,6 +360,10 @@ mod tests {
             RefusalCause::Handshake
         );
         assert_eq!(cause(failed(HealthCheck)), RefusalCause::HealthCheck);
+        assert_eq!(cause(failed(TokenRefused::Mismatch)), RefusalCause::Token);
+        assert_eq!(cause(failed(TokenRefused::Ended)), RefusalCause::Handshake);
+        let reset = TokenRefused::Io(io::ErrorKind::ConnectionReset.into());
+        assert_eq!(cause(failed(reset)), RefusalCause::Handshake);
         let limit = OverLimit::Refused(Limit::ConnsPerAddress(4));
         assert_eq!(cause(limit), RefusalCause::LimitAddress);
         assert_eq!(cause("a layer of one's own"), RefusalCause::Other);
