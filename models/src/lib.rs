@@ -3,7 +3,7 @@
 //! that a load may see.
 //!
 //! The sources are those of the crates; `crate::sync` is loom's here. What is made of tokio's semaphores
-//! and channels (handover, seats) is tokio's to check, and the meter is a counter of one writer.
+//! and channels (handover, permits) is tokio's to check, and the meter is a counter of one writer.
 
 #![cfg(test)]
 

@@ -10,8 +10,8 @@ use std::{
 
 use couplet_endpoint::{Info, Refusal, Side};
 
-/// How the connections of a pairing fare before they are joined, side by side. Cheap to clone;
-/// clones show the same counts.
+/// Counts the connections of a pairing before the join, for each side. Cheap to clone; clones show the
+/// same counts.
 ///
 /// A connection that is on no side, as may be in [`rendezvous_keyed`](crate::rendezvous_keyed),
 /// counts as side A's.
@@ -57,35 +57,35 @@ struct Refused {
 // ===== impl WaitingCounts =====
 
 impl WaitingCounts {
-    /// How many connections of that side wait for a partner now.
+    /// The connections of this side that wait for a partner now.
     pub fn waiting(&self, side: Side) -> u64 {
         self.side(side).waiting.load(Ordering::Relaxed)
     }
 
-    /// How many went away while they waited.
+    /// The connections whose peer went away while they waited.
     pub fn died(&self, side: Side) -> u64 {
         self.side(side).died.load(Ordering::Relaxed)
     }
 
-    /// How many were let go because no partner had come in time.
+    /// The connections closed because no partner came in time.
     pub fn expired(&self, side: Side) -> u64 {
         self.refused(side, Refusal::Expired)
     }
 
-    /// How many were let go for this reason.
+    /// The connections refused for this reason.
     pub fn refused(&self, side: Side, refusal: Refusal) -> u64 {
         let refused = &self.side(side).refused[refusal as usize];
         refused.count.load(Ordering::Relaxed)
     }
 
-    /// How many were let go for whatever reason but [`Refusal::Expired`].
+    /// The connections refused for any reason but [`Refusal::Expired`].
     pub fn refused_total(&self, side: Side) -> u64 {
         let reasons = Refusal::ALL.iter().copied();
         let reasons = reasons.filter(|refusal| *refusal != Refusal::Expired);
         reasons.map(|refusal| self.refused(side, refusal)).sum()
     }
 
-    /// How long the connections refused for this reason have waited, in all.
+    /// The total time that the connections refused for this reason waited.
     pub fn waited(&self, side: Side, refusal: Refusal) -> Duration {
         let refused = &self.side(side).refused[refusal as usize];
         Duration::from_micros(refused.waited.load(Ordering::Relaxed))
@@ -123,7 +123,7 @@ impl WaitingCounts {
         self.tell(info, WaitEvent::Refused(refusal));
     }
 
-    /// The counts among which a connection is.
+    /// The counts of a connection's side.
     fn of(&self, info: &Info) -> &SideCounts {
         self.side(info.side.unwrap_or(Side::A))
     }

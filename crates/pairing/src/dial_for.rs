@@ -1,4 +1,4 @@
-//! Each connection brings its own partner: dial, then pair.
+//! Dials a partner for each connection, and joins the two.
 
 use std::{
     fmt,
@@ -12,8 +12,8 @@ use tower_service::Service;
 
 use crate::{
     Pair, PairError, PairingEnded, Pairs, Policy, WaitingCounts,
-    handover::{Giver, handover},
-    seats::{Seat, Seats, free_seats},
+    handover::{Sender, handover},
+    permits::{Permit, Permits, free_permits},
     unjoined::Unjoined,
     watch::while_alive,
 };
@@ -22,16 +22,16 @@ use crate::{
 ///
 /// Returns the innermost service of side A's stack, and the pairs.
 ///
-/// `connect` gets what is known of the connection and answers with its partner: it may be a
-/// [`Dial`](couplet_endpoint::Dial), that under side B's stack, or a function that chooses the
-/// target. Dials run side by side, as many as there are [places](Policy::max_waiting); the partner
-/// belongs to this connection and no other, and a dial that fails resets only this one.
+/// `connect` gets the connection's [`Info`] and answers with the partner: it may be a
+/// [`Dial`](couplet_endpoint::Dial), a dial below side B's stack, or a function that chooses the target.
+/// At most [`Policy::max_waiting`] dials run side by side. A partner is joined with no other connection,
+/// and a failed dial resets only its own connection.
 ///
-/// A connection whose partner is not there within a quarter of a second is watched from then on, as
-/// in a [`rendezvous`](crate::rendezvous): where its peer resets it, or ends its stream without
-/// having sent a byte, its dial is given up, its place is free, and it counts as
-/// [died](WaitingCounts::died). To know this, up to [`Policy::early`] bytes are read ahead and
-/// replayed to the reader of the joined connection.
+/// A connection without a partner after a quarter of a second is watched from then on, as in a
+/// [`rendezvous`](crate::rendezvous): if the peer resets, or ends its stream without having sent a byte,
+/// the dial is dropped, its slot is free, and the connection counts as [died](WaitingCounts::died). To
+/// notice this, up to [`Policy::early`] bytes are read ahead, and replayed to the reader of the joined
+/// connection.
 pub fn dial_for_a<A, B, C>(policy: Policy, connect: C) -> (DialForA<A, B, C>, Joined<A, B>)
 where
     C: Service<Info, Response = Conn<B>>,
@@ -39,7 +39,7 @@ where
     dial_for(Side::A, policy, connect, Pair::new)
 }
 
-/// Dials a partner on side A for each connection of side B: [`dial_for_a`] the other way round.
+/// Dials a partner on side A for each connection of side B: [`dial_for_a`] with the sides exchanged.
 pub fn dial_for_b<A, B, C>(policy: Policy, connect: C) -> (DialForB<A, B, C>, Joined<A, B>)
 where
     C: Service<Info, Response = Conn<A>>,
@@ -58,42 +58,41 @@ fn dial_for<I, J, C, A, B>(
     join: fn(Conn<Replay<I>>, Conn<Replay<J>>) -> Pair<A, B>,
 ) -> (DialFor<I, J, C, Pair<A, B>>, Pairs<A, B>) {
     let counts = WaitingCounts::default();
-    let (giver, taker) = handover();
+    let (sender, receiver) = handover();
     let service = DialFor {
         side,
         connect,
         join,
-        seats: Seats::new(free_seats(policy.max_waiting)),
-        giver,
+        permits: Permits::new(free_permits(policy.max_waiting)),
+        sender,
         early: policy.early,
         counts: counts.clone(),
     };
-    (service, Pairs::new(taker, counts))
+    (service, Pairs::new(receiver, counts))
 }
 
-/// Dials a partner for each connection it is called with, and joins the two: made by
-/// [`dial_for_a`] and [`dial_for_b`].
+/// Dials a partner for each connection, and joins the two: made by [`dial_for_a`] and [`dial_for_b`].
 ///
-/// `poll_ready` reserves a place and the dialling service's readiness, `call` takes both, and the
-/// place is free again when the pair is joined or given up. A clone has none.
+/// `poll_ready` reserves a slot and the dialling service's readiness, `call` takes both, and the slot is
+/// free again when the pair is joined or given up. A clone has none.
 ///
-/// `I` is the io of the connections that come, `J` that of their partners, `C` the service that
-/// dials, and `P` the [`Pair`] of the two, in the order of the sides.
+/// `I` is the io of the connections, `J` that of their partners, `C` the service that dials, and `P` the
+/// [`Pair`] of the two, in the order of the sides.
 pub struct DialFor<I, J, C, P> {
     side: Side,
     connect: C,
     join: fn(Conn<Replay<I>>, Conn<Replay<J>>) -> P,
-    seats: Seats,
-    giver: Giver<P>,
+    permits: Permits,
+    sender: Sender<P>,
     early: usize,
     counts: WaitingCounts,
 }
 
-/// Counts a connection as waiting, as long as it is there.
+/// Counts a connection as waiting until this is dropped.
 struct Waits {
     counts: WaitingCounts,
     side: Side,
-    _seat: Seat,
+    _permit: Permit,
 }
 
 // ===== impl DialFor =====
@@ -112,27 +111,27 @@ where
     type Future = BoxFuture<'static, Result<(), PairError>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PairError>> {
-        if self.giver.is_closed() {
+        if self.sender.is_closed() {
             return Poll::Ready(Err(PairingEnded(()).into()));
         }
-        ready!(self.seats.poll_reserve(cx))?;
+        ready!(self.permits.poll_reserve(cx))?;
         self.connect
             .poll_ready(cx)
             .map_err(|error| PairError::partner(error.into()))
     }
 
     fn call(&mut self, conn: Conn<I>) -> Self::Future {
-        let waits = Waits::new(self.seats.take(), self.counts.clone(), self.side);
+        let waits = Waits::new(self.permits.take(), self.counts.clone(), self.side);
         let mut conn = Unjoined::new(conn.on(self.side).map_io(Replay::new));
         conn.info.is_through();
         conn.info.tell(ConnEvent::Waits);
         let dialling = self.connect.call(conn.info.clone());
         let join = self.join;
-        let mut giver = self.giver.clone();
+        let mut sender = self.sender.clone();
         let early = self.early;
         async move {
             let partner = async {
-                let partner = giver
+                let partner = sender
                     .while_open(dialling)
                     .await
                     .ok_or(PairingEnded(()))?
@@ -140,8 +139,8 @@ where
                 let mut partner = Unjoined::new(partner.map_io(Replay::new));
                 partner.info.is_through();
                 // Joined only when there is room for the pair, as in a rendezvous.
-                let asked = poll_fn(|cx| giver.poll_asked(cx)).await;
-                Ok::<_, PairError>((partner, asked.ok_or(PairingEnded(()))?))
+                let request = poll_fn(|cx| sender.poll_request(cx)).await;
+                Ok::<_, PairError>((partner, request.ok_or(PairingEnded(()))?))
             };
             let Some(partner) = while_alive(partner, &mut conn, early).await else {
                 tracing::debug!(
@@ -152,8 +151,8 @@ where
                 conn.info.tell(ConnEvent::Gone);
                 return Ok(());
             };
-            let (partner, asked) = partner?;
-            giver.give(asked, join(conn.take(), partner.take()));
+            let (partner, request) = partner?;
+            sender.send(request, join(conn.take(), partner.take()));
             drop(waits);
             Ok(())
         }
@@ -167,8 +166,8 @@ impl<I, J, C: Clone, P> Clone for DialFor<I, J, C, P> {
             side: self.side,
             connect: self.connect.clone(),
             join: self.join,
-            seats: self.seats.clone(),
-            giver: self.giver.clone(),
+            permits: self.permits.clone(),
+            sender: self.sender.clone(),
             early: self.early,
             counts: self.counts.clone(),
         }
@@ -187,12 +186,12 @@ impl<I, J, C: fmt::Debug, P> fmt::Debug for DialFor<I, J, C, P> {
 // ===== impl Waits =====
 
 impl Waits {
-    fn new(seat: Seat, counts: WaitingCounts, side: Side) -> Self {
+    fn new(permit: Permit, counts: WaitingCounts, side: Side) -> Self {
         counts.side(side).entered();
         Self {
             counts,
             side,
-            _seat: seat,
+            _permit: permit,
         }
     }
 }

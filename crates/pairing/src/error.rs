@@ -1,12 +1,12 @@
 use couplet_endpoint::BoxError;
 use thiserror::Error;
 
-/// The pairing has ended: its pairs are no longer wanted, or none can come any more.
+/// The pairing has ended: its stream of pairs was dropped, or no more pairs can come.
 #[derive(Debug, Error)]
 #[error("the pairing has ended")]
 pub struct PairingEnded(pub(crate) ());
 
-/// A connection was given no partner.
+/// A connection got no partner.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PairError {
@@ -16,7 +16,7 @@ pub enum PairError {
     /// The partner could not be dialled, or was refused by its side's stack.
     #[error("partner not reached")]
     Partner {
-        /// What failed.
+        /// The reason.
         source: BoxError,
     },
 }

@@ -1,30 +1,27 @@
-//! Fair shares of a bounded number of places, by the address of the peer.
+//! Fair shares of a bounded number of slots, by the address of the peer.
 
 use std::{
     collections::{BTreeSet, HashMap},
     net::{IpAddr, Ipv6Addr},
 };
 
-/// Where a peer comes from, as far as fair shares tell peers apart: an IPv4 address, the first
-/// 64 bits of an IPv6 address, or no address at all.
+/// The network of a peer, by which fair shares tell peers apart: an IPv4 address, the first 64 bits of an
+/// IPv6 address, or no address.
 ///
-/// An IPv6 network of 64 bits is what one customer gets, so its addresses count as one. An
-/// IPv4 address mapped into IPv6 is that IPv4 address. Peers without an address, as those of a
-/// Unix socket, are one origin.
+/// One customer gets an IPv6 network of 64 bits, so its addresses count as one. An IPv4-mapped IPv6
+/// address counts as IPv4. All peers without an address, such as those of a Unix socket, are one network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerNetwork(Option<IpAddr>);
 
-/// Counts the places that each network holds, and chooses which connection gives way when all are
+/// Counts the slots that each network holds, and chooses the connection that gives way when all are
 /// taken.
 ///
-/// While places are free, every peer gets one. When all are taken, the network that holds most of
-/// them gives its oldest one to a peer whose network holds fewer. So one address can't keep others
-/// out, however many connections it opens, and a single one may use all places that nobody else
-/// wants.
+/// While slots are free, every peer gets one. When all are taken, the network with most slots gives its
+/// oldest to a peer of a network with fewer. So one address can't keep others out, however many
+/// connections it opens, and may use all slots that no other needs.
 ///
-/// The owner of the places numbers the connections in the order in which they come. Entering,
-/// leaving and choosing take time by the logarithm of how many there are, and memory some 200 bytes
-/// a network and 8 to 16 a connection.
+/// The caller numbers the connections in the order in which they come. All methods take logarithmic time;
+/// memory is some 200 bytes a network and 8 to 16 a connection.
 ///
 /// ```
 /// use couplet_pairing::{FairShare, PeerNetwork};
@@ -40,7 +37,7 @@ pub struct PeerNetwork(Option<IpAddr>);
 #[derive(Debug, Default)]
 pub struct FairShare {
     held: HashMap<PeerNetwork, BTreeSet<u64>>,
-    /// How many each network holds: the last holds most.
+    /// The number of slots of each network; the last network has most.
     shares: BTreeSet<(usize, PeerNetwork)>,
 }
 
@@ -62,13 +59,12 @@ impl PeerNetwork {
 // ===== impl FairShare =====
 
 impl FairShare {
-    /// No place is taken.
+    /// No slot is taken.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A connection from that network takes a place. Its number is greater than those of all that
-    /// came before it.
+    /// A connection of this network takes a slot. Its number must be greater than all before.
     pub fn enter(&mut self, network: PeerNetwork, number: u64) {
         let held = self.held.entry(network).or_default();
         let before = held.len();
@@ -78,7 +74,7 @@ impl FairShare {
         }
     }
 
-    /// The connection with this number frees its place. Without effect where it holds none.
+    /// The connection with this number frees its slot. Without effect where it holds none.
     pub fn leave(&mut self, network: PeerNetwork, number: u64) {
         let Some(held) = self.held.get_mut(&network) else {
             return;
@@ -93,19 +89,18 @@ impl FairShare {
         }
     }
 
-    /// How many places that network holds.
+    /// The number of slots that this network holds.
     pub fn held_by(&self, network: PeerNetwork) -> usize {
         self.held.get(&network).map_or(0, BTreeSet::len)
     }
 
-    /// Whether no place is taken.
+    /// Whether no slot is taken.
     pub fn is_empty(&self) -> bool {
         self.held.is_empty() && self.shares.is_empty()
     }
 
-    /// Which connection gives its place to a newcomer from that network, when all are taken: the
-    /// oldest of the network that holds most. None where the newcomer's network would then hold more
-    /// than that one: the newcomer has no claim.
+    /// The connection that gives way to a newcomer of this network when all slots are taken: the oldest
+    /// of the network with most. `None` where the newcomer's network would then hold more than that one.
     pub fn gives_way_to(&self, newcomer: PeerNetwork) -> Option<u64> {
         let &(most, network) = self.shares.last()?;
         if self.held_by(newcomer) + 1 >= most {
@@ -114,7 +109,7 @@ impl FairShare {
         self.oldest_of(network)
     }
 
-    /// The oldest connection of that network.
+    /// The oldest connection of this network.
     pub fn oldest_of(&self, network: PeerNetwork) -> Option<u64> {
         self.held.get(&network)?.first().copied()
     }

@@ -1,24 +1,23 @@
-//! Waiting connections become pairs.
+//! Joins connections to pairs.
 //!
 //! ```text
-//!  side stack A ──▶ place ─┐
-//!                          ├─▶ pairing ──▶ Pairs, a stream of Pair
-//!  side stack B ──▶ place ─┘
+//!  side stack A ──▶ slot ─┐
+//!                         ├─▶ pairing ──▶ Pairs, a stream of Pair
+//!  side stack B ──▶ slot ─┘
 //! ```
 //!
 //! There are two kinds of pairing:
 //!
-//! - [`rendezvous`]: both sides come by themselves, and the oldest is joined with the oldest; with
-//!   [`rendezvous_keyed`], connections with the same key are joined.
-//! - [`dial_for_a`], [`dial_for_b`]: each connection brings its own partner, which is dialled
-//!   for it and belongs to it alone.
+//! - [`rendezvous`]: both sides accept clients, and the oldest connection of A is joined with the oldest
+//!   of B; [`rendezvous_keyed`] joins connections with the same key.
+//! - [`dial_for_a`], [`dial_for_b`]: a partner is dialled for each connection, and joined with no other.
 //!
-//! A pairing's services are the innermost of the side stacks, so that its bound reaches back to
-//! the endpoint through tower's own contract: no place, no accept. Its pairs are driven into a
-//! pair stack, and a pair is made only when that has room.
+//! A pairing's services are the innermost of the side stacks, so that its bound reaches the endpoint
+//! through tower's own contract: without a slot no accept. Its pairs are driven into a pair stack, and a
+//! pair is made only when the pair stack has room.
 //!
 //! A [`Pair`] is two ios and a [`Session`]: both `Info`s, a [`Meter`] of the bytes, and a switch that
-//! ends the pair. An observer watches or ends a pair there, without touching its bytes.
+//! ends the pair. A layer can watch or end a pair there, without touching its bytes.
 //!
 //! See [`rendezvous`] for an example.
 
@@ -29,9 +28,9 @@ mod fair_share;
 mod handover;
 mod pair;
 mod pairs;
+mod permits;
 mod policy;
 mod rendezvous;
-mod seats;
 mod session;
 mod sync;
 mod unjoined;

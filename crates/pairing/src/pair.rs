@@ -9,7 +9,7 @@ pub struct Pair<A, B> {
     pub a: A,
     /// Side B's io.
     pub b: B,
-    /// What is known of the two, how far they have come, and the switch that ends them.
+    /// The session: both `Info`s, the meter of the bytes, and the switch that ends the pair.
     pub session: OwnedSession,
 }
 
@@ -26,7 +26,7 @@ impl<A, B> Pair<A, B> {
         }
     }
 
-    /// The same pair, side A's bytes going through something else.
+    /// The same pair with side A's io wrapped in another.
     pub fn map_a<T>(self, wrap: impl FnOnce(A) -> T) -> Pair<T, B> {
         Pair {
             a: wrap(self.a),
@@ -35,7 +35,7 @@ impl<A, B> Pair<A, B> {
         }
     }
 
-    /// The same pair, side B's bytes going through something else.
+    /// The same pair with side B's io wrapped in another.
     pub fn map_b<T>(self, wrap: impl FnOnce(B) -> T) -> Pair<A, T> {
         Pair {
             a: self.a,
@@ -46,7 +46,7 @@ impl<A, B> Pair<A, B> {
 }
 
 impl<A: Io, B: Io> Pair<A, B> {
-    /// The same pair with the types of its ios forgotten.
+    /// The same pair with its ios boxed.
     pub fn boxed(self) -> Pair<BoxIo, BoxIo> {
         self.map_a(boxed).map_b(boxed)
     }

@@ -20,16 +20,16 @@ impl Policy {
         }
     }
 
-    /// How many connections of a side wait at a time; 1024 by default. While as many wait, the
-    /// side's endpoint accepts or dials no more.
+    /// Bounds the waiting connections of a side. 1024 by default. At the bound, the side's endpoint
+    /// accepts and dials no more.
     ///
-    /// In [`rendezvous_keyed`](crate::rendezvous_keyed) it is how many may wait without a partner, of
-    /// all sides and keys; one more is refused, or takes another's slot. In
-    /// [`dial_for_a`](crate::dial_for_a) it is how many partners are dialled at a time.
+    /// In [`rendezvous_keyed`](crate::rendezvous_keyed) this bounds the connections without a partner, of
+    /// all sides and keys; a further one is refused, or takes the slot of another. In
+    /// [`dial_for_a`](crate::dial_for_a) this bounds the dials at a time.
     ///
     /// # Panics
     ///
-    /// If it is 0: nothing would ever be joined.
+    /// If the bound is 0, with which no pair would ever be joined.
     #[must_use]
     pub const fn max_waiting(mut self, connections: usize) -> Self {
         assert!(
@@ -40,18 +40,18 @@ impl Policy {
         self
     }
 
-    /// How long a connection of a [`rendezvous`](crate::rendezvous) waits for its partner;
-    /// 5 minutes by default, `None` for ever.
+    /// The time that a connection of a [`rendezvous`](crate::rendezvous) waits for a partner. 5 minutes by
+    /// default, `None` for ever.
     #[must_use]
     pub const fn wait(mut self, wait: Option<Duration>) -> Self {
         self.wait = wait;
         self
     }
 
-    /// How many bytes are read ahead from a connection that sends while it waits in a
-    /// [`rendezvous`](crate::rendezvous); 16 KiB by default. The rest stays with the kernel, whose
-    /// full receive buffer holds the sender up. At least one byte is read, because only reading tells
-    /// whether the peer is alive.
+    /// The most bytes that are read ahead from a connection that waits in a
+    /// [`rendezvous`](crate::rendezvous). 16 KiB by default. The rest stays in the kernel, whose
+    /// back-pressure holds the sender up. At least one byte is read, because only a read shows whether the
+    /// peer is alive.
     #[must_use]
     pub const fn early(mut self, bytes: usize) -> Self {
         self.early = bytes;

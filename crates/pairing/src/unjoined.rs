@@ -7,8 +7,8 @@ use std::{
 
 use couplet_endpoint::{Conn, Io};
 
-/// A connection without a partner. Dropped, it is reset: its peer must not take an end of stream
-/// for its partner's.
+/// A connection without a partner. Its drop is a reset, because the peer would take an end of stream for
+/// the partner's.
 pub(crate) struct Unjoined<I> {
     /// There until it is taken.
     conn: Option<Conn<I>>,
@@ -28,7 +28,7 @@ impl<I: Io> Unjoined<I> {
 }
 
 impl<I> Unjoined<I> {
-    /// Takes the connection, to be joined or told why not.
+    /// Takes the connection, for a join or a reply.
     pub(crate) fn take(mut self) -> Conn<I> {
         self.conn.take().expect("it is taken once")
     }

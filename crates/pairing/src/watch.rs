@@ -1,18 +1,17 @@
-//! A connection is watched while its partner is awaited.
+//! Watches a connection while its partner is dialled.
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use couplet_endpoint::{Conn, Io, Pooled, Replay};
 use tokio::time::sleep;
 
-/// Most partners are there by then, and no byte of the connection has been touched.
+/// The time before the watch begins: most partners connect sooner, and then no byte is read ahead.
 const UNWATCHED: Duration = Duration::from_millis(250);
 
-/// How often a connection is looked at whose io can't wake us any more.
+/// How often a connection is checked whose io can't wake the task any more.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// What the future comes to; `None` if before that the connection's peer goes away, which drops the
-/// future.
+/// The result of the future; `None` if the connection's peer goes away first, which drops the future.
 pub(crate) async fn while_alive<F: Future, I: Io>(
     future: F,
     conn: &mut Conn<Replay<I>>,
@@ -29,8 +28,8 @@ pub(crate) async fn while_alive<F: Future, I: Io>(
     .await
 }
 
-/// Returns once the connection's peer has gone away: it has reset the connection, or has ended its
-/// stream without having sent a byte. Up to `early` bytes are read ahead.
+/// Waits until the connection's peer is gone: until a reset, or an end of stream without a byte before
+/// it. Up to `early` bytes are read ahead.
 async fn death<I: Io>(conn: &mut Conn<Replay<I>>, early: usize) {
     sleep(UNWATCHED).await;
     loop {
@@ -40,9 +39,8 @@ async fn death<I: Io>(conn: &mut Conn<Replay<I>>, early: usize) {
             Err(_) => return,
         }
     }
-    // The stream has ended, or there is as much as may be read ahead. A peer that sent something
-    // before its end wants it delivered; one of a pool was dialled before it was needed, and has
-    // given up.
+    // The stream has ended, or the bound of bytes is read ahead. A peer that sent bytes before its end
+    // wants them delivered; a connection of a pool was dialled ahead, and has given up.
     let ahead = conn.io.ahead().len();
     let is_pooled = conn.info.extensions.get::<Pooled>().is_some();
     if ahead == 0 || (is_pooled && ahead < early.max(1)) {

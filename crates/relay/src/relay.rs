@@ -12,7 +12,7 @@ use crate::{RelayError, Relaying, Splice, Summary};
 
 /// Moves the bytes of a pair: the innermost service of a pair stack.
 ///
-/// What it holds to, for each pair:
+/// The guarantees for each pair:
 ///
 /// - **Half-close.** When one side ends its stream, everything it sent is delivered, flushed, and
 ///   then the end itself; the other direction goes on. If that is then idle for
@@ -53,28 +53,28 @@ pub(crate) struct Limits {
 // ===== impl Relay =====
 
 impl Relay {
-    /// With the defaults.
+    /// A relay with the defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How long the surviving direction may be idle after the other has ended; it starts again
-    /// with every byte. 60 seconds by default, `None` for ever.
+    /// The time that the surviving direction may be idle after the other has ended (half-close); every
+    /// byte starts it again. 60 seconds by default, `None` for ever.
     #[must_use]
     pub fn half_close_timeout(mut self, timeout: Option<Duration>) -> Self {
         Arc::make_mut(&mut self.limits).half_close = timeout;
         self
     }
 
-    /// How long a connection is kept, once everything was written to it, so that what the system
-    /// still holds can arrive before the close. 30 seconds by default.
+    /// The time that a connection is kept open after the last write, so that bytes in the system's buffer
+    /// arrive before the close. 30 seconds by default.
     #[must_use]
     pub fn linger(mut self, time: Duration) -> Self {
         Arc::make_mut(&mut self.limits).linger = time;
         self
     }
 
-    /// Whether bytes may pass by this process, in the kernel alone; [`Splice::Auto`] by default.
+    /// Whether bytes may be spliced, within the kernel; [`Splice::Auto`] by default.
     #[must_use]
     pub fn splice(mut self, splice: Splice) -> Self {
         Arc::make_mut(&mut self.limits).splice = splice;

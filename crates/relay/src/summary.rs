@@ -4,17 +4,17 @@ use couplet_endpoint::Side;
 use couplet_pairing::{CloseReason, Session, SessionId};
 use thiserror::Error;
 
-/// How a session went.
+/// The result of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Summary {
     /// The session's number.
     pub session: SessionId,
-    /// How many bytes were delivered from A to B.
+    /// The bytes delivered from A to B.
     pub a_to_b: u64,
-    /// How many bytes were delivered from B to A.
+    /// The bytes delivered from B to A.
     pub b_to_a: u64,
-    /// How long the session lasted, from the join.
+    /// The session's duration from the join.
     pub duration: Duration,
     /// Why the pair ended, and the side that ended it.
     pub reason: CloseReason,
@@ -59,7 +59,7 @@ impl RelayError {
         Self { summary, source }
     }
 
-    /// How the session went until then.
+    /// The summary of the session until the failure.
     pub fn summary(&self) -> &Summary {
         &self.summary
     }

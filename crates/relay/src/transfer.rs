@@ -12,7 +12,7 @@ use crate::buffer::Buffer;
 #[cfg(target_os = "linux")]
 use crate::pipe::{Fill, Pipe};
 
-/// How bytes are moved, where there is a choice.
+/// Whether bytes are copied or spliced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Splice {

@@ -5,56 +5,59 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-use crate::handover::{Asked, Giver};
+use crate::handover::{Request, Sender};
 
-/// Whether a pair is asked for.
+/// The requests of the pair stack: whether a pair is wanted now.
 #[derive(Debug)]
 pub(super) struct Demand<P> {
-    giver: Giver<P>,
-    asked: Option<Asked>,
+    sender: Sender<P>,
+    request: Option<Request>,
 }
 
-/// No pair will be asked for any more.
+/// No pair will be requested any more.
 #[derive(Debug)]
 pub(super) struct Over;
 
-/// One timer for all that is due, armed for whatever is first.
+/// One timer, armed for the earliest deadline.
 #[derive(Debug, Default)]
 pub(super) struct Timer(Option<Pin<Box<Sleep>>>);
 
 // ===== impl Demand =====
 
 impl<P> Demand<P> {
-    pub(super) fn new(giver: Giver<P>) -> Self {
-        Self { giver, asked: None }
+    pub(super) fn new(sender: Sender<P>) -> Self {
+        Self {
+            sender,
+            request: None,
+        }
     }
 
-    /// Looks whether a pair is asked for.
+    /// Polls for a request.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Result<(), Over> {
-        // Until it is pending, even when a pair is asked for: it is how the end is heard of.
-        // No two are asked for at a time.
-        while let Poll::Ready(asked) = self.giver.poll_asked(cx) {
-            self.asked = Some(asked.ok_or(Over)?);
+        // Until it is pending, even with a request at hand, to learn of the end. There are never two
+        // requests at a time.
+        while let Poll::Ready(request) = self.sender.poll_request(cx) {
+            self.request = Some(request.ok_or(Over)?);
         }
         Ok(())
     }
 
-    pub(super) fn is_asked(&self) -> bool {
-        self.asked.is_some()
+    pub(super) fn is_requested(&self) -> bool {
+        self.request.is_some()
     }
 
-    /// Gives the pair that was asked for.
-    pub(super) fn give(&mut self, pair: P) {
-        let asked = self.asked.take();
-        let asked = asked.expect("a pair is made only when it is asked for");
-        self.giver.give(asked, pair);
+    /// Sends the requested pair.
+    pub(super) fn send(&mut self, pair: P) {
+        let request = self.request.take();
+        let request = request.expect("a pair is made only on request");
+        self.sender.send(request, pair);
     }
 }
 
 // ===== impl Timer =====
 
 impl Timer {
-    /// Has the time come?
+    /// Ready when the time has come.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, due: Option<Instant>) -> Poll<()> {
         let Some(due) = due else {
             self.0 = None;

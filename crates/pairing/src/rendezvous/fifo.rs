@@ -10,9 +10,9 @@ use super::{
     slot::Arrivals,
     waiting::{Change, Waiting, WaitingSet},
 };
-use crate::{Policy, WaitingCounts, handover::Giver, pair::Pair};
+use crate::{Policy, WaitingCounts, handover::Sender, pair::Pair};
 
-/// The task that keeps both waiting sets and joins their oldest when a pair is asked for.
+/// The task that keeps both waiting sets, and joins their oldest connections when a pair is requested.
 #[derive(Debug)]
 pub(super) struct Fifo<A, B> {
     a: Queue<A>,
@@ -35,19 +35,19 @@ impl<A: Io, B: Io> Fifo<A, B> {
     pub(super) fn new(
         a: Arrivals<A>,
         b: Arrivals<B>,
-        giver: Giver<Pair<Replay<A>, Replay<B>>>,
+        sender: Sender<Pair<Replay<A>, Replay<B>>>,
         policy: Policy,
         counts: &WaitingCounts,
     ) -> Self {
         Self {
             a: Queue::new(a, policy, counts),
             b: Queue::new(b, policy, counts),
-            demand: Demand::new(giver),
+            demand: Demand::new(sender),
             timer: Timer::default(),
         }
     }
 
-    /// The oldest of each, both looked at again.
+    /// Takes the oldest live connection of each side.
     fn take_oldest(&mut self) -> Option<(Conn<Replay<A>>, Conn<Replay<B>>)> {
         if self.b.waiting.is_empty() {
             return None;
@@ -74,10 +74,10 @@ impl<A: Io, B: Io> Future for Fifo<A, B> {
             if this.a.is_exhausted() || this.b.is_exhausted() || this.demand.poll(cx).is_err() {
                 return Poll::Ready(());
             }
-            if this.demand.is_asked()
+            if this.demand.is_requested()
                 && let Some((a, b)) = this.take_oldest()
             {
-                this.demand.give(Pair::new(a, b));
+                this.demand.send(Pair::new(a, b));
                 continue;
             }
             let due = [this.a.waiting.next_due(), this.b.waiting.next_due()];
@@ -118,7 +118,7 @@ impl<I: Io> Queue<I> {
         }
     }
 
-    /// The one that has waited longest and is still alive.
+    /// Takes the live connection that has waited longest.
     fn take_oldest(&mut self) -> Option<Waiting<I, ()>> {
         loop {
             if let Ok(oldest) = self.waiting.take_oldest()? {
@@ -140,7 +140,7 @@ impl<I: Io> Queue<I> {
         }
     }
 
-    /// Can no connection come out of it any more?
+    /// Whether no connection waits and none can come.
     fn is_exhausted(&self) -> bool {
         self.arrivals.are_over() && self.waiting.is_empty()
     }

@@ -1,4 +1,4 @@
-//! Both sides come by themselves: joined in the order they come, or by a key.
+//! Joins accepted connections: in the order in which they come, or by a key.
 
 mod demand;
 mod fifo;
@@ -16,27 +16,26 @@ use couplet_endpoint::{Io, Replay, Side};
 use self::{fifo::Fifo, slot::slots};
 use crate::{Pairs, Policy, WaitingCounts, handover::handover};
 
-/// Joins connections that come by themselves on both sides: the one that has waited longest on
-/// side A with the one that has waited longest on side B.
+/// Joins the connection that has waited longest on side A with the one that has waited longest on side
+/// B.
 ///
 /// Returns the slots, each the innermost service of its side's stack, and the pairs.
 ///
-/// A waiting connection is watched. One whose peer reset it, or ended its stream without having
-/// sent a byte, is dropped and frees its slot at once, and is looked at again at the moment of
-/// the match, so that no live connection is joined with a dead one.
+/// Waiting connections are watched. When a peer resets, or ends its stream without having sent a byte,
+/// the connection is dropped and its slot is free at once. Every connection is checked again at the
+/// match, so no live connection is joined with a dead one.
 ///
-/// A peer that sent bytes, to its partner or to the relay ([`Info::has_spoken`]), and *then* ended
-/// its stream (a half-close, or a close that looks the same) waits on, for its bytes to be delivered
-/// and for an answer. Its connection holds no slot, and of its kind at most
-/// [`Policy::max_waiting`] wait a side; beyond them the oldest is refused. But a connection of a pool
-/// that we dialled ([`Pooled`](couplet_endpoint::Pooled)) has given up.
+/// A peer that sent bytes, to its partner or to the relay ([`Info::has_spoken`]), and *then* ended its
+/// stream (a half-close, or a close that looks the same) goes on waiting, for its bytes to be delivered
+/// and for an answer. Such a connection holds no slot; at most [`Policy::max_waiting`] of them wait a
+/// side, and beyond that the oldest is refused. A connection of a dialled pool
+/// ([`Pooled`](couplet_endpoint::Pooled)) counts as gone in this case.
 ///
-/// To know all this without losing a byte, up to [`Policy::early`] bytes are read ahead and replayed
-/// to the reader of the joined connection. Behind them, and behind an end of stream, a reset is
-/// noticed within a second.
+/// For this, up to [`Policy::early`] bytes are read ahead, and replayed to the reader of the joined
+/// connection. A reset behind those bytes, or behind an end of stream, is noticed within a second.
 ///
-/// A task of its own, spawned here, keeps this up while no pair is asked for; it ends when
-/// [`Pairs`] is dropped or a side can bring no more connections.
+/// A task, spawned here, does this work while no pair is requested. It ends when [`Pairs`] is dropped or
+/// a side can bring no more connections.
 ///
 /// [`Info::has_spoken`]: couplet_endpoint::Info::has_spoken
 ///

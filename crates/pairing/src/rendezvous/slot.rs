@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use crate::{
     PairingEnded,
-    seats::{Seat, Seats, free_seats},
+    permits::{Permit, Permits, free_permits},
     unjoined::Unjoined,
 };
 
@@ -21,21 +21,21 @@ use crate::{
 ///
 /// # Errors
 ///
-/// [`PairingEnded`] when the pairs are no longer wanted.
+/// [`PairingEnded`] when the stream of pairs was dropped.
 #[derive(Debug)]
 pub struct WaitSlot<I> {
     side: Option<Side>,
-    slots: Seats,
+    slots: Permits,
     arrivals: mpsc::UnboundedSender<Arrival<I>>,
 }
 
 #[derive(Debug)]
 pub(super) struct Arrival<I> {
     pub(super) conn: Unjoined<I>,
-    pub(super) slot: Seat,
+    pub(super) slot: Permit,
 }
 
-/// The connections that have filled a slot and have not been taken in yet.
+/// The connections that have filled a slot and are not in the waiting set yet.
 #[derive(Debug)]
 pub(super) struct Arrivals<I> {
     queue: mpsc::UnboundedReceiver<Arrival<I>>,
@@ -45,12 +45,12 @@ pub(super) struct Arrivals<I> {
 
 /// That many slots, and the connections that fill them: of this side, or of the one they are on.
 pub(super) fn slots<I>(side: Option<Side>, slots: usize) -> (WaitSlot<I>, Arrivals<I>) {
-    let free = free_seats(slots);
+    let free = free_permits(slots);
     // Not bounded in itself: every arrival holds a slot.
     let (arrivals, queue) = mpsc::unbounded_channel();
     let slot = WaitSlot {
         side,
-        slots: Seats::new(Arc::clone(&free)),
+        slots: Permits::new(Arc::clone(&free)),
         arrivals,
     };
     let arrivals = Arrivals {
@@ -100,7 +100,7 @@ impl<I> Clone for WaitSlot<I> {
 // ===== impl Arrivals =====
 
 impl<I> Arrivals<I> {
-    /// The next connection that has come, if there is one.
+    /// The next newcomer, if there is one.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Option<Arrival<I>> {
         if self.over {
             return None;
@@ -115,7 +115,7 @@ impl<I> Arrivals<I> {
         }
     }
 
-    /// Can no connection come any more?
+    /// Whether no connection can come any more.
     pub(super) fn are_over(&self) -> bool {
         self.over
     }
@@ -123,7 +123,7 @@ impl<I> Arrivals<I> {
 
 impl<I> Drop for Arrivals<I> {
     fn drop(&mut self) {
-        // So that endpoints that wait for a slot hear that none will be free.
+        // So that endpoints that wait for a slot get the end of the pairing.
         self.slots.close();
     }
 }

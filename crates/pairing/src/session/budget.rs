@@ -8,41 +8,41 @@ use couplet_endpoint::Side;
 
 use super::source::Source;
 
-/// Says how many bytes of a pair may move, and when: what a limit of bandwidth or a quota is made
-/// of. It wraps no io and sees no byte, so what it limits may be spliced.
+/// Bounds the bytes of a pair: the building block of a bandwidth limit or a quota. It wraps no io and
+/// sees no byte, so bounded bytes may be spliced.
 ///
-/// The relay asks for some bytes before it takes any from a source, and tells afterwards how many it
-/// took. A layer adds one to a pair with [`OwnedSession::limit`](super::OwnedSession::limit); of
-/// several, the least counts.
+/// The relay reserves bytes before it reads from a source, and settles afterwards with the number read.
+/// A layer adds a budget to a pair with [`OwnedSession::limit`](super::OwnedSession::limit); the least of
+/// several counts.
 pub trait Budget: Send + Sync + 'static {
-    /// Which pairs share it, which says when it is asked.
+    /// The pairs that share this budget, which decides its place in the order.
     fn scope(&self) -> Scope;
 
-    /// Sets some bytes aside for what comes from that side, at most `most`: pending until there are
-    /// any, 0 when there will never be any again. Not called again before they were
+    /// Reserves bytes for the direction from this side, at most `most`. Pending while there are none, 0
+    /// when there will never be any again. Not called again before the reserved bytes are
     /// [settled](Self::settle).
     fn poll_reserve(&mut self, cx: &mut Context<'_>, from: Side, most: u32) -> Poll<u32>;
 
-    /// Of what was set aside for that side, so many bytes were taken; the others are free again. If
-    /// nothing was, it is waited for no more.
+    /// Takes `taken` of the bytes reserved for this side, and frees the rest. Where none were reserved,
+    /// the direction stops waiting.
     fn settle(&mut self, from: Side, taken: u32);
 }
 
 /// Which pairs share a [`Budget`].
 ///
-/// Budgets are asked in this order, and what one has set aside is held while the next is waited
-/// for. So those that few share come before those that many do, and no two pairs ever wait for each
+/// Budgets are polled in this order, and the bytes that one has reserved are held while the next is
+/// waited for. So budgets of few pairs come before budgets of many, and no two pairs ever wait for each
 /// other. Numbers are unique within the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Scope {
-    /// This pair's alone.
+    /// This pair alone.
     Pair,
-    /// That of some pairs, by its number.
+    /// A group of pairs, by its number.
     Group(u64),
-    /// That of all pairs of a kind, by its number.
+    /// All pairs of a kind, by its number.
     All(u64),
-    /// This pair's alone, and never waited for: asked when all others have granted.
+    /// This pair alone, and never waited for: polled after all others.
     Quota,
 }
 
@@ -54,16 +54,16 @@ pub struct Budgets {
     b_to_a: Direction,
 }
 
-/// How far a direction has come in asking, and whether it need ask at all.
+/// The state of a direction: the budgets that have granted bytes, and whether it waits.
 struct Direction {
-    /// How many budgets have granted.
+    /// The number of budgets that have granted bytes.
     granted: usize,
-    /// The least that one of them did.
+    /// The least number of bytes granted.
     least: u32,
-    /// The next one is waited for.
+    /// The direction waits for the next budget.
     waits: bool,
-    /// The source had nothing. Until it wakes the task it is not asked for: a pair that is idle takes
-    /// no place in any line, however often the other direction is woken.
+    /// The source had no bytes. No budget is polled until the source wakes the task: an idle pair takes no
+    /// place in a queue, however often the other direction is woken.
     is_dry: bool,
     source: Arc<Source>,
 }
@@ -85,10 +85,10 @@ impl Budgets {
         self.all.insert(at, Box::new(budget));
     }
 
-    /// Takes bytes from a source as all the budgets allow.
+    /// Takes as many bytes from a source as all budgets allow.
     ///
-    /// `take` may take as many as it is told, or one if that is 0: so an end that comes just there is
-    /// seen. It tells how many it took. Ready with what it gave, and how many were allowed.
+    /// `take` gets the number of bytes that it may take, or takes one for 0, so that an end right there is
+    /// seen; it returns the number taken. Ready with its result and the number allowed.
     pub fn poll_take<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -138,12 +138,12 @@ impl Budgets {
         direction.waits = false;
     }
 
-    /// Nothing more will be taken from that side: it may keep nobody waiting.
+    /// No more bytes will be taken from this side, so it must not hold up other pairs.
     pub fn leave(&mut self, from: Side) {
         self.settle(from, 0);
     }
 
-    /// Does a direction wait for one of them?
+    /// Whether a direction waits for a budget.
     pub fn is_waited_for(&self) -> bool {
         self.a_to_b.waits || self.b_to_a.waits
     }
@@ -158,7 +158,7 @@ impl Budgets {
 }
 
 impl fmt::Debug for Budgets {
-    // Only how many: they need not be `Debug`.
+    // Shows only the number: budgets need not be `Debug`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Budgets({})", self.all.len())
     }

@@ -2,7 +2,7 @@ use std::task::{Context, Poll};
 
 use crate::sync::{AtomicWaker, OnceLock};
 
-/// Ends a session from outside: many tasks may throw it, one task serves the pair and is woken.
+/// Ends a session from outside: any task may close it, and the task that serves the pair is woken.
 pub(super) struct CloseSwitch<R> {
     reason: OnceLock<R>,
     serving: AtomicWaker,
@@ -31,7 +31,7 @@ impl<R: Copy> CloseSwitch<R> {
 
     /// Ready once it was closed. For one task.
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<R> {
-        // Registered before the look, so that no close falls between.
+        // Registered before the read, so that no close is lost.
         self.serving.register(cx.waker());
         self.reason().map_or(Poll::Pending, Poll::Ready)
     }

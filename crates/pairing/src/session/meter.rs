@@ -12,9 +12,9 @@ use tokio::time::Instant;
 
 use super::Moved;
 
-/// How many bytes have been delivered each way, and when the last of them was.
+/// Counts the bytes delivered in each direction, and the time of the last.
 ///
-/// The relay counts into it, and any task may read it: reading costs the relay nothing.
+/// The relay counts; any task may read, at no cost to the relay.
 pub struct Meter {
     /// Apart from the rest: tokio aligns its tasks and its sockets' registrations to 128 bytes, and
     /// glibc's malloc leaves holes of 240 bytes beside them. Two halves fit in; the whole would not.
@@ -69,8 +69,8 @@ impl Meter {
 
     /// Counts bytes that came from `from` and were delivered to the other side.
     ///
-    /// For the relay alone: two that count at once lose a count, because a read and a write are
-    /// cheaper than an atomic addition and the relay is one task.
+    /// For the relay alone: two tasks at once would lose counts, because this is a load and a store, which
+    /// are cheaper than an atomic addition.
     pub fn add(&self, from: Side, bytes: u64) {
         self.count(from, bytes, false);
     }
@@ -143,8 +143,8 @@ impl Meter {
         }
     }
 
-    /// Says whether a direction waits for its [budget](super::Budget): then the pair is not idle,
-    /// whatever its peers do. For the relay alone.
+    /// Sets whether a direction waits for its [budget](super::Budget), in which case the pair is not idle.
+    /// For the relay alone.
     pub fn held_up(&self, is_held_up: bool) {
         if is_held_up {
             self.progress.store(HELD_UP, Ordering::Relaxed);
@@ -160,8 +160,8 @@ impl Meter {
         self.counter(from).load(Ordering::Relaxed)
     }
 
-    /// When bytes were last delivered, or when the session began; exact to a millisecond. While a
-    /// direction waits for its [budget](super::Budget) it is now.
+    /// The time of the last delivery, or of the session's begin; exact to a millisecond. While a direction
+    /// waits for its [budget](super::Budget), the present time.
     pub fn last_progress(&self) -> Instant {
         match self.progress.load(Ordering::Relaxed) {
             HELD_UP => Instant::now(),
@@ -169,22 +169,21 @@ impl Meter {
         }
     }
 
-    /// Asks the relay to count as progress, once, what the system still sends of bytes that were
-    /// delivered to it before. The answer is in [`last_progress`](Self::last_progress) after the
-    /// next poll of the relay's future.
+    /// Asks the relay to count, once, the system's sending of earlier bytes as progress. The answer is in
+    /// [`last_progress`](Self::last_progress) after the next poll of the relay's future.
     pub fn ask_for_sent(&self) {
         self.asked_for_sent.store(true, Ordering::Relaxed);
     }
 
-    /// Was there a call of [`ask_for_sent`](Self::ask_for_sent) since the last of this? For the
-    /// relay alone.
+    /// Whether [`ask_for_sent`](Self::ask_for_sent) was called since the last call of this. For the relay
+    /// alone.
     pub fn is_asked_for_sent(&self) -> bool {
         // A load alone, as a rule: the relay looks at each poll.
         self.asked_for_sent.load(Ordering::Relaxed)
             && self.asked_for_sent.swap(false, Ordering::Relaxed)
     }
 
-    /// Counts as progress that the system sent bytes at that time. For the relay alone.
+    /// Counts the system's sending at this time as progress. For the relay alone.
     pub fn sent(&self, at: Instant) {
         let at = at.saturating_duration_since(self.start).as_millis();
         let at = u64::try_from(at).unwrap_or(0);

@@ -28,16 +28,15 @@ use tokio::{sync::Notify, time::Instant};
 
 use self::close_switch::CloseSwitch;
 
-/// A pair seen from outside: both connections, how many bytes went each way, and a switch that ends
-/// it.
+/// The handle of a pair: both connections' infos, the meter of the bytes, and the switch that ends the
+/// pair.
 ///
 /// Cheap to clone, and it outlives the pair. Holding one keeps neither connection open, wraps no
 /// io and costs the relay nothing.
 #[derive(Clone)]
 pub struct Session(Arc<Shared>);
 
-/// The [`Session`] as the [`Pair`](crate::Pair) holds it: if it is dropped before the session
-/// has ended, the session ends with it.
+/// The [`Session`] as the [`Pair`](crate::Pair) holds it: dropping it ends the session.
 #[derive(Debug)]
 pub struct OwnedSession {
     session: Session,
@@ -73,7 +72,7 @@ impl Session {
         self.0.id
     }
 
-    /// What is known of the connection on that side.
+    /// The info of the connection on this side.
     pub fn info(&self, side: Side) -> &Info {
         self.0.meter.info(side)
     }
@@ -83,12 +82,12 @@ impl Session {
         &self.0.meter
     }
 
-    /// When the two were joined.
+    /// The time of the join.
     pub fn since(&self) -> Instant {
         self.0.meter.start()
     }
 
-    /// How long it has lasted, or did last.
+    /// The session's duration until now or until its end.
     pub fn duration(&self) -> Duration {
         match self.0.end.get() {
             Some(end) => Duration::from_micros(end.after),
@@ -96,8 +95,8 @@ impl Session {
         }
     }
 
-    /// Ends the session for this reason, unless somebody gave one before. Returns at once; the
-    /// relay ends both connections and still returns its summary.
+    /// Ends the session with this reason; the first reason counts. Returns at once; the relay ends both
+    /// connections and still returns its summary.
     pub fn close(&self, reason: CloseReason) {
         self.0.close.close(reason);
     }
@@ -113,7 +112,7 @@ impl Session {
         self.0.close.poll(cx)
     }
 
-    /// Has the relay begun to move bytes? Before, a step of the pair stack may be at work.
+    /// Whether the relay has begun to move bytes. Before that, a step of the pair stack may be at work.
     pub fn is_relaying(&self) -> bool {
         self.0.relaying.load(Ordering::Relaxed)
     }
@@ -123,10 +122,10 @@ impl Session {
         self.0.end.get().map(|end| end.reason)
     }
 
-    /// Waits for the session's end and tells why. Cancel-safe.
+    /// Waits for the session's end, and returns the reason. Cancel-safe.
     pub async fn ended(&self) -> CloseReason {
         loop {
-            // Created before the look, so that no notification falls between.
+            // Created before the check, so that no notification is lost.
             let ended = self.0.ended.notified();
             if let Some(reason) = self.end_reason() {
                 return reason;
@@ -173,7 +172,7 @@ impl OwnedSession {
         self.session.clone()
     }
 
-    /// Bytes move only as this budget says, from when the relay gets the pair.
+    /// Adds a budget: from when the relay gets the pair, bytes move only within all budgets.
     pub fn limit(&mut self, budget: impl Budget) {
         let budgets = self.budgets.get_or_insert_with(|| Box::new(Budgets::new()));
         budgets.add(budget);
@@ -184,17 +183,17 @@ impl OwnedSession {
         self.session.0.meter.count_in(moved);
     }
 
-    /// The counters, and what limits them. For the relay.
+    /// The counters and the budgets. For the relay.
     pub fn meter_and_budgets(&mut self) -> (&Meter, Option<&mut Budgets>) {
         (&self.session.0.meter, self.budgets.as_deref_mut())
     }
 
-    /// Says that bytes begin to move. For the relay.
+    /// Marks the begin of the relay. For the relay.
     pub fn begin(&self) {
         self.session.0.relaying.store(true, Ordering::Relaxed);
     }
 
-    /// Says that the session has ended, and why. For the relay; the first call counts.
+    /// Marks the end of the session, with its reason. For the relay; the first call counts.
     pub fn end(&self, reason: CloseReason) {
         let after = self.since().elapsed().as_micros();
         let after = u64::try_from(after).unwrap_or(u64::MAX);

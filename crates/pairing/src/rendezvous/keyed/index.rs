@@ -1,4 +1,4 @@
-//! Which connections have a partner, and which have not: numbers only, no connections.
+//! The index of waiting connections by key: numbers only, no connections.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
@@ -21,7 +21,7 @@ pub(super) struct Index<K, S> {
     /// All connections without a partner.
     alone: BTreeMap<Rank, PeerNetwork>,
     shares: FairShare,
-    /// In the order in which they were found.
+    /// The couples in the order in which they were found.
     couples: BTreeMap<u64, Couple<K, S>>,
     coupled: HashMap<u64, u64>,
     next_couple: u64,
@@ -30,7 +30,7 @@ pub(super) struct Index<K, S> {
 /// The connections of one key; never empty.
 #[derive(Debug)]
 struct OfKey<S> {
-    /// Of those that are alone.
+    /// The side of the connections without a partner.
     side: Option<S>,
     alone: BTreeSet<Rank>,
     couples: usize,
@@ -44,7 +44,7 @@ pub(super) struct Rank {
     pub(super) number: u64,
 }
 
-/// What an index has to know of a connection.
+/// The key, side and network of a connection.
 #[derive(Clone, Debug)]
 pub(super) struct Tag<K, S> {
     pub(super) key: K,
@@ -79,17 +79,17 @@ impl<K, S> Index<K, S> {
         }
     }
 
-    /// How many connections have no partner.
+    /// The number of connections without a partner.
     pub(super) fn alone(&self) -> usize {
         self.alone.len()
     }
 
-    /// Of the connections without a partner the first to give way.
+    /// The first to give way of the connections without a partner.
     pub(super) fn first_alone(&self) -> Option<Rank> {
         self.alone.first_key_value().map(|(rank, _)| *rank)
     }
 
-    /// Which connection without a partner is beyond the fair share of its network, seen from a
+    /// A connection without a partner that is beyond the fair share of its network, compared with a
     /// newcomer.
     pub(super) fn beyond_fair_share(&self, newcomer: PeerNetwork) -> Option<u64> {
         self.shares.gives_way_to(newcomer)
@@ -101,7 +101,7 @@ impl<K, S> Index<K, S> {
 }
 
 impl<K: Eq + Hash + Clone, S: Eq + Clone> Index<K, S> {
-    /// Is there a partner for it?
+    /// Whether there is a partner for this connection.
     pub(super) fn has_partner_for(&self, tag: &Tag<K, S>) -> bool {
         self.keys
             .get(&tag.key)
@@ -114,7 +114,7 @@ impl<K: Eq + Hash + Clone, S: Eq + Clone> Index<K, S> {
         self.keys.get(key).map_or(NONE, |of| &of.alone)
     }
 
-    /// Are two with this key about to be joined?
+    /// Whether two connections with this key are about to be joined.
     pub(super) fn is_coupled(&self, key: &K) -> bool {
         self.keys.get(key).is_some_and(|of| of.couples > 0)
     }
@@ -197,7 +197,7 @@ impl<K: Eq + Hash + Clone, S: Eq + Clone> Index<K, S> {
         }
     }
 
-    /// Takes out the two that found each other first, the older of them first.
+    /// Takes out the couple that was found first, the older connection first.
     pub(super) fn next_couple(&mut self) -> Option<[u64; 2]> {
         let (_, couple) = self.couples.pop_first()?;
         let (_, two) = self.part(couple);
@@ -231,7 +231,7 @@ impl<K: Eq + Hash + Clone, S: Eq + Clone> Index<K, S> {
 // ===== impl OfKey =====
 
 impl<S: Eq> OfKey<S> {
-    /// Can a connection of that side be joined with one of those that are alone?
+    /// Whether a connection of this side can be joined with one without a partner.
     fn meets(&self, side: &Option<S>) -> bool {
         !self.alone.is_empty()
             && match (&self.side, side) {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     FairShare, PeerNetwork, Policy, Refusal, WaitingCounts,
-    handover::Giver,
+    handover::Sender,
     pair::Pair,
     rendezvous::{
         demand::{Demand, Timer},
@@ -24,8 +24,8 @@ use crate::{
     unjoined::Unjoined,
 };
 
-/// The task that keeps the waiting connections, and joins two with the same key when a pair is asked
-/// for.
+/// The task that keeps the waiting connections, and joins two with the same key when a pair is
+/// requested.
 #[derive(Debug)]
 pub(super) struct Matchmaker<I, K, S> {
     keyed: Keyed<K, S>,
@@ -38,19 +38,19 @@ pub(super) struct Matchmaker<I, K, S> {
     timer: Timer,
     /// The keys of the live sessions, where a third is refused.
     joined: HashSet<K>,
-    /// Each waits for a session's end.
+    /// One task for each live session, which waits for its end.
     ends: JoinSet<K>,
-    /// Each tells a connection why it is refused.
+    /// One task for each refused connection that gets a reply.
     replies: JoinSet<()>,
 }
 
-/// Whether a connection that comes may wait, when as many wait as may.
+/// Whether a newcomer may wait when the bound is reached.
 enum Room {
-    /// This one gives way, for that reason.
+    /// This connection gives way, for this reason.
     Of(u64, Refusal),
     /// The newcomer is refused.
     None(Refusal),
-    /// One of those that waited was found to be gone.
+    /// A waiting connection was found to be gone: decide again.
     Again,
 }
 
@@ -66,7 +66,7 @@ where
         keyed: Keyed<K, S>,
         policy: Policy,
         arrivals: Arrivals<I>,
-        giver: Giver<Pair<Replay<I>, Replay<I>>>,
+        sender: Sender<Pair<Replay<I>, Replay<I>>>,
         counts: WaitingCounts,
     ) -> Self {
         Self {
@@ -76,7 +76,7 @@ where
             max_waiting: policy.max_waiting,
             keyed,
             counts,
-            demand: Demand::new(giver),
+            demand: Demand::new(sender),
             timer: Timer::default(),
             joined: HashSet::new(),
             ends: JoinSet::new(),
@@ -84,7 +84,7 @@ where
         }
     }
 
-    /// Takes in a connection that has come, or refuses it.
+    /// Accepts a newcomer, or refuses it.
     fn enter(&mut self, arrival: Arrival<I>) {
         let info = &arrival.conn.info;
         let Some(tag) = self.keyed.tag(info) else {
@@ -143,7 +143,7 @@ where
         Ok(())
     }
 
-    /// As many with the same key wait as may.
+    /// Room for a newcomer where the bound of its key is reached.
     fn room_of_key(&mut self, tag: &Tag<K, S>) -> Room {
         let first = self.index.alone_with(&tag.key).first().copied();
         let when_full = self.keyed.key_full;
@@ -164,7 +164,7 @@ where
         )
     }
 
-    /// As many wait as may, of all keys.
+    /// Room for a newcomer where the bound of all keys is reached.
     fn room_of_all(&mut self, network: PeerNetwork) -> Room {
         let (first, when_full) = (self.index.first_alone(), self.keyed.full);
         self.room(first, when_full, Refusal::Full, Refusal::Evicted, |this| {
@@ -172,8 +172,8 @@ where
         })
     }
 
-    /// Which connection gives way: one whose peer has ended its stream, and may have closed it for
-    /// good; or else one that is beyond the fair share of its address; or else as the rule says.
+    /// The connection that gives way: first one whose peer has ended its stream, and may be gone; then one
+    /// beyond the fair share of its address; then as the rule says.
     fn room(
         &mut self,
         first: Option<Rank>,
@@ -185,7 +185,7 @@ where
         let Some(first) = first else {
             return Room::None(full);
         };
-        // The dead take up no room, though nothing may have told of them.
+        // A dead connection takes no room, even if its end was not noticed yet.
         if let Some(change) = self.waiting.look_at(first.number) {
             self.changed(change);
             return Room::Again;
@@ -200,7 +200,7 @@ where
         }
     }
 
-    /// The next two that can be joined, both looked at again.
+    /// Takes the next two live connections that can be joined.
     fn take_couple(&mut self) -> Option<(Waiting<I, Tag<K, S>>, Conn<Replay<I>>)> {
         loop {
             let numbers = self.index.next_couple()?;
@@ -248,7 +248,7 @@ where
                 }
             }
         }
-        self.demand.give(pair);
+        self.demand.send(pair);
     }
 
     fn refuse(&mut self, number: u64, refusal: Refusal) {
@@ -279,7 +279,7 @@ where
         }
     }
 
-    /// Tells a connection why it is refused, if there is a reply and not too many are told already.
+    /// Sends a refused connection its reply, if there is one and not too many are under way.
     fn reply(&mut self, conn: Unjoined<impl Io>, refusal: Refusal) {
         if let Some(reply) = &self.keyed.refusal_reply
             && self.replies.len() < self.max_waiting.saturating_mul(2)
@@ -289,7 +289,7 @@ where
         }
     }
 
-    /// Hears which sessions have ended, and which replies are sent.
+    /// Collects the sessions that have ended and the replies that are sent.
     fn poll_done(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready(Some(ended)) = self.ends.poll_join_next(cx) {
             if let Ok(key) = ended {
@@ -299,7 +299,7 @@ where
         while let Poll::Ready(Some(_)) = self.replies.poll_join_next(cx) {}
     }
 
-    /// Can no pair come any more, and is no connection left to be told so?
+    /// Whether no pair can come any more, and no reply is under way.
     fn is_exhausted(&self) -> bool {
         self.arrivals.are_over() && !self.index.has_couples() && self.replies.is_empty()
     }
@@ -316,13 +316,13 @@ where
             if self.demand.poll(cx).is_err() {
                 return Poll::Ready(());
             }
-            if self.demand.is_asked()
+            if self.demand.is_requested()
                 && let Some((one, other)) = self.take_couple()
             {
                 self.join(one, other);
                 continue;
             }
-            // Last, as all of the above may have begun something whose end has to wake this task.
+            // Last, because all of the above may have begun tasks whose end has to wake this one.
             self.poll_done(cx);
             if self.is_exhausted() {
                 return Poll::Ready(());
@@ -334,7 +334,7 @@ where
     }
 }
 
-/// The connection that is on side A comes first; where neither says so, the older.
+/// The connection on side A first; where neither is, the older.
 fn in_order<I>(older: Conn<I>, newer: Conn<I>) -> (Conn<I>, Conn<I>) {
     let is = |info: &Info, side| info.side == Some(side);
     let newer_is_a = is(&newer.info, Side::A) && !is(&older.info, Side::A);

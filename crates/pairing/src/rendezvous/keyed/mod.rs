@@ -1,4 +1,4 @@
-//! Joined by a key.
+//! The rendezvous by key.
 
 mod index;
 mod matchmaker;
@@ -20,12 +20,11 @@ use self::{index::Tag, matchmaker::Matchmaker, refusal_reply::RefusalReply};
 use super::slot::{WaitSlot, slots};
 use crate::{Pairs, PeerNetwork, Policy, Refusal, WaitingCounts, handover::handover};
 
-/// Which connections are joined in [`rendezvous_keyed`]: two with the same key, on different sides
+/// The rules of [`rendezvous_keyed`]: it joins two connections with the same key, on different sides
 /// where both have one.
 ///
-/// The key, and the side, is something that a handshake has put into a connection's [`Info`]: a
-/// function given here takes it out. A key that others can guess lets them in; none is ever
-/// written to a log.
+/// A handshake puts the key, and the side, into a connection's [`Info`]; the functions given here read
+/// them. A client that guesses a key is joined, so keys should be hard to guess. Keys are never logged.
 ///
 /// `K` is the type of the keys, `S` that of the sides.
 #[derive(Clone)]
@@ -42,29 +41,28 @@ pub struct Keyed<K, S = Side> {
 
 type Extract<T> = dyn Fn(&Info) -> Option<T> + Send + Sync;
 
-/// Which connection is refused when one comes and as many wait as may.
+/// Which connection is refused when another comes at the bound.
 ///
-/// Before this is asked, a connection whose peer has ended its stream gives way, and one that is
-/// beyond the fair share of its address ([`FairShare`](crate::FairShare)).
+/// Before this rule, a connection whose peer has ended its stream gives way, and then one beyond the
+/// fair share of its address ([`FairShare`](crate::FairShare)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenFull {
     /// The newcomer.
     Refuse,
-    /// The one that has waited longest.
+    /// The connection that has waited longest.
     Evict,
 }
 
-/// What becomes of other connections with the same key when two are joined.
+/// The treatment of further connections with the same key when two are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Third {
-    /// They wait for one another.
+    /// They wait for each other.
     Queue,
-    /// A connection that comes while two are about to be joined, or while their session lasts, is
-    /// refused.
+    /// A connection that comes while two are about to be joined, or during their session, is refused.
     Refuse,
-    /// Those that wait at the join are refused. One that comes later waits.
+    /// Connections that wait at the join are refused; later ones wait.
     LetGo,
 }
 
@@ -88,8 +86,8 @@ impl<K> Keyed<K> {
 }
 
 impl<K, S> Keyed<K, S> {
-    /// What the matchmaker knows a connection by; `None` where it has no key. Where a closure
-    /// panics, its connection is refused as if it had none, and no other.
+    /// The tag of a connection; `None` without a key. Where a closure panics, the connection is refused as
+    /// one without a key.
     fn tag(&self, info: &Info) -> Option<Tag<K, S>> {
         let tag = AssertUnwindSafe(|| {
             Some(Tag {
@@ -107,10 +105,9 @@ impl<K, S> Keyed<K, S> {
         })
     }
 
-    /// Joins only connections for which `side` returns something different; one without a side is
-    /// joined with any.
+    /// Joins only connections whose sides differ; one without a side is joined with any.
     ///
-    /// The side may be [`Info::side`], or anything else that tells one partner from the other.
+    /// The side may be [`Info::side`], or any other value that differs between partners.
     #[must_use]
     pub fn side<T>(self, side: impl Fn(&Info) -> Option<T> + Send + Sync + 'static) -> Keyed<K, T> {
         Keyed {
@@ -125,14 +122,13 @@ impl<K, S> Keyed<K, S> {
         }
     }
 
-    /// How many connections with the same key may wait that can't be joined with each other,
-    /// because they are on the same side; 1 by default. And which is refused beyond that; by default
-    /// the newcomer. A connection that has lost its partner before the join waits on, whatever the
-    /// bounds.
+    /// Bounds the waiting connections with the same key, which are all on the same side. 1 by default; at
+    /// the bound the newcomer is refused, by default. A connection that lost its partner before the join
+    /// goes on waiting, whatever the bound.
     ///
     /// # Panics
     ///
-    /// If `connections` is 0: nothing would ever be joined.
+    /// If `connections` is 0, with which no pair would ever be joined.
     #[must_use]
     pub fn per_key(mut self, connections: usize, when_full: WhenFull) -> Self {
         assert!(connections > 0, "`per_key` is 0: at least one has to wait");
@@ -141,7 +137,7 @@ impl<K, S> Keyed<K, S> {
         self
     }
 
-    /// Which connection is refused when [as many wait as may](Policy::max_waiting); by default the
+    /// Which connection is refused at the bound of [all keys](Policy::max_waiting); by default the
     /// newcomer.
     #[must_use]
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
@@ -149,24 +145,23 @@ impl<K, S> Keyed<K, S> {
         self
     }
 
-    /// What becomes of a third connection with the same key; [`Third::Queue`] by default.
+    /// The treatment of a third connection with the same key; [`Third::Queue`] by default.
     #[must_use]
     pub fn third(mut self, third: Third) -> Self {
         self.third = third;
         self
     }
 
-    /// Refuses a connection whose peer sends a byte before it is joined. For protocols in which a
-    /// peer must not.
+    /// Refuses a connection whose peer sends a byte before the join, for protocols that forbid it.
     #[must_use]
     pub fn silent(mut self) -> Self {
         self.silent = true;
         self
     }
 
-    /// What a refused connection is told before it is closed, where `reply` returns something; by
-    /// default it is reset. Sending takes at most the time `within`. Twice as many are told at a time
-    /// as [may wait](Policy::max_waiting); those beyond are reset.
+    /// Sends a refused connection the bytes that `reply` returns, and then closes it; takes at most the
+    /// time `within`. By default, and where `reply` returns `None`, the connection is reset. At most twice
+    /// [`Policy::max_waiting`] replies are under way; further connections are reset.
     #[must_use]
     pub fn refusal_reply(
         mut self,
@@ -190,27 +185,27 @@ impl<K, S> fmt::Debug for Keyed<K, S> {
     }
 }
 
-/// Joins connections that come by themselves, each with one that has the same key.
+/// Joins accepted connections with the same key.
 ///
-/// Returns the slot, which is the innermost service of a side's stack, and the pairs. One stack
-/// may serve all; a clone of the slot serves another endpoint.
+/// Returns the slot, the innermost service of a side's stack, and the pairs. One stack may serve all
+/// endpoints; a clone of the slot serves another one.
 ///
-/// The waiting are watched as in [`rendezvous`](crate::rendezvous). Of those with the same key, a
-/// newcomer is joined with the one that was heard of last: the longer a peer has been silent, the
-/// likelier it has vanished without a word. One whose peer has ended its stream comes last. Couples
-/// that found each other first are joined first when the pair stack has room. Of two, the one on
-/// side A ([`Info::side`]) is A; where neither says so, the older.
+/// Waiting connections are watched as in [`rendezvous`](crate::rendezvous). A newcomer is joined with the
+/// connection of its key that was heard of last, because a peer that has been silent for longer is
+/// likelier to have vanished. A connection whose peer has ended its stream comes last. Couples that were
+/// found first are joined first when the pair stack has room. Of two, the one on side A ([`Info::side`])
+/// is A; where neither is, the older.
 ///
-/// Up to [`Policy::max_waiting`] connections wait without a partner. Unlike in a plain rendezvous,
-/// one more is not left with the kernel, as it may be the partner of one that waits: it is taken in,
-/// and if it is not, room is made or it is refused ([`Refusal::Full`]). Room is made by a connection
-/// whose peer has ended its stream, or else by the oldest of the address that holds most places (IPv6
-/// by /64), where that holds more than the newcomer's; or else as [`Keyed::when_full`] says. So one
-/// address can't keep the others out. The same holds for the connections of one key. No more are
-/// taken in while as many again have a partner and the pair stack has no room for them.
+/// Up to [`Policy::max_waiting`] connections wait without a partner. A further connection does not stay
+/// in the kernel as in a plain rendezvous, because it may be the partner of a waiting one. It is
+/// accepted; without a partner, another gives way or it is refused ([`Refusal::Full`]). First a
+/// connection whose peer has ended its stream gives way; then the oldest of the address with most slots
+/// (IPv6 by /64), if that has more than the newcomer's address; then [`Keyed::when_full`] decides. So one
+/// address can't keep others out. The same rules hold within one key. No more connections are accepted
+/// while as many again have a partner and the pair stack has no room for them.
 ///
-/// A waiting connection takes about a kilobyte beside its io, and one that comes, leaves or is joined
-/// takes time by the logarithm of how many there are.
+/// A waiting connection takes about a kilobyte beside its io. Coming, leaving and joining take
+/// logarithmic time.
 ///
 /// # Panics
 ///

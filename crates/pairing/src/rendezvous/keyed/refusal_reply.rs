@@ -10,7 +10,7 @@ use couplet_endpoint::{Info, Io, io::send_and_close};
 
 use crate::{Refusal, unjoined::Unjoined};
 
-/// What a refused connection is told.
+/// The reply to refused connections.
 #[derive(Clone)]
 pub(super) struct RefusalReply {
     reply: Arc<dyn Fn(&Info, Refusal) -> Option<Bytes> + Send + Sync>,

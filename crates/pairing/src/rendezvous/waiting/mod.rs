@@ -1,5 +1,5 @@
-//! Waiting connections: watched, counted, and refused in time. What a matchmaker does with them is
-//! its own.
+//! The set of waiting connections: watched, counted, and refused at their deadline. A matchmaker decides
+//! which to join.
 
 mod one;
 #[cfg(test)]

@@ -9,9 +9,9 @@ use couplet_endpoint::{Conn, Info, Io, Pooled, Replay};
 use tokio::{task::unconstrained, time::Instant};
 
 use super::wake::WakeOne;
-use crate::{seats::Seat, unjoined::Unjoined};
+use crate::{permits::Permit, unjoined::Unjoined};
 
-/// A connection that waits, and what its matchmaker knows of it.
+/// A waiting connection, and the tag of its matchmaker.
 #[derive(Debug)]
 pub(in crate::rendezvous) struct Waiting<I, T> {
     pub(super) number: u64,
@@ -19,7 +19,7 @@ pub(in crate::rendezvous) struct Waiting<I, T> {
     pub(super) since: Instant,
     pub(in crate::rendezvous) tag: T,
     wake: Arc<WakeOne>,
-    slot: Option<Seat>,
+    slot: Option<Permit>,
     is_open: bool,
 }
 
@@ -27,9 +27,9 @@ pub(in crate::rendezvous) struct Waiting<I, T> {
 pub(super) enum Health {
     /// Its io wakes us when something happens.
     Watched,
-    /// As much as may be is read ahead, so its io wakes nobody.
+    /// The bound of bytes is read ahead, so the io wakes no task.
     Filled,
-    /// The peer has ended its stream, so its io wakes nobody.
+    /// The peer has ended its stream, so the io wakes no task.
     Ended,
     Gone,
 }
@@ -40,7 +40,7 @@ impl<I: Io, T> Waiting<I, T> {
     pub(super) fn new(
         number: u64,
         conn: Unjoined<I>,
-        slot: Seat,
+        slot: Permit,
         tag: T,
         wake: Arc<WakeOne>,
     ) -> Self {
@@ -55,18 +55,18 @@ impl<I: Io, T> Waiting<I, T> {
         }
     }
 
-    /// Reads ahead what has come, and sees from that how the peer is.
+    /// Reads the bytes at hand ahead, and learns from that whether the peer is alive.
     pub(super) fn check(&mut self, early: usize) -> Health {
-        // Before the look, so that no wake-up falls between.
+        // Before the read, so that no wake-up is lost.
         let waker = self.wake.waker();
-        // Even if the task has used up its turn: a look put off would pass for a good one.
+        // Outside tokio's budget: a read that the budget puts off would look like a live peer.
         let look = unconstrained(poll_fn(|cx| self.poll_health(cx, early.max(1))));
         match pin!(look).poll(&mut Context::from_waker(&waker)) {
             Poll::Ready(health) => {
                 self.is_open &= health != Health::Ended;
                 health
             }
-            // The runtime may not have heard yet what the system knows already.
+            // The runtime may not know yet of an error that the system has.
             Poll::Pending if self.conn.io.take_error().is_some() => Health::Gone,
             Poll::Pending => Health::Watched,
         }
@@ -88,11 +88,10 @@ impl<I: Io, T> Waiting<I, T> {
         }
     }
 
-    /// Whether a peer that has ended its stream may still want what its partner sends.
+    /// Whether a peer that has ended its stream may still want its partner's bytes.
     ///
-    /// A peer that sent something before, to its partner or to the relay, does. But a connection of
-    /// a pool was dialled before anybody needed it: a server that greets and then gives up has not
-    /// waited for anybody.
+    /// A peer that sent bytes before, to its partner or to the relay, may. But a connection of a pool was
+    /// dialled ahead: a server that greets and then closes has given up.
     fn wants_answer(&self) -> bool {
         let info = &self.conn.info;
         let is_pooled = info.extensions.get::<Pooled>().is_some();
@@ -118,7 +117,7 @@ impl<I, T> Waiting<I, T> {
         self.slot = None;
     }
 
-    /// Has the peer sent anything to its partner?
+    /// Whether the peer has sent bytes to its partner.
     pub(super) fn spoke(&self) -> bool {
         !self.conn.io.ahead().is_empty()
     }

@@ -3,7 +3,7 @@ use tokio::io::AsyncWriteExt;
 use tokio_test::task;
 
 use super::*;
-use crate::{seats::free_seats, unjoined::Unjoined};
+use crate::{permits::free_permits, unjoined::Unjoined};
 
 async fn enter(
     set: &mut WaitingSet<MemoryStream, ()>,
@@ -20,7 +20,7 @@ async fn enter(
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_kept_of_connections_that_left() {
-    let slots = free_seats(2);
+    let slots = free_permits(2);
     let policy = Policy::default().early(1);
     let mut set = WaitingSet::new(policy, WaitingCounts::default());
     let _peers = [enter(&mut set, &slots).await, enter(&mut set, &slots).await];
@@ -40,7 +40,7 @@ async fn nothing_is_kept_of_connections_that_left() {
 
 #[tokio::test(start_paused = true)]
 async fn ended_connections_hold_no_slot_and_are_bounded_by_themselves() {
-    let slots = free_seats(8);
+    let slots = free_permits(8);
     let policy = Policy::default().max_waiting(2);
     let mut set = WaitingSet::new(policy, WaitingCounts::default());
     let mut peers = Vec::new();

@@ -6,18 +6,18 @@ use std::{
 
 use crate::sync::{AtomicBool, AtomicWaker, Mutex, Ordering, PoisonError};
 
-/// The numbers of those whose io has woken them.
+/// The numbers of the connections that were woken.
 #[derive(Debug, Default)]
 pub(super) struct Woken {
     numbers: Mutex<Vec<u64>>,
     keeper: AtomicWaker,
 }
 
-/// Wakes one of those that wait.
+/// The waker of one waiting connection.
 #[derive(Debug)]
 pub(super) struct WakeOne {
     number: u64,
-    /// In the list already: so the list is never longer than the set.
+    /// Already in the list, so that the list is never longer than the set.
     listed: AtomicBool,
     woken: Arc<Woken>,
 }
@@ -33,7 +33,7 @@ impl Woken {
         })
     }
 
-    /// The task to wake when one is woken.
+    /// Registers the task to wake.
     pub(super) fn register(&self, keeper: &Waker) {
         self.keeper.register(keeper);
     }

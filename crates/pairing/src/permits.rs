@@ -8,25 +8,25 @@ use tokio_util::sync::PollSemaphore;
 
 use crate::PairingEnded;
 
-/// A bounded number of seats, one of which may be reserved here: `poll_reserve` reserves it,
+/// A bounded number of permits, one of which may be reserved here: `poll_reserve` reserves it,
 /// `take` hands it out, dropping gives it back, and a clone has none.
 #[derive(Debug)]
-pub(crate) struct Seats {
+pub(crate) struct Permits {
     free: PollSemaphore,
-    reserved: Option<Seat>,
+    reserved: Option<Permit>,
 }
 
-/// A seat; free again when it is dropped.
-pub(crate) type Seat = OwnedSemaphorePermit;
+/// A permit; free again when it is dropped.
+pub(crate) type Permit = OwnedSemaphorePermit;
 
-/// That many free seats; those beyond what a semaphore counts are as good as endless.
-pub(crate) fn free_seats(places: usize) -> Arc<Semaphore> {
+/// This many free permits; more than a semaphore can count is no bound in practice.
+pub(crate) fn free_permits(places: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)))
 }
 
-// ===== impl Seats =====
+// ===== impl Permits =====
 
-impl Seats {
+impl Permits {
     pub(crate) fn new(free: Arc<Semaphore>) -> Self {
         Self {
             free: PollSemaphore::new(free),
@@ -42,14 +42,14 @@ impl Seats {
         Poll::Ready(self.reserved.as_ref().map(|_| ()).ok_or(PairingEnded(())))
     }
 
-    pub(crate) fn take(&mut self) -> Seat {
+    pub(crate) fn take(&mut self) -> Permit {
         self.reserved
             .take()
-            .expect("a seat was reserved: poll_ready comes before call")
+            .expect("a permit was reserved: poll_ready comes before call")
     }
 }
 
-impl Clone for Seats {
+impl Clone for Permits {
     fn clone(&self) -> Self {
         Self {
             free: self.free.clone(),
