@@ -33,7 +33,7 @@ pub struct Meter {
 }
 
 pub(super) struct Apart {
-    /// Those of the two connections, whose observers hear of the first bytes.
+    /// The infos of the two connections, whose observers hear of the first bytes.
     infos: [Info; 2],
     /// Since when each side's bytes are held up by the other: milliseconds since the start, and one
     /// more; 0 while they are not.
