@@ -58,6 +58,46 @@ fn promtool_finds_nothing_wrong() {
     assert!(checked.status.success() && said.is_empty(), "{said}");
 }
 
+/// The names of the labels of a family, as its first series has them.
+fn labels(served: &str, family: &str) -> String {
+    let is_its = |line: &&str| {
+        let behind = line.strip_prefix(family);
+        behind.is_some_and(|behind| behind.starts_with(['{', ' ']) || behind.starts_with("_sum"))
+    };
+    let series = served.lines().find(is_its).unwrap();
+    let inside = series
+        .split_once('{')
+        .and_then(|(_, rest)| rest.split_once('}'));
+    let labels = inside.map_or("", |(labels, _)| labels).split(',');
+    let names: Vec<_> = labels
+        .filter_map(|label| Some(label.split_once('=')?.0))
+        .collect();
+    names.join(", ")
+}
+
+#[test]
+fn the_documented_families_are_those_that_are_served() {
+    let rig = Rig::new("", &[]);
+    let served = curl(&format!("http://{}/metrics", rig.address()));
+    let served: BTreeSet<_> = served
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .map(|(name, kind)| format!("{name} {kind} {}", labels(&served, name)))
+        .collect();
+    let page = fs::read_to_string(root("docs/metrics.md")).unwrap();
+    let rows = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let documented: BTreeSet<_> = rows
+        .filter(|(name, _)| name.starts_with("couplet_") || name.starts_with("process_"))
+        .map(|(name, row)| {
+            let mut cells = row.split('|').map(|cell| cell.trim().trim_matches('`'));
+            format!("{name} {} {}", cells.next().unwrap(), cells.next().unwrap())
+        })
+        .collect();
+    assert_eq!(documented, served);
+}
+
 #[test]
 fn the_alert_rules_are_sound() {
     let mut promtool = Command::new(need("promtool"));

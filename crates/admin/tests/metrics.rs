@@ -2,11 +2,9 @@
 
 mod helper;
 
-use std::collections::BTreeSet;
-
 use couplet_admin::{
     Access,
-    metrics::{FAMILIES, Format, Kind, text},
+    metrics::{Format, text},
 };
 use helper::*;
 
@@ -71,49 +69,6 @@ async fn a_scraper_chooses_the_format_and_the_relay() {
     assert_eq!(get(&server, "/metrics?relay=other").await.status, 404);
     let one = get(&server, "/metrics?relay=ssh").await.body;
     assert!(one.contains("couplet_pairs_live{relay=\"ssh\"}") && !one.contains("process_"));
-}
-
-/// The table of the page is what is served: names, kinds, labels.
-#[tokio::test]
-async fn the_documented_families_are_those_that_are_served() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
-    let page = std::fs::read_to_string(path).unwrap();
-    let documented: BTreeSet<_> = page
-        .lines()
-        .filter_map(|line| {
-            let mut cells = line.strip_prefix("| `")?.split('|').map(str::trim);
-            let name = cells.next()?.trim_end_matches('`').to_owned();
-            Some((
-                name,
-                cells.next()?.to_owned(),
-                cells.next()?.replace('`', ""),
-            ))
-        })
-        .filter(|(name, ..)| name.starts_with("couplet_") || name.starts_with("process_"))
-        .collect();
-    let rig = Rig::new();
-    let served = text(&rig.admin, Format::Text, None);
-    let served: BTreeSet<_> = served
-        .lines()
-        .filter_map(|line| {
-            let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
-            let labels = match FAMILIES.iter().find(|family| family.name == name) {
-                Some(family) => {
-                    let kind = match family.kind {
-                        Kind::Counter => "counter",
-                        Kind::Gauge => "gauge",
-                        Kind::Histogram => "histogram",
-                    };
-                    assert_eq!(line, format!("# TYPE {name} {kind}"));
-                    [&["relay"], family.labels].concat().join(", ")
-                }
-                None if name == "couplet_build_info" => "version".to_owned(),
-                None => String::new(),
-            };
-            Some((name.to_owned(), kind.to_owned(), labels))
-        })
-        .collect();
-    assert_eq!(documented, served);
 }
 
 /// A figure, and no check: `cargo test -p couplet-admin --test metrics -- --ignored --nocapture`.
