@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::poll_fn,
+    pin::pin,
     task::{Context, Poll, ready},
 };
 
@@ -130,19 +131,24 @@ where
         let mut sender = self.sender.clone();
         let early = self.early;
         async move {
-            let partner = async {
-                let partner = sender
-                    .while_open(dialling)
-                    .await
-                    .ok_or(PairingEnded(()))?
-                    .map_err(|error| PairError::partner(error.into()))?;
-                let mut partner = Unjoined::new(partner.map_io(Replay::new));
-                partner.info.is_through();
-                // Joined only when there is room for the pair, as in a rendezvous.
-                let request = poll_fn(|cx| sender.poll_request(cx)).await;
-                Ok::<_, PairError>((partner, request.ok_or(PairingEnded(()))?))
+            let met = {
+                // Pinned, not moved on: each move would cost time, and a place in this future.
+                let mut dialling = pin!(dialling);
+                let partner = pin!(async {
+                    let partner = sender
+                        .while_open(dialling.as_mut())
+                        .await
+                        .ok_or(PairingEnded(()))?
+                        .map_err(|error| PairError::partner(error.into()))?;
+                    let mut partner = Unjoined::new(partner.map_io(Replay::new));
+                    partner.info.is_through();
+                    // Joined only when there is room for the pair, as in a rendezvous.
+                    let request = poll_fn(|cx| sender.poll_request(cx)).await;
+                    Ok::<_, PairError>((partner, request.ok_or(PairingEnded(()))?))
+                });
+                while_alive(partner, &mut conn, early).await
             };
-            let Some(partner) = while_alive(partner, &mut conn, early).await else {
+            let Some(met) = met else {
                 tracing::debug!(
                     conn = conn.info.id.get(),
                     "went away before its partner was there"
@@ -151,7 +157,7 @@ where
                 conn.info.tell(ConnEvent::Gone);
                 return Ok(());
             };
-            let (partner, request) = partner?;
+            let (partner, request) = met?;
             sender.send(request, join(conn.take(), partner.take()));
             drop(waits);
             Ok(())

@@ -63,8 +63,8 @@ impl<T> Sender<T> {
     }
 
     /// The result of the future; `None` if the receiver goes first.
-    pub(crate) async fn while_open<F: Future>(&self, future: F) -> Option<F::Output> {
-        match select(pin!(future), pin!(self.items.closed())).await {
+    pub(crate) async fn while_open<F: Future>(&self, future: Pin<&mut F>) -> Option<F::Output> {
+        match select(future, pin!(self.items.closed())).await {
             Either::Left((output, _)) => Some(output),
             Either::Right(_) => None,
         }
@@ -175,7 +175,8 @@ mod tests {
         assert_pending!(task::spawn(receiver.next()).poll());
         let permit = assert_ready!(task::spawn(poll_fn(|cx| sender.poll_request(cx))).poll());
         let mut request = task::spawn(poll_fn(|cx| sender.poll_request(cx)));
-        let mut working = task::spawn(other.while_open(pending::<()>()));
+        let mut nothing = pin!(pending::<()>());
+        let mut working = task::spawn(other.while_open(nothing.as_mut()));
         assert_pending!(request.poll());
         assert_pending!(working.poll());
         assert!(!other.is_closed());

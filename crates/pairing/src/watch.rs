@@ -1,6 +1,11 @@
 //! Watches a connection while its partner is dialled.
 
-use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
 
 use couplet_endpoint::{Conn, Io, Pooled, Replay};
 use tokio::time::sleep;
@@ -13,11 +18,10 @@ const SWEEP: Duration = Duration::from_secs(1);
 
 /// The result of the future; `None` if the connection's peer goes away first, which drops the future.
 pub(crate) async fn while_alive<F: Future, I: Io>(
-    future: F,
+    mut future: Pin<&mut F>,
     conn: &mut Conn<Replay<I>>,
     early: usize,
 ) -> Option<F::Output> {
-    let mut future = pin!(future);
     let mut death = pin!(death(conn, early));
     poll_fn(|cx| {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {

@@ -1,5 +1,6 @@
 use std::{
     io,
+    mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -28,7 +29,10 @@ pub struct Replay<I> {
 impl<I> Replay<I> {
     /// Wraps an io without bytes read ahead.
     pub fn new(io: I) -> Self {
-        Self::with_prefix(io, Bytes::new())
+        Self {
+            io,
+            ahead: BytesMut::new(),
+        }
     }
 
     /// Wraps an io together with bytes read from it, which will be read again.
@@ -90,8 +94,9 @@ impl<I: AsyncRead + Unpin> Replay<I> {
         if room == 0 {
             return Poll::Ready(Ok(0));
         }
-        let mut scratch = [0; CHUNK];
-        let mut buf = ReadBuf::new(&mut scratch[..room]);
+        // Not zeroed: that would cost more than the rest of a look at a connection that is silent.
+        let mut scratch = [const { MaybeUninit::uninit() }; CHUNK];
+        let mut buf = ReadBuf::uninit(&mut scratch[..room]);
         ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))?;
         self.ahead.extend_from_slice(buf.filled());
         Poll::Ready(Ok(buf.filled().len()))

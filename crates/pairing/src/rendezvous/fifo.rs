@@ -102,18 +102,19 @@ impl<I: Io> Queue<I> {
     /// Takes in the connections that have come, removes those that are gone or have waited too long.
     fn poll_keep(&mut self, cx: &mut Context<'_>) {
         while let Some(arrival) = self.arrivals.poll_next(cx) {
-            if let Ok(number) = self.waiting.enter(arrival, ()) {
-                if let Some(waiting) = self.waiting.get(number) {
-                    let info = waiting.info();
-                    tracing::debug!(side = info.side.map(tracing::field::display),
-                        conn = info.id.get(), peer = %info.peer_name(), "waits for a partner");
+            if let Ok(waiting) = self.waiting.enter(arrival, ()) {
+                let info = waiting.info();
+                tracing::debug!(side = info.side.map(tracing::field::display),
+                    conn = info.id.get(), peer = %info.peer_name(), "waits for a partner");
+                if !waiting.is_open() {
+                    let number = waiting.number();
+                    drop(self.waiting.free_slot(number));
                 }
-                self.free_slot_if_ended(number);
             }
         }
         for change in self.waiting.poll_keep(cx) {
             if let Change::Ended(number) = change {
-                self.free_slot_if_ended(number);
+                drop(self.waiting.free_slot(number));
             }
         }
     }
@@ -128,14 +129,10 @@ impl<I: Io> Queue<I> {
     }
 
     fn put_back(&mut self, waiting: Waiting<I, ()>) {
-        if let Ok(number) = self.waiting.put_back(waiting) {
-            self.free_slot_if_ended(number);
-        }
-    }
-
-    fn free_slot_if_ended(&mut self, number: u64) {
-        let waiting = self.waiting.get(number);
-        if waiting.is_some_and(|waiting| !waiting.is_open()) {
+        if let Ok(waiting) = self.waiting.put_back(waiting)
+            && !waiting.is_open()
+        {
+            let number = waiting.number();
             drop(self.waiting.free_slot(number));
         }
     }

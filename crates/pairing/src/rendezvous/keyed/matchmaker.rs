@@ -91,7 +91,8 @@ where
             tell_refused(&self.counts, info, Refusal::UnknownKey, Duration::ZERO);
             return self.reply(arrival.conn, Refusal::UnknownKey);
         };
-        match self.waiting.enter(arrival, tag.clone()) {
+        let entered = self.waiting.enter(arrival, tag.clone());
+        match entered.map(Waiting::number) {
             Err(removed) => self.removed(removed),
             Ok(number) => match self.make_room_for(&tag) {
                 Ok(()) => self.enter_index(number, tag),
@@ -208,7 +209,7 @@ where
                 [Some(one), Some(other)] => return Some((one, other.leave())),
                 [Some(left), None] | [None, Some(left)] => {
                     let tag = left.tag.clone();
-                    match self.waiting.put_back(left) {
+                    match self.waiting.put_back(left).map(Waiting::number) {
                         Ok(number) => self.enter_index(number, tag),
                         Err(removed) => self.removed(removed),
                     }

@@ -9,7 +9,7 @@ mod wake;
 pub(super) use self::one::Waiting;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::Arc,
     task::Context,
     time::Duration,
@@ -85,12 +85,12 @@ impl<I: Io, T> WaitingSet<I, T> {
         self
     }
 
-    /// Takes a connection in, and returns its number if it stays.
+    /// Takes a connection in, and returns it if it stays.
     pub(super) fn enter(
         &mut self,
         Arrival { conn, slot }: Arrival<I>,
         tag: T,
-    ) -> Result<u64, Removed<I, T>> {
+    ) -> Result<&Waiting<I, T>, Removed<I, T>> {
         let number = self.next;
         self.next += 1;
         let waiting = Waiting::new(number, conn, slot, tag, self.woken.one(number));
@@ -98,15 +98,25 @@ impl<I: Io, T> WaitingSet<I, T> {
     }
 
     /// For one that was taken, and finds no partner after all: waits on from where it did. Returns
-    /// its number if it stays.
-    pub(super) fn put_back(&mut self, waiting: Waiting<I, T>) -> Result<u64, Removed<I, T>> {
+    /// it if it stays.
+    pub(super) fn put_back(
+        &mut self,
+        mut waiting: Waiting<I, T>,
+    ) -> Result<&Waiting<I, T>, Removed<I, T>> {
         self.counts.tell_entered(waiting.info());
-        let number = waiting.number;
-        self.entries.insert(number, waiting);
-        match self.look_at(number) {
-            Some(Change::Removed(removed)) => Err(removed),
-            Some(Change::Ended(_)) | None => Ok(number),
+        // Before it is in: what wakes it meanwhile is listed, and looked at when it is.
+        match self.check(&mut waiting) {
+            Ok(Health::Watched) => {}
+            Ok(_) => self.sweeps(waiting.number),
+            Err(refusal) => {
+                self.forget(&waiting);
+                return Err(self.part_from(waiting, refusal));
+            }
         }
+        Ok(match self.entries.entry(waiting.number) {
+            Entry::Vacant(vacant) => vacant.insert(waiting),
+            Entry::Occupied(_) => unreachable!("a number is given once"),
+        })
     }
 
     /// Removes those that are gone or have waited too long, and returns what has changed.
@@ -156,31 +166,38 @@ impl<I: Io, T> WaitingSet<I, T> {
     pub(super) fn take(&mut self, number: u64) -> Option<Result<Waiting<I, T>, Removed<I, T>>> {
         let mut waiting = self.entries.remove(&number)?;
         self.forget(&waiting);
-        let refusal = match waiting.check(self.policy.early) {
-            Health::Gone => None,
-            _ if self.silent && waiting.spoke() => Some(Refusal::Impatient),
-            _ => return Some(Ok(waiting)),
-        };
-        Some(Err(self.part_from(waiting, refusal)))
+        Some(match self.check(&mut waiting) {
+            Ok(_) => Ok(waiting),
+            Err(refusal) => Err(self.part_from(waiting, refusal)),
+        })
     }
 
     /// Sees how one is, and returns what has changed.
     pub(super) fn look_at(&mut self, number: u64) -> Option<Change<I, T>> {
+        let (early, silent) = (self.policy.early, self.silent);
         // It may have left, and its io woke us before.
         let waiting = self.entries.get_mut(&number)?;
         let was_open = waiting.is_open();
-        match waiting.check(self.policy.early) {
-            Health::Gone => return self.remove(number, None).map(Change::Removed),
-            _ if self.silent && waiting.spoke() => {
-                return self.refuse(number, Refusal::Impatient).map(Change::Removed);
+        match waiting.stays(early, silent) {
+            Ok(Health::Watched) => None,
+            Ok(_) => {
+                let has_ended = was_open && !waiting.is_open();
+                self.sweeps(number);
+                has_ended.then_some(Change::Ended(number))
             }
-            Health::Watched => return None,
-            Health::Filled | Health::Ended => {}
+            Err(refusal) => self.remove(number, refusal).map(Change::Removed),
         }
-        let has_ended = was_open && !waiting.is_open();
+    }
+
+    /// How one is; or that it leaves, refused for a reason or because its peer is gone.
+    fn check(&self, waiting: &mut Waiting<I, T>) -> Result<Health, Option<Refusal>> {
+        waiting.stays(self.policy.early, self.silent)
+    }
+
+    /// Looks at this one from time to time, as its io wakes nobody.
+    fn sweeps(&mut self, number: u64) {
         self.unwatched.insert(number);
         self.sweep.get_or_insert_with(|| Instant::now() + SWEEP);
-        has_ended.then_some(Change::Ended(number))
     }
 
     /// Frees the slot of a connection that has ended: its peer may have closed it, which looks the

@@ -9,7 +9,7 @@ use couplet_endpoint::{Conn, Info, Io, Pooled, Replay};
 use tokio::{task::unconstrained, time::Instant};
 
 use super::wake::WakeOne;
-use crate::{permits::Permit, unjoined::Unjoined};
+use crate::{Refusal, permits::Permit, unjoined::Unjoined};
 
 /// A waiting connection, and the tag of its matchmaker.
 #[derive(Debug)]
@@ -55,8 +55,18 @@ impl<I: Io, T> Waiting<I, T> {
         }
     }
 
+    /// [Checks](Self::check) whether the connection stays; the error is that it leaves, refused for a
+    /// reason or because its peer is gone.
+    pub(super) fn stays(&mut self, early: usize, silent: bool) -> Result<Health, Option<Refusal>> {
+        match self.check(early) {
+            Health::Gone => Err(None),
+            _ if silent && self.spoke() => Err(Some(Refusal::Impatient)),
+            health => Ok(health),
+        }
+    }
+
     /// Reads the bytes at hand ahead, and learns from that whether the peer is alive.
-    pub(super) fn check(&mut self, early: usize) -> Health {
+    fn check(&mut self, early: usize) -> Health {
         // Before the read, so that no wake-up is lost.
         let waker = self.wake.waker();
         // Outside tokio's budget: a read that the budget puts off would look like a live peer.
