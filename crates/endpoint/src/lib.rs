@@ -56,6 +56,7 @@ mod forward;
 pub mod io;
 mod listen;
 pub mod memory;
+mod quiet_timer;
 mod resolve;
 mod socket;
 #[cfg(target_os = "linux")]
@@ -74,5 +75,6 @@ pub use self::{
     error::{BoxError, Chain, find_cause, is_caused_by},
     io::{BoxIo, Io, Opaque, Replay, TcpIo},
     listen::{BindError, Listen, ListenOptions},
+    quiet_timer::QuietTimer,
     socket::{KeepAlive, SocketOptions},
 };

@@ -20,9 +20,10 @@ use std::{
     time::Duration,
 };
 
+use couplet_endpoint::QuietTimer;
 use couplet_pairing::{CloseReason, Pair, Session};
 use pin_project::pin_project;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -45,7 +46,7 @@ pub struct IdleTimeoutFuture<F> {
     #[pin]
     inner: F,
     #[pin]
-    timer: Sleep,
+    timer: QuietTimer,
     timeout: Duration,
     session: Session,
 }
@@ -88,7 +89,7 @@ impl<A, B, S: Service<Pair<A, B>>> Service<Pair<A, B>> for IdleTimeout<S> {
 
     fn call(&mut self, pair: Pair<A, B>) -> Self::Future {
         IdleTimeoutFuture {
-            timer: tokio::time::sleep(self.timeout),
+            timer: QuietTimer::new(self.timeout),
             timeout: self.timeout,
             session: pair.session.handle(),
             inner: self.inner.call(pair),

@@ -12,9 +12,9 @@ use std::{
     time::Duration,
 };
 
+use couplet_endpoint::QuietTimer;
 use couplet_pairing::{CloseReason, Pair, Session};
 use pin_project::pin_project;
-use tokio::time::Sleep;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -37,7 +37,7 @@ pub struct MaxLifetimeFuture<F> {
     #[pin]
     inner: F,
     #[pin]
-    timer: Sleep,
+    timer: QuietTimer,
     session: Session,
 }
 
@@ -79,7 +79,7 @@ impl<A, B, S: Service<Pair<A, B>>> Service<Pair<A, B>> for MaxLifetime<S> {
 
     fn call(&mut self, pair: Pair<A, B>) -> Self::Future {
         MaxLifetimeFuture {
-            timer: tokio::time::sleep(self.lifetime.saturating_sub(pair.session.duration())),
+            timer: QuietTimer::new(self.lifetime.saturating_sub(pair.session.duration())),
             session: pair.session.handle(),
             inner: self.inner.call(pair),
         }

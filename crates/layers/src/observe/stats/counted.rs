@@ -1,6 +1,9 @@
 //! What is counted of the pairs, all under one lock.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+};
 
 use couplet_endpoint::Side;
 use couplet_pairing::{CloseReason, Session, SessionId};
@@ -9,7 +12,7 @@ use super::histogram::{Histogram, PAIR, SHORT, WAIT};
 
 #[derive(Debug)]
 pub(super) struct Pairs {
-    pub(super) live: HashMap<SessionId, Session>,
+    pub(super) live: HashMap<SessionId, Session, BuildHasherDefault<NumberHasher>>,
     pub(super) total: u64,
     /// Of those that have ended, how many never were joined.
     pub(super) refused: u64,
@@ -20,6 +23,11 @@ pub(super) struct Pairs {
     pub(super) handshakes: [Histogram; 2],
     pub(super) waits: [Histogram; 2],
 }
+
+/// For numbers that count up within the process, which no peer chooses: cheaper than the hash that
+/// holds up against chosen ones.
+#[derive(Default)]
+pub(super) struct NumberHasher(u64);
 
 // ===== impl Pairs =====
 
@@ -56,7 +64,7 @@ impl Default for Pairs {
     fn default() -> Self {
         let of_sides = |bounds| [Histogram::new(bounds), Histogram::new(bounds)];
         Self {
-            live: HashMap::new(),
+            live: HashMap::default(),
             total: 0,
             refused: 0,
             ended: vec![0; CloseReason::STATES.len()],
@@ -64,5 +72,24 @@ impl Default for Pairs {
             handshakes: of_sides(SHORT),
             waits: of_sides(WAIT),
         }
+    }
+}
+
+// ===== impl NumberHasher =====
+
+impl Hasher for NumberHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0 ^ u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // The golden ratio, see Knuth, The Art of Computer Programming, section 6.4.
+        self.0 = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
