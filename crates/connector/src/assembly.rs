@@ -163,7 +163,7 @@ impl Assembly {
             }
             Err(ServeError::Service(error)) => lifecycle.fail(ConnectorError::side(side, error)),
         });
-        self.lifecycle.spawn_until_stopped(serving);
+        self.lifecycle.spawn_loop(serving);
     }
 
     fn side_stats(&self, side: Side) -> SideStatsLayer {
@@ -209,7 +209,7 @@ impl Assembly {
         let lifecycle = Arc::clone(&self.lifecycle);
         let serving = serve_with(pairs.map(Ok::<_, BoxError>), stack, spawn);
         self.lifecycle
-            .spawn_until_stopped(serving.map(move |served| match served {
+            .spawn_loop(serving.map(move |served| match served {
                 Ok(()) => lifecycle.stop(),
                 Err(ServeError::Service(error) | ServeError::Requests(error)) => {
                     lifecycle.fail(ConnectorError::pair_stack(error));

@@ -366,9 +366,9 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
         let pairs = self.mode.start(stack_a, stack_b, &assembly);
         assembly.serve_pairs(pairs, self.pair.layer(relay));
         if let Some(idle) = assembly.settings.close_when_idle {
-            lifecycle.spawn_until_stopped(Arc::clone(&lifecycle).close_when_idle(idle));
+            lifecycle.spawn_loop(Arc::clone(&lifecycle).close_when_idle(idle));
         }
-        lifecycle.spawn_until_stopped(lifecycle.timer_tick().clone().run());
+        lifecycle.spawn_loop(lifecycle.timer_tick().clone().run());
         lifecycle.all_spawned();
         Handle::new(lifecycle, local_addrs, pairing, one_expected)
     }

@@ -136,7 +136,7 @@ impl Handle {
 
     /// Has a drain begun, or an end?
     pub fn is_draining(&self) -> bool {
-        self.lifecycle.drain().is_cancelled() || self.lifecycle.is_stopped()
+        self.lifecycle.drain().has_begun() || self.lifecycle.is_stopped()
     }
 
     /// The live counters, of which [`snapshot`](Self::snapshot) is a copy.

@@ -7,6 +7,8 @@ use std::{
     task::{Poll, ready},
 };
 
+#[cfg(unix)]
+use couplet_endpoint::io::{DeferredOptions, LateOptions};
 use couplet_endpoint::{BoxError, BoxIo, Conn, Endpoint, Io, Side, io::ResetUnlessShut};
 use futures::{
     FutureExt, Stream, StreamExt, TryStreamExt,
@@ -14,9 +16,8 @@ use futures::{
     stream::{BoxStream, poll_fn},
 };
 use tokio::task::yield_now;
-use tokio_util::sync::CancellationToken;
 
-use crate::lifecycle::Lifecycle;
+use crate::{drain::Drain, lifecycle::Lifecycle};
 
 /// How often, at a drain, an empty accept queue is polled again.
 const LOOKS: u32 = 3;
@@ -53,22 +54,16 @@ impl Incoming {
     pub(crate) fn until_drained(
         self,
         side: Side,
-        drain: CancellationToken,
+        drain: Drain,
         lifecycle: Arc<Lifecycle>,
     ) -> impl Stream<Item = Result<Conn<BoxIo>, BoxError>> + Send {
         let Self {
             mut conns, queues, ..
         } = self;
-        let mut drained: Option<BoxFuture<'static, ()>> = Some(drain.cancelled_owned().boxed());
         let mut looks = 0;
         let mut look_again: Option<BoxFuture<'static, ()>> = None;
         poll_fn(move |cx| {
-            if let Some(drain) = &mut drained
-                && drain.poll_unpin(cx).is_ready()
-            {
-                drained = None;
-            }
-            let is_draining = drained.is_none();
+            let is_draining = drain.poll_begun(side, cx);
             if is_draining && !queues {
                 return Poll::Ready(None);
             }
@@ -100,6 +95,12 @@ impl Incoming {
 /// A connection whose peer sees a reset unless it is shut down, so that no layer that refuses has to
 /// think of that.
 pub(crate) fn guarded<I: Io>(conn: Conn<I>) -> Conn<BoxIo> {
+    #[cfg(unix)]
+    if let Some(&options) = conn.info.extensions.get::<DeferredOptions>() {
+        return conn
+            .map_io(|io| ResetUnlessShut::new(LateOptions::new(io, options)))
+            .boxed();
+    }
     conn.map_io(ResetUnlessShut::new).boxed()
 }
 

@@ -75,6 +75,7 @@
 
 mod assembly;
 mod connector;
+mod drain;
 mod error;
 mod event;
 mod handle;

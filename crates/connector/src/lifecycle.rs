@@ -3,7 +3,7 @@
 use std::{
     error::Error as StdError,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -13,11 +13,15 @@ use couplet_endpoint::Side;
 use couplet_layers::{RefusalCause, Stats};
 use couplet_pairing::{CloseReason, Session, WaitEvent, WaitingCounts};
 use futures::FutureExt;
-use tokio::sync::{broadcast, watch};
+use tokio::{
+    sync::{broadcast, watch},
+    task::AbortHandle,
+};
 use tokio_util::{future::FutureExt as _, sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     ConnectorError, RelayEvent,
+    drain::Drain,
     event::Refused,
     observers::Observers,
     pause::Pause,
@@ -35,12 +39,14 @@ const SESSIONS: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
     /// Accept no connections but those in the system's queue.
-    drain: CancellationToken,
+    drain: Drain,
     /// Accept no connections, and drop those without a partner.
     stop: CancellationToken,
     /// The holder of the handle asked for the stop.
     asked: AtomicBool,
     tasks: TaskTracker,
+    /// The loops, which the stop aborts.
+    loops: Mutex<Vec<AbortHandle>>,
     stats: Stats,
     timer_tick: TimerTick,
     /// Set once no session may begin or go on.
@@ -64,10 +70,11 @@ pub(crate) struct Lifecycle {
 impl Lifecycle {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
-            drain: CancellationToken::new(),
+            drain: Drain::default(),
             stop: CancellationToken::new(),
             asked: AtomicBool::new(false),
             tasks: TaskTracker::new(),
+            loops: Mutex::default(),
             stats: Stats::new(),
             timer_tick: TimerTick::default(),
             closing: OnceLock::new(),
@@ -133,6 +140,27 @@ impl Lifecycle {
         &self.timer_tick
     }
 
+    /// Spawns a loop, which ends when no new connections are wanted. It is polled with each
+    /// connection, so that it does not ask for the stop: it is aborted.
+    pub(crate) fn spawn_loop(&self, future: impl Future<Output = ()> + Send + 'static) {
+        let spawned = self.tasks.spawn(future).abort_handle();
+        self.loops().push(spawned);
+        // It may have been stopped before this one was among them.
+        if self.stop.is_cancelled() {
+            self.abort_loops();
+        }
+    }
+
+    fn abort_loops(&self) {
+        for handle in self.loops().drain(..) {
+            handle.abort();
+        }
+    }
+
+    fn loops(&self) -> MutexGuard<'_, Vec<AbortHandle>> {
+        self.loops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Spawns a task that ends at the stop.
     pub(crate) fn spawn_until_stopped(&self, future: impl Future + Send + 'static) {
         let stop = self.stop.clone();
@@ -155,16 +183,16 @@ impl Lifecycle {
     /// No more pairs will come: drops the connections without a partner.
     pub(crate) fn stop(&self) {
         self.stop.cancel();
+        self.abort_loops();
     }
 
     /// Ends the sides' loops, by the handle's `shutdown`: accepted connections go on.
     pub(crate) fn ask_to_drain(&self) {
         self.asked.store(true, Ordering::Relaxed);
-        self.drain.cancel();
+        self.drain.begin();
     }
 
-    /// Cancelled at the drain.
-    pub(crate) fn drain(&self) -> &CancellationToken {
+    pub(crate) fn drain(&self) -> &Drain {
         &self.drain
     }
 

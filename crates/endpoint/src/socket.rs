@@ -120,9 +120,25 @@ impl SocketOptions {
     }
 
     pub(crate) fn apply(&self, socket: &SockRef<'_>) -> io::Result<()> {
+        self.apply_first(socket)?;
+        self.apply_late(socket)
+    }
+
+    /// The options that matter only to a connection that lives for more than a second: those by which
+    /// a peer that has vanished is noticed.
+    pub(crate) fn apply_late(&self, socket: &SockRef<'_>) -> io::Result<()> {
         if let Some(keep_alive) = &self.keep_alive {
             socket.set_tcp_keepalive(&keep_alive.probes())?;
         }
+        #[cfg(target_os = "linux")]
+        if let Some(rto_max) = self.rto_max {
+            crate::sockopt::set_rto_max(&**socket, rto_max)?;
+        }
+        Ok(())
+    }
+
+    /// The other options, which have to be set before the first byte.
+    pub(crate) fn apply_first(&self, socket: &SockRef<'_>) -> io::Result<()> {
         if self.nodelay {
             socket.set_tcp_nodelay(true)?;
         }
@@ -131,12 +147,7 @@ impl SocketOptions {
             // Zero would mean the system's default.
             socket.set_tcp_user_timeout(Some(timeout.max(Duration::from_millis(1))))?;
         }
-        #[cfg(target_os = "linux")]
-        if let Some(rto_max) = self.rto_max {
-            crate::sockopt::set_rto_max(&**socket, rto_max)?;
-        }
-        socket.set_out_of_band_inline(true)?;
-        Ok(())
+        socket.set_out_of_band_inline(true)
     }
 }
 

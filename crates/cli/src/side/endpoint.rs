@@ -225,6 +225,7 @@ impl EndpointSpec {
             .socket(self.socket(flags))
             .connect_timeout(self.sourced_connect_timeout(flags).value)
             .source(self.source)
+            .defer_options()
             .permit(own::refuse);
         let lists = self.access.iter().cloned();
         lists.fold(dial, |dial, access| {

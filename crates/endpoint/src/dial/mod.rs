@@ -18,7 +18,10 @@ pub use self::{
 use std::{
     io,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -36,7 +39,7 @@ use self::{
 };
 use crate::{
     address::{AddressError, DialAddr},
-    conn::{Conn, Origin},
+    conn::{Conn, Extensions, Origin},
     error::BoxError,
     io::{TcpIo, tcp},
     resolve::resolve,
@@ -79,6 +82,16 @@ pub struct Dial {
     socket: SocketOptions,
     per_target: Option<PerTarget>,
     permits: Permits,
+    deferred: Option<Deferred>,
+}
+
+/// Options that are set late: see [`Dial::defer_options`].
+#[derive(Clone, Debug)]
+struct Deferred {
+    /// The system has taken them of a connection.
+    are_taken: Arc<AtomicBool>,
+    /// What a connection that lacks them is told: one for all of them, as it costs an allocation.
+    extensions: Extensions,
 }
 
 // ===== impl Dial =====
@@ -93,6 +106,7 @@ impl Dial {
             socket: SocketOptions::new(),
             per_target: None,
             permits: Permits::default(),
+            deferred: None,
         }
     }
 
@@ -124,6 +138,31 @@ impl Dial {
     #[must_use]
     pub fn socket(mut self, options: SocketOptions) -> Self {
         self.socket = options;
+        match self.deferred {
+            Some(_) => self.defer_options(),
+            None => self,
+        }
+    }
+
+    /// Leaves [keep-alive](SocketOptions::keep_alive) and the [time for an
+    /// acknowledgement](SocketOptions::ack_timeout) to [`LateOptions`], which sets them once a connection
+    /// has lived for a second: five system calls less for a short connection. Off by default.
+    ///
+    /// **For the dials of a [`Connector`], which does so.** Elsewhere wrap the io of each connection that
+    /// has [`DeferredOptions`] in its extensions: without that, a peer that vanishes is not noticed.
+    ///
+    /// The first connection has all options at once, so that options that the system does not take are an
+    /// error. Has no effect on Windows.
+    ///
+    /// [`Connector`]: https://docs.rs/couplet-connector/latest/couplet_connector/struct.Connector.html
+    /// [`LateOptions`]: crate::io::LateOptions
+    /// [`DeferredOptions`]: crate::io::DeferredOptions
+    #[must_use]
+    pub fn defer_options(mut self) -> Self {
+        #[cfg(unix)]
+        {
+            self.deferred = Some(Deferred::new(self.socket));
+        }
         self
     }
 
@@ -260,7 +299,12 @@ impl Dial {
 
     async fn open(&self, peer: SocketAddr) -> io::Result<Conn<TcpIo>> {
         let socket = tcp::socket_for(peer)?;
-        self.socket.apply(&SockRef::from(&socket))?;
+        let deferred = self.deferred.as_ref();
+        let late = deferred.filter(|deferred| deferred.are_taken.load(Ordering::Relaxed));
+        match late {
+            None => self.socket.apply(&SockRef::from(&socket))?,
+            Some(_) => self.socket.apply_first(&SockRef::from(&socket))?,
+        }
         if let Some(source) = self.source {
             #[cfg(target_os = "linux")]
             crate::sockopt::bind_address_no_port(&socket);
@@ -277,7 +321,26 @@ impl Dial {
         conn.info.target = Some(Arc::clone(&self.target));
         conn.info.peer = Some(peer);
         conn.info.local = Some(local);
+        match (late, deferred) {
+            (Some(late), _) => conn.info.extensions = late.extensions.clone(),
+            (None, Some(deferred)) => deferred.are_taken.store(true, Ordering::Relaxed),
+            (None, None) => {}
+        }
         Ok(conn)
+    }
+}
+
+// ===== impl Deferred =====
+
+#[cfg(unix)]
+impl Deferred {
+    fn new(options: SocketOptions) -> Self {
+        let mut extensions = Extensions::new();
+        extensions.insert(crate::io::DeferredOptions::new(options));
+        Self {
+            are_taken: Arc::default(),
+            extensions,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! [`Io`]: the stream of bytes of a connection.
 
+#[cfg(unix)]
+mod late_options;
 mod opaque;
 mod replay;
 mod reset_unless_shut;
@@ -9,7 +11,10 @@ mod socket;
 pub(crate) mod tcp;
 
 #[cfg(unix)]
-pub use self::socket::Socket;
+pub use self::{
+    late_options::{DeferredOptions, LateOptions},
+    socket::Socket,
+};
 pub use self::{
     opaque::Opaque, replay::Replay, reset_unless_shut::ResetUnlessShut,
     send_and_close::send_and_close, tcp::TcpIo,

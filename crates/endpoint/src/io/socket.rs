@@ -5,6 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use socket2::SockRef;
 use tokio::{
     io::Interest,
     net::{TcpStream, UnixStream},
@@ -48,6 +49,16 @@ impl<'a> Socket<'a> {
         Self {
             stream,
             counter: None,
+        }
+    }
+
+    /// Sets options of a TCP socket; a Unix socket has none.
+    pub(super) fn set(&self, set: impl FnOnce(&SockRef<'_>) -> io::Result<()>) -> io::Result<()> {
+        match self.stream {
+            Stream::Tcp(socket) => set(&SockRef::from(socket)),
+            #[cfg(target_os = "linux")]
+            Stream::TcpIo(socket) => set(&SockRef::from(socket)),
+            Stream::Unix(_) => Ok(()),
         }
     }
 
