@@ -71,7 +71,7 @@ async fn main() -> Result<(), BoxError> {
         .layer_pair(late)
         .layer_pair(flaky)
         .start();
-    let network = relay.local_addr(Side::A)?;
+    let network = relay.local_addr(Side::A)?.tcp().expect("it listens on TCP");
 
     let asked = Instant::now();
     ask(network, b"anybody there?").await?;

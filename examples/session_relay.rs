@@ -174,7 +174,7 @@ async fn main() -> Result<(), BoxError> {
         .map(|(end, name)| format!("{} {name}\n", end.signs.public()));
 
     let relay = relay(&at, authorized.concat().parse()?).await?;
-    let at = relay.local_addr(Side::A)?;
+    let at = relay.local_addr(Side::A)?.tcp().expect("it listens on TCP");
     println!("relay listens on {at}");
     service_end(at, service, client_key, Dial::to(&target)?);
     let client = client_end(&local, client, service_key, at).await?;

@@ -56,6 +56,90 @@ const ADDRESSES: &[Row] = &[
         &["two sides", "`dial:h:2` is one too many", "`couplet A B`"],
     ),
     (
+        &["unix:/run/a.sock", "dial:h:1"],
+        &[
+            "side A",
+            "`listen:` or `dial:` is missing",
+            "`listen:unix:/run/a.sock`",
+        ],
+    ),
+    (
+        &["listen:1", "dial:/run/a.sock"],
+        &[
+            "side B",
+            "a Unix socket needs `unix:`",
+            "`dial:unix:/run/a.sock`",
+        ],
+    ),
+    (
+        &["listen:unix:", "dial:h:1"],
+        &["side A", "a Unix socket needs a name", "`unix:/PATH`"],
+    ),
+    (
+        &["listen:unix:/run/", "dial:h:1"],
+        &["side A", "a directory is not a socket"],
+    ),
+    (
+        &["listen:unix:/a", "listen:unix:/a"],
+        &["both sides are `listen:unix:/a`", "two paths"],
+    ),
+    (
+        &["listen:unix:/a,keep-alive=off", "dial:h:1"],
+        &["`keep-alive` is for TCP", "a listening Unix socket has"],
+    ),
+    (
+        &["listen:1", "dial:unix:/a,source=127.0.0.1"],
+        &["`source` is for TCP", "a dialled Unix socket has"],
+    ),
+    (
+        &["listen:unix:/a,attempts=1/1m", "dial:h:1"],
+        &["`attempts` is for TCP", "counts by address"],
+    ),
+    (
+        &["listen:1,mode=0600", "dial:h:1"],
+        &[
+            "`mode` is for a listening Unix socket",
+            "a listening side has",
+        ],
+    ),
+    (
+        &["listen:1", "dial:unix:/a,user=root"],
+        &["`user` is for a listening Unix socket"],
+    ),
+    (
+        &["listen:unix:/a,mode=888", "dial:h:1"],
+        &["`888` is not a mode", "`660`"],
+    ),
+    (
+        &["listen:unix:/a,group=no-such-group", "dial:h:1"],
+        &["`no-such-group` is not a group of this machine"],
+    ),
+    (
+        &["listen:unix:@a,mode=0600", "dial:h:1"],
+        &[
+            "an abstract name has no owner and no permissions",
+            "allow=uid:NUMBER",
+        ],
+    ),
+    (
+        &["listen:unix:/a,allow=uid:root", "dial:h:1"],
+        &["`uid:root` is not a user's number", "`uid:1000`"],
+    ),
+    (
+        &["listen:unix:/a", "dial:unix:/b", "--keep-alive=off"],
+        &[
+            "--keep-alive would do nothing here",
+            "Unix sockets have none",
+        ],
+    ),
+    (
+        &["listen:unix:/a,proxy-protocol=require", "dial:h:1"],
+        &[
+            "needs the networks of the proxies",
+            "proxy-protocol.from=uid:NUMBER",
+        ],
+    ),
+    (
         &["listen:1", "https://example.org/"],
         &["side B", "URL", "HOST:PORT"],
     ),

@@ -31,7 +31,7 @@ fn runtime() -> Runtime {
 }
 
 fn address(relay: &Handle, side: Side) -> SocketAddr {
-    relay.local_addr(side).unwrap()
+    relay.local_addr(side).unwrap().tcp().unwrap()
 }
 
 #[test]

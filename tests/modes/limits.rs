@@ -8,12 +8,12 @@ use std::{
 };
 
 use couplet_tests::{
-    Mode, Rig, in_every_mode,
-    net::{expect_end, expect_reset, flood, listens_no_more},
+    Mode, Rig, in_every_mode_and_over_unix,
+    net::{expect_end, expect_reset, flood},
     pattern, until,
 };
 
-in_every_mode! {
+in_every_mode_and_over_unix! {
     one_pair_and_it_exits
     an_idle_pair_ends
     a_pair_that_talks_is_not_idle
@@ -34,7 +34,7 @@ fn one_pair_and_it_exits(mode: Mode) {
     pattern::send(&a, 1, 1000);
     pattern::expect(&b, 1, 1000);
     // Nobody else is let in beside it.
-    rig.listening().for_each(listens_no_more);
+    rig.listens_no_more();
     pattern::send(&b, 2, 1000);
     pattern::expect(&a, 2, 1000);
     drop(b);

@@ -6,3 +6,4 @@ mod bytes;
 mod ends;
 mod limits;
 mod stop;
+mod unix;

@@ -3,16 +3,19 @@
 use std::time::Instant;
 
 use couplet_tests::{
-    Couplet, LIMIT, Mode, Rig, in_every_mode,
-    net::{connect, expect_end, expect_reset, listens_no_more},
+    Couplet, LIMIT, Mode, Rig, in_every_mode, in_every_mode_and_over_unix,
+    net::{connect, expect_end, expect_reset},
     pattern,
 };
 use rustix::process::Signal;
 
-in_every_mode! {
+in_every_mode_and_over_unix! {
     the_live_pair_finishes
     what_is_left_after_the_drain_is_cut
     the_second_signal_ends_at_once
+}
+
+in_every_mode! {
     without_a_pair_it_ends_at_once
 }
 
@@ -32,7 +35,7 @@ fn the_live_pair_finishes(mode: Mode) {
     rig.couplet.joined(1);
     rig.couplet.terminate();
     rig.couplet.events(STOPPING, 1);
-    rig.listening().for_each(listens_no_more);
+    rig.listens_no_more();
     pattern::send(&a, 1, 300_000);
     pattern::expect(&b, 1, 300_000);
     drop(a);

@@ -97,13 +97,17 @@ impl Couplet {
     pub fn address(&self, side: char) -> SocketAddr {
         self.find("it listens", |line| {
             let (at, address) = listening_at(line)?;
-            (at == side).then_some(address)
+            (at == side).then(|| address.parse().unwrap())
         })
     }
 
-    /// Where a side listens, as others dial it: `dial:127.0.0.1:9000`.
+    /// Where a side listens, as others dial it: `dial:127.0.0.1:9000`, `dial:unix:/run/app.sock`.
     pub fn dial(&self, side: char) -> String {
-        format!("dial:{}", self.address(side))
+        let address = self.find("it listens", |line| {
+            let (at, address) = listening_at(line)?;
+            (at == side).then_some(address)
+        });
+        format!("dial:{address}")
     }
 
     /// Waits for so many events with this message, and returns them.
@@ -194,7 +198,7 @@ fn allow_many() {
 }
 
 /// `… listening side=A address=127.0.0.1:9000`, or the same as JSON.
-fn listening_at(line: &str) -> Option<(char, SocketAddr)> {
+fn listening_at(line: &str) -> Option<(char, String)> {
     let (side, address) = match event(line) {
         Some(event) => (
             event["side"].as_str()?.to_owned(),
@@ -206,7 +210,7 @@ fn listening_at(line: &str) -> Option<(char, SocketAddr)> {
             (side.to_owned(), address.to_owned())
         }
     };
-    Some((side.chars().next()?, address.parse().ok()?))
+    Some((side.chars().next()?, address))
 }
 
 /// The event of a line of JSON.

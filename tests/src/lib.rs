@@ -25,7 +25,7 @@ mod wait;
 
 pub use self::{
     couplet::{Couplet, example},
-    mode::{Mode, Rig},
+    mode::{Mode, Rig, over_unix},
     need::{need, program, python_program},
     process::{Finished, Process, finish},
     wait::{LIMIT, until},

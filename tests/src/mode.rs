@@ -1,8 +1,15 @@
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::{
+    cell::Cell,
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::net::UnixListener,
+    path::PathBuf,
+};
+
+use tempfile::TempDir;
 
 use crate::{
     Couplet,
-    net::{accept, connect, dial, listen},
+    net::{accept, connect, dial, listen, listens_no_more, unix},
 };
 
 /// One of the four modes: how A and B come.
@@ -25,6 +32,22 @@ pub struct Rig {
     pub couplet: Couplet,
     a: End,
     b: End,
+    /// Where the Unix sockets are.
+    _scratch: Option<TempDir>,
+}
+
+thread_local! {
+    /// Does the test of this thread use Unix sockets?
+    static OVER_UNIX: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a test whose [`Rig`]s have Unix sockets at both ends.
+///
+/// The test handles them as [`TcpStream`]s, which is right for what any socket can do: read, write,
+/// peek, shut down, wait with a bound.
+pub fn over_unix(test: impl FnOnce()) {
+    OVER_UNIX.set(true);
+    test();
 }
 
 /// The test's end of a side.
@@ -34,6 +57,10 @@ enum End {
     Connect(SocketAddr),
     /// The command dials this.
     Accept(TcpListener),
+    /// The command listens on this path.
+    ConnectUnix(PathBuf),
+    /// The command dials this path.
+    AcceptUnix(UnixListener),
 }
 
 /// Makes of each function, which takes a [`Mode`], four tests.
@@ -66,6 +93,40 @@ macro_rules! in_every_mode {
     };
 }
 
+/// The same, and four tests more, over Unix sockets.
+#[macro_export]
+macro_rules! in_every_mode_and_over_unix {
+    ($($test:ident)*) => {
+        $crate::in_every_mode! { $($test)* }
+
+        mod unix {
+            $(mod $test {
+                use $crate::{Mode, over_unix};
+
+                #[test]
+                fn listen_listen() {
+                    over_unix(|| super::super::$test(Mode::ListenListen));
+                }
+
+                #[test]
+                fn listen_dial() {
+                    over_unix(|| super::super::$test(Mode::ListenDial));
+                }
+
+                #[test]
+                fn dial_listen() {
+                    over_unix(|| super::super::$test(Mode::DialListen));
+                }
+
+                #[test]
+                fn dial_dial() {
+                    over_unix(|| super::super::$test(Mode::DialDial));
+                }
+            })*
+        }
+    };
+}
+
 // ===== impl Rig =====
 
 impl Rig {
@@ -77,6 +138,9 @@ impl Rig {
             Mode::DialListen => (true, false),
             Mode::DialDial => (true, true),
         };
+        if OVER_UNIX.get() {
+            return Self::over_unix([a_dials, b_dials], options);
+        }
         let target = |dials: bool| dials.then(listen);
         let (a, b) = (target(a_dials), target(b_dials));
         let side = |target: &Option<TcpListener>| match target {
@@ -89,7 +153,35 @@ impl Rig {
             None => End::Connect(couplet.address(side)),
         };
         let (a, b) = (end('A', a), end('B', b));
-        Self { couplet, a, b }
+        Self {
+            couplet,
+            a,
+            b,
+            _scratch: None,
+        }
+    }
+
+    fn over_unix(dials: [bool; 2], options: &[&str]) -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let [a, b] = [("a", dials[0]), ("b", dials[1])].map(|(name, dials)| {
+            let path = scratch.path().join(name);
+            match dials {
+                true => (
+                    format!("dial:unix:{}", path.display()),
+                    End::AcceptUnix(unix::listen(&path)),
+                ),
+                false => (
+                    format!("listen:unix:{}", path.display()),
+                    End::ConnectUnix(path),
+                ),
+            }
+        });
+        Self {
+            couplet: Couplet::start(&[&[&*a.0, &*b.0], options].concat()),
+            a: a.1,
+            b: b.1,
+            _scratch: Some(scratch),
+        }
     }
 
     /// A pair: the test's end of A, and that of B.
@@ -106,7 +198,7 @@ impl Rig {
         let mut ends = [&self.b, &self.a].into_iter();
         let target = ends.find_map(|end| match end {
             End::Accept(target) => Some(target),
-            End::Connect(_) => None,
+            _ => None,
         });
         target.expect("it dials a side")
     }
@@ -115,8 +207,20 @@ impl Rig {
     pub fn listening(&self) -> impl Iterator<Item = SocketAddr> {
         [&self.a, &self.b].into_iter().filter_map(|end| match end {
             End::Connect(address) => Some(*address),
-            End::Accept(_) => None,
+            _ => None,
         })
+    }
+
+    /// Waits until the command listens no more, wherever it did.
+    #[track_caller]
+    pub fn listens_no_more(&self) {
+        for end in [&self.a, &self.b] {
+            match end {
+                End::Connect(address) => listens_no_more(*address),
+                End::ConnectUnix(path) => unix::listens_no_more(path),
+                End::Accept(_) | End::AcceptUnix(_) => {}
+            }
+        }
     }
 }
 
@@ -126,15 +230,17 @@ impl End {
     fn comes(&self) -> Option<TcpStream> {
         match self {
             Self::Connect(address) => Some(connect(*address)),
-            Self::Accept(_) => None,
+            Self::ConnectUnix(path) => Some(unix::connect(path)),
+            Self::Accept(_) | Self::AcceptUnix(_) => None,
         }
     }
 
     #[track_caller]
     fn is_come_to(&self) -> TcpStream {
         match self {
-            Self::Connect(_) => unreachable!("the test has come to it"),
+            Self::Connect(_) | Self::ConnectUnix(_) => unreachable!("the test has come to it"),
             Self::Accept(listener) => accept(listener),
+            Self::AcceptUnix(listener) => unix::accept(listener),
         }
     }
 }

@@ -29,6 +29,8 @@ const SIDES: &str = "\
 A side is an address, then options in the order in which a connection meets them:
   listen:[HOST:]PORT   clients connect to us; without HOST from this machine only, `*` from anywhere
   dial:HOST:PORT       Couplet connects to a server
+  listen:unix:PATH, dial:unix:PATH
+                       the same over a Unix socket; `unix:@NAME` is an abstract one
 ";
 
 const EXAMPLES: &str = "\

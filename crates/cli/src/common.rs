@@ -155,18 +155,26 @@ impl CommonArgs {
         let idle_flags = [
             (
                 "--keep-alive",
-                self.keep_alive.is_some() && all(|side| side.keep_alive.is_some()),
+                self.keep_alive.is_some()
+                    && all(|side| side.keep_alive.is_some() || side.is_unix()),
             ),
             (
                 "--user-timeout",
-                self.user_timeout.is_some() && all(|side| side.user_timeout.is_some()),
+                self.user_timeout.is_some()
+                    && all(|side| side.user_timeout.is_some() || side.is_unix()),
             ),
         ];
         match idle_flags.iter().find(|(_, idle)| *idle) {
-            Some((flag, _)) => Err(Mistake::new(
-                format!("{flag} would do nothing here: each side has its own"),
-                "leave it out",
-            )),
+            Some((flag, _)) => {
+                let why = match all(EndpointSpec::is_unix) {
+                    true => "Unix sockets have none",
+                    false => "each TCP side has its own",
+                };
+                Err(Mistake::new(
+                    format!("{flag} would do nothing here: {why}"),
+                    "leave it out",
+                ))
+            }
             None => Ok(()),
         }
     }

@@ -16,6 +16,9 @@ pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
     for (side, spec) in plan.sides.specs() {
         writeln!(to, "side {side}: {}", spec.endpoint.address)?;
         line(to, "sockets", &spec.endpoint.settings(plan.endpoint_flags))?;
+        if spec.endpoint.is_unix() {
+            writeln!(to, "  {:16}  {NO_RESET}", "resets")?;
+        }
         specs(to, &spec.layers)?;
     }
     writeln!(to, "pairing")?;
@@ -50,6 +53,10 @@ pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// What a Unix socket costs.
+const NO_RESET: &str =
+    "come in; none goes out: the peer reads an end of stream where TCP would reset";
 
 /// What is not of a side or a pair.
 fn run(plan: &Plan) -> Vec<Setting> {

@@ -39,6 +39,7 @@ mod run;
 mod side;
 mod signals;
 mod stacks;
+mod stream;
 mod token;
 mod units;
 

@@ -6,21 +6,50 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-static LISTENING: RwLock<Vec<SocketAddr>> = RwLock::new(Vec::new());
+use couplet_connector::endpoint::{LocalAddr, UnixAddr};
+
+static LISTENING: RwLock<Vec<LocalAddr>> = RwLock::new(Vec::new());
 
 /// From now on these may not be dialled.
-pub(crate) fn add(addrs: impl Iterator<Item = SocketAddr>) {
+pub(crate) fn add<A: Into<LocalAddr>>(addrs: impl Iterator<Item = A>) {
     let mut listening = LISTENING.write().unwrap_or_else(PoisonError::into_inner);
-    listening.extend(addrs);
+    listening.extend(addrs.map(Into::into));
 }
 
 /// Fails where a dial would come back to this process.
 pub(crate) fn refuse(target: SocketAddr) -> Result<(), &'static str> {
     let listening = LISTENING.read().unwrap_or_else(PoisonError::into_inner);
-    match listening.iter().any(|own| is_same(*own, target)) {
-        true => Err("this relay listens there itself"),
+    let mut own = listening.iter().filter_map(LocalAddr::tcp);
+    match own.any(|own| is_same(own, target)) {
+        true => Err(ITSELF),
         false => Ok(()),
     }
+}
+
+/// The same of a Unix socket.
+#[cfg(unix)]
+pub(crate) fn refuse_unix(target: &UnixAddr) -> Result<(), String> {
+    let listening = LISTENING.read().unwrap_or_else(PoisonError::into_inner);
+    let mut own = listening.iter().filter_map(LocalAddr::unix);
+    match own.any(|own| own == target || is_same_file(own, target)) {
+        true => Err(format!("cannot dial {target}: {ITSELF}")),
+        false => Ok(()),
+    }
+}
+
+const ITSELF: &str = "this relay listens there itself";
+
+/// Do two paths lead to one socket?
+#[cfg(unix)]
+fn is_same_file(own: &UnixAddr, target: &UnixAddr) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    let file = |addr: &UnixAddr| {
+        let file = std::fs::metadata(addr.as_path()?).ok()?;
+        Some((file.dev(), file.ino()))
+    };
+    let target = file(target);
+    target.is_some() && file(own) == target
 }
 
 fn is_same(own: SocketAddr, target: SocketAddr) -> bool {

@@ -121,15 +121,19 @@ impl Plan {
         };
         let same = match (&a.endpoint.address, &b.endpoint.address) {
             (Address::Listen(a), Address::Listen(b)) => a == b && a.port() != 0,
+            (Address::ListenUnix(a), Address::ListenUnix(b)) => a == b,
             _ => false,
         };
         if same && !a.endpoint.reuse_port {
             let address = &a.endpoint.address;
             return Err(Mistake::new(
                 format!("both sides are `{address}`"),
-                format!(
-                    "two ports; `couplet rendezvous {address}` joins clients of one port by key"
-                ),
+                match a.endpoint.is_unix() {
+                    true => "two paths".to_owned(),
+                    false => format!(
+                        "two ports; `couplet rendezvous {address}` joins clients of one port by key"
+                    ),
+                },
             ));
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::{fmt, fs, net::IpAddr};
 
 use couplet_connector::{
-    endpoint::{DialAddr, HostName},
+    endpoint::{AddressError, DialAddr, HostName, UnixAddr},
     layers::Protocol,
 };
 
@@ -20,6 +20,7 @@ pub(crate) struct Routes {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Target {
     Dial(DialAddr),
+    Unix(UnixAddr),
     Refuse,
 }
 
@@ -61,7 +62,7 @@ const PATTERNS: &[&str] = &[
     "*",
 ];
 
-const TARGET: &str = "`HOST:PORT` or `refuse`";
+const TARGET: &str = "`HOST:PORT`, `unix:PATH` or `refuse`";
 
 // ===== impl Routes =====
 
@@ -141,9 +142,15 @@ fn parse_line(line: &str) -> Result<Option<(Pattern, Target)>, Mistake> {
     }
     let target = match target {
         "refuse" => Target::Refuse,
+        _ if target.starts_with("unix:") => {
+            Target::Unix(target.parse().map_err(|error: AddressError| {
+                Mistake::new(error.message(), error.hint()).at(line, span(target))
+            })?)
+        }
         _ => Target::Dial(target.parse().map_err(|_| {
             let message = format!("`{target}` is not a target");
-            Mistake::unknown(message, target, &["HOST:PORT", "refuse"]).at(line, span(target))
+            Mistake::unknown(message, target, &["HOST:PORT", "unix:PATH", "refuse"])
+                .at(line, span(target))
         })?),
     };
     Ok(Some((parsed, target)))

@@ -65,8 +65,10 @@ async fn relay(plan: Plan) -> anyhow::Result<Option<CloseReason>> {
     hangups.listen(plan.on_reload());
     fault_signal::listen(plan.faults())?;
     for (side, spec) in plan.sides.specs() {
-        if let Address::Dial(addr) = &spec.endpoint.address {
-            tracing::info!(%side, target = %addr, "dials");
+        match &spec.endpoint.address {
+            Address::Dial(addr) => tracing::info!(%side, target = %addr, "dials"),
+            Address::DialUnix(addr) => tracing::info!(%side, target = %addr, "dials"),
+            _ => {}
         }
     }
     #[cfg(feature = "admin")]

@@ -36,17 +36,17 @@ pub(crate) fn join(a: Endpoint, b: Endpoint, specs: [&SideSpec; 2], plan: &Plan)
             start(connector.wait_timeout(wait_timeout), plan)
         }
         (Endpoint::Incoming(a), Endpoint::Dial(b)) => {
-            start(two_sided(Connector::listen_dial(a, b), specs, plan), plan)
+            start(two_sided(Connector::listen_dial(a, *b), specs, plan), plan)
         }
         (Endpoint::Dial(a), Endpoint::Incoming(b)) => {
-            let connector = two_sided(Connector::dial_listen(a, b), specs, plan);
+            let connector = two_sided(Connector::dial_listen(*a, b), specs, plan);
             match plan.once {
                 true => start(connector.once().wait_timeout(wait_timeout), plan),
                 false => start(connector, plan),
             }
         }
         (Endpoint::Dial(a), Endpoint::Dial(b)) => {
-            let connector = two_sided(Connector::dial_dial(a, b), specs, plan);
+            let connector = two_sided(Connector::dial_dial(*a, *b), specs, plan);
             match plan.reconnect {
                 true => connector.reconnect(Backoff::new()).start(),
                 false => connector.start(),

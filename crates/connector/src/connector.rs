@@ -349,7 +349,7 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
         M: Mode<LA::Service, LB::Service>,
     {
         let (local_addrs, pairing) = (self.mode.local_addrs(), self.mode.pairing());
-        for (side, addr) in [Side::A, Side::B].into_iter().zip(local_addrs) {
+        for (side, addr) in [Side::A, Side::B].into_iter().zip(&local_addrs) {
             if let Some(address) = addr {
                 tracing::info!(%side, %address, "listening");
             }

@@ -30,7 +30,7 @@ pub enum ConnectorError {
     },
     /// One pair was expected and not made: a connection for it went away, or no partner came in time.
     NoPair,
-    /// The side has no TCP address of its own: it is dialled, or listens on no TCP port.
+    /// The side has no address of its own: it is dialled, or its endpoint has none.
     NoLocalAddr {
         /// Which side.
         side: Side,
@@ -69,7 +69,7 @@ impl fmt::Display for ConnectorError {
             Self::NoPair => {
                 f.write_str("no pair was made: a connection went away, or no partner came in time")
             }
-            Self::NoLocalAddr { side } => write!(f, "side {side} listens on no TCP address"),
+            Self::NoLocalAddr { side } => write!(f, "side {side} listens on no address"),
         }
     }
 }

@@ -1,6 +1,6 @@
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use couplet_endpoint::Side;
+use couplet_endpoint::{LocalAddr, Side};
 use couplet_layers::{Snapshot, Stats};
 use couplet_pairing::{CloseReason, Session, SessionId};
 use futures::{Stream, stream};
@@ -12,7 +12,7 @@ use crate::{ConnectorError, RelayEvent, lifecycle::Lifecycle, mode::Pairing};
 #[derive(Clone, Debug)]
 pub struct Handle {
     lifecycle: Arc<Lifecycle>,
-    local_addrs: [Option<SocketAddr>; 2],
+    local_addrs: [Option<LocalAddr>; 2],
     pairing: Pairing,
     one_expected: bool,
 }
@@ -22,7 +22,7 @@ pub struct Handle {
 impl Handle {
     pub(crate) fn new(
         lifecycle: Arc<Lifecycle>,
-        local_addrs: [Option<SocketAddr>; 2],
+        local_addrs: [Option<LocalAddr>; 2],
         pairing: Pairing,
         one_expected: bool,
     ) -> Self {
@@ -39,13 +39,14 @@ impl Handle {
         self.pairing
     }
 
-    /// The TCP address on which a side listens, with the port that the system chose.
+    /// The address on which a side listens, with the port that the system chose.
     ///
     /// # Errors
     ///
-    /// [`ConnectorError::NoLocalAddr`] where the side is dialled, or listens on no TCP port.
-    pub fn local_addr(&self, side: Side) -> Result<SocketAddr, ConnectorError> {
-        self.local_addrs[side as usize].ok_or(ConnectorError::NoLocalAddr { side })
+    /// [`ConnectorError::NoLocalAddr`] where the side is dialled, or its endpoint has no address.
+    pub fn local_addr(&self, side: Side) -> Result<LocalAddr, ConnectorError> {
+        let addr = self.local_addrs[side as usize].clone();
+        addr.ok_or(ConnectorError::NoLocalAddr { side })
     }
 
     /// The number of live pairs.

@@ -2,14 +2,13 @@
 
 use std::{
     fmt,
-    net::SocketAddr,
     sync::Arc,
     task::{Poll, ready},
 };
 
 #[cfg(unix)]
 use couplet_endpoint::io::{DeferredOptions, LateOptions};
-use couplet_endpoint::{BoxError, BoxIo, Conn, Endpoint, Io, Side, io::ResetUnlessShut};
+use couplet_endpoint::{BoxError, BoxIo, Conn, Endpoint, Io, LocalAddr, Side, io::ResetUnlessShut};
 use futures::{
     FutureExt, Stream, StreamExt, TryStreamExt,
     future::BoxFuture,
@@ -25,7 +24,7 @@ const LOOKS: u32 = 3;
 /// A side's endpoint, boxed.
 pub(crate) struct Incoming {
     pub(crate) conns: BoxStream<'static, Result<Conn<BoxIo>, BoxError>>,
-    pub(crate) local_addr: Option<SocketAddr>,
+    pub(crate) local_addr: Option<LocalAddr>,
     /// At a drain there may be connections in the accept queue.
     queues: bool,
 }

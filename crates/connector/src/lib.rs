@@ -52,7 +52,7 @@
 //! .once()
 //! .start();
 //!
-//! let mut client = TcpStream::connect(relay.local_addr(Side::A)?).await?;
+//! let mut client = TcpStream::connect(relay.local_addr(Side::A)?.to_string()).await?;
 //! client.write_all(b"hello").await?;
 //! client.shutdown().await?;
 //!

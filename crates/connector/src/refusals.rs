@@ -35,7 +35,8 @@ pub(crate) struct RefusalsFuture<F> {
     inner: F,
     layer: RefusalsLayer,
     id: ConnId,
-    peer: Option<SocketAddr>,
+    addr: Option<SocketAddr>,
+    peer: PeerName,
     origin: Origin,
 }
 
@@ -50,7 +51,13 @@ impl RefusalsLayer {
         }
     }
 
-    fn refused(&self, id: ConnId, peer: Option<SocketAddr>, origin: Origin, error: BoxError) {
+    fn refused(
+        &self,
+        id: ConnId,
+        (addr, peer): (Option<SocketAddr>, &PeerName),
+        origin: Origin,
+        error: BoxError,
+    ) {
         let cause = match self.lifecycle.is_stopped() {
             true => RefusalCause::Shutdown,
             false => RefusalCause::of(&*error),
@@ -58,12 +65,11 @@ impl RefusalsLayer {
         self.lifecycle.refused(Refused {
             side: self.side,
             conn: id,
-            peer,
+            peer: addr,
             cause,
             error: Some(&*error),
         });
         let (side, conn, causes) = (self.side, id.get(), Causes(&*error));
-        let peer = PeerName::from(peer);
         // A refused client concerns the client, a server that is down concerns the operator.
         match cause {
             RefusalCause::Shutdown => return,
@@ -71,7 +77,7 @@ impl RefusalsLayer {
                 tracing::debug!(%side, conn, %peer, "health check");
                 return;
             }
-            _ if is_caused_by::<DialError>(&*error) => {
+            _ if is_dial_failure(&error) => {
                 tracing::warn!(%side, conn, %peer, error = %causes, "refused");
             }
             _ => tracing::info!(%side, conn, %peer, error = %causes, "refused"),
@@ -82,6 +88,15 @@ impl RefusalsLayer {
             self.lifecycle.fail(ConnectorError::pair(error));
         }
     }
+}
+
+/// Is the partner's server what could not be reached?
+fn is_dial_failure(error: &BoxError) -> bool {
+    #[cfg(unix)]
+    if is_caused_by::<couplet_endpoint::UnixDialError>(&**error) {
+        return true;
+    }
+    is_caused_by::<DialError>(&**error)
 }
 
 impl<S> Layer<S> for RefusalsLayer {
@@ -114,7 +129,8 @@ where
         RefusalsFuture {
             layer: self.layer.clone(),
             id: conn.info.id,
-            peer: conn.info.peer,
+            addr: conn.info.peer,
+            peer: conn.info.peer_name(),
             origin: conn.info.origin,
             inner: self.inner.call(conn),
         }
@@ -131,8 +147,12 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         if let Err(error) = ready!(this.inner.poll(cx)) {
-            this.layer
-                .refused(*this.id, *this.peer, *this.origin, error.into());
+            this.layer.refused(
+                *this.id,
+                (*this.addr, this.peer),
+                *this.origin,
+                error.into(),
+            );
         }
         Poll::Ready(Ok(()))
     }

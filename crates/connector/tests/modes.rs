@@ -198,7 +198,7 @@ async fn a_pool_of_dialled_connections_is_a_side() {
     let (clients, listen) = memory::endpoint();
     let relay = Connector::listen_listen(pool(script.clone(), 2, EXACT), listen).start();
     let error = relay.local_addr(Side::A).unwrap_err();
-    assert_eq!(error.to_string(), "side A listens on no TCP address");
+    assert_eq!(error.to_string(), "side A listens on no address");
     until(|| relay.waiting(Side::A) == 2).await;
     settle().await;
     assert_eq!(script.count(), 2);

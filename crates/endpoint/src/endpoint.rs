@@ -1,8 +1,8 @@
-use std::net::SocketAddr;
+use std::{fmt, net::SocketAddr};
 
 use futures::Stream;
 
-use crate::{conn::Conn, error::BoxError, io::Io};
+use crate::{address::UnixAddr, conn::Conn, error::BoxError, io::Io};
 
 /// A side of a relay: a stream of connections, accepted or dialled.
 ///
@@ -20,7 +20,58 @@ pub trait Endpoint: Stream<Item = Result<Conn<Self::Io>, Self::Error>> + Send + 
     type Error: Into<BoxError>;
 
     /// The address listened on, with the real port; `None` where there is none.
-    fn local_addr(&self) -> Option<SocketAddr> {
+    fn local_addr(&self) -> Option<LocalAddr> {
         None
+    }
+}
+
+/// Where a side listens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LocalAddr {
+    /// On a TCP port.
+    Tcp(SocketAddr),
+    /// On a Unix socket.
+    Unix(UnixAddr),
+}
+
+// ===== impl LocalAddr =====
+
+impl LocalAddr {
+    /// The address, where it is TCP's.
+    pub const fn tcp(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(addr) => Some(*addr),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// The name, where it is a Unix socket's.
+    pub const fn unix(&self) -> Option<&UnixAddr> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Unix(addr) => Some(addr),
+        }
+    }
+}
+
+impl From<SocketAddr> for LocalAddr {
+    fn from(addr: SocketAddr) -> Self {
+        Self::Tcp(addr)
+    }
+}
+
+impl From<UnixAddr> for LocalAddr {
+    fn from(addr: UnixAddr) -> Self {
+        Self::Unix(addr)
+    }
+}
+
+impl fmt::Display for LocalAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(addr) => addr.fmt(f),
+            Self::Unix(addr) => addr.fmt(f),
+        }
     }
 }

@@ -40,8 +40,9 @@
 //!
 //! * the connection: [`Conn`], its [`Info`], and [`Io`], its stream of bytes; [`Replay`] for bytes
 //!   read ahead, [`Opaque`] for foreign streams;
-//! * the endpoints: [`Listen`], [`Dial`] with [`once`], [`repeat`] and [`pool`], and [`memory`]
-//!   for tests; [`Endpoint`] is the trait for your own;
+//! * the endpoints: [`Listen`], [`Dial`] with [`once`], [`repeat`] and [`pool`]; the same over Unix
+//!   sockets, [`UnixListen`] and [`UnixDial`]; [`memory`] for tests; [`Endpoint`] is the trait for your
+//!   own;
 //! * the settings: [`Address`], [`SocketOptions`], [`KeepAlive`], [`Backoff`].
 //!
 //! A dial is also a [`tower::Service`](tower_service::Service), which is how each connection
@@ -61,17 +62,21 @@ mod resolve;
 mod socket;
 #[cfg(target_os = "linux")]
 mod sockopt;
+#[cfg(unix)]
+mod unix;
 
+#[cfg(unix)]
+pub use self::unix::{UnixDial, UnixDialError, UnixListen, UnixListenOptions};
 pub use self::{
-    address::{Address, AddressError, DialAddr, Host, HostName, ListenAddr},
+    address::{Address, AddressError, DialAddr, Host, HostName, ListenAddr, UnixAddr},
     conn::{
         CloseReason, Conn, ConnEvent, ConnId, ConnObserver, Extensions, Info, Origin, PeerName,
-        Refusal, Side,
+        PeerNetwork, Refusal, Side, UnixPeer,
     },
     dial::{
         Backoff, Dial, DialBy, DialError, Once, Pool, Pooled, Repeat, dial_by, once, pool, repeat,
     },
-    endpoint::Endpoint,
+    endpoint::{Endpoint, LocalAddr},
     error::{BoxError, Chain, find_cause, is_caused_by},
     io::{BoxIo, Io, Opaque, Replay, TcpIo},
     listen::{BindError, Listen, ListenOptions},

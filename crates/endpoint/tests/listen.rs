@@ -30,7 +30,10 @@ async fn a_connection_knows_both_its_ends() {
         assert_eq!(conn.info.peer, Some(client.local_addr().unwrap()), "{addr}");
         assert_eq!(conn.info.local, Some(client.peer_addr().unwrap()), "{addr}");
         assert_eq!(conn.info.origin, Origin::Accepted);
-        assert_eq!(Endpoint::local_addr(&listen), Some(listen.local_addr()));
+        assert_eq!(
+            Endpoint::local_addr(&listen),
+            Some(listen.local_addr().into())
+        );
     }
 }
 

@@ -100,3 +100,12 @@ pub(crate) fn assert_reset(end: &io::Result<()>) {
 pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     couplet_endpoint::Chain(error).to_string()
 }
+
+/// What is known of a client that has come over a Unix socket.
+pub(crate) fn of_user(uid: u32, gid: u32) -> couplet_endpoint::Info {
+    let mut info = couplet_endpoint::Info::new(couplet_endpoint::Origin::Accepted);
+    let socket: couplet_endpoint::UnixAddr = "/run/app.sock".parse().unwrap();
+    info.extensions
+        .insert(couplet_endpoint::UnixPeer::new(socket, uid, gid, 9));
+    info
+}

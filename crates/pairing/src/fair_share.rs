@@ -1,17 +1,8 @@
 //! Fair shares of a bounded number of slots, by the address of the peer.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    net::{IpAddr, Ipv6Addr},
-};
+use std::collections::{BTreeSet, HashMap};
 
-/// The network of a peer, by which fair shares tell peers apart: an IPv4 address, the first 64 bits of an
-/// IPv6 address, or no address.
-///
-/// One customer gets an IPv6 network of 64 bits, so its addresses count as one. An IPv4-mapped IPv6
-/// address counts as IPv4. All peers without an address, such as those of a Unix socket, are one network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PeerNetwork(Option<IpAddr>);
+use couplet_endpoint::PeerNetwork;
 
 /// Counts the slots that each network holds, and chooses the connection that gives way when all are
 /// taken.
@@ -39,21 +30,6 @@ pub struct FairShare {
     held: HashMap<PeerNetwork, BTreeSet<u64>>,
     /// The number of slots of each network; the last network has most.
     shares: BTreeSet<(usize, PeerNetwork)>,
-}
-
-// ===== impl PeerNetwork =====
-
-impl PeerNetwork {
-    /// The network of this address.
-    pub fn of(ip: Option<IpAddr>) -> Self {
-        Self(ip.map(|ip| match ip.to_canonical() {
-            IpAddr::V4(ip) => IpAddr::V4(ip),
-            IpAddr::V6(ip) => {
-                let network = ip.to_bits() & (u128::MAX << 64);
-                IpAddr::V6(Ipv6Addr::from_bits(network))
-            }
-        }))
-    }
 }
 
 // ===== impl FairShare =====
@@ -121,15 +97,6 @@ mod tests {
 
     fn network(ip: &str) -> PeerNetwork {
         PeerNetwork::of(Some(ip.parse().expect("an address")))
-    }
-
-    #[test]
-    fn an_ipv6_network_is_one_peer_and_a_mapped_address_is_an_ipv4_one() {
-        assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:ffff::"));
-        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
-        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
-        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
-        assert_ne!(network("192.0.2.1"), PeerNetwork::of(None));
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub use self::{
     counts::{WaitEvent, WaitingCounts},
     dial_for::{DialFor, dial_for_a, dial_for_b},
     error::{PairError, PairingEnded},
-    fair_share::{FairShare, PeerNetwork},
+    fair_share::FairShare,
     pair::Pair,
     pairs::Pairs,
     policy::Policy,
@@ -48,4 +48,4 @@ pub use self::{
     session::{Budget, Budgets, Meter, Moved, OwnedSession, Scope, Session, SessionId},
 };
 
-pub use couplet_endpoint::{CloseReason, Refusal};
+pub use couplet_endpoint::{CloseReason, PeerNetwork, Refusal};

@@ -54,7 +54,15 @@ struct Key {
     kind: Identifier,
     side: Option<String>,
     /// None: one of those beyond the number of networks that are told apart.
-    network: Option<IpAddr>,
+    network: Option<Network>,
+}
+
+/// What is taken for one peer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Network {
+    Ip(IpAddr),
+    /// Of a Unix socket.
+    User(u32),
 }
 
 #[derive(Default)]
@@ -70,7 +78,7 @@ struct Count {
 struct Fields {
     message: String,
     side: Option<String>,
-    peer: Option<SocketAddr>,
+    peer: Option<Network>,
 }
 
 // ===== impl Flood =====
@@ -107,7 +115,7 @@ impl<S> Filter<S> for Flood {
         let key = Key {
             kind: metadata.callsite(),
             side: fields.side,
-            network: Some(network(peer.ip())),
+            network: Some(peer),
         };
         let mut sums = self.0.sums();
         let is_shown = sums.count(key, fields.message);
@@ -197,11 +205,28 @@ fn tell(counts: HashMap<Key, Count>) {
     }
 }
 
-/// The network that is taken for one peer.
-fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
-        ip @ IpAddr::V4(_) => ip,
+// ===== impl Network =====
+
+impl Network {
+    /// Of a peer as a log line names it.
+    fn of(peer: &str) -> Option<Self> {
+        if let Some(uid) = peer.strip_prefix("uid:") {
+            return uid.parse().ok().map(Self::User);
+        }
+        let ip = peer.parse::<SocketAddr>().ok()?.ip();
+        Some(Self::Ip(match ip.to_canonical() {
+            IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
+            ip @ IpAddr::V4(_) => ip,
+        }))
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(ip) => ip.fmt(f),
+            Self::User(uid) => write!(f, "uid:{uid}"),
+        }
     }
 }
 
@@ -216,7 +241,7 @@ impl Visit for Fields {
         match field.name() {
             "message" => value.clone_into(&mut self.message),
             "side" => self.side = Some(value.to_owned()),
-            "peer" => self.peer = value.parse().ok(),
+            "peer" => self.peer = Network::of(value),
             _ => {}
         }
     }
@@ -287,6 +312,23 @@ mod tests {
     }
 
     #[test]
+    fn events_of_one_user_are_summed_up() {
+        let flood = Flood(Arc::default());
+        let lines = shown(&flood, || {
+            for _ in 0..60 {
+                refused("uid:7");
+            }
+            refused("uid:8");
+        });
+        assert_eq!(lines.len(), 50 + 1 + 1);
+        assert!(
+            lines[51].ends_with("network=uid:7 count=10"),
+            "{}",
+            lines[51]
+        );
+    }
+
+    #[test]
     fn many_networks_are_bounded_as_well() {
         let flood = Flood(Arc::default());
         let lines = shown(&flood, || {
@@ -309,7 +351,10 @@ mod tests {
 
     #[test]
     fn a_network_is_an_ipv4_address_or_64_bits() {
-        let network = |text: &str| network(text.parse().unwrap()).to_string();
+        let network = |ip: &str| {
+            let peer = SocketAddr::new(ip.parse().unwrap(), 1).to_string();
+            Network::of(&peer).unwrap().to_string()
+        };
         assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
         assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
     }

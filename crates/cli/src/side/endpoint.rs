@@ -1,6 +1,6 @@
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
     sync::Arc,
     time::Duration,
@@ -8,6 +8,8 @@ use std::{
 
 use anyhow::Context;
 
+#[cfg(unix)]
+use couplet_connector::endpoint::{UnixAddr, UnixDial, UnixListen, UnixListenOptions};
 use couplet_connector::{
     endpoint::{
         Address, Backoff, Dial, DialAddr, Host, Info, KeepAlive, Listen, ListenOptions, Origin,
@@ -19,7 +21,7 @@ use couplet_connector::{
 use tokio::net::TcpSocket;
 
 use crate::{
-    dialler::Dialler,
+    dialler::{AnyDial, Dialler, Routed},
     frame::Frame,
     incoming::Incoming,
     layer_spec::{Setting, Source, Sourced},
@@ -49,8 +51,18 @@ pub(crate) struct EndpointSpec {
     pub(crate) access: Vec<Access>,
     /// What is done at SIGHUP.
     pub(crate) on_reload: Option<OnReload>,
+    /// Of the path of a Unix socket.
+    pub(crate) path: PathSpec,
     /// A layer has to know the client of a dialled connection.
     pub(crate) tells_for_whom: bool,
+}
+
+/// The permissions and the owner of a listening Unix socket.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PathSpec {
+    pub(crate) mode: Option<u32>,
+    pub(crate) user: Option<u32>,
+    pub(crate) group: Option<u32>,
 }
 
 /// A list of networks, as one option has it.
@@ -77,7 +89,7 @@ pub(crate) enum Endpoint {
     /// Its connections come by themselves.
     Incoming(Incoming),
     /// For those of the other side, or for one pair after the other.
-    Dial(Dialler),
+    Dial(Box<Dialler>),
 }
 
 // ===== impl EndpointSpec =====
@@ -97,12 +109,26 @@ impl EndpointSpec {
             frame: None,
             access: Vec::new(),
             on_reload: None,
+            path: PathSpec::default(),
             tells_for_whom: false,
         }
     }
 
     pub(crate) fn is_dialled(&self) -> bool {
-        matches!(self.address, Address::Dial(_))
+        matches!(self.address, Address::Dial(_) | Address::DialUnix(_))
+    }
+
+    /// Has it no TCP?
+    pub(crate) fn is_unix(&self) -> bool {
+        matches!(self.address, Address::ListenUnix(_) | Address::DialUnix(_))
+    }
+
+    /// Is it a Unix socket without a path?
+    pub(crate) fn is_abstract(&self) -> bool {
+        match &self.address {
+            Address::ListenUnix(addr) | Address::DialUnix(addr) => addr.as_path().is_none(),
+            _ => false,
+        }
     }
 
     /// Do its connections come by themselves?
@@ -145,41 +171,107 @@ impl EndpointSpec {
                 if let Some(source) = self.source {
                     has_address(source).with_context(|| format!("source={source} is not ours"))?;
                 }
-                let dialler = self.dialler(addr, flags);
-                Ok(match self.keep {
-                    None => Endpoint::Dial(dialler),
-                    Some(slots) => {
-                        let pool = pool(dialler, slots.get(), self.known_backoff());
-                        Endpoint::Incoming(Incoming::Pool(Box::new(pool)))
-                    }
-                })
+                Ok(self.dials(AnyDial::Tcp(self.dial(addr, flags)), flags))
+            }
+            #[cfg(unix)]
+            Address::ListenUnix(addr) => {
+                let options = UnixListen::options();
+                let options = self
+                    .path
+                    .mode
+                    .into_iter()
+                    .fold(options, UnixListenOptions::mode);
+                let options = self
+                    .path
+                    .user
+                    .into_iter()
+                    .fold(options, UnixListenOptions::user);
+                let options = self
+                    .path
+                    .group
+                    .into_iter()
+                    .fold(options, UnixListenOptions::group);
+                let listen = options.bind(addr.clone()).await?;
+                own::add(std::iter::once(listen.addr().clone()));
+                Ok(Endpoint::Incoming(Incoming::Unix(listen)))
+            }
+            #[cfg(unix)]
+            Address::DialUnix(addr) => {
+                Ok(self.dials(AnyDial::Unix(self.dial_unix(addr.clone(), flags)), flags))
             }
             other => anyhow::bail!("`{other}` is an address of a kind that a side can't have"),
         }
     }
 
-    fn dialler(&self, addr: &DialAddr, flags: EndpointFlags) -> Dialler {
-        let mut dial = self.dial(addr, flags);
-        if self.routes.is_some() {
-            // So that a route into a black hole takes no more than a quarter of the dials that run
-            // side by side, and leaves the others to the other routes.
-            dial = dial.max_per_target(MAX_DIALS_OF_A_ROUTE);
+    /// Dials so, or where its routes lead.
+    fn dials(&self, dial: AnyDial, flags: EndpointFlags) -> Endpoint {
+        let dialler = match &self.routes {
+            None => Dialler {
+                dial,
+                routes: None,
+                tells_for_whom: self.tells_for_whom,
+            },
+            Some(routes) => self.dialler_by_routes(dial, routes, flags),
+        };
+        match self.keep {
+            None => Endpoint::Dial(Box::new(dialler)),
+            Some(slots) => {
+                let pool = pool(dialler, slots.get(), self.known_backoff());
+                Endpoint::Incoming(Incoming::Pool(Box::new(pool)))
+            }
         }
+    }
+
+    fn dialler_by_routes(
+        &self,
+        dial: AnyDial,
+        routes: &Replaceable<Arc<Routes>>,
+        flags: EndpointFlags,
+    ) -> Dialler {
+        // Each route replaces it.
+        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        // So that a route into a black hole takes no more than a quarter of the dials that run
+        // side by side, and leaves the others to the other routes.
+        let tcp = match &dial {
+            AnyDial::Tcp(dial) => dial.clone(),
+            #[cfg(unix)]
+            AnyDial::Unix(_) => self.dial(&nowhere.into(), flags),
+        };
+        let tcp = tcp.max_per_target(MAX_DIALS_OF_A_ROUTE);
+        #[cfg(unix)]
+        let unix = {
+            let nowhere = UnixAddr::abstract_name("nowhere").expect("it is a name");
+            self.dial_unix(nowhere, flags)
+        };
         Dialler {
-            dial,
-            routes: self.routes.clone(),
+            dial: match dial {
+                AnyDial::Tcp(_) => AnyDial::Tcp(tcp.clone()),
+                #[cfg(unix)]
+                dial @ AnyDial::Unix(_) => dial,
+            },
+            routes: Some(Routed {
+                routes: routes.clone(),
+                tcp,
+                #[cfg(unix)]
+                unix,
+            }),
             tells_for_whom: self.tells_for_whom,
         }
     }
 
     /// What is in effect, for `explain`.
     pub(crate) fn settings(&self, flags: EndpointFlags) -> Vec<Setting> {
-        let keep_alive = self.sourced_keep_alive(flags);
-        let user_timeout = self.sourced_user_timeout(flags);
-        let mut settings = vec![
-            Setting::new("keep-alive", keep_alive.value, keep_alive.from),
-            Setting::new("user-timeout", user_timeout.value, user_timeout.from),
-        ];
+        let mut settings = match self.is_unix() {
+            true => self.path.settings(),
+            false => {
+                let keep_alive = self.sourced_keep_alive(flags);
+                let user_timeout = self.sourced_user_timeout(flags);
+                vec![
+                    Setting::new("keep-alive", keep_alive.value, keep_alive.from),
+                    Setting::new("user-timeout", user_timeout.value, user_timeout.from),
+                ]
+            }
+        };
         if self.is_dialled() {
             let timeout = self.sourced_connect_timeout(flags);
             let shown = Limit::At(timeout.value);
@@ -237,6 +329,12 @@ impl EndpointSpec {
         })
     }
 
+    #[cfg(unix)]
+    fn dial_unix(&self, addr: UnixAddr, flags: EndpointFlags) -> UnixDial {
+        let timeout = self.sourced_connect_timeout(flags).value;
+        UnixDial::new(addr).connect_timeout(timeout)
+    }
+
     fn socket(&self, flags: EndpointFlags) -> SocketOptions {
         SocketOptions::new()
             .keep_alive(self.sourced_keep_alive(flags).value.get())
@@ -253,6 +351,21 @@ impl EndpointSpec {
 
     fn sourced_connect_timeout(&self, flags: EndpointFlags) -> Sourced<Duration> {
         Sourced::flag(flags.connect_timeout, CONNECT_TIMEOUT).unless(self.connect_timeout)
+    }
+}
+
+// ===== impl PathSpec =====
+
+impl PathSpec {
+    fn settings(&self) -> Vec<Setting> {
+        let mode = self.mode.map(|mode| format!("{mode:04o}"));
+        let user = self.user.map(|uid| uid.to_string());
+        let group = self.group.map(|gid| gid.to_string());
+        let given = [("mode", mode), ("user", user), ("group", group)];
+        let settings = given
+            .into_iter()
+            .filter_map(|(name, value)| Some(Setting::new(name, value?, Source::Side)));
+        settings.collect()
     }
 }
 

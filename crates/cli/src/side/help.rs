@@ -5,8 +5,8 @@ use couplet_connector::endpoint::{Address, AddressError};
 use crate::mistake::{Mistake, alternatives, nearest};
 
 use super::{
-    Given, Word,
-    options::{ALL, LEFT_OUT, On, SideOption, Value},
+    EndpointSpec, Given, Word,
+    options::{ALL, LEFT_OUT, On, SideOption, TCP_ONLY, Value},
 };
 
 /// The options of a side, a line each.
@@ -15,6 +15,7 @@ pub(crate) fn help() -> String {
     for (on, title) in [
         (On::Either, "Options of a side:"),
         (On::Listen, "Of a listening side:"),
+        (On::ListenUnix, "Of a listening Unix socket:"),
         (On::Dial, "Of a dialled side:"),
     ] {
         let _ = writeln!(text, "{title}");
@@ -57,14 +58,42 @@ pub(crate) fn option_form(name: &str) -> Option<String> {
 }
 
 /// What a listening or a dialled side may have.
-pub(super) fn names(dialled: bool) -> String {
-    let (wrong, side) = match dialled {
-        true => (On::Listen, "dialled"),
-        false => (On::Dial, "listening"),
-    };
-    let fits = ALL.iter().filter(|option| option.on != wrong);
+pub(super) fn names(endpoint: &EndpointSpec) -> String {
+    let fits = ALL
+        .iter()
+        .filter(|option| does_not_fit(option, endpoint).is_none());
     let names: Vec<_> = fits.map(|option| option.name).collect();
-    format!("a {side} side has {}", names.join(", "))
+    let (way, unix) = (
+        if endpoint.is_dialled() {
+            "dialled"
+        } else {
+            "listening"
+        },
+        if endpoint.is_unix() {
+            "Unix socket"
+        } else {
+            "side"
+        },
+    );
+    format!("a {way} {unix} has {}", names.join(", "))
+}
+
+/// Why such a side can't have this option.
+pub(super) fn does_not_fit(option: &SideOption, endpoint: &EndpointSpec) -> Option<String> {
+    let name = option.name;
+    let right = match option.on {
+        On::Listen if endpoint.is_dialled() => "a listening side",
+        On::Dial if !endpoint.is_dialled() => "a dialled side",
+        On::ListenUnix if endpoint.is_dialled() || !endpoint.is_unix() => {
+            "a listening Unix socket, `listen:unix:PATH`"
+        }
+        _ => {
+            let mut tcp_only = TCP_ONLY.iter().filter(|_| endpoint.is_unix());
+            let (_, why) = tcp_only.find(|(option, _)| *option == name)?;
+            return Some(format!("`{name}` is for TCP, not for a Unix socket: {why}"));
+        }
+    };
+    Some(format!("`{name}` is for {right}"))
 }
 
 /// There is no such option: what was meant, if that can be told, or what there is.
@@ -181,5 +210,6 @@ pub(super) fn all_names() -> String {
         names.join(", ")
     };
     let (either, listen, dial) = (of(On::Either), of(On::Listen), of(On::Dial));
-    format!("{either}; on listen: {listen}; on dial: {dial}")
+    let unix = of(On::ListenUnix);
+    format!("{either}; on listen: {listen}; on listen:unix: {unix}; on dial: {dial}")
 }

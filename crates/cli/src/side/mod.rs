@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use couplet_connector::SideLayers;
 
-use self::options::{ALL, Context, Does, On, SideOption, Value, frame};
+use self::options::{ALL, Context, Does, SideOption, Value, frame};
 use crate::{layer_spec::Sourced, mistake::Mistake};
 
 /// What a side is to be.
@@ -123,15 +123,8 @@ impl SideSpec {
     }
 
     fn set(&mut self, option: &SideOption, given: &Given<'_>) -> Result<(), Mistake> {
-        let wrong_way = match (option.on, self.endpoint.is_dialled()) {
-            (On::Listen, true) => Some("listening"),
-            (On::Dial, false) => Some("dialled"),
-            _ => None,
-        };
-        if let Some(right) = wrong_way {
-            let message = format!("`{}` is for a {right} side", option.name);
-            let names = help::names(self.endpoint.is_dialled());
-            return Err(given.wrong(message, names));
+        if let Some(wrong) = help::does_not_fit(option, &self.endpoint) {
+            return Err(given.wrong(wrong, help::names(&self.endpoint)));
         }
         if let Does::Set(set) | Does::Both(set, _) = option.does {
             set(&mut self.endpoint, given)?;

@@ -1,8 +1,8 @@
 //! Modes that dial a partner for each connection of the other side.
 
-use std::{fmt, net::SocketAddr};
+use std::fmt;
 
-use couplet_endpoint::{Backoff, Endpoint, Info, Side, once, repeat};
+use couplet_endpoint::{Backoff, Endpoint, Info, LocalAddr, Side, once, repeat};
 use futures::stream::BoxStream;
 
 use super::{Pairing, Starts};
@@ -59,8 +59,8 @@ where
         Pairing::DialFor(Side::B)
     }
 
-    fn local_addrs(&self) -> [Option<SocketAddr>; 2] {
-        [self.a.local_addr, None]
+    fn local_addrs(&self) -> [Option<LocalAddr>; 2] {
+        [self.a.local_addr.clone(), None]
     }
 
     fn start(
@@ -104,8 +104,8 @@ where
         Pairing::DialFor(Side::A)
     }
 
-    fn local_addrs(&self) -> [Option<SocketAddr>; 2] {
-        [None, self.b.local_addr]
+    fn local_addrs(&self) -> [Option<LocalAddr>; 2] {
+        [None, self.b.local_addr.clone()]
     }
 
     fn start(
@@ -149,7 +149,7 @@ where
         Pairing::DialFor(Side::B)
     }
 
-    fn local_addrs(&self) -> [Option<SocketAddr>; 2] {
+    fn local_addrs(&self) -> [Option<LocalAddr>; 2] {
         [None, None]
     }
 

@@ -1,8 +1,8 @@
 //! Modes in which both sides accept clients, or keep a pool.
 
-use std::{fmt, hash::Hash, net::SocketAddr};
+use std::{fmt, hash::Hash};
 
-use couplet_endpoint::{BoxIo, Endpoint, Replay, Side};
+use couplet_endpoint::{BoxIo, Endpoint, LocalAddr, Replay, Side};
 use couplet_pairing::{Keyed, Pairs, Policy, WaitSlot, rendezvous, rendezvous_keyed};
 use futures::stream::BoxStream;
 
@@ -62,8 +62,8 @@ impl<A: SideStack, B: SideStack> Starts<A, B> for Meet {
         }
     }
 
-    fn local_addrs(&self) -> [Option<SocketAddr>; 2] {
-        [self.a.local_addr, self.b.local_addr]
+    fn local_addrs(&self) -> [Option<LocalAddr>; 2] {
+        [&self.a, &self.b].map(|side| side.local_addr.clone())
     }
 
     fn start(
@@ -105,8 +105,8 @@ impl<A: SideStack, B> Starts<A, B> for MeetByKey {
         Pairing::Keyed
     }
 
-    fn local_addrs(&self) -> [Option<SocketAddr>; 2] {
-        [self.incoming.local_addr, None]
+    fn local_addrs(&self) -> [Option<LocalAddr>; 2] {
+        [self.incoming.local_addr.clone(), None]
     }
 
     fn start(

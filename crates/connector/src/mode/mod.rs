@@ -13,9 +13,7 @@ pub use self::{
     settings::{HasSideB, ManyPairs, Once, Reconnects, Waits},
 };
 
-use std::net::SocketAddr;
-
-use couplet_endpoint::Side;
+use couplet_endpoint::{LocalAddr, Side};
 use futures::stream::BoxStream;
 
 use crate::{BoxPair, assembly::Assembly, slot::Slot};
@@ -75,13 +73,13 @@ impl<M: sealed::Starts<A, B>, A, B> Mode<A, B> for M {}
 pub(crate) use sealed::Starts;
 
 mod sealed {
-    use super::{Assembly, BoxPair, BoxStream, Pairing, Slot, SocketAddr};
+    use super::{Assembly, BoxPair, BoxStream, LocalAddr, Pairing, Slot};
 
     pub trait Starts<A, B> {
         fn pairing(&self) -> Pairing;
 
         /// The address on which each side listens.
-        fn local_addrs(&self) -> [Option<SocketAddr>; 2];
+        fn local_addrs(&self) -> [Option<LocalAddr>; 2];
 
         /// Spawns the sides' loops, with the stacks that their layers make of a slot, and returns
         /// the pairs.

@@ -1,24 +1,47 @@
 //! Reads the kind of an address, `listen:` or `dial:`.
 
 use super::{
-    Address, AddressError,
+    Address, AddressError, UnixAddr,
     error::Mistake,
-    parse::{Form, Input, fail, legible},
+    parse::{Form, Input, fail, legible, shows},
 };
 
-const FORMS: &str = "`listen:[HOST:]PORT` or `dial:HOST:PORT`";
+const FORMS: &str =
+    "`listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH` or `dial:unix:PATH`";
 
 /// Words before a colon that are a kind of address elsewhere, and not a host.
 const FOREIGN_KINDS: [&str; 8] = [
     "bind", "connect", "tcp", "tcp4", "tcp6", "tls", "udp", "unix",
 ];
 
+/// What stands behind the kind, before the name of a Unix socket.
+const UNIX: &str = "unix:";
+
 pub(super) fn address(input: &str) -> Result<Address, AddressError> {
     if input.is_empty() {
         return fail(input, 0..0, Mistake::new("an address is missing", FORMS));
     }
-    legible(input, FORMS)?;
+    shows(input)?;
     let (kind, rest) = input.split_once(':').unwrap_or((input, ""));
+    if rest.starts_with(UNIX) {
+        let name = || UnixAddr::read(input, input.len() - rest.len() + UNIX.len());
+        match kind {
+            "listen" => return name().map(Address::ListenUnix),
+            "dial" => return name().map(Address::DialUnix),
+            _ => {}
+        }
+    }
+    if rest.starts_with(['/', '@']) && matches!(kind, "listen" | "dial") && !rest.starts_with("//")
+    {
+        let span = input.len() - rest.len()..input.len();
+        let right = format!("`{kind}:{UNIX}{rest}`");
+        return fail(
+            input,
+            span,
+            Mistake::new("a Unix socket needs `unix:`", right),
+        );
+    }
+    legible(input, FORMS)?;
     let of_form = |form| Input {
         whole: input,
         at: input.len() - rest.len(),
@@ -39,6 +62,9 @@ fn no_kind(input: &str, kind: &str) -> AddressError {
             let message = format!("`{kind}` is written in small letters");
             return AddressError::new(input, span, Mistake::new(message, format!("`{known}:`")));
         }
+    }
+    if kind == "unix" && input.parse::<UnixAddr>().is_ok() {
+        return missing(input, &format!("`listen:{input}` or `dial:{input}`"));
     }
     if !FOREIGN_KINDS.contains(&kind)
         && let Some(meant) = suggestion(input)

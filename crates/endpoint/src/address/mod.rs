@@ -1,4 +1,4 @@
-//! Addresses as people write them: `listen:[HOST:]PORT` and `dial:HOST:PORT`.
+//! Addresses as people write them: `listen:[HOST:]PORT`, `dial:HOST:PORT`, `dial:unix:PATH`.
 
 mod dial;
 mod error;
@@ -7,12 +7,14 @@ mod kind;
 mod listen;
 mod name;
 mod parse;
+mod unix;
 
 pub use self::{
     dial::DialAddr,
     error::AddressError,
     host::{Host, HostName},
     listen::ListenAddr,
+    unix::UnixAddr,
 };
 
 use std::{fmt, str::FromStr};
@@ -22,6 +24,7 @@ use std::{fmt, str::FromStr};
 /// ```text
 /// address   = "listen:" [ here ":" ] port
 ///           | "dial:" host ":" port
+///           | ( "listen:" | "dial:" ) "unix:" ( path | "@" name )
 /// here      = "*" | host
 /// host      = name | IPv4 | "[" IPv6 [ "%" interface's number ] "]"
 /// port      = 0 … 65535
@@ -34,6 +37,8 @@ use std::{fmt, str::FromStr};
 /// | `listen:192.0.2.1:0` | any free port of this interface |
 /// | `listen:[::1]:9000` | an IPv6 address is in brackets |
 /// | `dial:example.org:22` | the name is looked up whenever it is dialled |
+/// | `listen:unix:/run/app.sock` | a Unix socket in the file system |
+/// | `dial:unix:@app` | a Unix socket in Linux's abstract namespace |
 ///
 /// [`Display`](fmt::Display) writes the canonical form, which parses to an equal address: the
 /// host is always written, IP addresses follow RFC 5952, ports have no leading zeros.
@@ -58,6 +63,10 @@ pub enum Address {
     Listen(ListenAddr),
     /// An address to dial.
     Dial(DialAddr),
+    /// Others connect to us over a Unix socket.
+    ListenUnix(UnixAddr),
+    /// We connect to a Unix socket.
+    DialUnix(UnixAddr),
 }
 
 // ===== impl Address =====
@@ -75,6 +84,8 @@ impl fmt::Display for Address {
         match self {
             Self::Listen(addr) => write!(f, "listen:{addr}"),
             Self::Dial(addr) => write!(f, "dial:{addr}"),
+            Self::ListenUnix(addr) => write!(f, "listen:{addr}"),
+            Self::DialUnix(addr) => write!(f, "dial:{addr}"),
         }
     }
 }

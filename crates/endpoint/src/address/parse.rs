@@ -50,8 +50,8 @@ pub(super) fn fail<T>(
     Err(AddressError::new(input, span, mistake))
 }
 
-/// Refuses white space, control characters and URLs.
-pub(super) fn legible(input: &str, forms: &str) -> Result<(), AddressError> {
+/// Refuses white space and control characters.
+pub(super) fn shows(input: &str) -> Result<(), AddressError> {
     let blank = |c: char| c.is_whitespace();
     let control = |c: char| c.is_control();
     if let Some(start) = input.find(|c| blank(c) || control(c)) {
@@ -68,6 +68,12 @@ pub(super) fn legible(input: &str, forms: &str) -> Result<(), AddressError> {
             Mistake::new(message, "leave it out"),
         );
     }
+    Ok(())
+}
+
+/// A `HOST:PORT` shows, and is not a URL.
+pub(super) fn legible(input: &str, forms: &str) -> Result<(), AddressError> {
+    shows(input)?;
     if let Some(end) = input.find("://") {
         let start = input[..end].rfind(':').map_or(0, |colon| colon + 1);
         let mistake = Mistake::new("a URL is not an address", forms);

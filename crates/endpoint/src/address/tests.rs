@@ -31,6 +31,9 @@ fn every_address_has_a_canonical_form() {
         ("dial:_ldap.3com.com:65535", "dial:_ldap.3com.com:65535"),
         ("dial:[2001:DB8::1]:22", "dial:[2001:db8::1]:22"),
         ("dial:listen:1", "dial:listen:1"),
+        ("listen:unix:/run/a.sock", "listen:unix:/run/a.sock"),
+        ("dial:unix:a", "dial:unix:a"),
+        ("dial:unix:@a:b", "dial:unix:@a:b"),
     ] {
         assert_eq!(canonical(written), expected);
         assert_eq!(canonical(expected), expected);
@@ -52,7 +55,7 @@ fn an_address_needs_its_kind() {
     let cases = [
         (
             "",
-            "an address is missing: `listen:[HOST:]PORT` or `dial:HOST:PORT`\n\n^",
+            "an address is missing: `listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH` or `dial:unix:PATH`\n\n^",
         ),
         (
             "9000",
@@ -73,7 +76,7 @@ fn an_address_needs_its_kind() {
         ),
         (
             "localhost",
-            "`listen:` or `dial:` is missing: `listen:[HOST:]PORT` or `dial:HOST:PORT`\n\
+            "`listen:` or `dial:` is missing: `listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH` or `dial:unix:PATH`\n\
              localhost\n^",
         ),
         (
@@ -82,22 +85,37 @@ fn an_address_needs_its_kind() {
         ),
         (
             "tcp:9000",
-            "`tcp` is not a kind of address: `listen:[HOST:]PORT` or `dial:HOST:PORT`\n\
+            "`tcp` is not a kind of address: `listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH` or `dial:unix:PATH`\n\
              tcp:9000\n^^^",
         ),
         (
             "listens:localhost:22",
-            "`listens` is not a kind of address: `listen:[HOST:]PORT` or `dial:HOST:PORT`\n\
+            "`listens` is not a kind of address: `listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH` or `dial:unix:PATH`\n\
              listens:localhost:22\n^^^^^^^",
         ),
         (
             "http://localhost:80",
-            "a URL is not an address: `listen:[HOST:]PORT` or `dial:HOST:PORT`\n\
+            "a URL is not an address: `listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH` or `dial:unix:PATH`\n\
              http://localhost:80\n^^^^^^^",
         ),
         (
+            "unix:/run/a.sock",
+            "`listen:` or `dial:` is missing: `listen:unix:/run/a.sock` or \
+             `dial:unix:/run/a.sock`\nunix:/run/a.sock\n^",
+        ),
+        (
+            "listen:/run/a.sock",
+            "a Unix socket needs `unix:`: `listen:unix:/run/a.sock`\n\
+             listen:/run/a.sock\n       ^^^^^^^^^^^",
+        ),
+        (
+            "dial:unix:",
+            "a Unix socket needs a name: `unix:/PATH`, or `unix:@NAME` for an abstract name\n\
+             dial:unix:\n          ^",
+        ),
+        (
             "dial:tcp://localhost:80",
-            "a URL is not an address: `listen:[HOST:]PORT` or `dial:HOST:PORT`\n\
+            "a URL is not an address: `listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH` or `dial:unix:PATH`\n\
              dial:tcp://localhost:80\n     ^^^^^^",
         ),
     ];

@@ -12,7 +12,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::Extensions;
-use crate::address::DialAddr;
+use crate::address::{DialAddr, UnixAddr};
 
 /// Everything known about a connection.
 ///
@@ -55,8 +55,18 @@ pub struct Info {
 pub struct ConnId(u64);
 
 /// Shows a peer's address; made by [`Info::peer_name`].
-#[derive(Clone, Copy, Debug)]
-pub struct PeerName(Option<SocketAddr>);
+#[derive(Clone, Debug)]
+pub struct PeerName(Name);
+
+#[derive(Clone, Debug)]
+enum Name {
+    Unknown,
+    Ip(SocketAddr),
+    /// The user of a client.
+    User(u32),
+    /// The socket of a server.
+    Socket(Arc<UnixAddr>),
+}
 
 /// Whether a connection was accepted or dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -112,9 +122,15 @@ impl Info {
         }
     }
 
-    /// The peer's address for a log line; `?` where the peer has none.
+    /// The peer's address, for a log line. Over a Unix socket a client is its user, `uid:1000`, and
+    /// a server its socket, `unix:/run/app.sock`. `?` for a peer of which nothing is known.
     pub fn peer_name(&self) -> PeerName {
-        PeerName(self.peer)
+        PeerName(match (self.peer, self.unix(), self.origin) {
+            (Some(peer), ..) => Name::Ip(peer),
+            (None, Some(unix), Origin::Accepted) => Name::User(unix.uid),
+            (None, Some(unix), Origin::Dialled) => Name::Socket(Arc::clone(&unix.socket)),
+            (None, None, _) => Name::Unknown,
+        })
     }
 }
 
@@ -122,16 +138,18 @@ impl Info {
 
 impl From<Option<SocketAddr>> for PeerName {
     fn from(peer: Option<SocketAddr>) -> Self {
-        Self(peer)
+        Self(peer.map_or(Name::Unknown, Name::Ip))
     }
 }
 
 impl fmt::Display for PeerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
+        match &self.0 {
             // An IPv4 address is shown as one, though a socket or a header calls it ::ffff:192.0.2.1.
-            Some(peer) => SocketAddr::new(peer.ip().to_canonical(), peer.port()).fmt(f),
-            None => f.write_str("?"),
+            Name::Ip(peer) => SocketAddr::new(peer.ip().to_canonical(), peer.port()).fmt(f),
+            Name::User(uid) => write!(f, "uid:{uid}"),
+            Name::Socket(socket) => socket.fmt(f),
+            Name::Unknown => f.write_str("?"),
         }
     }
 }
@@ -205,6 +223,23 @@ mod tests {
         ] {
             info.peer = Some(peer.parse().unwrap());
             assert_eq!(info.peer_name().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn over_a_unix_socket_a_client_is_its_user_and_a_server_its_socket() {
+        let socket: UnixAddr = "/run/a.sock".parse().unwrap();
+        let unix = crate::conn::UnixPeer::new(socket, 7, 8, None);
+        for (origin, shown) in [
+            (Origin::Accepted, "uid:7"),
+            (Origin::Dialled, "unix:/run/a.sock"),
+        ] {
+            let mut info = Info::new(origin);
+            info.extensions.insert(unix.clone());
+            assert_eq!(info.peer_name().to_string(), shown);
+            // Behind a PROXY header.
+            info.peer = Some(([192, 0, 2, 1], 9).into());
+            assert_eq!(info.peer_name().to_string(), "192.0.2.1:9");
         }
     }
 }

@@ -4,14 +4,18 @@ mod close_reason;
 mod extensions;
 mod info;
 mod observer;
+mod peer_network;
 mod refusal;
+mod unix_peer;
 
 pub use self::{
     close_reason::CloseReason,
     extensions::Extensions,
     info::{ConnId, Info, Origin, PeerName, Side},
     observer::{ConnEvent, ConnObserver},
+    peer_network::PeerNetwork,
     refusal::Refusal,
+    unix_peer::UnixPeer,
 };
 
 use crate::io::{BoxIo, Io};

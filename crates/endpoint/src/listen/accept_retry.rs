@@ -1,6 +1,5 @@
 use std::{
-    io,
-    net::SocketAddr,
+    fmt, io,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -23,7 +22,7 @@ const IN_A_ROW: u32 = 64;
 /// One episode of shortage is one warning, however many connections are accepted in between: the
 /// episode is over when no connection waits to be accepted.
 #[derive(Debug, Default)]
-pub(super) struct AcceptRetry {
+pub(crate) struct AcceptRetry {
     pause: Option<Pin<Box<Sleep>>>,
     short: bool,
     failed_in_a_row: u32,
@@ -33,10 +32,10 @@ pub(super) struct AcceptRetry {
 
 impl AcceptRetry {
     /// Polls `accept` until a connection comes, or accepting fails for good.
-    pub(super) fn poll<T>(
+    pub(crate) fn poll<T>(
         &mut self,
         cx: &mut Context<'_>,
-        local: SocketAddr,
+        local: &dyn fmt::Display,
         mut accept: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         loop {
@@ -95,7 +94,7 @@ mod tests {
         let mut script: VecDeque<_> = script.iter().copied().collect();
         let begun = Instant::now();
         let result = poll_fn(|cx| {
-            patience.poll(cx, ([127, 0, 0, 1], 9).into(), |_| {
+            patience.poll(cx, &"127.0.0.1:9", |_| {
                 let next = script
                     .pop_front()
                     .expect("accepted more often than it should");
@@ -122,9 +121,8 @@ mod tests {
         // Tokio's timers have a resolution of one millisecond, and fire late rather than early.
         assert_eq!((result.unwrap(), took.as_millis()), (1, 100));
         assert!(patience.short, "others may be waiting to be accepted");
-        let nobody = poll_fn(|cx| {
-            Poll::Ready(patience.poll::<()>(cx, ([0; 4], 9).into(), |_| Poll::Pending))
-        });
+        let nobody =
+            poll_fn(|cx| Poll::Ready(patience.poll::<()>(cx, &"127.0.0.1:9", |_| Poll::Pending)));
         assert!(nobody.await.is_pending());
         assert!(!patience.short);
     }

@@ -1,7 +1,7 @@
-use std::io;
+use std::{fmt, io};
 
 use crate::{
-    address::{AddressError, ListenAddr},
+    address::{AddressError, ListenAddr, UnixAddr},
     error::BoxError,
 };
 
@@ -20,7 +20,7 @@ pub struct BindError {
 // ===== impl BindError =====
 
 impl BindError {
-    pub(super) fn address(error: AddressError) -> Self {
+    pub(crate) fn address(error: AddressError) -> Self {
         Self {
             at: format!("`{}`", error.shown_input()),
             why: "",
@@ -45,7 +45,13 @@ impl BindError {
         Self::new(addr, why, error)
     }
 
-    fn new(addr: &ListenAddr, why: &'static str, error: io::Error) -> Self {
+    /// Of a Unix socket.
+    #[cfg(unix)]
+    pub(crate) fn unix(addr: &UnixAddr, why: &'static str, error: io::Error) -> Self {
+        Self::new(addr, why, error)
+    }
+
+    fn new(addr: &impl fmt::Display, why: &'static str, error: io::Error) -> Self {
         Self {
             at: addr.to_string(),
             why,
@@ -54,8 +60,8 @@ impl BindError {
         }
     }
 
-    /// The kind of failure: `AddrInUse` where another socket has the port, `InvalidInput` where the
-    /// text was not an address.
+    /// The kind of failure: `AddrInUse` where another socket has the port or the path, `InvalidInput`
+    /// where the text was not an address.
     pub fn kind(&self) -> io::ErrorKind {
         self.kind
     }

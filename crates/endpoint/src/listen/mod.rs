@@ -1,7 +1,7 @@
 //! [`Listen`]: accepts connections.
 
 mod accept_error;
-mod accept_retry;
+pub(crate) mod accept_retry;
 mod error;
 mod options;
 
@@ -22,7 +22,7 @@ use self::accept_retry::AcceptRetry;
 use crate::{
     address::{AddressError, ListenAddr},
     conn::{Conn, Origin},
-    endpoint::Endpoint,
+    endpoint::{Endpoint, LocalAddr},
     io::{TcpIo, tcp::TcpListener},
     socket::SocketOptions,
 };
@@ -142,7 +142,7 @@ impl Accepting {
             }
             Poll::Ready(Ok((io, peer)))
         };
-        let accepted = ready!(self.retry.poll(cx, self.local, accept));
+        let accepted = ready!(self.retry.poll(cx, &self.local, accept));
         Poll::Ready(accepted.map(|(io, peer)| self.conn(io, peer)))
     }
 
@@ -180,8 +180,8 @@ impl Endpoint for Listen {
     type Io = TcpIo;
     type Error = io::Error;
 
-    fn local_addr(&self) -> Option<SocketAddr> {
-        Some(Self::local_addr(self))
+    fn local_addr(&self) -> Option<LocalAddr> {
+        Some(Self::local_addr(self).into())
     }
 }
 

@@ -130,7 +130,6 @@ use std::{
 };
 
 use couplet_endpoint::BoxError;
-use couplet_pairing::PeerNetwork;
 use tokio::time::{Sleep, sleep_until};
 use tower_service::Service;
 
@@ -255,7 +254,7 @@ where
             .take()
             .expect("a slot was reserved: poll_ready comes before call");
         if let Some(stranger) = request.stranger() {
-            slot.begin(PeerNetwork::of(Some(stranger)));
+            slot.begin(stranger);
         }
         HandshakeFuture::new(
             self.handshake.handshake(request),

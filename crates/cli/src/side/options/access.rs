@@ -123,4 +123,4 @@ fn networks(text: &str) -> Result<Networks, Mistake> {
     }
 }
 
-const NETWORK: &str = "`10.0.0.0/8`, `2001:db8::/32`, or one address; a file of them is `@FILE`";
+const NETWORK: &str = "`10.0.0.0/8`, `2001:db8::/32`, one address, or `uid:1000` and `gid:100` of a Unix socket; a file of them is `@FILE`";

@@ -21,6 +21,7 @@ mod socket;
 #[cfg(feature = "tls")]
 mod tls;
 mod token;
+mod unix;
 
 use std::time::Duration;
 
@@ -42,6 +43,9 @@ pub(crate) static ALL: &[&SideOption] = &[
     &socket::CONNECT_TIMEOUT,
     &socket::SOURCE,
     &socket::KEEP,
+    &unix::MODE,
+    &unix::USER,
+    &unix::GROUP,
     &access::ALLOW,
     &access::DENY,
     &limits::MAX_PER_ADDR,
@@ -111,8 +115,22 @@ const IN_CLEAR: SideSetting = SideSetting {
 pub(crate) enum On {
     Either,
     Listen,
+    /// A listening side that is a Unix socket.
+    ListenUnix,
     Dial,
 }
+
+/// Those of TCP: a Unix socket has none of them, and why.
+pub(crate) static TCP_ONLY: &[(&str, &str)] = &[
+    ("keep-alive", "the system knows when a local peer has gone"),
+    ("user-timeout", "no data of a local peer is unacknowledged"),
+    ("reuse-port", "one program alone has a path"),
+    ("source", "the client has no address"),
+    (
+        "attempts",
+        "it counts by address, and a local peer has none",
+    ),
+];
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Value {

@@ -147,10 +147,14 @@ fn expect(
         }
     };
     let Some(from) = given.setting("from") else {
+        let from = match context.endpoint.is_unix() {
+            true => "uid:NUMBER",
+            false => "10.0.0.0/8",
+        };
         return Err(given.wrong(
             "`proxy-protocol` needs the networks of the proxies: any other client could forge a header",
             format!(
-                "`proxy-protocol={},proxy-protocol.from=10.0.0.0/8`",
+                "`proxy-protocol={},proxy-protocol.from={from}`",
                 mode.text
             ),
         ));

@@ -24,6 +24,12 @@ pub enum NotListed {
     /// There is an allow list, and the peer's address is not on it.
     #[error("address not on the allow list")]
     NotAllowed,
+    /// The peer's user or group is on the deny list.
+    #[error("user on the deny list")]
+    UserDenied,
+    /// There is an allow list, and neither the peer's user nor the group is on it.
+    #[error("user not on the allow list")]
+    UserNotAllowed,
     /// There is an allow list, and the peer has no address.
     #[error("no address to look up in the allow list")]
     NoAddress,
@@ -50,6 +56,9 @@ pub enum InvalidNetwork {
         /// The address.
         host: std::net::IpAddr,
     },
+    /// A user or a group that is not written as its number.
+    #[error("`{0}` is not a user's number: that is `uid:1000` or `gid:100`, as id(1) prints them")]
+    User(String),
     /// A second word follows the network on its line.
     #[error("`{0}` is one too many: write one network a line, and `#` before a comment")]
     Surplus(String),

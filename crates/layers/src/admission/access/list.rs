@@ -2,13 +2,14 @@ use couplet_endpoint::Info;
 
 use super::{AccessRule, Networks, NotListed};
 
-/// Admits connections by the network of the peer's address.
+/// Admits connections by the network of the peer's address, or by the user of a Unix socket.
 ///
 /// 1. An address on the deny list is refused, whatever the allow list says.
 /// 2. If there is an allow list, only its addresses are admitted; an empty one admits none.
 /// 3. All other addresses are admitted.
 ///
-/// A peer without an address (on a Unix socket, within the process) is on no list, and is admitted
+/// A peer of a Unix socket is on a list by its user or group, also where a PROXY header names a client
+/// behind that peer. A peer of which nothing is known (within the process) is on no list: it enters
 /// where there is no allow list.
 ///
 /// An IPv4-mapped IPv6 address (`::ffff:10.0.0.1`) counts as the IPv4 address.
@@ -55,15 +56,19 @@ impl AccessRule for AccessList {
     type Error = NotListed;
 
     fn check(&self, info: &Info) -> Result<(), NotListed> {
-        let peer = info.peer.map(|peer| peer.ip());
-        if peer.is_some_and(|peer| self.deny.contains(peer)) {
-            return Err(NotListed::Denied);
+        let is_user = info.peer.is_none() && info.unix().is_some();
+        if self.deny.contain(info) {
+            return Err(match is_user {
+                true => NotListed::UserDenied,
+                false => NotListed::Denied,
+            });
         }
-        match (&self.allow, peer) {
-            (None, _) => Ok(()),
-            (Some(allow), Some(peer)) if allow.contains(peer) => Ok(()),
-            (Some(_), Some(_)) => Err(NotListed::NotAllowed),
-            (Some(_), None) => Err(NotListed::NoAddress),
+        match &self.allow {
+            None => Ok(()),
+            Some(allow) if allow.contain(info) => Ok(()),
+            Some(_) if is_user => Err(NotListed::UserNotAllowed),
+            Some(_) if info.peer.is_some() => Err(NotListed::NotAllowed),
+            Some(_) => Err(NotListed::NoAddress),
         }
     }
 }

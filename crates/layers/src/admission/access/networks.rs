@@ -1,5 +1,6 @@
 use std::{fs, net::IpAddr, path::Path, str::FromStr};
 
+use couplet_endpoint::Info;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::{InvalidNetwork, NetworksError};
@@ -7,17 +8,31 @@ use super::{InvalidNetwork, NetworksError};
 /// The most characters of a wrong text that an error shows.
 const SHOWN: usize = 64;
 
-/// A set of networks, each written as in RFC 4632: `10.0.0.0/8`, `2001:db8::/32`, or one address.
+/// A set of networks, each written as in RFC 4632: `10.0.0.0/8`, `2001:db8::/32`, or one address; and of
+/// users.
 ///
 /// An address within a network (`10.0.0.7/8`) is an error, because it may mean the address or the
 /// network. An IPv4 network may be written as an IPv6 one (`::ffff:10.0.0.0/104`); any other IPv6
 /// network holds IPv6 addresses alone, so all addresses are `0.0.0.0/0` and `::/0`.
+///
+/// Peers of Unix sockets are written by their user or group, `uid:1000` or `gid:100`: see
+/// [`UnixPeer`](couplet_endpoint::UnixPeer).
 ///
 /// A look-up takes logarithmic time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networks {
     /// Disjoint, in the order of their addresses.
     networks: Vec<IpNet>,
+    /// In ascending order, each once.
+    uids: Vec<u32>,
+    gids: Vec<u32>,
+}
+
+/// What is on a list.
+enum Entry {
+    Network(IpNet),
+    Uid(u32),
+    Gid(u32),
 }
 
 // ===== impl Networks =====
@@ -37,17 +52,17 @@ impl Networks {
             path: path.into(),
             source,
         })?;
-        let mut networks = Vec::new();
+        let mut entries = Vec::new();
         for (line, number) in text.lines().zip(1..) {
-            let network = parse_line(line).map_err(|(at, source)| NetworksError::Line {
+            let entry = parse_line(line).map_err(|(at, source)| NetworksError::Line {
                 path: path.into(),
                 line: number,
                 column: line[..at].chars().count() + 1,
                 source,
             })?;
-            networks.extend(network);
+            entries.extend(entry);
         }
-        Ok(networks.into_iter().collect())
+        Ok(entries.into_iter().collect())
     }
 
     /// Whether one of the networks has this address. An IPv4-mapped IPv6 address counts as IPv4.
@@ -59,8 +74,27 @@ impl Networks {
         behind > 0 && self.networks[behind - 1].contains(&address)
     }
 
+    /// Is the peer in one of them, by its address, or by its user or group where it has come over a
+    /// Unix socket?
+    pub fn contain(&self, info: &Info) -> bool {
+        let by_address = info.peer.is_some_and(|peer| self.contains(peer.ip()));
+        by_address
+            || info.unix().is_some_and(|unix| {
+                self.uids.binary_search(&unix.uid).is_ok()
+                    || self.gids.binary_search(&unix.gid).is_ok()
+            })
+    }
+
     pub(super) fn and(self, other: Self) -> Self {
-        self.networks.into_iter().chain(other.networks).collect()
+        self.entries().chain(other.entries()).collect()
+    }
+
+    fn entries(self) -> impl Iterator<Item = Entry> {
+        let networks = self.networks.into_iter().map(Entry::Network);
+        let uids = self.uids.into_iter().map(Entry::Uid);
+        networks
+            .chain(uids)
+            .chain(self.gids.into_iter().map(Entry::Gid))
     }
 }
 
@@ -70,11 +104,36 @@ impl FromIterator<IpNet> for Networks {
         let networks: Vec<_> = networks.into_iter().map(canonical).collect();
         let mut networks = IpNet::aggregate(&networks);
         networks.sort_unstable();
-        Self { networks }
+        Self {
+            networks,
+            ..Self::default()
+        }
     }
 }
 
-/// One network, or several joined by `+`: `10.0.0.0/8+192.168.0.0/16`.
+impl FromIterator<Entry> for Networks {
+    fn from_iter<T: IntoIterator<Item = Entry>>(entries: T) -> Self {
+        let (mut networks, mut uids, mut gids) = (Vec::new(), Vec::new(), Vec::new());
+        for entry in entries {
+            match entry {
+                Entry::Network(network) => networks.push(network),
+                Entry::Uid(uid) => uids.push(uid),
+                Entry::Gid(gid) => gids.push(gid),
+            }
+        }
+        for numbers in [&mut uids, &mut gids] {
+            numbers.sort_unstable();
+            numbers.dedup();
+        }
+        Self {
+            uids,
+            gids,
+            ..networks.into_iter().collect()
+        }
+    }
+}
+
+/// One network, or several joined by `+`: `10.0.0.0/8+192.168.0.0/16`, `uid:0+gid:100`.
 impl FromStr for Networks {
     type Err = InvalidNetwork;
 
@@ -83,8 +142,8 @@ impl FromStr for Networks {
     }
 }
 
-/// The network on a line, if there is one; the error has its byte.
-fn parse_line(line: &str) -> Result<Option<IpNet>, (usize, InvalidNetwork)> {
+/// The entry on a line, if there is one; the error has its byte.
+fn parse_line(line: &str) -> Result<Option<Entry>, (usize, InvalidNetwork)> {
     let content = line.split('#').next().unwrap_or_default();
     let mut words = content.split_whitespace();
     let at = |word: &str| word.as_ptr() as usize - line.as_ptr() as usize;
@@ -98,7 +157,16 @@ fn parse_line(line: &str) -> Result<Option<IpNet>, (usize, InvalidNetwork)> {
     }
 }
 
-fn parse(text: &str) -> Result<IpNet, InvalidNetwork> {
+fn parse(text: &str) -> Result<Entry, InvalidNetwork> {
+    if let Some((kind @ ("uid" | "gid"), number)) = text.split_once(':') {
+        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+        let number = number.parse().ok().filter(|_| digits);
+        let number = number.ok_or_else(|| InvalidNetwork::User(shown(text)))?;
+        return Ok(match kind {
+            "uid" => Entry::Uid(number),
+            _ => Entry::Gid(number),
+        });
+    }
     // Not by ipnet's own parser, which takes `010.0.0.0` for `10.0.0.0`.
     let network = match text.split_once('/') {
         None => text.parse::<IpAddr>().ok().map(IpNet::from),
@@ -115,7 +183,7 @@ fn parse(text: &str) -> Result<IpNet, InvalidNetwork> {
             network: network.trunc(),
             host: network.addr(),
         }),
-        Some(network) => Ok(canonical(network)),
+        Some(network) => Ok(Entry::Network(canonical(network))),
     }
 }
 

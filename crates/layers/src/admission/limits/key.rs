@@ -8,7 +8,9 @@ pub enum Client {
     V4(Ipv4Addr),
     /// The first 64 bits.
     V6([u8; 8]),
-    /// All peers without an address.
+    /// Of a Unix socket: all processes of one user.
+    User(u32),
+    /// All peers of which nothing is known.
     NoAddress,
     /// All clients beyond the size of the table.
     #[cfg(feature = "rate-limit")]
@@ -30,7 +32,9 @@ impl Client {
     /// The client at the other end.
     pub(super) fn of(info: &Info) -> Self {
         match info.peer.map(|peer| peer.ip().to_canonical()) {
-            None => Self::NoAddress,
+            None => info
+                .unix()
+                .map_or(Self::NoAddress, |unix| Self::User(unix.uid)),
             Some(IpAddr::V4(address)) => Self::V4(address),
             Some(IpAddr::V6(address)) => {
                 let [network @ .., _, _, _, _, _, _, _, _] = address.octets();
@@ -72,10 +76,13 @@ mod tests {
             client("[2001:db8::ffff:0:0:1]:2")
         );
         assert_ne!(client("[2001:db8::1]:1"), client("[2001:db8:0:1::1]:1"));
-        let unix = Client::of(&Info::new(Origin::Accepted));
-        assert_eq!(unix, Client::NoAddress);
+        let user = |uid| Client::of(&crate::testing::of_user(uid, 0));
+        assert_eq!(user(7), user(7));
+        assert_ne!(user(7), user(8));
+        let unknown = Client::of(&Info::new(Origin::Accepted));
+        assert_eq!(unknown, Client::NoAddress);
         assert_eq!(
-            unix.within(Scope::Overall),
+            unknown.within(Scope::Overall),
             client("[::1]:1").within(Scope::Overall)
         );
     }

@@ -127,7 +127,7 @@ impl Line {
 
     /// Takes a place, in a full queue that of another connection; `None` if that would not be fair.
     pub(super) fn enter(&self, info: &Info) -> Option<InLine> {
-        let network = PeerNetwork::of(info.peer.map(|peer| peer.ip()));
+        let network = info.peer_network();
         let mut places = lock(&self.places);
         if places.shares.held_by(network) >= self.queue.per_address {
             return None;

@@ -57,7 +57,7 @@ impl BandwidthLayer {
     pub(super) fn share(&self, session: &Session) -> Share {
         let bucket = match &self.of {
             Of::Pair(rate) => Arc::new(Bucket::new(*rate, Scope::Pair)),
-            Of::Address(side, addresses) => addresses.bucket(session.info(*side).peer),
+            Of::Address(side, addresses) => addresses.bucket(session.info(*side).peer_network()),
             Of::All(bucket) => Arc::clone(bucket),
         };
         Share::new(bucket, self.only)

@@ -104,8 +104,7 @@ impl ExpectProxyHeader {
     }
 
     fn trusts(&self, info: &Info) -> bool {
-        info.peer
-            .is_some_and(|peer| self.trusted.contains(peer.ip()))
+        self.trusted.contain(info)
     }
 }
 
@@ -198,6 +197,7 @@ impl Header {
         info.extensions.insert(Proxied {
             transport: (info.peer, info.local),
             addressed: self.addresses.is_some(),
+            unix: self.unix,
             tlvs: self.tlvs,
         });
         if let Some((peer, local)) = self.addresses {

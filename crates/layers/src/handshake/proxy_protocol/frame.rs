@@ -7,7 +7,7 @@ pub(super) const MAX_HEADER: usize = 4096;
 const MAX_V1: usize = 107;
 
 const V1: &[u8] = b"PROXY ";
-const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+pub(super) const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// What the first bytes of a stream are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 //! # Behind a proxy
 //!
 //! A header says whatever its sender likes, so it is believed only from the networks that are
-//! listed, by the address of the transport. A connection from another address is refused by
+//! listed, by the address of the transport, or by its user where it is a Unix socket. A connection from another address is refused by
 //! [`required`](ExpectProxyHeader::required), and passed on as it is by
 //! [`accepted`](ExpectProxyHeader::accepted): a header it begins with is then a part of the stream. (Do
 //! not let the server behind us believe such a header, unless we send one of our own before it.)
@@ -16,7 +16,8 @@
 //! address that the client has connected to. [`Proxied`] in the extensions has the transport's
 //! addresses and the header's additions (TLVs): the server name that the client asked for, the
 //! application protocol, an identifier. A header without addresses (`UNKNOWN`, `LOCAL`, `AF_UNSPEC`)
-//! leaves `peer` and `local` as they are.
+//! leaves `peer` and `local` as they are, and so does one of Unix sockets (`AF_UNIX`), whose names are
+//! in [`Proxied`].
 //!
 //! A proxy that checks our health connects on its own behalf (`LOCAL`). If it closes, or resets the
 //! connection, within a second and without a byte, nothing is dialled: the connection ends with
@@ -28,7 +29,8 @@
 //! The dialled connection must know the client: wrap the dial in
 //! [`DialledForLayer`](crate::DialledForLayer). In a rendezvous, where both sides come by themselves,
 //! the client is known at the join: [`before_join`](SendProxyHeader::before_join) is a layer of the
-//! pair stack. Its header comes behind what the side's own handshakes have said, and inside TLS.
+//! pair stack. A client of a Unix socket is sent as one (`AF_UNIX`) in version 2, as `UNKNOWN` in version 1.
+//! The header comes behind what the side's own handshakes have said, and inside TLS.
 //!
 //! Only the addresses are sent by default. Each [`Addition`] is a choice: nginx 1.22's stream module,
 //! for one, refuses headers of more than 107 bytes.
@@ -64,6 +66,7 @@ mod send;
 #[cfg(test)]
 mod tests;
 mod tlv;
+mod unix;
 
 pub use self::{
     expect::{ExpectProxyHeader, ProxyHeaderRefused},

@@ -5,12 +5,14 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use couplet_endpoint::UnixAddr;
 use thiserror::Error;
 
 use super::{
     ProxyHeaderRefused,
     crc32c::crc32c,
     tlv::{kind, split},
+    unix,
 };
 
 /// The beginning of a header of version 2, before its addresses.
@@ -24,6 +26,8 @@ const SHOWN: usize = 48;
 pub(super) struct Header {
     /// The client's address, and the address that the client has connected to.
     pub(super) addresses: Option<(SocketAddr, SocketAddr)>,
+    /// The same of Unix sockets; a client mostly has no name.
+    pub(super) unix: [Option<UnixAddr>; 2],
     /// The proxy has connected on its own behalf (`LOCAL`), to check our health.
     pub(super) is_local: bool,
     pub(super) tlvs: Box<[u8]>,
@@ -67,6 +71,7 @@ impl Header {
     fn without_addresses(tlvs: &[u8]) -> Self {
         Self {
             addresses: None,
+            unix: [None, None],
             is_local: false,
             tlvs: tlvs.into(),
         }
@@ -124,6 +129,7 @@ fn v1(bytes: &[u8]) -> Result<Header, MalformedHeader> {
             SocketAddr::new(source, source_port),
             SocketAddr::new(destination, destination_port),
         )),
+        unix: [None, None],
         is_local: false,
         tlvs: Box::default(),
     })
@@ -177,7 +183,7 @@ fn v2(bytes: &[u8]) -> Result<Header, ProxyHeaderRefused> {
         0 => return Ok(Header::without_addresses(&[])),
         1 => ("IPv4", 12),
         2 => ("IPv6", 36),
-        3 => ("Unix", 216),
+        3 => ("Unix", unix::ADDRESSES),
         _ => {
             let wrong = format!("{family}, not 0 (unspecified), 1 (IPv4), 2 (IPv6) or 3 (Unix)");
             return Err(MalformedHeader::new("address family", wrong).into());
@@ -193,6 +199,10 @@ fn v2(bytes: &[u8]) -> Result<Header, ProxyHeaderRefused> {
         return Err(MalformedHeader::new("addresses", wrong).into());
     };
     check(bytes, tlvs)?;
+    let names = match (family, protocol) {
+        (3, 1) => unix::names(addresses),
+        _ => [None, None],
+    };
     let addresses = match (family, protocol) {
         (1, 1) => Some(pair::<4>(addresses)),
         (2, 1) => Some(pair::<16>(addresses)),
@@ -200,6 +210,7 @@ fn v2(bytes: &[u8]) -> Result<Header, ProxyHeaderRefused> {
     };
     Ok(Header {
         addresses,
+        unix: names,
         ..Header::without_addresses(tlvs)
     })
 }

@@ -1,5 +1,7 @@
 use std::{fmt, net::SocketAddr, str};
 
+use couplet_endpoint::UnixAddr;
+
 use super::tlv::{kind, split};
 
 /// The content of a connection's PROXY header. [`ExpectProxyHeader`](super::ExpectProxyHeader) puts it
@@ -12,6 +14,7 @@ use super::tlv::{kind, split};
 pub struct Proxied {
     pub(super) transport: (Option<SocketAddr>, Option<SocketAddr>),
     pub(super) addressed: bool,
+    pub(super) unix: [Option<UnixAddr>; 2],
     /// Each addition is whole.
     pub(super) tlvs: Box<[u8]>,
 }
@@ -33,6 +36,17 @@ impl Proxied {
     /// family other than TCP), those of the `Info` are the transport's.
     pub fn is_addressed(&self) -> bool {
         self.addressed
+    }
+
+    /// Of a client that has connected to the proxy over a Unix socket: the name of that socket.
+    pub fn unix_socket(&self) -> Option<&UnixAddr> {
+        self.unix[1].as_ref()
+    }
+
+    /// Of a client that has connected to the proxy over a Unix socket: the client's own name. Most
+    /// have none.
+    pub fn unix_client(&self) -> Option<&UnixAddr> {
+        self.unix[0].as_ref()
     }
 
     /// All additions in their order, by type and value. Version 1 has none.

@@ -11,7 +11,7 @@ use proxy_header::{ProxiedAddress, ProxyHeader};
 use thiserror::Error;
 use tokio::io::AsyncWriteExt;
 
-use super::{Addition, Tlv};
+use super::{Addition, Tlv, unix};
 use crate::{handshake::Handshake, handshake::dialled_for::DialledFor};
 
 /// The room for additions in a header with IPv6 addresses.
@@ -20,8 +20,9 @@ const MAX_TLVS: usize = u16::MAX as usize - 36;
 /// Sends a PROXY header: tells a dialled server the client's address. See the [module](super).
 ///
 /// The addresses are [`peer`](couplet_endpoint::Info::peer) and `local` of the client that this
-/// connection was [dialled for](crate::DialledForLayer). A client without addresses, such as one of a
-/// Unix socket, is sent as `UNKNOWN` in version 1, `LOCAL` in version 2.
+/// connection was [dialled for](crate::DialledForLayer). A client of a Unix socket is sent in version 2
+/// with the family `AF_UNIX`: without a name, as most clients are, and with the path that was connected
+/// to. It is `UNKNOWN` in version 1, as is a client without addresses, which is `LOCAL` in version 2.
 #[derive(Clone)]
 pub struct SendProxyHeader(Version);
 
@@ -94,6 +95,10 @@ impl SendProxyHeader {
     }
 
     fn encode(&self, client: &Info) -> Result<Vec<u8>, SendProxyHeaderError> {
+        if let (Version::V2(tlvs), None, Some(unix)) = (&self.0, client.peer, client.unix()) {
+            let tlvs = tlvs.as_ref().map(|tlvs| tlvs(client)).unwrap_or_default();
+            return unix::header(&unix.socket, &tlvs).ok_or(SendProxyHeaderError::TooLong);
+        }
         let address = addresses(client);
         let mut header = match address {
             Some(address) => ProxyHeader::with_address(address),

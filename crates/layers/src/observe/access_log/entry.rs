@@ -7,7 +7,7 @@ use std::{
 };
 
 use couplet_endpoint::{
-    BoxError, Chain, ConnEvent, ConnId, Info, Origin, Refusal, Side, is_caused_by,
+    BoxError, Chain, ConnEvent, ConnId, Info, Origin, Refusal, Side, UnixPeer, is_caused_by,
 };
 use couplet_pairing::{PairError, PairingEnded};
 use tokio::time::Instant;
@@ -23,6 +23,7 @@ pub(super) struct Entry {
     id: ConnId,
     origin: Origin,
     local: Option<SocketAddr>,
+    unix: Option<UnixPeer>,
     since: Instant,
     pub(super) received: AtomicU64,
     pub(super) sent: AtomicU64,
@@ -55,6 +56,7 @@ impl Entry {
             id: info.id,
             origin: info.origin,
             local: info.local,
+            unix: info.unix().cloned(),
             since: info.since,
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
@@ -126,6 +128,7 @@ impl Entry {
             origin: self.origin,
             peer: progress.peer.map(canonical),
             local: self.local.map(canonical),
+            unix: self.unix.clone(),
             identity: progress.identity.clone(),
             handshake: through.map(|through| through.saturating_duration_since(self.since)),
             waiting: through.map(|through| until.saturating_duration_since(through)),
@@ -180,6 +183,7 @@ impl Leg {
             origin: info.origin,
             peer: info.peer.map(canonical),
             local: info.local.map(canonical),
+            unix: info.unix().cloned(),
             identity: info.extensions.get().cloned(),
             handshake: None,
             waiting: None,

@@ -42,10 +42,13 @@ impl Serialize for Leg {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("conn", &self.conn.get())?;
         map.serialize_entry("origin", text::origin(self.origin))?;
-        for (name, address) in [("peer", self.peer), ("local", self.local)] {
+        for (name, address) in [("peer", self.peer_text()), ("local", self.local_text())] {
             if let Some(address) = address {
-                map.serialize_entry(name, &address.to_string())?;
+                map.serialize_entry(name, &address)?;
             }
+        }
+        for (name, number) in self.credentials() {
+            map.serialize_entry(name, &number)?;
         }
         if let Some(identity) = &self.identity {
             map.serialize_entry("identity", identity.name())?;

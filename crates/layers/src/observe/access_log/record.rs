@@ -4,7 +4,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use couplet_endpoint::{ConnId, Origin, Side};
+use couplet_endpoint::{ConnId, Origin, Side, UnixPeer};
 use couplet_pairing::{CloseReason, SessionId};
 
 use crate::Identity;
@@ -48,6 +48,8 @@ pub struct Leg {
     pub peer: Option<SocketAddr>,
     /// Our own address; `None` where our end has none.
     pub local: Option<SocketAddr>,
+    /// The peer of a Unix socket.
+    pub unix: Option<UnixPeer>,
     /// The proven identity of the peer.
     pub identity: Option<Identity>,
     /// The time from the accept or dial until the connection had passed its side's stack; `None` if it
@@ -91,6 +93,41 @@ pub enum Unjoined {
 /// The IPv4 address of an IPv4-mapped one (`::ffff:192.0.2.1`), so that a peer has one name in a log.
 pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+// ===== impl Leg =====
+
+impl Leg {
+    /// The other end, as a log names it: its address; over a Unix socket the user of a client, the
+    /// socket of a server.
+    pub(super) fn peer_text(&self) -> Option<String> {
+        let unix = || {
+            let unix = self.unix.as_ref()?;
+            Some(match self.origin {
+                Origin::Accepted => format!("uid:{}", unix.uid),
+                Origin::Dialled => unix.socket.to_string(),
+            })
+        };
+        self.peer.map(|peer| peer.to_string()).or_else(unix)
+    }
+
+    /// Our end, likewise.
+    pub(super) fn local_text(&self) -> Option<String> {
+        let unix = || {
+            let unix = self.unix.as_ref()?;
+            (self.origin == Origin::Accepted).then(|| unix.socket.to_string())
+        };
+        self.local.map(|local| local.to_string()).or_else(unix)
+    }
+
+    /// What the system says of the peer's process, by name.
+    pub(super) fn credentials(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        let all = self.unix.as_ref().map(|unix| {
+            let pid = unix.pid.map(|pid| ("pid", pid));
+            [Some(("uid", unix.uid)), Some(("gid", unix.gid)), pid]
+        });
+        all.into_iter().flatten().flatten()
+    }
 }
 
 // ===== impl Record =====

@@ -47,12 +47,15 @@ impl fmt::Display for Record {
 
 impl Leg {
     fn write(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
-        if let Some(peer) = self.peer {
+        if let Some(peer) = self.peer_text() {
             write!(f, " {name}={peer}")?;
         }
         write!(f, " {name}_origin={}", origin(self.origin))?;
-        if let Some(local) = self.local {
+        if let Some(local) = self.local_text() {
             write!(f, " {name}_local={local}")?;
+        }
+        for (what, number) in self.credentials() {
+            write!(f, " {name}_{what}={number}")?;
         }
         if let Some(identity) = &self.identity {
             // `Display` escapes it.
@@ -86,7 +89,7 @@ pub(super) fn trace(record: &Record) {
     let peer = |side| {
         record
             .leg(side)
-            .and_then(|leg| leg.peer)
+            .and_then(Leg::peer_text)
             .map(tracing::field::display)
     };
     tracing::info!(

@@ -18,7 +18,7 @@ use couplet_endpoint::{Info, Io, Replay, Side};
 
 use self::{index::Tag, matchmaker::Matchmaker, refusal_reply::RefusalReply};
 use super::slot::{WaitSlot, slots};
-use crate::{Pairs, PeerNetwork, Policy, Refusal, WaitingCounts, handover::handover};
+use crate::{Pairs, Policy, Refusal, WaitingCounts, handover::handover};
 
 /// The rules of [`rendezvous_keyed`]: it joins two connections with the same key, on different sides
 /// where both have one.
@@ -93,7 +93,7 @@ impl<K, S> Keyed<K, S> {
             Some(Tag {
                 key: (self.key)(info)?,
                 side: (self.side)(info),
-                network: PeerNetwork::of(info.peer.map(|peer| peer.ip())),
+                network: info.peer_network(),
             })
         });
         catch_unwind(tag).unwrap_or_else(|_| {

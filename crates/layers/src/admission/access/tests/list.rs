@@ -78,3 +78,33 @@ fn a_client_without_an_address_is_on_no_list() {
     let allow = AccessList::new().allow(networks("0.0.0.0/0+::/0"));
     assert_eq!(allow.check(&unix), Err(NotListed::NoAddress));
 }
+
+#[test]
+fn a_peer_of_a_unix_socket_is_on_a_list_by_its_user_or_group() {
+    let check = |list: AccessList, peer: Option<&str>| {
+        let mut info = crate::testing::of_user(7, 8);
+        info.peer = peer.map(|peer| (peer.parse::<std::net::IpAddr>().unwrap(), 4711).into());
+        list.check(&info)
+    };
+    let list = AccessList::new;
+    for on in ["uid:7", "gid:8", "10.0.0.0/8+gid:9+uid:7"] {
+        assert_eq!(check(list().allow(networks(on)), None), Ok(()));
+        assert_eq!(
+            check(list().deny(networks(on)), None),
+            Err(NotListed::UserDenied)
+        );
+    }
+    for off in ["uid:8", "gid:7", "0.0.0.0/0"] {
+        assert_eq!(
+            check(list().allow(networks(off)), None),
+            Err(NotListed::UserNotAllowed)
+        );
+        assert_eq!(check(list().deny(networks(off)), None), Ok(()));
+    }
+    // Behind a PROXY header each of the two counts.
+    let proxied = Some("10.0.0.1");
+    assert_eq!(check(list().allow(networks("uid:7")), proxied), Ok(()));
+    assert_eq!(check(list().allow(networks("10.0.0.0/8")), proxied), Ok(()));
+    let denied = check(list().deny(networks("uid:7")), proxied);
+    assert_eq!(denied, Err(NotListed::Denied));
+}

@@ -111,6 +111,19 @@ fn a_bad_line_is_named_with_its_number() {
 }
 
 #[test]
+fn a_user_is_a_number() {
+    for text in ["uid:bob", "gid:", "uid:-1", "uid:4294967296"] {
+        let error = text.parse::<Networks>().unwrap_err().to_string();
+        let expected = format!("`{text}` is not a user's number: that is `uid:1000` or `gid:100`");
+        assert!(error.starts_with(&expected), "{error}");
+    }
+    assert_eq!(
+        read(b"uid:8 # the deploy user\ngid:7\nuid:8\n").unwrap(),
+        "gid:7+uid:8".parse().unwrap()
+    );
+}
+
+#[test]
 fn a_file_that_can_not_be_read_is_named() {
     let error = Networks::read("/nonexistent/allowed").unwrap_err();
     assert_eq!(error.to_string(), "/nonexistent/allowed can't be read");

@@ -1,12 +1,7 @@
-use std::{
-    future::poll_fn,
-    net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::poll_fn, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use couplet_endpoint::{
-    Side,
+    PeerNetwork, Side,
     memory::{self, MemoryStream},
 };
 use couplet_pairing::{CloseReason, Pair, Session};
@@ -220,7 +215,7 @@ async fn an_address_is_bounded_however_many_pairs_it_has() {
 #[tokio::test(start_paused = true)]
 async fn an_address_is_remembered_until_it_is_as_good_as_new() {
     let addresses = Addresses::new(rate(1000));
-    let peer = |n| Some(SocketAddr::from((Ipv4Addr::from_bits(n), 1)));
+    let peer = |n| PeerNetwork::of(Some(Ipv4Addr::from_bits(n).into()));
     let bucket = addresses.bucket(peer(0));
     let mut lane = Lane::default();
     let n = poll_fn(|cx| bucket.poll_reserve(&mut lane, cx, u32::MAX)).await;

@@ -115,3 +115,43 @@ async fn before_the_join_either_side_gets_the_address_of_the_other() {
         assert!(read_all(&mut other).await.0.is_empty());
     }
 }
+
+#[tokio::test]
+async fn a_client_of_a_unix_socket_is_sent_as_one() {
+    let client = crate::testing::of_user(7, 8);
+    let mut names = [0; 216];
+    names[108..121].copy_from_slice(b"/run/app.sock");
+    let header = v2(0x21, 0x31, &[&names]);
+    assert_eq!(sent(SendProxyHeader::v2(), &client).await, header);
+    let v1 = sent(SendProxyHeader::v1(), &client).await;
+    assert_eq!(v1, b"PROXY UNKNOWN\r\n");
+    let with = SendProxyHeader::v2_with(|_| vec![Tlv::authority("example.org")]);
+    let header = v2(0x21, 0x31, &[&names, b"\x02\0\x0bexample.org"]);
+    assert_eq!(sent(with, &client).await, header);
+
+    let conn = expect(required(), &[&header]).await.unwrap();
+    let proxied: &Proxied = conn.info.extensions.get().unwrap();
+    let socket = proxied.unix_socket().unwrap();
+    assert_eq!(socket.to_string(), "unix:/run/app.sock");
+    assert_eq!(proxied.unix_client(), None);
+    assert_eq!(proxied.authority(), Some("example.org"));
+    assert!(!proxied.is_addressed());
+    assert_eq!(conn.info.peer, Some(addr("10.0.0.1:40000")));
+
+    // Behind a proxy the client is who the header says, whatever socket the proxy has come to.
+    let mut proxied = client;
+    proxied.peer = Some(addr("192.0.2.1:51234"));
+    proxied.local = Some(addr("198.51.100.7:443"));
+    assert_eq!(sent(SendProxyHeader::v1(), &proxied).await, V1);
+    let header = v2(0x21, 0x11, &[TCP4]);
+    assert_eq!(sent(SendProxyHeader::v2(), &proxied).await, header);
+}
+
+#[tokio::test]
+async fn additions_of_a_unix_client_that_are_too_long_are_an_error() {
+    let (_peer, io) = memory::connection(64);
+    let send = SendProxyHeader::v2_with(|_| vec![Tlv::new(0xe0, vec![0; 65_400])]);
+    let conn = dialled_for(io, &crate::testing::of_user(7, 8));
+    let error = send.handshake(conn).await.unwrap_err();
+    assert!(matches!(error, SendProxyHeaderError::TooLong));
+}

@@ -100,3 +100,28 @@ async fn a_client_that_began_a_header_must_finish_in_time() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_proxy_on_a_unix_socket_is_trusted_by_its_user() {
+    for (trusted, is_trusted) in [
+        ("uid:7", true),
+        ("gid:8", true),
+        ("uid:8+10.0.0.0/8", false),
+    ] {
+        let (mut theirs, io) = memory::connection(256);
+        theirs.write_all(V1).await.unwrap();
+        let mut conn = conn(io);
+        conn.info = crate::testing::of_user(7, 8);
+        let expect = ExpectProxyHeader::required(trusted.parse().unwrap());
+        match expect.handshake(conn).await {
+            Ok(conn) => {
+                assert!(is_trusted);
+                assert_eq!(conn.info.peer, Some(addr("192.0.2.1:51234")));
+            }
+            Err(error) => {
+                assert!(!is_trusted);
+                assert!(matches!(error, ProxyHeaderRefused::Untrusted));
+            }
+        }
+    }
+}

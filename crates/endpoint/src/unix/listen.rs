@@ -1,0 +1,125 @@
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use futures::Stream;
+use tokio::net::{UnixListener, UnixStream};
+
+use super::{UnixListenOptions, file::OwnFile, peer};
+use crate::{
+    address::{AddressError, UnixAddr},
+    conn::{Conn, Origin},
+    endpoint::{Endpoint, LocalAddr},
+    listen::{BindError, accept_retry::AcceptRetry},
+};
+
+/// Listens on a Unix socket: the stream of the accepted connections.
+///
+/// The stream is as that of [`Listen`](crate::Listen): it has no end, and outlives errors that pass,
+/// such as `EMFILE`. [`Info::unix`](crate::Info::unix) holds the client's credentials; `peer` and
+/// `local` are `None`.
+///
+/// **A Unix socket has no reset.** A connection that is aborted is closed, and its peer reads an end of
+/// stream, as of one that has ended well. Only a peer whose own bytes lie unread reads `ECONNRESET`,
+/// behind all that was sent to it. So a peer that has to tell a whole stream from one that was cut needs
+/// an end within the stream: that of TLS, of a frame, of its own protocol.
+///
+/// When it is dropped, it stops listening, and removes its path if the path is still its own.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), couplet_endpoint::BoxError> {
+/// use couplet_endpoint::{UnixDial, UnixListen};
+/// use futures::TryStreamExt;
+///
+/// # let path = std::env::temp_dir().join(format!("couplet-doc-{}", std::process::id()));
+/// let mut listen = UnixListen::options().mode(0o600).bind(path.to_str().expect("UTF-8")).await?;
+/// let server = UnixDial::new(listen.addr().clone()).connect().await?;
+/// let client = listen.try_next().await?.expect("it has no end");
+/// assert_eq!(client.info.unix().expect("a Unix socket").pid, Some(std::process::id()));
+/// drop(listen);
+/// assert!(!path.exists());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct UnixListen {
+    /// First, so that the path is removed before the socket is closed: in between, the path of a socket
+    /// on which nobody listens would be another program's to replace.
+    _file: Option<OwnFile>,
+    listener: UnixListener,
+    addr: Arc<UnixAddr>,
+    retry: AcceptRetry,
+}
+
+// ===== impl UnixListen =====
+
+impl UnixListen {
+    /// Listens with the default [`options`](Self::options).
+    ///
+    /// # Errors
+    ///
+    /// As [`UnixListenOptions::bind`], which says more.
+    pub async fn bind<A>(addr: A) -> Result<Self, BindError>
+    where
+        A: TryInto<UnixAddr, Error: Into<AddressError>>,
+    {
+        Self::options().bind(addr).await
+    }
+
+    /// Options, to be set before [`bind`](UnixListenOptions::bind).
+    pub const fn options() -> UnixListenOptions {
+        UnixListenOptions::new()
+    }
+
+    /// The name that it listens on.
+    pub fn addr(&self) -> &UnixAddr {
+        &self.addr
+    }
+
+    pub(super) fn new(
+        listener: std::os::unix::net::UnixListener,
+        addr: UnixAddr,
+        file: Option<OwnFile>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            _file: file,
+            listener: UnixListener::from_std(listener)?,
+            addr: Arc::new(addr),
+            retry: AcceptRetry::default(),
+        })
+    }
+}
+
+impl Stream for UnixListen {
+    type Item = io::Result<Conn<UnixStream>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Self {
+            listener,
+            addr,
+            retry,
+            ..
+        } = &mut *self;
+        let accept = |cx: &mut Context<'_>| {
+            let (io, _) = ready!(listener.poll_accept(cx))?;
+            let peer = peer(&io, addr)?;
+            let mut conn = Conn::new(io, Origin::Accepted);
+            conn.info.extensions.insert(peer);
+            Poll::Ready(Ok(conn))
+        };
+        retry.poll(cx, &**addr, accept).map(Some)
+    }
+}
+
+impl Endpoint for UnixListen {
+    type Io = UnixStream;
+    type Error = io::Error;
+
+    fn local_addr(&self) -> Option<LocalAddr> {
+        Some(self.addr().clone().into())
+    }
+}
