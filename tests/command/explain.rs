@@ -22,10 +22,10 @@ fn explain_prints_every_setting_and_its_source() {
     ]);
     let expected = format!(
         "side A: listen:localhost:9000
-  sockets           keep-alive 60s/10s/5 (default), user-timeout 5s (side)
+  sockets           keep-alive 60s/10s/5 (default), ack-timeout 50s (default), user-timeout 5s (side)
   token             file {} (side), handshake-timeout 3s (flag)
 side B: dial:localhost:22
-  sockets           keep-alive 60s/10s/5 (default), user-timeout never (default), connect-timeout 10s (default), source 127.0.0.1 (side)
+  sockets           keep-alive 60s/10s/5 (default), ack-timeout 50s (default), user-timeout never (default), connect-timeout 10s (default), source 127.0.0.1 (side)
 pairing
   dial-for
 pair

@@ -41,7 +41,10 @@ fn a_mistake_in_a_side_is_pointed_at() {
 
 #[test]
 fn a_mistake_in_a_side_option_is_pointed_at() {
-    wrong(&["listen:1,loud", "listen:2"], "keep-alive, user-timeout");
+    wrong(
+        &["listen:1,loud", "listen:2"],
+        "keep-alive, ack-timeout, user-timeout",
+    );
     wrong(&["listen:1,tokn=@f", "listen:2"], "did you mean `token`?");
     wrong(
         &["listen:1,allow=10.0.0.0/8,127.0.0.1", "listen:2"],

@@ -147,6 +147,59 @@ fn a_client_that_waited_in_vain_is_logged() {
     drop(couplet);
 }
 
+/// Pairs have a line each, whatever else there is.
+#[test]
+fn a_flood_of_refusals_is_told_in_sum() {
+    const MANY: usize = 300;
+    for format in ["text", "json"] {
+        let (scratch, file) = scratch();
+        let secret = scratch.path().join("secret");
+        fs::write(&secret, "open sesame\n").unwrap();
+        let target = listen();
+        let couplet = Couplet::start(&[
+            &format!("listen:0,token=@{}", secret.display()),
+            &dial(&target),
+            &format!("--access-log={}", file.display()),
+            &format!("--access-log-format={format}"),
+        ]);
+        for _ in 0..MANY {
+            let mut client = connect(couplet.address('A'));
+            // It may be refused already.
+            let _ = client.write_all(b"guess\n");
+            expect_closed(&client);
+        }
+        let mut client = connect(couplet.address('A'));
+        client.write_all(b"open sesame\n").unwrap();
+        drop((accept(&target), client));
+        couplet.ended(1);
+        couplet.signal(Signal::TERM);
+        let text = until("the sum", || {
+            let text = fs::read_to_string(&file).unwrap();
+            text.contains("more").then_some(text)
+        });
+        let (sums, lines): (Vec<_>, Vec<_>) = text.lines().partition(|line| line.contains("more"));
+        assert_eq!(lines.len(), 50 + 1, "{text}");
+        let count = MANY - 50;
+        match format {
+            "json" => {
+                let sum = couplet_tests::schema::parse(sums[0]);
+                assert_eq!(
+                    (&sum["event"], &sum["more"]),
+                    (&"more".into(), &count.into())
+                );
+                assert_eq!(
+                    (&sum["state"], &sum["network"]),
+                    (&"aR".into(), &"127.0.0.1".into())
+                );
+            }
+            _ => {
+                let end = format!(" aR more={count} network=127.0.0.1 reason=\"refused\"");
+                assert!(sums[0].ends_with(&end), "{}", sums[0]);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_file_that_was_moved_is_opened_anew() {
     let (scratch, file) = scratch();

@@ -12,7 +12,7 @@ use couplet_tests::{
         accept, connect, connect_from, connect_in_vain, connect_in_vain_from, dial, listen,
         nobody_comes,
     },
-    pattern,
+    pattern, until,
 };
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -119,10 +119,50 @@ fn renewed(
 fn tokens_are_renewed() {
     let files = Files::new();
     let [near, far] = ["near", "far"].map(|name| format!("token=@{}", files.path(name)));
-    let wrong = ("far", "two\nlines\n", "more than one line");
+    let wrong = ("far", "\n", "no token");
     renewed(&files, &near, &far, wrong, |which| {
         files.write("near", which);
         files.write("far", which);
+    });
+}
+
+#[test]
+fn a_token_is_withdrawn_alone_and_names_its_client() {
+    let files = Files::new();
+    files.write("tokens", "ann: first\nbob: second\n");
+    files.write("ann", "first\n");
+    files.write("bob", "second\n");
+    let target = listen();
+    let side = format!("listen:0,token=@{}", files.path("tokens"));
+    let log = format!("--access-log={}", files.path("access.log"));
+    let far = Couplet::start(&[&side, &dial(&target), &log]);
+    let near = |name: &str| {
+        let b = format!("{},token=@{}", far.dial('A'), files.path(name));
+        Couplet::start(&["listen:0", &b])
+    };
+    let [ann, bob] = ["ann", "bob"].map(near);
+    let pair = |near: &Couplet| {
+        let client = connect(near.address('A'));
+        let server = accept(&target);
+        talk(&client, &server);
+        (client, server)
+    };
+    let (client, server) = pair(&ann);
+    pair(&bob);
+
+    files.write("tokens", "# ann has lost her laptop\nbob: second\n");
+    read_again(&far, 1);
+    connect_in_vain(ann.address('A'));
+    pair(&bob);
+    // A connection from before is untouched.
+    talk(&client, &server);
+    drop((client, server));
+    until("the line of the first session", || {
+        let text = fs::read_to_string(files.path("access.log")).unwrap_or_default();
+        let mut lines = text.lines();
+        lines
+            .find(|line| line.contains("a_identity=\"ann\""))
+            .map(drop)
     });
 }
 

@@ -67,6 +67,7 @@ fn each_setting_notices_a_peer_that_vanished() {
     }
     for (options, when) in [
         (&["--keep-alive=1s/1s/2"][..], When::Idle),
+        (&["--ack-timeout=15s"], When::InFlight),
         (&["--user-timeout=2s"], When::InFlight),
         (&["--idle-timeout=2s"], When::Idle),
         (&["--idle-timeout=2s"], When::InFlight),
@@ -88,6 +89,8 @@ fn the_time_until_a_vanished_peer_is_noticed() {
         for options in [
             &[][..],
             &["--keep-alive=10s/5s/3"],
+            &["--ack-timeout=off"],
+            &["--ack-timeout=20s"],
             &["--user-timeout=30s"],
             &["--idle-timeout=30s"],
         ] {

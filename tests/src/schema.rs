@@ -23,6 +23,7 @@ const NUMBERS: &[&str] = &[
     "length",
     "lines",
     "live",
+    "more",
     "networks",
     "offset",
     "pause",
@@ -60,7 +61,7 @@ pub fn parse(line: &str) -> Value {
             levels.contains(&level.as_str()) && value["message"].is_string()
         }
         (Value::Null, Value::String(event), _) => {
-            ["pair", "connection"].contains(&event.as_str()) && value["state"].is_string()
+            ["pair", "connection", "more"].contains(&event.as_str()) && value["state"].is_string()
         }
         (Value::Null, Value::Null, from) => ["A", "B"].contains(&from.as_str().unwrap_or("?")),
         _ => false,

@@ -1,19 +1,28 @@
 //! `--access-log`: a line for each pair that has ended, and for each connection that was not joined.
 
-use std::path::PathBuf;
+use std::{io::Write, path::PathBuf, time::SystemTime};
 
 use clap::ValueEnum;
 use couplet_connector::{
     PairLayers, SideLayers,
     endpoint::Side,
-    layers::{AccessLog, AccessLogLayer, SideAccessLogLayer, observe::access_log::Format},
+    layers::{
+        AccessLog, AccessLogLayer, SideAccessLogLayer,
+        observe::{
+            access_log::{End, Format, Leg, Record},
+            json_line,
+        },
+    },
 };
+use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
     layer_spec::{LayerSpec, Sourced},
     log_file::LogFile,
+    log_writer::LogWriter,
     pair::PairLayerSpec,
     side::SideLayerSpec,
+    sums::{Key, Network, Sum, Sums},
 };
 
 #[derive(Debug, clap::Args)]
@@ -37,9 +46,22 @@ enum LineFormat {
 /// The layers that write it, one a stack, each for the top.
 #[derive(Debug)]
 pub(crate) struct AccessLogSpecs {
-    pub(crate) file: LogFile,
+    pub(crate) file: AccessLogFile,
     log: AccessLog,
     format: Sourced<LineFormat>,
+}
+
+/// The file, and the sums of what is not told line by line.
+#[derive(Clone, Debug)]
+pub(crate) struct AccessLogFile {
+    pub(crate) file: LogFile,
+    sums: Sums<&'static str>,
+}
+
+/// A line of the log: how many connections more there were whose records are left out.
+struct SumLine {
+    time: SystemTime,
+    sum: Sum<&'static str>,
 }
 
 // ===== impl AccessLogArgs =====
@@ -53,11 +75,116 @@ impl AccessLogArgs {
     pub(crate) fn specs(&self) -> Option<AccessLogSpecs> {
         let file = LogFile::new("access log", self.access_log.clone()?);
         let format = Sourced::flag(self.access_log_format, LineFormat::Text);
-        let log = match format.value {
-            LineFormat::Text => AccessLog::to_writer(Format::Text, file.lines()),
-            LineFormat::Json => AccessLog::to_writer(Format::Json, file.lines()),
+        let log = AccessLog::to_writer(
+            match format.value {
+                LineFormat::Text => Format::Text,
+                LineFormat::Json => Format::Json,
+            },
+            file.lines(),
+        );
+        let (lines, format_is) = (file.lines(), format.value);
+        let sums = Sums::new(move |sum| format_is.write(&mut lines.clone(), sum));
+        let counting = sums.clone();
+        Some(AccessLogSpecs {
+            file: AccessLogFile { file, sums },
+            log: log.only(move |record| is_shown(&counting, record)),
+            format,
+        })
+    }
+}
+
+/// Pairs are all shown; of connections that were not joined not too many of a kind and a network.
+fn is_shown(sums: &Sums<&'static str>, record: &Record) -> bool {
+    let End::Unjoined(side, _) = record.end else {
+        return true;
+    };
+    let peer = record.leg(side).and_then(Leg::peer_text);
+    let Some(network) = peer.and_then(|peer| Network::of(&peer)) else {
+        return true;
+    };
+    let reason = || record.end.to_string();
+    sums.count(record.end.termination_state(), None, network, reason)
+}
+
+// ===== impl AccessLogFile =====
+
+impl AccessLogFile {
+    /// Writes what is left to write, and returns how many lines are missing. For the end of the program.
+    pub(crate) fn finish(&self) -> usize {
+        self.sums.tell();
+        self.file.lines().finish()
+    }
+}
+
+// ===== impl LineFormat =====
+
+impl LineFormat {
+    fn write(self, lines: &mut LogWriter, sum: Sum<&'static str>) {
+        let line = SumLine {
+            time: SystemTime::now(),
+            sum,
         };
-        Some(AccessLogSpecs { file, log, format })
+        let line = match self {
+            Self::Text => line.text(),
+            Self::Json => json_line(&line),
+        };
+        // The log tells itself how many lines are missing.
+        let _ = lines.write_all(format!("{line}\n").as_bytes());
+    }
+}
+
+// ===== impl SumLine =====
+
+impl SumLine {
+    fn time(&self) -> String {
+        humantime::format_rfc3339_micros(self.time).to_string()
+    }
+
+    fn text(&self) -> String {
+        let time = self.time();
+        match &self.sum {
+            Sum::Of {
+                key: Key { kind, network, .. },
+                message,
+                count,
+            } => {
+                let network = network.map(|network| format!(" network={network}"));
+                let network = network.unwrap_or_default();
+                format!("{time} {kind} more={count}{network} reason=\"{message}\"")
+            }
+            Sum::Rest { networks, count } => {
+                format!("{time} -- more={count} networks={networks} reason=\"of other networks\"")
+            }
+        }
+    }
+}
+
+impl Serialize for SumLine {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("time", &self.time())?;
+        map.serialize_entry("event", "more")?;
+        match &self.sum {
+            Sum::Of {
+                key: Key { kind, network, .. },
+                message,
+                count,
+            } => {
+                map.serialize_entry("state", kind)?;
+                map.serialize_entry("reason", message)?;
+                map.serialize_entry("more", count)?;
+                if let Some(network) = network {
+                    map.serialize_entry("network", &network.to_string())?;
+                }
+            }
+            Sum::Rest { networks, count } => {
+                map.serialize_entry("state", "--")?;
+                map.serialize_entry("reason", "of other networks")?;
+                map.serialize_entry("more", count)?;
+                map.serialize_entry("networks", networks)?;
+            }
+        }
+        map.end()
     }
 }
 
@@ -78,7 +205,7 @@ impl AccessLogSpecs {
             LineFormat::Json => "json",
         };
         LayerSpec::new("access-log", layers)
-            .set("path", &self.file, crate::layer_spec::Source::Flag)
+            .set("path", &self.file.file, crate::layer_spec::Source::Flag)
             .set("format", format, self.format.from)
     }
 }

@@ -409,7 +409,8 @@ mod tests {
     fn a_sides_own_option_wins_over_the_flag() {
         let plan = plan(&[
             "listen:1,user-timeout=5s",
-            "listen:2,keep-alive=off",
+            "listen:2,keep-alive=off,ack-timeout=off",
+            "--ack-timeout=20s",
             "--user-timeout=7s",
             "--keep-alive=1s/2s/3",
         ])
@@ -420,11 +421,19 @@ mod tests {
         };
         assert_eq!(
             settings(plan.sides.get(Side::A)),
-            ["keep-alive 1s/2s/3 (flag)", "user-timeout 5s (side)"]
+            [
+                "keep-alive 1s/2s/3 (flag)",
+                "ack-timeout 20s (flag)",
+                "user-timeout 5s (side)"
+            ]
         );
         assert_eq!(
             settings(plan.sides.get(Side::B)),
-            ["keep-alive off (side)", "user-timeout 7s (flag)"]
+            [
+                "keep-alive off (side)",
+                "ack-timeout never (side)",
+                "user-timeout 7s (flag)"
+            ]
         );
     }
 }

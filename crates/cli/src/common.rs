@@ -15,7 +15,7 @@ use crate::{
     pair::{PairArgs, PairContext, PairLayerSpec},
     plan::{Plan, Sides},
     side::{EndpointFlags, EndpointSpec},
-    units::{Limit, Threads, duration, keep_alive, limit, threads, user_timeout},
+    units::{Limit, Threads, ack_timeout, duration, keep_alive, limit, threads, user_timeout},
 };
 
 #[derive(Debug, clap::Args)]
@@ -23,6 +23,10 @@ pub(crate) struct CommonArgs {
     /// Probe idle connections: IDLE/INTERVAL/COUNT or off [default: 60s/10s/5]
     #[arg(long, value_name = "PROBES", value_parser = keep_alive)]
     keep_alive: Option<Limit<KeepAlive>>,
+
+    /// Drop a peer whose system acknowledges nothing for TIME, 15s to 15m, or off [default: 50s]
+    #[arg(long, value_name = "TIME", value_parser = ack_timeout)]
+    ack_timeout: Option<Limit<Duration>>,
 
     /// Drop a peer that acknowledges no data for TIME, or off [default: off]
     #[arg(long, value_name = "TIME", value_parser = user_timeout)]
@@ -99,6 +103,7 @@ impl CommonArgs {
             sides,
             endpoint_flags: EndpointFlags {
                 keep_alive: self.keep_alive,
+                ack_timeout: self.ack_timeout,
                 user_timeout: self.user_timeout,
                 connect_timeout: None,
             },
@@ -157,6 +162,10 @@ impl CommonArgs {
                 "--keep-alive",
                 self.keep_alive.is_some()
                     && all(|side| side.keep_alive.is_some() || side.is_unix()),
+            ),
+            (
+                "--ack-timeout",
+                self.ack_timeout.is_some() && all(|side| side.ack_timeout.is_some()),
             ),
             (
                 "--user-timeout",

@@ -40,6 +40,7 @@ mod side;
 mod signals;
 mod stacks;
 mod stream;
+mod sums;
 mod token;
 mod units;
 

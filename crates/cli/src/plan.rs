@@ -10,8 +10,8 @@ use couplet_connector::{
 };
 
 use crate::{
+    access_log::AccessLogFile,
     layer_spec::{Setting, Sourced},
-    log_file::LogFile,
     mistake::Mistake,
     pair::PairLayerSpec,
     reload::OnReload,
@@ -40,7 +40,7 @@ pub(crate) struct Plan {
     pub(crate) reconnect: bool,
     pub(crate) threads: Threads,
     /// To be opened before the first connection comes.
-    pub(crate) access_log: Option<LogFile>,
+    pub(crate) access_log: Option<AccessLogFile>,
     /// To be started by then, too.
     pub(crate) capture: Option<Capture>,
     /// Where metrics and the admin endpoint are.
@@ -70,7 +70,7 @@ pub(crate) struct Meeting {
 impl Plan {
     /// What is done at SIGHUP.
     pub(crate) fn on_reload(&self) -> Vec<OnReload> {
-        let log = self.access_log.iter().map(LogFile::on_reload);
+        let log = self.access_log.iter().map(|log| log.file.on_reload());
         let sides = self.sides.specs().flat_map(|(_, spec)| {
             let specs = spec.layers.iter().map(|spec| &spec.on_reload);
             specs.chain([&spec.endpoint.on_reload]).flatten().cloned()

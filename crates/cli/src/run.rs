@@ -29,7 +29,7 @@ pub(crate) fn run(plan: Plan) -> anyhow::Result<Option<CloseReason>> {
         tracing::warn!("the capture is incomplete");
     }
     if let Some(access_log) = access_log {
-        let missing = access_log.lines().finish();
+        let missing = access_log.finish();
         if missing > 0 {
             tracing::warn!(lines = missing, "the access log is incomplete");
         }
@@ -51,8 +51,8 @@ fn runtime(threads: NonZeroUsize) -> io::Result<Runtime> {
 async fn relay(plan: Plan) -> anyhow::Result<Option<CloseReason>> {
     // First of all: no relay dies of SIGHUP.
     let hangups = Hangups::new()?;
-    if let Some(file) = &plan.access_log {
-        file.open()?;
+    if let Some(access_log) = &plan.access_log {
+        access_log.file.open()?;
     }
     if let Some(capture) = &plan.capture {
         capture.start().with_context(|| match capture.path() {

@@ -120,6 +120,21 @@ pub(crate) fn limit(text: &str) -> Result<Limit<Duration>, Mistake> {
     }
 }
 
+/// How long sent data may go unanswered: what the system's retransmissions can be bounded to.
+pub(crate) fn ack_timeout(text: &str) -> Result<Limit<Duration>, Mistake> {
+    match limit(text)? {
+        Limit::At(time)
+            if !(Duration::from_secs(15)..=Duration::from_secs(900)).contains(&time) =>
+        {
+            Err(Mistake::new(
+                format!("an ack-timeout can't be `{text}`"),
+                "from `15s` to `15m`, or `off` for the system's own time",
+            ))
+        }
+        limit => Ok(limit),
+    }
+}
+
 /// A [`limit`] that the system takes for its sockets: in a signed number of milliseconds.
 pub(crate) fn user_timeout(text: &str) -> Result<Limit<Duration>, Mistake> {
     match limit(text)? {
@@ -245,6 +260,9 @@ mod tests {
         assert_eq!(limit("never"), Ok(Limit::Off));
         assert_eq!(limit("2m"), Ok(Limit::At(Duration::from_secs(120))));
         assert!(limit("2").unwrap_err().to_string().contains("never"));
+        assert_eq!(ack_timeout("off"), Ok(Limit::Off));
+        assert!(ack_timeout("15s").is_ok() && ack_timeout("15m").is_ok());
+        assert!(ack_timeout("14s").is_err() && ack_timeout("16m").is_err());
         assert_eq!(user_timeout("never"), Ok(Limit::Off));
         assert!(user_timeout("24d").is_ok());
         assert!(

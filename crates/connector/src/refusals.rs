@@ -8,7 +8,7 @@ use std::{
 };
 
 use couplet_endpoint::{BoxError, Conn, ConnId, DialError, Origin, PeerName, Side, is_caused_by};
-use couplet_layers::RefusalCause;
+use couplet_layers::{Departed, RefusalCause};
 use couplet_pairing::PairError;
 use pin_project::pin_project;
 use tower::{Layer, Service};
@@ -75,6 +75,10 @@ impl RefusalsLayer {
             RefusalCause::Shutdown => return,
             RefusalCause::HealthCheck => {
                 tracing::debug!(%side, conn, %peer, "health check");
+                return;
+            }
+            _ if is_caused_by::<Departed>(&*error) => {
+                tracing::debug!(%side, conn, %peer, "left before its turn");
                 return;
             }
             _ if is_dial_failure(&error) => {

@@ -78,8 +78,8 @@ pub use self::{
     },
     endpoint::{Endpoint, LocalAddr},
     error::{BoxError, Chain, find_cause, is_caused_by},
-    io::{BoxIo, Io, Opaque, Replay, TcpIo},
+    io::{BoxIo, Gone, Io, Opaque, Replay, TcpIo, Unanswered},
     listen::{BindError, Listen, ListenOptions},
     quiet_timer::QuietTimer,
-    socket::{KeepAlive, SocketOptions},
+    socket::{AckTimeout, KeepAlive, SocketOptions},
 };

@@ -4,12 +4,15 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     fmt, io,
     net::{SocketAddr, SocketAddrV6},
+    pin::pin,
     sync::{Arc, LazyLock, Mutex, PoisonError},
+    time::Duration,
 };
 
 use tokio::{
     net::lookup_host,
     sync::{Semaphore, watch},
+    time::{Instant, timeout},
 };
 
 use crate::address::{Host, HostName};
@@ -18,16 +21,30 @@ use crate::address::{Host, HostName};
 /// threads (512 by default) for as long as the system's resolver takes.
 const LOOK_UPS: usize = 64;
 
+/// How many look-ups more may run that have taken longer than [`SLOW`]: they take the place of no
+/// other. A client that may choose names can choose names whose DNS is silent.
+const SLOW_LOOK_UPS: usize = 256;
+
+/// From when on a look-up is slow, and how long a caller waits in line before the last answer will do.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// How many answers are kept, and for how long.
+const ANSWERS: usize = 1024;
+const LIFETIME: Duration = Duration::from_secs(3600);
+
 /// The addresses of a host, as the resolver sorted them (RFC 6724); at once where the host is an
 /// address.
 ///
 /// One look-up of a name runs at a time, and all callers share its answer. So a name whose DNS server
-/// is silent holds up no other name.
+/// is silent holds up no other name. Nor do many such names: a slow look-up gives its place in line to
+/// the next, and where none is free for a second, a name that was found within the last hour has the
+/// answer that it had then.
 ///
 /// Has no deadline. Cancel-safe, but a look-up that has begun can't be stopped, and counts until the
 /// resolver is done.
 pub(crate) async fn resolve(host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
-    static LOOK_UPS_RUNNING: LazyLock<LookUps> = LazyLock::new(|| LookUps::new(LOOK_UPS));
+    static LOOK_UPS_RUNNING: LazyLock<LookUps> =
+        LazyLock::new(|| LookUps::new(LOOK_UPS, SLOW_LOOK_UPS));
 
     match host {
         Host::Name(name) => {
@@ -48,7 +65,19 @@ async fn look_up(name: HostName) -> io::Result<Vec<SocketAddr>> {
 /// The look-ups that run, by name.
 struct LookUps {
     free: Semaphore,
-    running: Mutex<HashMap<HostName, watch::Receiver<Option<Answer>>>>,
+    /// For those that are slow.
+    slow: Semaphore,
+    running: Mutex<HashMap<HostName, watch::Receiver<State>>>,
+    /// The last good answers, and when they were given.
+    answers: Mutex<HashMap<HostName, (Instant, Arc<[SocketAddr]>)>>,
+}
+
+/// How far a look-up is.
+#[derive(Clone, Debug)]
+enum State {
+    InLine,
+    Begun,
+    Done(Answer),
 }
 
 /// The answer of a look-up, for all its callers.
@@ -63,10 +92,12 @@ struct Running {
 // ===== impl LookUps =====
 
 impl LookUps {
-    fn new(at_a_time: usize) -> Self {
+    fn new(at_a_time: usize, slow: usize) -> Self {
         Self {
             free: Semaphore::new(at_a_time),
+            slow: Semaphore::new(slow),
             running: Mutex::default(),
+            answers: Mutex::default(),
         }
     }
 
@@ -80,31 +111,67 @@ impl LookUps {
         F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
     {
         loop {
-            let mut answer = self.running(name, &look_up);
-            let Ok(answer) = answer.wait_for(Option::is_some).await else {
-                continue; // The runtime of that look-up was shut down, which may be another than ours.
+            let (mut look_up, is_ours) = self.running(name, &look_up);
+            if let Some(addrs) = self.last_answer(name) {
+                let begun = look_up.wait_for(|state| !matches!(state, State::InLine));
+                if timeout(SLOW, begun).await.is_err() {
+                    return Ok(addrs);
+                }
+            }
+            let Ok(state) = look_up
+                .wait_for(|state| matches!(state, State::Done(_)))
+                .await
+            else {
+                if is_ours {
+                    return Err(io::Error::other("the task of the look-up panicked"));
+                }
+                continue; // Its runtime was shut down, which is not ours.
             };
-            return match answer.as_ref().expect("it was waited for") {
+            let State::Done(answer) = &*state else {
+                unreachable!("it was waited for");
+            };
+            return match answer {
                 Ok(addrs) => Ok(Arc::clone(addrs)),
                 Err(error) => Err(io::Error::new(error.kind(), SharedError(Arc::clone(error)))),
             };
         }
     }
 
+    fn last_answer(&self, name: &HostName) -> Option<Arc<[SocketAddr]>> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let (given, addrs) = answers.get(name)?;
+        (given.elapsed() < LIFETIME).then(|| Arc::clone(addrs))
+    }
+
+    fn keep_answer(&self, name: HostName, addrs: &Arc<[SocketAddr]>) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.len() >= ANSWERS && !answers.contains_key(&name) {
+            answers.retain(|_, (given, _)| given.elapsed() < LIFETIME);
+            // As many as that are in use: which goes is left to chance.
+            if answers.len() >= ANSWERS
+                && let Some(any) = answers.keys().next().cloned()
+            {
+                answers.remove(&any);
+            }
+        }
+        answers.insert(name, (Instant::now(), Arc::clone(addrs)));
+    }
+
+    /// The look-up that runs, and whether it was begun here.
     fn running<F>(
         &'static self,
         name: &HostName,
         look_up: impl Fn(HostName) -> F,
-    ) -> watch::Receiver<Option<Answer>>
+    ) -> (watch::Receiver<State>, bool)
     where
         F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
     {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let vacant = match running.entry(name.clone()) {
-            Entry::Occupied(running) => return running.get().clone(),
+            Entry::Occupied(running) => return (running.get().clone(), false),
             Entry::Vacant(vacant) => vacant,
         };
-        let (tell, answer) = watch::channel(None);
+        let (tell, answer) = watch::channel(State::InLine);
         vacant.insert(answer.clone());
         let look_up = look_up(name.clone());
         let entry = Running {
@@ -113,14 +180,28 @@ impl LookUps {
         };
         // In a task of its own, which holds its permit until the resolver returns.
         tokio::spawn(async move {
-            let _permit = self.free.acquire().await.expect("it is never closed");
-            let found = look_up.await;
-            // First, so that a later caller begins a new look-up.
-            drop(entry);
+            let mut permit = self.free.acquire().await.expect("it is never closed");
+            tell.send_replace(State::Begun);
+            let mut look_up = pin!(look_up);
+            let found = match timeout(SLOW, &mut look_up).await {
+                Ok(found) => found,
+                Err(_) => {
+                    if let Ok(slow) = self.slow.try_acquire() {
+                        permit = slow;
+                    }
+                    look_up.await
+                }
+            };
+            drop(permit);
             let answer = found.map(Arc::from).map_err(Arc::new);
-            tell.send_replace(Some(answer));
+            if let Ok(addrs) = &answer {
+                self.keep_answer(entry.name.clone(), addrs);
+            }
+            // First, so that a later question is a new look-up.
+            drop(entry);
+            tell.send_replace(State::Done(answer));
         });
-        answer
+        (answer, true)
     }
 }
 
@@ -158,7 +239,7 @@ mod tests {
     }
 
     fn look_ups(at_a_time: usize) -> &'static LookUps {
-        Box::leak(Box::new(LookUps::new(at_a_time)))
+        Box::leak(Box::new(LookUps::new(at_a_time, 2)))
     }
 
     fn addr(port: u16) -> SocketAddr {
@@ -186,6 +267,48 @@ mod tests {
         let other = name("other.test");
         let found = look_ups.shared(&other, async |_| Ok(vec![addr(1)])).await;
         assert_eq!(*found.unwrap(), [addr(1)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_silent_names_hold_up_no_other_for_long() {
+        let look_ups = look_ups(2);
+        let known = name("known.test");
+        let found = look_ups.shared(&known, async |_| Ok(vec![addr(1)])).await;
+        assert_eq!(*found.unwrap(), [addr(1)]);
+
+        let silent = |number: usize| {
+            let name = name(&format!("silent{number}.test"));
+            tokio::spawn(async move { look_ups.shared(&name, |_| std::future::pending()).await })
+        };
+        let _silent = [0, 1].map(silent);
+        yield_now().await;
+        // Those are slow, and make room for the next.
+        let begin = Instant::now();
+        let other = name("other.test");
+        let found = look_ups.shared(&other, async |_| Ok(vec![addr(2)])).await;
+        assert_eq!(*found.unwrap(), [addr(2)]);
+        assert!(begin.elapsed() <= SLOW + SLOW / 10, "{:?}", begin.elapsed());
+
+        // As many slow ones as may be, and more: a known name has the answer that it had.
+        let _more = [2, 3].map(silent);
+        yield_now().await;
+        tokio::time::sleep(10 * SLOW).await;
+        let begin = Instant::now();
+        let found = look_ups.shared(&known, async |_| Ok(vec![addr(3)])).await;
+        assert_eq!(*found.unwrap(), [addr(1)]);
+        assert!(begin.elapsed() <= SLOW + SLOW / 10, "{:?}", begin.elapsed());
+        tokio::time::advance(LIFETIME).await;
+        let unknown = look_ups.shared(&known, async |_| Ok(vec![addr(3)]));
+        assert!(timeout(10 * SLOW, unknown).await.is_err(), "too old");
+    }
+
+    #[test]
+    fn no_more_answers_are_kept_than_may_be() {
+        let look_ups = look_ups(1);
+        for number in 0..2 * ANSWERS {
+            look_ups.keep_answer(name(&format!("n{number}.test")), &Arc::from([addr(1)]));
+        }
+        assert_eq!(look_ups.answers.lock().unwrap().len(), ANSWERS);
     }
 
     #[tokio::test]
@@ -219,6 +342,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_look_up_that_panics_is_an_error() {
+        let look_ups = look_ups(1);
+        let panics = async |_| -> io::Result<Vec<SocketAddr>> { panic!("as the test says") };
+        let name = name("panics.test");
+        look_ups.shared(&name, panics).await.unwrap_err();
+        let found = look_ups.shared(&name, async |_| Ok(vec![addr(1)])).await;
+        assert_eq!(*found.unwrap(), [addr(1)]);
+    }
+
+    #[tokio::test]
     async fn an_abandoned_look_up_counts_until_it_is_done() {
         let look_ups = look_ups(1);
         let answer = Arc::new(Notify::new());
@@ -247,6 +380,7 @@ mod tests {
         let name = name("again.test");
         let runtime = || {
             tokio::runtime::Builder::new_current_thread()
+                .enable_time()
                 .build()
                 .unwrap()
         };

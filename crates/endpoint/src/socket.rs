@@ -4,6 +4,8 @@ use std::{fmt, io, time::Duration};
 
 use socket2::{SockRef, TcpKeepalive};
 
+use crate::conn::Info;
+
 /// Options of TCP sockets, for [`Listen`](crate::Listen) and [`Dial`](crate::Dial).
 ///
 /// | option | default | finds |
@@ -32,9 +34,14 @@ pub struct SocketOptions {
     keep_alive: Option<KeepAlive>,
     nodelay: bool,
     user_timeout: Option<Duration>,
-    /// The longest pause between two retransmissions, in milliseconds; `None` keeps the system's.
-    rto_max: Option<u32>,
+    ack_timeout: Option<AckTimeout>,
 }
+
+/// How long sent data may go without any answer from the peer's system, among the
+/// [`extensions`](crate::Extensions) of a connection whose system does not see to it by itself: a
+/// relay then does. See [`SocketOptions::ack_timeout`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AckTimeout(Duration);
 
 /// When an idle connection is probed for a peer that vanished: `SO_KEEPALIVE` of socket(7), and
 /// `TCP_KEEPIDLE`, `TCP_KEEPINTVL` and `TCP_KEEPCNT` of tcp(7).
@@ -62,7 +69,7 @@ impl SocketOptions {
             keep_alive: Some(KeepAlive::new()),
             nodelay: true,
             user_timeout: None,
-            rto_max: Some(rto_max(50_000)),
+            ack_timeout: Some(AckTimeout(Duration::from_secs(50))),
         }
     }
 
@@ -89,15 +96,14 @@ impl SocketOptions {
     /// answers. [`KeepAlive`] does not cover this case, as a connection with data on its way is not
     /// idle.
     ///
-    /// Sets the longest pause between two retransmissions (`TCP_RTO_MAX_MS` of tcp(7)), of which there
-    /// are 15 (`net.ipv4.tcp_retries2`). Needs Linux 6.15; elsewhere it has no effect, and
-    /// [`user_timeout`](Self::user_timeout) is the remedy.
+    /// Since Linux 6.15 it bounds the pause between two retransmissions (`TCP_RTO_MAX_MS` of tcp(7)),
+    /// of which there are 15 (`net.ipv4.tcp_retries2`). On an older Linux the connection has an
+    /// [`AckTimeout`], and while bytes are unacknowledged a relay asks the system every eighth of that
+    /// time (`TCP_INFO`). Elsewhere it has no effect, and [`user_timeout`](Self::user_timeout) is the
+    /// remedy.
     #[must_use]
     pub fn ack_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.rto_max = timeout.into().map(|timeout| {
-            let milliseconds = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-            rto_max(milliseconds)
-        });
+        self.ack_timeout = timeout.into().map(AckTimeout::new);
         self
     }
 
@@ -131,8 +137,8 @@ impl SocketOptions {
             socket.set_tcp_keepalive(&keep_alive.probes())?;
         }
         #[cfg(target_os = "linux")]
-        if let Some(rto_max) = self.rto_max {
-            crate::sockopt::set_rto_max(&**socket, rto_max)?;
+        if let Some(timeout) = self.ack_timeout {
+            crate::sockopt::set_rto_max(&**socket, timeout.rto_max())?;
         }
         Ok(())
     }
@@ -148,6 +154,37 @@ impl SocketOptions {
             socket.set_tcp_user_timeout(Some(timeout.max(Duration::from_millis(1))))?;
         }
         socket.set_out_of_band_inline(true)
+    }
+
+    /// Marks a connection of a socket with these options, if a relay has to see to what the system
+    /// does not.
+    #[cfg_attr(not(target_os = "linux"), expect(unused_variables))]
+    pub(crate) fn mark(&self, info: &mut Info) {
+        #[cfg(target_os = "linux")]
+        if let Some(timeout) = self.ack_timeout
+            && crate::sockopt::lacks_rto_max()
+        {
+            info.extensions.insert(timeout);
+        }
+    }
+}
+
+// ===== impl AckTimeout =====
+
+impl AckTimeout {
+    /// That time.
+    pub const fn new(timeout: Duration) -> Self {
+        Self(timeout)
+    }
+
+    /// The time.
+    pub const fn get(self) -> Duration {
+        self.0
+    }
+
+    #[cfg(target_os = "linux")]
+    fn rto_max(self) -> u32 {
+        rto_max(u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX))
     }
 }
 

@@ -2,7 +2,11 @@
 
 // The macros call each other, and libc, by these names.
 use nix::{errno::Errno, getsockopt_impl, libc, setsockopt_impl, sockopt_impl, sys::socket};
-use std::{io, os::fd::AsFd, time::Duration};
+use std::{io, os::fd::AsFd, sync::OnceLock, time::Duration};
+
+use socket2::{Domain, Socket, Type};
+
+use crate::io::Unanswered;
 
 sockopt_impl!(
     /// A port that bind(2) leaves open until connect(2) knows the peer, so that connections to
@@ -29,7 +33,10 @@ sockopt_impl!(
 /// The beginning of `struct tcp_info` of linux/tcp.h, in words; every kernel knows that much of it.
 type Info = [u32; 15];
 
+// Words of it.
+const UNACKNOWLEDGED: usize = 6;
 const LAST_DATA_SENT: usize = 11;
+const LAST_DATA_RECEIVED: usize = 13;
 const LAST_ACK_RECEIVED: usize = 14;
 
 sockopt_impl!(TcpInfo, GetOnly, libc::IPPROTO_TCP, libc::TCP_INFO, Info);
@@ -48,6 +55,42 @@ pub(crate) fn set_rto_max(socket: &impl AsFd, milliseconds: u32) -> io::Result<(
         Err(Errno::ENOPROTOOPT) => Ok(()),
         result => Ok(result?),
     }
+}
+
+/// Whether [`set_rto_max`] has no effect. Asked of the kernel once.
+pub(crate) fn lacks_rto_max() -> bool {
+    static LACKS: OnceLock<bool> = OnceLock::new();
+
+    *LACKS.get_or_init(|| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None);
+        socket.is_ok_and(|socket| socket::getsockopt(&socket, RtoMax) == Err(Errno::ENOPROTOOPT))
+    })
+}
+
+/// How long ago the peer's system was last heard of. `None` where the kernel does not tell.
+pub(crate) fn heard_ago(socket: &impl AsFd) -> Option<Duration> {
+    let info = socket::getsockopt(socket, TcpInfo).ok()?;
+    let milliseconds = info[LAST_DATA_RECEIVED].min(info[LAST_ACK_RECEIVED]);
+    Some(Duration::from_millis(milliseconds.into()))
+}
+
+/// What the peer's system has left unanswered; `None` where it has answered everything, or the
+/// kernel does not tell.
+pub(crate) fn unanswered(socket: &impl AsFd) -> Option<Unanswered> {
+    let info = socket::getsockopt(socket, TcpInfo).ok()?;
+    let [_state, _, retransmits, probes] = info[0].to_ne_bytes();
+    // Counts retransmissions, and probes of a window of zero, but no probes of keep-alive.
+    let [backoff, ..] = info[1].to_ne_bytes();
+    if info[UNACKNOWLEDGED] == 0 && backoff == 0 {
+        return None;
+    }
+    Some(Unanswered {
+        heard_ago: Duration::from_millis(info[LAST_ACK_RECEIVED].into()),
+        tries: match backoff {
+            0 => 0,
+            _ => retransmits.max(probes).into(),
+        },
+    })
 }
 
 /// How long ago the kernel last sent bytes to the peer and had an acknowledgement: the older of

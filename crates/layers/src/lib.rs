@@ -97,7 +97,6 @@ pub use self::admission::access::{AccessList, Networks};
 pub use self::admission::limits::{ConnRateLayer, Rate};
 #[cfg(any(feature = "challenge", feature = "noise"))]
 pub use self::handshake::InvalidKey;
-#[cfg(any(feature = "challenge", feature = "noise", feature = "signed-token"))]
 pub use self::handshake::KeyFileError;
 #[cfg(feature = "challenge")]
 pub use self::handshake::challenge::{
@@ -137,10 +136,10 @@ pub use self::{
     handshake::announce_join::{AnnounceJoin, PartnerLeft},
     handshake::dialled_for::{DialledFor, DialledForLayer},
     handshake::sniff::{Protocol, Sniff},
-    handshake::token::{ExpectToken, InvalidToken, SendToken, Token, TokenRefused},
+    handshake::token::{ExpectToken, InvalidToken, SendToken, Token, TokenRefused, Tokens},
     handshake::{
-        Handshake, HandshakeError, HandshakeLayer, HandshakeRequest, HealthCheck, Identity,
-        LineError, Replaceable, take_line,
+        Departed, Handshake, HandshakeError, HandshakeLayer, HandshakeRequest, HealthCheck,
+        Identity, LineError, Replaceable, take_line,
     },
     observe::access_log::{AccessLog, AccessLogLayer, SideAccessLogLayer},
     observe::capture::{Capture, CaptureLayer},

@@ -29,7 +29,8 @@ use crate::{
 /// and a failed dial resets only its own connection.
 ///
 /// A connection without a partner after a quarter of a second is watched from then on, as in a
-/// [`rendezvous`](crate::rendezvous): if the peer resets, or ends its stream without having sent a byte,
+/// [`rendezvous`](crate::rendezvous): if the peer resets, or ends its stream without having sent a byte
+/// to its partner or to the relay,
 /// the dial is dropped, its slot is free, and the connection counts as [died](WaitingCounts::died). To
 /// notice this, up to [`Policy::early`] bytes are read ahead, and replayed to the reader of the joined
 /// connection.

@@ -33,7 +33,7 @@ pub(crate) async fn while_alive<F: Future, I: Io>(
 }
 
 /// Waits until the connection's peer is gone: until a reset, or an end of stream without a byte before
-/// it. Up to `early` bytes are read ahead.
+/// it to the partner or to the relay. Up to `early` bytes are read ahead.
 async fn death<I: Io>(conn: &mut Conn<Replay<I>>, early: usize) {
     sleep(UNWATCHED).await;
     loop {
@@ -47,7 +47,7 @@ async fn death<I: Io>(conn: &mut Conn<Replay<I>>, early: usize) {
     // wants them delivered; a connection of a pool was dialled ahead, and has given up.
     let ahead = conn.io.ahead().len();
     let is_pooled = conn.info.extensions.get::<Pooled>().is_some();
-    if ahead == 0 || (is_pooled && ahead < early.max(1)) {
+    if (ahead == 0 && !conn.info.has_spoken) || (is_pooled && ahead < early.max(1)) {
         return;
     }
     while conn.io.take_error().is_none() {

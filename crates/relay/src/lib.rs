@@ -38,6 +38,7 @@
 //! # }
 //! ```
 
+mod ack_watch;
 mod buffer;
 mod direction;
 #[cfg(target_os = "linux")]

@@ -14,6 +14,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::{
     RelayError, Summary,
+    ack_watch::AckWatch,
     direction::{Direction, Event, Outcome},
     relay::Limits,
 };
@@ -36,6 +37,7 @@ pub struct Relaying<A: Io, B: Io> {
     b_to_a: Direction,
     session: OwnedSession,
     limits: Arc<Limits>,
+    ack_watch: Option<Box<AckWatch>>,
     /// What only a pair needs of which a direction has ended.
     ending: Option<Box<Ending>>,
 }
@@ -80,6 +82,7 @@ impl<A: Io, B: Io> Relaying<A, B> {
             b: pair.b,
             a_to_b: Direction::new(Side::A, limits.splice),
             b_to_a: Direction::new(Side::B, limits.splice),
+            ack_watch: AckWatch::of(&pair.session).map(Box::new),
             session: pair.session,
             limits,
             ending: None,
@@ -238,6 +241,26 @@ impl<A: Io, B: Io> Relaying<A, B> {
         }
     }
 
+    /// Whether a peer was found whose system has answered nothing for too long: its connection has
+    /// failed then, as the system would say after a quarter of an hour.
+    fn look_for_vanished(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(watch) = &mut self.ack_watch else {
+            return false;
+        };
+        let progress = self.session.meter().last_progress();
+        let Some(side) = watch.poll(cx, [&mut self.a, &mut self.b], progress) else {
+            return false;
+        };
+        self.ack_watch = None;
+        match side {
+            Side::A => self.a_to_b.cut(),
+            Side::B => self.b_to_a.cut(),
+        }
+        let error = io::Error::new(io::ErrorKind::TimedOut, "the peer acknowledges no data");
+        self.on_event(side, Event::SourceFailed(error));
+        true
+    }
+
     fn wait(&mut self) -> Wait {
         let at_end =
             |direction: &Direction| direction.outcome().is_some() || direction.is_discarding();
@@ -293,6 +316,9 @@ impl<A: Io, B: Io> Future for Relaying<A, B> {
             this.session.meter().sent(sent);
         }
         this.drive(cx);
+        if this.look_for_vanished(cx) {
+            this.drive(cx);
+        }
         this.poll_over(cx).map(|reason| this.finish(reason))
     }
 }

@@ -188,6 +188,24 @@ fn a_partner_that_has_closed_costs_a_retry_and_no_session() {
     exchange(&a, &b, 1);
 }
 
+/// All that comes for the vanished client is dropped, as where a NAT has forgotten the connection.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_partner_that_vanished_costs_a_retry_and_no_session() {
+    let relay = Relay::start(&[]);
+    let live = relay.waits(" a");
+    let vanished = relay.waits(" a");
+    let drop_all = socket2::SockFilter::new(6, 0, 0, 0);
+    let socket = socket2::SockRef::from(&vanished);
+    socket.attach_filter(&[drop_all]).unwrap();
+    // The kernel asks a peer that was silent for a second, no sooner.
+    std::thread::sleep(std::time::Duration::from_millis(1200));
+    let newcomer = relay.says(&line(" b"));
+    met(&newcomer);
+    met(&live);
+    exchange(&newcomer, &live, 1);
+}
+
 #[test]
 fn contradicting_rendezvous_options_are_a_mistake() {
     let wrong = |args: &[&str], right: &str| {

@@ -36,6 +36,7 @@ use crate::{
 pub(crate) struct EndpointSpec {
     pub(crate) address: Address,
     pub(crate) keep_alive: Option<Limit<KeepAlive>>,
+    pub(crate) ack_timeout: Option<Limit<Duration>>,
     pub(crate) user_timeout: Option<Limit<Duration>>,
     pub(crate) reuse_port: bool,
     pub(crate) connect_timeout: Option<Duration>,
@@ -79,6 +80,7 @@ pub(crate) struct Access {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct EndpointFlags {
     pub(crate) keep_alive: Option<Limit<KeepAlive>>,
+    pub(crate) ack_timeout: Option<Limit<Duration>>,
     pub(crate) user_timeout: Option<Limit<Duration>>,
     pub(crate) connect_timeout: Option<Duration>,
 }
@@ -99,6 +101,7 @@ impl EndpointSpec {
         Self {
             address,
             keep_alive: None,
+            ack_timeout: None,
             user_timeout: None,
             reuse_port: false,
             connect_timeout: None,
@@ -265,9 +268,11 @@ impl EndpointSpec {
             true => self.path.settings(),
             false => {
                 let keep_alive = self.sourced_keep_alive(flags);
+                let ack_timeout = self.sourced_ack_timeout(flags);
                 let user_timeout = self.sourced_user_timeout(flags);
                 vec![
                     Setting::new("keep-alive", keep_alive.value, keep_alive.from),
+                    Setting::new("ack-timeout", ack_timeout.value, ack_timeout.from),
                     Setting::new("user-timeout", user_timeout.value, user_timeout.from),
                 ]
             }
@@ -338,11 +343,16 @@ impl EndpointSpec {
     fn socket(&self, flags: EndpointFlags) -> SocketOptions {
         SocketOptions::new()
             .keep_alive(self.sourced_keep_alive(flags).value.get())
+            .ack_timeout(self.sourced_ack_timeout(flags).value.get())
             .user_timeout(self.sourced_user_timeout(flags).value.get())
     }
 
     fn sourced_keep_alive(&self, flags: EndpointFlags) -> Sourced<Limit<KeepAlive>> {
         Sourced::flag(flags.keep_alive, Limit::At(KeepAlive::new())).unless(self.keep_alive)
+    }
+
+    fn sourced_ack_timeout(&self, flags: EndpointFlags) -> Sourced<Limit<Duration>> {
+        Sourced::flag(flags.ack_timeout, Limit::At(ACK_TIMEOUT)).unless(self.ack_timeout)
     }
 
     fn sourced_user_timeout(&self, flags: EndpointFlags) -> Sourced<Limit<Duration>> {
@@ -380,6 +390,9 @@ fn has_address(ip: IpAddr) -> io::Result<()> {
 
 /// A quarter of `--max-waiting`'s default.
 const MAX_DIALS_OF_A_ROUTE: usize = 256;
+
+/// The library's default.
+const ACK_TIMEOUT: Duration = Duration::from_secs(50);
 
 /// The library's default.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

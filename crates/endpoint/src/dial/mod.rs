@@ -326,6 +326,7 @@ impl Dial {
             (None, Some(deferred)) => deferred.are_taken.store(true, Ordering::Relaxed),
             (None, None) => {}
         }
+        self.socket.mark(&mut conn.info);
         Ok(conn)
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use pin_project::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Io, Socket};
+use super::{Gone, Io, Probe, Socket};
 use crate::{QuietTimer, SocketOptions};
 
 /// What a [`Dial`](crate::Dial) that [defers options](crate::Dial::defer_options) has not set on the
@@ -101,6 +101,17 @@ impl<I: Io> Io for LateOptions<I> {
             self.set();
         }
         self.io.take_error()
+    }
+
+    fn begin_probe(&mut self) -> Option<Probe> {
+        // First, as the probe sets keep-alive back to what it was.
+        self.set();
+        self.io.begin_probe()
+    }
+
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
+        self.poll_set(cx);
+        self.io.poll_gone(cx)
     }
 
     fn splice_source(&self) -> Option<Socket<'_>> {

@@ -1,5 +1,6 @@
 //! [`Io`]: the stream of bytes of a connection.
 
+mod alive;
 #[cfg(unix)]
 mod late_options;
 mod opaque;
@@ -10,17 +11,26 @@ mod send_and_close;
 mod socket;
 pub(crate) mod tcp;
 
+pub use self::{
+    alive::{Probe, is_alive, may_have_vanished},
+    opaque::Opaque,
+    replay::Replay,
+    reset_unless_shut::ResetUnlessShut,
+    send_and_close::send_and_close,
+    tcp::TcpIo,
+};
 #[cfg(unix)]
 pub use self::{
     late_options::{DeferredOptions, LateOptions},
     socket::Socket,
 };
-pub use self::{
-    opaque::Opaque, replay::Replay, reset_unless_shut::ResetUnlessShut,
-    send_and_close::send_and_close, tcp::TcpIo,
-};
 
-use std::{any::Any, io, time::Duration};
+use std::{
+    any::Any,
+    io,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -70,8 +80,9 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// The io that this one wraps, or `None` for one that wraps no other.
     ///
     /// The defaults of [`abort`](Self::abort), [`take_error`](Self::take_error),
-    /// [`has_unsent`](Self::has_unsent) and [`sent_ago`](Self::sent_ago) pass the call on to it. The
-    /// method has no default itself: a wrapper that forgot it would turn resets into ends of stream.
+    /// [`has_unsent`](Self::has_unsent) and what follows it, up to the questions of splice, pass the
+    /// call on to it. The method has no default itself: a wrapper that forgot it would turn resets
+    /// into ends of stream.
     fn inner_mut(&mut self) -> Option<&mut dyn Io>;
 
     /// Turns the coming drop into an abortive close, so that the peer sees a reset and not an
@@ -123,6 +134,54 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         self.inner_mut()?.sent_ago()
     }
 
+    /// What the peer's system has left unanswered: bytes, or the question whether there is room for
+    /// more. `None` where nothing is, and where the system does not tell.
+    ///
+    /// By default the [inner](Self::inner_mut) io's answer, or `None`. Linux's TCP tells
+    /// (`TCP_INFO`, see tcp(7)).
+    fn unanswered(&mut self) -> Option<Unanswered> {
+        self.inner_mut()?.unanswered()
+    }
+
+    /// How long ago the peer's system was last heard of: a byte, or an acknowledgement. `None` where
+    /// the system does not tell.
+    ///
+    /// By default the [inner](Self::inner_mut) io's answer, or `None`. Linux's TCP tells
+    /// (`TCP_INFO`, see tcp(7)).
+    fn heard_ago(&mut self) -> Option<Duration> {
+        self.inner_mut()?.heard_ago()
+    }
+
+    /// Asks the peer's system whether it is there, once a second until the probe
+    /// [ends](Self::end_probe), without a byte of the stream. An answer shows in
+    /// [`heard_ago`](Self::heard_ago). `None` where the system can't ask. See [`is_alive`].
+    ///
+    /// By default the [inner](Self::inner_mut) io does. On Linux's TCP the probes are those of
+    /// keep-alive: the first leaves at once where the peer was not heard of for a second.
+    fn begin_probe(&mut self) -> Option<Probe> {
+        self.inner_mut()?.begin_probe()
+    }
+
+    /// Asks no more: keep-alive is as it was before.
+    fn end_probe(&mut self, probe: Probe) {
+        if let Some(inner) = self.inner_mut() {
+            inner.end_probe(probe);
+        }
+    }
+
+    /// Whether the peer has gone, told without taking a byte from the stream. Behind bytes that nobody
+    /// reads only a failure is told, and not at once: ask each second.
+    ///
+    /// By default only what [`take_error`](Self::take_error) tells. A wrapper that passes bytes on
+    /// unchanged and holds none passes the question on. TCP and TLS tell of an end, too.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
+        let _ = cx;
+        match self.take_error() {
+            Some(_) => Poll::Ready(Gone::Failed),
+            None => Poll::Pending,
+        }
+    }
+
     /// The socket to splice *from*: some socket while, and only while, every byte that a reader would
     /// get comes from that socket unchanged and no byte has been read ahead.
     ///
@@ -141,6 +200,26 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     fn splice_sink(&self) -> Option<Socket<'_>> {
         None
     }
+}
+
+/// What a peer's system has left unanswered, see [`Io::unanswered`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unanswered {
+    /// How long ago the peer's system last acknowledged anything.
+    pub heard_ago: Duration,
+    /// How many retransmissions, or probes of a full window, have gone unanswered in a row. Where
+    /// bytes are on their way in good order it is 0.
+    pub tries: u32,
+}
+
+/// How a peer has gone, see [`Io::poll_gone`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// The peer has ended its stream, and every byte before that is read. The peer may have closed the
+    /// connection, or may still want to receive.
+    Ended,
+    /// The connection has failed: a reset, as a rule.
+    Failed,
 }
 
 /// A boxed [`Io`], for places where connections of different types meet.
@@ -182,6 +261,26 @@ impl<T: Io + ?Sized> Io for Box<T> {
         (**self).sent_ago()
     }
 
+    fn unanswered(&mut self) -> Option<Unanswered> {
+        (**self).unanswered()
+    }
+
+    fn heard_ago(&mut self) -> Option<Duration> {
+        (**self).heard_ago()
+    }
+
+    fn begin_probe(&mut self) -> Option<Probe> {
+        (**self).begin_probe()
+    }
+
+    fn end_probe(&mut self, probe: Probe) {
+        (**self).end_probe(probe);
+    }
+
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
+        (**self).poll_gone(cx)
+    }
+
     #[cfg(unix)]
     fn splice_source(&self) -> Option<Socket<'_>> {
         (**self).splice_source()
@@ -217,12 +316,9 @@ impl Io for tokio::net::UnixStream {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        pin::Pin,
-        task::{Context, Poll},
-    };
+    use std::pin::Pin;
 
-    use tokio::io::{AsyncReadExt, ReadBuf};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
     use crate::memory;
@@ -262,6 +358,32 @@ mod tests {
         peer.abort();
         drop(peer);
         assert!(io.take_error().is_some());
+    }
+
+    #[tokio::test]
+    async fn tcp_tells_of_a_peer_that_has_gone_and_keeps_its_bytes() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let connect = async || {
+            let peer = TcpStream::connect(listener.local_addr().unwrap()).await;
+            let io: BoxIo = boxed(listener.accept().await.unwrap().0);
+            (peer.unwrap(), Replay::new(io))
+        };
+        let gone = async |io: &mut Replay<BoxIo>| std::future::poll_fn(|cx| io.poll_gone(cx)).await;
+
+        let (mut peer, mut io) = connect().await;
+        assert!(futures::poll!(std::pin::pin!(gone(&mut io))).is_pending());
+        peer.write_all(b"hello").await.unwrap();
+        peer.shutdown().await.unwrap();
+        // Behind bytes that nobody has read there is no end.
+        let look = tokio::time::timeout(Duration::from_millis(50), gone(&mut io)).await;
+        assert!(look.is_err());
+        io.read_exact(&mut [0; 5]).await.unwrap();
+        assert_eq!(gone(&mut io).await, Gone::Ended);
+
+        let (mut peer, mut io) = connect().await;
+        peer.abort();
+        drop(peer);
+        assert_eq!(gone(&mut io).await, Gone::Failed);
     }
 
     #[cfg(unix)]

@@ -122,6 +122,14 @@ impl<I: Io> Io for Replay<I> {
         Some(&mut self.io)
     }
 
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<super::Gone> {
+        match self.io.poll_gone(cx) {
+            // Not before these were read.
+            Poll::Ready(super::Gone::Ended) if !self.ahead.is_empty() => Poll::Pending,
+            gone => gone,
+        }
+    }
+
     #[cfg(unix)]
     fn splice_source(&self) -> Option<super::Socket<'_>> {
         match self.ahead.is_empty() {

@@ -55,6 +55,10 @@ impl<I: Io> Io for ResetUnlessShut<I> {
         self.io.shut_by_drop();
     }
 
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<super::Gone> {
+        self.io.poll_gone(cx)
+    }
+
     #[cfg(unix)]
     fn splice_source(&self) -> Option<super::Socket<'_>> {
         self.io.splice_source()

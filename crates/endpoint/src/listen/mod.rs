@@ -64,7 +64,7 @@ pub struct Listen {
     sockets: Vec<Accepting>,
     /// The socket to be polled first, so that none is starved.
     next: usize,
-    for_each: Option<SocketOptions>,
+    options: SocketOptions,
 }
 
 #[derive(Debug)]
@@ -110,7 +110,7 @@ impl Listen {
         Ok(Self {
             sockets: sockets?,
             next: 0,
-            for_each: (!INHERITED).then_some(options),
+            options,
         })
     }
 }
@@ -129,13 +129,11 @@ impl Accepting {
     fn poll_accept(
         &mut self,
         cx: &mut Context<'_>,
-        for_each: Option<&SocketOptions>,
+        options: &SocketOptions,
     ) -> Poll<io::Result<Conn<TcpIo>>> {
         let accept = |cx: &mut Context<'_>| {
             let (io, peer) = ready!(self.listener.poll_accept(cx))?;
-            if let Some(options) = for_each
-                && let Err(error) = options.apply(&SockRef::from(&io))
-            {
+            if !INHERITED && let Err(error) = options.apply(&SockRef::from(&io)) {
                 // The listening socket took the same options, so the client must have gone.
                 debug!(%peer, %error, "an accepted connection took no options");
                 return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
@@ -143,7 +141,11 @@ impl Accepting {
             Poll::Ready(Ok((io, peer)))
         };
         let accepted = ready!(self.retry.poll(cx, &self.local, accept));
-        Poll::Ready(accepted.map(|(io, peer)| self.conn(io, peer)))
+        Poll::Ready(accepted.map(|(io, peer)| {
+            let mut conn = self.conn(io, peer);
+            options.mark(&mut conn.info);
+            conn
+        }))
     }
 
     fn conn(&self, io: TcpIo, peer: SocketAddr) -> Conn<TcpIo> {
@@ -167,7 +169,7 @@ impl Stream for Listen {
         let count = this.sockets.len();
         for turn in this.next..this.next + count {
             let socket = &mut this.sockets[turn % count];
-            if let Poll::Ready(accepted) = socket.poll_accept(cx, this.for_each.as_ref()) {
+            if let Poll::Ready(accepted) = socket.poll_accept(cx, &this.options) {
                 this.next = (turn + 1) % count;
                 return Poll::Ready(Some(accepted));
             }

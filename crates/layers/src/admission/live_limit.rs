@@ -125,6 +125,10 @@ impl<I: Io, P: Send + Unpin + 'static> Io for Live<I, P> {
         Some(&mut self.io)
     }
 
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<couplet_endpoint::io::Gone> {
+        self.io.poll_gone(cx)
+    }
+
     #[cfg(unix)]
     fn splice_source(&self) -> Option<Socket<'_>> {
         self.io.splice_source()

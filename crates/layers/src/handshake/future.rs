@@ -10,7 +10,7 @@ use pin_project::pin_project;
 use tokio::time::Sleep;
 use tower_service::Service;
 
-use super::{HandshakeError, slots::Slot};
+use super::{HandshakeError, HandshakeRequest, departure::Departure, slots::Slot};
 
 /// The future of a [`HandshakeService`](super::HandshakeService): the handshake, then the inner
 /// service's readiness, then its call. Dropping it drops the request, in whatever state.
@@ -39,6 +39,7 @@ enum State<F, S, O, C> {
     /// for it are bounded as well.
     Waiting {
         outcome: O,
+        departure: Departure,
         inner: S,
         slot: Slot,
     },
@@ -71,6 +72,7 @@ where
 impl<F, S, O, E> Future for HandshakeFuture<F, S, O>
 where
     F: Future<Output = Result<O, E>>,
+    O: HandshakeRequest,
     E: Into<BoxError>,
     S: Service<O>,
     S::Error: Into<BoxError>,
@@ -113,13 +115,25 @@ where
                         slot.has_shaken();
                         state.set(State::Waiting {
                             outcome,
+                            departure: Departure::default(),
                             inner,
                             slot,
                         });
                     }
                 }
-                StateProj::Waiting { inner, .. } => {
-                    ready!(inner.poll_ready(cx)).map_err(Into::into)?;
+                StateProj::Waiting {
+                    outcome,
+                    departure,
+                    inner,
+                    ..
+                } => {
+                    match inner.poll_ready(cx) {
+                        Poll::Ready(ready) => ready.map_err(Into::into)?,
+                        Poll::Pending => {
+                            let departed = ready!(departure.poll(outcome, cx));
+                            return Poll::Ready(Err(departed.into()));
+                        }
+                    }
                     if let StateOwned::Waiting {
                         outcome, mut inner, ..
                     } = state.as_mut().project_replace(State::Between)

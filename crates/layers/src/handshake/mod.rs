@@ -79,11 +79,11 @@
 pub mod announce_join;
 #[cfg(feature = "challenge")]
 pub mod challenge;
+mod departure;
 pub mod dialled_for;
 mod error;
 mod future;
 mod identity;
-#[cfg(any(feature = "challenge", feature = "noise", feature = "signed-token"))]
 mod key_file;
 #[cfg(any(feature = "challenge", feature = "noise"))]
 mod key_names;
@@ -109,14 +109,15 @@ mod tests;
 pub mod tls;
 pub mod token;
 
-#[cfg(any(feature = "challenge", feature = "noise", feature = "signed-token"))]
-pub use self::key_file::KeyFileError;
+pub(crate) use self::departure::Departure;
 #[cfg(any(feature = "challenge", feature = "noise"))]
 pub use self::key_text::InvalidKey;
 pub use self::{
+    departure::Departed,
     error::{HandshakeError, HealthCheck},
     future::HandshakeFuture,
     identity::Identity,
+    key_file::KeyFileError,
     layer::HandshakeLayer,
     line::{LineError, take_line},
     replaceable::Replaceable,
@@ -142,7 +143,7 @@ use self::slots::{Slot, Slots, Wait};
 /// connection is then reset, unless the handshake has shut it down, as
 /// [`send_and_close`](couplet_endpoint::io::send_and_close) does.
 pub trait Handshake<R> {
-    /// The inner service's request.
+    /// The inner service's request: a [`HandshakeRequest`], too.
     type Output;
     /// Why a request is refused.
     type Error: Into<BoxError>;
@@ -225,6 +226,7 @@ impl<R, H, S> Service<R> for HandshakeService<H, S>
 where
     R: HandshakeRequest,
     H: Handshake<R>,
+    H::Output: HandshakeRequest,
     S: Service<H::Output> + Clone,
     S::Error: Into<BoxError>,
 {

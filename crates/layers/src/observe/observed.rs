@@ -85,6 +85,10 @@ impl<I: Io, O: Observe + Unpin + Send + 'static> Io for Observed<I, O> {
         error
     }
 
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<couplet_endpoint::io::Gone> {
+        self.io.poll_gone(cx)
+    }
+
     #[cfg(unix)]
     fn splice_source(&self) -> Option<Socket<'_>> {
         match &self.observer {

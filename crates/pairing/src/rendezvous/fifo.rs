@@ -3,9 +3,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use couplet_endpoint::{Conn, Io, Replay};
+use couplet_endpoint::{Io, Replay};
 
 use super::{
+    asking::{Answer, Asking},
     demand::{Demand, Timer},
     slot::Arrivals,
     waiting::{Change, Waiting, WaitingSet},
@@ -17,6 +18,7 @@ use crate::{Policy, WaitingCounts, handover::Sender, pair::Pair};
 pub(super) struct Fifo<A, B> {
     a: Queue<A>,
     b: Queue<B>,
+    asking: Asking<Waiting<A, ()>, Waiting<B, ()>>,
     demand: Demand<Pair<Replay<A>, Replay<B>>>,
     /// One for both sets.
     timer: Timer,
@@ -42,19 +44,20 @@ impl<A: Io, B: Io> Fifo<A, B> {
         Self {
             a: Queue::new(a, policy, counts),
             b: Queue::new(b, policy, counts),
+            asking: Asking::new(),
             demand: Demand::new(sender),
             timer: Timer::default(),
         }
     }
 
     /// Takes the oldest live connection of each side.
-    fn take_oldest(&mut self) -> Option<(Conn<Replay<A>>, Conn<Replay<B>>)> {
+    fn take_oldest(&mut self) -> Option<(Waiting<A, ()>, Waiting<B, ()>)> {
         if self.b.waiting.is_empty() {
             return None;
         }
         let a = self.a.take_oldest()?;
         match self.b.take_oldest() {
-            Some(b) => Some((a.leave(), b.leave())),
+            Some(b) => Some((a, b)),
             None => {
                 self.a.put_back(a);
                 None
@@ -71,13 +74,23 @@ impl<A: Io, B: Io> Future for Fifo<A, B> {
         loop {
             this.a.poll_keep(cx);
             this.b.poll_keep(cx);
-            if this.a.is_exhausted() || this.b.is_exhausted() || this.demand.poll(cx).is_err() {
+            while let Some((_, answers)) = this.asking.poll_next(cx) {
+                if let Some((a, b)) = answers {
+                    this.a.put_back_if_alive(a);
+                    this.b.put_back_if_alive(b);
+                }
+            }
+            let is_exhausted =
+                this.asking.is_empty() && (this.a.is_exhausted() || this.b.is_exhausted());
+            if is_exhausted || this.demand.poll(cx).is_err() {
                 return Poll::Ready(());
             }
             if this.demand.is_requested()
                 && let Some((a, b)) = this.take_oldest()
             {
-                this.demand.send(Pair::new(a, b));
+                if let Ok((a, b)) = this.asking.ask(a, b) {
+                    this.demand.send(Pair::new(a.leave(), b.leave()));
+                }
                 continue;
             }
             let due = [this.a.waiting.next_due(), this.b.waiting.next_due()];
@@ -134,6 +147,13 @@ impl<I: Io> Queue<I> {
         {
             let number = waiting.number();
             drop(self.waiting.free_slot(number));
+        }
+    }
+
+    fn put_back_if_alive(&mut self, Answer { waiting, is_alive }: Answer<Waiting<I, ()>>) {
+        match is_alive {
+            true => self.put_back(waiting),
+            false => drop(self.waiting.vanished(waiting)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Joins accepted connections: in the order in which they come, or by a key.
 
+mod asking;
 mod demand;
 mod fifo;
 mod keyed;
@@ -23,7 +24,9 @@ use crate::{Pairs, Policy, WaitingCounts, handover::handover};
 ///
 /// Waiting connections are watched. When a peer resets, or ends its stream without having sent a byte,
 /// the connection is dropped and its slot is free at once. Every connection is checked again at the
-/// match, so no live connection is joined with a dead one.
+/// match, so no live connection is joined with a dead one. A peer that was silent for a
+/// second is asked then, where the system can ([`is_alive`](couplet_endpoint::io::is_alive)): if no
+/// answer comes within 3 seconds, the connection is dropped, and its partner waits on for another.
 ///
 /// A peer that sent bytes, to its partner or to the relay ([`Info::has_spoken`]), and *then* ended its
 /// stream (a half-close, or a close that looks the same) goes on waiting, for its bytes to be delivered

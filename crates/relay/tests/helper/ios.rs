@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use couplet_endpoint::Io;
+use couplet_endpoint::{Io, Unanswered};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Instant,
@@ -184,6 +184,8 @@ pub(crate) struct Set {
     pub(crate) has_unsent: bool,
     /// When the system last sent something.
     pub(crate) sent: Option<Instant>,
+    /// How often the peer's system was asked in vain, and when it last answered.
+    pub(crate) unanswered: Option<(u32, Instant)>,
 }
 
 #[derive(Clone, Copy)]
@@ -234,6 +236,14 @@ impl<I: Io> Io for Faulty<I> {
 
     fn sent_ago(&mut self) -> Option<Duration> {
         self.faults.set().sent.map(|sent| sent.elapsed())
+    }
+
+    fn unanswered(&mut self) -> Option<Unanswered> {
+        let (tries, heard) = self.faults.set().unanswered?;
+        Some(Unanswered {
+            heard_ago: heard.elapsed(),
+            tries,
+        })
     }
 }
 

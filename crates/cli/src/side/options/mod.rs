@@ -38,6 +38,7 @@ use crate::{
 /// All there are, in the order in which the help shows them.
 pub(crate) static ALL: &[&SideOption] = &[
     &socket::KEEP_ALIVE,
+    &socket::ACK_TIMEOUT,
     &socket::USER_TIMEOUT,
     &socket::REUSE_PORT,
     &socket::CONNECT_TIMEOUT,

@@ -3,7 +3,7 @@
 use super::{Does, On, SideOption, SideSetting, Value};
 use crate::{
     mistake::Mistake,
-    units::{duration, keep_alive, pool, user_timeout},
+    units::{ack_timeout, duration, keep_alive, pool, user_timeout},
 };
 
 pub(super) static KEEP_ALIVE: SideOption = SideOption {
@@ -14,6 +14,18 @@ pub(super) static KEEP_ALIVE: SideOption = SideOption {
     settings: &[],
     does: Does::Set(|endpoint, given| {
         endpoint.keep_alive = Some(given.needed()?.parse(keep_alive)?);
+        Ok(())
+    }),
+};
+
+pub(super) static ACK_TIMEOUT: SideOption = SideOption {
+    name: "ack-timeout",
+    on: On::Either,
+    value: Value::Needed("TIME|off"),
+    help: "as --ack-timeout, for this side",
+    settings: &[],
+    does: Does::Set(|endpoint, given| {
+        endpoint.ack_timeout = Some(given.needed()?.parse(ack_timeout)?);
         Ok(())
     }),
 };

@@ -1,11 +1,13 @@
-//! `token=@FILE`: the first line is a shared secret.
+//! `token=@FILE`: the first line is a shared secret, or one of several.
 
 use couplet_connector::{
     SideLayers,
-    layers::{ExpectToken, HandshakeLayer, SendToken, Token},
+    layers::{ExpectToken, HandshakeLayer, SendToken, Token, Tokens},
 };
 
-use super::{Context, Does, IN_CLEAR, On, SideLayerSpec, SideOption, Value, of_file, secret};
+use super::{
+    Context, Does, IN_CLEAR, On, SideLayerSpec, SideOption, Value, of_file, of_list, secret,
+};
 use crate::{
     layer_spec::{Bytes, LayerSpec, Source},
     mistake::Mistake,
@@ -16,7 +18,7 @@ pub(super) static TOKEN: SideOption = SideOption {
     name: "token",
     on: On::Either,
     value: Value::Needed("@FILE"),
-    help: "a secret first line: a listening side demands it, a dialled side sends it",
+    help: "a secret first line; FILE: on listen the tokens, `name: token` a line, on dial the one sent",
     settings: &[IN_CLEAR],
     does: Does::Layer(layer),
 };
@@ -30,7 +32,10 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mist
         layers.push(HandshakeLayer::new(send).timeout(timeout));
         ([Bytes::Untouched, Bytes::Untouched], again)
     } else {
-        let (expect, again) = of_file(file, |value| read(value).map(ExpectToken::new))?;
+        let (expect, again) = of_list(file, |value| {
+            let tokens: Tokens = secret::parse(value, FORM)?;
+            Ok(ExpectToken::any_of(tokens))
+        })?;
         layers.push(HandshakeLayer::new(expect).timeout(timeout));
         ([Bytes::ReadAhead, Bytes::Untouched], again)
     };
@@ -41,9 +46,11 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mist
         .on_reload(again))
 }
 
+const FORM: &str = "token=@FILE";
+
 /// The line of a file.
 fn read(value: &str) -> Result<Token, Mistake> {
-    let line = secret::line(value, "token=@FILE")?;
+    let line = secret::line(value, FORM)?;
     Token::new(line).map_err(|error| {
         Mistake::new(
             format!("`{}` holds no token: {error}", &value[1..]),

@@ -14,14 +14,21 @@ pub use self::stream::TcpIo;
 #[cfg(target_os = "linux")]
 pub(crate) use self::stream::{TcpListener, connect};
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use socket2::{Domain, Protocol, SockRef, Type};
-use tokio::net::TcpStream;
+use tokio::{io::ReadBuf, net::TcpStream};
 
-use super::Io;
 #[cfg(unix)]
 use super::Socket;
+use super::{Gone, Io};
+#[cfg(target_os = "linux")]
+use super::{Probe, Unanswered};
 
 /// A socket to [`connect`] to this peer with. It does not block.
 pub(crate) fn socket_for(peer: SocketAddr) -> io::Result<socket2::Socket> {
@@ -38,7 +45,7 @@ pub(crate) fn socket_for(peer: SocketAddr) -> io::Result<socket2::Socket> {
 }
 
 macro_rules! impl_io {
-    ($stream:ty, $socket:path) => {
+    ($stream:ty, $socket:path, $peek:expr) => {
         impl Io for $stream {
             fn inner_mut(&mut self) -> Option<&mut dyn Io> {
                 None
@@ -66,6 +73,40 @@ macro_rules! impl_io {
                 crate::sockopt::sent_ago(self)
             }
 
+            #[cfg(target_os = "linux")]
+            fn unanswered(&mut self) -> Option<Unanswered> {
+                crate::sockopt::unanswered(self)
+            }
+
+            #[cfg(target_os = "linux")]
+            fn heard_ago(&mut self) -> Option<Duration> {
+                crate::sockopt::heard_ago(self)
+            }
+
+            #[cfg(target_os = "linux")]
+            fn begin_probe(&mut self) -> Option<Probe> {
+                Probe::begin(&SockRef::from(&*self)).ok()
+            }
+
+            #[cfg(target_os = "linux")]
+            fn end_probe(&mut self, probe: Probe) {
+                // It fails only where the socket is closed already.
+                let _ = probe.end(&SockRef::from(&*self));
+            }
+
+            fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
+                let peek: fn(&Self, &mut Context<'_>) -> Poll<io::Result<usize>> = $peek;
+                match peek(self, cx) {
+                    Poll::Ready(Ok(0)) => Poll::Ready(Gone::Ended),
+                    Poll::Ready(Err(_)) => Poll::Ready(Gone::Failed),
+                    // The runtime may not have heard yet what the system knows already.
+                    Poll::Ready(Ok(_)) | Poll::Pending => match self.take_error() {
+                        Some(_) => Poll::Ready(Gone::Failed),
+                        None => Poll::Pending,
+                    },
+                }
+            }
+
             #[cfg(unix)]
             fn splice_source(&self) -> Option<Socket<'_>> {
                 Some($socket(self))
@@ -79,9 +120,14 @@ macro_rules! impl_io {
     };
 }
 
-impl_io!(TcpStream, Socket::tcp);
+impl_io!(TcpStream, Socket::tcp, |stream, cx| {
+    let mut byte = [0];
+    let mut buf = ReadBuf::new(&mut byte);
+    stream.poll_peek(cx, &mut buf)
+});
 #[cfg(target_os = "linux")]
-impl_io!(TcpIo, Socket::tcp_io);
+impl_io!(TcpIo, Socket::tcp_io, |stream, cx| stream
+    .poll_peek(cx, &mut [0]));
 
 /// `SO_ERROR` also tells what routers have reported of a connection that goes on, such as a host that
 /// can't be reached for a moment. poll(2) knows only of what has ended it.

@@ -123,6 +123,24 @@ impl TcpIo {
             .map_ok(|mut guard| guard.retain_ready())
     }
 
+    /// How many bytes there are to read, up to the length of the buffer; none is taken.
+    pub(super) fn poll_peek(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let mut guard = ready!(self.fd.poll_read_ready(cx))?;
+            match guard.get_inner().stream.peek(buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
+                peeked => {
+                    guard.retain_ready();
+                    return Poll::Ready(peeked);
+                }
+            }
+        }
+    }
+
     pub(in crate::io) fn try_io<R>(
         &self,
         interest: Interest,

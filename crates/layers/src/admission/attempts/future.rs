@@ -7,12 +7,13 @@ use std::{
     time::Duration,
 };
 
-use couplet_endpoint::{BoxError, Conn};
+use couplet_endpoint::{BoxError, Conn, Io};
 use pin_project::pin_project;
 use tokio::{sync::OwnedSemaphorePermit, time::Sleep};
 use tower_service::Service;
 
 use super::{Attempts, FailedAttempt, TooManyAttempts};
+use crate::handshake::Departure;
 
 /// The future of an [`AttemptsService`](super::AttemptsService): the delay, if any, then the inner
 /// service's call, whose failure is counted.
@@ -42,11 +43,13 @@ enum State<I, S, C> {
         delay: Sleep,
         permit: OwnedSemaphorePermit,
         conn: Conn<I>,
+        departure: Departure,
         inner: S,
     },
     /// Waiting for the inner service.
     Waiting {
         conn: Conn<I>,
+        departure: Departure,
         inner: S,
     },
     Calling {
@@ -92,6 +95,7 @@ impl<I, S: Service<Conn<I>>> AttemptsFuture<I, S> {
                 delay: tokio::time::sleep(time),
                 permit,
                 conn,
+                departure: Departure::default(),
                 inner,
             },
             failure: Some(failure),
@@ -101,6 +105,7 @@ impl<I, S: Service<Conn<I>>> AttemptsFuture<I, S> {
 
 impl<I, S> Future for AttemptsFuture<I, S>
 where
+    I: Io,
     S: Service<Conn<I>>,
     S::Error: Into<BoxError>,
 {
@@ -112,18 +117,45 @@ where
         loop {
             match state.as_mut().project() {
                 StateProj::Refused(why) => return Poll::Ready(Err((*why).into())),
-                StateProj::Delayed { delay, .. } => {
-                    ready!(delay.poll(cx));
-                    if let StateOwned::Delayed { conn, inner, .. } =
-                        state.as_mut().project_replace(State::Between)
+                StateProj::Delayed {
+                    delay,
+                    conn,
+                    departure,
+                    ..
+                } => {
+                    if delay.poll(cx).is_pending() {
+                        let departed = ready!(departure.poll(conn, cx));
+                        return Poll::Ready(Err(departed.into()));
+                    }
+                    if let StateOwned::Delayed {
+                        conn,
+                        departure,
+                        inner,
+                        ..
+                    } = state.as_mut().project_replace(State::Between)
                     {
-                        state.set(State::Waiting { conn, inner });
+                        state.set(State::Waiting {
+                            conn,
+                            departure,
+                            inner,
+                        });
                     }
                 }
-                StateProj::Waiting { inner, .. } => {
-                    ready!(inner.poll_ready(cx)).map_err(Into::into)?;
-                    if let StateOwned::Waiting { conn, mut inner } =
-                        state.as_mut().project_replace(State::Between)
+                StateProj::Waiting {
+                    conn,
+                    departure,
+                    inner,
+                } => {
+                    match inner.poll_ready(cx) {
+                        Poll::Ready(ready) => ready.map_err(Into::into)?,
+                        Poll::Pending => {
+                            let departed = ready!(departure.poll(conn, cx));
+                            return Poll::Ready(Err(departed.into()));
+                        }
+                    }
+                    if let StateOwned::Waiting {
+                        conn, mut inner, ..
+                    } = state.as_mut().project_replace(State::Between)
                     {
                         let call = inner.call(conn);
                         state.set(State::Calling { call });

@@ -23,7 +23,8 @@
 //! - **Memory:** some 100 bytes an address, for at most 65536 addresses
 //!   ([`capacity`](Attempts::capacity)); beyond that the oldest windows are forgotten.
 //! - **Readiness:** the inner service's. A delayed connection takes it only after the delay. At most 256
-//!   connections are delayed at a time; more are refused.
+//!   connections are delayed at a time; more are refused. A client that leaves meanwhile is noticed:
+//!   [`Departed`](crate::Departed).
 //!
 //! ```
 //! use std::time::Duration;
@@ -60,7 +61,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use couplet_endpoint::{BoxError, Conn};
+use couplet_endpoint::{BoxError, Conn, Io};
 use tokio::sync::Semaphore;
 use tower_service::Service;
 
@@ -101,6 +102,7 @@ impl<S> AttemptsService<S> {
 
 impl<I, S> Service<Conn<I>> for AttemptsService<S>
 where
+    I: Io,
     S: Service<Conn<I>> + Clone,
     S::Error: Into<BoxError>,
 {

@@ -168,6 +168,22 @@ async fn the_number_of_delayed_clients_is_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_is_delayed_no_more_and_fails_no_more() {
+    let attempts = Attempts::new(1, MINUTE);
+    let layer = AttemptsLayer::new(attempts.clone()).delay(Duration::from_secs(30));
+    let mut side = side(layer);
+    fails(&mut side, "192.0.2.1").await;
+    let (mut peer, conn) = from("192.0.2.1");
+    let call = task::spawn(side.ready().await.unwrap().call(conn));
+    peer.abort();
+    drop(peer);
+    let left = tokio::time::timeout(Duration::from_secs(2), call).await;
+    let error = left.unwrap().unwrap_err();
+    assert!(error.is::<crate::Departed>(), "{error}");
+    assert_eq!(attempts.counts().failed, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_is_not_blamed_for_the_handshake_of_its_partner() {
     let attempts = Attempts::new(1, MINUTE);
     let partner = HandshakeLayer::new(async |_: Conn<MemoryStream>| {

@@ -96,6 +96,7 @@ impl<I: Io> Handshake<Conn<I>> for Challenge {
             let nonce = ask(&mut conn.io).await.map_err(ChallengeRefused::Unasked)?;
             let line = take_line(&mut conn.io, MAX_LINE).await?;
             let name = challenge.verify(&nonce, &line)?;
+            conn.info.has_spoken = true;
             name.put_into(&mut conn.info);
             Ok(conn)
         }

@@ -98,6 +98,7 @@ impl<I: Io> Handshake<Conn<I>> for ExpectSignedToken {
             }
             let identity = Identity::new(claims.shared_key());
             conn.info.extensions.insert(claims);
+            conn.info.has_spoken = true;
             identity.put_into(&mut conn.info);
             Ok(conn)
         }

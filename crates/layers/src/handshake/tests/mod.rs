@@ -1,3 +1,4 @@
+mod departure;
 mod fair;
 mod slots;
 

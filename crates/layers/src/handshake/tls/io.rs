@@ -4,8 +4,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use couplet_endpoint::Io;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use couplet_endpoint::{Gone, Io};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::{TlsStream, rustls};
 
 use super::{TlsError, wire::Wire};
@@ -109,6 +109,26 @@ impl<I: Io> Io for TlsIo<I> {
     fn abort(&mut self) {
         self.stream.get_mut().0.abort();
         self.io().abort();
+    }
+
+    /// Decrypts what has come, and holds it.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
+        if self.end.is_none() {
+            match Pin::new(&mut self.stream).poll_fill_buf(cx) {
+                Poll::Ready(Ok([])) => self.end = Some(Ok(())),
+                Poll::Ready(Ok(_)) | Poll::Pending => {
+                    return match self.take_error() {
+                        Some(_) => Poll::Ready(Gone::Failed),
+                        None => Poll::Pending,
+                    };
+                }
+                Poll::Ready(Err(error)) => self.end = Some(self.judge(error)),
+            }
+        }
+        Poll::Ready(match self.end {
+            Some(Err(_)) => Gone::Failed,
+            Some(Ok(())) | None => Gone::Ended,
+        })
     }
 }
 

@@ -4,15 +4,15 @@ use couplet_endpoint::{Conn, Io, Replay};
 use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
 
-use super::{MAX_LINE, Token};
+use super::{MAX_LINE, Token, Tokens};
 use crate::handshake::{Handshake, LineError, take_line};
 
-/// Accepts connections whose first line is the token. See the [module](super).
+/// Accepts connections whose first line is the token, or one of several. See the [module](super).
 ///
 /// Reads at most 4096 bytes for the line. Has no deadline of its own: the
 /// [`HandshakeLayer`](crate::HandshakeLayer) has.
 #[derive(Clone, Debug)]
-pub struct ExpectToken(Token);
+pub struct ExpectToken(Tokens);
 
 /// A connection does not begin with the token.
 #[derive(Debug, Error)]
@@ -48,8 +48,13 @@ impl From<LineError> for TokenRefused {
 
 impl ExpectToken {
     /// Expects this token.
-    pub const fn new(token: Token) -> Self {
-        Self(token)
+    pub fn new(token: Token) -> Self {
+        Self(token.into())
+    }
+
+    /// Expects one of these. The name of the client's becomes its [`Identity`](crate::Identity).
+    pub const fn any_of(tokens: Tokens) -> Self {
+        Self(tokens)
     }
 }
 
@@ -59,14 +64,16 @@ impl<I: Io> Handshake<Conn<I>> for ExpectToken {
     type Future = BoxFuture<'static, Result<Self::Output, TokenRefused>>;
 
     fn handshake(&self, conn: Conn<I>) -> Self::Future {
-        let token = self.0.clone();
+        let tokens = self.0.clone();
         async move {
             let mut conn = conn.map_io(Replay::new);
             let line = take_line(&mut conn.io, MAX_LINE).await?;
-            match token.matches(&line) {
-                true => Ok(conn),
-                false => Err(TokenRefused::Mismatch),
+            let name = tokens.find(&line).ok_or(TokenRefused::Mismatch)?;
+            conn.info.has_spoken = true;
+            if let Some(name) = name {
+                name.clone().put_into(&mut conn.info);
             }
+            Ok(conn)
         }
         .boxed()
     }
@@ -101,6 +108,21 @@ mod tests {
                 let (one, two) = sent.split_at(cut);
                 assert_eq!(shake(&[one, two]).await.unwrap(), b"rest\n\0");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_name_of_the_token_is_the_clients() {
+        for (sent, name) in [("one\n", Some("ann")), ("two\n", None)] {
+            let (mut peer, io) = memory::connection(64);
+            let expect = ExpectToken::any_of("ann: one\ntwo".parse().unwrap());
+            peer.write_all(sent.as_bytes()).await.unwrap();
+            let conn = Conn::new(io, Origin::Accepted);
+            let info = expect.handshake(conn).await.unwrap().info;
+            let identity = info.extensions.get::<crate::Identity>();
+            assert_eq!(identity.map(crate::Identity::name), name);
+            // It may want to receive only.
+            assert!(info.has_spoken);
         }
     }
 

@@ -4,7 +4,8 @@
 //! and line feed) before anything else; [`SendToken`] sends them. Both are
 //! [handshakes](crate::handshake) of a side stack; bytes behind the line are kept.
 //!
-//! The line is compared in constant time. A peer with a wrong token is told nothing: the connection is
+//! The line is compared in constant time, with one token or with a list of [`Tokens`], of which each can be
+//! withdrawn alone and names its client. A peer with a wrong token is told nothing: the connection is
 //! closed. The secret is not encrypted: put TLS above this layer.
 //!
 //! **Where:** on a side stack, below TLS or Noise and above the layers that authenticated peers may
@@ -20,16 +21,17 @@
 //! ```
 
 mod expect;
+mod list;
 mod send;
 
 pub use self::{
     expect::{ExpectToken, TokenRefused},
+    list::Tokens,
     send::SendToken,
 };
 
 use std::{fmt, sync::Arc};
 
-use subtle::ConstantTimeEq;
 use thiserror::Error;
 
 /// The longest line, with its line feed.
@@ -79,19 +81,6 @@ impl Token {
     pub(crate) fn line(&self) -> Vec<u8> {
         [&self.0[..], b"\n"].concat()
     }
-
-    /// Takes the same time for all lines, of any length.
-    pub(crate) fn matches(&self, line: &[u8]) -> bool {
-        let same_bytes = padded(line).ct_eq(&padded(&self.0));
-        let same_length = line.len().ct_eq(&self.0.len());
-        (same_bytes & same_length).into()
-    }
-}
-
-fn padded(line: &[u8]) -> [u8; MAX_LINE] {
-    let mut padded = [0; MAX_LINE];
-    padded[..line.len()].copy_from_slice(line);
-    padded
 }
 
 impl fmt::Debug for Token {
@@ -129,10 +118,10 @@ mod tests {
 
     #[test]
     fn only_the_same_line_matches() {
-        let token = Token::new("secret").unwrap();
-        assert!(token.matches(b"secret"));
+        let token = Tokens::from(Token::new("secret").unwrap());
+        assert!(token.find(b"secret").is_some());
         for other in ["", "secre", "secret\0", "Secret", "secret2"] {
-            assert!(!token.matches(other.as_bytes()), "{other:?}");
+            assert!(token.find(other.as_bytes()).is_none(), "{other:?}");
         }
     }
 

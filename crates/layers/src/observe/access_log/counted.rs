@@ -40,6 +40,10 @@ impl<I: Io> Io for Counted<I> {
         Some(&mut self.io)
     }
 
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<couplet_endpoint::io::Gone> {
+        self.io.poll_gone(cx)
+    }
+
     #[cfg(unix)]
     fn splice_source(&self) -> Option<Socket<'_>> {
         let socket = self.io.splice_source()?;

@@ -129,6 +129,22 @@ impl AccessLog {
         Self::new(text::trace)
     }
 
+    /// Leaves out the records for which `keep` returns `false`: a program may count those that a
+    /// stranger can cause without end.
+    #[must_use]
+    pub fn only(self, keep: impl Fn(&Record) -> bool + Send + Sync + 'static) -> Self {
+        let sink = self.sink;
+        let sink = move |record: &Record| {
+            if keep(record) {
+                sink(record);
+            }
+        };
+        Self {
+            sink: Arc::new(sink),
+            clock: self.clock,
+        }
+    }
+
     /// Takes the time from here and not from the system's clock, for tests.
     #[must_use]
     pub const fn clock(mut self, now: fn() -> SystemTime) -> Self {

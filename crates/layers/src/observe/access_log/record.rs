@@ -100,7 +100,7 @@ pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
 impl Leg {
     /// The other end, as a log names it: its address; over a Unix socket the user of a client, the
     /// socket of a server.
-    pub(super) fn peer_text(&self) -> Option<String> {
+    pub fn peer_text(&self) -> Option<String> {
         let unix = || {
             let unix = self.unix.as_ref()?;
             Some(match self.origin {

@@ -184,6 +184,7 @@ impl RefusalCause {
         (is::<LineError>, Self::Handshake),
         (is::<SniffError>, Self::Handshake),
         (is::<PartnerLeft>, Self::Gone),
+        (is::<crate::Departed>, Self::Gone),
         (is::<DialError>, Self::Dial),
         #[cfg(feature = "signed-token")]
         (is::<crate::SignedTokenRefused>, Self::Token),

@@ -1,12 +1,12 @@
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     hash::Hash,
     task::{Context, Poll},
     time::Duration,
 };
 
 use couplet_endpoint::{Conn, Info, Io, Replay, Side};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 
 use super::{
     Keyed, Third, WhenFull,
@@ -17,6 +17,7 @@ use crate::{
     handover::Sender,
     pair::Pair,
     rendezvous::{
+        asking::{Answer, Asking},
         demand::{Demand, Timer},
         slot::{Arrival, Arrivals},
         waiting::{Change, Removed, Waiting, WaitingSet, tell_refused},
@@ -36,6 +37,9 @@ pub(super) struct Matchmaker<I, K, S> {
     counts: WaitingCounts,
     demand: Demand<Pair<Replay<I>, Replay<I>>>,
     timer: Timer,
+    asking: Asking<Waiting<I, Tag<K, S>>, Waiting<I, Tag<K, S>>>,
+    /// The keys of the couples that are asked.
+    asked: HashMap<Id, K>,
     /// The keys of the live sessions, where a third is refused.
     joined: HashSet<K>,
     /// One task for each live session, which waits for its end.
@@ -60,7 +64,7 @@ impl<I, K, S> Matchmaker<I, K, S>
 where
     I: Io,
     K: Eq + Hash + Clone + Send + 'static,
-    S: Eq + Clone,
+    S: Eq + Clone + Send + 'static,
 {
     pub(super) fn new(
         keyed: Keyed<K, S>,
@@ -78,6 +82,8 @@ where
             counts,
             demand: Demand::new(sender),
             timer: Timer::default(),
+            asking: Asking::new(),
+            asked: HashMap::new(),
             joined: HashSet::new(),
             ends: JoinSet::new(),
             replies: JoinSet::new(),
@@ -95,25 +101,35 @@ where
         match entered.map(Waiting::number) {
             Err(removed) => self.removed(removed),
             Ok(number) => match self.make_room_for(&tag) {
-                Ok(()) => self.enter_index(number, tag),
+                Ok(()) => {
+                    let is_alone = self.enter_index(number, tag.clone());
+                    self.log_entered(number, &tag, is_alone);
+                }
                 Err(refusal) => self.refuse(number, refusal),
             },
         }
     }
 
-    fn enter_index(&mut self, number: u64, tag: Tag<K, S>) {
+    /// Returns whether the connection has no partner.
+    fn enter_index(&mut self, number: u64, tag: Tag<K, S>) -> bool {
+        let Some(waiting) = self.waiting.get(number) else {
+            return false;
+        };
+        let is_open = waiting.is_open();
+        self.index.enter(Rank { is_open, number }, tag)
+    }
+
+    fn log_entered(&self, number: u64, tag: &Tag<K, S>, is_alone: bool) {
         let Some(waiting) = self.waiting.get(number) else {
             return;
         };
-        let is_open = waiting.is_open();
         let with_key = self.index.alone_with(&tag.key).len();
-        let is_alone = self.index.enter(Rank { is_open, number }, tag);
         let info = waiting.info();
         let side = info.side.map(tracing::field::display);
         if is_alone {
             // The line that tells whether a far end is there: two ends with different keys both wait.
             tracing::info!(side, conn = info.id.get(), peer = %info.peer_name(),
-                with_same_key = with_key + 1, in_all = self.index.alone(),
+                with_same_key = with_key, in_all = self.index.alone(),
                 "waits for a partner with the same key");
         } else {
             tracing::debug!(side, conn = info.id.get(), peer = %info.peer_name(),
@@ -122,8 +138,12 @@ where
     }
 
     fn make_room_for(&mut self, tag: &Tag<K, S>) -> Result<(), Refusal> {
-        let taken = self.joined.contains(&tag.key) || self.index.is_coupled(&tag.key);
-        if taken && self.keyed.third == Third::Refuse {
+        let is_taken = || {
+            self.joined.contains(&tag.key)
+                || self.index.is_coupled(&tag.key)
+                || self.asked.values().any(|key| *key == tag.key)
+        };
+        if self.keyed.third == Third::Refuse && is_taken() {
             return Err(Refusal::Duplicate);
         }
         // Connections that find a partner are bounded by the slots.
@@ -202,19 +222,45 @@ where
     }
 
     /// Takes the next two live connections that can be joined.
-    fn take_couple(&mut self) -> Option<(Waiting<I, Tag<K, S>>, Conn<Replay<I>>)> {
+    fn take_couple(&mut self) -> Option<(Waiting<I, Tag<K, S>>, Waiting<I, Tag<K, S>>)> {
         loop {
             let numbers = self.index.next_couple()?;
             match numbers.map(|number| self.take_alive(number)) {
-                [Some(one), Some(other)] => return Some((one, other.leave())),
-                [Some(left), None] | [None, Some(left)] => {
-                    let tag = left.tag.clone();
-                    match self.waiting.put_back(left).map(Waiting::number) {
-                        Ok(number) => self.enter_index(number, tag),
-                        Err(removed) => self.removed(removed),
-                    }
-                }
+                [Some(one), Some(other)] => return Some((one, other)),
+                [Some(left), None] | [None, Some(left)] => self.put_back(left),
                 [None, None] => {}
+            }
+        }
+    }
+
+    fn put_back(&mut self, waiting: Waiting<I, Tag<K, S>>) {
+        let tag = waiting.tag.clone();
+        match self.waiting.put_back(waiting).map(Waiting::number) {
+            Ok(number) => {
+                self.enter_index(number, tag);
+            }
+            Err(removed) => self.removed(removed),
+        }
+    }
+
+    /// Joins the two, or asks first whether they are there.
+    fn join_or_ask(&mut self, one: Waiting<I, Tag<K, S>>, other: Waiting<I, Tag<K, S>>) {
+        let key = one.tag.key.clone();
+        match self.asking.ask(one, other) {
+            Ok((one, other)) => self.join(one, other.leave()),
+            Err(question) => {
+                self.asked.insert(question, key);
+            }
+        }
+    }
+
+    /// A peer has answered, or has not.
+    fn answered(&mut self, Answer { waiting, is_alive }: Answer<Waiting<I, Tag<K, S>>>) {
+        match is_alive {
+            true => self.put_back(waiting),
+            false => {
+                let removed = self.waiting.vanished(waiting);
+                self.removed(removed);
             }
         }
     }
@@ -302,7 +348,10 @@ where
 
     /// Whether no pair can come any more, and no reply is under way.
     fn is_exhausted(&self) -> bool {
-        self.arrivals.are_over() && !self.index.has_couples() && self.replies.is_empty()
+        self.arrivals.are_over()
+            && !self.index.has_couples()
+            && self.asking.is_empty()
+            && self.replies.is_empty()
     }
 
     /// Its work: ready when no more pairs can come, or none are wanted.
@@ -314,13 +363,20 @@ where
             for change in self.waiting.poll_keep(cx) {
                 self.changed(change);
             }
+            while let Some((question, answers)) = self.asking.poll_next(cx) {
+                self.asked.remove(&question);
+                if let Some((one, other)) = answers {
+                    self.answered(one);
+                    self.answered(other);
+                }
+            }
             if self.demand.poll(cx).is_err() {
                 return Poll::Ready(());
             }
             if self.demand.is_requested()
                 && let Some((one, other)) = self.take_couple()
             {
-                self.join(one, other);
+                self.join_or_ask(one, other);
                 continue;
             }
             // Last, because all of the above may have begun tasks whose end has to wake this one.

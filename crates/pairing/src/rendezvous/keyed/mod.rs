@@ -192,7 +192,7 @@ impl<K, S> fmt::Debug for Keyed<K, S> {
 ///
 /// Waiting connections are watched as in [`rendezvous`](crate::rendezvous). A newcomer is joined with the
 /// connection of its key that was heard of last, because a peer that has been silent for longer is
-/// likelier to have vanished. A connection whose peer has ended its stream comes last. Couples that were
+/// likelier to have vanished; a peer that was silent for a second is asked before the join. A connection whose peer has ended its stream comes last. Couples that were
 /// found first are joined first when the pair stack has room. Of two, the one on side A ([`Info::side`])
 /// is A; where neither is, the older.
 ///

@@ -119,6 +119,11 @@ impl<I: Io, T> WaitingSet<I, T> {
         })
     }
 
+    /// For one that was taken, and has turned out to be gone.
+    pub(super) fn vanished(&self, waiting: Waiting<I, T>) -> Removed<I, T> {
+        self.part_from(waiting, None)
+    }
+
     /// Removes those that are gone or have waited too long, and returns what has changed.
     pub(super) fn poll_keep(&mut self, cx: &mut Context<'_>) -> Vec<Change<I, T>> {
         self.woken.register(cx.waker());

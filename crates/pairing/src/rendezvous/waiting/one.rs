@@ -3,9 +3,13 @@ use std::{
     pin::pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use couplet_endpoint::{Conn, Info, Io, Pooled, Replay};
+use couplet_endpoint::{
+    Conn, Info, Io, Pooled, Replay,
+    io::{is_alive, may_have_vanished},
+};
 use tokio::{task::unconstrained, time::Instant};
 
 use super::wake::WakeOne;
@@ -96,6 +100,16 @@ impl<I: Io, T> Waiting<I, T> {
                 None => health,
             });
         }
+    }
+
+    /// Whether only asking tells that the peer is there.
+    pub(in crate::rendezvous) fn may_have_vanished(&mut self) -> bool {
+        may_have_vanished(&mut self.conn.io)
+    }
+
+    /// Asks the peer's system, if need be.
+    pub(in crate::rendezvous) async fn is_alive(&mut self, within: Duration) -> bool {
+        is_alive(&mut self.conn.io, within).await
     }
 
     /// Whether a peer that has ended its stream may still want its partner's bytes.

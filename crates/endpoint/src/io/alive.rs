@@ -1,0 +1,127 @@
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::Io;
+
+/// A peer that was heard of since then is taken to be there. Not less than a second: the system asks
+/// no sooner.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How long the answers are looked for: the first soon, as most peers are near.
+const FIRST_LOOK: Duration = Duration::from_millis(2);
+const LAST_LOOK: Duration = Duration::from_millis(25);
+
+/// What [`Io::begin_probe`] has changed, for [`Io::end_probe`] to set it back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Probe {
+    /// `SO_KEEPALIVE`, `TCP_KEEPIDLE` and `TCP_KEEPINTVL`.
+    #[cfg(target_os = "linux")]
+    keep_alive: (bool, Duration, Duration),
+}
+
+/// Whether the peer has been silent for so long, a second, that only [asking](is_alive) tells whether
+/// it is there. `false` where the system does not tell.
+pub fn may_have_vanished(io: &mut dyn Io) -> bool {
+    io.heard_ago().is_some_and(|ago| ago >= FRESH)
+}
+
+/// Asks a peer that [may have vanished](may_have_vanished) whether it is there, without a byte of the
+/// stream: its system answers, whatever the program does. Returns `false` where the connection has
+/// failed, or no answer has come `within` that time; there is a question each second.
+///
+/// An answer from nearby is seen after some milliseconds. Where the system can't ask, the peer counts
+/// as there. Not cancel-safe: dropping the future leaves the connection being probed each second.
+pub async fn is_alive(io: &mut dyn Io, within: Duration) -> bool {
+    if !may_have_vanished(io) {
+        return true;
+    }
+    let Some(probe) = io.begin_probe() else {
+        return true;
+    };
+    let begin = Instant::now();
+    let mut pause = FIRST_LOOK;
+    let is_alive = loop {
+        sleep(pause).await;
+        if io.take_error().is_some() {
+            break false;
+        }
+        if !may_have_vanished(io) {
+            break true;
+        }
+        if begin.elapsed() >= within {
+            break false;
+        }
+        pause = (2 * pause).min(LAST_LOOK);
+    };
+    io.end_probe(probe);
+    is_alive
+}
+
+// ===== impl Probe =====
+
+#[cfg(target_os = "linux")]
+impl Probe {
+    pub(super) fn begin(socket: &socket2::SockRef<'_>) -> std::io::Result<Self> {
+        let keep_alive = (
+            socket.keepalive()?,
+            socket.tcp_keepalive_time()?,
+            socket.tcp_keepalive_interval()?,
+        );
+        set(socket, Duration::from_secs(1), Duration::from_secs(1))?;
+        Ok(Self { keep_alive })
+    }
+
+    pub(super) fn end(self, socket: &socket2::SockRef<'_>) -> std::io::Result<()> {
+        let (is_on, idle, interval) = self.keep_alive;
+        set(socket, idle, interval)?;
+        socket.set_keepalive(is_on)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn set(socket: &socket2::SockRef<'_>, idle: Duration, interval: Duration) -> std::io::Result<()> {
+    let probes = socket2::TcpKeepalive::new()
+        .with_time(idle)
+        .with_interval(interval);
+    socket.set_tcp_keepalive(&probes)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use socket2::{SockFilter, SockRef};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    async fn connection() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await;
+        (peer.unwrap(), listener.accept().await.unwrap().0)
+    }
+
+    /// The kernel counts the second, so this waits for one.
+    #[tokio::test]
+    async fn a_silent_peer_is_asked_and_keep_alive_is_as_before() {
+        let (_silent, mut io) = connection().await;
+        let (gone, mut vanished) = connection().await;
+        // All that comes for it is dropped, as where a NAT has forgotten the connection.
+        let drop_all = SockFilter::new(6, 0, 0, 0);
+        SockRef::from(&gone).attach_filter(&[drop_all]).unwrap();
+        let within = Duration::from_secs(1);
+        assert!(is_alive(&mut vanished, within).await, "heard of just now");
+        sleep(Duration::from_millis(1100)).await;
+        assert!(may_have_vanished(&mut io));
+        let idle = Duration::from_secs(77);
+        let probes = socket2::TcpKeepalive::new().with_time(idle);
+        SockRef::from(&io).set_tcp_keepalive(&probes).unwrap();
+        SockRef::from(&io).set_keepalive(false).unwrap();
+
+        assert!(is_alive(&mut io, within).await);
+        assert!(!may_have_vanished(&mut io));
+        let socket = SockRef::from(&io);
+        assert!(!socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), idle);
+        assert!(!is_alive(&mut vanished, within).await);
+    }
+}
