@@ -318,7 +318,10 @@ impl Io for tokio::net::UnixStream {
 mod tests {
     use std::pin::Pin;
 
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, ReadBuf},
+        net::TcpStream,
+    };
 
     use super::*;
     use crate::memory;
@@ -363,27 +366,32 @@ mod tests {
     #[tokio::test]
     async fn tcp_tells_of_a_peer_that_has_gone_and_keeps_its_bytes() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let connect = async || {
+        let connect = async |is_tokios: bool| {
             let peer = TcpStream::connect(listener.local_addr().unwrap()).await;
-            let io: BoxIo = boxed(listener.accept().await.unwrap().0);
+            let (stream, _) = listener.accept().await.unwrap();
+            let io = match is_tokios {
+                true => boxed(stream),
+                false => boxed(TcpIo::from_std(stream.into_std().unwrap()).unwrap()),
+            };
             (peer.unwrap(), Replay::new(io))
         };
         let gone = async |io: &mut Replay<BoxIo>| std::future::poll_fn(|cx| io.poll_gone(cx)).await;
+        for is_tokios in [true, false] {
+            let (mut peer, mut io) = connect(is_tokios).await;
+            assert!(futures::poll!(std::pin::pin!(gone(&mut io))).is_pending());
+            peer.write_all(b"hello").await.unwrap();
+            peer.shutdown().await.unwrap();
+            // Behind bytes that nobody has read there is no end.
+            let look = tokio::time::timeout(Duration::from_millis(50), gone(&mut io)).await;
+            assert!(look.is_err());
+            io.read_exact(&mut [0; 5]).await.unwrap();
+            assert_eq!(gone(&mut io).await, Gone::Ended);
 
-        let (mut peer, mut io) = connect().await;
-        assert!(futures::poll!(std::pin::pin!(gone(&mut io))).is_pending());
-        peer.write_all(b"hello").await.unwrap();
-        peer.shutdown().await.unwrap();
-        // Behind bytes that nobody has read there is no end.
-        let look = tokio::time::timeout(Duration::from_millis(50), gone(&mut io)).await;
-        assert!(look.is_err());
-        io.read_exact(&mut [0; 5]).await.unwrap();
-        assert_eq!(gone(&mut io).await, Gone::Ended);
-
-        let (mut peer, mut io) = connect().await;
-        peer.abort();
-        drop(peer);
-        assert_eq!(gone(&mut io).await, Gone::Failed);
+            let (mut peer, mut io) = connect(is_tokios).await;
+            peer.abort();
+            drop(peer);
+            assert_eq!(gone(&mut io).await, Gone::Failed);
+        }
     }
 
     #[cfg(unix)]
