@@ -180,6 +180,8 @@ pub(crate) const FLAGS: &[&str] = &[
     "bandwidth-total",
     "quota",
     "access-log",
+    "admin",
+    "admin-token",
     "access-log-format",
     "capture",
     "capture-dir",
