@@ -7,7 +7,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use couplet_endpoint::{BoxError, Conn, ConnId, DialError, Origin, PeerName, Side, is_caused_by};
+use couplet_endpoint::{
+    BoxError, Conn, ConnId, DialError, Origin, PeerName, Side, find_cause, is_caused_by,
+};
 use couplet_layers::{Departed, RefusalCause};
 use couplet_pairing::PairError;
 use pin_project::pin_project;
@@ -70,7 +72,9 @@ impl RefusalsLayer {
             error: Some(&*error),
         });
         let (side, conn, causes) = (self.side, id.get(), Causes(&*error));
-        // A refused client concerns the client, a server that is down concerns the operator.
+        // A refused client concerns the client, and so does a target that the client asked for; a server
+        // that is down concerns the operator.
+        let is_asked = matches!(find_cause(&*error), Some(PairError::Asked { .. }));
         match cause {
             RefusalCause::Shutdown => return,
             RefusalCause::HealthCheck => {
@@ -81,7 +85,7 @@ impl RefusalsLayer {
                 tracing::debug!(%side, conn, %peer, "left before its turn");
                 return;
             }
-            _ if is_dial_failure(&error) => {
+            _ if is_dial_failure(&error) && !is_asked => {
                 tracing::warn!(%side, conn, %peer, error = %causes, "refused");
             }
             _ => tracing::info!(%side, conn, %peer, error = %causes, "refused"),

@@ -64,6 +64,8 @@
 //! | [`HandshakeLayer`] with `ExpectMeeting`, `Meet` (feature `meet`) | side | peers meet by a key, at a relay that both dial | until what was read ahead is delivered |
 //! | [`HandshakeLayer`] with [`SendToken`] | side | sends a token of either kind as the first line | no |
 //! | [`HandshakeLayer`] with `Challenge`, `AnswerChallenge` (feature `challenge`) | side | the peer signs a challenge with a known key | until what was read ahead is delivered |
+//! | [`HandshakeLayer`] with `SocksAccept`, `SocksConnect` (feature `socks`) | side | SOCKS5, as the proxy or as its client | no |
+//! | [`HandshakeLayer`] with `HttpConnectAccept`, `HttpConnect` (feature `connect`) | side | HTTP CONNECT, as the proxy or as its client | until what was read ahead is delivered |
 //! | [`CodecLayer`] | side | a wire format on the side, plain bytes within | in both directions |
 //! | `Zstd`, `Lz4` (features `zstd`, `lz4`) | side | compress the side | in both directions |
 //! | [`StatsLayer`] | pair | counts pairs and bytes, lists the live sessions | no |
@@ -103,6 +105,8 @@ pub use self::handshake::challenge::{
     AnswerChallenge, AuthorizedKeys, Challenge, ChallengeRefused, Ed25519Key, Ed25519PublicKey,
     NotAsked,
 };
+#[cfg(feature = "connect")]
+pub use self::handshake::connect::{HttpConnect, HttpConnectAccept};
 #[cfg(feature = "meet")]
 pub use self::handshake::meet::{ExpectMeeting, Meet, MeetingKey};
 #[cfg(feature = "noise")]
@@ -110,6 +114,8 @@ pub use self::handshake::noise::{
     BadRecord, NoiseFailed, NoiseInitiator, NoiseKey, NoisePeers, NoisePsk, NoisePublicKey,
     NoiseResponder, ShortSecret,
 };
+#[cfg(any(feature = "connect", feature = "socks"))]
+pub use self::handshake::proxy::{RequestedTarget, Via};
 #[cfg(feature = "proxy-protocol")]
 pub use self::handshake::proxy_protocol::{ExpectProxyHeader, SendProxyHeader};
 #[cfg(feature = "signed-token")]
@@ -117,6 +123,8 @@ pub use self::handshake::signed_token::{
     Claims, ExpectSignedToken, InvalidClaims, InvalidSecret, Keyring, SignedClaims, SignedToken,
     SignedTokenRefused,
 };
+#[cfg(feature = "socks")]
+pub use self::handshake::socks::{SocksAccept, SocksConnect};
 #[cfg(feature = "tls")]
 pub use self::handshake::tls::{
     TlsAccept, TlsAcceptConfig, TlsCertificate, TlsConnect, TlsConnectConfig, TlsError, TlsInfo,

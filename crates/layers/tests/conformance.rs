@@ -88,6 +88,65 @@ fn meet() {
     side(meets).peer(relay).check().unwrap();
 }
 
+/// A proxy and its client; the proxy's answer is the pairing's.
+#[cfg(any(feature = "connect", feature = "socks"))]
+macro_rules! proxy {
+    ($accept:expr, $connect:expr, $asks:expr, $hears:expr, $answer:expr) => {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+        let asks = async |mut conn: Conn<BoxIo>| {
+            conn.io.write_all($asks).await?;
+            conn.io.read_exact(&mut [0; $hears]).await?;
+            Ok::<_, io::Error>(conn)
+        };
+        let proxy = HandshakeLayer::new($accept);
+        side(proxy).peer(HandshakeLayer::new(asks)).check().unwrap();
+
+        let answers = async |mut conn: Conn<BoxIo>| {
+            conn.io.write_all($answer).await?;
+            Ok::<_, io::Error>(conn)
+        };
+        let proxy = tower::ServiceBuilder::new()
+            .layer(HandshakeLayer::new($accept))
+            .map_request(|conn: Conn<couplet_endpoint::Replay<BoxIo>>| conn.boxed())
+            .layer(HandshakeLayer::new(answers));
+        let client = async |mut conn: Conn<BoxIo>| {
+            conn.info.target = Some(std::sync::Arc::new("example.org:80".parse().unwrap()));
+            couplet_layers::Handshake::handshake(&$connect, conn).await
+        };
+        side(HandshakeLayer::new(client))
+            .peer(proxy)
+            .check()
+            .unwrap();
+    };
+}
+
+#[cfg(feature = "socks")]
+#[test]
+fn socks() {
+    use couplet_layers::{SocksAccept, SocksConnect};
+
+    let asks = b"\x05\x01\x00\x05\x01\x00\x03\x01a\x00\x50";
+    let answer = &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    proxy!(SocksAccept::new(), SocksConnect::new(), asks, 2, answer);
+}
+
+#[cfg(feature = "connect")]
+#[test]
+fn connect() {
+    use couplet_layers::{HttpConnect, HttpConnectAccept};
+
+    let asks = b"CONNECT a:80 HTTP/1.1\r\n\r\n";
+    let answer = b"HTTP/1.1 200 OK\r\n\r\n";
+    proxy!(
+        HttpConnectAccept::new(),
+        HttpConnect::new(),
+        asks,
+        0,
+        answer
+    );
+}
+
 #[cfg(feature = "signed-token")]
 #[test]
 fn signed_token() {

@@ -12,7 +12,7 @@ use futures::{FutureExt, future::BoxFuture};
 use tower_service::Service;
 
 use crate::{
-    Pair, PairError, PairingEnded, Pairs, Policy, WaitingCounts,
+    DialReply, Pair, PairError, PairingEnded, Pairs, Policy, WaitingCounts,
     handover::{Sender, handover},
     permits::{Permit, Permits, free_permits},
     unjoined::Unjoined,
@@ -31,8 +31,8 @@ use crate::{
 /// A connection without a partner after a quarter of a second is watched from then on, as in a
 /// [`rendezvous`](crate::rendezvous): if the peer resets, or ends its stream without having sent a byte
 /// to its partner or to the relay,
-/// the dial is dropped, its slot is free, and the connection counts as [died](WaitingCounts::died). To
-/// notice this, up to [`Policy::early`] bytes are read ahead, and replayed to the reader of the joined
+/// the dial is dropped, its slot is free, and the connection counts as [died](WaitingCounts::died). A
+/// peer that waits for a [`DialReply`] is told how the dial ended. To notice that a peer is gone, up to [`Policy::early`] bytes are read ahead, and replayed to the reader of the joined
 /// connection.
 pub fn dial_for_a<A, B, C>(policy: Policy, connect: C) -> (DialForA<A, B, C>, Joined<A, B>)
 where
@@ -132,6 +132,8 @@ where
         let mut sender = self.sender.clone();
         let early = self.early;
         async move {
+            let reply = DialReply::of(&conn.info);
+            let is_owed = reply.is_some();
             let met = {
                 // Pinned, not moved on: each move would cost time, and a place in this future.
                 let mut dialling = pin!(dialling);
@@ -144,21 +146,42 @@ where
                     let mut partner = Unjoined::new(partner.map_io(Replay::new));
                     partner.info.is_through();
                     // Joined only when there is room for the pair, as in a rendezvous.
+                    // A client that waits for a reply has it before.
+                    if is_owed {
+                        return Ok((partner, None));
+                    }
                     let request = poll_fn(|cx| sender.poll_request(cx)).await;
-                    Ok::<_, PairError>((partner, request.ok_or(PairingEnded(()))?))
+                    Ok::<_, PairError>((partner, Some(request.ok_or(PairingEnded(()))?)))
                 });
                 while_alive(partner, &mut conn, early).await
             };
             let Some(met) = met else {
-                tracing::debug!(
-                    conn = conn.info.id.get(),
-                    "went away before its partner was there"
-                );
-                waits.died();
-                conn.info.tell(ConnEvent::Gone);
-                return Ok(());
+                return waits.died(&conn.info);
             };
-            let (partner, request) = met?;
+            let (partner, request) = match (met, reply) {
+                (met, None) => met?,
+                (Ok((partner, request)), Some(reply)) => {
+                    let told = reply.joins(&mut conn.io, &partner.info).await;
+                    told.map_err(PairError::Reply)?;
+                    (partner, request)
+                }
+                (Err(PairError::Partner { source }), Some(reply)) => {
+                    drop(waits);
+                    reply.refuses(conn, &*source).await;
+                    return Err(PairError::Asked { source });
+                }
+                (Err(error), Some(_)) => return Err(error),
+            };
+            let request = match request {
+                Some(request) => request,
+                None => {
+                    let request = pin!(poll_fn(|cx| sender.poll_request(cx)));
+                    let Some(request) = while_alive(request, &mut conn, early).await else {
+                        return waits.died(&conn.info);
+                    };
+                    request.ok_or(PairingEnded(()))?
+                }
+            };
             sender.send(request, join(conn.take(), partner.take()));
             drop(waits);
             Ok(())
@@ -204,9 +227,15 @@ impl Waits {
 }
 
 impl Waits {
-    /// The connection went away.
-    fn died(&self) {
+    /// The connection went away before it was joined.
+    fn died(&self, info: &Info) -> Result<(), PairError> {
+        tracing::debug!(
+            conn = info.id.get(),
+            "went away before its partner was there"
+        );
         self.counts.side(self.side).died();
+        info.tell(ConnEvent::Gone);
+        Ok(())
     }
 }
 

@@ -1,3 +1,5 @@
+use std::io;
+
 use couplet_endpoint::BoxError;
 use thiserror::Error;
 
@@ -19,6 +21,17 @@ pub enum PairError {
         /// The reason.
         source: BoxError,
     },
+    /// The partner that the client asked for, with a [reply](crate::DialReply) to come, could not be
+    /// dialled, or was refused by its side's stack.
+    #[error("target of the client not reached")]
+    Asked {
+        /// What failed.
+        source: BoxError,
+    },
+    /// The partner was there, but the connection failed or did not take the
+    /// [reply](crate::DialReply) that it waited for.
+    #[error("reply to the dial not taken")]
+    Reply(#[source] io::Error),
 }
 
 // ===== impl PairError =====

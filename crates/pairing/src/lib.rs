@@ -23,6 +23,7 @@
 
 mod counts;
 mod dial_for;
+mod dial_reply;
 mod error;
 mod fair_share;
 mod handover;
@@ -39,6 +40,7 @@ mod watch;
 pub use self::{
     counts::{WaitEvent, WaitingCounts},
     dial_for::{DialFor, dial_for_a, dial_for_b},
+    dial_reply::DialReply,
     error::{PairError, PairingEnded},
     fair_share::FairShare,
     pair::Pair,

@@ -14,7 +14,7 @@ use couplet_endpoint::{
     BoxError, Conn, ConnId, Info, Origin, Replay, Side, find_cause, is_caused_by,
     memory::{self, MemoryStream},
 };
-use couplet_pairing::{DialFor, Pair, PairError, PairingEnded, Pairs, Policy};
+use couplet_pairing::{DialFor, DialReply, Pair, PairError, PairingEnded, Pairs, Policy};
 use futures::{StreamExt, future::BoxFuture};
 use helper::{conn, hears_reset, joined, next, settle, soon};
 use tokio::{
@@ -109,7 +109,12 @@ impl Set {
     }
 
     fn come(&mut self) -> Came {
-        let (conn, peer) = conn();
+        self.come_with(|_| {})
+    }
+
+    fn come_with(&mut self, learns: impl FnOnce(&mut Info)) -> Came {
+        let (mut conn, peer) = conn();
+        learns(&mut conn.info);
         let id = conn.info.id;
         assert_ready_ok!(task::spawn(self.service.ready()).poll());
         let mut joining = task::spawn(self.service.call(conn));
@@ -201,6 +206,77 @@ async fn a_failed_dial_resets_its_client_alone() {
     let (pair, joined_well) = tokio::join!(next(&mut set.pairs), lives.joining);
     joined_well.unwrap();
     assert_eq!(joined(&pair).map(|info| info.id), [lives.id, partner]);
+}
+
+// ===== clients that wait for a reply =====
+
+fn told(info: &mut Info) {
+    DialReply::new(|dialled| match dialled {
+        Ok(_) => "yes".into(),
+        Err(error) => format!("no: {error}").into(),
+    })
+    .put_into(info);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_comes_before_the_join_and_all_of_the_partners_bytes() {
+    for side in [Side::A, Side::B] {
+        let mut set = Set::new(side, Policy::default());
+        let mut came = set.come_with(told);
+        let (_, mut partner_peer) = came.dialling.connects();
+        partner_peer.write_all(b"hello").await.unwrap();
+        // Nobody has asked for the pair yet, and the client is told already.
+        assert_pending!(came.joining.poll());
+        let mut heard = [0; 3];
+        soon(came.peer.read_exact(&mut heard)).await.unwrap();
+        assert_eq!(&heard, b"yes");
+        let (pair, joined_well) = tokio::join!(next(&mut set.pairs), came.joining);
+        joined_well.unwrap();
+        let mut partner = match side {
+            Side::A => pair.b,
+            Side::B => pair.a,
+        };
+        assert_eq!(soon(partner.read_u8()).await.unwrap(), b'h');
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_to_a_failed_dial_ends_the_stream_and_takes_no_place() {
+    let mut set = Set::new(Side::A, Policy::default());
+    let mut came = set.come_with(told);
+    came.dialling.fails("no route");
+    let joining = tokio::spawn(came.joining);
+    let mut heard = String::new();
+    soon(came.peer.read_to_string(&mut heard)).await.unwrap();
+    assert_eq!(heard, "no: no route");
+    assert_eq!(set.waiting(), [0, 0], "while the client has yet to close");
+    drop(came.peer);
+    let error = joining.await.unwrap().unwrap_err();
+    assert!(matches!(error, PairError::Asked { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_no_reply_resets_its_partner() {
+    let mut set = Set::new(Side::A, Policy::default());
+    let came = set.come_with(told);
+    let (_, mut partner_peer) = came.dialling.connects();
+    drop(came.peer);
+    let error = came.joining.await.unwrap_err();
+    assert!(matches!(error, PairError::Reply(_)));
+    hears_reset(&mut partner_peer).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_whose_request_was_taken_may_end_its_stream() {
+    let mut set = Set::new(Side::A, Policy::default());
+    for has_spoken in [true, false] {
+        let mut came = set.come_with(|info| info.has_spoken = has_spoken);
+        came.peer.shutdown().await.unwrap();
+        let joining = tokio::spawn(came.joining);
+        settle().await;
+        tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+        assert_eq!(joining.is_finished(), !has_spoken);
+    }
 }
 
 // ===== side by side =====

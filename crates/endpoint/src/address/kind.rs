@@ -17,6 +17,9 @@ const FOREIGN_KINDS: [&str; 8] = [
 /// What stands behind the kind, before the name of a Unix socket.
 const UNIX: &str = "unix:";
 
+/// What stands behind `dial:` where the clients say the target.
+pub(super) const ASKED: &str = "asked";
+
 pub(super) fn address(input: &str) -> Result<Address, AddressError> {
     if input.is_empty() {
         return fail(input, 0..0, Mistake::new("an address is missing", FORMS));
@@ -49,6 +52,7 @@ pub(super) fn address(input: &str) -> Result<Address, AddressError> {
     };
     match kind {
         "listen" => of_form(Form::Listen).listen().map(Address::Listen),
+        "dial" if rest == ASKED => Ok(Address::DialAsked),
         "dial" => of_form(Form::Dial).dial().map(Address::Dial),
         _ => Err(no_kind(input, kind)),
     }

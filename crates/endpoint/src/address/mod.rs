@@ -25,6 +25,7 @@ use std::{fmt, str::FromStr};
 /// address   = "listen:" [ here ":" ] port
 ///           | "dial:" host ":" port
 ///           | ( "listen:" | "dial:" ) "unix:" ( path | "@" name )
+///           | "dial:asked"
 /// here      = "*" | host
 /// host      = name | IPv4 | "[" IPv6 [ "%" interface's number ] "]"
 /// port      = 0 … 65535
@@ -39,6 +40,7 @@ use std::{fmt, str::FromStr};
 /// | `dial:example.org:22` | the name is looked up whenever it is dialled |
 /// | `listen:unix:/run/app.sock` | a Unix socket in the file system |
 /// | `dial:unix:@app` | a Unix socket in Linux's abstract namespace |
+/// | `dial:asked` | the target that each client asks for, as of a proxy |
 ///
 /// [`Display`](fmt::Display) writes the canonical form, which parses to an equal address: the
 /// host is always written, IP addresses follow RFC 5952, ports have no leading zeros.
@@ -67,6 +69,8 @@ pub enum Address {
     ListenUnix(UnixAddr),
     /// We connect to a Unix socket.
     DialUnix(UnixAddr),
+    /// We connect to what each client asks for.
+    DialAsked,
 }
 
 // ===== impl Address =====
@@ -86,6 +90,7 @@ impl fmt::Display for Address {
             Self::Dial(addr) => write!(f, "dial:{addr}"),
             Self::ListenUnix(addr) => write!(f, "listen:{addr}"),
             Self::DialUnix(addr) => write!(f, "dial:{addr}"),
+            Self::DialAsked => write!(f, "dial:{}", kind::ASKED),
         }
     }
 }

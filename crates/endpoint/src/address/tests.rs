@@ -34,6 +34,8 @@ fn every_address_has_a_canonical_form() {
         ("listen:unix:/run/a.sock", "listen:unix:/run/a.sock"),
         ("dial:unix:a", "dial:unix:a"),
         ("dial:unix:@a:b", "dial:unix:@a:b"),
+        ("dial:asked", "dial:asked"),
+        ("dial:asked:1", "dial:asked:1"),
     ] {
         assert_eq!(canonical(written), expected);
         assert_eq!(canonical(expected), expected);

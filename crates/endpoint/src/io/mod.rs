@@ -1,6 +1,7 @@
 //! [`Io`]: the stream of bytes of a connection.
 
 mod alive;
+mod either;
 #[cfg(unix)]
 mod late_options;
 mod opaque;

@@ -79,6 +79,8 @@
 pub mod announce_join;
 #[cfg(feature = "challenge")]
 pub mod challenge;
+#[cfg(feature = "connect")]
+pub mod connect;
 mod departure;
 pub mod dialled_for;
 mod error;
@@ -95,6 +97,8 @@ mod line;
 pub mod meet;
 #[cfg(feature = "noise")]
 pub mod noise;
+#[cfg(any(feature = "connect", feature = "socks"))]
+pub mod proxy;
 #[cfg(feature = "proxy-protocol")]
 pub mod proxy_protocol;
 mod replaceable;
@@ -103,6 +107,8 @@ mod request;
 pub mod signed_token;
 mod slots;
 pub mod sniff;
+#[cfg(feature = "socks")]
+pub mod socks;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "tls")]

@@ -7,6 +7,7 @@
     unix,
     feature = "access-list",
     feature = "challenge",
+    feature = "connect",
     feature = "fault",
     feature = "lz4",
     feature = "meet",
@@ -14,6 +15,7 @@
     feature = "proxy-protocol",
     feature = "rate-limit",
     feature = "signed-token",
+    feature = "socks",
     feature = "tls",
     feature = "zstd"
 ))]

@@ -1,14 +1,17 @@
 //! The handshakes of a side stack, measured. Where the peer can speak right behind its part, it does.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use couplet_endpoint::{Conn, Io, Origin, memory};
 use couplet_layers::{
     AnswerChallenge, Challenge, Claims, DialledFor, Ed25519Key, ExpectMeeting, ExpectProxyHeader,
-    ExpectSignedToken, ExpectToken, Handshake, HandshakeLayer, Identity, Keyring, Meet, MeetingKey,
-    NoiseInitiator, NoisePsk, NoiseResponder, SendProxyHeader, SendToken, Sniff, TlsAccept,
-    TlsAcceptConfig, TlsCertificate, TlsConnect, TlsConnectConfig, Token,
-    handshake::tls::roots_from_pem,
+    ExpectSignedToken, ExpectToken, Handshake, HandshakeLayer, HttpConnect, HttpConnectAccept,
+    Identity, Keyring, Meet, MeetingKey, NoiseInitiator, NoisePsk, NoiseResponder, SendProxyHeader,
+    SendToken, Sniff, SocksAccept, SocksConnect, TlsAccept, TlsAcceptConfig, TlsCertificate,
+    TlsConnect, TlsConnectConfig, Token, handshake::tls::roots_from_pem,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -38,6 +41,19 @@ pub(crate) async fn measure(name: &str) -> Option<Cost> {
         "SendProxyHeader" => send_proxy_header().await,
         "Challenge" => challenge().await,
         "AnswerChallenge" => answer_challenge().await,
+        "SocksAccept" => {
+            let says = b"\x05\x01\x00\x05\x01\x00\x03\x01a\x00\x50rest";
+            step(SocksAccept::new(), says, REST).await
+        }
+        "SocksConnect" => {
+            let says = b"\x05\x00\x05\x00\x00\x03\x01a\x00\x50rest";
+            asks(SocksConnect::new(), says).await
+        }
+        "HttpConnectAccept" => {
+            let says = b"CONNECT a:80 HTTP/1.1\r\n\r\nrest";
+            step(HttpConnectAccept::new(), says, REST).await
+        }
+        "HttpConnect" => asks(HttpConnect::new(), b"HTTP/1.1 200 OK\r\n\r\nrest").await,
         "TlsAccept" => {
             let (accept, connect) = tls();
             between(accept, connect).await
@@ -100,6 +116,20 @@ async fn send_proxy_header() -> Cost {
         SendProxyHeader::v1().handshake(conn).await
     });
     side(send, REST, REST).await
+}
+
+// ===== proxies =====
+
+/// A proxy is asked, and says this.
+async fn asks<H, I: Io>(handshake: H, says: &[u8]) -> Cost
+where
+    H: Handshake<Conn<TcpStream>, Output = Conn<I>> + Clone,
+{
+    let asking = HandshakeLayer::new(async |mut conn: Conn<TcpStream>| {
+        conn.info.target = Some(Arc::new("example.org:80".parse().unwrap()));
+        handshake.handshake(conn).await
+    });
+    side(asking, says, REST).await
 }
 
 // ===== a challenge =====

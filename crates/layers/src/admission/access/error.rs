@@ -30,6 +30,9 @@ pub enum NotListed {
     /// There is an allow list, and neither the peer's user nor the group is on it.
     #[error("user not on the allow list")]
     UserNotAllowed,
+    /// The address is of special purpose, and no network of special purpose is listed that it is in.
+    #[error("address is private, of this machine, or of another special purpose, and not listed")]
+    Special,
     /// There is an allow list, and the peer has no address.
     #[error("no address to look up in the allow list")]
     NoAddress,

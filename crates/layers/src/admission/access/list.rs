@@ -1,12 +1,14 @@
 use couplet_endpoint::Info;
 
-use super::{AccessRule, Networks, NotListed};
+use super::{AccessRule, Networks, NotListed, special};
 
 /// Admits connections by the network of the peer's address, or by the user of a Unix socket.
 ///
 /// 1. An address on the deny list is refused, whatever the allow list says.
 /// 2. If there is an allow list, only its addresses are admitted; an empty one admits none.
-/// 3. All other addresses are admitted.
+/// 3. If it is [`public`](Self::public), an address of special purpose is refused that the allow list does
+///    not name.
+/// 4. All other addresses are admitted.
 ///
 /// A peer of a Unix socket is on a list by its user or group, also where a PROXY header names a client
 /// behind that peer. A peer of which nothing is known (within the process) is on no list: it enters
@@ -27,6 +29,7 @@ use super::{AccessRule, Networks, NotListed};
 pub struct AccessList {
     allow: Option<Networks>,
     deny: Networks,
+    public: bool,
 }
 
 // ===== impl AccessList =====
@@ -50,6 +53,29 @@ impl AccessList {
         self.deny = self.deny.and(networks);
         self
     }
+
+    /// Refuses addresses of special purpose (RFC 6890: loopback, private, link-local, multicast and
+    /// others), also where NAT64 or 6to4 leads to one: for a dial of targets that strangers ask for. The
+    /// exception is an address in a network of the allow list that is of special purpose itself, as
+    /// `10.0.0.0/8` is and `0.0.0.0/0` is not.
+    ///
+    /// ```
+    /// use couplet_endpoint::{Dial, Info, Origin};
+    /// use couplet_layers::{AccessList, AccessRule};
+    ///
+    /// let list = AccessList::new().public();
+    /// let dial = Dial::to("example.org:80")?.permit(move |addr| {
+    ///     let mut target = Info::new(Origin::Dialled);
+    ///     target.peer = Some(addr);
+    ///     list.check(&target)
+    /// });
+    /// # Ok::<(), couplet_endpoint::AddressError>(())
+    /// ```
+    #[must_use]
+    pub fn public(mut self) -> Self {
+        self.public = true;
+        self
+    }
 }
 
 impl AccessRule for AccessList {
@@ -62,6 +88,15 @@ impl AccessRule for AccessList {
                 true => NotListed::UserDenied,
                 false => NotListed::Denied,
             });
+        }
+        let is_named = |peer| {
+            self.allow
+                .as_ref()
+                .is_some_and(|allow| allow.name_special(peer))
+        };
+        let peer = info.peer.map(|peer| peer.ip());
+        if self.public && peer.is_some_and(|peer| special::is_special(peer) && !is_named(peer)) {
+            return Err(NotListed::Special);
         }
         match &self.allow {
             None => Ok(()),

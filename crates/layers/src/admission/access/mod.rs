@@ -31,6 +31,8 @@ mod layer;
 mod list;
 #[cfg(feature = "access-list")]
 mod networks;
+#[cfg(feature = "access-list")]
+mod special;
 #[cfg(test)]
 mod tests;
 

@@ -3,7 +3,7 @@ use std::{fs, net::IpAddr, path::Path, str::FromStr};
 use couplet_endpoint::Info;
 use ipnet::{IpNet, Ipv4Net};
 
-use super::{InvalidNetwork, NetworksError};
+use super::{InvalidNetwork, NetworksError, special};
 
 /// The most characters of a wrong text that an error shows.
 const SHOWN: usize = 64;
@@ -26,6 +26,8 @@ pub struct Networks {
     /// In ascending order, each once.
     uids: Vec<u32>,
     gids: Vec<u32>,
+    /// Those that were written as networks of special purpose, likewise.
+    special: Vec<IpNet>,
 }
 
 /// What is on a list.
@@ -67,11 +69,13 @@ impl Networks {
 
     /// Whether one of the networks has this address. An IPv4-mapped IPv6 address counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        let behind = self
-            .networks
-            .partition_point(|network| network.network() <= address);
-        behind > 0 && self.networks[behind - 1].contains(&address)
+        contains(&self.networks, address.to_canonical())
+    }
+
+    /// Is the address in a network that lies within a block of special purpose? Everybody,
+    /// `0.0.0.0/0`, does not.
+    pub(super) fn name_special(&self, address: IpAddr) -> bool {
+        contains(&self.special, address.to_canonical())
     }
 
     /// Is the peer in one of them, by its address, or by its user or group where it has come over a
@@ -91,21 +95,35 @@ impl Networks {
 
     fn entries(self) -> impl Iterator<Item = Entry> {
         let networks = self.networks.into_iter().map(Entry::Network);
+        let special = self.special.into_iter().map(Entry::Network);
         let uids = self.uids.into_iter().map(Entry::Uid);
         networks
+            .chain(special)
             .chain(uids)
             .chain(self.gids.into_iter().map(Entry::Gid))
     }
+}
+
+fn contains(networks: &[IpNet], address: IpAddr) -> bool {
+    let behind = networks.partition_point(|network| network.network() <= address);
+    behind > 0 && networks[behind - 1].contains(&address)
+}
+
+fn aggregated(networks: &[IpNet]) -> Vec<IpNet> {
+    let mut networks = IpNet::aggregate(&networks.to_vec());
+    networks.sort_unstable();
+    networks
 }
 
 /// Of an address within a network, such as `10.0.0.7/8`, the network is taken.
 impl FromIterator<IpNet> for Networks {
     fn from_iter<T: IntoIterator<Item = IpNet>>(networks: T) -> Self {
         let networks: Vec<_> = networks.into_iter().map(canonical).collect();
-        let mut networks = IpNet::aggregate(&networks);
-        networks.sort_unstable();
+        let special = networks.iter().filter(|network| special::holds(network));
+        let special: Vec<_> = special.copied().collect();
         Self {
-            networks,
+            networks: aggregated(&networks),
+            special: aggregated(&special),
             ..Self::default()
         }
     }

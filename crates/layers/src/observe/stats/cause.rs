@@ -147,8 +147,13 @@ impl RefusalCause {
     fn of_one(error: &(dyn Error + 'static)) -> Option<Self> {
         if let Some(error) = error.downcast_ref::<PairError>() {
             return Some(match error {
-                PairError::Partner { source } if is_caused_by::<DialError>(&**source) => Self::Dial,
-                PairError::Partner { .. } => Self::Partner,
+                PairError::Partner { source } | PairError::Asked { source } => {
+                    match is_of_dial(&**source) {
+                        true => Self::Dial,
+                        false => Self::Partner,
+                    }
+                }
+                PairError::Reply(_) => Self::Gone,
                 _ => Self::Shutdown,
             });
         }
@@ -186,6 +191,8 @@ impl RefusalCause {
         (is::<PartnerLeft>, Self::Gone),
         (is::<crate::Departed>, Self::Gone),
         (is::<DialError>, Self::Dial),
+        #[cfg(any(feature = "connect", feature = "socks"))]
+        (is::<crate::handshake::proxy::ViaError>, Self::Dial),
         #[cfg(feature = "signed-token")]
         (is::<crate::SignedTokenRefused>, Self::Token),
         #[cfg(feature = "challenge")]
@@ -286,6 +293,15 @@ fn has_left(error: &(dyn Error + 'static)) -> bool {
         || matches!(find_cause(error), Some(LineError::Ended))
 }
 
+/// Was a server, or a proxy before it, not reached?
+fn is_of_dial(error: &(dyn Error + 'static)) -> bool {
+    #[cfg(any(feature = "connect", feature = "socks"))]
+    if is_caused_by::<crate::handshake::proxy::ViaError>(error) {
+        return true;
+    }
+    is_caused_by::<DialError>(error)
+}
+
 fn is<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
     error.is::<E>()
 }
@@ -335,6 +351,14 @@ mod tests {
         PairError::Partner {
             source: source.into(),
         }
+    }
+
+    #[test]
+    fn a_target_that_a_client_asked_for_is_a_partner() {
+        let asked = |source: BoxError| cause(PairError::Asked { source });
+        assert_eq!(asked("no target".into()), RefusalCause::Partner);
+        let gone = PairError::Reply(io::ErrorKind::BrokenPipe.into());
+        assert_eq!(cause(gone), RefusalCause::Gone);
     }
 
     #[test]

@@ -108,3 +108,40 @@ fn a_peer_of_a_unix_socket_is_on_a_list_by_its_user_or_group() {
     let denied = check(list().deny(networks("uid:7")), proxied);
     assert_eq!(denied, Err(NotListed::Denied));
 }
+
+#[test]
+fn a_public_list_has_special_addresses_that_are_named_alone() {
+    let public = AccessList::new().public();
+    let special = [
+        "127.0.0.1",
+        "10.1.2.3",
+        "::1",
+        "::ffff:10.1.2.3",
+        "169.254.169.254",
+        "fd00::1",
+    ];
+    for peer in special {
+        assert_eq!(check(&public, peer), Err(NotListed::Special), "{peer}");
+    }
+    assert_eq!(check(&public, "1.1.1.1"), Ok(()));
+
+    // Everybody is not a special network, however it stands beside one.
+    let all = public.clone().allow(networks("0.0.0.0/0+::/0"));
+    for peer in special {
+        assert_eq!(check(&all, peer), Err(NotListed::Special), "{peer}");
+    }
+    let one = public.clone().allow(networks("0.0.0.0/0+10.1.0.0/16"));
+    let merged = all.allow(networks("10.1.0.0/16"));
+    for list in [one, merged] {
+        assert_eq!(check(&list, "10.1.2.3"), Ok(()));
+        assert_eq!(check(&list, "::ffff:10.1.2.3"), Ok(()));
+        assert_eq!(check(&list, "10.2.0.1"), Err(NotListed::Special));
+        assert_eq!(check(&list, "127.0.0.1"), Err(NotListed::Special));
+        assert_eq!(check(&list, "1.1.1.1"), Ok(()));
+        let denied = list.deny(networks("10.1.2.0/24"));
+        assert_eq!(check(&denied, "10.1.2.3"), Err(NotListed::Denied));
+    }
+    let only = public.allow(networks("127.0.0.1"));
+    assert_eq!(check(&only, "127.0.0.1"), Ok(()));
+    assert_eq!(check(&only, "1.1.1.1"), Err(NotListed::NotAllowed));
+}

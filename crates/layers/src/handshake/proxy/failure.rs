@@ -1,0 +1,93 @@
+use std::{error::Error, fmt, io};
+
+use couplet_endpoint::{DialError, find_cause, is_caused_by};
+
+use super::{ProxyError, ViaError};
+use crate::AccessRefused;
+
+/// Why a target was not reached: what the protocols of proxies have words for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DialFailure {
+    /// The target refused the connection: no program listens there.
+    Refused,
+    /// There is no way to the target's network or machine.
+    Unreachable,
+    /// The target's name has no address.
+    NotFound,
+    /// A rule forbids the target.
+    Denied,
+    /// There was no answer in time.
+    TimedOut,
+    /// Something else.
+    Other,
+}
+
+// ===== impl DialFailure =====
+
+impl DialFailure {
+    /// What an error of a dial means: of a [`Dial`](couplet_endpoint::Dial), of a [`Via`](super::Via), or of
+    /// the side's stack.
+    ///
+    /// Of several addresses that failed, one that refused the connection counts most, then one that was
+    /// unreachable, then one that did not answer, then one that is forbidden.
+    pub fn of(error: &(dyn Error + 'static)) -> Self {
+        // A proxy that can't be dialled is no failure of the target.
+        if let Some(via) = find_cause::<ViaError>(error) {
+            return via.failure();
+        }
+        if let Some(proxy) = find_cause::<ProxyError>(error) {
+            return proxy.failure();
+        }
+        if let Some(dial) = find_cause::<DialError>(error) {
+            return Self::of_dial(dial);
+        }
+        if is_caused_by::<AccessRefused>(error) {
+            return Self::Denied;
+        }
+        find_cause::<io::Error>(error).map_or(Self::Other, Self::of_io)
+    }
+
+    fn of_dial(error: &DialError) -> Self {
+        if error.is_look_up() {
+            return Self::NotFound;
+        }
+        let failed: Vec<_> = error
+            .failed()
+            .map(|(_, error)| Self::of_io(error))
+            .collect();
+        let first = [Self::Refused, Self::Unreachable];
+        let last = [Self::TimedOut, Self::Denied];
+        let found = |among: &[Self]| among.iter().find(|one| failed.contains(one)).copied();
+        match (found(&first), error.is_timeout()) {
+            (Some(failure), false) => failure,
+            (_, true) => Self::TimedOut,
+            (None, false) => found(&last).unwrap_or(Self::Other),
+        }
+    }
+
+    fn of_io(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Refused,
+            io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown => Self::Unreachable,
+            io::ErrorKind::TimedOut => Self::TimedOut,
+            io::ErrorKind::PermissionDenied => Self::Denied,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl fmt::Display for DialFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused => "connection refused",
+            Self::Unreachable => "network or host unreachable",
+            Self::NotFound => "name not found",
+            Self::Denied => "not allowed",
+            Self::TimedOut => "no answer in time",
+            Self::Other => "general failure",
+        })
+    }
+}
