@@ -14,6 +14,7 @@ use crate::{
     keygen::KeygenArgs,
     mistake::{Mistake, nearest},
     plan::{Plan, Sides},
+    proxy_sides,
     rendezvous::RendezvousArgs,
     side::{self, DialledFor, SideSpec},
     token::TokenArgs,
@@ -187,6 +188,7 @@ impl RelayArgs {
         self.refuse_idle_flags(&plan)?;
         plan.refuse_idle_options()?;
         plan.refuse_same_port()?;
+        proxy_sides::check(&plan)?;
         Ok(plan)
     }
 

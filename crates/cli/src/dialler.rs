@@ -1,6 +1,9 @@
 //! What a dialled side dials: one target, or one for each client.
 
 use std::{
+    future::ready,
+    io,
+    net::SocketAddr,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -8,8 +11,8 @@ use std::{
 #[cfg(unix)]
 use couplet_connector::endpoint::UnixDial;
 use couplet_connector::{
-    endpoint::{BoxError, Conn, Dial, DialError, Info, TcpIo},
-    layers::{DialledForLayer, Protocol, Replaceable},
+    endpoint::{BoxError, Conn, Dial, DialAddr, DialError, Host, Info, Origin, TcpIo},
+    layers::{AccessList, AccessRule, DialledForLayer, Protocol, Replaceable, RequestedTarget},
 };
 use futures::{
     FutureExt, TryFutureExt,
@@ -20,6 +23,7 @@ use tower::{Layer, Service};
 use crate::{
     routes::{Routes, Target},
     stream::Stream,
+    via::Proxies,
 };
 
 /// Dials a side.
@@ -28,6 +32,8 @@ pub(crate) struct Dialler {
     /// Its target is dialled where no route leads elsewhere.
     pub(crate) dial: AnyDial,
     pub(crate) routes: Option<Routed>,
+    /// Each client asks for a target, and the dial has none.
+    pub(crate) is_asked: bool,
     /// A layer of the side has to know the client.
     pub(crate) tells_for_whom: bool,
 }
@@ -37,7 +43,7 @@ pub(crate) struct Dialler {
 pub(crate) struct Routed {
     pub(crate) routes: Replaceable<Arc<Routes>>,
     /// How a TCP target is dialled: it is given the target.
-    pub(crate) tcp: Dial,
+    pub(crate) tcp: AnyDial,
     /// The same of a Unix socket.
     #[cfg(unix)]
     pub(crate) unix: UnixDial,
@@ -49,6 +55,19 @@ pub(crate) enum AnyDial {
     Tcp(Dial),
     #[cfg(unix)]
     Unix(UnixDial),
+    Via(Box<ViaDial>),
+}
+
+/// A dial through proxies.
+#[derive(Clone, Debug)]
+pub(crate) struct ViaDial {
+    pub(crate) proxies: Proxies,
+    /// `None`: each client asks for one.
+    pub(crate) target: Option<DialAddr>,
+    /// What a target has to pass.
+    pub(crate) lists: Vec<Replaceable<AccessList>>,
+    /// A client has asked for the target.
+    pub(crate) is_asked: bool,
 }
 
 type Result<T, E = BoxError> = std::result::Result<T, E>;
@@ -66,15 +85,16 @@ type Dialling = Either<
 
 impl Dialler {
     fn choose(&self, client: &Info) -> Result<AnyDial> {
+        if self.is_asked {
+            let asked = RequestedTarget::of(client).ok_or("the client has asked for no target")?;
+            return Ok(self.dial.clone().retarget(asked.addr().clone()));
+        }
         let Some(routed) = &self.routes else {
             return Ok(self.dial.clone());
         };
         let protocol = client.extensions.get().unwrap_or(&Protocol::Unknown);
         match routed.routes.current().find(protocol) {
-            Some(Target::Dial(addr)) => {
-                let dial = routed.tcp.clone().retarget(addr.clone());
-                Ok(AnyDial::Tcp(dial))
-            }
+            Some(Target::Dial(addr)) => Ok(routed.tcp.clone().retarget(addr.clone())),
             #[cfg(unix)]
             Some(Target::Unix(addr)) => {
                 let dial = routed.unix.clone().retarget(addr.clone());
@@ -106,7 +126,7 @@ impl Service<Info> for Dialler {
                 let dialling = DialledForLayer.layer(dial).call(client);
                 dialling.err_into().boxed().right_future()
             }
-            Err(error) => std::future::ready(Err(error)).boxed().right_future(),
+            Err(error) => ready(Err(error)).boxed().right_future(),
         }
     }
 }
@@ -127,6 +147,21 @@ impl Service<()> for Dialler {
 }
 
 // ===== impl AnyDial =====
+
+impl AnyDial {
+    /// Dials another target of TCP.
+    fn retarget(self, target: DialAddr) -> Self {
+        match self {
+            Self::Tcp(dial) => Self::Tcp(dial.retarget(target)),
+            #[cfg(unix)]
+            Self::Unix(dial) => Self::Unix(dial),
+            Self::Via(dial) => Self::Via(Box::new(ViaDial {
+                target: Some(target),
+                ..*dial
+            })),
+        }
+    }
+}
 
 impl<R> Service<R> for AnyDial {
     type Response = Conn<Stream>;
@@ -152,6 +187,59 @@ impl<R> Service<R> for AnyDial {
                 };
                 dialling.boxed().right_future()
             }
+            Self::Via(dial) => dial.dial().right_future(),
         }
     }
+}
+
+// ===== impl ViaDial =====
+
+impl ViaDial {
+    fn dial(&self) -> BoxFuture<'static, Result<Conn<Stream>>> {
+        match self.checked() {
+            Ok(target) => {
+                let dialling = self.proxies.dial(target);
+                let as_stream = dialling.map_ok(|conn| conn.map_io(Stream::Boxed));
+                as_stream.err_into().boxed()
+            }
+            Err(error) => ready(Err(error)).boxed(),
+        }
+    }
+
+    /// The target, which has passed the lists. They judge addresses, so that they refuse a name that only
+    /// the proxy can resolve.
+    fn checked(&self) -> Result<DialAddr> {
+        let target = self.target.clone().ok_or("there is no target")?;
+        let has_lists = self.lists.len() > usize::from(self.is_asked);
+        match target.host() {
+            Host::Ip(ip) => self.judge(SocketAddr::new(*ip, target.port()))?,
+            Host::Name(_) if has_lists => {
+                return Err(denied(
+                    "the proxy resolves the name, which no list can judge",
+                ));
+            }
+            Host::Name(name) if self.is_asked && is_localhost(name.as_str()) => {
+                return Err(denied("the proxy's own machine is asked for"));
+            }
+            _ => {}
+        }
+        Ok(target)
+    }
+
+    fn judge(&self, addr: SocketAddr) -> Result<()> {
+        let mut info = Info::new(Origin::Dialled);
+        info.peer = Some(addr);
+        let mut lists = self.lists.iter();
+        lists.try_for_each(|list| list.check(&info)).map_err(denied)
+    }
+}
+
+/// `localhost`, or a name below it (RFC 6761, section 6.3).
+fn is_localhost(name: &str) -> bool {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+fn denied(error: impl Into<BoxError>) -> BoxError {
+    io::Error::new(io::ErrorKind::PermissionDenied, error).into()
 }

@@ -19,6 +19,9 @@ pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
         if spec.endpoint.is_unix() {
             writeln!(to, "  {:16}  {NO_RESET}", "resets")?;
         }
+        if !spec.endpoint.via.is_empty() {
+            writeln!(to, "  {:16}  {HALF_CLOSE}", "half-close")?;
+        }
         specs(to, &spec.layers)?;
     }
     writeln!(to, "pairing")?;
@@ -57,6 +60,10 @@ pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
 /// What a Unix socket costs.
 const NO_RESET: &str =
     "come in; none goes out: the peer reads an end of stream where TCP would reset";
+
+/// What proxies make of a client that ends its stream, as measured.
+const HALF_CLOSE: &str = "the proxy decides: ssh -D, dante and couplet deliver what the server then sends; \
+                          microsocks, tinyproxy, squid, pproxy and proxy.py lose it";
 
 /// What is not of a side or a pair.
 fn run(plan: &Plan) -> Vec<Setting> {

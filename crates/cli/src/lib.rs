@@ -32,6 +32,7 @@ mod mistyped;
 mod own_addresses;
 mod pair;
 mod plan;
+mod proxy_sides;
 mod reload;
 mod rendezvous;
 mod routes;
@@ -43,6 +44,7 @@ mod stream;
 mod sums;
 mod token;
 mod units;
+mod via;
 
 use std::{
     io::{self, Write},

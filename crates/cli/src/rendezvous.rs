@@ -17,6 +17,7 @@ use crate::{
     layer_spec::{Bytes, LayerSpec, Setting, Source, Sourced},
     mistake::Mistake,
     plan::{Meeting, Plan, Sides},
+    proxy_sides,
     reload::OnReload,
     side::{DialledFor, SideLayerSpec, SideSpec, options::secret},
     units::count,
@@ -98,7 +99,9 @@ impl RendezvousArgs {
             ));
         }
         side.layers.push(self.expect()?);
-        self.common.plan(Sides::Meeting(side, self.meeting()))
+        let plan = self.common.plan(Sides::Meeting(side, self.meeting()))?;
+        proxy_sides::check(&plan)?;
+        Ok(plan)
     }
 
     /// The handshake in which a client sends its key.

@@ -6,15 +6,16 @@ use std::{
     task::{Context, Poll},
 };
 
-use couplet_connector::endpoint::{Io, TcpIo};
+use couplet_connector::endpoint::{BoxIo, Io, TcpIo};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A connection of any kind of endpoint. Not a box, so that TCP costs no allocation.
-#[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpIo),
     #[cfg(unix)]
     Unix(tokio::net::UnixStream),
+    /// What the handshakes of proxies have made of a connection.
+    Boxed(BoxIo),
 }
 
 /// The stream of any kind.
@@ -24,6 +25,7 @@ macro_rules! any {
             Stream::Tcp($io) => $does,
             #[cfg(unix)]
             Stream::Unix($io) => $does,
+            Stream::Boxed($io) => $does,
         }
     };
 }

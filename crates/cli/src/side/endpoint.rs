@@ -21,7 +21,7 @@ use couplet_connector::{
 use tokio::net::TcpSocket;
 
 use crate::{
-    dialler::{AnyDial, Dialler, Routed},
+    dialler::{AnyDial, Dialler, Routed, ViaDial},
     frame::Frame,
     incoming::Incoming,
     layer_spec::{Setting, Source, Sourced},
@@ -29,6 +29,7 @@ use crate::{
     reload::OnReload,
     routes::Routes,
     units::Limit,
+    via::{Proxies, ProxySpec},
 };
 
 /// Where a side comes from, and how its sockets are set. What is `None` was not said.
@@ -46,6 +47,8 @@ pub(crate) struct EndpointSpec {
     /// The longest pause before the pool dials again.
     pub(crate) keep_backoff: Option<Duration>,
     pub(crate) routes: Option<Replaceable<Arc<Routes>>>,
+    /// The proxies on the way, in their order.
+    pub(crate) via: Vec<ProxySpec>,
     /// It speaks in messages.
     pub(crate) frame: Option<Frame>,
     /// Which networks are let in, or may be reached.
@@ -109,6 +112,7 @@ impl EndpointSpec {
             keep: None,
             keep_backoff: None,
             routes: None,
+            via: Vec::new(),
             frame: None,
             access: Vec::new(),
             on_reload: None,
@@ -118,7 +122,10 @@ impl EndpointSpec {
     }
 
     pub(crate) fn is_dialled(&self) -> bool {
-        matches!(self.address, Address::Dial(_) | Address::DialUnix(_))
+        matches!(
+            self.address,
+            Address::Dial(_) | Address::DialAsked | Address::DialUnix(_)
+        )
     }
 
     /// Has it no TCP?
@@ -150,8 +157,10 @@ impl EndpointSpec {
     /// What is to be dialled, if that is an address of another family than its source.
     pub(super) fn out_of_reach(&self) -> Option<&DialAddr> {
         let from = self.source?;
-        let Address::Dial(addr) = &self.address else {
-            return None;
+        let addr = match (self.via.first(), &self.address) {
+            (Some(proxy), _) => &proxy.addr,
+            (None, Address::Dial(addr)) => addr,
+            _ => return None,
         };
         let is_ipv4 = match addr.host() {
             Host::Ip(to) => to.is_ipv4(),
@@ -170,11 +179,11 @@ impl EndpointSpec {
                 own::add(listen.local_addrs());
                 Ok(Endpoint::Incoming(Incoming::Listen(listen)))
             }
-            Address::Dial(addr) => {
+            Address::Dial(_) | Address::DialAsked => {
                 if let Some(source) = self.source {
                     has_address(source).with_context(|| format!("source={source} is not ours"))?;
                 }
-                Ok(self.dials(AnyDial::Tcp(self.dial(addr, flags)), flags))
+                Ok(self.dials(self.tcp_dial(flags), flags))
             }
             #[cfg(unix)]
             Address::ListenUnix(addr) => {
@@ -212,6 +221,7 @@ impl EndpointSpec {
             None => Dialler {
                 dial,
                 routes: None,
+                is_asked: matches!(self.address, Address::DialAsked),
                 tells_for_whom: self.tells_for_whom,
             },
             Some(routes) => self.dialler_by_routes(dial, routes, flags),
@@ -231,27 +241,19 @@ impl EndpointSpec {
         routes: &Replaceable<Arc<Routes>>,
         flags: EndpointFlags,
     ) -> Dialler {
-        // Each route replaces it.
-        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        // So that a route into a black hole takes no more than a quarter of the dials that run
-        // side by side, and leaves the others to the other routes.
         let tcp = match &dial {
-            AnyDial::Tcp(dial) => dial.clone(),
             #[cfg(unix)]
-            AnyDial::Unix(_) => self.dial(&nowhere.into(), flags),
+            AnyDial::Unix(_) => self.tcp_dial(flags),
+            _ => dial.clone(),
         };
-        let tcp = tcp.max_per_target(MAX_DIALS_OF_A_ROUTE);
         #[cfg(unix)]
         let unix = {
             let nowhere = UnixAddr::abstract_name("nowhere").expect("it is a name");
             self.dial_unix(nowhere, flags)
         };
         Dialler {
-            dial: match dial {
-                AnyDial::Tcp(_) => AnyDial::Tcp(tcp.clone()),
-                #[cfg(unix)]
-                dial @ AnyDial::Unix(_) => dial,
-            },
+            dial,
+            is_asked: false,
             routes: Some(Routed {
                 routes: routes.clone(),
                 tcp,
@@ -298,6 +300,9 @@ impl EndpointSpec {
         if let Some(routes) = &self.routes {
             settings.push(Setting::new("route", routes.current(), Source::Side));
         }
+        for proxy in &self.via {
+            settings.push(Setting::new("via", proxy, Source::Side));
+        }
         if self.reuse_port {
             settings.push(Setting::new("reuse-port", "on", Source::Side));
         }
@@ -317,19 +322,39 @@ impl EndpointSpec {
             .socket(self.socket(flags))
     }
 
-    fn dial(&self, addr: &DialAddr, flags: EndpointFlags) -> Dial {
-        let dial = Dial::new(addr.clone())
-            .socket(self.socket(flags))
-            .connect_timeout(self.sourced_connect_timeout(flags).value)
-            .source(self.source)
-            .defer_options()
-            .permit(own::refuse);
-        let lists = self.access.iter().cloned();
-        lists.fold(dial, |dial, access| {
+    /// Dials the side's target of TCP, if it has one: directly, or through its proxies.
+    fn tcp_dial(&self, flags: EndpointFlags) -> AnyDial {
+        let target = match &self.address {
+            Address::Dial(addr) => Some(addr.clone()),
+            _ => None,
+        };
+        let deadline = self.sourced_connect_timeout(flags).value;
+        match Proxies::new(&self.via, self.bare_dial(flags), deadline) {
+            Some(proxies) => AnyDial::Via(Box::new(ViaDial {
+                proxies,
+                target,
+                lists: self.lists(),
+                is_asked: matches!(self.address, Address::DialAsked),
+            })),
+            None => AnyDial::Tcp(self.dial(target, flags)),
+        }
+    }
+
+    fn dial(&self, target: Option<DialAddr>, flags: EndpointFlags) -> Dial {
+        let mut dial = self.bare_dial(flags);
+        if self.routes.is_some() || target.is_none() {
+            // So that a target in a black hole takes no more than a quarter of the dials that run side by
+            // side, and leaves the others to the other targets.
+            dial = dial.max_per_target(MAX_DIALS_OF_A_TARGET);
+        }
+        if let Some(target) = target {
+            dial = dial.retarget(target);
+        }
+        self.lists().into_iter().fold(dial, |dial, list| {
             dial.permit(move |addr| {
                 let mut info = Info::new(Origin::Dialled);
                 info.peer = Some(addr);
-                access.list.check(&info)
+                list.check(&info)
             })
         })
     }
@@ -338,6 +363,27 @@ impl EndpointSpec {
     fn dial_unix(&self, addr: UnixAddr, flags: EndpointFlags) -> UnixDial {
         let timeout = self.sourced_connect_timeout(flags).value;
         UnixDial::new(addr).connect_timeout(timeout)
+    }
+
+    /// The lists that a target has to pass.
+    fn lists(&self) -> Vec<Replaceable<AccessList>> {
+        let lists = self.access.iter().map(|access| access.list.clone());
+        let public = || Replaceable::new(AccessList::new().public());
+        // An allow list is public itself where it has to be.
+        let has_allow_list = self.access.iter().any(|access| access.name == "allow");
+        let is_asked = matches!(self.address, Address::DialAsked);
+        let public = (is_asked && !has_allow_list).then(public);
+        lists.chain(public).collect()
+    }
+
+    /// A dial with the settings of this side and a target that is yet to be said: no port 0 can be dialled.
+    fn bare_dial(&self, flags: EndpointFlags) -> Dial {
+        Dial::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
+            .socket(self.socket(flags))
+            .connect_timeout(self.sourced_connect_timeout(flags).value)
+            .source(self.source)
+            .defer_options()
+            .permit(own::refuse)
     }
 
     fn socket(&self, flags: EndpointFlags) -> SocketOptions {
@@ -389,7 +435,7 @@ fn has_address(ip: IpAddr) -> io::Result<()> {
 }
 
 /// A quarter of `--max-waiting`'s default.
-const MAX_DIALS_OF_A_ROUTE: usize = 256;
+const MAX_DIALS_OF_A_TARGET: usize = 256;
 
 /// The library's default.
 const ACK_TIMEOUT: Duration = Duration::from_secs(50);

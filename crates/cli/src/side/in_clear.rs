@@ -8,3 +8,19 @@ pub(super) const CLEAR: &str = "in-clear";
 
 /// The one value of [`CLEAR`].
 pub(super) const ALLOW: &str = "allow";
+
+/// Options whose layers read from the client or write to it, or carry its bytes otherwise.
+pub(super) const TALKS: &[&str] = &[
+    "proxy-protocol",
+    "sniff",
+    "tls",
+    "noise",
+    "token",
+    "signed-token",
+    "challenge",
+    "rendezvous",
+    "compress",
+    "frame",
+    "socks5",
+    "connect",
+];

@@ -21,9 +21,12 @@ pub(crate) use self::help::FLAGS;
 
 use std::time::Duration;
 
-use couplet_connector::SideLayers;
+use couplet_connector::{
+    SideLayers,
+    endpoint::{Address, Host},
+};
 
-use self::options::{ALL, Context, Does, SideOption, Value, frame};
+use self::options::{ALL, Context, Does, SideOption, Value, frame, proxy};
 use crate::{layer_spec::Sourced, mistake::Mistake};
 
 /// What a side is to be.
@@ -84,6 +87,7 @@ impl SideSpec {
             side.set(option, given)?;
         }
         side.check_source(&options)?;
+        side.check_lists(&options)?;
         check_order(&options)?;
         // By now what a layer may have to know of the endpoint is there.
         for (option, given) in &options {
@@ -113,6 +117,31 @@ impl SideSpec {
         }
         Ok(())
     }
+
+    /// A list of networks can't judge a name that a proxy resolves.
+    fn check_lists(&self, options: &[GivenOption<'_>]) -> Result<(), Mistake> {
+        let lists = ["allow", "deny"];
+        let list = options
+            .iter()
+            .find(|(option, _)| lists.contains(&option.name));
+        match (&self.endpoint.address, list) {
+            (Address::Dial(addr), Some((_, given)))
+                if !self.endpoint.via.is_empty() && matches!(addr.host(), Host::Name(_)) =>
+            {
+                let message = format!(
+                    "`{}` judges addresses, and the proxy resolves `{}`",
+                    given.name.text,
+                    addr.host()
+                );
+                Err(given.wrong(
+                    message,
+                    "leave it out, or give the address in place of the name",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The layers of its stack.
     pub(crate) fn stack(&self) -> SideLayers {
         let mut layers = SideLayers::new();
@@ -144,6 +173,23 @@ fn check_order(options: &[GivenOption<'_>]) -> Result<(), Mistake> {
             behind.name.text
         );
         return Err(behind.wrong(message, "`frame` as the last option"));
+    }
+    // The client of a proxy says nothing more before it has its answer, which is sent at the join.
+    if let Some(proxy) = proxy::NAMES.into_iter().filter_map(position).min()
+        && let Some((_, behind)) = options[proxy + 1..]
+            .iter()
+            .find(|(o, _)| in_clear::TALKS.contains(&o.name))
+    {
+        let (option, given) = &options[proxy];
+        let message = format!(
+            "`{}` stands behind `{}`, whose client waits for its answer",
+            behind.name.text, option.name
+        );
+        let hint = match proxy::NAMES.contains(&behind.name.text) {
+            true => "one of them, and another side for the other".to_owned(),
+            false => format!("`{}` first, then `{}`", behind.name.text, given.name.text),
+        };
+        return Err(behind.wrong(message, hint));
     }
     // A peer that challenges us learns no secret, and PROXY headers hold none.
     let encrypted = ["tls", "noise"].into_iter().filter_map(position).min();
@@ -195,7 +241,8 @@ fn take<'a>(word: Word<'a>, options: &mut Vec<GivenOption<'a>>) -> Result<(), Mi
         return Err(help::unknown(word, name, before));
     };
     let Some(setting) = setting else {
-        if options.iter().any(|(other, _)| other.name == option.name) {
+        let there = options.iter().any(|(other, _)| other.name == option.name);
+        if there && !option.is_many() {
             return Err(name.wrong(format!("`{}` is there twice", option.name), "give it once"));
         }
         match (option.value, value) {
@@ -223,7 +270,7 @@ fn take<'a>(word: Word<'a>, options: &mut Vec<GivenOption<'a>>) -> Result<(), Mi
     let Some(known) = option.settings.iter().find(|known| known.name == setting) else {
         return Err(help::unknown_setting(name, setting, option));
     };
-    let Some((_, given)) = options.iter_mut().find(|(o, _)| o.name == option_name) else {
+    let Some((_, given)) = options.iter_mut().rfind(|(o, _)| o.name == option_name) else {
         let message = format!(
             "`{}` is a setting of `{option_name}`, which does not stand before it",
             name.text

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::options::ALL;
+use super::options::{ALL, via};
 
 /// Options and settings whose value names a file, with `@`, because it is a secret.
 const OF_FILES: &[&str] = &[
@@ -12,6 +12,9 @@ const OF_FILES: &[&str] = &[
     "noise",
     "rendezvous",
     "rendezvous.token",
+    "via.password",
+    "socks5.users",
+    "connect.users",
 ];
 
 /// The values that may be secrets, in ascending order: of an option that takes a secret, without
@@ -21,11 +24,22 @@ pub(super) fn within(side: &str) -> impl Iterator<Item = Range<usize>> {
     starts.filter_map(|start| {
         let word = side[start..].split(',').next()?;
         let (name, value) = word.split_once('=')?;
+        let from = start + name.len() + 1;
+        if name == via::NAME {
+            return password(value).map(|password| from + password.start..from + password.end);
+        }
         let option = name.split('.').next()?;
         let is_known = ALL.iter().any(|known| known.name == option);
         let may_be_secret = OF_FILES.contains(&name) || !is_known;
         let is_file = value.starts_with('@') || value.contains(":@");
-        let from = start + name.len() + 1;
         (may_be_secret && !is_file && !value.is_empty()).then_some(from..from + value.len())
     })
+}
+
+/// Where in the URL of a proxy a password stands.
+fn password(url: &str) -> Option<Range<usize>> {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url.rfind('@').filter(|end| *end > start)?;
+    let colon = url[start..end].find(':')?;
+    Some(start + colon + 1..end)
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use couplet_connector::{
     SideLayers,
+    endpoint::Address,
     layers::{AccessLayer, AccessList, Networks, Replaceable, admission::access::InvalidNetwork},
 };
 
@@ -49,7 +50,12 @@ fn set(
     given: &Given<'_>,
 ) -> Result<(), Mistake> {
     let value = given.needed()?;
-    let (list, on_reload) = of_networks(value, move |networks| fill(AccessList::new(), networks))?;
+    // What strangers ask for may be no address of special purpose that is not named.
+    let empty = match endpoint.address {
+        Address::DialAsked => AccessList::new().public(),
+        _ => AccessList::new(),
+    };
+    let (list, on_reload) = of_networks(value, move |networks| fill(empty.clone(), networks))?;
     endpoint.access.push(Access {
         name,
         list,
@@ -70,7 +76,10 @@ fn layer(
         .find(|access| access.name == name)
         .expect("the option has set it");
     let mut layers = SideLayers::new();
-    layers.push(AccessLayer::new(access.list.clone()));
+    // Behind a proxy the peer is the proxy; the dial judges the target.
+    if context.endpoint.via.is_empty() {
+        layers.push(AccessLayer::new(access.list.clone()));
+    }
     let (what, text) = match value.text.strip_prefix('@') {
         Some(path) => ("file", path),
         None => ("networks", value.text),

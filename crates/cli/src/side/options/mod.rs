@@ -12,6 +12,7 @@ pub(crate) mod frame;
 mod limits;
 #[cfg(feature = "noise")]
 mod noise;
+pub(crate) mod proxy;
 mod proxy_protocol;
 pub(crate) mod rendezvous;
 pub(crate) mod secret;
@@ -22,6 +23,7 @@ mod socket;
 mod tls;
 mod token;
 mod unix;
+pub(crate) mod via;
 
 use std::time::Duration;
 
@@ -54,6 +56,7 @@ pub(crate) static ALL: &[&SideOption] = &[
     &limits::RATE_PER_ADDR,
     &limits::RATE_ALL,
     &sniff::ROUTE,
+    &via::VIA,
     &proxy_protocol::PROXY_PROTOCOL,
     &sniff::SNIFF,
     &attempts::ATTEMPTS,
@@ -65,6 +68,8 @@ pub(crate) static ALL: &[&SideOption] = &[
     &signed_token::SIGNED_TOKEN,
     &challenge::CHALLENGE,
     &rendezvous::RENDEZVOUS,
+    &proxy::SOCKS5,
+    &proxy::CONNECT,
     #[cfg(feature = "compress")]
     &compress::COMPRESS,
     &frame::FRAME,
@@ -126,6 +131,7 @@ pub(crate) static TCP_ONLY: &[(&str, &str)] = &[
     ("keep-alive", "the system knows when a local peer has gone"),
     ("user-timeout", "no data of a local peer is unacknowledged"),
     ("reuse-port", "one program alone has a path"),
+    ("via", "a proxy dials no path"),
     ("source", "the client has no address"),
     (
         "attempts",
@@ -195,6 +201,11 @@ fn of_list<T: Send + Sync + 'static>(
 // ===== impl SideOption =====
 
 impl SideOption {
+    /// May it stand there more than once?
+    pub(super) fn is_many(&self) -> bool {
+        self.name == via::NAME
+    }
+
     pub(super) const fn is_layer(&self) -> bool {
         matches!(self.does, Does::Layer(_) | Does::Both(..))
     }

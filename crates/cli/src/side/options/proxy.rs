@@ -1,0 +1,108 @@
+//! `socks5` and `connect`: a listening side is a proxy, whose clients say what is dialled.
+
+use couplet_connector::{
+    SideLayers,
+    endpoint::Chain,
+    layers::{
+        HandshakeLayer, HttpConnectAccept, Replaceable, SocksAccept, handshake::proxy::Users,
+    },
+    stack::{SideStack, Slot},
+};
+use tower::Layer;
+
+use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, of_list, secret};
+use crate::{
+    layer_spec::{Bytes, LayerSpec, Source},
+    mistake::Mistake,
+    side::Given,
+};
+
+pub(super) static SOCKS5: SideOption = SideOption {
+    name: "socks5",
+    on: On::Listen,
+    value: Value::None,
+    help: "a SOCKS5 proxy: its clients say what `dial:asked` dials",
+    settings: &[USERS],
+    does: Does::Layer(|given, context| {
+        let spec = layer(given, context, SocksAccept::new(), SocksAccept::users)?;
+        Ok(spec.bytes([Bytes::Untouched, Bytes::Untouched]))
+    }),
+};
+
+pub(super) static CONNECT: SideOption = SideOption {
+    name: "connect",
+    on: On::Listen,
+    value: Value::None,
+    help: "an HTTP proxy, for CONNECT alone: its clients say what `dial:asked` dials",
+    settings: &[USERS],
+    does: Does::Layer(|given, context| {
+        let spec = layer(
+            given,
+            context,
+            HttpConnectAccept::new(),
+            HttpConnectAccept::users,
+        )?;
+        Ok(spec.bytes([Bytes::ReadAhead, Bytes::Untouched]))
+    }),
+};
+
+/// The names of the options that make a side a proxy, and of their layers.
+pub(crate) const NAMES: [&str; 2] = ["socks5", "connect"];
+
+/// The name of the setting of either.
+pub(crate) const USERS_NAME: &str = "users";
+
+const USERS: SideSetting = SideSetting {
+    name: USERS_NAME,
+    value: "@FILE",
+    help: "accept these users alone, `USER:PASSWORD` a line",
+    many: false,
+};
+
+fn layer<H>(
+    given: &Given<'_>,
+    context: &Context<'_>,
+    open: H,
+    with_users: fn(H, Users) -> H,
+) -> Result<SideLayerSpec, Mistake>
+where
+    H: Clone + Send + Sync + 'static,
+    HandshakeLayer<H>: Layer<Slot, Service: SideStack + Clone>,
+    HandshakeLayer<Replaceable<H>>: Layer<Slot, Service: SideStack + Clone>,
+{
+    let option = NAMES.into_iter().find(|name| *name == given.name.text);
+    let name = option.expect("it is one of the two");
+    let mut layers = SideLayers::new();
+    let timeout = context.handshake_timeout.value;
+    let Some(file) = given.setting(USERS_NAME) else {
+        layers.push(HandshakeLayer::new(open).timeout(timeout));
+        let spec = LayerSpec::new(name, layers);
+        return Ok(spec
+            .set(USERS_NAME, "all, without a password", Source::Default)
+            .deadline(context));
+    };
+    let (accept, again) = of_list(file, move |value| {
+        Ok(with_users(open.clone(), users(name, value)?))
+    })?;
+    layers.push(HandshakeLayer::new(accept).timeout(timeout));
+    Ok(LayerSpec::new(name, layers)
+        .set(USERS_NAME, &file.text[1..], Source::Side)
+        .deadline(context)
+        .on_reload(again))
+}
+
+fn users(option: &str, value: &str) -> Result<Users, Mistake> {
+    let Some(path) = value.strip_prefix('@') else {
+        return Err(Mistake::new(
+            "every user of this machine can read a password on the command line",
+            format!("write users to a file, `USER:PASSWORD` a line: `{option}.users=@FILE`"),
+        ));
+    };
+    secret::check_mode(path.as_ref())?;
+    Users::read(path).map_err(|error| {
+        Mistake::new(
+            format!("`{path}`: {}", Chain(&error)),
+            "`USER:PASSWORD` a line; blank lines and those that begin with `#` are skipped",
+        )
+    })
+}
