@@ -14,6 +14,7 @@ mod hangup;
 mod limits;
 mod noise;
 mod order;
+mod proxies;
 mod proxy_protocol;
 mod rendezvous;
 mod sniff;

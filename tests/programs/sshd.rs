@@ -76,6 +76,22 @@ impl Sshd {
         self.scratch.path().join(name)
     }
 
+    /// `ssh -D`, a SOCKS5 proxy: it and its port.
+    pub(crate) fn socks(self) -> (Process, u16, Self) {
+        let proxy = free_port();
+        let way = Way {
+            port: self.port,
+            sshd: self,
+        };
+        let mut ssh = program("ssh");
+        ssh.args(way.options());
+        ssh.args(["-N", "-D", &format!("127.0.0.1:{proxy}"), "-p"]);
+        ssh.args([&way.port.to_string(), "127.0.0.1"]);
+        let process = Process::spawn("ssh -D", &mut ssh);
+        listens(proxy);
+        (process, proxy, way.sshd)
+    }
+
     pub(crate) fn dial(&self) -> String {
         format!("dial:127.0.0.1:{}", self.port)
     }

@@ -5,16 +5,18 @@ use std::{fs::File, path::Path, process::Command};
 use couplet_tests::{Couplet, Process, finish, pattern, program};
 use tempfile::TempDir;
 
-const SIZE: usize = 32 * 1024 * 1024;
+/// The size of the file.
+pub(crate) const SIZE: usize = 32 * 1024 * 1024;
 
-struct Web {
+/// A web server with the file `large`.
+pub(crate) struct Web {
     scratch: TempDir,
     _server: Process,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Web {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let scratch = TempDir::new().unwrap();
         std::fs::write(scratch.path().join("large"), pattern::bytes(1, SIZE)).unwrap();
         let mut command = program("python3");
@@ -45,7 +47,7 @@ impl Web {
         Couplet::start(&["listen:0", &format!("dial:127.0.0.1:{}", self.port)])
     }
 
-    fn file(&self, name: &str) -> std::path::PathBuf {
+    pub(crate) fn file(&self, name: &str) -> std::path::PathBuf {
         self.scratch.path().join(name)
     }
 }
