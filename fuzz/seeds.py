@@ -155,6 +155,59 @@ for name, line in {
 }.items():
     stranger("lines", name, line, "and then the stream")
 
+# ===== proxies =====
+
+
+def named(host, port=80):
+    return bytes([5, 1, 0, 3, len(host)]) + host + struct.pack("!H", port)
+
+
+OPEN, LOGIN = b"\5\1\0", b"\5\2\0\2\1\2me\6secret"
+IPV4 = b"\5\1\0\1\xc0\0\2\7\0\x50"
+IPV6 = b"\5\1\0\4\x20\1\x0d\xb8" + bytes(11) + b"\5\0\x50"
+for name, said in {
+    "name": OPEN + named(b"example.org"),
+    "name-ipv4": OPEN + named(b"127.0.0.9"),
+    "name-ipv6": OPEN + named(b"2001:db8::5"),
+    "name-brackets": OPEN + named(b"[2001:db8::5]"),
+    "name-hex": OPEN + named(b"0x7f000001"),
+    "name-escape": OPEN + named(b"a\x1bb"),
+    "name-long": OPEN + named(b"a." * 127 + b"a"),
+    "ipv4": OPEN + IPV4,
+    "ipv6": OPEN + IPV6,
+    "login": LOGIN + IPV4,
+    "login-wrong": LOGIN.replace(b"secret", b"Secret") + IPV4,
+    "bind": OPEN + IPV4.replace(b"\5\1", b"\5\2", 1),
+    "port-0": OPEN + named(b"a", 0),
+    "version-4": b"\4\1\0\x50\x7f\0\0\1\0",
+    "reply": b"\5\0\5\0\0\1\0\0\0\0\0\0",
+    "reply-name": b"\5\0\5\0\0\3\5proxy\0\x50",
+    "reply-ipv6": b"\5\0\5\0\0\4" + bytes(18),
+    "reply-login": b"\5\2\1\0\5\0\0\1\0\0\0\0\0\0",
+    "reply-refused": b"\5\0\5\5\0\1\0\0\0\0\0\0",
+}.items():
+    stranger("socks", name, said, b"and then the stream")
+stranger("socks", "cut", LOGIN[:9], end=STALLS)
+
+BASIC = "Proxy-Authorization: Basic bWU6c2VjcmV0\r\n"
+for name, said in {
+    "request": "CONNECT example.org:80 HTTP/1.1\r\nHost: example.org:80\r\n\r\n",
+    "request-old": "CONNECT 192.0.2.7:443 HTTP/1.0\r\n\r\n",
+    "request-ipv6": "CONNECT [2001:db8::5]:22 HTTP/1.1\n\n",
+    "request-bare-ipv6": "CONNECT 2001:db8::5:22 HTTP/1.1\r\n\r\n",
+    "request-basic": f"CONNECT a:1 HTTP/1.1\r\n{BASIC}\r\n",
+    "request-two-basic": f"CONNECT a:1 HTTP/1.1\r\n{BASIC}{BASIC}\r\n",
+    "request-get": "GET http://example.org/ HTTP/1.1\r\n\r\n",
+    "request-endless": "CONNECT a:1 HTTP/1.1\r\nA: " + "x" * 9000,
+    "answer": "HTTP/1.1 200 Connection established\r\n\r\n",
+    "answer-body": "HTTP/1.0 204 \r\nContent-Length: 5\r\n\r\n",
+    "answer-continue": "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200\r\n\r\n",
+    "answer-refused": "HTTP/1.1 502 Bad\x80\x1b\r\n\r\n",
+    "answer-login": "HTTP/1.1 407 x\r\nProxy-Authenticate: Basic realm=x\r\n\r\n",
+}.items():
+    stranger("connect", name, said, b"and then the stream")
+stranger("connect", "cut", "CONNECT example.org:8", end=STALLS)
+
 # ===== keys and lists =====
 
 KEY = b64(bytes(range(32)))

@@ -7,6 +7,7 @@ mod command;
 mod handshakes;
 mod keys;
 mod noise;
+mod proxies;
 mod relay;
 mod shown;
 mod stranger;
@@ -17,6 +18,7 @@ pub use self::{
     handshakes::{lines, proxy, sniff},
     keys::keys,
     noise::noise,
+    proxies::{connect, socks},
     relay::relay,
     shown::shown,
     transforms::{compress, frames},
@@ -39,7 +41,7 @@ macro_rules! cases {
 
 /// All fuzz targets.
 pub const CASES: &[Case] =
-    cases![address command compress frames keys lines noise proxy relay shown sniff];
+    cases![address command compress connect frames keys lines noise proxy relay shown sniff socks];
 
 /// Fails if a text that people read has control characters in it: a terminal would obey them.
 #[track_caller]
