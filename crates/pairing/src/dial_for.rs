@@ -30,10 +30,10 @@ use crate::{
 ///
 /// A connection without a partner after a quarter of a second is watched from then on, as in a
 /// [`rendezvous`](crate::rendezvous): if the peer resets, or ends its stream without having sent a byte
-/// to its partner or to the relay,
-/// the dial is dropped, its slot is free, and the connection counts as [died](WaitingCounts::died). A
-/// peer that waits for a [`DialReply`] is told how the dial ended. To notice that a peer is gone, up to [`Policy::early`] bytes are read ahead, and replayed to the reader of the joined
-/// connection.
+/// to its partner or to the relay, the dial is dropped, its slot is free, and the connection counts as
+/// [died](WaitingCounts::died). A peer that waits for a [`DialReply`] is told how the dial ended. To notice
+/// that a peer is gone, up to [`Policy::early`] bytes are read ahead, and replayed to the reader of the
+/// joined connection.
 pub fn dial_for_a<A, B, C>(policy: Policy, connect: C) -> (DialForA<A, B, C>, Joined<A, B>)
 where
     C: Service<Info, Response = Conn<B>>,
