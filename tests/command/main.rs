@@ -11,5 +11,6 @@ mod output;
 mod reconnect;
 mod reload;
 mod status;
+mod stdio;
 mod token;
 mod tools;

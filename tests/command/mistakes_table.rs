@@ -127,10 +127,7 @@ const ADDRESSES: &[Row] = &[
     ),
     (
         &["listen:unix:/a", "dial:unix:/b", "--keep-alive=off"],
-        &[
-            "--keep-alive would do nothing here",
-            "Unix sockets have none",
-        ],
+        &["--keep-alive would do nothing here", "no side is TCP"],
     ),
     (
         &["listen:unix:/a,proxy-protocol=require", "dial:h:1"],
@@ -139,6 +136,31 @@ const ADDRESSES: &[Row] = &[
             "proxy-protocol.from=uid:NUMBER",
         ],
     ),
+    (&["stdio", "stdio"], &["both sides are `stdio`"]),
+    (
+        &["stdio,keep=3", "dial:h:1"],
+        &["`keep` is for a socket", "`stdio` has"],
+    ),
+    (
+        &["stdio,mode=0600", "dial:h:1"],
+        &["`mode` is for a listening Unix socket"],
+    ),
+    (
+        &["stdio", "dial:h:1", "--access-log=-"],
+        &["standard output is a side's here", "a file"],
+    ),
+    (
+        &["stdio", "dial:h:1", "--reconnect"],
+        &[
+            "--reconnect would do nothing here",
+            "`stdio` is one connection",
+        ],
+    ),
+    (
+        &["stdio", "listen:1", "--max-pairs=2"],
+        &["--max-pairs would do nothing here"],
+    ),
+    (&["stdio:", "dial:h:1"], &["side A", "is missing"]),
     (
         &["listen:1", "https://example.org/"],
         &["side B", "URL", "HOST:PORT"],

@@ -1,11 +1,11 @@
 //! ssh, scp and rsync to a throw-away ssh server: behind a port that is forwarded, and behind a
 //! NAT, where nobody can connect to it.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use couplet_tests::Couplet;
 
-use crate::sshd::{Sshd, Way};
+use crate::sshd::{PROXY, Sshd, Way};
 
 /// Through a port that is forwarded.
 fn forwarded(test: impl Fn(&Way)) {
@@ -37,6 +37,27 @@ fn compressed(test: impl Fn(&Way)) {
     let near = Couplet::start(&["listen:0", &line]);
     let port = near.address('A').port();
     test(&Way { sshd, port });
+}
+
+/// Through standard input and output of the command: ssh's `ProxyCommand`.
+fn through_a_proxy_command(test: impl Fn(&Way)) {
+    let sshd = Sshd::start();
+    let couplet = Couplet::binary().display();
+    let script = format!("#!/bin/sh\nexec {couplet} stdio {}\n", sshd.dial());
+    fs::write(sshd.file(PROXY), script).unwrap();
+    fs::set_permissions(sshd.file(PROXY), fs::Permissions::from_mode(0o755)).unwrap();
+    test(&Way { sshd, port: 22 });
+}
+
+#[test]
+fn ssh_scp_rsync_and_git_go_through_a_proxy_command() {
+    through_a_proxy_command(|way| {
+        sessions(way);
+        way.scp();
+        rsync(way);
+        way.repository();
+        way.git_clone("clone", "git-upload-pack");
+    });
 }
 
 fn rsync(way: &Way) {

@@ -13,6 +13,9 @@ use couplet_tests::{
 };
 use tempfile::TempDir;
 
+/// A program of this name beside the server's files is the way to it, and no port is.
+pub(crate) const PROXY: &str = "proxy";
+
 const SIZE: usize = 32 * 1024 * 1024;
 
 /// An ssh server with keys of its own, which accepts the user that runs the test.
@@ -112,6 +115,11 @@ impl Way {
             "LogLevel=ERROR",
         ] {
             options.extend(["-o".into(), option.into()]);
+        }
+        let proxy = self.sshd.file(PROXY);
+        if proxy.exists() {
+            let option = format!("ProxyCommand={}", proxy.display());
+            options.extend(["-o".into(), option]);
         }
         options
     }

@@ -30,6 +30,7 @@ const SIDES: &str = "\
 A side is an address, then options in the order in which a connection meets them:
   listen:[HOST:]PORT   clients connect to us; without HOST from this machine only, `*` from anywhere
   dial:HOST:PORT       Couplet connects to a server
+  stdio                standard input and output, of one pair
   listen:unix:PATH, dial:unix:PATH
                        the same over a Unix socket; `unix:@NAME` is an abstract one
 ";
@@ -169,6 +170,7 @@ impl RelayArgs {
         self.refuse_blank()?;
         self.refuse_surplus()?;
         let timeout = self.common.handshake_timeout();
+        let once = self.once || self.has_stdio();
         // Clap has seen to it that both are there.
         let side = |side: Side, given: &Option<String>, dialled_for: DialledFor| {
             SideSpec::read(given.as_deref().unwrap_or_default(), timeout, dialled_for)
@@ -176,20 +178,31 @@ impl RelayArgs {
         };
         let b = side(Side::B, &self.b, DialledFor::Other);
         let b_way = b.as_ref().map_or(Way::Dialled, |b| b.endpoint.way());
-        let dialled_for = match Pairing::of(Way::Dialled, b_way, self.once) {
+        let dialled_for = match Pairing::of(Way::Dialled, b_way, once) {
             Pairing::DialFor(Side::A) => DialledFor::Other,
             _ => DialledFor::Itself,
         };
         let a = side(Side::A, &self.a, dialled_for)?;
         let mut plan = self.common.plan(Sides::Two(a, b?))?;
         plan.endpoint_flags.connect_timeout = self.connect_timeout;
-        plan.once = self.once;
+        let is_incoming = plan
+            .sides
+            .specs()
+            .any(|(_, side)| side.endpoint.is_incoming());
+        // Of two sides that are dialled there is one pair without being told.
+        plan.once = self.once || (once && is_incoming);
         plan.reconnect = self.reconnect;
+        plan.refuse_same_port()?;
         self.refuse_idle_flags(&plan)?;
         plan.refuse_idle_options()?;
-        plan.refuse_same_port()?;
         proxy_sides::check(&plan)?;
         Ok(plan)
+    }
+
+    /// Is a side standard input and output? There is one pair then.
+    pub(crate) fn has_stdio(&self) -> bool {
+        let mut sides = [&self.a, &self.b].into_iter().flatten();
+        sides.any(|side| side.split(',').next() == Some("stdio"))
     }
 
     /// The shell makes two words of `listen:1, token=@FILE`.
@@ -263,6 +276,16 @@ impl RelayArgs {
                 self.common.max_pairs.is_some() && none_comes,
                 "--max-pairs",
                 "both sides are dialled, so there is one pair at a time",
+            ),
+            (
+                self.common.max_pairs.is_some() && plan.has_stdio(),
+                "--max-pairs",
+                "`stdio` is one connection, so there is one pair",
+            ),
+            (
+                self.reconnect && plan.has_stdio(),
+                "--reconnect",
+                "`stdio` is one connection, so there is one pair",
             ),
             (
                 self.once && none_comes,

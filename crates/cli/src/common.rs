@@ -155,13 +155,20 @@ impl CommonArgs {
                 "give one of them a file",
             ));
         }
+        let has_stdio = sides.specs().any(|(_, side)| side.endpoint.is_stdio());
+        if has_stdio && (self.capture.is_to_stdout() || self.access_log.is_to_stdout()) {
+            return Err(Mistake::new(
+                "standard output is a side's here, and `-` would write into the stream",
+                "a file",
+            ));
+        }
         let all =
             |has: fn(&EndpointSpec) -> bool| sides.specs().all(|(_, side)| has(&side.endpoint));
         let idle_flags = [
             (
                 "--keep-alive",
                 self.keep_alive.is_some()
-                    && all(|side| side.keep_alive.is_some() || side.is_unix()),
+                    && all(|side| side.keep_alive.is_some() || !side.is_tcp()),
             ),
             (
                 "--ack-timeout",
@@ -170,13 +177,13 @@ impl CommonArgs {
             (
                 "--user-timeout",
                 self.user_timeout.is_some()
-                    && all(|side| side.user_timeout.is_some() || side.is_unix()),
+                    && all(|side| side.user_timeout.is_some() || !side.is_tcp()),
             ),
         ];
         match idle_flags.iter().find(|(_, idle)| *idle) {
             Some((flag, _)) => {
-                let why = match all(EndpointSpec::is_unix) {
-                    true => "Unix sockets have none",
+                let why = match all(|side| !side.is_tcp()) {
+                    true => "no side is TCP",
                     false => "each TCP side has its own",
                 };
                 Err(Mistake::new(

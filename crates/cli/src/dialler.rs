@@ -9,7 +9,7 @@ use std::{
 };
 
 #[cfg(unix)]
-use couplet_connector::endpoint::UnixDial;
+use couplet_connector::endpoint::{Stdio, UnixDial};
 use couplet_connector::{
     endpoint::{BoxError, Conn, Dial, DialAddr, DialError, Host, Info, Origin, TcpIo},
     layers::{AccessList, AccessRule, DialledForLayer, Protocol, Replaceable, RequestedTarget},
@@ -56,6 +56,9 @@ pub(crate) enum AnyDial {
     #[cfg(unix)]
     Unix(UnixDial),
     Via(Box<ViaDial>),
+    /// Standard input and output: of one connection.
+    #[cfg(unix)]
+    Stdio,
 }
 
 /// A dial through proxies.
@@ -155,6 +158,8 @@ impl AnyDial {
             Self::Tcp(dial) => Self::Tcp(dial.retarget(target)),
             #[cfg(unix)]
             Self::Unix(dial) => Self::Unix(dial),
+            #[cfg(unix)]
+            Self::Stdio => Self::Stdio,
             Self::Via(dial) => Self::Via(Box::new(ViaDial {
                 target: Some(target),
                 ..*dial
@@ -188,6 +193,17 @@ impl<R> Service<R> for AnyDial {
                 dialling.boxed().right_future()
             }
             Self::Via(dial) => dial.dial().right_future(),
+            #[cfg(unix)]
+            Self::Stdio => {
+                let dialling = async {
+                    let taken = Stdio::take();
+                    let conn = taken.map_err(|error| {
+                        format!("standard input and output can't be used: {error}")
+                    })?;
+                    Ok(conn.map_io(|stdio| Stream::Stdio(Box::new(stdio))))
+                };
+                dialling.boxed().right_future()
+            }
         }
     }
 }

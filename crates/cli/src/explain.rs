@@ -16,8 +16,13 @@ pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
     for (side, spec) in plan.sides.specs() {
         writeln!(to, "side {side}: {}", spec.endpoint.address)?;
         line(to, "sockets", &spec.endpoint.settings(plan.endpoint_flags))?;
-        if spec.endpoint.is_unix() {
-            writeln!(to, "  {:16}  {NO_RESET}", "resets")?;
+        let resets = match &spec.endpoint {
+            endpoint if endpoint.is_unix() => Some(NO_RESET),
+            endpoint if endpoint.is_stdio() => Some(NO_RESET_OF_STDIO),
+            _ => None,
+        };
+        if let Some(resets) = resets {
+            writeln!(to, "  {:16}  {resets}", "resets")?;
         }
         if !spec.endpoint.via.is_empty() {
             writeln!(to, "  {:16}  {HALF_CLOSE}", "half-close")?;
@@ -64,6 +69,8 @@ const NO_RESET: &str =
 /// What proxies make of a client that ends its stream, as measured.
 const HALF_CLOSE: &str = "the proxy decides: ssh -D, dante and couplet deliver what the server then sends; \
                           microsocks, tinyproxy, squid, pproxy and proxy.py lose it";
+/// The same of standard output.
+const NO_RESET_OF_STDIO: &str = "come in from a socket; none goes out: the reader sees an end, and the exit status says how it was";
 
 /// What is not of a side or a pair.
 fn run(plan: &Plan) -> Vec<Setting> {

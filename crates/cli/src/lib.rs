@@ -54,6 +54,7 @@ use std::{
 use clap::{CommandFactory, Parser, error::ErrorKind};
 
 use couplet_connector::layers::Transform;
+use tracing::level_filters::LevelFilter;
 
 use crate::{
     args::{Args, Explained, Tool},
@@ -79,7 +80,7 @@ pub fn run_command() -> ExitCode {
         }
         Some(Tool::Rendezvous(rendezvous)) => {
             let plan = || or_usage_error(rendezvous.plan(), Some(RENDEZVOUS));
-            run(plan, &rendezvous.common.log)
+            run(plan, &rendezvous.common.log, LevelFilter::INFO)
         }
         Some(Tool::Keygen(keygen)) => print(|out| keygen.run(out)),
         Some(Tool::Token(token)) => {
@@ -97,10 +98,15 @@ pub fn run_command() -> ExitCode {
             Ok(())
         }),
         Some(Tool::Man) => print(|out| Ok(man::write(out)?)),
-        None => run(
-            || or_usage_error(args.relay.plan(), None),
-            &args.relay.common.log,
-        ),
+        None => {
+            // What runs for another program has nothing to say when all is well.
+            let level = match args.relay.has_stdio() {
+                true => LevelFilter::WARN,
+                false => LevelFilter::INFO,
+            };
+            let plan = || or_usage_error(args.relay.plan(), None);
+            run(plan, &args.relay.common.log, level)
+        }
     }
 }
 
@@ -155,8 +161,8 @@ fn or_usage_error<T>(result: Result<T, Mistake>, tool: Option<&str>) -> T {
 }
 
 /// Logs from before the plan on: reading a file may have a warning.
-fn run(plan: impl FnOnce() -> Plan, log: &LogArgs) -> ExitCode {
-    if let Err(error) = log.init() {
+fn run(plan: impl FnOnce() -> Plan, log: &LogArgs, level: LevelFilter) -> ExitCode {
+    if let Err(error) = log.init(level) {
         return exit_code(Err(error));
     }
     let plan = plan();

@@ -78,6 +78,11 @@ impl Plan {
         log.chain(sides).collect()
     }
 
+    /// Is a side standard input and output?
+    pub(crate) fn has_stdio(&self) -> bool {
+        self.sides.specs().any(|(_, side)| side.endpoint.is_stdio())
+    }
+
     /// Is there to be one pair, and then an end?
     pub(crate) fn is_one_pair(&self) -> bool {
         let mut sides = self.sides.specs();
@@ -119,6 +124,12 @@ impl Plan {
         let Sides::Two(a, b) = &self.sides else {
             return Ok(());
         };
+        if a.endpoint.is_stdio() && b.endpoint.is_stdio() {
+            return Err(Mistake::new(
+                "both sides are `stdio`",
+                "one of them, and `dial:HOST:PORT` or `listen:PORT`",
+            ));
+        }
         let same = match (&a.endpoint.address, &b.endpoint.address) {
             (Address::Listen(a), Address::Listen(b)) => a == b && a.port() != 0,
             (Address::ListenUnix(a), Address::ListenUnix(b)) => a == b,

@@ -98,6 +98,13 @@ impl Hangups {
         Ok(Self(hangups))
     }
 
+    /// Waits for the next SIGHUP, where it is to end the relay.
+    pub(crate) async fn next(mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
+
     /// Does all of it at each SIGHUP.
     pub(crate) fn listen(mut self, all: Vec<OnReload>) {
         tokio::spawn(async move {
@@ -127,6 +134,10 @@ impl Hangups {
 impl Hangups {
     pub(crate) fn new() -> anyhow::Result<Self> {
         Ok(Self)
+    }
+
+    pub(crate) async fn next(self) {
+        std::future::pending().await
     }
 
     pub(crate) fn listen(self, _: Vec<OnReload>) {}

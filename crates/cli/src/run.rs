@@ -1,9 +1,10 @@
 //! The command at work: from its plan to its end.
 
-use std::{io, num::NonZeroUsize, time::Duration};
+use std::{future::pending, io, num::NonZeroUsize, time::Duration};
 
 use anyhow::Context;
 use couplet_connector::{Handle, endpoint::Address, pairing::CloseReason};
+use futures::future::Either;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
@@ -16,6 +17,9 @@ use crate::{
 
 /// How long the end waits for the disk.
 const CAPTURE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the pair of a process that hangs up may take to deliver what has been read.
+const HANGUP_GRACE: Duration = Duration::from_secs(1);
 
 /// Runs to the end. Returns how the only pair ended, where there was to be one.
 pub(crate) fn run(plan: Plan) -> anyhow::Result<Option<CloseReason>> {
@@ -62,7 +66,15 @@ async fn relay(plan: Plan) -> anyhow::Result<Option<CloseReason>> {
     }
     // What is opened above may wait for others, and until here a signal ends that.
     let mut signals = Signals::new()?;
-    hangups.listen(plan.on_reload());
+    // ssh(1) ends its ProxyCommand with SIGHUP, as a terminal does what runs in it.
+    let hangup = match plan.has_stdio() {
+        true => Either::Left(hangups.next()),
+        false => {
+            hangups.listen(plan.on_reload());
+            Either::Right(pending())
+        }
+    };
+    tokio::pin!(hangup);
     fault_signal::listen(plan.faults())?;
     for (side, spec) in plan.sides.specs() {
         match &spec.endpoint.address {
@@ -80,6 +92,7 @@ async fn relay(plan: Plan) -> anyhow::Result<Option<CloseReason>> {
             tracing::info!("stopped before anything was listened at");
             return Ok(None);
         }
+        () = &mut hangup => return Ok(None),
     };
     #[cfg(feature = "admin")]
     admin.serve([crate::admin::describe(crate::admin::NAME, &plan, &relay)]);
@@ -87,6 +100,10 @@ async fn relay(plan: Plan) -> anyhow::Result<Option<CloseReason>> {
         done = relay.done() => {
             done?;
             Ok(relay.last_end().filter(|_| plan.is_one_pair()))
+        }
+        () = &mut hangup => {
+            relay.shutdown(HANGUP_GRACE).await;
+            Ok(None)
         }
         () = signals.next() => {
             drain(&relay, plan.drain_timeout.value, signals).await?;

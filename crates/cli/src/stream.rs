@@ -16,6 +16,8 @@ pub(crate) enum Stream {
     Unix(tokio::net::UnixStream),
     /// What the handshakes of proxies have made of a connection.
     Boxed(BoxIo),
+    #[cfg(unix)]
+    Stdio(Box<couplet_connector::endpoint::Stdio>),
 }
 
 /// The stream of any kind.
@@ -26,6 +28,8 @@ macro_rules! any {
             #[cfg(unix)]
             Stream::Unix($io) => $does,
             Stream::Boxed($io) => $does,
+            #[cfg(unix)]
+            Stream::Stdio($io) => $does,
         }
     };
 }

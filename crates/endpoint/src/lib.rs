@@ -63,8 +63,12 @@ mod socket;
 #[cfg(target_os = "linux")]
 mod sockopt;
 #[cfg(unix)]
+mod stdio;
+#[cfg(unix)]
 mod unix;
 
+#[cfg(unix)]
+pub use self::stdio::Stdio;
 #[cfg(unix)]
 pub use self::unix::{UnixDial, UnixDialError, UnixListen, UnixListenOptions};
 pub use self::{

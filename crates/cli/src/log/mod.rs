@@ -36,12 +36,12 @@ pub(crate) enum LogFormat {
 // ===== impl LogArgs =====
 
 impl LogArgs {
-    /// From now on, what is logged goes there.
-    pub(crate) fn init(&self) -> io::Result<()> {
+    /// From now on, what is logged goes there. With no word about it, it is what has this level.
+    pub(crate) fn init(&self, level: LevelFilter) -> io::Result<()> {
         LogWriter::stderr().open(io::stderr())?;
         let level = match (self.quiet, self.verbose) {
             (true, _) => LevelFilter::WARN,
-            (false, 0) => LevelFilter::INFO,
+            (false, 0) => level,
             (false, 1) => LevelFilter::DEBUG,
             (false, _) => LevelFilter::TRACE,
         };

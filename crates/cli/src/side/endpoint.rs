@@ -124,11 +124,24 @@ impl EndpointSpec {
     pub(crate) fn is_dialled(&self) -> bool {
         matches!(
             self.address,
-            Address::Dial(_) | Address::DialAsked | Address::DialUnix(_)
+            Address::Dial(_) | Address::DialAsked | Address::DialUnix(_) | Address::Stdio
         )
     }
 
-    /// Has it no TCP?
+    /// Is it standard input and output, of which there is one connection?
+    pub(crate) fn is_stdio(&self) -> bool {
+        matches!(self.address, Address::Stdio)
+    }
+
+    /// Has it TCP's settings?
+    pub(crate) fn is_tcp(&self) -> bool {
+        matches!(
+            self.address,
+            Address::Listen(_) | Address::Dial(_) | Address::DialAsked
+        )
+    }
+
+    /// Is it a Unix socket?
     pub(crate) fn is_unix(&self) -> bool {
         matches!(self.address, Address::ListenUnix(_) | Address::DialUnix(_))
     }
@@ -211,6 +224,8 @@ impl EndpointSpec {
             Address::DialUnix(addr) => {
                 Ok(self.dials(AnyDial::Unix(self.dial_unix(addr.clone(), flags)), flags))
             }
+            #[cfg(unix)]
+            Address::Stdio => Ok(self.dials(AnyDial::Stdio, flags)),
             other => anyhow::bail!("`{other}` is an address of a kind that a side can't have"),
         }
     }
@@ -243,7 +258,7 @@ impl EndpointSpec {
     ) -> Dialler {
         let tcp = match &dial {
             #[cfg(unix)]
-            AnyDial::Unix(_) => self.tcp_dial(flags),
+            AnyDial::Unix(_) | AnyDial::Stdio => self.tcp_dial(flags),
             _ => dial.clone(),
         };
         #[cfg(unix)]
@@ -266,9 +281,9 @@ impl EndpointSpec {
 
     /// What is in effect, for `explain`.
     pub(crate) fn settings(&self, flags: EndpointFlags) -> Vec<Setting> {
-        let mut settings = match self.is_unix() {
-            true => self.path.settings(),
-            false => {
+        let mut settings = match self.is_tcp() {
+            false => self.path.settings(),
+            true => {
                 let keep_alive = self.sourced_keep_alive(flags);
                 let ack_timeout = self.sourced_ack_timeout(flags);
                 let user_timeout = self.sourced_user_timeout(flags);
@@ -279,7 +294,7 @@ impl EndpointSpec {
                 ]
             }
         };
-        if self.is_dialled() {
+        if self.is_dialled() && !self.is_stdio() {
             let timeout = self.sourced_connect_timeout(flags);
             let shown = Limit::At(timeout.value);
             settings.push(Setting::new("connect-timeout", shown, timeout.from));

@@ -6,7 +6,7 @@ use crate::mistake::{Mistake, alternatives, nearest};
 
 use super::{
     EndpointSpec, Given, Word,
-    options::{ALL, LEFT_OUT, On, SideOption, TCP_ONLY, Value},
+    options::{ALL, LEFT_OUT, NOT_STDIO, On, SideOption, TCP_ONLY, Value},
 };
 
 /// The options of a side, a line each.
@@ -63,6 +63,9 @@ pub(super) fn names(endpoint: &EndpointSpec) -> String {
         .iter()
         .filter(|option| does_not_fit(option, endpoint).is_none());
     let names: Vec<_> = fits.map(|option| option.name).collect();
+    if endpoint.is_stdio() {
+        return format!("`stdio` has {}", names.join(", "));
+    }
     let (way, unix) = (
         if endpoint.is_dialled() {
             "dialled"
@@ -87,6 +90,7 @@ pub(super) fn does_not_fit(option: &SideOption, endpoint: &EndpointSpec) -> Opti
         On::ListenUnix if endpoint.is_dialled() || !endpoint.is_unix() => {
             "a listening Unix socket, `listen:unix:PATH`"
         }
+        _ if endpoint.is_stdio() && NOT_STDIO.contains(&name) => "a socket",
         _ => {
             let mut tcp_only = TCP_ONLY.iter().filter(|_| endpoint.is_unix());
             let (_, why) = tcp_only.find(|(option, _)| *option == name)?;

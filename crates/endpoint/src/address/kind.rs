@@ -24,6 +24,9 @@ pub(super) fn address(input: &str) -> Result<Address, AddressError> {
     if input.is_empty() {
         return fail(input, 0..0, Mistake::new("an address is missing", FORMS));
     }
+    if input == "stdio" {
+        return Ok(Address::Stdio);
+    }
     shows(input)?;
     let (kind, rest) = input.split_once(':').unwrap_or((input, ""));
     if rest.starts_with(UNIX) {

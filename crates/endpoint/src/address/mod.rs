@@ -26,6 +26,7 @@ use std::{fmt, str::FromStr};
 ///           | "dial:" host ":" port
 ///           | ( "listen:" | "dial:" ) "unix:" ( path | "@" name )
 ///           | "dial:asked"
+///           | "stdio"
 /// here      = "*" | host
 /// host      = name | IPv4 | "[" IPv6 [ "%" interface's number ] "]"
 /// port      = 0 … 65535
@@ -41,6 +42,7 @@ use std::{fmt, str::FromStr};
 /// | `listen:unix:/run/app.sock` | a Unix socket in the file system |
 /// | `dial:unix:@app` | a Unix socket in Linux's abstract namespace |
 /// | `dial:asked` | the target that each client asks for, as of a proxy |
+/// | `stdio` | standard input and output |
 ///
 /// [`Display`](fmt::Display) writes the canonical form, which parses to an equal address: the
 /// host is always written, IP addresses follow RFC 5952, ports have no leading zeros.
@@ -71,6 +73,8 @@ pub enum Address {
     DialUnix(UnixAddr),
     /// We connect to what each client asks for.
     DialAsked,
+    /// Standard input and output of the process.
+    Stdio,
 }
 
 // ===== impl Address =====
@@ -91,6 +95,7 @@ impl fmt::Display for Address {
             Self::ListenUnix(addr) => write!(f, "listen:{addr}"),
             Self::DialUnix(addr) => write!(f, "dial:{addr}"),
             Self::DialAsked => write!(f, "dial:{}", kind::ASKED),
+            Self::Stdio => f.write_str("stdio"),
         }
     }
 }

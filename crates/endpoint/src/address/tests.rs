@@ -36,6 +36,7 @@ fn every_address_has_a_canonical_form() {
         ("dial:unix:@a:b", "dial:unix:@a:b"),
         ("dial:asked", "dial:asked"),
         ("dial:asked:1", "dial:asked:1"),
+        ("stdio", "stdio"),
     ] {
         assert_eq!(canonical(written), expected);
         assert_eq!(canonical(expected), expected);

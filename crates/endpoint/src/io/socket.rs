@@ -1,13 +1,13 @@
 use std::{
     io,
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::atomic::{AtomicU64, Ordering},
     task::{Context, Poll},
 };
 
 use socket2::SockRef;
 use tokio::{
-    io::Interest,
+    io::{Interest, unix::AsyncFd},
     net::{TcpStream, UnixStream},
 };
 
@@ -25,6 +25,8 @@ enum Stream<'a> {
     TcpIo(&'a super::TcpIo),
     Tcp(&'a TcpStream),
     Unix(&'a UnixStream),
+    /// Of a pipe or a socket of any kind, which does not block.
+    Descriptor(&'a AsyncFd<OwnedFd>),
 }
 
 // ===== impl Socket =====
@@ -45,6 +47,10 @@ impl<'a> Socket<'a> {
         Self::new(Stream::Unix(stream))
     }
 
+    pub(crate) const fn descriptor(descriptor: &'a AsyncFd<OwnedFd>) -> Self {
+        Self::new(Stream::Descriptor(descriptor))
+    }
+
     const fn new(stream: Stream<'a>) -> Self {
         Self {
             stream,
@@ -52,13 +58,13 @@ impl<'a> Socket<'a> {
         }
     }
 
-    /// Sets options of a TCP socket; a Unix socket has none.
+    /// Sets options of a TCP socket; a Unix socket or a pipe has none.
     pub(super) fn set(&self, set: impl FnOnce(&SockRef<'_>) -> io::Result<()>) -> io::Result<()> {
         match self.stream {
             Stream::Tcp(socket) => set(&SockRef::from(socket)),
             #[cfg(target_os = "linux")]
             Stream::TcpIo(socket) => set(&SockRef::from(socket)),
-            Stream::Unix(_) => Ok(()),
+            Stream::Unix(_) | Stream::Descriptor(_) => Ok(()),
         }
     }
 
@@ -82,6 +88,7 @@ impl<'a> Socket<'a> {
             Stream::TcpIo(socket) => socket.poll_read_ready(cx),
             Stream::Tcp(socket) => socket.poll_read_ready(cx),
             Stream::Unix(socket) => socket.poll_read_ready(cx),
+            Stream::Descriptor(fd) => fd.poll_read_ready(cx).map_ok(drop),
         }
     }
 
@@ -96,6 +103,7 @@ impl<'a> Socket<'a> {
             Stream::TcpIo(socket) => socket.poll_write_ready(cx),
             Stream::Tcp(socket) => socket.poll_write_ready(cx),
             Stream::Unix(socket) => socket.poll_write_ready(cx),
+            Stream::Descriptor(fd) => fd.poll_write_ready(cx).map_ok(drop),
         }
     }
 
@@ -103,16 +111,17 @@ impl<'a> Socket<'a> {
     /// very moment may not be known yet.
     pub fn is_known_to_have_failed(&self) -> bool {
         let mut known = false;
-        let mark = || {
+        let mut mark = || {
             known = true;
             Ok(())
         };
         // It calls only what is ready.
         let _ = match self.stream {
             #[cfg(target_os = "linux")]
-            Stream::TcpIo(socket) => socket.try_io(Interest::ERROR, mark),
-            Stream::Tcp(socket) => socket.try_io(Interest::ERROR, mark),
-            Stream::Unix(socket) => socket.try_io(Interest::ERROR, mark),
+            Stream::TcpIo(socket) => socket.try_io(Interest::ERROR, &mut mark),
+            Stream::Tcp(socket) => socket.try_io(Interest::ERROR, &mut mark),
+            Stream::Unix(socket) => socket.try_io(Interest::ERROR, &mut mark),
+            Stream::Descriptor(fd) => fd.try_io(Interest::ERROR, |_| mark()),
         };
         known
     }
@@ -133,6 +142,7 @@ impl<'a> Socket<'a> {
             Stream::TcpIo(socket) => socket.try_io(interest, call),
             Stream::Tcp(socket) => socket.try_io(interest, call),
             Stream::Unix(socket) => socket.try_io(interest, call),
+            Stream::Descriptor(fd) => fd.try_io(interest, |_| call()),
         }?;
         if let Some(counter) = self.counter {
             counter.fetch_add(moved as u64, Ordering::Relaxed);
@@ -148,6 +158,7 @@ impl AsFd for Socket<'_> {
             Stream::TcpIo(socket) => socket.as_fd(),
             Stream::Tcp(socket) => socket.as_fd(),
             Stream::Unix(socket) => socket.as_fd(),
+            Stream::Descriptor(fd) => fd.as_fd(),
         }
     }
 }

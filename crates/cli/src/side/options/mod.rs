@@ -126,6 +126,20 @@ pub(crate) enum On {
     Dial,
 }
 
+/// Those that are nothing to standard input and output: a peer without an address that is there already.
+pub(crate) static NOT_STDIO: &[&str] = &[
+    "keep-alive",
+    "user-timeout",
+    "connect-timeout",
+    "source",
+    "keep",
+    "allow",
+    "deny",
+    "route",
+    "proxy-protocol",
+    "via",
+];
+
 /// Those of TCP: a Unix socket has none of them, and why.
 pub(crate) static TCP_ONLY: &[(&str, &str)] = &[
     ("keep-alive", "the system knows when a local peer has gone"),
