@@ -50,6 +50,10 @@ pub(crate) struct Plan {
 
 /// Which sides there are.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one, which is made once"
+)]
 pub(crate) enum Sides {
     /// Side A and side B.
     Two(SideSpec, SideSpec),

@@ -113,7 +113,7 @@ fn has_users(layer: &SideLayerSpec) -> bool {
     settings.any(|it| it.name == proxy::USERS_NAME && it.from == crate::layer_spec::Source::Side)
 }
 
-/// Everybody who reaches the port could use the proxy.
+/// Refuses a proxy that every machine of the network could use.
 fn refuse_open(spec: &SideSpec, layer: &SideLayerSpec) -> Result<(), Mistake> {
     let is_closed = has_users(layer)
         || spec.layers.iter().any(|layer| match layer.name {

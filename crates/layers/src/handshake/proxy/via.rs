@@ -237,7 +237,7 @@ mod tests {
     };
 
     fn target(text: &str) -> DialAddr {
-        text.parse().unwrap()
+        text.parse().expect("a target")
     }
 
     const METHOD: &[u8] = &[5, 0];
