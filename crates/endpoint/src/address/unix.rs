@@ -119,10 +119,17 @@ impl UnixAddr {
             let mistake = Mistake::new("a directory is not a socket", FORMS);
             return fail(input, at..input.len(), mistake);
         }
-        Ok(Self(match name {
+        let addr = Self(match name {
             Some(name) => Name::Abstract(name.as_bytes().into()),
             None => Name::Path(text.into()),
-        }))
+        });
+        // What is shown otherwise would be read as another name.
+        if addr.to_string().strip_prefix("unix:") != Some(text) {
+            let message = "a character that does not show, or a backslash";
+            let mistake = Mistake::new(message, "letters, digits, `/`, `.`, `-` and the like");
+            return fail(input, at..input.len(), mistake);
+        }
+        Ok(addr)
     }
 }
 
@@ -244,6 +251,11 @@ mod tests {
             ("unix:", "a Unix socket needs a name"),
             ("@", "a Unix socket needs a name"),
             ("/run/", "a directory is not a socket"),
+            ("/a\\b", "a character that does not show, or a backslash"),
+            (
+                "@\u{200b}",
+                "a character that does not show, or a backslash",
+            ),
             ("/a b", "an address has no white space"),
             ("/a\x1b", "an address has no control character"),
             (&long, "a Unix socket's name of 108 bytes"),
