@@ -1,5 +1,7 @@
 //! A client is watched while its partner is dialled.
 
+#![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
+
 mod helper;
 
 use std::{convert::Infallible, future::pending, time::Duration};

@@ -1,5 +1,7 @@
 //! A waiting peer that has vanished without a word is asked before it is joined.
 
+#![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
+
 mod helper;
 
 use std::{

@@ -1,5 +1,7 @@
 //! A peer whose system answers nothing any more, where the kernel leaves that to the relay.
 
+#![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
+
 mod helper;
 
 use std::{io, time::Duration};
