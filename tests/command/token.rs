@@ -36,13 +36,7 @@ fn say(mut to: &TcpStream, text: &[u8]) {
 
 #[test]
 fn a_client_with_the_token_passes() {
-    let secret = Secret::new("open sesame\r\nnot this line\n");
     let target = listen();
-    // It is the first line of the file: the second makes it none.
-    Couplet::run(&[&secret.of("listen:0"), &dial(&target)])
-        .with(2)
-        .said("line");
-
     let secret = Secret::new("open sesame\n");
     let couplet = Couplet::start(&[&secret.of("listen:0"), &dial(&target)]);
     for line in [&b"open sesame\n"[..], b"open sesame\r\n"] {
@@ -125,6 +119,29 @@ fn a_token_is_sent_to_a_dialled_server() {
     assert_eq!(&line, b"open sesame\n");
     pattern::send(&client, 1, 1000);
     pattern::expect(&server, 1, 1000);
+}
+
+#[test]
+fn a_client_with_any_token_of_the_list_passes() {
+    let secret = Secret::new("# one a line\nopen sesame\r\nann: red\n");
+    let target = listen();
+    let couplet = Couplet::start(&[&secret.of("listen:0"), &dial(&target)]);
+    for line in ["open sesame\n", "red\n"] {
+        let client = connect(couplet.address('A'));
+        say(&client, line.as_bytes());
+        pattern::send(&client, 1, 1000);
+        pattern::expect(&accept(&target), 1, 1000);
+    }
+    for line in ["ann: red\n", "# one a line\n"] {
+        let client = connect(couplet.address('A'));
+        say(&client, line.as_bytes());
+        expect_closed(&client);
+    }
+
+    // One token alone is sent.
+    Couplet::run(&["listen:0", &secret.of(&dial(&target))])
+        .with(2)
+        .said("line");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `socks5` and `connect`: a listening side is a proxy, and its clients say what is dialled.
+//! `socks5` and `connect`: a listening side is a proxy, and its clients name the target.
 
 use couplet_connector::{
     SideLayers,
