@@ -1,6 +1,7 @@
 //! Urgent data (`MSG_OOB`) in a connection of ours: what lies behind it is read without waiting for
 //! the next packet.
 
+#![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
 #![cfg(target_os = "linux")]
 
 use std::time::Duration;

@@ -87,7 +87,8 @@ fn set(socket: &socket2::SockRef<'_>, idle: Duration, interval: Duration) -> std
     socket.set_tcp_keepalive(&probes)
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use socket2::{SockFilter, SockRef};
     use tokio::net::{TcpListener, TcpStream};
