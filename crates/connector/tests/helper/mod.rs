@@ -17,7 +17,7 @@ use std::{
 
 use couplet_connector::{
     Handle,
-    endpoint::Side,
+    endpoint::{Io, Side},
     pairing::{CloseReason, Session},
 };
 use futures::{FutureExt, poll};
@@ -102,6 +102,11 @@ pub(crate) async fn say(peer: &mut (impl AsyncWrite + Unpin), bytes: impl AsRef<
 /// Ends its stream.
 pub(crate) async fn end(peer: &mut (impl AsyncWrite + Unpin)) {
     peer.shutdown().await.expect("it is open");
+}
+
+/// Ends a connection by a reset.
+pub(crate) fn reset(mut peer: impl Io) {
+    peer.abort();
 }
 
 /// Reads as many bytes as are expected, and compares.

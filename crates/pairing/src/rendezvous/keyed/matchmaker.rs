@@ -123,13 +123,13 @@ where
         let Some(waiting) = self.waiting.get(number) else {
             return;
         };
-        let with_key = self.index.alone_with(&tag.key).len();
         let info = waiting.info();
         let side = info.side.map(tracing::field::display);
         if is_alone {
             // The line that tells whether a far end is there: two ends with different keys both wait.
+            // The index is asked only if the line is wanted.
             tracing::info!(side, conn = info.id.get(), peer = %info.peer_name(),
-                with_same_key = with_key, in_all = self.index.alone(),
+                with_same_key = self.index.alone_with(&tag.key).len(), in_all = self.index.alone(),
                 "waits for a partner with the same key");
         } else {
             tracing::debug!(side, conn = info.id.get(), peer = %info.peer_name(),
