@@ -1,14 +1,12 @@
 use std::{
-    collections::BTreeMap,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
-use axum::Router;
 use couplet_connector::Handle;
 use tokio::{sync::Semaphore, time::Instant};
 
-use crate::{Access, Relay, history::History, http, journal::Journal};
+use crate::{Relay, history::History, journal::Journal, relays::Relays};
 
 /// How many event streams run at a time.
 const STREAMS: usize = 8;
@@ -22,11 +20,11 @@ pub struct Admin(pub(crate) Arc<Shared>);
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    relays: RwLock<BTreeMap<String, Arc<Relay>>>,
+    pub(crate) relays: Arc<Relays>,
     hosts: RwLock<Vec<String>>,
     version: RwLock<String>,
     pub(crate) journal: Arc<Journal>,
-    pub(crate) history: History,
+    pub(crate) history: Arc<History>,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) since: Instant,
 }
@@ -37,11 +35,11 @@ impl Admin {
     /// Without relays.
     pub fn new() -> Self {
         Self(Arc::new(Shared {
-            relays: RwLock::default(),
+            relays: Arc::default(),
             hosts: RwLock::default(),
             version: RwLock::new(env!("CARGO_PKG_VERSION").to_owned()),
             journal: Arc::default(),
-            history: History::default(),
+            history: Arc::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
             since: Instant::now(),
         }))
@@ -62,22 +60,12 @@ impl Admin {
     /// Answers for this relay from now on. A relay of the same name is replaced.
     pub fn add(&self, relay: Relay) {
         relay.observe(&self.0.journal);
-        let mut relays = self
-            .0
-            .relays
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        relays.insert(relay.name().to_owned(), Arc::new(relay));
+        self.0.relays.add(relay);
     }
 
     /// Forgets the relay of this name, which goes on. Is it known?
     pub fn remove(&self, name: &str) -> bool {
-        let mut relays = self
-            .0
-            .relays
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        relays.remove(name).is_some()
+        self.0.relays.remove(name)
     }
 
     /// Takes requests for this host name, too: `relay.example.org`, without a port.
@@ -102,35 +90,14 @@ impl Admin {
         self
     }
 
-    /// The routes, for requests that may do [everything](Access::Everything): whatever they are nested in
-    /// decides which clients come.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime, in which the page's curves are kept.
-    pub fn router(&self) -> Router {
-        self.router_for(Access::Everything)
-    }
-
-    /// The routes, for requests that may do this.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime.
-    pub fn router_for(&self, access: Access) -> Router {
-        self.0.history.keep(&self.0);
-        http::router(self.clone(), access)
-    }
-
     // --- for the views ---
 
     pub(crate) fn relays(&self) -> Vec<Arc<Relay>> {
-        self.0.relays()
+        self.0.relays.all()
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<Arc<Relay>> {
-        let relays = self.0.relays.read().unwrap_or_else(PoisonError::into_inner);
-        relays.get(name).cloned()
+        self.0.relays.find(name)
     }
 
     pub(crate) fn is_host(&self, name: &str) -> bool {
@@ -155,14 +122,5 @@ impl Admin {
 impl Default for Admin {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-// ===== impl Shared =====
-
-impl Shared {
-    pub(crate) fn relays(&self) -> Vec<Arc<Relay>> {
-        let relays = self.relays.read().unwrap_or_else(PoisonError::into_inner);
-        relays.values().cloned().collect()
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use couplet_connector::Side;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::admin::Shared;
+use crate::relays::Relays;
 
 /// Two minutes, one a second, and the one before the first.
 const SAMPLES: usize = 121;
@@ -37,11 +37,11 @@ pub(crate) struct Sample {
 
 impl History {
     /// Takes a sample each second, as long as the relays are of interest. The first call counts.
-    pub(crate) fn keep(&self, shared: &Arc<Shared>) {
+    pub(crate) fn keep(self: &Arc<Self>, relays: &Arc<Relays>) {
         if self.kept.swap(true, Ordering::Relaxed) {
             return;
         }
-        tokio::spawn(sample(Arc::downgrade(shared)));
+        tokio::spawn(sample(Arc::downgrade(self), Arc::downgrade(relays)));
     }
 
     /// The samples, the oldest first.
@@ -59,24 +59,24 @@ impl History {
     }
 }
 
-async fn sample(shared: Weak<Shared>) {
+async fn sample(history: Weak<History>, relays: Weak<Relays>) {
     let mut seconds = interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         seconds.tick().await;
-        let Some(shared) = shared.upgrade() else {
+        let (Some(history), Some(relays)) = (history.upgrade(), relays.upgrade()) else {
             return;
         };
-        shared.history.add(Sample::take(&shared));
+        history.add(Sample::take(&relays));
     }
 }
 
 // ===== impl Sample =====
 
 impl Sample {
-    pub(crate) fn take(shared: &Shared) -> Self {
+    pub(crate) fn take(relays: &Relays) -> Self {
         let mut sum = Self::default();
-        for relay in shared.relays() {
+        for relay in relays.all() {
             let stats = relay.handle().stats();
             let snapshot = stats.snapshot();
             sum.live += snapshot.live_pairs as u64;

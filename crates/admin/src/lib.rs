@@ -60,8 +60,10 @@ mod journal;
 mod listen;
 pub mod metrics;
 mod page;
+mod pair_query;
 mod rates;
 mod relay;
+mod relays;
 mod serve;
 mod view;
 

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::{
     Admin, Relay,
-    http::PairQuery,
     journal::{Entry, One, What},
+    pair_query::{PairQuery, Sort},
     relay::peer,
 };
 
@@ -128,8 +128,6 @@ fn is_chosen(pair: &PairView, query: &PairQuery) -> bool {
 }
 
 fn sort(pairs: &mut [PairView], query: &PairQuery) {
-    use crate::http::Sort;
-
     match query.sort {
         Sort::Age => pairs.sort_by_key(|pair| pair.session.id()),
         Sort::Rate => pairs.sort_by(|a, b| b.total_rate().total_cmp(&a.total_rate())),

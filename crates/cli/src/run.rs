@@ -95,7 +95,7 @@ async fn relay(plan: Plan) -> anyhow::Result<Option<CloseReason>> {
         () = &mut hangup => return Ok(None),
     };
     #[cfg(feature = "admin")]
-    admin.serve([crate::admin::describe(crate::admin::NAME, &plan, &relay)]);
+    admin.serve([crate::admin::describe::relay(&plan, &relay)]);
     tokio::select! {
         done = relay.done() => {
             done?;

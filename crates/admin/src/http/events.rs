@@ -13,8 +13,8 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval},
 };
 
-use super::{PairQuery, Problem, State};
-use crate::{Admin, history::Sample, page, view};
+use super::{Problem, State};
+use crate::{Admin, history::Sample, page, pair_query::PairQuery, view};
 
 type Events = Sse<futures::stream::BoxStream<'static, Result<Event, Infallible>>>;
 
@@ -40,7 +40,7 @@ pub(super) async fn events(
                     .data(view::entry(entry).to_string())
             })
             .collect();
-        let summary = summary(&Sample::take(&admin.0)).to_string();
+        let summary = summary(&Sample::take(&admin.0.relays)).to_string();
         events.push(Event::default().event("summary").data(summary));
         stream::iter(events.into_iter().map(Ok))
     });

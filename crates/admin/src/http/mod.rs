@@ -6,10 +6,7 @@ mod problem;
 mod query;
 mod routes;
 
-pub(crate) use self::{
-    problem::Problem,
-    query::{PairQuery, Sort},
-};
+use self::problem::Problem;
 
 use std::sync::Arc;
 
@@ -27,12 +24,36 @@ const BODY_BYTES: usize = 64 * 1024;
 
 /// What the routes have in common.
 #[derive(Clone, Debug)]
-pub(crate) struct State {
-    pub(crate) admin: Admin,
-    pub(crate) access: Arc<Access>,
+struct State {
+    admin: Admin,
+    access: Arc<Access>,
 }
 
-pub(crate) fn router(admin: Admin, access: Access) -> Router {
+// ===== impl Admin =====
+
+impl Admin {
+    /// The routes, for requests that may do [everything](Access::Everything): whatever they are nested in
+    /// decides which clients come.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, in which the page's curves are kept.
+    pub fn router(&self) -> Router {
+        self.router_for(Access::Everything)
+    }
+
+    /// The routes, for requests that may do this.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn router_for(&self, access: Access) -> Router {
+        self.0.history.keep(&self.0.relays);
+        router(self.clone(), access)
+    }
+}
+
+fn router(admin: Admin, access: Access) -> Router {
     let state = State {
         admin,
         access: Arc::new(access),

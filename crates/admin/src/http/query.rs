@@ -1,4 +1,4 @@
-//! What a list is asked for.
+//! Reads the query of a request.
 
 use std::time::Duration;
 
@@ -9,41 +9,7 @@ use axum::{
 use couplet_connector::pairing::SessionId;
 
 use super::Problem;
-
-/// Which pairs, in which order.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct PairQuery {
-    pub(crate) relay: Option<String>,
-    /// Live for so long at least.
-    pub(crate) older: Option<Duration>,
-    /// Idle for so long at least.
-    pub(crate) idle: Option<Duration>,
-    /// A part of the text of either address.
-    pub(crate) addr: Option<String>,
-    pub(crate) identity: Option<String>,
-    pub(crate) sort: Sort,
-    pub(crate) limit: Option<usize>,
-    /// Those behind this one, by age.
-    pub(crate) after: Option<SessionId>,
-    /// Of a cut: all pairs are meant.
-    pub(crate) all: bool,
-}
-
-/// The order of a list of pairs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Sort {
-    /// The oldest first.
-    #[default]
-    Age,
-    /// The fastest first.
-    Rate,
-    /// The one that has moved most first.
-    Bytes,
-    /// The one that has stalled longest first.
-    Stall,
-    /// The one that has been idle longest first.
-    Idle,
-}
+use crate::pair_query::{PairQuery, Sort};
 
 /// A list's limits by name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,22 +23,6 @@ pub(crate) struct ListQuery {
 pub(crate) struct Segment(pub(crate) String);
 
 const MAX_LIMIT: usize = 10_000;
-
-// ===== impl Sort =====
-
-impl Sort {
-    pub(crate) const ALL: [Self; 5] = [Self::Age, Self::Rate, Self::Bytes, Self::Stall, Self::Idle];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Age => "age",
-            Self::Rate => "rate",
-            Self::Bytes => "bytes",
-            Self::Stall => "stall",
-            Self::Idle => "idle",
-        }
-    }
-}
 
 // ===== impl PairQuery =====
 
@@ -109,15 +59,6 @@ impl PairQuery {
             }
         }
         Ok(query)
-    }
-
-    /// Does something choose among the pairs?
-    pub(crate) fn filters(&self) -> bool {
-        self.relay.is_some()
-            || self.addr.is_some()
-            || self.identity.is_some()
-            || self.older.is_some()
-            || self.idle.is_some()
     }
 }
 

@@ -10,13 +10,15 @@ use couplet_connector::pairing::{CloseReason, Session, SessionId};
 use serde_json::{Value, json};
 
 use super::{
-    PairQuery, Problem, State,
+    Problem, State,
     query::{ListQuery, Segment, id},
 };
 use crate::{
     Relay,
     journal::{Entry, KEPT},
-    metrics, page, view,
+    metrics, page,
+    pair_query::PairQuery,
+    view,
 };
 
 /// How long a drain that is asked for here may take, unless a time is given.

@@ -13,7 +13,7 @@ const SECONDS: f64 = 120.0;
 
 pub(super) fn tiles(admin: &Admin) -> String {
     let samples = admin.0.history.samples();
-    let now = Sample::take(&admin.0);
+    let now = Sample::take(&admin.0.relays);
     let level = |of: fn(&Sample) -> u64| -> Vec<f64> {
         samples.iter().map(|sample| of(sample) as f64).collect()
     };

@@ -7,8 +7,8 @@ use couplet_connector::{Side, endpoint::Info};
 use super::parts::{Escaped, bytes, duration};
 use crate::{
     Admin,
-    http::PairQuery,
     journal::{Entry, What},
+    pair_query::PairQuery,
     relay::peer,
     view::{self, PairView},
 };

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use self::parts::{Escaped, duration};
 use crate::{
     Admin,
-    http::{PairQuery, Sort},
+    pair_query::{PairQuery, Sort},
 };
 
 const STYLE: &str = include_str!("style.css");

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub(crate) mod by_key;
+pub(crate) mod dials;
 
 use std::{pin::pin, task::Poll};
 

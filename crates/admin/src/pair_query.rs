@@ -1,0 +1,69 @@
+//! Which live pairs a list, the page or a cut is about.
+
+use std::time::Duration;
+
+use couplet_connector::pairing::SessionId;
+
+/// Which pairs, in which order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct PairQuery {
+    pub(crate) relay: Option<String>,
+    /// Live for so long at least.
+    pub(crate) older: Option<Duration>,
+    /// Idle for so long at least.
+    pub(crate) idle: Option<Duration>,
+    /// A part of the text of either address.
+    pub(crate) addr: Option<String>,
+    pub(crate) identity: Option<String>,
+    pub(crate) sort: Sort,
+    pub(crate) limit: Option<usize>,
+    /// Those behind this one, by age.
+    pub(crate) after: Option<SessionId>,
+    /// Of a cut: all pairs are meant.
+    pub(crate) all: bool,
+}
+
+/// The order of a list of pairs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// The oldest first.
+    #[default]
+    Age,
+    /// The fastest first.
+    Rate,
+    /// The one that has moved most first.
+    Bytes,
+    /// The one that has stalled longest first.
+    Stall,
+    /// The one that has been idle longest first.
+    Idle,
+}
+
+// ===== impl Sort =====
+
+impl Sort {
+    pub(crate) const ALL: [Self; 5] = [Self::Age, Self::Rate, Self::Bytes, Self::Stall, Self::Idle];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Age => "age",
+            Self::Rate => "rate",
+            Self::Bytes => "bytes",
+            Self::Stall => "stall",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+// ===== impl PairQuery =====
+
+impl PairQuery {
+    /// Does something choose among the pairs?
+    pub(crate) fn filters(&self) -> bool {
+        self.relay.is_some()
+            || self.addr.is_some()
+            || self.identity.is_some()
+            || self.older.is_some()
+            || self.idle.is_some()
+    }
+}
