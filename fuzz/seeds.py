@@ -32,6 +32,11 @@ for number, address in enumerate(
 ):
     write("address", f"address-{number}", address)
 
+for number, address in enumerate(
+    ["exec:sh -c 'a, \"b\"' \"it's\" ''", "listen:unix:/run/a.sock", "dial:unix:@name", "stdio", "dial:asked"]
+):
+    write("address", f"kind-{number}", address)
+
 for number, words in enumerate(
     [
         "listen:9000 listen:*:8000,max-per-addr=4,rate=10/1s",

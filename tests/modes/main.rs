@@ -4,6 +4,7 @@
 
 mod bytes;
 mod ends;
+mod exec;
 mod limits;
 mod stop;
 mod unix;

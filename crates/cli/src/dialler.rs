@@ -9,10 +9,12 @@ use std::{
 };
 
 #[cfg(unix)]
-use couplet_connector::endpoint::{Stdio, UnixDial};
+use couplet_connector::endpoint::{Exec, Stdio, UnixDial};
 use couplet_connector::{
     endpoint::{BoxError, Conn, Dial, DialAddr, DialError, Host, Info, Origin, TcpIo},
-    layers::{AccessList, AccessRule, DialledForLayer, Protocol, Replaceable, RequestedTarget},
+    layers::{
+        AccessList, AccessRule, DialledForLayer, Identity, Protocol, Replaceable, RequestedTarget,
+    },
 };
 use futures::{
     FutureExt, TryFutureExt,
@@ -59,6 +61,9 @@ pub(crate) enum AnyDial {
     /// Standard input and output: of one connection.
     #[cfg(unix)]
     Stdio,
+    /// Starts a program.
+    #[cfg(unix)]
+    Exec(Exec),
 }
 
 /// A dial through proxies.
@@ -72,6 +77,10 @@ pub(crate) struct ViaDial {
     /// A client has asked for the target.
     pub(crate) is_asked: bool,
 }
+
+/// The variable with the proven identity of the client that a program is started for.
+#[cfg(unix)]
+const IDENTITY: &str = "COUPLET_IDENTITY";
 
 type Result<T, E = BoxError> = std::result::Result<T, E>;
 
@@ -93,7 +102,7 @@ impl Dialler {
             return Ok(self.dial.clone().retarget(asked.addr().clone()));
         }
         let Some(routed) = &self.routes else {
-            return Ok(self.dial.clone());
+            return Ok(self.dial.clone().for_client(client));
         };
         let protocol = client.extensions.get().unwrap_or(&Protocol::Unknown);
         match routed.routes.current().find(protocol) {
@@ -108,7 +117,7 @@ impl Dialler {
                 Err(format!("no Unix sockets on this system: {addr}").into())
             }
             Some(Target::Refuse) => Err(format!("the routes refuse `{protocol}`").into()),
-            None => Ok(self.dial.clone()),
+            None => Ok(self.dial.clone().for_client(client)),
         }
     }
 }
@@ -152,6 +161,21 @@ impl Service<()> for Dialler {
 // ===== impl AnyDial =====
 
 impl AnyDial {
+    /// A program is told of the client that it is started for.
+    fn for_client(self, client: &Info) -> Self {
+        match self {
+            #[cfg(unix)]
+            Self::Exec(exec) => {
+                let exec = exec.for_client(client);
+                match client.extensions.get::<Identity>() {
+                    Some(identity) => Self::Exec(exec.env(IDENTITY, identity.name())),
+                    None => Self::Exec(exec),
+                }
+            }
+            other => other,
+        }
+    }
+
     /// Dials another target of TCP.
     fn retarget(self, target: DialAddr) -> Self {
         match self {
@@ -160,6 +184,8 @@ impl AnyDial {
             Self::Unix(dial) => Self::Unix(dial),
             #[cfg(unix)]
             Self::Stdio => Self::Stdio,
+            #[cfg(unix)]
+            Self::Exec(exec) => Self::Exec(exec),
             Self::Via(dial) => Self::Via(Box::new(ViaDial {
                 target: Some(target),
                 ..*dial
@@ -203,6 +229,12 @@ impl<R> Service<R> for AnyDial {
                     Ok(conn.map_io(|stdio| Stream::Stdio(Box::new(stdio))))
                 };
                 dialling.boxed().right_future()
+            }
+            #[cfg(unix)]
+            Self::Exec(exec) => {
+                let started = exec.start();
+                let conn = started.map(|conn| conn.map_io(|io| Stream::Exec(Box::new(io))));
+                ready(conn.map_err(Into::into)).boxed().right_future()
             }
         }
     }

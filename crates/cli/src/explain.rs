@@ -19,6 +19,7 @@ pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
         let resets = match &spec.endpoint {
             endpoint if endpoint.is_unix() => Some(NO_RESET),
             endpoint if endpoint.is_stdio() => Some(NO_RESET_OF_STDIO),
+            endpoint if endpoint.is_exec() => Some(RESETS_OF_PROGRAM),
             _ => None,
         };
         if let Some(resets) = resets {
@@ -71,6 +72,10 @@ const HALF_CLOSE: &str = "the proxy decides: ssh -D, dante and couplet deliver w
                           microsocks, tinyproxy, squid, pproxy and proxy.py lose it";
 /// The same of standard output.
 const NO_RESET_OF_STDIO: &str = "come in from a socket; none goes out: the reader sees an end, and the exit status says how it was";
+
+/// The same of a program.
+const RESETS_OF_PROGRAM: &str =
+    "come in where a signal kills the program; one that goes out is SIGTERM to its process group";
 
 /// What is not of a side or a pair.
 fn run(plan: &Plan) -> Vec<Setting> {

@@ -80,6 +80,8 @@ async fn relay(plan: Plan) -> anyhow::Result<Option<CloseReason>> {
         match &spec.endpoint.address {
             Address::Dial(addr) => tracing::info!(%side, target = %addr, "dials"),
             Address::DialUnix(addr) => tracing::info!(%side, target = %addr, "dials"),
+            // Its arguments may be secret.
+            Address::Exec(addr) => tracing::info!(%side, program = addr.program(), "starts"),
             _ => {}
         }
     }

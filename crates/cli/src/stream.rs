@@ -18,6 +18,8 @@ pub(crate) enum Stream {
     Boxed(BoxIo),
     #[cfg(unix)]
     Stdio(Box<couplet_connector::endpoint::Stdio>),
+    #[cfg(unix)]
+    Exec(Box<couplet_connector::endpoint::ExecIo>),
 }
 
 /// The stream of any kind.
@@ -30,6 +32,8 @@ macro_rules! any {
             Stream::Boxed($io) => $does,
             #[cfg(unix)]
             Stream::Stdio($io) => $does,
+            #[cfg(unix)]
+            Stream::Exec($io) => $does,
         }
     };
 }

@@ -41,7 +41,7 @@
 //! * the connection: [`Conn`], its [`Info`], and [`Io`], its stream of bytes; [`Replay`] for bytes
 //!   read ahead, [`Opaque`] for foreign streams;
 //! * the endpoints: [`Listen`], [`Dial`] with [`once`], [`repeat`] and [`pool`]; the same over Unix
-//!   sockets, [`UnixListen`] and [`UnixDial`]; [`memory`] for tests; [`Endpoint`] is the trait for your
+//!   sockets, [`UnixListen`] and [`UnixDial`]; [`Exec`], a program; [`Stdio`]; [`memory`] for tests; [`Endpoint`] is the trait for your
 //!   own;
 //! * the settings: [`Address`], [`SocketOptions`], [`KeepAlive`], [`Backoff`].
 //!
@@ -53,10 +53,14 @@ mod conn;
 mod dial;
 mod endpoint;
 mod error;
+#[cfg(unix)]
+mod exec;
 mod forward;
 pub mod io;
 mod listen;
 pub mod memory;
+#[cfg(unix)]
+mod polled;
 mod quiet_timer;
 mod resolve;
 mod socket;
@@ -68,14 +72,16 @@ mod stdio;
 mod unix;
 
 #[cfg(unix)]
+pub use self::exec::{Exec, ExecError, ExecIo};
+#[cfg(unix)]
 pub use self::stdio::Stdio;
 #[cfg(unix)]
 pub use self::unix::{UnixDial, UnixDialError, UnixListen, UnixListenOptions};
 pub use self::{
-    address::{Address, AddressError, DialAddr, Host, HostName, ListenAddr, UnixAddr},
+    address::{Address, AddressError, DialAddr, ExecAddr, Host, HostName, ListenAddr, UnixAddr},
     conn::{
-        CloseReason, Conn, ConnEvent, ConnId, ConnObserver, Extensions, Info, Origin, PeerName,
-        PeerNetwork, Refusal, Side, UnixPeer,
+        CloseReason, Conn, ConnEvent, ConnId, ConnObserver, Exit, Extensions, Info, Origin,
+        PeerName, PeerNetwork, Program, Refusal, Side, UnixPeer,
     },
     dial::{
         Backoff, Dial, DialBy, DialError, Once, Pool, Pooled, Repeat, dial_by, once, pool, repeat,

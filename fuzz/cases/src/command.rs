@@ -2,7 +2,9 @@
 
 use std::{error::Error, fmt::Display, str::FromStr};
 
-use couplet_connector::endpoint::{Address, AddressError, DialAddr, HostName, ListenAddr};
+use couplet_connector::endpoint::{
+    Address, AddressError, DialAddr, ExecAddr, HostName, ListenAddr, UnixAddr,
+};
 
 use crate::assert_printable;
 
@@ -14,6 +16,8 @@ pub fn address(data: &[u8]) {
     shown_is_read_again::<Address>(text);
     shown_is_read_again::<DialAddr>(text);
     shown_is_read_again::<ListenAddr>(text);
+    shown_is_read_again::<UnixAddr>(text);
+    shown_is_read_again::<ExecAddr>(text);
     match HostName::new(text) {
         Ok(name) => assert_eq!(HostName::new(name.as_str()).as_ref(), Ok(&name)),
         Err(error) => legible(&error),

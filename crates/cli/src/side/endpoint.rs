@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 
 #[cfg(unix)]
-use couplet_connector::endpoint::{UnixAddr, UnixDial, UnixListen, UnixListenOptions};
+use couplet_connector::endpoint::{Exec, UnixAddr, UnixDial, UnixListen, UnixListenOptions};
 use couplet_connector::{
     endpoint::{
         Address, Backoff, Dial, DialAddr, Host, Info, KeepAlive, Listen, ListenOptions, Origin,
@@ -124,13 +124,22 @@ impl EndpointSpec {
     pub(crate) fn is_dialled(&self) -> bool {
         matches!(
             self.address,
-            Address::Dial(_) | Address::DialAsked | Address::DialUnix(_) | Address::Stdio
+            Address::Dial(_)
+                | Address::DialAsked
+                | Address::DialUnix(_)
+                | Address::Stdio
+                | Address::Exec(_)
         )
     }
 
     /// Is it standard input and output, of which there is one connection?
     pub(crate) fn is_stdio(&self) -> bool {
         matches!(self.address, Address::Stdio)
+    }
+
+    /// Is it a program?
+    pub(crate) fn is_exec(&self) -> bool {
+        matches!(self.address, Address::Exec(_))
     }
 
     /// Has it TCP's settings?
@@ -226,6 +235,12 @@ impl EndpointSpec {
             }
             #[cfg(unix)]
             Address::Stdio => Ok(self.dials(AnyDial::Stdio, flags)),
+            #[cfg(unix)]
+            Address::Exec(addr) => {
+                let exec = Exec::new(addr.clone());
+                exec.check()?;
+                Ok(self.dials(AnyDial::Exec(exec), flags))
+            }
             other => anyhow::bail!("`{other}` is an address of a kind that a side can't have"),
         }
     }
@@ -258,7 +273,7 @@ impl EndpointSpec {
     ) -> Dialler {
         let tcp = match &dial {
             #[cfg(unix)]
-            AnyDial::Unix(_) | AnyDial::Stdio => self.tcp_dial(flags),
+            AnyDial::Unix(_) | AnyDial::Stdio | AnyDial::Exec(_) => self.tcp_dial(flags),
             _ => dial.clone(),
         };
         #[cfg(unix)]
@@ -294,7 +309,7 @@ impl EndpointSpec {
                 ]
             }
         };
-        if self.is_dialled() && !self.is_stdio() {
+        if self.is_dialled() && !self.is_stdio() && !self.is_exec() {
             let timeout = self.sourced_connect_timeout(flags);
             let shown = Limit::At(timeout.value);
             settings.push(Setting::new("connect-timeout", shown, timeout.from));

@@ -6,7 +6,7 @@ use crate::mistake::{Mistake, alternatives, nearest};
 
 use super::{
     EndpointSpec, Given, Word,
-    options::{ALL, LEFT_OUT, NOT_STDIO, On, SideOption, TCP_ONLY, Value},
+    options::{ALL, LEFT_OUT, NOT_EXEC, NOT_STDIO, On, SideOption, TCP_ONLY, Value},
 };
 
 /// The options of a side, a line each.
@@ -66,6 +66,9 @@ pub(super) fn names(endpoint: &EndpointSpec) -> String {
     if endpoint.is_stdio() {
         return format!("`stdio` has {}", names.join(", "));
     }
+    if endpoint.is_exec() {
+        return format!("a program has {}", names.join(", "));
+    }
     let (way, unix) = (
         if endpoint.is_dialled() {
             "dialled"
@@ -91,6 +94,7 @@ pub(super) fn does_not_fit(option: &SideOption, endpoint: &EndpointSpec) -> Opti
             "a listening Unix socket, `listen:unix:PATH`"
         }
         _ if endpoint.is_stdio() && NOT_STDIO.contains(&name) => "a socket",
+        _ if endpoint.is_exec() && NOT_EXEC.contains(&name) => "a socket, not for a program",
         _ => {
             let mut tcp_only = TCP_ONLY.iter().filter(|_| endpoint.is_unix());
             let (_, why) = tcp_only.find(|(option, _)| *option == name)?;

@@ -71,7 +71,7 @@ impl SideSpec {
             at: 0,
             text: input,
         };
-        let (address, mut rest) = whole.cut(',');
+        let (address, mut rest) = whole.cut_address();
         let address = help::address(address)?;
         let mut options = Vec::new();
         while let Some(words) = rest {

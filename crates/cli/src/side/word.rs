@@ -1,5 +1,7 @@
 use std::ops::Range;
 
+use couplet_connector::endpoint::ExecAddr;
+
 use crate::mistake::Mistake;
 
 /// A part of what was given for a side, and where in it.
@@ -46,6 +48,25 @@ impl<'a> Word<'a> {
 
     fn span(&self) -> Range<usize> {
         self.at..self.at + self.text.len()
+    }
+
+    /// The address at its beginning, and what stands behind the comma.
+    pub(super) fn cut_address(&self) -> (Self, Option<Self>) {
+        if !self.text.starts_with("exec:") {
+            return self.cut(',');
+        }
+        // A comma in quotes is a program's.
+        let (before, after) = self.text.split_at(ExecAddr::end_in(self.text));
+        let address = Self {
+            text: before,
+            ..*self
+        };
+        let rest = after.strip_prefix(',').map(|text| Self {
+            at: self.at + before.len() + 1,
+            text,
+            ..*self
+        });
+        (address, rest)
     }
 
     /// From `at` on, up to the first separator within, or whole.

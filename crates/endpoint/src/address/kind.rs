@@ -1,13 +1,12 @@
 //! Reads the kind of an address, `listen:` or `dial:`.
 
 use super::{
-    Address, AddressError, UnixAddr,
+    Address, AddressError, ExecAddr, UnixAddr,
     error::Mistake,
     parse::{Form, Input, fail, legible, shows},
 };
 
-const FORMS: &str =
-    "`listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH` or `dial:unix:PATH`";
+const FORMS: &str = "`listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH`, `dial:unix:PATH` or `exec:PROGRAM`";
 
 /// Words before a colon that are a kind of address elsewhere, and not a host.
 const FOREIGN_KINDS: [&str; 8] = [
@@ -26,6 +25,9 @@ pub(super) fn address(input: &str) -> Result<Address, AddressError> {
     }
     if input == "stdio" {
         return Ok(Address::Stdio);
+    }
+    if input.starts_with(super::exec::KIND) {
+        return ExecAddr::read(input).map(Address::Exec);
     }
     shows(input)?;
     let (kind, rest) = input.split_once(':').unwrap_or((input, ""));
@@ -64,7 +66,7 @@ pub(super) fn address(input: &str) -> Result<Address, AddressError> {
 /// The error where the first word is not a kind.
 fn no_kind(input: &str, kind: &str) -> AddressError {
     let span = 0..kind.len();
-    for known in ["listen", "dial"] {
+    for known in ["listen", "dial", "exec"] {
         if kind.eq_ignore_ascii_case(known) {
             let message = format!("`{kind}` is written in small letters");
             return AddressError::new(input, span, Mistake::new(message, format!("`{known}:`")));

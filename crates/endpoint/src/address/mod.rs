@@ -2,6 +2,7 @@
 
 mod dial;
 mod error;
+mod exec;
 mod host;
 mod kind;
 mod listen;
@@ -12,6 +13,7 @@ mod unix;
 pub use self::{
     dial::DialAddr,
     error::AddressError,
+    exec::ExecAddr,
     host::{Host, HostName},
     listen::ListenAddr,
     unix::UnixAddr,
@@ -27,6 +29,7 @@ use std::{fmt, str::FromStr};
 ///           | ( "listen:" | "dial:" ) "unix:" ( path | "@" name )
 ///           | "dial:asked"
 ///           | "stdio"
+///           | "exec:" program { " " argument }
 /// here      = "*" | host
 /// host      = name | IPv4 | "[" IPv6 [ "%" interface's number ] "]"
 /// port      = 0 … 65535
@@ -43,6 +46,7 @@ use std::{fmt, str::FromStr};
 /// | `dial:unix:@app` | a Unix socket in Linux's abstract namespace |
 /// | `dial:asked` | the target that each client asks for, as of a proxy |
 /// | `stdio` | standard input and output |
+/// | `exec:tail -f log` | the standard input and output of a program: see [`ExecAddr`] |
 ///
 /// [`Display`](fmt::Display) writes the canonical form, which parses to an equal address: the
 /// host is always written, IP addresses follow RFC 5952, ports have no leading zeros.
@@ -75,6 +79,8 @@ pub enum Address {
     DialAsked,
     /// Standard input and output of the process.
     Stdio,
+    /// Standard input and output of a program that is started for each connection.
+    Exec(ExecAddr),
 }
 
 // ===== impl Address =====
@@ -96,6 +102,7 @@ impl fmt::Display for Address {
             Self::DialUnix(addr) => write!(f, "dial:{addr}"),
             Self::DialAsked => write!(f, "dial:{}", kind::ASKED),
             Self::Stdio => f.write_str("stdio"),
+            Self::Exec(addr) => addr.fmt(f),
         }
     }
 }

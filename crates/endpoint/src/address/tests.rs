@@ -58,7 +58,7 @@ fn an_address_needs_its_kind() {
     let cases = [
         (
             "",
-            "an address is missing: `listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH` or `dial:unix:PATH`\n\n^",
+            "an address is missing: `listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH`, `dial:unix:PATH` or `exec:PROGRAM`\n\n^",
         ),
         (
             "9000",
@@ -79,7 +79,7 @@ fn an_address_needs_its_kind() {
         ),
         (
             "localhost",
-            "`listen:` or `dial:` is missing: `listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH` or `dial:unix:PATH`\n\
+            "`listen:` or `dial:` is missing: `listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH`, `dial:unix:PATH` or `exec:PROGRAM`\n\
              localhost\n^",
         ),
         (
@@ -88,17 +88,17 @@ fn an_address_needs_its_kind() {
         ),
         (
             "tcp:9000",
-            "`tcp` is not a kind of address: `listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH` or `dial:unix:PATH`\n\
+            "`tcp` is not a kind of address: `listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH`, `dial:unix:PATH` or `exec:PROGRAM`\n\
              tcp:9000\n^^^",
         ),
         (
             "listens:localhost:22",
-            "`listens` is not a kind of address: `listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH` or `dial:unix:PATH`\n\
+            "`listens` is not a kind of address: `listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH`, `dial:unix:PATH` or `exec:PROGRAM`\n\
              listens:localhost:22\n^^^^^^^",
         ),
         (
             "http://localhost:80",
-            "a URL is not an address: `listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH` or `dial:unix:PATH`\n\
+            "a URL is not an address: `listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH`, `dial:unix:PATH` or `exec:PROGRAM`\n\
              http://localhost:80\n^^^^^^^",
         ),
         (
@@ -118,7 +118,7 @@ fn an_address_needs_its_kind() {
         ),
         (
             "dial:tcp://localhost:80",
-            "a URL is not an address: `listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH` or `dial:unix:PATH`\n\
+            "a URL is not an address: `listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH`, `dial:unix:PATH` or `exec:PROGRAM`\n\
              dial:tcp://localhost:80\n     ^^^^^^",
         ),
     ];

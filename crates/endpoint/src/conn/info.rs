@@ -11,7 +11,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::Extensions;
+use super::{Extensions, Program};
 use crate::address::{DialAddr, UnixAddr};
 
 /// Everything known about a connection.
@@ -66,6 +66,7 @@ enum Name {
     User(u32),
     /// The socket of a server.
     Socket(Arc<UnixAddr>),
+    Program(Program),
 }
 
 /// Whether a connection was accepted or dialled.
@@ -123,8 +124,12 @@ impl Info {
     }
 
     /// The peer's address, for a log line. Over a Unix socket a client is its user, `uid:1000`, and
-    /// a server its socket, `unix:/run/app.sock`. `?` for a peer of which nothing is known.
+    /// a server its socket, `unix:/run/app.sock`. A program is its name, `exec:cat`. `?` for a peer of
+    /// which nothing is known.
     pub fn peer_name(&self) -> PeerName {
+        if let Some(program) = self.program() {
+            return PeerName(Name::Program(program.clone()));
+        }
         PeerName(match (self.peer, self.unix(), self.origin) {
             (Some(peer), ..) => Name::Ip(peer),
             (None, Some(unix), Origin::Accepted) => Name::User(unix.uid),
@@ -149,6 +154,7 @@ impl fmt::Display for PeerName {
             Name::Ip(peer) => SocketAddr::new(peer.ip().to_canonical(), peer.port()).fmt(f),
             Name::User(uid) => write!(f, "uid:{uid}"),
             Name::Socket(socket) => socket.fmt(f),
+            Name::Program(program) => program.fmt(f),
             Name::Unknown => f.write_str("?"),
         }
     }

@@ -5,6 +5,7 @@ mod extensions;
 mod info;
 mod observer;
 mod peer_network;
+mod program;
 mod refusal;
 mod unix_peer;
 
@@ -14,6 +15,7 @@ pub use self::{
     info::{ConnId, Info, Origin, PeerName, Side},
     observer::{ConnEvent, ConnObserver},
     peer_network::PeerNetwork,
+    program::{Exit, Program},
     refusal::Refusal,
     unix_peer::UnixPeer,
 };

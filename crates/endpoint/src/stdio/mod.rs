@@ -1,6 +1,5 @@
 //! [`Stdio`]: standard input and output as one connection.
 
-mod polled;
 mod thread;
 
 use std::{
@@ -10,17 +9,14 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use rustix::fs::FileType;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use self::{
-    polled::Polled,
-    thread::{ReadThread, WriteThread},
-};
+use self::thread::{ReadThread, WriteThread};
 use crate::{
     conn::{Conn, Origin},
     io::{Io, Socket},
+    polled::Polled,
 };
 
 /// Standard input and output of this process, as the two directions of one connection.
@@ -109,10 +105,6 @@ fn addresses(fd: &impl std::os::fd::AsFd) -> (Option<SocketAddr>, Option<SocketA
     let socket = SockRef::from(fd);
     let of = |addr: io::Result<socket2::SockAddr>| addr.ok()?.as_socket();
     (of(socket.peer_addr()), of(socket.local_addr()))
-}
-
-fn file_type(fd: &impl std::os::fd::AsFd) -> io::Result<FileType> {
-    Ok(FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode))
 }
 
 impl Io for Stdio {

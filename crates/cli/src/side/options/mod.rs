@@ -129,6 +129,7 @@ pub(crate) enum On {
 /// Those that are nothing to standard input and output: a peer without an address that is there already.
 pub(crate) static NOT_STDIO: &[&str] = &[
     "keep-alive",
+    "ack-timeout",
     "user-timeout",
     "connect-timeout",
     "source",
@@ -140,9 +141,23 @@ pub(crate) static NOT_STDIO: &[&str] = &[
     "via",
 ];
 
+/// Those that are nothing to a program: a peer without an address, which is started anew.
+pub(crate) static NOT_EXEC: &[&str] = &[
+    "keep-alive",
+    "ack-timeout",
+    "user-timeout",
+    "connect-timeout",
+    "source",
+    "keep",
+    "allow",
+    "deny",
+    "via",
+];
+
 /// Those of TCP: a Unix socket has none of them, and why.
 pub(crate) static TCP_ONLY: &[(&str, &str)] = &[
     ("keep-alive", "the system knows when a local peer has gone"),
+    ("ack-timeout", "no data of a local peer is unacknowledged"),
     ("user-timeout", "no data of a local peer is unacknowledged"),
     ("reuse-port", "one program alone has a path"),
     ("via", "a proxy dials no path"),

@@ -7,7 +7,8 @@ use std::{
 };
 
 use couplet_endpoint::{
-    BoxError, Chain, ConnEvent, ConnId, Info, Origin, Refusal, Side, UnixPeer, is_caused_by,
+    BoxError, Chain, ConnEvent, ConnId, Info, Origin, Program, Refusal, Side, UnixPeer,
+    is_caused_by,
 };
 use couplet_pairing::{PairError, PairingEnded};
 use tokio::time::Instant;
@@ -24,6 +25,7 @@ pub(super) struct Entry {
     origin: Origin,
     local: Option<SocketAddr>,
     unix: Option<UnixPeer>,
+    program: Option<Program>,
     since: Instant,
     pub(super) received: AtomicU64,
     pub(super) sent: AtomicU64,
@@ -57,6 +59,7 @@ impl Entry {
             origin: info.origin,
             local: info.local,
             unix: info.unix().cloned(),
+            program: info.program().cloned(),
             since: info.since,
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
@@ -129,6 +132,7 @@ impl Entry {
             peer: progress.peer.map(canonical),
             local: self.local.map(canonical),
             unix: self.unix.clone(),
+            program: self.program.clone(),
             identity: progress.identity.clone(),
             handshake: through.map(|through| through.saturating_duration_since(self.since)),
             waiting: through.map(|through| until.saturating_duration_since(through)),
@@ -184,6 +188,7 @@ impl Leg {
             peer: info.peer.map(canonical),
             local: info.local.map(canonical),
             unix: info.unix().cloned(),
+            program: info.program().cloned(),
             identity: info.extensions.get().cloned(),
             handshake: None,
             waiting: None,

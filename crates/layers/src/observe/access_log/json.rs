@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use couplet_endpoint::Exit;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{End, Leg, Record, text};
@@ -49,6 +50,11 @@ impl Serialize for Leg {
         }
         for (name, number) in self.credentials() {
             map.serialize_entry(name, &number)?;
+        }
+        match self.exit() {
+            Some(Exit::Status(status)) => map.serialize_entry("exit", &status)?,
+            Some(signal) => map.serialize_entry("exit", &signal.to_string())?,
+            None => {}
         }
         if let Some(identity) = &self.identity {
             map.serialize_entry("identity", identity.name())?;

@@ -4,7 +4,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use couplet_endpoint::{ConnId, Origin, Side, UnixPeer};
+use couplet_endpoint::{ConnId, Exit, Origin, Program, Side, UnixPeer};
 use couplet_pairing::{CloseReason, SessionId};
 
 use crate::Identity;
@@ -50,6 +50,8 @@ pub struct Leg {
     pub local: Option<SocketAddr>,
     /// The peer of a Unix socket.
     pub unix: Option<UnixPeer>,
+    /// The program that was started.
+    pub program: Option<Program>,
     /// The proven identity of the peer.
     pub identity: Option<Identity>,
     /// The time from the accept or dial until the connection had passed its side's stack; `None` if it
@@ -99,7 +101,7 @@ pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
 
 impl Leg {
     /// The other end, as a log names it: its address; over a Unix socket the user of a client, the
-    /// socket of a server.
+    /// socket of a server; the name of a program.
     pub fn peer_text(&self) -> Option<String> {
         let unix = || {
             let unix = self.unix.as_ref()?;
@@ -108,7 +110,9 @@ impl Leg {
                 Origin::Dialled => unix.socket.to_string(),
             })
         };
-        self.peer.map(|peer| peer.to_string()).or_else(unix)
+        let program = || Some(self.program.as_ref()?.to_string());
+        let peer = self.peer.map(|peer| peer.to_string());
+        peer.or_else(unix).or_else(program)
     }
 
     /// Our end, likewise.
@@ -120,13 +124,19 @@ impl Leg {
         self.local.map(|local| local.to_string()).or_else(unix)
     }
 
+    /// How the program has ended; `None` where it still runs, or there is none.
+    pub fn exit(&self) -> Option<Exit> {
+        self.program.as_ref()?.exit()
+    }
+
     /// What the system says of the peer's process, by name.
     pub(super) fn credentials(&self) -> impl Iterator<Item = (&'static str, u32)> {
         let all = self.unix.as_ref().map(|unix| {
             let pid = unix.pid.map(|pid| ("pid", pid));
             [Some(("uid", unix.uid)), Some(("gid", unix.gid)), pid]
         });
-        all.into_iter().flatten().flatten()
+        let program = self.program.as_ref().map(|program| ("pid", program.pid()));
+        all.into_iter().flatten().flatten().chain(program)
     }
 }
 

@@ -57,6 +57,9 @@ impl Leg {
         for (what, number) in self.credentials() {
             write!(f, " {name}_{what}={number}")?;
         }
+        if let Some(exit) = self.exit() {
+            write!(f, " {name}_exit={exit}")?;
+        }
         if let Some(identity) = &self.identity {
             // `Display` escapes it.
             write!(f, " {name}_identity=\"{identity}\"")?;

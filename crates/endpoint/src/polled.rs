@@ -1,3 +1,5 @@
+//! [`Polled`]: a descriptor that the runtime waits for.
+
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, OwnedFd},
@@ -9,12 +11,11 @@ use rustix::fs::{FileType, Mode, OFlags};
 use socket2::SockRef;
 use tokio::io::{Interest, ReadBuf, unix::AsyncFd};
 
-use super::file_type;
 use crate::io::Socket;
 
-/// A descriptor that the runtime waits for: of a pipe, a terminal or a socket.
+/// A descriptor of a pipe, a terminal or a socket, which does not block.
 #[derive(Debug)]
-pub(super) struct Polled {
+pub(crate) struct Polled {
     fd: AsyncFd<OwnedFd>,
     kind: FileType,
 }
@@ -23,12 +24,12 @@ pub(super) struct Polled {
 
 impl Polled {
     /// For reading; `None` where it can't be waited for.
-    pub(super) fn reader(of: &OwnedFd) -> io::Result<Option<Self>> {
+    pub(crate) fn reader(of: &OwnedFd) -> io::Result<Option<Self>> {
         Self::open(of, OFlags::RDONLY, Interest::READABLE)
     }
 
     /// For writing, likewise.
-    pub(super) fn writer(of: &OwnedFd) -> io::Result<Option<Self>> {
+    pub(crate) fn writer(of: &OwnedFd) -> io::Result<Option<Self>> {
         Self::open(of, OFlags::WRONLY, Interest::WRITABLE)
     }
 
@@ -50,21 +51,28 @@ impl Polled {
             }
             _ => return Ok(None),
         };
+        Ok(Self::wait_for(fd, kind, interest))
+    }
+
+    /// Our end of a pipe that has no other user on this side.
+    pub(crate) fn pipe(fd: OwnedFd, interest: Interest) -> io::Result<Self> {
+        rustix::fs::fcntl_setfl(&fd, rustix::fs::fcntl_getfl(&fd)? | OFlags::NONBLOCK)?;
+        let polled = Self::wait_for(fd, FileType::Fifo, interest);
+        polled.ok_or_else(|| io::Error::other("the runtime can't wait for a pipe"))
+    }
+
+    fn wait_for(fd: OwnedFd, kind: FileType, interest: Interest) -> Option<Self> {
         // What can't be waited for, as /dev/null, is EPERM.
-        #[expect(
-            deprecated,
-            reason = "the one in its place is unsafe, for types that change their descriptor"
-        )]
-        let fd = AsyncFd::with_interest(fd, interest | Interest::ERROR);
-        Ok(fd.ok().map(|fd| Self { fd, kind }))
+        let fd = async_fd(fd, interest | Interest::ERROR);
+        fd.ok().map(|fd| Self { fd, kind })
     }
 
     /// A terminal can't be spliced from or to in all cases, and carries little.
-    pub(super) fn spliced(&self) -> Option<Socket<'_>> {
+    pub(crate) fn spliced(&self) -> Option<Socket<'_>> {
         (self.kind != FileType::CharacterDevice).then(|| Socket::descriptor(&self.fd))
     }
 
-    pub(super) fn poll_read(
+    pub(crate) fn poll_read(
         &self,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
@@ -79,7 +87,7 @@ impl Polled {
         }
     }
 
-    pub(super) fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         loop {
             let mut ready = ready!(self.fd.poll_write_ready(cx))?;
             if let Ok(written) = ready.try_io(|fd| Ok(rustix::io::write(fd, buf)?)) {
@@ -89,7 +97,7 @@ impl Polled {
     }
 
     /// Ends the stream of a socket; that of a pipe ends when it is closed.
-    pub(super) fn shut_down(&self) -> io::Result<()> {
+    pub(crate) fn shut_down(&self) -> io::Result<()> {
         match self.kind {
             FileType::Socket => {
                 SockRef::from(&self.fd.get_ref().as_fd()).shutdown(std::net::Shutdown::Write)
@@ -98,10 +106,27 @@ impl Polled {
         }
     }
 
+    /// How many bytes of a pipe nobody has read yet.
+    pub(crate) fn unread(&self) -> u64 {
+        rustix::io::ioctl_fionread(&self.fd).unwrap_or(0)
+    }
+
     /// The coming close resets a TCP connection.
-    pub(super) fn abort(&self) {
+    pub(crate) fn abort(&self) {
         if self.kind == FileType::Socket {
             let _ = SockRef::from(&self.fd.get_ref().as_fd()).set_linger(Some(Duration::ZERO));
         }
     }
+}
+
+#[expect(
+    deprecated,
+    reason = "the one in its place is unsafe, for types that change their descriptor"
+)]
+pub(crate) fn async_fd(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(fd, interest)
+}
+
+fn file_type(fd: &impl AsFd) -> io::Result<FileType> {
+    Ok(FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode))
 }
