@@ -31,7 +31,7 @@ A side is an address, then options in the order in which a connection meets them
   listen:[HOST:]PORT   clients connect to us; without HOST from this machine only, `*` from anywhere
   dial:HOST:PORT       Couplet connects to a server
   stdio                standard input and output, of one pair
-  exec:PROGRAM ARGS    those of a program, which is started for each client
+  exec:PROGRAM ARGS    a program, started for each client
   listen:unix:PATH, dial:unix:PATH
                        the same over a Unix socket; `unix:@NAME` is an abstract one
 ";
