@@ -9,7 +9,8 @@
 //! There are two kinds of pairing:
 //!
 //! - [`rendezvous`]: both sides accept clients, and the oldest connection of A is joined with the oldest
-//!   of B; [`rendezvous_keyed`] joins connections with the same key.
+//!   of B; [`rendezvous_keyed`] joins connections with the same key, and through a [`switchboard`] with
+//!   partners that wait elsewhere.
 //! - [`dial_for_a`], [`dial_for_b`]: a partner is dialled for each connection, and joined with no other.
 //!
 //! A pairing's services are the innermost of the side stacks, so that its bound reaches the endpoint
@@ -46,7 +47,10 @@ pub use self::{
     pair::Pair,
     pairs::Pairs,
     policy::Policy,
-    rendezvous::{Keyed, Third, WaitSlot, WhenFull, rendezvous, rendezvous_keyed},
+    rendezvous::{
+        Attachment, Keyed, Notice, Notices, Place, Reserved, Switchboard, Third, WaitSlot,
+        WhenFull, rendezvous, rendezvous_keyed, rendezvous_keyed_with, switchboard,
+    },
     session::{Budget, Budgets, Meter, Moved, OwnedSession, Scope, Session, SessionId},
 };
 

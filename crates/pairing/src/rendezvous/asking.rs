@@ -12,7 +12,7 @@ use tokio::task::{Id, JoinSet};
 use super::waiting::Waiting;
 
 /// How long a peer's system has to answer, and is asked each second.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Each couple is asked in a task of its own, outside of the waiting set, so that the others are
 /// joined meanwhile. What has answered is put back, and is joined then.

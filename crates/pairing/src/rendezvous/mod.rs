@@ -8,7 +8,10 @@ mod slot;
 mod waiting;
 
 pub use self::{
-    keyed::{Keyed, Third, WhenFull, rendezvous_keyed},
+    keyed::{
+        Attachment, Keyed, Notice, Notices, Place, Reserved, Switchboard, Third, WhenFull,
+        rendezvous_keyed, rendezvous_keyed_with, switchboard,
+    },
     slot::WaitSlot,
 };
 

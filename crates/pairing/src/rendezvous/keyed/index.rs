@@ -5,6 +5,7 @@ use std::{
     hash::Hash,
 };
 
+use super::switchboard::Notifier;
 use crate::{FairShare, PeerNetwork};
 
 /// The waiting connections by key. Any two that can be joined are a couple: so those of one key
@@ -25,6 +26,8 @@ pub(super) struct Index<K, S> {
     couples: BTreeMap<u64, Couple<K, S>>,
     coupled: HashMap<u64, u64>,
     next_couple: u64,
+    /// Where partners may come from elsewhere.
+    notifier: Option<Box<Notifier<K, S>>>,
 }
 
 /// The connections of one key; never empty.
@@ -68,7 +71,7 @@ struct Half<S> {
 // ===== impl Index =====
 
 impl<K, S> Index<K, S> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(notifier: Option<Notifier<K, S>>) -> Self {
         Self {
             keys: HashMap::new(),
             alone: BTreeMap::new(),
@@ -76,6 +79,20 @@ impl<K, S> Index<K, S> {
             couples: BTreeMap::new(),
             coupled: HashMap::new(),
             next_couple: 0,
+            notifier: notifier.map(Box::new),
+        }
+    }
+
+    /// How often this connection, which waits alone, was given back; `None` for one that does not, and
+    /// where no partners come from elsewhere.
+    pub(super) fn returned(&self, number: u64) -> Option<u32> {
+        self.notifier.as_ref()?.returned(number)
+    }
+
+    /// The connection that is entered now was taken and given back so often.
+    pub(super) fn is_returned(&mut self, times: u32) {
+        if let Some(notifier) = &mut self.notifier {
+            notifier.returned = times;
         }
     }
 
@@ -119,8 +136,13 @@ impl<K: Eq + Hash + Clone, S: Eq + Clone> Index<K, S> {
         self.keys.get(key).is_some_and(|of| of.couples > 0)
     }
 
-    /// Enters a connection: together with a partner, or alone. Returns whether it is alone.
-    pub(super) fn enter(&mut self, rank: Rank, Tag { key, side, network }: Tag<K, S>) -> bool {
+    /// Enters a connection: together with a partner, or alone. Returns how many of its key are alone then,
+    /// it among them; `None` where it has a partner.
+    pub(super) fn enter(
+        &mut self,
+        rank: Rank,
+        Tag { key, side, network }: Tag<K, S>,
+    ) -> Option<usize> {
         let half = Half {
             rank,
             side,
@@ -129,18 +151,22 @@ impl<K: Eq + Hash + Clone, S: Eq + Clone> Index<K, S> {
         self.enter_half(key, half)
     }
 
-    fn enter_half(&mut self, key: K, newcomer: Half<S>) -> bool {
+    fn enter_half(&mut self, key: K, newcomer: Half<S>) -> Option<usize> {
         let of = self.keys.entry(key.clone()).or_insert_with(|| OfKey {
             side: None,
             alone: BTreeSet::new(),
             couples: 0,
         });
         let Some(partner) = of.partner_for(&newcomer.side) else {
+            if let Some(notifier) = &mut self.notifier {
+                notifier.alone(newcomer.rank.number, key, newcomer.side.clone());
+            }
             of.side = newcomer.side;
             of.alone.insert(newcomer.rank);
+            let with_key = of.alone.len();
             self.alone.insert(newcomer.rank, newcomer.network);
             self.shares.enter(newcomer.network, newcomer.rank.number);
-            return true;
+            return Some(with_key);
         };
         of.couples += 1;
         let partner = Half {
@@ -156,7 +182,7 @@ impl<K: Eq + Hash + Clone, S: Eq + Clone> Index<K, S> {
         }
         self.couples.insert(self.next_couple, Couple { key, two });
         self.next_couple += 1;
-        false
+        None
     }
 
     /// The peer of this connection has ended its stream.
@@ -207,6 +233,9 @@ impl<K: Eq + Hash + Clone, S: Eq + Clone> Index<K, S> {
     fn no_longer_alone(&mut self, rank: Rank) -> Option<PeerNetwork> {
         let network = self.alone.remove(&rank)?;
         self.shares.leave(network, rank.number);
+        if let Some(notifier) = &mut self.notifier {
+            notifier.no_longer_alone(rank.number);
+        }
         Some(network)
     }
 
@@ -281,7 +310,7 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_of_connections_that_left_or_were_taken() {
-        let mut index = Index::new();
+        let mut index = Index::new(None);
         enter(&mut index, 0, 1, 'a');
         enter(&mut index, 1, 1, 'a');
         enter(&mut index, 2, 1, 'b');
@@ -309,7 +338,7 @@ mod tests {
 
     #[test]
     fn the_connection_heard_of_last_is_joined_first_and_an_ended_one_last() {
-        let mut index = Index::new();
+        let mut index = Index::new(None);
         for number in 0..4 {
             enter(&mut index, number, 1, 'a');
         }

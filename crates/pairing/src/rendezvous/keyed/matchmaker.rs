@@ -6,11 +6,16 @@ use std::{
 };
 
 use couplet_endpoint::{Conn, Info, Io, Replay, Side};
-use tokio::task::{Id, JoinSet};
+use tokio::{
+    sync::oneshot,
+    task::{Id, JoinSet},
+};
 
 use super::{
     Keyed, Third, WhenFull,
+    guests::{Errand, Guests},
     index::{Index, Rank, Tag},
+    switchboard::{Attachment, Notifier, Reserved},
 };
 use crate::{
     FairShare, PeerNetwork, Policy, Refusal, WaitingCounts,
@@ -46,6 +51,8 @@ pub(super) struct Matchmaker<I, K, S> {
     ends: JoinSet<K>,
     /// One task for each refused connection that gets a reply.
     replies: JoinSet<()>,
+    /// Where partners may come from elsewhere.
+    guests: Option<Box<Guests<I, Tag<K, S>>>>,
 }
 
 /// Whether a newcomer may wait when the bound is reached.
@@ -72,11 +79,23 @@ where
         arrivals: Arrivals<I>,
         sender: Sender<Pair<Replay<I>, Replay<I>>>,
         counts: WaitingCounts,
+        attachment: Option<Attachment<I, K, S>>,
     ) -> Self {
+        let (guests, notifier) = attachment
+            .map(
+                |Attachment {
+                     asks,
+                     asking,
+                     notices,
+                 }| {
+                    (Box::new(Guests::new(asks, asking)), Notifier::new(notices))
+                },
+            )
+            .unzip();
         Self {
             arrivals,
             waiting: WaitingSet::new(policy, counts.clone()).silent(keyed.silent),
-            index: Index::new(),
+            index: Index::new(notifier),
             max_waiting: policy.max_waiting,
             keyed,
             counts,
@@ -87,6 +106,7 @@ where
             joined: HashSet::new(),
             ends: JoinSet::new(),
             replies: JoinSet::new(),
+            guests,
         }
     }
 
@@ -102,34 +122,30 @@ where
             Err(removed) => self.removed(removed),
             Ok(number) => match self.make_room_for(&tag) {
                 Ok(()) => {
-                    let is_alone = self.enter_index(number, tag.clone());
-                    self.log_entered(number, &tag, is_alone);
+                    let with_key = self.enter_index(number, tag);
+                    self.log_entered(number, with_key);
                 }
                 Err(refusal) => self.refuse(number, refusal),
             },
         }
     }
 
-    /// Returns whether the connection has no partner.
-    fn enter_index(&mut self, number: u64, tag: Tag<K, S>) -> bool {
-        let Some(waiting) = self.waiting.get(number) else {
-            return false;
-        };
-        let is_open = waiting.is_open();
+    /// Returns how many of the key wait alone, the connection among them; `None` where it has a partner.
+    fn enter_index(&mut self, number: u64, tag: Tag<K, S>) -> Option<usize> {
+        let is_open = self.waiting.get(number)?.is_open();
         self.index.enter(Rank { is_open, number }, tag)
     }
 
-    fn log_entered(&self, number: u64, tag: &Tag<K, S>, is_alone: bool) {
+    fn log_entered(&self, number: u64, with_key: Option<usize>) {
         let Some(waiting) = self.waiting.get(number) else {
             return;
         };
         let info = waiting.info();
         let side = info.side.map(tracing::field::display);
-        if is_alone {
+        if let Some(with_key) = with_key {
             // The line that tells whether a far end is there: two ends with different keys both wait.
-            // The index is asked only if the line is wanted.
             tracing::info!(side, conn = info.id.get(), peer = %info.peer_name(),
-                with_same_key = self.index.alone_with(&tag.key).len(), in_all = self.index.alone(),
+                with_same_key = with_key, in_all = self.index.alone(),
                 "waits for a partner with the same key");
         } else {
             tracing::debug!(side, conn = info.id.get(), peer = %info.peer_name(),
@@ -265,6 +281,55 @@ where
         }
     }
 
+    /// Does what the other end of the switchboard asks for.
+    fn poll_guests(&mut self, cx: &mut Context<'_>) {
+        while let Some(errand) = self.guests.as_mut().and_then(|guests| guests.poll_next(cx)) {
+            match errand {
+                Errand::Take(number, reply) => self.give(number, reply),
+                Errand::PutBack(waiting, times) => {
+                    self.index.is_returned(times);
+                    self.put_back(waiting);
+                    self.index.is_returned(0);
+                }
+                Errand::Vanished(waiting) => {
+                    let removed = self.waiting.vanished(waiting);
+                    self.removed(removed);
+                }
+            }
+        }
+    }
+
+    /// Gives a connection that waits alone, for a partner from elsewhere.
+    fn give(&mut self, number: u64, reply: oneshot::Sender<Reserved<I>>) {
+        if let Some(returned) = self.index.returned(number)
+            && let Some(waiting) = self.take_alive(number)
+            && let Some(guests) = &mut self.guests
+        {
+            self.index.leave(number, &waiting.tag.key);
+            guests.give(waiting, reply, returned);
+        }
+    }
+
+    /// Joins the next of those that have a partner from elsewhere. Returns whether there was one.
+    fn join_guest(&mut self) -> bool {
+        let Some((mut waiting, partner)) = self.guests.as_mut().and_then(|it| it.next_join())
+        else {
+            return false;
+        };
+        match self.waiting.is_alive(&mut waiting) {
+            Ok(()) => {
+                let mut partner = partner.take().map_io(Replay::new);
+                partner.info.is_through();
+                self.join(waiting, partner);
+            }
+            Err(refusal) => {
+                let removed = self.waiting.part_from(waiting, refusal);
+                self.removed(removed);
+            }
+        }
+        true
+    }
+
     fn take_alive(&mut self, number: u64) -> Option<Waiting<I, Tag<K, S>>> {
         match self.waiting.take(number)? {
             Ok(waiting) => Some(waiting),
@@ -352,6 +417,7 @@ where
             && !self.index.has_couples()
             && self.asking.is_empty()
             && self.replies.is_empty()
+            && self.guests.as_ref().is_none_or(|guests| guests.is_empty())
     }
 
     /// Its work: ready when no more pairs can come, or none are wanted.
@@ -370,8 +436,14 @@ where
                     self.answered(other);
                 }
             }
+            if self.guests.is_some() {
+                self.poll_guests(cx);
+            }
             if self.demand.poll(cx).is_err() {
                 return Poll::Ready(());
+            }
+            if self.demand.is_requested() && self.join_guest() {
+                continue;
             }
             if self.demand.is_requested()
                 && let Some((one, other)) = self.take_couple()

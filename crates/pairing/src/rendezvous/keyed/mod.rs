@@ -1,8 +1,14 @@
 //! The rendezvous by key.
 
+mod guests;
 mod index;
 mod matchmaker;
 mod refusal_reply;
+mod switchboard;
+
+pub use self::switchboard::{
+    Attachment, Notice, Notices, Place, Reserved, Switchboard, switchboard,
+};
 
 use std::{
     fmt,
@@ -251,10 +257,43 @@ where
     K: Eq + Hash + Clone + Send + 'static,
     S: Eq + Clone + Send + 'static,
 {
+    start(policy, keyed, None)
+}
+
+/// As [`rendezvous_keyed`], where partners may also come from elsewhere: through the other end of this
+/// [`switchboard`].
+///
+/// # Panics
+///
+/// Outside of a tokio runtime.
+pub fn rendezvous_keyed_with<I, K, S>(
+    policy: Policy,
+    keyed: Keyed<K, S>,
+    attachment: Attachment<I, K, S>,
+) -> (WaitSlot<I>, Pairs<Replay<I>, Replay<I>>)
+where
+    I: Io,
+    K: Eq + Hash + Clone + Send + 'static,
+    S: Eq + Clone + Send + 'static,
+{
+    start(policy, keyed, Some(attachment))
+}
+
+fn start<I, K, S>(
+    policy: Policy,
+    keyed: Keyed<K, S>,
+    attachment: Option<Attachment<I, K, S>>,
+) -> (WaitSlot<I>, Pairs<Replay<I>, Replay<I>>)
+where
+    I: Io,
+    K: Eq + Hash + Clone + Send + 'static,
+    S: Eq + Clone + Send + 'static,
+{
     let counts = WaitingCounts::default();
     let (giver, taker) = handover();
     let (slot, arrivals) = slots(None, policy.max_waiting.saturating_mul(2));
-    let mut matchmaker = Matchmaker::new(keyed, policy, arrivals, giver, counts.clone());
+    let mut matchmaker =
+        Matchmaker::new(keyed, policy, arrivals, giver, counts.clone(), attachment);
     tokio::spawn(poll_fn(move |cx| matchmaker.poll(cx)));
     (slot, Pairs::new(taker, counts))
 }

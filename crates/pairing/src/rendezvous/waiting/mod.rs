@@ -119,6 +119,11 @@ impl<I: Io, T> WaitingSet<I, T> {
         })
     }
 
+    /// Whether one that was taken still is alive, or the reason for which it leaves.
+    pub(super) fn is_alive(&self, waiting: &mut Waiting<I, T>) -> Result<(), Option<Refusal>> {
+        self.check(waiting).map(drop)
+    }
+
     /// For one that was taken, and has turned out to be gone.
     pub(super) fn vanished(&self, waiting: Waiting<I, T>) -> Removed<I, T> {
         self.part_from(waiting, None)
@@ -247,7 +252,11 @@ impl<I: Io, T> WaitingSet<I, T> {
         }
     }
 
-    fn part_from(&self, waiting: Waiting<I, T>, refusal: Option<Refusal>) -> Removed<I, T> {
+    pub(super) fn part_from(
+        &self,
+        waiting: Waiting<I, T>,
+        refusal: Option<Refusal>,
+    ) -> Removed<I, T> {
         let (info, waited) = (waiting.info(), waiting.since.elapsed());
         match refusal {
             Some(refusal) => tell_refused(&self.counts, info, refusal, waited),
