@@ -21,6 +21,9 @@ const CAPTURE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the pair of a process that hangs up may take to deliver what has been read.
 const HANGUP_GRACE: Duration = Duration::from_secs(1);
 
+/// How long a thread that looks a name up may take to notice that the process ends.
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(100);
+
 /// Runs to the end. Returns how the only pair ended, where there was to be one.
 pub(crate) fn run(plan: Plan) -> anyhow::Result<Option<CloseReason>> {
     let runtime = runtime(plan.threads()).context("the runtime could not be started")?;
@@ -38,8 +41,8 @@ pub(crate) fn run(plan: Plan) -> anyhow::Result<Option<CloseReason>> {
             tracing::warn!(lines = missing, "the access log is incomplete");
         }
     }
-    // Nothing is left that would have to be waited for; a name look-up may hang in a thread.
-    runtime.shutdown_background();
+    // Drops the tasks, and with them the files of Unix sockets; a name look-up may hang in a thread.
+    runtime.shutdown_timeout(SHUTDOWN_GRACE);
     result
 }
 
