@@ -23,11 +23,11 @@ fn explain_prints_every_setting_and_its_source() {
     let expected = format!(
         "side A: listen:localhost:9000
   sockets           keep-alive 60s/10s/5 (default), ack-timeout 50s (default), user-timeout 5s (side)
-  token             file {} (side), handshake-timeout 3s (flag)
+  token             file {} (side), handshake-timeout 3s (flag), max-handshakes 1024 (default)
 side B: dial:localhost:22
   sockets           keep-alive 60s/10s/5 (default), ack-timeout 50s (default), user-timeout never (default), connect-timeout 10s (default), source 127.0.0.1 (side)
 pairing
-  dial-for
+  dial-for          max-waiting 1024 (default)
 pair
   log-traffic       format hex (flag)
   idle-timeout      time 1h (flag)
@@ -110,7 +110,7 @@ fn explain_leaves_out_no_option() {
         "sniff             wait 2s (side)",
         "attempts          limit 9/m (side), delay 4s (side)",
         &format!(
-            "signed-token      file {secrets} (side), handshake-timeout 10s (default), key demo (side)"
+            "signed-token      file {secrets} (side), handshake-timeout 10s (default), max-handshakes 1024 (default), key demo (side)"
         ),
         "compress          format zstd (side), window 8.0 MiB (default), level 3 (side)",
         "connect-timeout 3s (side)",

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
 
+mod bounds;
 mod docs;
 mod explain;
 mod mistakes;

@@ -168,7 +168,7 @@ fn explain_prints_the_limits_and_splice() {
         .log;
     for line in [
         "  rate-per-addr     limit 20/1m (side), over refuse (default)\n",
-        "  max-conns         limit 100 (side), wait 10s (side), queue 1024 (default)\n",
+        "  max-conns         limit 100 (side), wait 10s (side), queue 1024 (default), queue-per-addr 32 (default)\n",
     ] {
         assert!(explained.contains(line), "{explained}");
     }

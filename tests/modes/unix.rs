@@ -154,8 +154,15 @@ fn a_server_behind_a_unix_socket_is_told_of_its_client() {
 
 #[test]
 fn a_relay_does_not_dial_itself_over_a_unix_socket() {
-    let (_scratch, path, at) = scratch();
-    let couplet = Couplet::start(&[&format!("listen:{at}"), &format!("dial:{at}")]);
+    let (scratch, path, at) = scratch();
+    Couplet::run(&[&format!("listen:{at}"), &format!("dial:{at}")])
+        .with(1)
+        .said("this relay listens there itself");
+    // Another path leads there later.
+    let link = scratch.path().join("link");
+    let side = format!("dial:unix:{}", link.display());
+    let couplet = Couplet::start(&[&format!("listen:{at}"), &side]);
+    std::os::unix::fs::symlink(&path, link).unwrap();
     let mut client = unix::connect(&path);
     match client.read(&mut [0]) {
         Ok(read) => assert_eq!(read, 0),

@@ -1,18 +1,10 @@
-use std::time::Duration;
+use couplet_connector::{PairLayers, layers::handshake::meet};
 
-use couplet_connector::{
-    PairLayers,
-    layers::{HandshakeLayer, handshake::meet},
-};
-
-use crate::{
-    layer_spec::{LayerSpec, Sourced},
-    pair::PairLayerSpec,
-};
+use crate::{handshakes::Handshakes, layer_spec::LayerSpec, pair::PairLayerSpec};
 
 /// The handshake that tells both clients of a rendezvous that they are joined.
-pub(crate) fn announce(timeout: Sourced<Option<Duration>>) -> PairLayerSpec {
+pub(crate) fn announce(handshakes: Handshakes) -> PairLayerSpec {
     let mut layers = PairLayers::new();
-    layers.push(HandshakeLayer::new(meet::announce()).timeout(timeout.value));
+    layers.push(handshakes.layer(meet::announce()));
     LayerSpec::new("announce", layers)
 }

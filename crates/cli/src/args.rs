@@ -11,6 +11,7 @@ use couplet_connector::{
 
 use crate::{
     common::CommonArgs,
+    handshakes::Handshakes,
     keygen::KeygenArgs,
     mistake::{Mistake, nearest},
     plan::{Plan, Sides},
@@ -170,12 +171,16 @@ impl RelayArgs {
         }
         self.refuse_blank()?;
         self.refuse_surplus()?;
-        let timeout = self.common.handshake_timeout();
+        let handshakes = self.common.handshakes();
         let once = self.once || self.has_stdio();
         // Clap has seen to it that both are there.
         let side = |side: Side, given: &Option<String>, dialled_for: DialledFor| {
-            SideSpec::read(given.as_deref().unwrap_or_default(), timeout, dialled_for)
-                .map_err(|mistake| mistake.within(format!("side {side}")))
+            SideSpec::read(
+                given.as_deref().unwrap_or_default(),
+                handshakes,
+                dialled_for,
+            )
+            .map_err(|mistake| mistake.within(format!("side {side}")))
         };
         let b = side(Side::B, &self.b, DialledFor::Other);
         let b_way = b.as_ref().map_or(Way::Dialled, |b| b.endpoint.way());
@@ -251,6 +256,7 @@ impl RelayArgs {
         // One after the other.
         let none_comes = !sides.iter().any(|side| side.endpoint.is_incoming());
         let mut specs = sides.iter().flat_map(|side| &side.layers);
+        let has_handshake = specs.any(Handshakes::bounds);
         let idle_flags = [
             (
                 self.connect_timeout.is_some() && dialled().count() == 0,
@@ -264,9 +270,19 @@ impl RelayArgs {
                 "each dialled side has its own",
             ),
             (
-                self.common.handshake_timeout.is_some() && !specs.any(|spec| spec.has_deadline()),
+                self.common.handshake_timeout.is_some() && !has_handshake,
                 "--handshake-timeout",
                 "neither side has a handshake, such as `token`",
+            ),
+            (
+                self.common.max_handshakes.is_some() && !has_handshake,
+                "--max-handshakes",
+                "neither side has a handshake, such as `token`",
+            ),
+            (
+                self.common.max_waiting.is_some() && (none_comes || plan.has_stdio()),
+                "--max-waiting",
+                "no connection waits: there is one pair at a time",
             ),
             (
                 self.common.wait_timeout.is_some() && matches!(plan.pairing(), Pairing::DialFor(_)),
@@ -370,6 +386,14 @@ mod tests {
             (
                 &["dial:h:1", "listen:2", "--wait-timeout=1s"],
                 "--wait-timeout",
+            ),
+            (
+                &["listen:1", "listen:2", "--max-handshakes=9"],
+                "--max-handshakes",
+            ),
+            (
+                &["dial:h:1", "dial:h:2", "--max-waiting=3"],
+                "--max-waiting",
             ),
             (&["dial:h:1", "dial:h:2", "--max-pairs=3"], "--max-pairs"),
             (

@@ -9,13 +9,17 @@ use crate::{
     announce::announce,
     capture::{CaptureArgs, CaptureSpec},
     frame,
+    handshakes::Handshakes,
     layer_spec::Sourced,
     log::LogArgs,
     mistake::Mistake,
     pair::{PairArgs, PairContext, PairLayerSpec},
     plan::{Plan, Sides},
     side::{EndpointFlags, EndpointSpec},
-    units::{Limit, Threads, ack_timeout, duration, keep_alive, limit, threads, user_timeout},
+    units::{
+        Limit, PLACES, Threads, ack_timeout, count, duration, keep_alive, limit, threads,
+        user_timeout,
+    },
 };
 
 #[derive(Debug, clap::Args)]
@@ -35,6 +39,15 @@ pub(crate) struct CommonArgs {
     /// How long each handshake of a side may take, or never [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = limit)]
     pub(crate) handshake_timeout: Option<Limit<Duration>>,
+
+    /// How many connections of a side may be in each handshake; then the quietest gives way, of the
+    /// address that has most [default: 1024]
+    #[arg(long, value_name = "NUMBER", value_parser = count)]
+    pub(crate) max_handshakes: Option<NonZeroUsize>,
+
+    /// How many connections of a side may wait for a partner, or for its dial [default: 1024]
+    #[arg(long, value_name = "NUMBER", value_parser = count)]
+    pub(crate) max_waiting: Option<NonZeroUsize>,
 
     /// How long a connection waits for its partner, or never [default: 5m]
     #[arg(long, value_name = "TIME", value_parser = limit)]
@@ -106,9 +119,11 @@ impl CommonArgs {
                 ack_timeout: self.ack_timeout,
                 user_timeout: self.user_timeout,
                 connect_timeout: None,
+                max_waiting: self.max_waiting,
             },
             pair,
             wait_timeout: timeout(self.wait_timeout, Some(5 * 60)),
+            max_waiting: Sourced::flag(self.max_waiting.map(NonZeroUsize::get), PLACES),
             half_close_timeout: timeout(self.half_close_timeout, Some(60)),
             idle_timeout: timeout(self.idle_timeout, None),
             max_lifetime: timeout(self.max_lifetime, None),
@@ -134,7 +149,7 @@ impl CommonArgs {
     ) -> Result<Vec<PairLayerSpec>, Mistake> {
         let mut pair: Vec<_> = access_log.map(AccessLogSpecs::pair).into_iter().collect();
         if let Sides::Meeting(..) = sides {
-            pair.push(announce(self.handshake_timeout()));
+            pair.push(announce(self.handshakes()));
         }
         pair.extend(capture.map(|capture| capture.spec.clone()));
         let listens = |side: Side| !sides.get(side).endpoint.is_dialled();
@@ -200,8 +215,8 @@ impl CommonArgs {
         matches!(self.threads, Threads::Count(count) if count > NonZeroUsize::MIN)
     }
 
-    pub(crate) fn handshake_timeout(&self) -> Sourced<Option<Duration>> {
-        timeout(self.handshake_timeout, Some(10))
+    pub(crate) fn handshakes(&self) -> Handshakes {
+        Handshakes::flags(self.handshake_timeout, self.max_handshakes)
     }
 }
 

@@ -32,10 +32,15 @@ pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(to, "pairing")?;
     let wait = time("wait-timeout", plan.wait_timeout);
+    let max = Setting::new("max-waiting", plan.max_waiting.value, plan.max_waiting.from);
     match &plan.sides {
-        Sides::Meeting(_, meeting) => line(to, "by-key", &[&[wait], &*meeting.settings].concat())?,
-        Sides::Two(..) if plan.pairing() == Pairing::Rendezvous => line(to, "rendezvous", &[wait])?,
-        Sides::Two(..) => line(to, "dial-for", &[])?,
+        Sides::Meeting(_, meeting) => {
+            line(to, "by-key", &[&[wait, max], &*meeting.settings].concat())?
+        }
+        Sides::Two(..) if plan.pairing() == Pairing::Rendezvous => {
+            line(to, "rendezvous", &[wait, max])?
+        }
+        Sides::Two(..) => line(to, "dial-for", &[max])?,
     }
     writeln!(to, "pair")?;
     specs(to, &plan.pair)?;

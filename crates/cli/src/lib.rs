@@ -20,6 +20,7 @@ mod exit_status;
 mod explain;
 mod fault_signal;
 mod frame;
+mod handshakes;
 mod incoming;
 mod keygen;
 mod layer_spec;
@@ -58,7 +59,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::{
     args::{Args, Explained, Tool},
-    layer_spec::{Source, Sourced},
+    handshakes::Handshakes,
     log::LogArgs,
     mistake::Mistake,
     plan::Plan,
@@ -133,11 +134,7 @@ pub fn explain(words: &[&str]) -> Result<String, String> {
 pub fn frames(from: &str, to: &str) -> Option<impl Transform + use<>> {
     let frame = |form: &str| {
         let side = format!("listen:1,frame={form}");
-        let no_timeout = Sourced {
-            value: None,
-            from: Source::Default,
-        };
-        let side = SideSpec::read(&side, no_timeout, DialledFor::Other).ok()?;
+        let side = SideSpec::read(&side, Handshakes::flags(None, None), DialledFor::Other).ok()?;
         side.endpoint.frame
     };
     let (from, to) = (frame(from)?, frame(to)?);

@@ -2,11 +2,12 @@
 //! client, and each connection would bring the next one until no descriptor is left.
 
 use std::{
-    net::{IpAddr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     sync::{PoisonError, RwLock},
 };
 
-use couplet_connector::endpoint::{LocalAddr, UnixAddr};
+use anyhow::bail;
+use couplet_connector::endpoint::{DialAddr, Host, LocalAddr, UnixAddr};
 
 static LISTENING: RwLock<Vec<LocalAddr>> = RwLock::new(Vec::new());
 
@@ -24,6 +25,25 @@ pub(crate) fn refuse(target: SocketAddr) -> Result<(), &'static str> {
         true => Err(ITSELF),
         false => Ok(()),
     }
+}
+
+/// Fails where a target leads back to this process for certain, which is known without a look-up of an
+/// address and of `localhost`: no client would ever be served.
+pub(crate) fn refuse_at_start(target: &DialAddr) -> anyhow::Result<()> {
+    let ips = match target.host() {
+        Host::Ip(ip) => vec![*ip],
+        Host::Name(name) if name.as_str().eq_ignore_ascii_case("localhost") => {
+            vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+        }
+        _ => return Ok(()),
+    };
+    for ip in ips {
+        let addr = SocketAddr::new(ip, target.port());
+        if let Err(itself) = refuse(addr) {
+            bail!("cannot dial {target}: {itself}, on {addr}; dial another port");
+        }
+    }
+    Ok(())
 }
 
 /// The same of a Unix socket.

@@ -30,6 +30,7 @@ pub(crate) struct Plan {
     /// Top to bottom, without the timeouts below.
     pub(crate) pair: Vec<PairLayerSpec>,
     pub(crate) wait_timeout: Sourced<Option<Duration>>,
+    pub(crate) max_waiting: Sourced<usize>,
     pub(crate) half_close_timeout: Sourced<Option<Duration>>,
     pub(crate) idle_timeout: Sourced<Option<Duration>>,
     pub(crate) max_lifetime: Sourced<Option<Duration>>,
@@ -65,7 +66,6 @@ pub(crate) enum Sides {
 #[derive(Clone, Debug)]
 pub(crate) struct Meeting {
     pub(crate) keyed: Keyed<MeetingKey>,
-    pub(crate) places: usize,
     pub(crate) settings: Vec<Setting>,
 }
 
@@ -163,6 +163,20 @@ impl Plan {
         let sniffs = |spec: &SideSpec| spec.layers.iter().any(|spec| spec.name == sniff::NAME);
         let waits = |spec: &SideSpec| spec.layers.iter().any(|spec| spec.name == rendezvous::NAME);
         for (side, spec, other) in [(Side::A, a, b), (Side::B, b, a)] {
+            if let Some(keep) = spec
+                .endpoint
+                .keep
+                .filter(|keep| keep.get() > self.max_waiting.value)
+            {
+                return Err(Mistake::new(
+                    format!(
+                        "`keep={keep}` is more than may wait, --max-waiting={}",
+                        self.max_waiting.value
+                    ),
+                    format!("--max-waiting={keep}, or a smaller pool"),
+                )
+                .within(format!("side {side}")));
+            }
             let has_pool = spec.endpoint.keep.is_some();
             // It is a listening side that holds its connections up, or their rendezvous.
             let endless = !waits(spec) && other.endpoint.is_dialled() && !waits(other);

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use couplet_connector::{
     SideLayers,
     layers::{
-        HandshakeLayer, Keyring, Replaceable,
+        Keyring, Replaceable,
         handshake::meet::{self, ExpectMeeting},
     },
     pairing::{Third, WhenFull},
@@ -23,9 +23,8 @@ use crate::{
     units::count,
 };
 
-/// How many may wait where it is not said: of one key, so that a pool of connections can, and in all.
+/// How many of one key may wait where it is not said, so that a pool of connections can.
 const PER_KEY: usize = 64;
-const PLACES: usize = 1024;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RendezvousArgs {
@@ -38,10 +37,6 @@ pub(crate) struct RendezvousArgs {
     /// Accept only clients with a token signed with one of these secrets, `name: secret` a line
     #[arg(long, value_name = "@FILE")]
     tokens: Option<String>,
-
-    /// How many clients may wait for a partner [default: 1024]
-    #[arg(long, value_name = "NUMBER", value_parser = count)]
-    max_waiting: Option<NonZeroUsize>,
 
     /// How many clients with the same key may wait, on the same side [default: 64]
     #[arg(long, value_name = "NUMBER", value_parser = count)]
@@ -87,8 +82,8 @@ enum Others {
 impl RendezvousArgs {
     /// The plan of the rendezvous.
     pub(crate) fn plan(&self) -> Result<Plan, Mistake> {
-        let timeout = self.common.handshake_timeout();
-        let mut side = SideSpec::read(&self.side, timeout, DialledFor::Itself)?;
+        let handshakes = self.common.handshakes();
+        let mut side = SideSpec::read(&self.side, handshakes, DialledFor::Itself)?;
         if side.endpoint.is_dialled() {
             return Err(Mistake::new(
                 format!(
@@ -106,10 +101,10 @@ impl RendezvousArgs {
 
     /// The handshake in which a client sends its key.
     fn expect(&self) -> Result<SideLayerSpec, Mistake> {
-        let timeout = self.common.handshake_timeout();
+        let handshakes = self.common.handshakes();
         let mut layers = SideLayers::new();
         let mut expects = |part: Replaceable<ExpectMeeting>| {
-            layers.push(HandshakeLayer::new(part).timeout(timeout.value));
+            layers.push(handshakes.layer(part));
         };
         let (tokens, from, again) = match self.tokens.clone() {
             None => {
@@ -132,8 +127,8 @@ impl RendezvousArgs {
         };
         let spec = LayerSpec::new("rendezvous", layers)
             .bytes([Bytes::ReadAhead, Bytes::Untouched])
-            .set("tokens", tokens, from)
-            .deadline_of(timeout);
+            .set("tokens", tokens, from);
+        let spec = handshakes.explain(spec);
         Ok(match again {
             Some(again) => spec.on_reload(again),
             None => spec,
@@ -144,7 +139,6 @@ impl RendezvousArgs {
         let number = |given: Option<NonZeroUsize>, default| {
             Sourced::flag(given.map(NonZeroUsize::get), default)
         };
-        let places = number(self.max_waiting, PLACES);
         let per_key = number(self.max_waiting_per_key, PER_KEY);
         let full = Sourced::flag(self.when_full, Full::Refuse);
         let key_full = Sourced::flag(self.when_key_full, Full::Refuse);
@@ -154,7 +148,6 @@ impl RendezvousArgs {
             .when_full(full.value.into())
             .third(others.value.into());
         let mut settings = vec![
-            Setting::new("max-waiting", places.value, places.from),
             Setting::new("max-waiting-per-key", per_key.value, per_key.from),
             Setting::new("when-full", full.value.name(), full.from),
             Setting::new("when-key-full", key_full.value.name(), key_full.from),
@@ -164,11 +157,7 @@ impl RendezvousArgs {
             keyed = keyed.silent();
             settings.push(Setting::new("silent", "on", Source::Flag));
         }
-        Meeting {
-            keyed,
-            places: places.value,
-            settings,
-        }
+        Meeting { keyed, settings }
     }
 }
 

@@ -128,6 +128,11 @@ async fn start(plan: &Plan) -> anyhow::Result<Handle> {
                 a.endpoint.open(plan.endpoint_flags).await?,
                 b.endpoint.open(plan.endpoint_flags).await?,
             );
+            for (side, spec) in plan.sides.specs() {
+                spec.endpoint
+                    .refuse_itself()
+                    .with_context(|| format!("side {side}"))?;
+            }
             Ok(stacks::join(ends.0, ends.1, [a, b], plan))
         }
     }

@@ -67,7 +67,6 @@ pub(crate) fn meet(
     };
     let connector = Connector::keyed(listen, meeting.keyed.clone());
     let connector = with_pair(connector.layer_a(spec.stack()), plan);
-    let connector = connector.max_waiting(meeting.places);
     Ok(start(connector.wait_timeout(plan.wait_timeout.value), plan))
 }
 
@@ -95,6 +94,7 @@ fn with_pair<M, LA, LB>(
     let connector = connector
         .layer_pair(pair)
         .layer_pair(option_layer(idle_timeout))
+        .max_waiting(plan.max_waiting.value)
         .with_relay(Relay::new().half_close_timeout(plan.half_close_timeout.value));
     match plan.exit_when_idle {
         Some(idle) => connector.close_when_idle(idle),

@@ -187,6 +187,10 @@ pub(crate) fn count(text: &str) -> Result<NonZeroUsize, Mistake> {
         .map_err(|_| Mistake::new(format!("`{text}` is not a number"), "1, or more"))
 }
 
+/// How many connections of a side may wait for a partner or for its dial, where it is not said: the
+/// library's default.
+pub(crate) const PLACES: usize = 1024;
+
 /// How many connections of a pool wait: no more than there are places to.
 pub(crate) fn pool(text: &str) -> Result<NonZeroUsize, Mistake> {
     match text.parse::<NonZeroUsize>() {

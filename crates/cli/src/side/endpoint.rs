@@ -28,7 +28,7 @@ use crate::{
     own_addresses as own,
     reload::OnReload,
     routes::Routes,
-    units::Limit,
+    units::{Limit, PLACES},
     via::{Proxies, ProxySpec},
 };
 
@@ -42,6 +42,8 @@ pub(crate) struct EndpointSpec {
     pub(crate) reuse_port: bool,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) source: Option<IpAddr>,
+    /// How many dials of one target may be under way.
+    pub(crate) max_per_target: Option<NonZeroUsize>,
     /// How many dialled connections wait to be joined, where it is a pool of them.
     pub(crate) keep: Option<NonZeroUsize>,
     /// The longest pause before the pool dials again.
@@ -86,6 +88,7 @@ pub(crate) struct EndpointFlags {
     pub(crate) ack_timeout: Option<Limit<Duration>>,
     pub(crate) user_timeout: Option<Limit<Duration>>,
     pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) max_waiting: Option<NonZeroUsize>,
 }
 
 /// A side that is ready to be joined.
@@ -109,6 +112,7 @@ impl EndpointSpec {
             reuse_port: false,
             connect_timeout: None,
             source: None,
+            max_per_target: None,
             keep: None,
             keep_backoff: None,
             routes: None,
@@ -245,6 +249,20 @@ impl EndpointSpec {
         }
     }
 
+    /// Fails where the side can dial nothing but what this relay listens on.
+    pub(crate) fn refuse_itself(&self) -> anyhow::Result<()> {
+        match &self.address {
+            Address::Dial(addr) if self.via.is_empty() && self.routes.is_none() => {
+                own::refuse_at_start(addr)
+            }
+            #[cfg(unix)]
+            Address::DialUnix(addr) if self.routes.is_none() => {
+                own::refuse_unix(addr).map_err(anyhow::Error::msg)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Dials so, or where its routes lead.
     fn dials(&self, dial: AnyDial, flags: EndpointFlags) -> Endpoint {
         let dialler = match &self.routes {
@@ -317,6 +335,9 @@ impl EndpointSpec {
         if let Some(source) = self.source {
             settings.push(Setting::new("source", source, Source::Side));
         }
+        if let Some(most) = self.sourced_max_per_target(flags) {
+            settings.push(Setting::new("max-per-target", most.value, most.from));
+        }
         if let Some(keep) = self.keep {
             settings.push(Setting::new("keep", keep, Source::Side));
         }
@@ -372,10 +393,8 @@ impl EndpointSpec {
 
     fn dial(&self, target: Option<DialAddr>, flags: EndpointFlags) -> Dial {
         let mut dial = self.bare_dial(flags);
-        if self.routes.is_some() || target.is_none() {
-            // So that a target in a black hole takes no more than a quarter of the dials that run side by
-            // side, and leaves the others to the other targets.
-            dial = dial.max_per_target(MAX_DIALS_OF_A_TARGET);
+        if let Some(most) = self.sourced_max_per_target(flags) {
+            dial = dial.max_per_target(most.value);
         }
         if let Some(target) = target {
             dial = dial.retarget(target);
@@ -435,6 +454,16 @@ impl EndpointSpec {
         Sourced::flag(flags.user_timeout, Limit::Off).unless(self.user_timeout)
     }
 
+    /// Where a side has several targets, one of them in a black hole takes no more than a quarter of the
+    /// dials that run side by side, and leaves the others to the other targets.
+    fn sourced_max_per_target(&self, flags: EndpointFlags) -> Option<Sourced<usize>> {
+        let has_several = self.routes.is_some() || matches!(self.address, Address::DialAsked);
+        let most = flags.max_waiting.map_or(PLACES, NonZeroUsize::get);
+        let quarter = Sourced::flag(None, (most / 4).max(1));
+        let given = self.max_per_target.map(NonZeroUsize::get);
+        (has_several || given.is_some()).then(|| quarter.unless(given))
+    }
+
     fn sourced_connect_timeout(&self, flags: EndpointFlags) -> Sourced<Duration> {
         Sourced::flag(flags.connect_timeout, CONNECT_TIMEOUT).unless(self.connect_timeout)
     }
@@ -463,9 +492,6 @@ fn has_address(ip: IpAddr) -> io::Result<()> {
     }?;
     socket.bind(SocketAddr::new(ip, 0))
 }
-
-/// A quarter of `--max-waiting`'s default.
-const MAX_DIALS_OF_A_TARGET: usize = 256;
 
 /// The library's default.
 const ACK_TIMEOUT: Duration = Duration::from_secs(50);

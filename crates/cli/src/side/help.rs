@@ -169,6 +169,8 @@ pub(super) fn address(word: Word<'_>) -> Result<Address, Mistake> {
 /// The flags of the command that are no options of a side, too.
 pub(crate) const FLAGS: &[&str] = &[
     "handshake-timeout",
+    "max-handshakes",
+    "max-waiting",
     "wait-timeout",
     "half-close-timeout",
     "idle-timeout",

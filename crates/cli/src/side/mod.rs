@@ -19,15 +19,13 @@ pub(crate) use self::{
 #[cfg(test)]
 pub(crate) use self::help::FLAGS;
 
-use std::time::Duration;
-
 use couplet_connector::{
     SideLayers,
     endpoint::{Address, Host},
 };
 
 use self::options::{ALL, Context, Does, SideOption, Value, frame, proxy};
-use crate::{layer_spec::Sourced, mistake::Mistake};
+use crate::{handshakes::Handshakes, mistake::Mistake};
 
 /// What a side is to be.
 #[derive(Clone, Debug)]
@@ -54,16 +52,16 @@ impl SideSpec {
     /// Reads a side as it is given on the command line.
     pub(crate) fn read(
         input: &str,
-        handshake_timeout: Sourced<Option<Duration>>,
+        handshakes: Handshakes,
         dialled_for: DialledFor,
     ) -> Result<Self, Mistake> {
-        let read = Self::read_raw(input, handshake_timeout, dialled_for);
+        let read = Self::read_raw(input, handshakes, dialled_for);
         read.map_err(|mistake| mistake.hide(input, secrets::within(input)))
     }
 
     fn read_raw(
         input: &str,
-        handshake_timeout: Sourced<Option<Duration>>,
+        handshakes: Handshakes,
         dialled_for: DialledFor,
     ) -> Result<Self, Mistake> {
         let whole = Word {
@@ -94,7 +92,7 @@ impl SideSpec {
             if let Does::Layer(layer) | Does::Both(_, layer) = option.does {
                 let context = Context {
                     endpoint: &side.endpoint,
-                    handshake_timeout,
+                    handshakes,
                     dialled_for,
                 };
                 let mut spec = layer(given, &context)?;

@@ -1,13 +1,8 @@
 use super::*;
-use crate::layer_spec::Source;
-
-const TIMEOUT: Sourced<Option<Duration>> = Sourced {
-    value: None,
-    from: Source::Default,
-};
+use std::time::Duration;
 
 fn read(input: &str) -> Result<SideSpec, Mistake> {
-    SideSpec::read(input, TIMEOUT, DialledFor::Other)
+    SideSpec::read(input, Handshakes::flags(None, None), DialledFor::Other)
 }
 
 fn wrong(input: &str) -> String {

@@ -2,7 +2,7 @@
 
 use couplet_connector::{
     SideLayers,
-    layers::{AnswerChallenge, AuthorizedKeys, Challenge, Ed25519Key, HandshakeLayer},
+    layers::{AnswerChallenge, AuthorizedKeys, Challenge, Ed25519Key},
 };
 
 use super::{
@@ -33,7 +33,6 @@ const FORM: &str = "challenge=@FILE";
 fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let file = given.needed()?;
     let what_for = given.setting("context").map_or("", |word| word.text);
-    let timeout = context.handshake_timeout.value;
     let what_for = what_for.to_owned();
     let mut layers = SideLayers::new();
     let again = if context.endpoint.is_dialled() {
@@ -41,19 +40,19 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mist
             let key: Ed25519Key = secret::parse(value, FORM)?;
             Ok(AnswerChallenge::new(key).context(what_for.as_str()))
         })?;
-        layers.push(HandshakeLayer::new(answer).timeout(timeout));
+        layers.push(context.handshakes.layer(answer));
         again
     } else {
         let (ask, again) = of_list(file, move |value| {
             let authorized: AuthorizedKeys = secret::parse(value, FORM)?;
             Ok(Challenge::new(authorized).context(what_for.as_str()))
         })?;
-        layers.push(HandshakeLayer::new(ask).timeout(timeout));
+        layers.push(context.handshakes.layer(ask));
         again
     };
     Ok(LayerSpec::new("challenge", layers)
         .bytes([Bytes::ReadAhead, Bytes::Untouched])
         .set("file", &file.text[1..], Source::Side)
-        .deadline(context)
+        .bounded(context)
         .on_reload(again))
 }

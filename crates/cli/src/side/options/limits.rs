@@ -10,7 +10,7 @@ use couplet_connector::{
 
 use super::{Does, On, SideLayerSpec, SideOption, SideSetting, Value};
 use crate::{
-    layer_spec::{LayerSpec, Setting, Source},
+    layer_spec::{LayerSpec, Setting, Source, Sourced},
     mistake::Mistake,
     side::Given,
     units::{Limit, count, duration, rate},
@@ -22,6 +22,9 @@ const RATE: Value = Value::Needed("NUMBER/TIME");
 /// How many may wait where it is not said.
 const QUEUE: usize = 1024;
 
+/// The same of one address.
+const QUEUE_PER_ADDR: usize = 32;
+
 static OVER: &[SideSetting] = &[
     SideSetting {
         name: "wait",
@@ -32,7 +35,13 @@ static OVER: &[SideSetting] = &[
     SideSetting {
         name: "queue",
         value: "NUMBER",
-        help: "how many connections may wait, at most 32 of one address [default: 1024]",
+        help: "how many connections may wait [default: 1024]",
+        many: false,
+    },
+    SideSetting {
+        name: "queue-per-addr",
+        value: "NUMBER",
+        help: "how many connections of one address may wait [default: 32]",
         many: false,
     },
 ];
@@ -108,28 +117,36 @@ fn over(given: &Given<'_>, name: &str) -> Result<(Over, Vec<Setting>), Mistake> 
         .setting("wait")
         .map(|word| word.parse(duration))
         .transpose()?;
-    let bound: Option<NonZeroUsize> = given
-        .setting("queue")
-        .map(|word| word.parse(count))
-        .transpose()?;
-    match (wait, bound) {
-        (None, None) => {
-            let refuse = Setting::new("over", "refuse", Source::Default);
-            Ok((Over::Refuse, vec![refuse]))
-        }
-        (None, Some(_)) => Err(given.wrong(
-            format!("`{name}.queue` does nothing without `{name}.wait`"),
-            format!("`{name}.wait=TIME`: connections over the limit wait so long"),
-        )),
-        (Some(wait), bound) => {
-            let from = bound.map_or(Source::Default, |_| Source::Side);
-            let bound = bound.map_or(QUEUE, NonZeroUsize::get);
-            let queue = Queue::new().timeout(wait).bound(bound);
-            let explained = vec![
-                Setting::new("wait", Limit::At(wait), Source::Side),
-                Setting::new("queue", bound, from),
-            ];
-            Ok((Over::Queue(queue), explained))
-        }
-    }
+    let bound = |setting, default| -> Result<Sourced<usize>, Mistake> {
+        let given = given.setting(setting).map(|word| word.parse(count));
+        let given = given.transpose()?.map(NonZeroUsize::get);
+        Ok(Sourced::flag(None, default).unless(given))
+    };
+    let queue = bound("queue", QUEUE)?;
+    let of_one = bound("queue-per-addr", QUEUE_PER_ADDR)?;
+    let Some(wait) = wait else {
+        let given_bound = [("queue", queue), ("queue-per-addr", of_one)]
+            .into_iter()
+            .find(|(_, bound)| bound.from == Source::Side);
+        return match given_bound {
+            None => {
+                let refuse = Setting::new("over", "refuse", Source::Default);
+                Ok((Over::Refuse, vec![refuse]))
+            }
+            Some((setting, _)) => Err(given.wrong(
+                format!("`{name}.{setting}` does nothing without `{name}.wait`"),
+                format!("`{name}.wait=TIME`: connections over the limit wait so long"),
+            )),
+        };
+    };
+    let over = Queue::new()
+        .timeout(wait)
+        .bound(queue.value)
+        .per_address(of_one.value);
+    let explained = vec![
+        Setting::new("wait", Limit::At(wait), Source::Side),
+        Setting::new("queue", queue.value, queue.from),
+        Setting::new("queue-per-addr", of_one.value, of_one.from),
+    ];
+    Ok((Over::Queue(over), explained))
 }

@@ -31,6 +31,7 @@ use couplet_connector::{SideLayers, layers::Replaceable};
 
 use super::{DialledFor, EndpointSpec, Given, Word};
 use crate::{
+    handshakes::Handshakes,
     layer_spec::{LayerSpec, Setting, Source, Sourced},
     mistake::Mistake,
     reload::OnReload,
@@ -45,6 +46,7 @@ pub(crate) static ALL: &[&SideOption] = &[
     &socket::REUSE_PORT,
     &socket::CONNECT_TIMEOUT,
     &socket::SOURCE,
+    &socket::MAX_PER_TARGET,
     &socket::KEEP,
     &unix::MODE,
     &unix::USER,
@@ -199,8 +201,8 @@ pub(crate) type SideLayerSpec = LayerSpec<SideLayers>;
 pub(crate) struct Context<'a> {
     /// The side's endpoint.
     pub(crate) endpoint: &'a EndpointSpec,
-    /// `--handshake-timeout`: for each handshake.
-    pub(crate) handshake_timeout: Sourced<Option<Duration>>,
+    /// The bounds of each handshake.
+    pub(crate) handshakes: Handshakes,
     /// Where it is dialled and keeps no pool.
     pub(crate) dialled_for: DialledFor,
 }
@@ -262,7 +264,7 @@ impl Context<'_> {
             from: Source::Default,
         }
         .unless(said);
-        match self.handshake_timeout.value {
+        match self.handshakes.timeout.value {
             Some(deadline) if deadline <= wait.value => {
                 let message = format!(
                     "a wait of {} is not shorter than --handshake-timeout={}",
@@ -280,15 +282,9 @@ impl Context<'_> {
 // ===== impl SideLayerSpec =====
 
 impl SideLayerSpec {
-    /// A handshake, and how long it may take.
-    pub(crate) fn deadline(self, context: &Context<'_>) -> Self {
-        self.deadline_of(context.handshake_timeout)
-    }
-
-    /// The same, where there is no side yet that it is an option of.
-    pub(crate) fn deadline_of(self, timeout: Sourced<Option<Duration>>) -> Self {
-        let shown = timeout.value.map_or(Limit::Off, Limit::At);
-        self.set(DEADLINE, shown, timeout.from)
+    /// A handshake, and its bounds.
+    pub(crate) fn bounded(self, context: &Context<'_>) -> Self {
+        context.handshakes.explain(self)
     }
 
     /// Explains what was given for a setting, if it did not say so itself.
@@ -302,12 +298,4 @@ impl SideLayerSpec {
             self.settings.extend(given);
         }
     }
-
-    /// Does `--handshake-timeout` bound it?
-    pub(crate) fn has_deadline(&self) -> bool {
-        self.settings.iter().any(|setting| setting.name == DEADLINE)
-    }
 }
-
-/// The name of the deadline of a handshake where it is explained.
-const DEADLINE: &str = "handshake-timeout";

@@ -3,8 +3,7 @@
 use couplet_connector::{
     SideLayers,
     layers::{
-        HandshakeLayer, NoiseInitiator, NoiseKey, NoisePeers, NoisePsk, NoisePublicKey,
-        NoiseResponder, Replaceable,
+        NoiseInitiator, NoiseKey, NoisePeers, NoisePsk, NoisePublicKey, NoiseResponder, Replaceable,
     },
 };
 
@@ -39,7 +38,6 @@ enum Keys {
 fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let value = given.needed()?;
     let peer = given.setting("peer");
-    let timeout = context.handshake_timeout.value;
     let mut layers = SideLayers::new();
     let again = if context.endpoint.is_dialled() {
         let (initiator, again) = of_files(value, peer, public, |keys, peer| match (keys, peer) {
@@ -47,7 +45,7 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mist
             (Keys::Own(key), Some(peer)) => Ok(NoiseInitiator::kk(key, peer)),
             (keys, _) => Err(unmatched(&keys)),
         })?;
-        layers.push(HandshakeLayer::new(initiator).timeout(timeout));
+        layers.push(context.handshakes.layer(initiator));
         again
     } else {
         let (responder, again) = of_files(value, peer, peers, |keys, peers| match (keys, peers) {
@@ -55,13 +53,13 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mist
             (Keys::Own(key), Some(peers)) => Ok(NoiseResponder::kk(key, peers)),
             (keys, _) => Err(unmatched(&keys)),
         })?;
-        layers.push(HandshakeLayer::new(responder).timeout(timeout));
+        layers.push(context.handshakes.layer(responder));
         again
     };
     Ok(LayerSpec::new("noise", layers)
         .bytes([Bytes::Copied("noise encrypts them"); 2])
         .set("keys", value.text, Source::Side)
-        .deadline(context)
+        .bounded(context)
         .on_reload(again))
 }
 

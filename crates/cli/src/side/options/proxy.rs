@@ -73,21 +73,20 @@ where
     let option = NAMES.into_iter().find(|name| *name == given.name.text);
     let name = option.expect("it is one of the two");
     let mut layers = SideLayers::new();
-    let timeout = context.handshake_timeout.value;
     let Some(file) = given.setting(USERS_NAME) else {
-        layers.push(HandshakeLayer::new(open).timeout(timeout));
+        layers.push(context.handshakes.layer(open));
         let spec = LayerSpec::new(name, layers);
         return Ok(spec
             .set(USERS_NAME, "all, without a password", Source::Default)
-            .deadline(context));
+            .bounded(context));
     };
     let (accept, again) = of_list(file, move |value| {
         Ok(with_users(open.clone(), users(name, value)?))
     })?;
-    layers.push(HandshakeLayer::new(accept).timeout(timeout));
+    layers.push(context.handshakes.layer(accept));
     Ok(LayerSpec::new(name, layers)
         .set(USERS_NAME, &file.text[1..], Source::Side)
-        .deadline(context)
+        .bounded(context)
         .on_reload(again))
 }
 

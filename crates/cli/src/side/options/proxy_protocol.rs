@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use couplet_connector::{
     SideLayers,
-    layers::{
-        ExpectProxyHeader, HandshakeLayer, SendProxyHeader, handshake::proxy_protocol::Addition,
-    },
+    layers::{ExpectProxyHeader, SendProxyHeader, handshake::proxy_protocol::Addition},
 };
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, access};
@@ -59,7 +57,7 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mist
         true => send(given, context, &mut layers),
         false => expect(given, context, &mut layers),
     }?;
-    Ok(LayerSpec { layers, ..spec }.deadline(context))
+    Ok(LayerSpec { layers, ..spec }.bounded(context))
 }
 
 fn send(
@@ -92,7 +90,7 @@ fn send(
             return Err(value.wrong(message, "leave it out"));
         }
     }
-    layers.push(HandshakeLayer::new(header).timeout(context.handshake_timeout.value));
+    layers.push(context.handshakes.layer(header));
     let spec = LayerSpec::new("proxy-protocol", SideLayers::new());
     let spec = spec.set("send", version.text, Source::Side);
     Ok(match add {
@@ -163,7 +161,7 @@ fn expect(
         None => ExpectProxyHeader::required(trusted),
         Some(wait) => ExpectProxyHeader::accepted(trusted).wait(wait.value),
     })?;
-    layers.push(HandshakeLayer::new(expect).timeout(context.handshake_timeout.value));
+    layers.push(context.handshakes.layer(expect));
     let spec = LayerSpec::new("proxy-protocol", SideLayers::new())
         .bytes([Bytes::ReadAhead, Bytes::Untouched])
         .set("headers", mode.text, Source::Side)

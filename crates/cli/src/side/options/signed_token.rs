@@ -2,7 +2,7 @@
 
 use couplet_connector::{
     SideLayers,
-    layers::{ExpectSignedToken, HandshakeLayer, Keyring, SendToken, SignedToken},
+    layers::{ExpectSignedToken, Keyring, SendToken, SignedToken},
 };
 
 use super::{
@@ -37,7 +37,6 @@ const FORM: &str = "signed-token=@FILE";
 fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let file = given.needed()?;
     let key = given.setting("key");
-    let timeout = context.handshake_timeout.value;
     let mut layers = SideLayers::new();
     let (bytes, again) = if context.endpoint.is_dialled() {
         if let Some(key) = key {
@@ -48,7 +47,7 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mist
             let token: SignedToken = secret::parse(value, FORM)?;
             Ok(SendToken::new(token.into()))
         })?;
-        layers.push(HandshakeLayer::new(send).timeout(timeout));
+        layers.push(context.handshakes.layer(send));
         ([Bytes::Untouched, Bytes::Untouched], again)
     } else {
         let key = key.map(|key| key.text.to_owned());
@@ -60,12 +59,12 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mist
                 None => expect,
             })
         })?;
-        layers.push(HandshakeLayer::new(expect).timeout(timeout));
+        layers.push(context.handshakes.layer(expect));
         ([Bytes::ReadAhead, Bytes::Untouched], again)
     };
     Ok(LayerSpec::new("signed-token", layers)
         .bytes(bytes)
         .set("file", &file.text[1..], Source::Side)
-        .deadline(context)
+        .bounded(context)
         .on_reload(again))
 }

@@ -2,10 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use couplet_connector::{
-    SideLayers,
-    layers::{HandshakeLayer, Sniff},
-};
+use couplet_connector::{SideLayers, layers::Sniff};
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, Value, of_list};
 use crate::{
@@ -54,10 +51,9 @@ const WAIT: Duration = Duration::from_secs(3);
 fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let wait = context.wait(given, given.value(), WAIT)?;
     let mut layers = SideLayers::new();
-    let sniff = HandshakeLayer::new(Sniff::new().wait(wait.value));
-    layers.push(sniff.timeout(context.handshake_timeout.value));
+    layers.push(context.handshakes.layer(Sniff::new().wait(wait.value)));
     Ok(LayerSpec::new(NAME, layers)
         .bytes([Bytes::ReadAhead, Bytes::Untouched])
         .set("wait", Limit::At(wait.value), wait.from)
-        .deadline(context))
+        .bounded(context))
 }

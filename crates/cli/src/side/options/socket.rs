@@ -3,7 +3,7 @@
 use super::{Does, On, SideOption, SideSetting, Value};
 use crate::{
     mistake::Mistake,
-    units::{ack_timeout, duration, keep_alive, pool, user_timeout},
+    units::{ack_timeout, count, duration, keep_alive, pool, user_timeout},
 };
 
 pub(super) static KEEP_ALIVE: SideOption = SideOption {
@@ -81,6 +81,18 @@ pub(super) static SOURCE: SideOption = SideOption {
                 )
             })
         })?);
+        Ok(())
+    }),
+};
+
+pub(super) static MAX_PER_TARGET: SideOption = SideOption {
+    name: "max-per-target",
+    on: On::Dial,
+    value: Value::Needed("NUMBER"),
+    help: "at most NUMBER dials of one address under way [default: a quarter of --max-waiting where there are several]",
+    settings: &[],
+    does: Does::Set(|endpoint, given| {
+        endpoint.max_per_target = Some(given.needed()?.parse(count)?);
         Ok(())
     }),
 };

@@ -2,7 +2,7 @@
 
 use couplet_connector::{
     SideLayers,
-    layers::{ExpectToken, HandshakeLayer, SendToken, Token, Tokens},
+    layers::{ExpectToken, SendToken, Token, Tokens},
 };
 
 use super::{
@@ -26,23 +26,22 @@ pub(super) static TOKEN: SideOption = SideOption {
 fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let file = given.needed()?;
     let mut layers = SideLayers::new();
-    let timeout = context.handshake_timeout.value;
     let (bytes, again) = if context.endpoint.is_dialled() {
         let (send, again) = of_file(file, |value| read(value).map(SendToken::new))?;
-        layers.push(HandshakeLayer::new(send).timeout(timeout));
+        layers.push(context.handshakes.layer(send));
         ([Bytes::Untouched, Bytes::Untouched], again)
     } else {
         let (expect, again) = of_list(file, |value| {
             let tokens: Tokens = secret::parse(value, FORM)?;
             Ok(ExpectToken::any_of(tokens))
         })?;
-        layers.push(HandshakeLayer::new(expect).timeout(timeout));
+        layers.push(context.handshakes.layer(expect));
         ([Bytes::ReadAhead, Bytes::Untouched], again)
     };
     Ok(LayerSpec::new("token", layers)
         .bytes(bytes)
         .set("file", &file.text[1..], Source::Side)
-        .deadline(context)
+        .bounded(context)
         .on_reload(again))
 }
 

@@ -2,12 +2,9 @@ use std::{path::Path, sync::Arc};
 
 use couplet_connector::{
     SideLayers,
-    layers::{
-        HandshakeLayer,
-        handshake::tls::{
-            ClientCertificates, TlsAccept, TlsAcceptConfig, UnknownName, roots_from_file,
-            rustls::ServerConfig,
-        },
+    layers::handshake::tls::{
+        ClientCertificates, TlsAccept, TlsAcceptConfig, UnknownName, roots_from_file,
+        rustls::ServerConfig,
     },
 };
 
@@ -119,7 +116,7 @@ pub(super) fn spec(
     let config = server.config().map_err(|why| why.at(given));
     let config = given.needed()?.parse(|_| config)?;
     let accept = TlsAccept::new(config).truncation(truncation(given)?);
-    layers.push(HandshakeLayer::new(accept.clone()).timeout(context.handshake_timeout.value));
+    layers.push(context.handshakes.layer(accept.clone()));
 
     let first = &server.certificates[0];
     let mut spec = LayerSpec::new("tls", SideLayers::new()).set("certificate", first, Source::Side);

@@ -3,7 +3,7 @@ use std::{path::Path, sync::Arc};
 use couplet_connector::{
     SideLayers,
     layers::{
-        HandshakeLayer, Replaceable,
+        Replaceable,
         handshake::tls::{
             KeyPin, TlsCertificate, TlsConfigError, TlsConnect, TlsConnectConfig, default_provider,
             roots_from_file,
@@ -128,7 +128,7 @@ pub(super) fn spec(
         })
     };
     let connect = Replaceable::new(given.name.parse(|_| make())?);
-    layers.push(HandshakeLayer::new(connect.clone()).timeout(context.handshake_timeout.value));
+    layers.push(context.handshakes.layer(connect.clone()));
 
     let mut spec = LayerSpec::new("tls", SideLayers::new());
     if let Some(name) = given.value() {

@@ -103,7 +103,7 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mist
     }?;
     Ok(LayerSpec { layers, ..spec }
         .bytes([Bytes::Copied("tls encrypts them"); 2])
-        .deadline(context))
+        .bounded(context))
 }
 
 fn truncation(given: &Given<'_>) -> Result<Truncation, Mistake> {
