@@ -89,8 +89,17 @@ pub(crate) struct SoakArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tool {
-    /// Count instructions and allocations of a connection's life, of a round trip, and of pairing
-    Count,
+    /// Count instructions, allocations and system calls of a connection's life, of a round trip, and
+    /// of pairing
+    Count {
+        /// How many connections wait where the pairing is counted
+        #[arg(long, value_name = "NUMBER", default_value_t = 10_000)]
+        waiting: u64,
+
+        /// The Cargo profile of the command whose system calls are counted
+        #[arg(long, value_name = "NAME", default_value = "release")]
+        profile: String,
+    },
     /// Measure the rendezvous by key: what a waiting connection holds, and how long a join takes
     Keyed {
         /// Few connections: shows that it works, and no more

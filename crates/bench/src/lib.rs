@@ -28,7 +28,7 @@ pub fn main() -> ExitCode {
     let args = Args::parse();
     let result = match args.tool {
         None => driver::run(&args.table),
-        Some(Tool::Count) => count::run(),
+        Some(Tool::Count { waiting, profile }) => count::run(waiting, &profile),
         Some(Tool::Keyed { quick, profile }) => keyed::run(quick, &profile),
         Some(Tool::Soak(soak)) => soak::run(&soak),
         Some(Tool::SoakLibrary { listen, dial }) => soak::run_library(listen, dial),

@@ -1,10 +1,11 @@
-//! Counts instructions and allocations under valgrind: figures that are the same each time, on a
-//! busy machine too.
+//! Counts instructions and allocations under valgrind, and system calls under strace: figures that
+//! are the same each time, on a busy machine too.
 //!
 //! Each case is run with more and with fewer repetitions; what the former takes beyond the latter
 //! is theirs alone, without the start and the end of the process.
 
 mod cases;
+mod strace;
 mod valgrind;
 
 use std::process::Command;
@@ -12,10 +13,12 @@ use std::process::Command;
 use anyhow::Context;
 
 pub(crate) use self::cases::{Case, live};
+use self::strace::Traced;
+use crate::built;
 
 /// A case, and between which numbers of repetitions it is measured.
 struct Measured {
-    title: &'static str,
+    title: String,
     unit: &'static str,
     more: (Case, u64),
     fewer: (Case, u64),
@@ -23,51 +26,66 @@ struct Measured {
     units: u64,
 }
 
-const WAITING: u64 = 10_000;
-
-const MEASURED: [Measured; 4] = [
-    Measured {
-        title: "a connection's life: accepted, dialled for, joined, one round trip, closed",
-        unit: "connection",
-        more: (Case::Life, 1100),
-        fewer: (Case::Life, 100),
-        units: 1000,
-    },
-    Measured {
-        title: "the same with metrics and an admin endpoint",
-        unit: "connection",
-        more: (Case::LifeWatched, 1100),
-        fewer: (Case::LifeWatched, 100),
-        units: 1000,
-    },
-    Measured {
-        title: "a round trip of 64 bytes",
-        unit: "round trip",
-        more: (Case::RoundTrip, 11_000),
-        fewer: (Case::RoundTrip, 1000),
-        units: 10_000,
-    },
-    Measured {
-        title: "pairing ten thousand waiting connections with as many that come",
-        unit: "pair",
-        more: (Case::Rendezvous, WAITING),
-        fewer: (Case::Connections, WAITING),
-        units: WAITING,
-    },
-];
+/// The cases; so many connections wait in that of the pairing.
+fn measured(waiting: u64) -> [Measured; 4] {
+    [
+        Measured {
+            title: "a connection's life: accepted, dialled for, joined, one round trip, closed"
+                .into(),
+            unit: "connection",
+            more: (Case::Life, 300),
+            fewer: (Case::Life, 100),
+            units: 200,
+        },
+        Measured {
+            title: "the same with metrics and an admin endpoint".into(),
+            unit: "connection",
+            more: (Case::LifeWatched, 300),
+            fewer: (Case::LifeWatched, 100),
+            units: 200,
+        },
+        Measured {
+            title: "a round trip of 64 bytes".into(),
+            unit: "round trip",
+            more: (Case::RoundTrip, 3000),
+            fewer: (Case::RoundTrip, 1000),
+            units: 2000,
+        },
+        Measured {
+            title: format!("pairing {waiting} waiting connections with as many that come"),
+            unit: "pair",
+            more: (Case::Rendezvous, waiting),
+            fewer: (Case::Connections, waiting),
+            units: waiting,
+        },
+    ]
+}
 
 /// Counts all cases, and prints what came out.
-pub(crate) fn run() -> anyhow::Result<()> {
-    valgrind::version()
-        .context("valgrind is not installed: it counts (Debian: apt-get install valgrind)")?;
+pub(crate) fn run(waiting: u64, profile: &str) -> anyhow::Result<()> {
+    for tool in ["valgrind", "strace"] {
+        let asked = Command::new(tool).arg("--version").output();
+        asked.with_context(|| format!("{tool} counts (Debian: apt-get install {tool})"))?;
+    }
     println!("instructions, allocations: in memory, without the system's");
-    for measured in &MEASURED {
+    for measured in measured(waiting) {
         let instructions = measured.each(valgrind::instructions)?;
         let allocations = measured.each(valgrind::allocations)?;
         println!(
             "{instructions:>9.0} {allocations:>5.1} a {:<10}  {}",
             measured.unit, measured.title
         );
+    }
+    println!("system calls: of the command with one thread, through sockets on loopback");
+    let couplet = built::build(profile)?.couplet;
+    for traced in Traced::ALL {
+        let calls = traced.calls(&couplet)?;
+        let all: f64 = calls.values().sum();
+        let calls: Vec<_> = calls
+            .iter()
+            .map(|(name, n)| format!("{name} {n}"))
+            .collect();
+        println!("{all:>9} a {:<18}  {}", traced.unit(), calls.join(", "));
     }
     Ok(())
 }

@@ -4,13 +4,6 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 
-/// Is it there?
-pub(super) fn version() -> anyhow::Result<String> {
-    let output = Command::new("valgrind").arg("--version").output()?;
-    ensure!(output.status.success(), "valgrind does not run");
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
 /// How many instructions a program takes.
 pub(super) fn instructions(program: &Command) -> anyhow::Result<u64> {
     let options = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];

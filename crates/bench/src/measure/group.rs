@@ -46,6 +46,18 @@ impl Group {
         self.leader.try_wait()
     }
 
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn finish(mut self) -> anyhow::Result<ExitStatus> {
+        if let Some(leader) = self.pid() {
+            kill_process_group(leader, Signal::TERM)?;
+        }
+        Ok(self.leader.wait()?)
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        i32::try_from(self.leader.id()).ok().and_then(Pid::from_raw)
+    }
+
     pub(crate) fn usage(&self) -> anyhow::Result<Usage> {
         let mut usage = Usage::default();
         let mut processes = 0;
@@ -70,8 +82,7 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        let leader = i32::try_from(self.leader.id()).ok().and_then(Pid::from_raw);
-        if let Some(leader) = leader {
+        if let Some(leader) = self.pid() {
             let _ = kill_process_group(leader, Signal::KILL);
         }
         let _ = self.leader.wait();

@@ -73,6 +73,13 @@ impl Running {
         })
     }
 
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
+        let status = self.group.finish()?;
+        anyhow::ensure!(status.success(), "the relay ended with {status}");
+        Ok(())
+    }
+
     pub(crate) fn usage(&self) -> anyhow::Result<Usage> {
         self.group.usage().context("the relay")
     }
