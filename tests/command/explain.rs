@@ -37,8 +37,8 @@ threads
 run
   settings          threads 2 (flag), drain-timeout 30s (default)
 bytes
-  A to B: by copy: log-traffic shows them
-  B to A: by copy: log-traffic shows them
+  A to B: by copy, because of log-traffic
+  B to A: by copy, because of log-traffic
 ",
         file.display()
     );

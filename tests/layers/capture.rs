@@ -368,5 +368,7 @@ fn a_capture_that_cannot_be_made_is_a_mistake() {
         "listen:0",
         "--capture=/nonexistent/x.pcapng",
     ];
-    Couplet::run(&explain).ok().said("capture shows them");
+    Couplet::run(&explain)
+        .ok()
+        .said("by copy, because of capture");
 }

@@ -130,8 +130,8 @@ fn explain_prints_the_frame_format_last() {
     let explained = Couplet::run(&args).ok().log;
     for part in [
         "frame             a lines (side), b lines (default), a-max 1.0 MiB (side)",
-        "A to B: by copy: frame makes messages of them",
-        "B to A: by copy: frame makes messages of them",
+        "A to B: by copy, because of frame",
+        "B to A: by copy, because of frame",
     ] {
         assert!(explained.contains(part), "{explained}");
     }

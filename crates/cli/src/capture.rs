@@ -12,7 +12,7 @@ use couplet_connector::{
 };
 
 use crate::{
-    layer_spec::{Bytes, LayerSpec, Source},
+    layer_spec::{LayerSpec, Source},
     mistake::Mistake,
     pair::PairLayerSpec,
     units::size,
@@ -84,9 +84,10 @@ impl CaptureArgs {
             Some(ByteSize(limit)) => layer.limit(limit),
             None => layer,
         });
-        let spec = LayerSpec::new("capture", layers)
-            .bytes([Bytes::Copied("capture shows them"); 2])
-            .set(name, path.display(), Source::Flag);
+        let spec =
+            LayerSpec::new("capture", layers)
+                .copies(None)
+                .set(name, path.display(), Source::Flag);
         let settings = [("roll", self.capture_roll), ("limit", self.capture_limit)];
         let spec = settings
             .into_iter()

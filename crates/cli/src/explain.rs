@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use couplet_connector::{endpoint::Side, mode::Pairing};
 
 use crate::{
-    layer_spec::{Bytes, LayerSpec, Setting, Source, Sourced},
+    layer_spec::{LayerSpec, Setting, Source, Sourced},
     plan::{Plan, Sides},
-    side::SideSpec,
+    splice::Bytes,
     units::{Limit, Threads},
 };
 
@@ -134,36 +134,27 @@ fn time(name: &'static str, timeout: Sourced<Option<std::time::Duration>>) -> Se
 
 /// How the bytes that come from this side move, and why.
 fn movement(plan: &Plan, from: Side) -> String {
-    let (source, sink, way) = (plan.sides.get(from), plan.sides.get(!from), from as usize);
-    let read = |spec: &SideSpec| {
-        spec.layers
-            .iter()
-            .map(|spec| spec.bytes[0])
-            .collect::<Vec<_>>()
-    };
-    let written = sink.layers.iter().map(|spec| spec.bytes[1]);
-    let on_pair = plan.pair.iter().map(|spec| spec.bytes[way]);
-    let all: Vec<_> = read(source)
-        .into_iter()
-        .chain(on_pair)
-        .chain(written)
-        .collect();
-    let why: Vec<_> = all
-        .iter()
-        .filter_map(|bytes| match bytes {
-            Bytes::Copied(why) => Some(*why),
-            _ => None,
-        })
-        .collect();
-    if !why.is_empty() {
-        return format!("by copy: {}", why.join(", "));
-    }
     if !cfg!(target_os = "linux") {
         return "by copy: splice(2) is Linux's".into();
     }
+    let (source, sink, way) = (plan.sides.get(from), plan.sides.get(!from), from as usize);
+    let read = source
+        .layers
+        .iter()
+        .map(|spec| (spec.name, spec.bytes()[0]));
+    let on_pair = plan.pair.iter().map(|spec| (spec.name, spec.bytes()[way]));
+    let written = sink.layers.iter().map(|spec| (spec.name, spec.bytes()[1]));
+    let all: Vec<_> = read.chain(on_pair).chain(written).collect();
+    let copy: Vec<_> = all
+        .iter()
+        .filter(|(_, bytes)| *bytes == Bytes::Copied)
+        .map(|(name, _)| *name)
+        .collect();
+    if !copy.is_empty() {
+        return format!("by copy, because of {}", copy.join(" and "));
+    }
     let waits = !matches!(plan.pairing(), Pairing::DialFor(_));
-    let ahead = all.contains(&Bytes::ReadAhead) || waits;
-    match ahead {
+    match waits || all.iter().any(|(_, bytes)| *bytes == Bytes::ReadAhead) {
         true => "by splice where much moves, once what was read ahead is delivered".into(),
         false => "by splice where much moves".into(),
     }

@@ -2,22 +2,38 @@
 
 use std::fmt;
 
-use couplet_connector::layers::FaultSwitch;
+use couplet_connector::{
+    Conn, PairLayers, Side, SideLayers,
+    endpoint::{BoxIo, Io},
+    layers::{FaultSwitch, Handshake, HandshakeLayer},
+    stack::{PairSlot, PairStack, SideStack, Slot},
+};
+use tower::Layer;
 
-use crate::reload::OnReload;
+use crate::{
+    reload::OnReload,
+    splice::{self, Bytes},
+};
 
 /// One layer of a stack: `layers` is the list it is alone in.
 #[derive(Clone, Debug)]
 pub(crate) struct LayerSpec<L> {
     pub(crate) name: &'static str,
     pub(crate) settings: Vec<Setting>,
-    /// On a side: what is read from the peer, what is written to it. On the pair: A to B, B to A.
-    pub(crate) bytes: [Bytes; 2],
     pub(crate) layers: L,
+    /// What it does to the bytes. On a side: those read from the peer, those written to it. On the pair:
+    /// A to B, B to A.
+    bytes: Answer<L>,
     /// What it does at SIGHUP.
     pub(crate) on_reload: Option<OnReload>,
     /// It is a fault, which can be switched.
     pub(crate) switch: Option<FaultSwitch>,
+}
+
+#[derive(Clone, Debug)]
+enum Answer<L> {
+    Known([Bytes; 2]),
+    Asked(fn(&L) -> [Bytes; 2]),
 }
 
 /// A setting as it is in effect.
@@ -43,34 +59,37 @@ pub(crate) struct Sourced<T> {
     pub(crate) from: Source,
 }
 
-/// What a layer does to the bytes of one direction.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Bytes {
-    /// Nothing: they may be spliced.
-    Untouched,
-    /// It has read some ahead; once they are delivered, the others may be spliced.
-    ReadAhead,
-    /// They go through it, so they are copied: why.
-    Copied(&'static str),
-}
-
 // ===== impl LayerSpec =====
 
 impl<L> LayerSpec<L> {
-    pub(crate) const fn new(name: &'static str, layers: L) -> Self {
+    /// Layers that hand on the io that they are given.
+    pub(crate) fn new(name: &'static str, layers: L) -> Self {
         Self {
             name,
             settings: Vec::new(),
-            bytes: [Bytes::Untouched; 2],
             layers,
+            bytes: Answer::Known([Bytes::Untouched; 2]),
             on_reload: None,
             switch: None,
         }
     }
 
-    /// What it does to the bytes of either direction.
-    pub(crate) const fn bytes(mut self, bytes: [Bytes; 2]) -> Self {
-        self.bytes = bytes;
+    /// What it does to the bytes of each direction.
+    pub(crate) fn bytes(&self) -> [Bytes; 2] {
+        match self.bytes {
+            Answer::Known(bytes) => bytes,
+            Answer::Asked(ask) => ask(&self.layers),
+        }
+    }
+
+    /// The bytes from this side, or all, go through it. For layers that can't be asked: they begin with the
+    /// relay, or touch some pairs by chance.
+    pub(crate) fn copies(mut self, only: Option<Side>) -> Self {
+        let bytes = |from| match only {
+            Some(only) if only != from => Bytes::Untouched,
+            _ => Bytes::Copied,
+        };
+        self.bytes = Answer::Known([Side::A, Side::B].map(bytes));
         self
     }
 
@@ -89,6 +108,50 @@ impl<L> LayerSpec<L> {
     ) -> Self {
         self.settings.push(Setting::new(name, value, from));
         self
+    }
+}
+
+impl LayerSpec<SideLayers> {
+    /// A layer that hands on an io of its own.
+    pub(crate) fn wrapper<L>(name: &'static str, layer: L) -> Self
+    where
+        L: Layer<Slot, Service: SideStack + Clone> + Send + Sync + 'static,
+    {
+        let mut layers = SideLayers::new();
+        layers.push(layer);
+        Self {
+            bytes: Answer::Asked(splice::of_side),
+            ..Self::new(name, layers)
+        }
+    }
+
+    pub(crate) fn handshake<H, I>(name: &'static str, layer: HandshakeLayer<H>) -> Self
+    where
+        H: Handshake<Conn<BoxIo>, Output = Conn<I>>,
+        HandshakeLayer<H>: Layer<Slot, Service: SideStack + Clone> + Send + Sync + 'static,
+        I: Io,
+    {
+        let mut layers = SideLayers::new();
+        layers.push(layer);
+        Self {
+            bytes: Answer::Known(splice::of_io::<I>()),
+            ..Self::new(name, layers)
+        }
+    }
+}
+
+impl LayerSpec<PairLayers> {
+    /// A layer that hands on ios of its own, of one side or both.
+    pub(crate) fn wrapper<L>(name: &'static str, layer: L) -> Self
+    where
+        L: Layer<PairSlot, Service: PairStack + Clone> + Send + Sync + 'static,
+    {
+        let mut layers = PairLayers::new();
+        layers.push(layer);
+        Self {
+            bytes: Answer::Asked(splice::of_pair),
+            ..Self::new(name, layers)
+        }
     }
 }
 

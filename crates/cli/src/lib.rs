@@ -40,6 +40,7 @@ mod routes;
 mod run;
 mod side;
 mod signals;
+mod splice;
 mod stacks;
 mod stream;
 mod sums;

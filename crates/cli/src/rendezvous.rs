@@ -4,7 +4,6 @@ use std::num::NonZeroUsize;
 
 use clap::ValueEnum;
 use couplet_connector::{
-    SideLayers,
     layers::{
         Keyring, Replaceable,
         handshake::meet::{self, ExpectMeeting},
@@ -14,7 +13,7 @@ use couplet_connector::{
 
 use crate::{
     common::CommonArgs,
-    layer_spec::{Bytes, LayerSpec, Setting, Source, Sourced},
+    layer_spec::{LayerSpec, Setting, Source, Sourced},
     mistake::Mistake,
     plan::{Meeting, Plan, Sides},
     proxy_sides,
@@ -101,15 +100,10 @@ impl RendezvousArgs {
 
     /// The handshake in which a client sends its key.
     fn expect(&self) -> Result<SideLayerSpec, Mistake> {
-        let handshakes = self.common.handshakes();
-        let mut layers = SideLayers::new();
-        let mut expects = |part: Replaceable<ExpectMeeting>| {
-            layers.push(handshakes.layer(part));
-        };
-        let (tokens, from, again) = match self.tokens.clone() {
+        let (part, tokens, from, again) = match self.tokens.clone() {
             None => {
-                expects(Replaceable::new(ExpectMeeting::new()));
-                ("off", Source::Default, None)
+                let part = Replaceable::new(ExpectMeeting::new());
+                (part, "off", Source::Default, None)
             }
             Some(file) => {
                 let path = file.trim_start_matches('@').to_owned();
@@ -120,19 +114,14 @@ impl RendezvousArgs {
                 let part = Replaceable::new(
                     make().map_err(|mistake: Mistake| mistake.within("--tokens"))?,
                 );
-                expects(part.clone());
-                let again = OnReload::replace_list(part, &path, make);
-                ("needed", Source::Flag, Some(again))
+                let again = OnReload::replace_list(part.clone(), &path, make);
+                (part, "needed", Source::Flag, Some(again))
             }
         };
-        let spec = LayerSpec::new("rendezvous", layers)
-            .bytes([Bytes::ReadAhead, Bytes::Untouched])
-            .set("tokens", tokens, from);
-        let spec = handshakes.explain(spec);
-        Ok(match again {
-            Some(again) => spec.on_reload(again),
-            None => spec,
-        })
+        let handshakes = self.common.handshakes();
+        let spec = LayerSpec::handshake("rendezvous", handshakes.layer(part));
+        let spec = spec.set("tokens", tokens, from);
+        Ok(handshakes.explain(spec).on_reload(again))
     }
 
     fn meeting(&self) -> Meeting {

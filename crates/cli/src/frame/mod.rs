@@ -5,14 +5,11 @@ mod codec;
 use std::fmt;
 
 use bytesize::ByteSize;
-use couplet_connector::{
-    PairLayers,
-    layers::{Codec, Transform, TransformLayer, payload::codec::WholeItems},
-};
+use couplet_connector::layers::{Codec, Transform, TransformLayer, payload::codec::WholeItems};
 
 use self::codec::Framing;
 use crate::{
-    layer_spec::{Bytes, LayerSpec, Source, Sourced},
+    layer_spec::{Source, Sourced},
     pair::PairLayerSpec,
 };
 
@@ -82,23 +79,19 @@ pub(crate) fn spec(a: Option<&Frame>, b: Option<&Frame>) -> Option<PairLayerSpec
         (Some(a), None) => (a.clone(), a.other()),
         (None, Some(b)) => (b.other(), b.clone()),
     };
-    let spec = LayerSpec::new("frame", PairLayers::new())
-        .bytes([Bytes::Copied("frame makes messages of them"); 2])
-        .set("a", &a.form, sources[0])
-        .set("b", &b.form, sources[1])
-        .set("a-max", a.max.value, a.max.from)
-        .set("b-max", b.max.value, b.max.from);
     let codec = |from: &Frame, to: &Frame| {
         let (from, to) = (from.clone(), to.clone());
         move || between(&from, &to)
     };
-    let mut layers = PairLayers::new();
-    layers.push(
-        TransformLayer::new()
-            .a_to_b(codec(&a, &b))
-            .b_to_a(codec(&b, &a)),
-    );
-    Some(LayerSpec { layers, ..spec })
+    let layer = TransformLayer::new()
+        .a_to_b(codec(&a, &b))
+        .b_to_a(codec(&b, &a));
+    let spec = PairLayerSpec::wrapper("frame", layer)
+        .set("a", &a.form, sources[0])
+        .set("b", &b.form, sources[1])
+        .set("a-max", a.max.value, a.max.from)
+        .set("b-max", b.max.value, b.max.from);
+    Some(spec)
 }
 
 /// Makes the messages of the one those of the other.

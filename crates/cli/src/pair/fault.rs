@@ -7,13 +7,12 @@ use std::{
 
 use couplet_connector::{
     PairLayers,
-    endpoint::Side,
     layers::{Fault, FaultLayer},
 };
 
 use super::{PairLayerSpec, direction::Directed};
 use crate::{
-    layer_spec::{Bytes, LayerSpec, Source},
+    layer_spec::{LayerSpec, Source},
     mistake::Mistake,
     units::{duration, size},
 };
@@ -59,11 +58,7 @@ impl FaultArgs {
             let switch = layer.switch();
             let mut layers = PairLayers::new();
             layers.push(layer);
-            let bytes = [Side::A, Side::B].map(|from| match given.only {
-                Some(only) if only != from => Bytes::Untouched,
-                _ => Bytes::Copied("fault holds them up"),
-            });
-            let mut spec = LayerSpec::new("fault", layers).bytes(bytes).set(
+            let mut spec = LayerSpec::new("fault", layers).copies(given.only).set(
                 given.direction(),
                 &chosen.text,
                 Source::Flag,
@@ -198,6 +193,7 @@ fn probability(text: &str) -> Result<f64, Mistake> {
 
 #[cfg(test)]
 mod tests {
+    use couplet_connector::Side;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         time::Instant,

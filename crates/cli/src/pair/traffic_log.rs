@@ -2,14 +2,11 @@
 
 use bytesize::ByteSize;
 use clap::ValueEnum;
-use couplet_connector::{
-    PairLayers,
-    layers::{Colour, TrafficLogLayer},
-};
+use couplet_connector::layers::{Colour, TrafficLogLayer};
 
 use super::{PairContext, PairLayerSpec};
 use crate::{
-    layer_spec::{Bytes, LayerSpec, Source},
+    layer_spec::Source,
     log::{LogFormat, is_coloured},
     log_writer::LogWriter,
     mistake::Mistake,
@@ -54,8 +51,7 @@ impl TrafficLogArgs {
             Some(ByteSize(limit)) => layer.limit(limit),
             None => layer,
         };
-        let mut layers = PairLayers::new();
-        layers.push(match context.log_format {
+        let layer = match context.log_format {
             // In order with the log, whose reader may stall.
             LogFormat::Text => layer
                 .to_writer(LogWriter::stderr())
@@ -65,15 +61,13 @@ impl TrafficLogArgs {
                 }),
             // So that every line on standard error is JSON.
             LogFormat::Json => layer.to_tracing(),
-        });
+        };
         let shown = match format {
             TrafficFormat::Text => "text",
             TrafficFormat::Hex => "hex",
             TrafficFormat::Json => "json",
         };
-        let spec = LayerSpec::new("log-traffic", layers)
-            .bytes([Bytes::Copied("log-traffic shows them"); 2])
-            .set("format", shown, Source::Flag);
+        let spec = PairLayerSpec::wrapper("log-traffic", layer).set("format", shown, Source::Flag);
         Some(match self.log_traffic_limit {
             Some(limit) => spec.set("limit", limit, Source::Flag),
             None => spec,

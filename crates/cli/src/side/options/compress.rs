@@ -1,21 +1,13 @@
 //! `compress=zstd`: the bytes of a side are compressed.
 
 use bytesize::ByteSize;
-use couplet_connector::{
-    SideLayers,
-    layers::{
-        CodecLayer,
-        payload::compress::{Lz4, Zstd},
-    },
+use couplet_connector::layers::{
+    CodecLayer,
+    payload::compress::{Lz4, Zstd},
 };
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value};
-use crate::{
-    layer_spec::{Bytes, LayerSpec, Source},
-    mistake::Mistake,
-    side::Given,
-    units::size,
-};
+use crate::{layer_spec::Source, mistake::Mistake, side::Given, units::size};
 
 pub(super) static COMPRESS: SideOption = SideOption {
     name: "compress",
@@ -54,10 +46,7 @@ fn layer(given: &Given<'_>, _: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     };
     let max_window = usize::try_from(window.as_u64()).unwrap_or(usize::MAX);
     let spec = |layer: CodecLayer, name: &str| {
-        let mut layers = SideLayers::new();
-        layers.push(layer);
-        LayerSpec::new("compress", layers)
-            .bytes([Bytes::Copied("compress changes them"); 2])
+        SideLayerSpec::wrapper("compress", layer)
             .set("format", name, Source::Side)
             .set("window", window, window_from)
     };

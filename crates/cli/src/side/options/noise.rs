@@ -1,22 +1,19 @@
 //! `noise=psk:@FILE` and `noise=kk:@FILE`: encrypts between two relays.
 
-use couplet_connector::{
-    SideLayers,
-    layers::{
-        NoiseInitiator, NoiseKey, NoisePeers, NoisePsk, NoisePublicKey, NoiseResponder, Replaceable,
-    },
+use couplet_connector::layers::{
+    NoiseInitiator, NoiseKey, NoisePeers, NoisePsk, NoisePublicKey, NoiseResponder, Replaceable,
 };
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, secret};
 use crate::{
-    layer_spec::{Bytes, LayerSpec, Source},
+    layer_spec::{LayerSpec, Source},
     mistake::Mistake,
     reload::OnReload,
     side::{Given, Word},
 };
 
 pub(super) static NOISE: SideOption = SideOption {
-    name: "noise",
+    name: NAME,
     on: On::Either,
     value: Value::Needed("psk:@FILE|kk:@FILE"),
     help: "encrypt, facing another couplet: by a shared secret, or by our private key",
@@ -35,29 +32,33 @@ enum Keys {
     Own(NoiseKey),
 }
 
+const NAME: &str = "noise";
+
 fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let value = given.needed()?;
     let peer = given.setting("peer");
-    let mut layers = SideLayers::new();
-    let again = if context.endpoint.is_dialled() {
+    let (spec, again) = if context.endpoint.is_dialled() {
         let (initiator, again) = of_files(value, peer, public, |keys, peer| match (keys, peer) {
             (Keys::Psk(psk), None) => Ok(NoiseInitiator::psk(psk)),
             (Keys::Own(key), Some(peer)) => Ok(NoiseInitiator::kk(key, peer)),
             (keys, _) => Err(unmatched(&keys)),
         })?;
-        layers.push(context.handshakes.layer(initiator));
-        again
+        (
+            LayerSpec::handshake(NAME, context.handshakes.layer(initiator)),
+            again,
+        )
     } else {
         let (responder, again) = of_files(value, peer, peers, |keys, peers| match (keys, peers) {
             (Keys::Psk(psk), None) => Ok(NoiseResponder::psk(psk)),
             (Keys::Own(key), Some(peers)) => Ok(NoiseResponder::kk(key, peers)),
             (keys, _) => Err(unmatched(&keys)),
         })?;
-        layers.push(context.handshakes.layer(responder));
-        again
+        (
+            LayerSpec::handshake(NAME, context.handshakes.layer(responder)),
+            again,
+        )
     };
-    Ok(LayerSpec::new("noise", layers)
-        .bytes([Bytes::Copied("noise encrypts them"); 2])
+    Ok(spec
         .set("keys", value.text, Source::Side)
         .bounded(context)
         .on_reload(again))

@@ -1,10 +1,12 @@
 //! `socks5` and `connect`: a listening side is a proxy, and its clients name the target.
 
 use couplet_connector::{
-    SideLayers,
+    Conn,
     endpoint::Chain,
+    endpoint::{BoxIo, Io},
     layers::{
-        HandshakeLayer, HttpConnectAccept, Replaceable, SocksAccept, handshake::proxy::Users,
+        Handshake, HandshakeLayer, HttpConnectAccept, Replaceable, SocksAccept,
+        handshake::proxy::Users,
     },
     stack::{SideStack, Slot},
 };
@@ -12,7 +14,7 @@ use tower::Layer;
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, of_list, secret};
 use crate::{
-    layer_spec::{Bytes, LayerSpec, Source},
+    layer_spec::{LayerSpec, Source},
     mistake::Mistake,
     side::Given,
 };
@@ -24,8 +26,7 @@ pub(super) static SOCKS5: SideOption = SideOption {
     help: "a SOCKS5 proxy: its clients say what `dial:asked` dials",
     settings: &[USERS],
     does: Does::Layer(|given, context| {
-        let spec = layer(given, context, SocksAccept::new(), SocksAccept::users)?;
-        Ok(spec.bytes([Bytes::Untouched, Bytes::Untouched]))
+        layer(given, context, SocksAccept::new(), SocksAccept::users)
     }),
 };
 
@@ -36,13 +37,12 @@ pub(super) static CONNECT: SideOption = SideOption {
     help: "an HTTP proxy, for CONNECT alone: its clients say what `dial:asked` dials",
     settings: &[USERS],
     does: Does::Layer(|given, context| {
-        let spec = layer(
+        layer(
             given,
             context,
             HttpConnectAccept::new(),
             HttpConnectAccept::users,
-        )?;
-        Ok(spec.bytes([Bytes::ReadAhead, Bytes::Untouched]))
+        )
     }),
 };
 
@@ -59,32 +59,31 @@ const USERS: SideSetting = SideSetting {
     many: false,
 };
 
-fn layer<H>(
+fn layer<H, I>(
     given: &Given<'_>,
     context: &Context<'_>,
     open: H,
     with_users: fn(H, Users) -> H,
 ) -> Result<SideLayerSpec, Mistake>
 where
-    H: Clone + Send + Sync + 'static,
+    H: Handshake<Conn<BoxIo>, Output = Conn<I>> + Clone + Send + Sync + 'static,
+    I: Io,
     HandshakeLayer<H>: Layer<Slot, Service: SideStack + Clone>,
     HandshakeLayer<Replaceable<H>>: Layer<Slot, Service: SideStack + Clone>,
 {
     let option = NAMES.into_iter().find(|name| *name == given.name.text);
     let name = option.expect("it is one of the two");
-    let mut layers = SideLayers::new();
     let Some(file) = given.setting(USERS_NAME) else {
-        layers.push(context.handshakes.layer(open));
-        let spec = LayerSpec::new(name, layers);
-        return Ok(spec
+        let layer = context.handshakes.layer(open);
+        return Ok(LayerSpec::handshake(name, layer)
             .set(USERS_NAME, "all, without a password", Source::Default)
             .bounded(context));
     };
     let (accept, again) = of_list(file, move |value| {
         Ok(with_users(open.clone(), users(name, value)?))
     })?;
-    layers.push(context.handshakes.layer(accept));
-    Ok(LayerSpec::new(name, layers)
+    let layer = context.handshakes.layer(accept);
+    Ok(LayerSpec::handshake(name, layer)
         .set(USERS_NAME, &file.text[1..], Source::Side)
         .bounded(context)
         .on_reload(again))

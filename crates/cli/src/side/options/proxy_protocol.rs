@@ -2,21 +2,20 @@
 
 use std::time::Duration;
 
-use couplet_connector::{
-    SideLayers,
-    layers::{ExpectProxyHeader, SendProxyHeader, handshake::proxy_protocol::Addition},
+use couplet_connector::layers::{
+    ExpectProxyHeader, SendProxyHeader, handshake::proxy_protocol::Addition,
 };
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, access};
 use crate::{
-    layer_spec::{Bytes, LayerSpec, Source},
+    layer_spec::{LayerSpec, Source},
     mistake::Mistake,
     side::{EndpointSpec, Given},
     units::Limit,
 };
 
 pub(super) static PROXY_PROTOCOL: SideOption = SideOption {
-    name: "proxy-protocol",
+    name: NAME,
     on: On::Either,
     value: Value::Needed("MODE"),
     help: "PROXY headers: on listen require or accept them, on dial send v1 or v2",
@@ -51,20 +50,17 @@ fn set(endpoint: &mut EndpointSpec, _: &Given<'_>) -> Result<(), Mistake> {
     Ok(())
 }
 
+const NAME: &str = "proxy-protocol";
+
 fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
-    let mut layers = SideLayers::new();
     let spec = match context.endpoint.is_dialled() {
-        true => send(given, context, &mut layers),
-        false => expect(given, context, &mut layers),
+        true => send(given, context),
+        false => expect(given, context),
     }?;
-    Ok(LayerSpec { layers, ..spec }.bounded(context))
+    Ok(spec.bounded(context))
 }
 
-fn send(
-    given: &Given<'_>,
-    context: &Context<'_>,
-    layers: &mut SideLayers,
-) -> Result<SideLayerSpec, Mistake> {
+fn send(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let version = given.needed()?;
     let add = given.setting("add");
     let header = match (version.text, add) {
@@ -90,9 +86,8 @@ fn send(
             return Err(value.wrong(message, "leave it out"));
         }
     }
-    layers.push(context.handshakes.layer(header));
-    let spec = LayerSpec::new("proxy-protocol", SideLayers::new());
-    let spec = spec.set("send", version.text, Source::Side);
+    let header = context.handshakes.layer(header);
+    let spec = LayerSpec::handshake(NAME, header).set("send", version.text, Source::Side);
     Ok(match add {
         Some(add) => spec.set("add", add.text, Source::Side),
         None => spec,
@@ -116,11 +111,7 @@ fn additions(names: &str) -> Result<Vec<Addition>, Mistake> {
     names.split('+').map(addition).collect()
 }
 
-fn expect(
-    given: &Given<'_>,
-    context: &Context<'_>,
-    layers: &mut SideLayers,
-) -> Result<SideLayerSpec, Mistake> {
+fn expect(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     if let Some(add) = given.setting("add") {
         let message = "`proxy-protocol.add` is for a dialled side";
         return Err(add.wrong(message, "leave it out"));
@@ -161,9 +152,8 @@ fn expect(
         None => ExpectProxyHeader::required(trusted),
         Some(wait) => ExpectProxyHeader::accepted(trusted).wait(wait.value),
     })?;
-    layers.push(context.handshakes.layer(expect));
-    let spec = LayerSpec::new("proxy-protocol", SideLayers::new())
-        .bytes([Bytes::ReadAhead, Bytes::Untouched])
+    let expect = context.handshakes.layer(expect);
+    let spec = LayerSpec::handshake(NAME, expect)
         .set("headers", mode.text, Source::Side)
         .set("from", from.text, Source::Side)
         .on_reload(again);

@@ -1,7 +1,6 @@
 //! `rendezvous=KEY`: the dialled relay joins us with a peer that presents the same key.
 
 use couplet_connector::{
-    SideLayers,
     endpoint::Side,
     layers::{
         HandshakeLayer, Replaceable, SignedToken,
@@ -11,7 +10,7 @@ use couplet_connector::{
 
 use super::{Context, Does, IN_CLEAR, On, SideLayerSpec, SideOption, SideSetting, Value, secret};
 use crate::{
-    layer_spec::{Bytes, LayerSpec, Source, Sourced},
+    layer_spec::{LayerSpec, Source, Sourced},
     mistake::Mistake,
     reload::OnReload,
     side::Given,
@@ -94,17 +93,14 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mist
         Ok(meet)
     };
     let meet = Replaceable::new(value.parse(|_| make())?);
-    let mut layers = SideLayers::new();
     // The others of this process are bounded by what they are dialled for, or by their pool.
     let waiting = HandshakeLayer::new(meet.clone()).timeout(wait.value.get());
-    layers.push(waiting.bound(usize::MAX));
     let shown_side = match side.value {
         Some(Side::A) => "a",
         Some(Side::B) => "b",
         None => "any",
     };
-    let mut spec = LayerSpec::new(NAME, layers)
-        .bytes([Bytes::ReadAhead, Bytes::Untouched])
+    let mut spec = LayerSpec::handshake(NAME, waiting.bound(usize::MAX))
         .set("key", shown, Source::Side)
         .set("side", shown_side, side.from)
         .set("wait", wait.value, wait.from);

@@ -2,16 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use couplet_connector::{SideLayers, layers::Sniff};
+use couplet_connector::layers::Sniff;
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, Value, of_list};
-use crate::{
-    layer_spec::{Bytes, LayerSpec},
-    mistake::Mistake,
-    routes::Routes,
-    side::Given,
-    units::Limit,
-};
+use crate::{layer_spec::LayerSpec, mistake::Mistake, routes::Routes, side::Given, units::Limit};
 
 pub(super) static SNIFF: SideOption = SideOption {
     name: NAME,
@@ -50,10 +44,8 @@ const WAIT: Duration = Duration::from_secs(3);
 
 fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let wait = context.wait(given, given.value(), WAIT)?;
-    let mut layers = SideLayers::new();
-    layers.push(context.handshakes.layer(Sniff::new().wait(wait.value)));
-    Ok(LayerSpec::new(NAME, layers)
-        .bytes([Bytes::ReadAhead, Bytes::Untouched])
+    let sniff = context.handshakes.layer(Sniff::new().wait(wait.value));
+    Ok(LayerSpec::handshake(NAME, sniff)
         .set("wait", Limit::At(wait.value), wait.from)
         .bounded(context))
 }

@@ -1,21 +1,18 @@
 //! `token=@FILE`: the first line is a shared secret, or one of several.
 
-use couplet_connector::{
-    SideLayers,
-    layers::{ExpectToken, SendToken, Token, Tokens},
-};
+use couplet_connector::layers::{ExpectToken, SendToken, Token, Tokens};
 
 use super::{
     Context, Does, IN_CLEAR, On, SideLayerSpec, SideOption, Value, of_file, of_list, secret,
 };
 use crate::{
-    layer_spec::{Bytes, LayerSpec, Source},
+    layer_spec::{LayerSpec, Source},
     mistake::Mistake,
     side::Given,
 };
 
 pub(super) static TOKEN: SideOption = SideOption {
-    name: "token",
+    name: NAME,
     on: On::Either,
     value: Value::Needed("@FILE"),
     help: "a secret first line; FILE: on listen the tokens, `name: token` a line, on dial the one sent",
@@ -25,25 +22,29 @@ pub(super) static TOKEN: SideOption = SideOption {
 
 fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let file = given.needed()?;
-    let mut layers = SideLayers::new();
-    let (bytes, again) = if context.endpoint.is_dialled() {
+    let (spec, again) = if context.endpoint.is_dialled() {
         let (send, again) = of_file(file, |value| read(value).map(SendToken::new))?;
-        layers.push(context.handshakes.layer(send));
-        ([Bytes::Untouched, Bytes::Untouched], again)
+        (
+            LayerSpec::handshake(NAME, context.handshakes.layer(send)),
+            again,
+        )
     } else {
         let (expect, again) = of_list(file, |value| {
             let tokens: Tokens = secret::parse(value, FORM)?;
             Ok(ExpectToken::any_of(tokens))
         })?;
-        layers.push(context.handshakes.layer(expect));
-        ([Bytes::ReadAhead, Bytes::Untouched], again)
+        (
+            LayerSpec::handshake(NAME, context.handshakes.layer(expect)),
+            again,
+        )
     };
-    Ok(LayerSpec::new("token", layers)
-        .bytes(bytes)
+    Ok(spec
         .set("file", &file.text[1..], Source::Side)
         .bounded(context)
         .on_reload(again))
 }
+
+const NAME: &str = "token";
 
 const FORM: &str = "token=@FILE";
 

@@ -1,14 +1,11 @@
 use std::{path::Path, sync::Arc};
 
-use couplet_connector::{
-    SideLayers,
-    layers::handshake::tls::{
-        ClientCertificates, TlsAccept, TlsAcceptConfig, UnknownName, roots_from_file,
-        rustls::ServerConfig,
-    },
+use couplet_connector::layers::handshake::tls::{
+    ClientCertificates, TlsAccept, TlsAcceptConfig, UnknownName, roots_from_file,
+    rustls::ServerConfig,
 };
 
-use super::{Context, Given, SideLayerSpec, Unusable, alpn, certificate, texts, truncation};
+use super::{Context, Given, NAME, SideLayerSpec, Unusable, alpn, certificate, texts, truncation};
 use crate::{
     layer_spec::{LayerSpec, Source},
     mistake::Mistake,
@@ -107,19 +104,15 @@ impl Server {
 
 // ===== the layer =====
 
-pub(super) fn spec(
-    given: &Given<'_>,
-    context: &Context<'_>,
-    layers: &mut SideLayers,
-) -> Result<SideLayerSpec, Mistake> {
+pub(super) fn spec(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let server = Server::read(given)?;
     let config = server.config().map_err(|why| why.at(given));
     let config = given.needed()?.parse(|_| config)?;
     let accept = TlsAccept::new(config).truncation(truncation(given)?);
-    layers.push(context.handshakes.layer(accept.clone()));
+    let layer = context.handshakes.layer(accept.clone());
 
     let first = &server.certificates[0];
-    let mut spec = LayerSpec::new("tls", SideLayers::new()).set("certificate", first, Source::Side);
+    let mut spec = LayerSpec::handshake(NAME, layer).set("certificate", first, Source::Side);
     if server.client_ca.is_some() && given.setting("client").is_none() {
         spec = spec.set("client", "require", Source::Default);
     }

@@ -1,19 +1,18 @@
 use std::{path::Path, sync::Arc};
 
-use couplet_connector::{
-    SideLayers,
-    layers::{
-        Replaceable,
-        handshake::tls::{
-            KeyPin, TlsCertificate, TlsConfigError, TlsConnect, TlsConnectConfig, default_provider,
-            roots_from_file,
-            rustls::{ClientConfig, pki_types::ServerName},
-        },
+use couplet_connector::layers::{
+    Replaceable,
+    handshake::tls::{
+        KeyPin, TlsCertificate, TlsConfigError, TlsConnect, TlsConnectConfig, default_provider,
+        roots_from_file,
+        rustls::{ClientConfig, pki_types::ServerName},
     },
 };
 use rustls_platform_verifier::Verifier;
 
-use super::{Context, Given, SideLayerSpec, Unusable, alpn, certificate, chain, texts, truncation};
+use super::{
+    Context, Given, NAME, SideLayerSpec, Unusable, alpn, certificate, chain, texts, truncation,
+};
 use crate::{
     layer_spec::{LayerSpec, Source},
     mistake::Mistake,
@@ -111,11 +110,7 @@ impl Client {
 
 // ===== the layer =====
 
-pub(super) fn spec(
-    given: &Given<'_>,
-    context: &Context<'_>,
-    layers: &mut SideLayers,
-) -> Result<SideLayerSpec, Mistake> {
+pub(super) fn spec(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let client = Client::read(given)?;
     let truncation = truncation(given)?;
     let name = given.value().map(|name| name.parse(server_name));
@@ -128,9 +123,9 @@ pub(super) fn spec(
         })
     };
     let connect = Replaceable::new(given.name.parse(|_| make())?);
-    layers.push(context.handshakes.layer(connect.clone()));
+    let layer = context.handshakes.layer(connect.clone());
 
-    let mut spec = LayerSpec::new("tls", SideLayers::new());
+    let mut spec = LayerSpec::handshake(NAME, layer);
     if let Some(name) = given.value() {
         spec = spec.set("name", name.text, Source::Side);
     }

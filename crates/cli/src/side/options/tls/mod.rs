@@ -9,20 +9,16 @@ use std::{
 };
 
 use couplet_connector::endpoint::Chain;
-use couplet_connector::{
-    SideLayers,
-    layers::handshake::tls::{TlsCertificate, TlsConfigError, Truncation},
-};
+use couplet_connector::layers::handshake::tls::{TlsCertificate, TlsConfigError, Truncation};
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, secret};
 use crate::{
-    layer_spec::{Bytes, LayerSpec},
     mistake::Mistake,
     side::{Given, Word},
 };
 
 pub(super) static TLS: SideOption = SideOption {
-    name: "tls",
+    name: NAME,
     on: On::Either,
     value: Value::Optional("CERT.pem|NAME"),
     help: "TLS: on listen with this certificate, on dial with the server of this name, or that dialled",
@@ -85,6 +81,8 @@ pub(super) static TLS: SideOption = SideOption {
     does: Does::Layer(layer),
 };
 
+const NAME: &str = "tls";
+
 fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let (foreign, way): (&[_], _) = match context.endpoint.is_dialled() {
         true => (&["client-ca", "client", "unknown-name"], "listening"),
@@ -96,14 +94,11 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mist
             return Err(value.wrong(message, "leave it out"));
         }
     }
-    let mut layers = SideLayers::new();
     let spec = match context.endpoint.is_dialled() {
-        true => connect::spec(given, context, &mut layers),
-        false => accept::spec(given, context, &mut layers),
+        true => connect::spec(given, context),
+        false => accept::spec(given, context),
     }?;
-    Ok(LayerSpec { layers, ..spec }
-        .bytes([Bytes::Copied("tls encrypts them"); 2])
-        .bounded(context))
+    Ok(spec.bounded(context))
 }
 
 fn truncation(given: &Given<'_>) -> Result<Truncation, Mistake> {
