@@ -457,7 +457,7 @@ fn no_message_repeats_a_secret() {
     }
 }
 
-/// A secret that would be sent before TLS begins is a mistake, unless somebody insists.
+/// A secret that would be sent before TLS begins is a mistake, unless `in-clear` is set.
 #[test]
 fn a_secret_is_not_sent_in_clear() {
     let scratch = tempfile::tempdir().unwrap();

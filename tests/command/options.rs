@@ -77,7 +77,7 @@ fn a_port_can_be_shared_by_two_relays() {
 
 #[test]
 fn a_name_is_dialled_at_each_of_its_addresses() {
-    // `localhost` may be ::1 as well, where nobody listens.
+    // `localhost` may be ::1 as well, where no program listens.
     let target = listen();
     let side = format!("dial:localhost:{}", target.local_addr().unwrap().port());
     let couplet = Couplet::start(&["listen:localhost:0", &side]);

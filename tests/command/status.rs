@@ -100,7 +100,7 @@ fn once_fails_when_the_dial_is_refused() {
     connect_in_vain(couplet.address('A'));
     couplet.finish().with(1).said(&refuses);
 
-    // Here side A is dialled at once, and nobody has come to B yet.
+    // Here side A is dialled at once, and no client has come to B yet.
     let listening = "listen:0";
     Couplet::run(&[&side, listening, "--once"])
         .with(1)

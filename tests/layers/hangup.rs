@@ -20,7 +20,7 @@ use tempfile::TempDir;
 const FRIEND: [u8; 4] = [127, 0, 0, 1];
 const OTHER: [u8; 4] = [127, 0, 0, 2];
 
-/// Files that are written while somebody is to read them again.
+/// Files that are written while the relay is to read them again.
 struct Files(TempDir);
 
 // ===== impl Files =====

@@ -131,7 +131,7 @@ fn clients_are_closed_at_the_deadline_of_the_queue() {
     assert_eq!(event["error"], error);
 }
 
-/// Five hundred of one address are closed or wait, and delay nobody else.
+/// Five hundred clients of one address are closed or wait, and delay no other.
 #[test]
 fn a_crowd_of_one_address_delays_no_other() {
     for options in [

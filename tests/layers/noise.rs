@@ -165,7 +165,7 @@ fn a_cut_is_a_reset_and_not_an_end() {
     let mut heard = [0; 5];
     (&server).read_exact(&mut heard).unwrap();
     assert_eq!(&heard, b"first");
-    // The stream ends, as it would if it were not encrypted; nobody has said that it does.
+    // The stream ends as if it were not encrypted, without an end in Noise.
     far.shutdown(Shutdown::Write).unwrap();
     let error = (&server).read(&mut heard).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);

@@ -105,7 +105,7 @@ fn a_pool_of_dialled_connections_meets_clients() {
     until("all of them wait", || {
         (relay.waiting(Side::A) == 3).then_some(())
     });
-    // One that is dead before anybody comes is dialled anew, and given to nobody.
+    // A connection that is dead before a client comes is dialled anew, and never joined.
     pool.rotate_left(1);
     let [second, third, first] = pool;
     drop(first);

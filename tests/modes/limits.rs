@@ -33,7 +33,7 @@ fn one_pair_and_it_exits(mode: Mode) {
     let (a, b) = rig.pair();
     pattern::send(&a, 1, 1000);
     pattern::expect(&b, 1, 1000);
-    // Nobody else is let in beside it.
+    // No other client is let in beside it.
     rig.listens_no_more();
     pattern::send(&b, 2, 1000);
     pattern::expect(&a, 2, 1000);

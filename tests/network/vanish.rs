@@ -1,4 +1,4 @@
-//! A peer that vanishes: its packets come no more, and nobody says so.
+//! A peer that vanishes: its packets come no more, without a FIN or a reset.
 
 use std::{
     io::Write,

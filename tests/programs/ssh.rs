@@ -1,5 +1,5 @@
 //! ssh, scp and rsync to a throw-away ssh server: behind a port that is forwarded, and behind a
-//! NAT, where nobody can connect to it.
+//! NAT, where no client can connect to it.
 
 use std::{fs, os::unix::fs::PermissionsExt};
 

@@ -62,7 +62,7 @@ impl Sshd {
         );
         fs::write(file("config"), config).unwrap();
         if rustix::process::getuid().is_root() {
-            // Where it is no service, nobody else has made it.
+            // Where sshd is no service, no other program has made it.
             fs::create_dir_all("/run/sshd").unwrap();
         }
         let mut command = program("sshd");

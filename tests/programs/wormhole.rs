@@ -45,7 +45,7 @@ impl Wormholes {
         }
     }
 
-    /// A client that can be reached by nobody, so that all has to go through the relay.
+    /// A client that no peer can reach, so that all has to go through the relay.
     fn client(&self, command: &str, folder: &str) -> Command {
         let folder = self.scratch.path().join(folder);
         fs::create_dir_all(&folder).unwrap();

@@ -46,7 +46,7 @@ pub fn need(program: &str) -> PathBuf {
     let package = PACKAGES.iter().find(|(name, _)| *name == program);
     let (_, package) = package.unwrap_or_else(|| panic!("{program} is not in the list of need.rs"));
     let path = env::var_os("PATH").unwrap_or_default();
-    // Where Debian keeps the daemons, which is not on everybody's path.
+    // Where Debian keeps the daemons, which is not on every user's path.
     let daemons = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
     let mut places = env::split_paths(&path).chain(daemons);
     let found = places.find_map(|place| {

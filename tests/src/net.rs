@@ -109,7 +109,7 @@ pub fn accept(listener: &TcpListener) -> TcpStream {
     stream
 }
 
-/// Nobody may come for a while.
+/// No client may come for a while.
 #[track_caller]
 pub fn nobody_comes(listener: &TcpListener) {
     SockRef::from(listener)
@@ -131,7 +131,7 @@ pub fn free_port() -> u16 {
     })
 }
 
-/// Waits until somebody listens on this port.
+/// Waits until a program listens on this port.
 pub fn listens(port: u16) {
     until(&format!("somebody listens on port {port}"), || {
         has_listener(port).then_some(())

@@ -34,7 +34,7 @@ pub fn accept(listener: &UnixListener) -> TcpStream {
     any(listener.accept().unwrap().0)
 }
 
-/// Waits until nobody listens on this path, and the path is gone.
+/// Waits until no program listens on this path, and the path is gone.
 #[track_caller]
 pub fn listens_no_more(path: &Path) {
     until(&format!("{} is gone", path.display()), || {

@@ -14,7 +14,7 @@ use couplet_tests::{
     pattern, until,
 };
 
-/// Gives back whatever it gets, to everybody at a time.
+/// Echoes to all clients at a time.
 fn echo(target: TcpListener) {
     thread::spawn(move || {
         loop {

@@ -85,7 +85,7 @@ fn a_client_does_not_wait_for_a_dial_that_another_waits_for() {
 
 #[test]
 fn a_pair_is_its_own() {
-    // Many at a time, each with something of its own to say: nobody hears another.
+    // Many at a time, each with bytes of its own: no client hears another.
     for mode in [Mode::ListenDial, Mode::DialListen] {
         let rig = Rig::new(mode, &[]);
         let address = rig.listening().next().unwrap();

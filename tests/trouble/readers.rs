@@ -13,7 +13,7 @@ use couplet_tests::{
     pattern,
 };
 
-/// A proxy whose output nobody reads, where it listens, and where it dials.
+/// A proxy whose output is not read, where it listens, and where it dials.
 fn unread(options: &[&str]) -> (Process, SocketAddr, TcpListener) {
     let (target, port) = (listen(), free_port());
     let sides = [format!("listen:{port}"), dial(&target)];

@@ -127,7 +127,7 @@ fn figures(work: Work, before: Usage, after: Usage, outcome: Outcome) -> Figures
 fn start_up(relay: &dyn Relay, folder: &Path) -> anyhow::Result<Figures> {
     let mut shortest = Duration::MAX;
     for _ in 0..STARTS {
-        // Nobody listens there, and nobody asks for it.
+        // No program listens there, and no request goes there.
         let to = To::Backend(free_port()?);
         let running = Running::start(relay, to, folder)?;
         shortest = shortest.min(running.started_in);

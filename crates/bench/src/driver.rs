@@ -170,7 +170,7 @@ fn chosen<T>(all: Vec<T>, given: &[String], name: impl Fn(&T) -> &str) -> anyhow
     Ok(all.into_iter().filter(is_chosen).collect())
 }
 
-/// How to ask for the same again. Where it is written to is nobody's business.
+/// How to ask for the same again, without the place that it is written to.
 pub(crate) fn command(args: impl Iterator<Item = String>) -> String {
     let mut command = String::from("cargo run --release -p couplet-bench");
     let mut args = args.peekable();
@@ -192,7 +192,7 @@ pub(crate) fn command(args: impl Iterator<Item = String>) -> String {
 
 impl Scratch {
     pub(crate) fn new() -> anyhow::Result<Self> {
-        // A folder that is there is somebody else's.
+        // A folder that is there may hold other things.
         let name = |nth| format!("couplet-bench-{}-{nth}", std::process::id());
         let made = (0..100).map(|nth| {
             let folder = env::temp_dir().join(name(nth));

@@ -1,4 +1,4 @@
-//! What has to hold of sides that are proxies: that their targets are dialled, and that not everybody may
+//! What has to hold of sides that are proxies: that their targets are dialled, and that not every client may
 //! use them.
 
 use couplet_connector::{

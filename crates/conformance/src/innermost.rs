@@ -103,7 +103,7 @@ impl<I: Io> Service<Conn<I>> for Innermost {
 
     fn call(&mut self, conn: Conn<I>) -> Self::Future {
         drop(self.take_permit());
-        // Where nobody waits for it any more, it is closed.
+        // Where no check waits for the connection any more, it is closed.
         let _ = self.shared.let_through.send(boxed(conn.io));
         ready(Ok(()))
     }

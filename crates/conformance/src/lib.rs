@@ -1,4 +1,4 @@
-//! Is a layer of one's own as good as those here? One call tells, in a test:
+//! Tests that check whether a layer of your own behaves as one of a relay must. One call makes them all:
 //!
 //! ```
 //! use couplet_layers::CodecLayer;
@@ -34,7 +34,7 @@ pub use self::{
     report::{Check, Failure, Report},
 };
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use couplet_endpoint::{BoxError, BoxIo, Conn};
 use couplet_pairing::Pair;
@@ -43,16 +43,21 @@ use tower_service::Service;
 
 use self::rig::{Kind, Rig};
 
-/// What a layer of a side stack goes through. See the [module](self).
+/// What a layer goes through whose service takes an `R`. See the [module](self).
 #[derive(Clone, Debug)]
-pub struct SideKit(Kit);
+pub struct Kit<R> {
+    trial: Trial,
+    takes: PhantomData<fn(R)>,
+}
 
-/// What a layer of a pair stack goes through. See the [module](self).
-#[derive(Clone, Debug)]
-pub struct PairKit(Kit);
+/// What a layer of a side stack goes through.
+pub type SideKit = Kit<Conn<BoxIo>>;
+
+/// What a layer of a pair stack goes through.
+pub type PairKit = Kit<Pair<BoxIo, BoxIo>>;
 
 #[derive(Clone)]
-struct Kit {
+struct Trial {
     rig: Rig,
     holds: usize,
     deadline: Duration,
@@ -66,7 +71,7 @@ where
     L::Service: Service<Conn<BoxIo>, Error: Into<BoxError>, Future: Send + 'static>,
     L::Service: Clone + Send + 'static,
 {
-    SideKit(Kit::new(Rig::new(Kind::Side, rig::side(layer))))
+    Kit::new(Rig::new(Kind::Side, rig::side(layer)))
 }
 
 /// Tries a layer of a pair stack.
@@ -76,7 +81,49 @@ where
     L::Service: Service<Pair<BoxIo, BoxIo>, Error: Into<BoxError>, Future: Send + 'static>,
     L::Service: Clone + Send + 'static,
 {
-    PairKit(Kit::new(Rig::new(Kind::Pair, rig::pair(layer))))
+    Kit::new(Rig::new(Kind::Pair, rig::pair(layer)))
+}
+
+// ===== impl Kit =====
+
+impl<R> Kit<R> {
+    const fn new(rig: Rig) -> Self {
+        let trial = Trial {
+            rig,
+            holds: 1024 * 1024,
+            deadline: Duration::from_secs(60),
+            has_end: false,
+        };
+        Self {
+            trial,
+            takes: PhantomData,
+        }
+    }
+
+    /// How many bytes of each direction may be held where nobody reads, by the peers' layers too, and on a
+    /// pair by the relay. 1 MiB by default.
+    #[must_use]
+    pub const fn holds(mut self, bytes: usize) -> Self {
+        self.trial.holds = bytes;
+        self
+    }
+
+    /// How long a connection whose peer says nothing may take, or a pair until it is joined. 60 seconds by
+    /// default.
+    #[must_use]
+    pub const fn deadline(mut self, deadline: Duration) -> Self {
+        self.trial.deadline = deadline;
+        self
+    }
+
+    /// Makes all checks.
+    ///
+    /// # Errors
+    ///
+    /// When one or more have failed.
+    pub fn check(self) -> Result<(), Report> {
+        self.trial.check()
+    }
 }
 
 // ===== impl SideKit =====
@@ -90,7 +137,7 @@ impl SideKit {
         L::Service: Service<Conn<BoxIo>, Error: Into<BoxError>, Future: Send + 'static>,
         L::Service: Clone + Send + 'static,
     {
-        self.0.rig.far = rig::side(layer);
+        self.trial.rig.far = rig::side(layer);
         self
     }
 
@@ -98,32 +145,8 @@ impl SideKit {
     /// [`Check::CutStreams`] is made, too.
     #[must_use]
     pub const fn has_end(mut self) -> Self {
-        self.0.has_end = true;
+        self.trial.has_end = true;
         self
-    }
-
-    /// How many bytes of each direction may be held, the peer's layer included, where nobody reads.
-    /// 1 MiB by default.
-    #[must_use]
-    pub const fn holds(mut self, bytes: usize) -> Self {
-        self.0.holds = bytes;
-        self
-    }
-
-    /// How long a connection whose peer says nothing may take. 60 seconds by default.
-    #[must_use]
-    pub const fn deadline(mut self, deadline: Duration) -> Self {
-        self.0.deadline = deadline;
-        self
-    }
-
-    /// Makes all checks.
-    ///
-    /// # Errors
-    ///
-    /// When one or more have failed.
-    pub fn check(self) -> Result<(), Report> {
-        self.0.check()
     }
 }
 
@@ -138,7 +161,7 @@ impl PairKit {
         L::Service: Service<Conn<BoxIo>, Error: Into<BoxError>, Future: Send + 'static>,
         L::Service: Clone + Send + 'static,
     {
-        self.0.rig.near = rig::side(layer);
+        self.trial.rig.near = rig::side(layer);
         self
     }
 
@@ -150,62 +173,29 @@ impl PairKit {
         L::Service: Service<Conn<BoxIo>, Error: Into<BoxError>, Future: Send + 'static>,
         L::Service: Clone + Send + 'static,
     {
-        self.0.rig.far = rig::side(layer);
+        self.trial.rig.far = rig::side(layer);
         self
-    }
-
-    /// How many bytes of each direction may be held, by the relay and the peers' layers too, where
-    /// nobody reads. 1 MiB by default.
-    #[must_use]
-    pub const fn holds(mut self, bytes: usize) -> Self {
-        self.0.holds = bytes;
-        self
-    }
-
-    /// How long a pair whose peers say nothing may take to be joined. 60 seconds by default.
-    #[must_use]
-    pub const fn deadline(mut self, deadline: Duration) -> Self {
-        self.0.deadline = deadline;
-        self
-    }
-
-    /// Makes all checks.
-    ///
-    /// # Errors
-    ///
-    /// When one or more have failed.
-    pub fn check(self) -> Result<(), Report> {
-        self.0.check()
     }
 }
 
-// ===== impl Kit =====
+// ===== impl Trial =====
 
-impl Kit {
-    const fn new(rig: Rig) -> Self {
-        Self {
-            rig,
-            holds: 1024 * 1024,
-            deadline: Duration::from_secs(60),
-            has_end: false,
-        }
-    }
-
+impl Trial {
     fn check(self) -> Result<(), Report> {
-        let kit = Arc::new(self);
+        let trial = Arc::new(self);
         let all = Check::ALL.iter().copied();
-        let asked = all.filter(|check| *check != Check::CutStreams || kit.has_end);
+        let asked = all.filter(|check| *check != Check::CutStreams || trial.has_end);
         let failures = asked.filter_map(|check| {
-            let why = checks::run(check, &kit).err()?;
+            let why = checks::run(check, &trial).err()?;
             Some(Failure { check, why })
         });
         Report::of(failures.collect())
     }
 }
 
-impl fmt::Debug for Kit {
+impl fmt::Debug for Trial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kit")
+        f.debug_struct("Trial")
             .field("holds", &self.holds)
             .field("deadline", &self.deadline)
             .field("has_end", &self.has_end)

@@ -285,7 +285,7 @@ fn a_layer_that_waits_for_ever_is_caught() {
 
 // ===== calls =====
 
-/// Runs its calls in tasks that nobody gives up.
+/// Runs its calls in tasks that are never dropped.
 #[derive(Clone)]
 struct Detach<S>(S);
 

@@ -147,21 +147,20 @@ impl Assembly {
     where
         S: Service<Conn<BoxIo>, Error: Into<BoxError>, Future: Send + 'static> + Send + 'static,
     {
-        let drain = self.lifecycle.drain().clone();
-        let conns = incoming.until_drained(side, drain, Arc::clone(&self.lifecycle));
+        let conns = incoming.until_drained(side, Arc::clone(&self.lifecycle));
         let lifecycle = Arc::clone(&self.lifecycle);
         let spawn = move |future| lifecycle.spawn_until_stopped(future);
         let lifecycle = Arc::clone(&self.lifecycle);
         let serving = serve_with(conns, stack, spawn).map(move |served| match served {
             Ok(()) => tracing::debug!(%side, "no more connections will come"),
-            Err(ServeError::Requests(error)) => {
-                lifecycle.fail(ConnectorError::side(side, error));
-            }
             // The connector learns of it by the error.
             Err(ServeError::Service(error)) if is_caused_by::<PairingEnded>(&*error) => {
                 tracing::debug!(%side, error, "no more connections are wanted");
             }
-            Err(ServeError::Service(error)) => lifecycle.fail(ConnectorError::side(side, error)),
+            Err(ServeError::Service(error) | ServeError::Requests(error)) => {
+                let source = error.into();
+                lifecycle.fail(ConnectorError::Side { side, source });
+            }
         });
         self.lifecycle.spawn_loop(serving);
     }
@@ -212,7 +211,8 @@ impl Assembly {
             .spawn_loop(serving.map(move |served| match served {
                 Ok(()) => lifecycle.stop(),
                 Err(ServeError::Service(error) | ServeError::Requests(error)) => {
-                    lifecycle.fail(ConnectorError::pair_stack(error));
+                    let source = error.into();
+                    lifecycle.fail(ConnectorError::PairStack { source });
                 }
             }));
     }

@@ -10,7 +10,7 @@ use tower::{
 };
 
 use crate::{
-    Handle,
+    Handle, RelayEvent,
     assembly::Assembly,
     lifecycle::Lifecycle,
     mode::{
@@ -307,19 +307,32 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
         self
     }
 
-    /// Calls this function with each session at its join, in the session's task: it must return soon.
-    pub fn on_join(mut self, joined: impl Fn(&Session) + Send + Sync + 'static) -> Self {
-        self.settings.hooks.joined = Some(Arc::new(joined));
+    /// Calls this function with each session at its join. Short for [`Handle::observe`].
+    pub fn on_join(self, joined: impl Fn(&Session) + Send + Sync + 'static) -> Self {
+        self.settings.observers.add(move |event| {
+            if let RelayEvent::Joined(session) = event {
+                joined(session);
+            }
+        });
         self
     }
 
     /// Calls this function with each joined session at its end, with the reason and, if the pair stack or
-    /// the relay failed, the error. It runs in the session's task, and must return soon.
+    /// the relay failed, the error. Short for [`Handle::observe`].
     pub fn on_end(
-        mut self,
+        self,
         ended: impl Fn(&Session, CloseReason, Option<&(dyn StdError + 'static)>) + Send + Sync + 'static,
     ) -> Self {
-        self.settings.hooks.ended = Some(Arc::new(ended));
+        self.settings.observers.add(move |event| {
+            if let RelayEvent::Ended {
+                session,
+                reason,
+                error,
+            } = event
+            {
+                ended(session, *reason, *error);
+            }
+        });
         self
     }
 }

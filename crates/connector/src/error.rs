@@ -1,6 +1,6 @@
 use std::{error::Error as StdError, fmt, sync::Arc};
 
-use couplet_endpoint::{BoxError, Side};
+use couplet_endpoint::Side;
 
 /// The failure that ended a connector.
 ///
@@ -39,27 +39,6 @@ pub enum ConnectorError {
 
 // ===== impl ConnectorError =====
 
-impl ConnectorError {
-    pub(crate) fn side(side: Side, source: BoxError) -> Self {
-        Self::Side {
-            side,
-            source: source.into(),
-        }
-    }
-
-    pub(crate) fn pair_stack(source: BoxError) -> Self {
-        Self::PairStack {
-            source: source.into(),
-        }
-    }
-
-    pub(crate) fn pair(source: BoxError) -> Self {
-        Self::Pair {
-            source: source.into(),
-        }
-    }
-}
-
 impl fmt::Display for ConnectorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -84,22 +63,5 @@ impl StdError for ConnectorError {
             }
             Self::NoPair | Self::NoLocalAddr { .. } => None,
         }
-    }
-}
-
-/// Shows an error and all it was caused by, on one line.
-pub(crate) struct Causes<'a>(pub(crate) &'a (dyn StdError + 'static));
-
-// ===== impl Causes =====
-
-impl fmt::Display for Causes<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut next = self.0.source();
-        while let Some(cause) = next {
-            write!(f, ": {cause}")?;
-            next = cause.source();
-        }
-        Ok(())
     }
 }

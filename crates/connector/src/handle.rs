@@ -132,12 +132,12 @@ impl Handle {
 
     /// Is the relay [paused](Self::pause)?
     pub fn is_paused(&self) -> bool {
-        self.lifecycle.pause().is_set()
+        self.lifecycle.pause().is_on()
     }
 
     /// Has a drain begun, or an end?
     pub fn is_draining(&self) -> bool {
-        self.lifecycle.drain().has_begun() || self.lifecycle.is_stopped()
+        self.lifecycle.drain().is_on() || self.lifecycle.is_stopped()
     }
 
     /// The live counters, of which [`snapshot`](Self::snapshot) is a copy.

@@ -1,10 +1,6 @@
 //! A side with an endpoint of its own: a listener or a pool.
 
-use std::{
-    fmt,
-    sync::Arc,
-    task::{Poll, ready},
-};
+use std::{fmt, sync::Arc, task::Poll};
 
 #[cfg(unix)]
 use couplet_endpoint::io::{DeferredOptions, LateOptions};
@@ -16,7 +12,7 @@ use futures::{
 };
 use tokio::task::yield_now;
 
-use crate::{drain::Drain, lifecycle::Lifecycle};
+use crate::lifecycle::Lifecycle;
 
 /// How often, at a drain, an empty accept queue is polled again.
 const LOOKS: u32 = 3;
@@ -53,7 +49,6 @@ impl Incoming {
     pub(crate) fn until_drained(
         self,
         side: Side,
-        drain: Drain,
         lifecycle: Arc<Lifecycle>,
     ) -> impl Stream<Item = Result<Conn<BoxIo>, BoxError>> + Send {
         let Self {
@@ -62,12 +57,12 @@ impl Incoming {
         let mut looks = 0;
         let mut look_again: Option<BoxFuture<'static, ()>> = None;
         poll_fn(move |cx| {
-            let is_draining = drain.poll_begun(side, cx);
+            let is_draining = lifecycle.drain().poll_on(side, cx);
             if is_draining && !queues {
                 return Poll::Ready(None);
             }
-            if !is_draining {
-                ready!(lifecycle.pause().poll_lifted(side, cx));
+            if !is_draining && lifecycle.pause().poll_on(side, cx) {
+                return Poll::Pending;
             }
             loop {
                 if let Poll::Ready(next) = conns.poll_next_unpin(cx) {

@@ -75,16 +75,15 @@
 
 mod assembly;
 mod connector;
-mod drain;
 mod error;
 mod event;
 mod handle;
 mod incoming;
 mod layer_list;
 mod lifecycle;
+mod loop_switch;
 pub mod mode;
 mod observers;
-mod pause;
 mod refusals;
 mod serve;
 mod settings;

@@ -20,13 +20,8 @@ use tokio::{
 use tokio_util::{future::FutureExt as _, sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    ConnectorError, RelayEvent,
-    drain::Drain,
-    event::Refused,
-    observers::Observers,
-    pause::Pause,
-    settings::{Hooks, Settings},
-    timer_tick::TimerTick,
+    ConnectorError, RelayEvent, event::Refused, loop_switch::LoopSwitch, observers::Observers,
+    settings::Settings, timer_tick::TimerTick,
 };
 
 /// The most sessions that a slow reader of the session stream may be behind.
@@ -39,7 +34,7 @@ const SESSIONS: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
     /// Accept no connections but those in the system's queue.
-    drain: Drain,
+    drain: LoopSwitch,
     /// Accept no connections, and drop those without a partner.
     stop: CancellationToken,
     /// The holder of the handle asked for the stop.
@@ -60,9 +55,9 @@ pub(crate) struct Lifecycle {
     sessions: OnceLock<broadcast::Sender<Session>>,
     /// The number of live sessions, for `close_when_idle` alone.
     live: Option<watch::Sender<usize>>,
-    hooks: Hooks,
     observers: Arc<Observers>,
-    pause: Pause,
+    /// Take no connection until it is over.
+    pause: LoopSwitch,
 }
 
 // ===== impl Lifecycle =====
@@ -70,7 +65,7 @@ pub(crate) struct Lifecycle {
 impl Lifecycle {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
-            drain: Drain::default(),
+            drain: LoopSwitch::default(),
             stop: CancellationToken::new(),
             asked: AtomicBool::new(false),
             tasks: TaskTracker::new(),
@@ -84,13 +79,12 @@ impl Lifecycle {
             last_end: Mutex::new(None),
             sessions: OnceLock::new(),
             live: settings.close_when_idle.map(|_| watch::Sender::new(0)),
-            hooks: settings.hooks.clone(),
-            observers: Arc::default(),
-            pause: Pause::default(),
+            observers: Arc::clone(&settings.observers),
+            pause: LoopSwitch::default(),
         }
     }
 
-    pub(crate) fn pause(&self) -> &Pause {
+    pub(crate) fn pause(&self) -> &LoopSwitch {
         &self.pause
     }
 
@@ -130,10 +124,6 @@ impl Lifecycle {
 
     pub(crate) fn stats(&self) -> &Stats {
         &self.stats
-    }
-
-    pub(crate) fn hooks(&self) -> &Hooks {
-        &self.hooks
     }
 
     pub(crate) fn timer_tick(&self) -> &TimerTick {
@@ -189,10 +179,10 @@ impl Lifecycle {
     /// Ends the sides' loops, by the handle's `shutdown`: accepted connections go on.
     pub(crate) fn ask_to_drain(&self) {
         self.asked.store(true, Ordering::Relaxed);
-        self.drain.begin();
+        self.drain.set(true);
     }
 
-    pub(crate) fn drain(&self) -> &Drain {
+    pub(crate) fn drain(&self) -> &LoopSwitch {
         &self.drain
     }
 

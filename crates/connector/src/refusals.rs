@@ -8,14 +8,14 @@ use std::{
 };
 
 use couplet_endpoint::{
-    BoxError, Conn, ConnId, DialError, Origin, PeerName, Side, find_cause, is_caused_by,
+    BoxError, Chain, Conn, ConnId, DialError, Origin, PeerName, Side, find_cause, is_caused_by,
 };
 use couplet_layers::{Departed, RefusalCause};
 use couplet_pairing::PairError;
 use pin_project::pin_project;
 use tower::{Layer, Service};
 
-use crate::{ConnectorError, error::Causes, event::Refused, lifecycle::Lifecycle};
+use crate::{ConnectorError, event::Refused, lifecycle::Lifecycle};
 
 #[derive(Clone, Debug)]
 pub(crate) struct RefusalsLayer {
@@ -71,7 +71,7 @@ impl RefusalsLayer {
             cause,
             error: Some(&*error),
         });
-        let (side, conn, causes) = (self.side, id.get(), Causes(&*error));
+        let (side, conn, causes) = (self.side, id.get(), Chain(&*error));
         // A refused client concerns the client, and so does a target that the client asked for; a server
         // that is down concerns the operator.
         let is_asked = matches!(find_cause(&*error), Some(PairError::Asked { .. }));
@@ -93,7 +93,8 @@ impl RefusalsLayer {
         // Another client may follow a refused one; no other dial follows a failed one.
         let no_other = origin == Origin::Dialled || is_caused_by::<PairError>(&*error);
         if self.expects_one_pair && no_other {
-            self.lifecycle.fail(ConnectorError::pair(error));
+            let source = error.into();
+            self.lifecycle.fail(ConnectorError::Pair { source });
         }
     }
 }

@@ -1,19 +1,18 @@
-//! Follows sessions from begin to end: logs them, calls the hooks, and ends them with the connector.
+//! Follows sessions from begin to end: logs them, tells the observers, and ends them with the connector.
 
 use std::{
     error::Error as StdError,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use couplet_endpoint::{BoxError, Side};
+use couplet_endpoint::{BoxError, Chain, Side};
 use couplet_pairing::{CloseReason, Pair, Session};
 use pin_project::pin_project;
 use tower::{Layer, Service};
 
-use crate::{RelayEvent, error::Causes, lifecycle::Lifecycle};
+use crate::{RelayEvent, lifecycle::Lifecycle};
 
 #[derive(Clone, Debug)]
 pub(crate) struct TrackLayer(Arc<Lifecycle>);
@@ -136,9 +135,6 @@ impl Tracked {
         self.lifecycle
             .observers()
             .tell(&RelayEvent::Joined(&self.session));
-        if let Some(joined) = &self.lifecycle.hooks().joined {
-            joined(&self.session);
-        }
     }
 
     fn fails(&mut self, error: BoxError) {
@@ -163,7 +159,7 @@ impl Tracked {
             b_to_a = meter.bytes(Side::B),
             duration = self.session.duration().as_secs_f64(),
             %reason,
-            error = error.map(|error| Causes(error).to_string()),
+            error = error.map(|error| Chain(error).to_string()),
             "ended",
         );
         if self.joined {
@@ -172,12 +168,6 @@ impl Tracked {
                 reason,
                 error,
             });
-        }
-        if self.joined
-            && let Some(ended) = &self.lifecycle.hooks().ended
-        {
-            // Caught, because this may be the end of a session that panicked already.
-            let _ = catch_unwind(AssertUnwindSafe(|| ended(&self.session, reason, error)));
         }
     }
 }

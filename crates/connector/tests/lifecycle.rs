@@ -23,7 +23,7 @@ async fn once_makes_one_pair_in_every_mode() {
         let [mut a, mut b] = rig.pair().await;
         joined(&mut a, &mut b).await;
         assert!(!relay.is_done());
-        // Nobody else gets in: the endpoints are closed while the pair goes on.
+        // No other client gets in: the endpoints are closed while the pair goes on.
         until(|| !rig.is_listened_to()).await;
         joined(&mut a, &mut b).await;
         drop((a, b));

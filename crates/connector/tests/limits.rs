@@ -216,7 +216,7 @@ async fn as_many_dials_run_at_a_time_as_there_are_slots() {
     });
 }
 
-// ===== nobody is delayed =====
+// ===== no other pair is delayed =====
 
 #[tokio::test(start_paused = true)]
 async fn sixty_four_stuck_pairs_delay_no_other() {

@@ -78,7 +78,7 @@ async fn an_observer_hears_what_the_log_tells() {
         .start();
     assert_eq!(relay.pairing(), Pairing::DialFor(Side::B));
     let heard = Heard::of(&relay);
-    // One that panics disturbs nobody.
+    // An observer that panics disturbs no other.
     relay.observe(|_| panic!("in an observer"));
 
     let mut guesser = clients.connect().await.unwrap();

@@ -42,7 +42,7 @@ fn each_constructor_pairs_as_pairing_says() {
     assert_eq!(keyed.pairing(), Pairing::Keyed);
 }
 
-/// It need not be able to dial for nobody.
+/// It need not be able to dial without a client.
 #[tokio::test(start_paused = true)]
 async fn dial_by_chooses_side_a_by_the_client_of_b() {
     let (target, mut servers) = memory::endpoint();

@@ -14,7 +14,7 @@ use futures::StreamExt;
 use socket2::{Domain, SockRef, Socket, Type};
 use tower::{Service, ServiceExt, retry::Retry, timeout::Timeout};
 
-/// A port of ours that nobody listens on, and that nobody else can take.
+/// A port of ours on which no socket listens, and that no other program can take.
 fn refusing() -> (Socket, SocketAddr) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -149,7 +149,7 @@ async fn timeout_of_tower_works_on_a_dial() {
     assert!(error.is::<tower::timeout::error::Elapsed>());
 }
 
-/// Lets somebody listen on the port after the second failure.
+/// Listens on the port after the second failure.
 #[derive(Clone)]
 struct ListenAfter<'a> {
     failures: u32,

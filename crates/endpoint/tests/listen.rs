@@ -145,7 +145,7 @@ async fn a_port_can_be_shared() {
 
 #[tokio::test]
 async fn an_address_that_cannot_be_listened_on_is_named() {
-    // 192.0.2.0/24 is for documentation (RFC 5737): nobody has it.
+    // 192.0.2.0/24 is for documentation (RFC 5737): no machine has it.
     let error = Listen::bind("192.0.2.1:0").await.unwrap_err();
     let expected = "cannot listen on 192.0.2.1:0, not an address of this machine";
     assert_eq!(error.to_string(), expected);

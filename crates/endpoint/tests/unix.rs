@@ -40,7 +40,7 @@ impl Drop for Directory {
     }
 }
 
-/// A socket on which nobody listens, as a program that was killed leaves it.
+/// A socket on which no program listens, as one that was killed leaves it.
 fn leave_stale(path: &Path) {
     drop(std::os::unix::net::UnixListener::bind(path).unwrap());
     assert!(fs::metadata(path).unwrap().file_type().is_socket());

@@ -117,7 +117,7 @@ async fn a_reply_comes_before_the_join_and_all_of_the_partners_bytes() {
         let mut came = set.come_with(told);
         let (_, mut partner_peer) = came.dialling.connects();
         partner_peer.write_all(b"hello").await.unwrap();
-        // Nobody has asked for the pair yet, and the client is told already.
+        // The pair is not asked for yet, and the client has its reply already.
         assert_pending!(came.joining.poll());
         let mut heard = [0; 3];
         soon(came.peer.read_exact(&mut heard)).await.unwrap();

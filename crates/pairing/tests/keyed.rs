@@ -81,7 +81,7 @@ async fn a_client_whose_partner_dies_before_the_join_gets_another() {
     let (_, leaves) = arrive_as(&mut ends.0, 1, "ann");
     let (bob, _bob_peer) = arrive_as(&mut ends.0, 1, "bob");
     settle().await;
-    // It is noticed while nobody asks.
+    // It is noticed while no pair is asked for.
     drop(leaves);
     until(|| counts.died(Side::A) == 1).await;
     assert_eq!(counts.waiting(Side::A), 1);
@@ -279,7 +279,7 @@ async fn a_connection_without_a_partner_in_time_is_refused() {
     let counts = pairs.counts();
     assert_eq!(counts.expired(Side::A), 1);
     assert_eq!(counts.waited(Side::A, Refusal::Expired), 10 * SECOND);
-    // Nobody is there for it any more.
+    // No connection is there for it any more.
     let (_, mut late) = arrive(&mut place, 1);
     settle().await;
     assert_waits(&mut late);

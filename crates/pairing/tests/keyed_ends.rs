@@ -113,7 +113,7 @@ async fn the_pairs_end_when_no_connection_can_come_and_no_pair_can_be_made() {
     drop(pair);
 }
 
-/// Says a byte, and wakes nobody, when it is looked at as often as that.
+/// Yields a byte, and wakes no task, when it is polled that often.
 #[derive(Debug)]
 struct Says {
     io: MemoryStream,

@@ -22,7 +22,7 @@ use tower::{Service, ServiceExt};
 const PLACES: usize = 4;
 const WAIT: Duration = Duration::from_secs(10);
 const EARLY: usize = 4;
-/// Within what time a reset is noticed which wakes nobody.
+/// The time within which a reset is noticed that wakes no task.
 const NOTICED: Duration = Duration::from_secs(1);
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -402,7 +402,7 @@ impl Model {
                 "two could be joined: {tags:?}"
             );
         }
-        // They are within the bounds, unless somebody has lost a partner.
+        // They are within the bounds, unless a connection has lost its partner.
         let partings = [Refusal::Expired, Refusal::Impatient];
         let mut partings = partings
             .map(|refusal| counts.refused(Side::A, refusal))

@@ -19,7 +19,7 @@ use tower::{Service, ServiceExt};
 const PLACES: usize = 3;
 const WAIT: Duration = Duration::from_secs(10);
 const EARLY: usize = 4;
-/// Within what time a reset is noticed which wakes nobody.
+/// The time within which a reset is noticed that wakes no task.
 const NOTICED: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]

@@ -71,7 +71,7 @@ async fn pairs_are_made_only_on_request() {
     assert_eq!(counts.waiting(Side::A), 3);
     assert_eq!(counts.waiting(Side::B), 3);
 
-    // And while nobody asks they are watched.
+    // And while no pair is asked for they are watched.
     let mut next_slot = task::spawn(a.ready());
     assert_pending!(next_slot.poll());
     a_peers[0] = None;

@@ -127,7 +127,7 @@ async fn the_partner_of_one_that_vanished_is_joined_with_the_next() {
     fill(&mut slot, newcomer);
     assert_pending!(task::spawn(pairs.next()).poll());
     settle().await;
-    // Nobody else waits for that.
+    // No other connection waits for that.
     let (partner, partner_id, _partner, _) = conn(2, Side::B);
     fill(&mut slot, partner);
     let pair = pairs.next().await.unwrap().unwrap();

@@ -201,7 +201,7 @@ async fn dead_connections_are_seen_at_the_match_and_live_ones_keep_their_turn() 
     settle().await;
     advance(SECOND).await;
     let (second, _second_peer) = arrive(&mut a);
-    // Their resets wake nobody: as much as is read ahead has come before.
+    // Their resets wake no task: as much as is read ahead has come before.
     for _ in 0..2 {
         let (_, mut dead) = arrive(&mut b);
         dead.write_all(b"x").await.unwrap();

@@ -271,7 +271,7 @@ async fn a_pair_that_waits_for_its_budget_is_not_idle() {
     assert_eq!(summary.reason, CloseReason::HalfCloseTimeout(Side::B));
 }
 
-/// Nobody else is to wait for a direction that asks no more.
+/// No other direction waits for one that asks no more.
 #[tokio::test]
 async fn an_ended_direction_waits_for_no_budget() {
     let (mut this, other, mut pair) = memory_pair(Side::A, 64);

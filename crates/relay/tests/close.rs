@@ -1,4 +1,4 @@
-//! A session that is ended from outside ends at once, and nobody mistakes that for a whole.
+//! A session that is closed from outside ends at once, and no peer takes that for an end of stream.
 
 mod helper;
 

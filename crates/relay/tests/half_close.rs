@@ -181,7 +181,7 @@ async fn a_peer_that_ended_before_its_reset_was_whole() {
         assert_eq!(heard, b"question");
         assert!(end.is_some_and(|end| end.is_ok()));
 
-        // That nobody hears the answer shows when it is given.
+        // That no peer hears the answer shows when the answer is written.
         write_now(&mut other, b"answer");
         assert!(drive(&mut relaying).is_pending());
         shut_down(&mut other);

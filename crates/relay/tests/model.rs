@@ -187,7 +187,7 @@ impl Model {
         }
     }
 
-    /// Both send no more, and those who are still there listen until they know all.
+    /// Both sides send no more, and the peers that are still there read to the end.
     fn hear_out(&mut self) {
         for side in SIDES {
             self.act(side, Action::ShutDown);

@@ -261,7 +261,7 @@ async fn a_reset_waits_until_the_rest_has_left() {
         reset(this);
         assert!(drive(&mut relaying).is_pending());
 
-        // What still comes for the side that is gone is thrown away, so that nobody is held up.
+        // Bytes that still come for the side that is gone are discarded, so that the sender is not held up.
         for _ in 0..10 {
             advance(Duration::from_secs(1)).await;
             assert_eq!(write_now(&mut other, &[0; 64]), 64);

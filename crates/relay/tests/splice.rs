@@ -235,7 +235,7 @@ async fn an_end_at_any_moment_is_told_from_a_reset() {
     }
 }
 
-/// A pair that is closed with bytes in its pipe leaves them to nobody.
+/// A pair that is closed with bytes in its pipe leaves them to no other pair.
 #[tokio::test]
 async fn bytes_left_by_one_pair_are_never_seen_by_the_next() {
     let sent = noise(7, 8 * MIB);

@@ -126,7 +126,7 @@ async fn a_reader_that_is_late_gets_everything_before_the_reset() {
         until(|| session.meter().bytes(side) == sent.len() as u64).await;
         reset(this);
         // The relay has seen the reset: what is sent to that side is swallowed, or refused.
-        // Nobody can see that from outside, so give it many turns.
+        // That can't be seen from outside, so the relay gets many turns.
         for _ in 0..1000 {
             tokio::task::yield_now().await;
         }

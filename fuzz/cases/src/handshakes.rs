@@ -124,7 +124,7 @@ pub fn lines(data: &[u8]) {
     assert!(!line_of(stranger, &Challenge::new(authorized), |_| {}));
 }
 
-/// Of nobody.
+/// Without an address.
 const SECRET_KEY: &str = "ed25519-private:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
 fn claims(info: &Info) {

@@ -44,7 +44,7 @@ where
     }
 }
 
-/// What is heard at the far end is what was said, up to where somebody meddled; and only what came
+/// The far end reads what was sent, up to the first changed byte; and only what came
 /// whole has an end.
 fn meddled(data: &[u8]) {
     let [len, change @ ..] = data else {

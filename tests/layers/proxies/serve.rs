@@ -82,7 +82,7 @@ fn a_target_that_is_not_reached_has_its_reply() {
 fn what_is_private_is_refused_unless_it_is_listed() {
     let target = listen();
     let port = target.local_addr().unwrap().port();
-    // Everybody is no list of private networks.
+    // All addresses are no list of private networks.
     for side in ["dial:asked", "dial:asked,allow=0.0.0.0/0+::/0"] {
         let couplet = Couplet::start(&["listen:0,socks5", side]);
         for host in [
@@ -189,7 +189,7 @@ fn users_are_read_again_at_a_hangup() {
     socks_takes("new", false);
     http_takes("bWU6b2xk", true);
     http_takes("bWU6bmV3", false);
-    // Without a password nobody comes in.
+    // Without a password no client comes in.
     let client = connect(socks.address('A'));
     send(&client, [5, 1, 0]);
     hears(&client, [5, 0xff]);

@@ -180,7 +180,7 @@ fn curl_gets_a_page_from_python() {
     assert_eq!(heard.ok().log, "hello from python");
     assert!(reason.contains("finished"), "{reason}");
 
-    // The page has no length: so where it ends, somebody may have cut it.
+    // The page has no length: so where it ends, an attacker may have cut it.
     let (heard, reason) = fetch(&side);
     assert_eq!(heard.status, 56, "{}", heard.log);
     assert!(reason.contains("failed"), "{reason}");

@@ -22,7 +22,7 @@ pub(crate) enum Case {
     /// So many connections, one after the other: accepted, dialled for, joined, one round trip,
     /// closed.
     Life,
-    /// The same, with an admin endpoint that nobody asks.
+    /// The same, with an admin endpoint without requests.
     LifeWatched,
     /// So many round trips through one pair.
     RoundTrip,

@@ -59,7 +59,7 @@ pub(crate) fn run(quick: bool, profile: &str) -> anyhow::Result<()> {
     eprintln!("building what is measured");
     let built = build(profile)?;
     let on_loopback = sockets::measure(Size::new(on_loopback), &built)?;
-    // The many first: what memory they get was nobody's before.
+    // The many first: the memory that they get was not in use before.
     let [many, few] = in_memory.map(|waiting| memory::measure(Size::new(waiting)));
     let few = Measured {
         resident: None,

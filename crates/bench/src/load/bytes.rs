@@ -1,4 +1,4 @@
-//! Bytes that nobody looks at, as cheaply as they come.
+//! Bytes whose content does not matter, made as cheaply as possible.
 
 use std::io;
 

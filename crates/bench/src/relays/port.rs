@@ -14,7 +14,7 @@ const APART: u32 = 397;
 
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
-/// An address of this machine on which nobody listens, another each time.
+/// An address of this machine on which no program listens, another each time.
 pub(crate) fn free_port() -> anyhow::Result<SocketAddr> {
     // Processes that start one after the other are far apart: each takes some dozens.
     let mine = (std::process::id().wrapping_mul(APART) % u32::from(PORTS)) as u16;

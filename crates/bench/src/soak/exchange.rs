@@ -114,7 +114,7 @@ impl Counts {
     /// The server's end of whichever connection it is.
     pub(super) async fn server(&self, setup: &str, mut stream: TcpStream) {
         let mut bytes = [0; LEN];
-        // Where nobody comes any more, a connection that waited ends without a word.
+        // Where no partner comes any more, a waiting connection ends without a word.
         if stream.read_exact(&mut bytes).await.is_err() {
             return;
         }

@@ -45,7 +45,7 @@ enum Health {
     Sound,
     /// The failure is reported, and the writer is tried again.
     Failing,
-    /// Nobody reads any more: lines are discarded.
+    /// The reader is gone: lines are discarded.
     Closed,
 }
 

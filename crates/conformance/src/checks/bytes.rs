@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use crate::{
-    Kit,
+    Trial,
     innermost::{Relays, write_vectored},
     rig::{Broken, End, Ends, Kind, chain, soon},
     wire::{Cut, WIRE},
@@ -106,25 +106,25 @@ pub(super) fn near_hears(heard: Result<(), Broken>) -> Result<(), Broken> {
     heard.map_err(|why| format!("from far to near: {why}"))
 }
 
-pub(super) async fn segmentation(kit: &Kit) -> Result<(), Broken> {
-    let mut ends = kit.rig.open(Cut::Single).await?;
+pub(super) async fn segmentation(trial: &Trial) -> Result<(), Broken> {
+    let mut ends = trial.rig.open(Cut::Single).await?;
     both_ways(&mut ends, 3000).await?;
     for seed in 1..5 {
-        let mut ends = kit.rig.open(Cut::Random(seed)).await?;
+        let mut ends = trial.rig.open(Cut::Random(seed)).await?;
         both_ways(&mut ends, 60_000).await?;
     }
     Ok(())
 }
 
-pub(super) async fn vectored_writes(kit: &Kit) -> Result<(), Broken> {
+pub(super) async fn vectored_writes(trial: &Trial) -> Result<(), Broken> {
     let (up, down) = (noise(1, 30_000), noise(2, 30_000));
     for cut in [Cut::Not, Cut::Random(1)] {
-        let mut ends = kit.rig.open_with(cut, Relays::Vectored, &[]).await?;
+        let mut ends = trial.rig.open_with(cut, Relays::Vectored, &[]).await?;
         for (end, bytes) in End::BOTH.into_iter().zip([&up, &down]) {
             let (from, to) = ends.of(end);
             let says = async {
                 // On a pair, it is the relay that writes so.
-                match kit.rig.kind {
+                match trial.rig.kind {
                     Kind::Side => wrote(write_vectored(from, bytes).await)?,
                     Kind::Pair => wrote(from.write_all(bytes).await)?,
                 }
@@ -137,8 +137,8 @@ pub(super) async fn vectored_writes(kit: &Kit) -> Result<(), Broken> {
     Ok(())
 }
 
-pub(super) async fn flush(kit: &Kit) -> Result<(), Broken> {
-    let mut ends = kit.rig.open(Cut::Not).await?;
+pub(super) async fn flush(trial: &Trial) -> Result<(), Broken> {
+    let mut ends = trial.rig.open(Cut::Not).await?;
     for key in noise(1, 8) {
         for end in End::BOTH {
             let (from, to) = ends.of(end);
@@ -151,11 +151,11 @@ pub(super) async fn flush(kit: &Kit) -> Result<(), Broken> {
     Ok(())
 }
 
-pub(super) async fn slow_reader(kit: &Kit) -> Result<(), Broken> {
-    let most = kit.holds + 2 * WIRE;
+pub(super) async fn slow_reader(trial: &Trial) -> Result<(), Broken> {
+    let most = trial.holds + 2 * WIRE;
     let bytes = noise(3, 2 * most);
     for end in End::BOTH {
-        let mut ends = kit.rig.open(Cut::Not).await?;
+        let mut ends = trial.rig.open(Cut::Not).await?;
         let (writer, reader) = ends.of(end);
         let mut taken = 0;
         let writes = async {
@@ -174,7 +174,7 @@ pub(super) async fn slow_reader(kit: &Kit) -> Result<(), Broken> {
         if taken > most {
             return Err(format!(
                 "{taken} bytes from {end} are held, or more, while nobody reads: {} is the bound",
-                kit.holds
+                trial.holds
             ));
         }
         let bytes = &bytes[..taken];
@@ -186,12 +186,12 @@ pub(super) async fn slow_reader(kit: &Kit) -> Result<(), Broken> {
     Ok(())
 }
 
-pub(super) async fn behind_handshake(kit: &Kit) -> Result<(), Broken> {
+pub(super) async fn behind_handshake(trial: &Trial) -> Result<(), Broken> {
     let early = noise(4, 1000);
     for cut in [Cut::Gathered, Cut::Not, Cut::Single] {
-        let mut ends = kit.rig.open_with(cut, Relays::AsEver, &early).await?;
+        let mut ends = trial.rig.open_with(cut, Relays::AsEver, &early).await?;
         near_hears(hears(&mut ends.near, &early).await)?;
-        if kit.rig.kind == Kind::Pair {
+        if trial.rig.kind == Kind::Pair {
             far_hears(hears(&mut ends.far, &early).await)?;
         }
     }

@@ -11,7 +11,7 @@ use tower::{Service, ServiceExt};
 
 use super::bytes::hears;
 use crate::{
-    Kit,
+    Trial,
     innermost::Relays,
     rig::{Broken, Kind, Subject, Wires, chain, soon, stay},
     wire::{Cut, Wire},
@@ -26,7 +26,7 @@ const RESERVES: usize = 2000;
 /// Long enough for whatever is still at work to end.
 const SETTLE: Duration = Duration::from_secs(1);
 
-impl Kit {
+impl Trial {
     /// The wires of a call, the peers' ends, and those that the layer holds.
     fn wires(&self, cut: Cut) -> (Wires, Vec<Wire>, Vec<std::sync::Weak<()>>) {
         let (far, far_peer) = Wire::pair(cut);
@@ -45,24 +45,24 @@ impl Kit {
 }
 
 /// A connection goes through it as if nothing had been.
-async fn serves(kit: &Kit, subject: &mut Subject, after: &str) -> Result<(), Broken> {
+async fn serves(trial: &Trial, subject: &mut Subject, after: &str) -> Result<(), Broken> {
     let early = b"still here?";
     let through = async {
-        let opened = kit.rig.open_through(subject, Cut::Not, early).await;
+        let opened = trial.rig.open_through(subject, Cut::Not, early).await;
         hears(&mut opened?.near, early).await
     };
     through.await.map_err(|why| format!("after {after}: {why}"))
 }
 
-pub(super) async fn cancellation(kit: &Kit) -> Result<(), Broken> {
+pub(super) async fn cancellation(trial: &Trial) -> Result<(), Broken> {
     // One slot: a service that keeps it without a right is found out.
-    let mut subject = kit.rig.subject(1, Relays::AsEver);
+    let mut subject = trial.rig.subject(1, Relays::AsEver);
     for polls in 0..POLLS {
-        let (wires, peers, held) = kit.wires(Cut::Single);
+        let (wires, peers, held) = trial.wires(Cut::Single);
         let peers = peers.into_iter().enumerate().map(|(at, wire)| {
-            let make = match (kit.rig.kind, at) {
-                (Kind::Pair, 0) => &kit.rig.near,
-                _ => &kit.rig.far,
+            let make = match (trial.rig.kind, at) {
+                (Kind::Pair, 0) => &trial.rig.near,
+                _ => &trial.rig.far,
             };
             tokio::spawn(stay(make.clone(), wire))
         });
@@ -96,22 +96,22 @@ pub(super) async fn cancellation(kit: &Kit) -> Result<(), Broken> {
             break;
         }
     }
-    serves(kit, &mut subject, "calls that were given up").await
+    serves(trial, &mut subject, "calls that were given up").await
 }
 
-pub(super) async fn deadline(kit: &Kit) -> Result<(), Broken> {
-    let mut subject = kit.rig.subject(1, Relays::AsEver);
-    let (wires, _peers, held) = kit.wires(Cut::Not);
+pub(super) async fn deadline(trial: &Trial) -> Result<(), Broken> {
+    let mut subject = trial.rig.subject(1, Relays::AsEver);
+    let (wires, _peers, held) = trial.wires(Cut::Not);
     let mut call = subject.call(wires).await?;
-    let over = timeout(kit.deadline, call.over()).await;
-    let through = match kit.rig.kind {
+    let over = timeout(trial.deadline, call.over()).await;
+    let through = match trial.rig.kind {
         Kind::Side => subject.arrivals.has_come().is_some(),
         Kind::Pair => subject.arrivals.joined(),
     };
     if over.is_err() && !through {
         return Err(format!(
             "a call whose peer says nothing is still at work after {:?}",
-            kit.deadline
+            trial.deadline
         ));
     }
     drop(call);
@@ -122,8 +122,8 @@ pub(super) async fn deadline(kit: &Kit) -> Result<(), Broken> {
     }
 }
 
-pub(super) async fn readiness(kit: &Kit) -> Result<(), Broken> {
-    let mut subject = kit.rig.subject(1, Relays::AsEver);
+pub(super) async fn readiness(trial: &Trial) -> Result<(), Broken> {
+    let mut subject = trial.rig.subject(1, Relays::AsEver);
     for round in 0..RESERVES {
         let mut reserving = subject.stack.clone();
         let ready = soon("a clone is to become ready", reserving.ready()).await;
@@ -132,7 +132,7 @@ pub(super) async fn readiness(kit: &Kit) -> Result<(), Broken> {
         })?;
         ready.map_err(|error| format!("it is not ready: {}", chain(&*error)))?;
     }
-    serves(kit, &mut subject, "clones that were ready and dropped").await?;
+    serves(trial, &mut subject, "clones that were ready and dropped").await?;
 
     // A reservation that another caller waits for is released by the drop.
     let mut reserving = subject.stack.clone();
@@ -147,7 +147,7 @@ pub(super) async fn readiness(kit: &Kit) -> Result<(), Broken> {
     drop(woken);
 
     // What is reserved is not cloned: what is called has to be ready itself.
-    let mut subject = kit.rig.subject(16, Relays::AsEver);
+    let mut subject = trial.rig.subject(16, Relays::AsEver);
     soon("it is to become ready", subject.stack.ready())
         .await?
         .map_err(|error| format!("it is not ready: {}", chain(&*error)))?;
@@ -155,13 +155,13 @@ pub(super) async fn readiness(kit: &Kit) -> Result<(), Broken> {
         stack: subject.stack.clone(),
         arrivals: subject.arrivals,
     };
-    let served = serves(kit, &mut clone, "a clone of one that was ready").await;
+    let served = serves(trial, &mut clone, "a clone of one that was ready").await;
     if clone.arrivals.called_unready() {
         return Err("its clone calls the inner service, which is not ready".into());
     }
     served?;
     for _ in 0..2 {
-        serves(kit, &mut clone, "a call").await?;
+        serves(trial, &mut clone, "a call").await?;
     }
     match clone.arrivals.called_unready() {
         true => Err("it calls the inner service, which is not ready".into()),

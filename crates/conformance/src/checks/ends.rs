@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::bytes::{hears, noise, wrote};
 use crate::{
-    Kit,
+    Trial,
     rig::{Broken, End, chain, soon},
     wire::Cut,
 };
@@ -30,10 +30,10 @@ async fn hears_and_fails(io: &mut BoxIo, expected: &[u8]) -> Result<(), Broken> 
     }
 }
 
-pub(super) async fn half_close(kit: &Kit) -> Result<(), Broken> {
+pub(super) async fn half_close(trial: &Trial) -> Result<(), Broken> {
     let (question, answer) = (noise(1, 10_000), noise(2, 20_000));
     for end in End::BOTH {
-        let mut ends = kit.rig.open(Cut::Not).await?;
+        let mut ends = trial.rig.open(Cut::Not).await?;
         let (first, second) = ends.of(end);
         wrote(first.write_all(&question).await)?;
         let shutdown = soon("a shutdown", first.shutdown()).await?;
@@ -54,10 +54,10 @@ pub(super) async fn half_close(kit: &Kit) -> Result<(), Broken> {
     Ok(())
 }
 
-pub(super) async fn resets(kit: &Kit) -> Result<(), Broken> {
+pub(super) async fn resets(trial: &Trial) -> Result<(), Broken> {
     let last = noise(1, 1000);
     for end in End::BOTH {
-        let mut ends = kit.rig.open(Cut::Not).await?;
+        let mut ends = trial.rig.open(Cut::Not).await?;
         wrote(ends.far.write_all(&last).await)?;
         wrote(ends.far.flush().await)?;
         wrote(ends.near.write_all(&last).await)?;
@@ -75,10 +75,10 @@ pub(super) async fn resets(kit: &Kit) -> Result<(), Broken> {
     Ok(())
 }
 
-pub(super) async fn cut_streams(kit: &Kit) -> Result<(), Broken> {
+pub(super) async fn cut_streams(trial: &Trial) -> Result<(), Broken> {
     let last = noise(1, 1000);
     for bytes in [&last[..], b""] {
-        let mut ends = kit.rig.open(Cut::Not).await?;
+        let mut ends = trial.rig.open(Cut::Not).await?;
         wrote(ends.far.write_all(bytes).await)?;
         wrote(ends.far.flush().await)?;
         let (far, mut near) = (ends.far, ends.near);

@@ -14,22 +14,22 @@ use std::{
 
 use futures::FutureExt;
 
-use super::{Check, Kit, rig::Broken};
+use super::{Check, Trial, rig::Broken};
 
 /// How much real time a check has: so long takes none that does not spin, even on a busy machine.
 const SPINS: Duration = Duration::from_secs(600);
 
 /// Makes one check.
-pub(super) fn run(check: Check, kit: &Arc<Kit>) -> Result<(), Broken> {
+pub(super) fn run(check: Check, trial: &Arc<Trial>) -> Result<(), Broken> {
     let (result, outcome) = mpsc::channel();
-    let kit = Arc::clone(kit);
+    let trial = Arc::clone(trial);
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
             .build();
         let made = match runtime {
-            Ok(runtime) => runtime.block_on(guarded(check, &kit)),
+            Ok(runtime) => runtime.block_on(guarded(check, &trial)),
             Err(error) => Err(format!("there is no runtime for it: {error}")),
         };
         let _ = result.send(made);
@@ -40,24 +40,24 @@ pub(super) fn run(check: Check, kit: &Arc<Kit>) -> Result<(), Broken> {
     }
 }
 
-async fn guarded(check: Check, kit: &Kit) -> Result<(), Broken> {
-    let made = AssertUnwindSafe(make(check, kit)).catch_unwind().await;
+async fn guarded(check: Check, trial: &Trial) -> Result<(), Broken> {
+    let made = AssertUnwindSafe(make(check, trial)).catch_unwind().await;
     made.unwrap_or_else(|panic| Err(format!("it panicked: {}", words(&*panic))))
 }
 
-async fn make(check: Check, kit: &Kit) -> Result<(), Broken> {
+async fn make(check: Check, trial: &Trial) -> Result<(), Broken> {
     match check {
-        Check::Segmentation => bytes::segmentation(kit).await,
-        Check::VectoredWrites => bytes::vectored_writes(kit).await,
-        Check::Flush => bytes::flush(kit).await,
-        Check::SlowReader => bytes::slow_reader(kit).await,
-        Check::BytesBehindHandshake => bytes::behind_handshake(kit).await,
-        Check::HalfClose => ends::half_close(kit).await,
-        Check::Resets => ends::resets(kit).await,
-        Check::CutStreams => ends::cut_streams(kit).await,
-        Check::Cancellation => calls::cancellation(kit).await,
-        Check::Deadline => calls::deadline(kit).await,
-        Check::Readiness => calls::readiness(kit).await,
+        Check::Segmentation => bytes::segmentation(trial).await,
+        Check::VectoredWrites => bytes::vectored_writes(trial).await,
+        Check::Flush => bytes::flush(trial).await,
+        Check::SlowReader => bytes::slow_reader(trial).await,
+        Check::BytesBehindHandshake => bytes::behind_handshake(trial).await,
+        Check::HalfClose => ends::half_close(trial).await,
+        Check::Resets => ends::resets(trial).await,
+        Check::CutStreams => ends::cut_streams(trial).await,
+        Check::Cancellation => calls::cancellation(trial).await,
+        Check::Deadline => calls::deadline(trial).await,
+        Check::Readiness => calls::readiness(trial).await,
     }
 }
 

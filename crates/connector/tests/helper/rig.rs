@@ -137,7 +137,7 @@ impl Rig {
         }
     }
 
-    /// Has nobody been dialled that we have not met?
+    /// Whether the test has met every peer that was dialled.
     pub(crate) async fn nobody_dialled(&mut self) -> bool {
         settle().await;
         SIDES.map(|side| self.peers(side).dialled()) == [false; 2]
@@ -159,7 +159,7 @@ impl Rig {
         })
     }
 
-    /// Nobody comes to that side any more, and nobody can be dialled there.
+    /// No client comes to that side any more, and no server can be dialled there.
     pub(crate) fn closes(&mut self, side: Side) {
         *self.peers(side) = Peers::Come(memory::endpoint().0);
     }

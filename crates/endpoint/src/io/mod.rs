@@ -382,7 +382,7 @@ mod tests {
             assert!(futures::poll!(std::pin::pin!(gone(&mut io))).is_pending());
             peer.write_all(b"hello").await.unwrap();
             peer.shutdown().await.unwrap();
-            // Behind bytes that nobody has read there is no end.
+            // Behind unread bytes there is no end.
             let look = tokio::time::timeout(Duration::from_millis(50), gone(&mut io)).await;
             assert!(look.is_err());
             io.read_exact(&mut [0; 5]).await.unwrap();

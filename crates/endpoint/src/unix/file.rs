@@ -57,7 +57,7 @@ pub(super) async fn lock_directory(path: &Path) -> Option<File> {
     None
 }
 
-/// Removes a socket on which nobody listens. Fails where something else is there.
+/// Removes a socket on which no program listens. Fails where something else is there.
 pub(super) fn clear_stale(path: &Path) -> io::Result<()> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
@@ -79,7 +79,7 @@ pub(super) fn clear_stale(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
-        // A queue that is full is a listener's, and so is a socket of another type somebody's.
+        // A full queue belongs to a listener, and a socket of another type to a program.
         Ok(()) | Err(_) => Err(io::ErrorKind::AddrInUse.into()),
     }
 }

@@ -48,7 +48,7 @@ use crate::{
 #[derive(Debug)]
 pub struct UnixListen {
     /// First, so that the path is removed before the socket is closed: in between, the path of a socket
-    /// on which nobody listens would be another program's to replace.
+    /// on which no program listens would be another program's to replace.
     _file: Option<OwnFile>,
     listener: UnixListener,
     addr: Arc<UnixAddr>,

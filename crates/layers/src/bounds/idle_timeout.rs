@@ -14,42 +14,20 @@
 //! **Where:** anywhere on a pair stack. **Splice:** costs none. **Memory:** one timer a pair, which
 //! is set again only when it fires, never per byte.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::time::Duration;
 
-use couplet_endpoint::QuietTimer;
-use couplet_pairing::{CloseReason, Pair, Session};
-use pin_project::pin_project;
+use couplet_pairing::{CloseReason, Session};
 use tokio::time::Instant;
 use tower_layer::Layer;
-use tower_service::Service;
+
+use super::timed::{TimeBound, Timed};
 
 /// Ends sessions that are idle for a time. See the [module](self).
 #[derive(Clone, Copy, Debug)]
 pub struct IdleTimeoutLayer(Duration);
 
 /// Ends sessions that are idle: made by [`IdleTimeoutLayer`].
-#[derive(Clone, Debug)]
-pub struct IdleTimeout<S> {
-    timeout: Duration,
-    inner: S,
-}
-
-/// The future of [`IdleTimeout`]. It is the inner one's, which is told to end when it has idled.
-#[pin_project]
-#[derive(Debug)]
-#[must_use = "futures do nothing unless polled"]
-pub struct IdleTimeoutFuture<F> {
-    #[pin]
-    inner: F,
-    #[pin]
-    timer: QuietTimer,
-    timeout: Duration,
-    session: Session,
-}
+pub type IdleTimeout<S> = Timed<S, IdleTimeoutLayer>;
 
 // ===== impl IdleTimeoutLayer =====
 
@@ -69,70 +47,31 @@ impl<S> Layer<S> for IdleTimeoutLayer {
     type Service = IdleTimeout<S>;
 
     fn layer(&self, inner: S) -> IdleTimeout<S> {
-        IdleTimeout {
-            timeout: self.0,
-            inner,
-        }
+        Timed::new(inner, *self)
     }
 }
 
-// ===== impl IdleTimeout =====
+impl TimeBound for IdleTimeoutLayer {
+    const REASON: CloseReason = CloseReason::IdleTimeout;
 
-impl<A, B, S: Service<Pair<A, B>>> Service<Pair<A, B>> for IdleTimeout<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = IdleTimeoutFuture<S::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
+    fn first_look(self, _: &Session) -> Duration {
+        self.0
     }
 
-    fn call(&mut self, pair: Pair<A, B>) -> Self::Future {
-        IdleTimeoutFuture {
-            timer: QuietTimer::new(self.timeout),
-            timeout: self.timeout,
-            session: pair.session.handle(),
-            inner: self.inner.call(pair),
-        }
-    }
-}
-
-// ===== impl IdleTimeoutFuture =====
-
-impl<F: Future> Future for IdleTimeoutFuture<F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let mut this = self.project();
-        // First the timer, so that the inner future hears of the close in the same turn.
-        while this.session.close_requested().is_none() && this.timer.as_mut().poll(cx).is_ready() {
-            let meter = this.session.meter();
-            if meter.last_progress() + *this.timeout <= Instant::now() {
-                // A peer may still be taking what was written before: the relay can tell.
-                meter.ask_for_sent();
-                if let Poll::Ready(output) = this.inner.as_mut().poll(cx) {
-                    return Poll::Ready(output);
-                }
-            }
-            let due = this.session.meter().last_progress() + *this.timeout;
-            if due <= Instant::now() {
-                this.session.close(CloseReason::IdleTimeout);
-            } else {
-                this.timer.as_mut().reset(due);
-            }
-        }
-        this.inner.poll(cx)
+    fn due(self, session: &Session) -> Instant {
+        session.meter().last_progress() + self.0
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::future::pending;
+    use std::{future::pending, task::Poll};
 
     use couplet_endpoint::{Conn, Origin, Side};
+    use couplet_pairing::Pair;
     use tokio::io::AsyncWriteExt;
     use tokio_test::{assert_pending, task};
-    use tower::service_fn;
+    use tower::{Service, service_fn};
 
     use super::*;
     use crate::testing::{Relayed, assert_reset, read_all, read_some, relay};

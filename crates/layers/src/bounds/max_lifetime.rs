@@ -6,40 +6,20 @@
 //!
 //! **Where:** anywhere on a pair stack. **Splice:** costs none. **Memory:** one timer a pair.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::time::Duration;
 
-use couplet_endpoint::QuietTimer;
-use couplet_pairing::{CloseReason, Pair, Session};
-use pin_project::pin_project;
+use couplet_pairing::{CloseReason, Session};
+use tokio::time::Instant;
 use tower_layer::Layer;
-use tower_service::Service;
+
+use super::timed::{TimeBound, Timed};
 
 /// Ends sessions that have lasted for a time. See the [module](self).
 #[derive(Clone, Copy, Debug)]
 pub struct MaxLifetimeLayer(Duration);
 
 /// Ends sessions that have lasted for a time: made by [`MaxLifetimeLayer`].
-#[derive(Clone, Debug)]
-pub struct MaxLifetime<S> {
-    lifetime: Duration,
-    inner: S,
-}
-
-/// The future of [`MaxLifetime`]. It is the inner one's, which is told to end when its time is up.
-#[pin_project]
-#[derive(Debug)]
-#[must_use = "futures do nothing unless polled"]
-pub struct MaxLifetimeFuture<F> {
-    #[pin]
-    inner: F,
-    #[pin]
-    timer: QuietTimer,
-    session: Session,
-}
+pub type MaxLifetime<S> = Timed<S, MaxLifetimeLayer>;
 
 // ===== impl MaxLifetimeLayer =====
 
@@ -59,45 +39,19 @@ impl<S> Layer<S> for MaxLifetimeLayer {
     type Service = MaxLifetime<S>;
 
     fn layer(&self, inner: S) -> MaxLifetime<S> {
-        MaxLifetime {
-            lifetime: self.0,
-            inner,
-        }
+        Timed::new(inner, *self)
     }
 }
 
-// ===== impl MaxLifetime =====
+impl TimeBound for MaxLifetimeLayer {
+    const REASON: CloseReason = CloseReason::MaxLifetime;
 
-impl<A, B, S: Service<Pair<A, B>>> Service<Pair<A, B>> for MaxLifetime<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = MaxLifetimeFuture<S::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
+    fn first_look(self, session: &Session) -> Duration {
+        self.0.saturating_sub(session.duration())
     }
 
-    fn call(&mut self, pair: Pair<A, B>) -> Self::Future {
-        MaxLifetimeFuture {
-            timer: QuietTimer::new(self.lifetime.saturating_sub(pair.session.duration())),
-            session: pair.session.handle(),
-            inner: self.inner.call(pair),
-        }
-    }
-}
-
-// ===== impl MaxLifetimeFuture =====
-
-impl<F: Future> Future for MaxLifetimeFuture<F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        // First the timer, so that the inner future hears of the close in the same turn.
-        if this.session.close_requested().is_none() && this.timer.poll(cx).is_ready() {
-            this.session.close(CloseReason::MaxLifetime);
-        }
-        this.inner.poll(cx)
+    fn due(self, session: &Session) -> Instant {
+        session.since() + self.0
     }
 }
 
@@ -106,9 +60,10 @@ mod tests {
     use std::future::pending;
 
     use couplet_endpoint::{Conn, Origin, Side};
+    use couplet_pairing::Pair;
     use tokio::io::AsyncWriteExt;
     use tokio_test::{assert_pending, task};
-    use tower::service_fn;
+    use tower::{Service, service_fn};
 
     use super::*;
     use crate::testing::{Relayed, assert_reset, read_all, read_some, relay};

@@ -8,3 +8,4 @@ pub mod max_lifetime;
 pub mod quota;
 #[cfg(test)]
 mod tests;
+pub mod timed;

@@ -14,7 +14,7 @@ use super::HandshakeRequest;
 #[error("client left while it waited for its turn")]
 pub struct Departed;
 
-/// How often a request is looked at whose io wakes nobody any more.
+/// How often a request is looked at whose io wakes no task any more.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Looks after the peer of a request that waits.

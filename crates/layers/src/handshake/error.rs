@@ -22,7 +22,7 @@ pub enum HandshakeError {
     Timeout(Duration),
 }
 
-/// A connection was a health check: a proxy connected on its own behalf, to see whether somebody
+/// A connection was a health check: a proxy connected on its own behalf, to see whether a server
 /// listens, and closed. Nothing is wrong with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("health check: the proxy connected and closed")]

@@ -7,7 +7,7 @@
 //! - a peer that hears an end has heard everything, and its partner has ended its stream;
 //! - a peer that is reset has a partner that was reset, or that closed without reading all;
 //! - a relay that has nothing to do does nothing;
-//! - in the end everybody knows everything, and the relay is done.
+//! - in the end both peers have heard all that was sent and how it ended, and the relay is done.
 
 mod peer;
 mod stalling;

@@ -1,4 +1,4 @@
-//! Secrets and keys are in files: what is on the command line can be read by everybody.
+//! Secrets and keys are in files: every user of the machine can read a command line.
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! Addresses of special purpose, which are not for everybody to reach.
+//! Addresses of special purpose, which strangers must not reach.
 
 use std::{
     net::{IpAddr, Ipv4Addr},

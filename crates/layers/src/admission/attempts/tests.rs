@@ -58,7 +58,7 @@ async fn a_client_that_fails_too_often_is_refused_until_the_window_ends() {
             Some(number)
         );
     }
-    // Even who would pass, and without a word.
+    // Even a client that would pass, and without a reply.
     let (mut peer, mut conn) = from("192.0.2.1");
     conn.info.peer.as_mut().unwrap().set_port(2000);
     let error = side.ready().await.unwrap().call(conn).await.unwrap_err();

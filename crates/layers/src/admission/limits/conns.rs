@@ -4,11 +4,9 @@ use futures::{FutureExt, future::BoxFuture};
 use tower_layer::Layer;
 
 use super::{
-    counts::LimitCounts,
     error::Limit,
     key::{Client, Scope},
     limiter::Limiter,
-    queue::Over,
     service::{LimitService, Settings},
     table::{Permit, Table},
 };
@@ -49,19 +47,7 @@ impl ConnLimitLayer {
         }
     }
 
-    /// Refuses or queues connections beyond the limit. By default they are refused.
-    #[must_use]
-    pub fn over(mut self, over: Over) -> Self {
-        self.settings.over = over;
-        self
-    }
-
-    /// Counts admitted, refused and waiting connections in `counts`.
-    #[must_use]
-    pub fn counts(mut self, counts: LimitCounts) -> Self {
-        self.settings.counts = counts;
-        self
-    }
+    super::service::setters!();
 }
 
 impl<S> Layer<S> for ConnLimitLayer {

@@ -39,6 +39,27 @@ pub(super) struct Settings {
     pub(super) counts: LimitCounts,
 }
 
+/// The methods of a layer that has [`Settings`].
+macro_rules! setters {
+    () => {
+        /// Refuses or queues connections beyond the limit. By default they are refused.
+        #[must_use]
+        pub fn over(mut self, over: $crate::admission::limits::Over) -> Self {
+            self.settings.over = over;
+            self
+        }
+
+        /// Counts admitted, refused and waiting connections in `counts`.
+        #[must_use]
+        pub fn counts(mut self, counts: $crate::admission::limits::LimitCounts) -> Self {
+            self.settings.counts = counts;
+            self
+        }
+    };
+}
+
+pub(super) use setters;
+
 // ===== impl Settings =====
 
 impl Settings {

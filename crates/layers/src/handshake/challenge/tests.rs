@@ -26,7 +26,7 @@ fn challenge(key: &Ed25519Key) -> Challenge {
 
 type Asked = Result<Conn<Replay<MemoryStream>>, ChallengeRefused>;
 
-/// Asks a peer who makes its answer of the challenge.
+/// Asks a peer that makes its answer of the challenge.
 async fn ask(challenge: &Challenge, answer: impl AsyncFnOnce(String, &mut MemoryStream)) -> Asked {
     let (mut peer, io) = memory::connection(1024);
     let asking = tokio::spawn(challenge.handshake(conn(io)));
@@ -43,7 +43,7 @@ async fn ask(challenge: &Challenge, answer: impl AsyncFnOnce(String, &mut Memory
     asked
 }
 
-/// Asks a peer who says this.
+/// Asks a peer that says this.
 async fn ask_who_says(challenge: &Challenge, answer: &[u8]) -> Asked {
     ask(challenge, async |_, peer| {
         peer.write_all(answer).await.unwrap()

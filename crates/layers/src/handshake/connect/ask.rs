@@ -41,7 +41,7 @@ impl HttpConnect {
         loop {
             let (answer, len) = take(io, room, answer).await.map_err(no_answer)?;
             match answer.status {
-                // Switched to another protocol, which nobody has asked for.
+                // Switched to another protocol, unasked.
                 101 => return Err(self.refused(&answer)),
                 100..=199 => room -= len,
                 200..=299 => return Ok(()),

@@ -27,7 +27,7 @@ fn token(name: &str, side: Option<Side>, seconds: i64) -> String {
     keyring().sign(&claims).as_str().to_owned()
 }
 
-/// What becomes of one who says this, and what it hears when it is refused.
+/// What becomes of a client that says this, and the reply to a refused one.
 async fn says(
     expect: &ExpectMeeting,
     text: &[u8],
@@ -81,7 +81,7 @@ async fn a_client_with_another_line_gets_that_reason() {
         let (_, heard) = says(&expect, text.as_bytes(), 17).await.unwrap_err();
         assert_eq!(heard, "bad request\n", "{text:?}");
     }
-    // One who leaves in the middle hears nothing.
+    // A client that leaves in the middle of its line gets no reply.
     let text = line(" a");
     for end in 0..text.len() {
         let cut = &text.as_bytes()[..end];

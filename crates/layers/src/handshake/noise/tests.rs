@@ -54,7 +54,7 @@ async fn carry(
         }
     }
     let _ = to.shutdown().await;
-    // What still comes is lost, and nobody is told.
+    // What still comes is lost, without an error.
     let _ = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
     wire
 }

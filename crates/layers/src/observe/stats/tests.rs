@@ -24,7 +24,7 @@ fn pair() -> Pair<(), ()> {
     Pair::new(conn(()), conn(()))
 }
 
-/// Refuses everybody without an address.
+/// Refuses every connection without an address.
 fn no_strangers() -> impl Service<Conn<()>, Response = (), Error = &'static str> + Clone {
     service_fn(async |conn: Conn<()>| conn.info.peer.map(drop).ok_or("a stranger"))
 }
@@ -270,7 +270,7 @@ async fn a_live_session_can_be_closed() {
     assert_eq!(stats.live_pairs(), 0);
 }
 
-// ===== those who wait =====
+// ===== waiting connections =====
 
 #[tokio::test(start_paused = true)]
 async fn waiting_connections_are_seen_once_watched() {

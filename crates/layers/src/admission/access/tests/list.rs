@@ -125,7 +125,7 @@ fn a_public_list_has_special_addresses_that_are_named_alone() {
     }
     assert_eq!(check(&public, "1.1.1.1"), Ok(()));
 
-    // Everybody is not a special network, however it stands beside one.
+    // All addresses are not a special network, even beside one.
     let all = public.clone().allow(networks("0.0.0.0/0+::/0"));
     for peer in special {
         assert_eq!(check(&all, peer), Err(NotListed::Special), "{peer}");

@@ -74,7 +74,7 @@ async fn a_denied_client_gets_no_reply_and_is_counted() {
     let (mut peer, io) = memory::connection(64);
     peer.write_all(b"let me in").await.unwrap();
     let refusing = service.ready().await.unwrap().call(conn(io));
-    // It is closed at once, not when somebody looks at the outcome.
+    // The connection is closed at once, not when the outcome is looked at.
     assert!(read_all(&mut peer).await.0.is_empty());
     let error = refusing.await.unwrap_err();
     assert!(is_caused_by::<AccessRefused>(&*error));

@@ -10,9 +10,7 @@ use std::{fmt, num::NonZeroU32, time::Duration};
 use tower_layer::Layer;
 
 use super::{
-    counts::LimitCounts,
     key::Scope,
-    queue::Over,
     service::{LimitService, Settings},
 };
 
@@ -85,19 +83,7 @@ impl ConnRateLayer {
         }
     }
 
-    /// Refuses or queues connections beyond the rate. By default they are refused.
-    #[must_use]
-    pub fn over(mut self, over: Over) -> Self {
-        self.settings.over = over;
-        self
-    }
-
-    /// Counts admitted, refused and waiting connections in `counts`.
-    #[must_use]
-    pub fn counts(mut self, counts: LimitCounts) -> Self {
-        self.settings.counts = counts;
-        self
-    }
+    super::service::setters!();
 }
 
 impl<S> Layer<S> for ConnRateLayer {

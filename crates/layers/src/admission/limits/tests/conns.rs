@@ -79,7 +79,7 @@ async fn a_refused_client_gets_no_reply_and_is_counted() {
     let (mut peer, conn) = from([10, 0, 0, 1]);
     peer.write_all(b"let me in").await.unwrap();
     let refusing = service.ready().await.unwrap().call(conn);
-    // It is closed at once, not when somebody looks at the outcome.
+    // The connection is closed at once, not when the outcome is looked at.
     assert!(read_all(&mut peer).await.0.is_empty());
     refusing.await.unwrap_err();
     assert_eq!(stats.snapshot().a.refused, 1);
@@ -136,8 +136,8 @@ enum Step {
 }
 
 proptest! {
-    /// Who comes is let in if and only if fewer than the limit are open; nobody is remembered who
-    /// is not.
+    /// A connection is let in if and only if fewer than the limit are open; a client without one is
+    /// forgotten.
     #[test]
     fn the_count_is_that_of_open_connections(
         limit in 0..4_usize,

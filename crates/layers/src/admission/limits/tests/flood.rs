@@ -58,8 +58,8 @@ async fn a_flood_meets_a_limit_on_open_connections() {
     }
 }
 
-/// There are places for the crowd's share and one more. Those of the crowd who wait wait for their
-/// own.
+/// There are places for the crowd's share and one more. Waiting connections of the crowd wait for a
+/// place of their own share.
 #[tokio::test(start_paused = true)]
 async fn a_flood_meets_a_side_with_few_slots() {
     for (over, wait) in overs() {

@@ -35,7 +35,7 @@ async fn queued_clients_go_on_in_order_when_there_is_room() {
     assert_eq!(counts.waiting(), 2);
 
     drop(open);
-    // Nobody passes those who wait.
+    // No connection passes one that waits.
     let (_third_peer, mut third) = come(&mut service, [10, 0, 0, 1]).await;
     assert_pending!(third.poll());
     let first = assert_ready_ok!(first.poll());
@@ -84,7 +84,7 @@ async fn beyond_the_queue_a_client_is_refused() {
     let text = "connection over the limit of 0 open connections, and its queue is full";
     assert_eq!(why.to_string(), text);
     let _third = come(&mut service, [10, 0, 0, 2]).await;
-    // Nobody's share would become fairer.
+    // No client's share would become fairer.
     refused(&mut service, [10, 0, 0, 3]).await;
     drop(first);
     let (_peer, mut fourth) = come(&mut service, [10, 0, 0, 3]).await;
@@ -225,7 +225,7 @@ async fn clients_that_wait_for_the_inner_service_keep_their_order() {
     assert_eq!(service.limiter().clients(), 0);
 }
 
-/// The accept loop asks for capacity as soon as it can: it must not take the place of who waits.
+/// The accept loop asks for capacity as soon as it can: it must not take the place of a connection that waits.
 #[tokio::test(start_paused = true)]
 async fn a_queued_client_gets_the_only_slot() {
     let only = LiveLimitLayer::new(1).layer(give_back());

@@ -70,7 +70,7 @@ async fn queued_clients_go_on_at_the_rate_in_order() {
     }
     for _ in 0..4 {
         advance(SECOND / 2).await;
-        // Nobody passes those who wait.
+        // No connection passes one that waits.
         let (_peer, mut late) = come(&mut service, [10, 0, 0, 1]).await;
         assert_pending!(late.poll());
         let (_, mut first) = waiting.remove(0);
@@ -130,7 +130,7 @@ async fn addresses_beyond_the_table_share_one_rate() {
     for number in 0..u32::try_from(CLIENTS).unwrap() {
         enter(&mut service, (0x0a00_0000 + number).to_be_bytes()).await;
     }
-    // Who is known still has its own.
+    // A known client still has its own bucket.
     enter(&mut service, [10, 0, 0, 1]).await;
     refused(&mut service, [10, 0, 0, 1]).await;
     enter(&mut service, [192, 0, 2, 1]).await;
@@ -159,8 +159,8 @@ async fn extreme_rates_hold() {
 }
 
 proptest! {
-    /// In any time, no more are let in than at once and one for each fraction that has passed;
-    /// and no fewer of those who come.
+    /// In any time, no more connections are let in than at once and one for each fraction that has
+    /// passed; and no fewer of those that come.
     #[test]
     fn the_rate_is_kept_over_time(
         count in 1..6_u32,

@@ -108,7 +108,7 @@ async fn a_pair_that_leaves_the_line_lets_the_next_come_forward() {
     assert!(waits.poll().is_ready());
 }
 
-/// Bytes that are set aside for who waits elsewhere do not become a second burst.
+/// Bytes that are set aside for a pair that waits elsewhere do not become a second burst.
 #[tokio::test(start_paused = true)]
 async fn reserved_bytes_are_part_of_the_burst() {
     let bucket = bucket(rate(1000));
@@ -145,7 +145,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// Whoever uses what when: in no span of time pass more bytes than a burst and the rate.
+    /// Whichever pair takes bytes at whatever time: in no span of time pass more than a burst and the rate.
     #[test]
     fn no_span_of_time_has_more_than_its_bytes(
         per_second in 1..20_000_u64,

@@ -1,4 +1,4 @@
-//! Bounds are exact, fair, and hold nobody up who does not use them.
+//! Bounds are exact and fair, and hold up no pair below them.
 
 mod bucket;
 mod relay;

@@ -134,7 +134,7 @@ async fn pairs_that_share_a_rate_get_equal_parts() {
         session
     });
     let (mut quiet, mut quiet_b, _) = relay_from(&layer, "192.0.2.1:2");
-    // Whoever came first had the burst.
+    // The pair that came first had the burst.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let before = sessions.each_ref().map(|s| s.meter().bytes(Side::A));
     for second in 1..=10 {
@@ -211,7 +211,7 @@ async fn an_address_is_bounded_however_many_pairs_it_has() {
     }
 }
 
-/// To come again is no way to a new burst; and who stays away is forgotten.
+/// A client that comes again gets no new burst; one that stays away is forgotten.
 #[tokio::test(start_paused = true)]
 async fn an_address_is_remembered_until_it_is_as_good_as_new() {
     let addresses = Addresses::new(rate(1000));
@@ -250,7 +250,7 @@ async fn a_pair_held_up_by_its_rate_is_not_idle() {
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert!(ends.iter().all(|end| !end.is_finished()));
 
-    // Who has nothing to send is, once it has had its turn.
+    // A pair with nothing to send is, once it has had its turn.
     let Relayed {
         a: _a, b: _b, end, ..
     } = relay(layer, 64);

@@ -67,7 +67,7 @@ async fn expect(expect: ExpectProxyHeader, pieces: &[&[u8]]) -> Shaken {
     let mut shaking = task::spawn(expect.handshake(from(io, "10.0.0.1:40000")));
     let mut shaken = None;
     for piece in pieces {
-        // Who was refused hears no more.
+        // A refused client hears no more.
         if !matches!(shaken, Some(Err(_))) {
             peer.write_all(piece).await.unwrap();
         }

@@ -138,7 +138,7 @@ async fn a_client_of_a_unix_socket_is_sent_as_one() {
     assert!(!proxied.is_addressed());
     assert_eq!(conn.info.peer, Some(addr("10.0.0.1:40000")));
 
-    // Behind a proxy the client is who the header says, whatever socket the proxy has come to.
+    // Behind a proxy the client is the one in the header, whatever socket the proxy has come to.
     let mut proxied = client;
     proxied.peer = Some(addr("192.0.2.1:51234"));
     proxied.local = Some(addr("198.51.100.7:443"));

@@ -147,7 +147,7 @@ async fn a_protocol_of_one_peer_alone_is_not_chosen() {
         assert!(matches!(error, TlsError::NoCommonProtocol), "{error:?}");
     }
 
-    // Who names none is let in.
+    // A client that offers none is let in.
     let (server, _) = shake(&accept, &ca.connect()).await;
     assert_eq!(info(&server.unwrap()).alpn(), None);
 }

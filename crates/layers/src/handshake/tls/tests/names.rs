@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The index of the certificate that who asks for this name is shown.
+/// The index of the certificate that a client with this server name is shown.
 async fn shown(
     certificates: &[TlsCertificate],
     unknown: UnknownName,

@@ -1,4 +1,4 @@
-//! Who trusts whom.
+//! Which certificates each end trusts.
 
 use std::io;
 
@@ -119,7 +119,7 @@ async fn a_pin_beside_a_ca_is_not_enough_alone() {
 
 #[tokio::test]
 async fn a_pin_of_a_key_that_the_server_does_not_have_is_no_use() {
-    // Who shows another's certificate can't sign with its key.
+    // A client that shows the certificate of another can't sign with its key.
     let ca = Ca::new();
     let theirs = ca.server(&["server.test"]);
     let own = ca.server(&["server.test"]);

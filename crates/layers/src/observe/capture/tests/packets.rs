@@ -86,7 +86,7 @@ fn sum(bytes: &[u8]) -> u32 {
     })
 }
 
-/// The flags of each, with who sent it.
+/// The flags of each packet, and the end that sent it.
 fn flags(heard: &[Heard]) -> Vec<String> {
     let shown = |one: &Heard| format!("{}{}", if one.from_a { '>' } else { '<' }, one.flags);
     heard.iter().map(shown).collect()

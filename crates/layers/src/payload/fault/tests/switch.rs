@@ -135,7 +135,7 @@ async fn a_blackhole_that_took_something_leaves_a_reset() {
     }
 }
 
-/// A pair that has ended is remembered by nobody.
+/// A pair that has ended is forgotten by the switch.
 #[tokio::test(start_paused = true)]
 async fn the_switch_forgets_pairs_that_have_ended() {
     let layer = FaultLayer::new(LATE);
