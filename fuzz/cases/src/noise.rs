@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::stranger::{End, Outcome, Stranger, run};
 
-/// The first byte chooses between a stranger and a tunnel that somebody meddles with.
+/// The first byte chooses between a stranger and a tunnel whose bytes an attacker changes.
 pub fn noise(data: &[u8]) {
     let [kind, data @ ..] = data else {
         return;
