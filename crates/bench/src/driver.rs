@@ -1,8 +1,8 @@
 //! Measures each relay in each column, in turn, several times.
 
-use std::{env, fs, path::PathBuf, time::Duration};
+use std::{env, fs, time::Duration};
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{anyhow, bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -14,13 +14,11 @@ use crate::{
     measure::{Machine, today},
     relays::{self, Missing, Relay},
     report::{Asked, Report},
+    scratch::Scratch,
 };
 
 /// What the idle column needs: two descriptors for each pair, in the relay and in the generator.
 const DESCRIPTORS: u64 = 16_500;
-
-/// A folder for relays' configurations; removed when dropped.
-pub(crate) struct Scratch(pub(crate) PathBuf);
 
 pub(crate) fn run(args: &TableArgs) -> anyhow::Result<()> {
     let columns = chosen(
@@ -186,29 +184,6 @@ pub(crate) fn command(args: impl Iterator<Item = String>) -> String {
         }
     }
     command
-}
-
-// ===== impl Scratch =====
-
-impl Scratch {
-    pub(crate) fn new() -> anyhow::Result<Self> {
-        // A folder that is there may hold other things.
-        let name = |nth| format!("couplet-bench-{}-{nth}", std::process::id());
-        let made = (0..100).map(|nth| {
-            let folder = env::temp_dir().join(name(nth));
-            fs::create_dir(&folder).map(|()| folder)
-        });
-        let folder = made.into_iter().find_map(Result::ok);
-        folder
-            .map(Self)
-            .context("a folder for temporary files could not be made")
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 #[cfg(test)]

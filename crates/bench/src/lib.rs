@@ -15,6 +15,7 @@ mod measure;
 mod metric;
 mod relays;
 mod report;
+mod scratch;
 mod soak;
 
 use std::process::ExitCode;

@@ -14,8 +14,8 @@ use std::{
 use anyhow::{Context, ensure};
 
 use crate::{
-    driver::Scratch,
     relays::{Running, free_port},
+    scratch::Scratch,
 };
 
 const SIZE: usize = 64;

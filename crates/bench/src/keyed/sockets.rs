@@ -17,10 +17,10 @@ use tokio::time::Instant;
 use super::{Measured, Size, scattered};
 use crate::{
     built::Built,
-    driver::Scratch,
     load::{Latencies, Outcome},
     measure::Usage,
     relays::{Running, free_port},
+    scratch::Scratch,
 };
 
 /// How many clients come at a time where not one comes after the other.

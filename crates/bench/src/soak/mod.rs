@@ -30,9 +30,9 @@ use self::{
 use crate::{
     args::SoakArgs,
     built::{build, commit},
-    descriptors,
-    driver::{self, Scratch},
+    descriptors, driver,
     measure::{Machine, today},
+    scratch::Scratch,
 };
 
 /// What all setups need at most.
