@@ -1,10 +1,11 @@
 //! Two network namespaces, and a bad link between them.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{BufRead, BufReader, Write},
     net::IpAddr,
     os::fd::AsFd,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     thread,
@@ -132,6 +133,28 @@ impl Namespace {
         Couplet::start_within(&self.name, args)
     }
 
+    /// The same, without waiting for it to listen.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("ip");
+        command
+            .args(["netns", "exec", &self.name])
+            .arg(Couplet::binary())
+            .args(args);
+        command
+    }
+
+    /// From now on, programs that are started in here find this in `/etc/resolv.conf`.
+    pub(crate) fn resolves_with(&self, text: &str) {
+        let folder = self.etc();
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("resolv.conf"), text).unwrap();
+    }
+
+    /// What ip-netns(8) puts over `/etc`.
+    fn etc(&self) -> PathBuf {
+        Path::new("/etc/netns").join(&self.name)
+    }
+
     /// Takes the device down, or up.
     pub(crate) fn device(&self, state: &str) {
         run_ip(&format!(
@@ -150,6 +173,7 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
+        let _ = fs::remove_dir_all(self.etc());
         let _ = Command::new("ip")
             .args(["netns", "delete", &self.name])
             .status();

@@ -10,6 +10,7 @@
 mod bytes;
 mod flap;
 mod link;
+mod names;
 mod vanish;
 
 /// Whether to do it: as root, or not at all.

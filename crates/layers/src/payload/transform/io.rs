@@ -4,9 +4,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use couplet_endpoint::Io;
 #[cfg(unix)]
 use couplet_endpoint::io::Socket;
+use couplet_endpoint::{Gone, Io};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Transform, reading::Reading, writing::Writing};
@@ -64,6 +64,20 @@ impl<I> Transformed<I> {
 impl<I: Io> Io for Transformed<I> {
     fn inner_mut(&mut self) -> Option<&mut dyn Io> {
         Some(&mut self.io)
+    }
+
+    /// Transforms what has come, and holds it.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
+        let Some(reading) = &mut self.reading else {
+            return self.io.poll_gone(cx);
+        };
+        match reading.poll_gone(cx, &mut self.io) {
+            Poll::Ready(gone) => Poll::Ready(gone),
+            Poll::Pending => match self.io.take_error() {
+                Some(_) => Poll::Ready(Gone::Failed),
+                None => Poll::Pending,
+            },
+        }
     }
 
     #[cfg(unix)]

@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Buf;
+use couplet_endpoint::Gone;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
@@ -41,13 +42,40 @@ impl<T: Transform + ?Sized> Reading<T> {
         io: &mut I,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        ready!(self.poll_output(cx, io));
+        if self.work.output.is_empty() {
+            return Poll::Ready(match &mut self.end {
+                Some(Err(error)) => Err(tell(error)),
+                Some(Ok(())) | None => Ok(()),
+            });
+        }
+        self.take_output(buf);
+        Poll::Ready(Ok(()))
+    }
+
+    /// How the stream has ended, once all of it is delivered. Up to a piece of it is transformed, and
+    /// held.
+    pub(super) fn poll_gone<I: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        io: &mut I,
+    ) -> Poll<Gone> {
+        ready!(self.poll_output(cx, io));
+        match &self.end {
+            _ if !self.work.output.is_empty() => Poll::Pending,
+            Some(Err(_)) => Poll::Ready(Gone::Failed),
+            Some(Ok(())) | None => Poll::Ready(Gone::Ended),
+        }
+    }
+
+    /// Ready once there is output, or the stream has ended.
+    fn poll_output<I: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        io: &mut I,
+    ) -> Poll<()> {
         let mut fruitless = 0;
-        while self.work.output.is_empty() {
-            match &mut self.end {
-                Some(Ok(())) => return Poll::Ready(Ok(())),
-                Some(Err(error)) => return Poll::Ready(Err(tell(error))),
-                None => {}
-            }
+        while self.work.output.is_empty() && self.end.is_none() {
             if fruitless == FRUITLESS {
                 // A transform without output meets no back-pressure, and a source that is always ready
                 // no budget in an unconstrained task.
@@ -71,8 +99,7 @@ impl<T: Transform + ?Sized> Reading<T> {
                 let _ = Pin::new(&mut *io).poll_flush(cx);
             }
         }
-        self.take_output(buf);
-        Poll::Ready(Ok(()))
+        Poll::Ready(())
     }
 
     /// Lets the transform go on with the rest of its input, or reads more.
