@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
 
 mod bounds;
+mod config;
 mod docs;
 mod explain;
 mod mistakes;

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -13,11 +13,11 @@ use crate::{
     common::CommonArgs,
     handshakes::Handshakes,
     keygen::KeygenArgs,
-    mistake::{Mistake, nearest},
+    mistake::{Mistake, Mistakes, nearest},
     plan::{Plan, Sides},
     proxy_sides,
     rendezvous::RendezvousArgs,
-    side::{self, DialledFor, SideSpec},
+    side::{self, DialledFor, SideSpec, SideWords},
     token::TokenArgs,
     units::duration,
 };
@@ -86,11 +86,11 @@ pub(crate) struct RelayArgs {
         required = true,
         help = "Side A: listen:[HOST:]PORT or dial:HOST:PORT, then ,option[=value]…"
     )]
-    a: Option<String>,
+    a: Option<SideWords>,
 
     /// Side B, likewise
     #[arg(value_name = "B", required = true)]
-    b: Option<String>,
+    b: Option<SideWords>,
 
     /// Taken only to be refused with a hint
     #[arg(hide = true)]
@@ -131,6 +131,47 @@ pub(crate) struct ExplainArgs {
 pub(crate) enum Explained {
     /// Print the same of a rendezvous
     Rendezvous(Box<RendezvousArgs>),
+    /// Print the same of each relay of a file, with its command line; `run` may be left out
+    Run(FileArgs),
+}
+
+/// What is to be written as a file.
+#[derive(Debug, clap::Args)]
+#[command(
+    subcommand_negates_reqs = true,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
+pub(crate) struct ConfigArgs {
+    #[command(flatten)]
+    pub(crate) relay: RelayArgs,
+
+    #[command(subcommand)]
+    pub(crate) other: Option<Written>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Written {
+    /// Print the same of a rendezvous
+    Rendezvous(Box<RendezvousArgs>),
+}
+
+/// Where relays are described.
+#[derive(Debug, clap::Args)]
+pub(crate) struct FileArgs {
+    /// A TOML file, or a folder of `*.toml`
+    #[arg(value_name = "FILE|DIR")]
+    pub(crate) path: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+
+    /// Take secrets that every user of this machine can read for mistakes
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -141,6 +182,12 @@ pub(crate) enum Tool {
     /// Join clients of one port that present the same key, for peers that can only dial out
     #[command(after_help = notes())]
     Rendezvous(Box<RendezvousArgs>),
+    /// Run the relays that a file describes
+    Run(FileArgs),
+    /// Check such a file, and the files that it names, without running it
+    Check(CheckArgs),
+    /// Print these arguments as such a file
+    Config(Box<ConfigArgs>),
     /// Write a new private key or secret to a new file, and print the public key
     Keygen(KeygenArgs),
     /// Print a signed token for a side with signed-token=@FILE, valid until it expires
@@ -165,22 +212,24 @@ pub(crate) enum Tool {
 impl RelayArgs {
     /// The plan of a relay of two sides.
     pub(crate) fn plan(&self) -> Result<Plan, Mistake> {
-        // Clap takes a misspelled subcommand for side A.
-        if let Some(mistake) = self.a.as_deref().and_then(misspelled_subcommand) {
-            return Err(mistake);
-        }
-        self.refuse_blank()?;
-        self.refuse_surplus()?;
+        self.check_words()?;
+        self.plan_all().map_err(|wrong| {
+            let sides = [&self.a, &self.b].into_iter().flatten();
+            sides.fold(first(wrong), |mistake, side| side.hide_secrets(mistake))
+        })
+    }
+
+    /// The same, where the words are a file's: all that is wrong.
+    pub(crate) fn plan_all(&self) -> Result<Plan, Mistakes> {
         let handshakes = self.common.handshakes();
         let once = self.once || self.has_stdio();
+        let mut wrong = Mistakes::new();
         // Clap has seen to it that both are there.
-        let side = |side: Side, given: &Option<String>, dialled_for: DialledFor| {
-            SideSpec::read(
-                given.as_deref().unwrap_or_default(),
-                handshakes,
-                dialled_for,
-            )
-            .map_err(|mistake| mistake.within(format!("side {side}")))
+        let mut side = |side: Side, given: &Option<SideWords>, dialled_for: DialledFor| {
+            let given = given.clone().unwrap_or_default();
+            let read = SideSpec::read(&given, handshakes, dialled_for);
+            let in_side = |mistake: Mistake| mistake.in_side(side);
+            read.map_err(|mistakes| wrong.extend(mistakes.into_iter().map(in_side)))
         };
         let b = side(Side::B, &self.b, DialledFor::Other);
         let b_way = b.as_ref().map_or(Way::Dialled, |b| b.endpoint.way());
@@ -188,8 +237,13 @@ impl RelayArgs {
             Pairing::DialFor(Side::A) => DialledFor::Other,
             _ => DialledFor::Itself,
         };
-        let a = side(Side::A, &self.a, dialled_for)?;
-        let mut plan = self.common.plan(Sides::Two(a, b?))?;
+        let a = side(Side::A, &self.a, dialled_for);
+        let (Ok(a), Ok(b)) = (a, b) else {
+            // In the order of the sides.
+            wrong.sort_by(|one, other| one.key().cmp(&other.key()));
+            return Err(wrong);
+        };
+        let mut plan = self.common.plan(Sides::Two(a, b))?;
         plan.endpoint_flags.connect_timeout = self.connect_timeout;
         let is_incoming = plan
             .sides
@@ -198,17 +252,41 @@ impl RelayArgs {
         // Of two sides that are dialled there is one pair without being told.
         plan.once = self.once || (once && is_incoming);
         plan.reconnect = self.reconnect;
-        plan.refuse_same_port()?;
-        self.refuse_idle_flags(&plan)?;
-        plan.refuse_idle_options()?;
-        proxy_sides::check(&plan)?;
-        Ok(plan)
+        let wrong: Mistakes = [
+            plan.refuse_same_port(),
+            self.refuse_idle_flags(&plan),
+            plan.refuse_idle_options(),
+            proxy_sides::check(&plan),
+        ]
+        .into_iter()
+        .filter_map(Result::err)
+        .collect();
+        match wrong.is_empty() {
+            true => Ok(plan),
+            false => Err(wrong),
+        }
+    }
+
+    /// The sides as they were given, and another in place of each.
+    pub(crate) fn sides_mut(&mut self) -> [&mut Option<SideWords>; 2] {
+        [&mut self.a, &mut self.b]
+    }
+
+    /// What is wrong with the words as a shell has cut them.
+    fn check_words(&self) -> Result<(), Mistake> {
+        // Clap takes a misspelled subcommand for side A.
+        let a = self.a.as_ref().map(SideWords::text);
+        if let Some(mistake) = a.and_then(misspelled_subcommand) {
+            return Err(mistake);
+        }
+        self.refuse_blank()?;
+        self.refuse_surplus()
     }
 
     /// Is a side standard input and output? There is one pair then.
     pub(crate) fn has_stdio(&self) -> bool {
         let mut sides = [&self.a, &self.b].into_iter().flatten();
-        sides.any(|side| side.split(',').next() == Some("stdio"))
+        sides.any(|side| side.address() == "stdio")
     }
 
     /// The shell makes two words of `listen:1, token=@FILE`.
@@ -216,7 +294,8 @@ impl RelayArgs {
         let words = [&self.a, &self.b]
             .into_iter()
             .flatten()
-            .chain(&self.surplus);
+            .map(SideWords::text)
+            .chain(self.surplus.iter().map(String::as_str));
         let words: Vec<_> = words.collect();
         let cut = words.windows(2).find(|pair| {
             pair[0].ends_with(',') || side::is_option(pair[1].trim_start_matches(','))
@@ -324,10 +403,16 @@ impl RelayArgs {
             Some((_, flag, why)) => Err(Mistake::new(
                 format!("{flag} would do nothing here: {why}"),
                 "leave it out",
-            )),
+            )
+            .about(flag)),
             None => Ok(()),
         }
     }
+}
+
+/// The first of several mistakes.
+pub(crate) fn first(mut mistakes: Mistakes) -> Mistake {
+    mistakes.swap_remove(0)
 }
 
 /// A word where a side is expected that is a misspelled subcommand.

@@ -60,7 +60,8 @@ impl CaptureArgs {
                     return Err(Mistake::new(
                         "--capture-roll does nothing on standard output",
                         "`--capture=FILE`",
-                    ));
+                    )
+                    .about("--capture-roll"));
                 }
                 (Capture::to_writer(io::stdout()), "file", file)
             }
@@ -70,7 +71,8 @@ impl CaptureArgs {
                 return Err(Mistake::new(
                     "--capture-limit would do nothing without a capture",
                     "add `--capture=FILE` or `--capture-dir=DIR`",
-                ));
+                )
+                .about("--capture-limit"));
             }
             (None, None) => return Ok(None),
         };

@@ -8,11 +8,12 @@ use crate::{
     access_log::{AccessLogArgs, AccessLogSpecs},
     announce::announce,
     capture::{CaptureArgs, CaptureSpec},
+    config::{UNNAMED, is_name},
     frame,
     handshakes::Handshakes,
     layer_spec::Sourced,
     log::LogArgs,
-    mistake::Mistake,
+    mistake::{Mistake, Mistakes},
     pair::{PairArgs, PairContext, PairLayerSpec},
     plan::{Plan, Sides},
     side::{EndpointFlags, EndpointSpec},
@@ -24,6 +25,10 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CommonArgs {
+    /// The name of the relay in metrics and on the page [default: relay]
+    #[arg(long, value_name = "NAME", value_parser = relay_name)]
+    name: Option<String>,
+
     /// Probe idle connections: IDLE/INTERVAL/COUNT or off [default: 60s/10s/5]
     #[arg(long, value_name = "PROBES", value_parser = keep_alive)]
     keep_alive: Option<Limit<KeepAlive>>,
@@ -67,7 +72,7 @@ pub(crate) struct CommonArgs {
 
     /// After SIGTERM, give live pairs TIME to end, or never end them [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = limit)]
-    drain_timeout: Option<Limit<Duration>>,
+    pub(crate) drain_timeout: Option<Limit<Duration>>,
 
     /// Join at most NUMBER pairs at a time [default: any number]
     #[arg(long, value_name = "NUMBER")]
@@ -79,7 +84,7 @@ pub(crate) struct CommonArgs {
 
     /// How many threads move bytes, or auto: one for each core
     #[arg(long, value_name = "NUMBER", value_parser = threads, default_value = "auto")]
-    threads: Threads,
+    pub(crate) threads: Threads,
 
     #[command(flatten)]
     pub(crate) pair: PairArgs,
@@ -92,7 +97,7 @@ pub(crate) struct CommonArgs {
 
     #[cfg(feature = "admin")]
     #[command(flatten)]
-    admin: crate::admin::AdminArgs,
+    pub(crate) admin: crate::admin::AdminArgs,
 
     #[command(flatten)]
     pub(crate) log: LogArgs,
@@ -102,17 +107,34 @@ pub(crate) struct CommonArgs {
 
 impl CommonArgs {
     /// The plan of a relay of these sides.
-    pub(crate) fn plan(&self, mut sides: Sides) -> Result<Plan, Mistake> {
-        self.refuse_idle_flags(&sides)?;
+    pub(crate) fn plan(&self, mut sides: Sides) -> Result<Plan, Mistakes> {
+        let mut wrong = Mistakes::new();
+        wrong.extend(self.refuse_idle_flags(&sides).err());
         let access_log = self.access_log.specs();
-        let capture = self.capture.spec()?;
-        let pair = self.pair_stack(&sides, access_log.as_ref(), capture.as_ref())?;
+        let capture = self.capture.spec().unwrap_or_else(|mistake| {
+            wrong.push(mistake);
+            None
+        });
+        let pair = self.pair_stack(&sides, access_log.as_ref(), capture.as_ref());
+        let pair = pair.unwrap_or_else(|mistake| {
+            wrong.push(mistake);
+            Vec::new()
+        });
+        #[cfg(feature = "admin")]
+        let admin = self.admin.spec().unwrap_or_else(|mistake| {
+            wrong.push(mistake);
+            crate::admin::AdminSpec::default()
+        });
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
         if let Some(access_log) = &access_log {
             for (side, spec) in sides.specs_mut() {
                 spec.layers.insert(0, access_log.side(side));
             }
         }
         Ok(Plan {
+            name: self.name.clone().unwrap_or_else(|| UNNAMED.to_owned()),
             sides,
             endpoint_flags: EndpointFlags {
                 keep_alive: self.keep_alive,
@@ -136,7 +158,7 @@ impl CommonArgs {
             access_log: access_log.map(|access_log| access_log.file),
             capture: capture.map(|capture| capture.capture),
             #[cfg(feature = "admin")]
-            admin: self.admin.spec()?,
+            admin,
         })
     }
 
@@ -168,7 +190,8 @@ impl CommonArgs {
             return Err(Mistake::new(
                 "--capture=- and --access-log=- would be mixed on standard output",
                 "give one of them a file",
-            ));
+            )
+            .about("--capture"));
         }
         let has_stdio = sides.specs().any(|(_, side)| side.endpoint.is_stdio());
         if has_stdio && (self.capture.is_to_stdout() || self.access_log.is_to_stdout()) {
@@ -204,10 +227,16 @@ impl CommonArgs {
                 Err(Mistake::new(
                     format!("{flag} would do nothing here: {why}"),
                     "leave it out",
-                ))
+                )
+                .about(flag))
             }
             None => Ok(()),
         }
+    }
+
+    /// How long live pairs may take to end.
+    pub(crate) fn drain_timeout(&self) -> Option<Duration> {
+        timeout(self.drain_timeout, Some(30)).value
     }
 
     /// Does the flag ask for several?
@@ -217,6 +246,17 @@ impl CommonArgs {
 
     pub(crate) fn handshakes(&self) -> Handshakes {
         Handshakes::flags(self.handshake_timeout, self.max_handshakes)
+    }
+}
+
+/// A name that may be a label, a part of a path and a heading.
+fn relay_name(name: &str) -> Result<String, Mistake> {
+    match is_name(name) {
+        true => Ok(name.to_owned()),
+        false => Err(Mistake::new(
+            format!("`{name}` is not the name of a relay"),
+            "a lower-case letter, then lower-case letters, digits and hyphens, at most 41",
+        )),
     }
 }
 

@@ -5,11 +5,25 @@ use std::io::{self, Write};
 use couplet_connector::{endpoint::Side, mode::Pairing};
 
 use crate::{
+    config::{Config, command_line},
     layer_spec::{LayerSpec, Setting, Source, Sourced},
     plan::{Plan, Sides},
     splice::Bytes,
     units::{Limit, Threads},
 };
+
+/// Writes it of each relay of a file, with the command line that is the same.
+pub(crate) fn write_all(config: &Config, to: &mut dyn Write) -> io::Result<()> {
+    for (number, relay) in config.relays.iter().enumerate() {
+        if number > 0 {
+            writeln!(to)?;
+        }
+        writeln!(to, "{} {}", relay.words.kind.name(), relay.name)?;
+        writeln!(to, "  {}", command_line(&relay.name, &relay.words))?;
+        write(&relay.plan, to)?;
+    }
+    Ok(())
+}
 
 /// Writes it, top to bottom: the order in which a connection, and then a pair, meets the layers.
 pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {

@@ -12,6 +12,8 @@ mod announce;
 mod args;
 mod capture;
 mod common;
+mod config;
+mod credential;
 #[cfg(feature = "admin")]
 mod ctl;
 mod descriptors;
@@ -38,6 +40,7 @@ mod reload;
 mod rendezvous;
 mod routes;
 mod run;
+mod service;
 mod side;
 mod signals;
 mod splice;
@@ -49,7 +52,9 @@ mod units;
 mod via;
 
 use std::{
+    ffi::OsString,
     io::{self, Write},
+    path::Path,
     process::ExitCode,
 };
 
@@ -59,17 +64,19 @@ use couplet_connector::layers::Transform;
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    args::{Args, Explained, Tool},
+    args::{Args, Explained, Tool, Written},
+    config::{Config, Kind},
     handshakes::Handshakes,
     log::LogArgs,
     mistake::Mistake,
     plan::Plan,
-    side::{DialledFor, SideSpec},
+    side::{DialledFor, SideSpec, options::secret},
 };
 
 /// Runs the command with the arguments of this process.
 pub fn run_command() -> ExitCode {
-    let args = Args::try_parse().unwrap_or_else(|error| mistyped::explain(error).exit());
+    let args =
+        Args::try_parse_from(words()).unwrap_or_else(|error| mistyped::explain(error).exit());
     match args.tool {
         Some(Tool::Explain(explain)) => {
             let plan = match &explain.other {
@@ -77,8 +84,40 @@ pub fn run_command() -> ExitCode {
                 Some(Explained::Rendezvous(rendezvous)) => {
                     or_usage_error(rendezvous.plan(), Some(RENDEZVOUS))
                 }
+                Some(Explained::Run(file)) => {
+                    return match load(&file.path) {
+                        Ok((_, config)) => print(|out| Ok(explain::write_all(&config, out)?)),
+                        Err(status) => status,
+                    };
+                }
             };
             print(|out| Ok(explain::write(&plan, out)?))
+        }
+        Some(Tool::Run(file)) => run_file(&file.path),
+        Some(Tool::Check(check)) => {
+            let log = log::init_for_warnings();
+            secret::be_strict(check.strict);
+            match log
+                .map_err(|error| exit_code(Err(error)))
+                .and_then(|()| load(&check.file.path))
+            {
+                Ok((source, config)) => print(|out| {
+                    let names = config.relays.iter().map(|relay| &*relay.name);
+                    let names = names.collect::<Vec<_>>().join(", ");
+                    Ok(writeln!(out, "{source}: fine: {names}")?)
+                }),
+                Err(status) => status,
+            }
+        }
+        Some(Tool::Config(config)) => {
+            match &config.other {
+                None => drop(or_usage_error(config.relay.plan(), Some("config"))),
+                Some(Written::Rendezvous(rendezvous)) => {
+                    drop(or_usage_error(rendezvous.plan(), Some("config")));
+                }
+            }
+            let written = or_usage_error(written(words()), Some("config"));
+            print(|out| Ok(out.write_all(written.as_bytes())?))
         }
         Some(Tool::Rendezvous(rendezvous)) => {
             let plan = || or_usage_error(rendezvous.plan(), Some(RENDEZVOUS));
@@ -112,6 +151,73 @@ pub fn run_command() -> ExitCode {
     }
 }
 
+/// The words of the command line; `explain FILE` is short for `explain run FILE`.
+fn words() -> Vec<OsString> {
+    let mut words: Vec<_> = std::env::args_os().collect();
+    if let [_, tool, file] = &words[..]
+        && tool == "explain"
+        && Path::new(file).exists()
+    {
+        words.insert(2, "run".into());
+    }
+    words
+}
+
+/// The file that describes what the words of `config` say, the program's name first.
+fn written(
+    words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<String, Mistake> {
+    let mut command = Args::command();
+    let wrong = |error: clap::Error| Mistake::new(error.to_string(), "`couplet config A B`");
+    let matches = command.try_get_matches_from_mut(words).map_err(wrong)?;
+    let (mut command, mut matches, mut kind) = (&command, &matches, Kind::Relay);
+    while let Some((name, of)) = matches.subcommand() {
+        if name == RENDEZVOUS {
+            kind = Kind::Rendezvous;
+        }
+        let sub = command.find_subcommand(name);
+        (command, matches) = (sub.expect("it was parsed with it"), of);
+    }
+    config::write(command, matches, kind)
+}
+
+/// What a file describes; else what is wrong has been printed.
+fn load(path: &Path) -> Result<(config::Source, Config), ExitCode> {
+    let loaded = config::Source::new(path)
+        .map_err(|mistake| vec![mistake])
+        .and_then(|source| source.load().map(|config| (source, config)));
+    loaded.map_err(|mistakes| {
+        for mistake in &mistakes {
+            eprintln!("error: {mistake:#}\n");
+        }
+        eprintln!("couplet: {}", config::count(&mistakes));
+        ExitCode::from(2)
+    })
+}
+
+/// Runs what a file describes.
+fn run_file(path: &Path) -> ExitCode {
+    // Reading a file may have a warning, and how it is logged stands in the file.
+    let (source, config) = match load(path) {
+        Ok(loaded) => loaded,
+        Err(status) => return status,
+    };
+    let log = config.process.common.log.clone();
+    if let Err(error) = log.init(LevelFilter::INFO) {
+        return exit_code(Err(error));
+    }
+    descriptors::allow_many();
+    let result = service::run(&source, config);
+    if let Err(error) = &result {
+        log.failed(error);
+    }
+    log::finish();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
 /// Parses a command line, the program's name first, and plans what the command would do, without
 /// doing it: the text of `explain`, or the text of the error. Reads the files that options name.
 ///
@@ -135,7 +241,8 @@ pub fn explain(words: &[&str]) -> Result<String, String> {
 pub fn frames(from: &str, to: &str) -> Option<impl Transform + use<>> {
     let frame = |form: &str| {
         let side = format!("listen:1,frame={form}");
-        let side = SideSpec::read(&side, Handshakes::flags(None, None), DialledFor::Other).ok()?;
+        let handshakes = Handshakes::flags(None, None);
+        let side = SideSpec::read(&side.as_str().into(), handshakes, DialledFor::Other).ok()?;
         side.endpoint.frame
     };
     let (from, to) = (frame(from)?, frame(to)?);

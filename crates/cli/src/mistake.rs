@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, ops::Range};
 
-use couplet_connector::endpoint::AddressError;
+use couplet_connector::endpoint::{AddressError, Side};
 
 /// A mistake on the command line, or in a file that the command line names.
 ///
@@ -23,7 +23,29 @@ pub(crate) struct Mistake {
     /// The place within what it is a part of, outermost first: `side A`, `routes.txt, line 3`.
     within: Vec<String>,
     place: Option<Box<Place>>,
+    in_file: Option<Box<InFile>>,
 }
+
+/// What a file of the configuration has to do with a mistake.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct InFile {
+    /// The key that it is about, as a file has it: a flag's name, or `a` or `b`.
+    key: Option<String>,
+    /// Where it is.
+    position: Option<Position>,
+}
+
+/// A place in a file, counted from 1. Positions are in the order of files, then of places.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    pub(crate) file: String,
+    pub(crate) line: usize,
+    /// In characters.
+    pub(crate) column: usize,
+}
+
+/// More than one mistake, in the order of the input.
+pub(crate) type Mistakes = Vec<Mistake>;
 
 /// A span of a text: of the word of a side, or of a line of a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +64,7 @@ impl Mistake {
             hint: shown(hint.as_ref()),
             within: Vec::new(),
             place: None,
+            in_file: None,
         }
     }
 
@@ -76,6 +99,64 @@ impl Mistake {
     /// The same, in a part of something larger, such as `side A`.
     pub(crate) fn within(mut self, part: impl Into<String>) -> Self {
         self.within.insert(0, shown(&part.into()));
+        self
+    }
+
+    /// The same, about a side.
+    pub(crate) fn in_side(self, side: Side) -> Self {
+        let key = match side {
+            Side::A => "a",
+            Side::B => "b",
+        };
+        self.within(format!("side {side}")).about(key)
+    }
+
+    /// The same, about this flag, `--NAME`, or side; the innermost stays.
+    pub(crate) fn about(mut self, key: &str) -> Self {
+        let in_file = self.in_file.get_or_insert_default();
+        in_file
+            .key
+            .get_or_insert_with(|| key.trim_start_matches("--").to_owned());
+        self
+    }
+
+    /// The key that it is about.
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.in_file.as_ref()?.key.as_deref()
+    }
+
+    /// Where in this text it is, if it is there.
+    pub(crate) fn span_in(&self, text: &str) -> Option<Range<usize>> {
+        let place = self.place.as_deref();
+        Some(place.filter(|place| place.text == text)?.span.clone())
+    }
+
+    /// Has it a place in a text?
+    pub(crate) fn has_place(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// The same, at this span of a text in place of the former, and no more in a side.
+    pub(crate) fn moved(mut self, text: &str, span: Range<usize>) -> Self {
+        self.place = None;
+        self.at(text, span)
+    }
+
+    /// The same, in a file of the configuration.
+    pub(crate) fn at_position(mut self, position: Position) -> Self {
+        let within = format!("{}:{}:{}", position.file, position.line, position.column);
+        self.in_file.get_or_insert_default().position = Some(position);
+        self.within(within)
+    }
+
+    /// Where in a file of the configuration it is.
+    pub(crate) fn position(&self) -> Option<&Position> {
+        self.in_file.as_ref()?.position.as_ref()
+    }
+
+    /// The same, no more in what it is a part of.
+    pub(crate) fn outside(mut self) -> Self {
+        self.within.clear();
         self
     }
 

@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroUsize, thread, time::Duration};
 
+use anyhow::Context;
 use couplet_connector::{
     endpoint::{Address, Side},
     layers::{Capture, FaultSwitch, handshake::meet::MeetingKey},
@@ -25,6 +26,7 @@ use crate::{
 /// What is to be done, as the command line says it, checked.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    pub(crate) name: String,
     pub(crate) sides: Sides,
     pub(crate) endpoint_flags: EndpointFlags,
     /// Top to bottom, without the timeouts below.
@@ -69,6 +71,9 @@ pub(crate) struct Meeting {
     pub(crate) settings: Vec<Setting>,
 }
 
+/// How long the end waits for the disk.
+const CAPTURE_PATIENCE: Duration = Duration::from_secs(5);
+
 // ===== impl Plan =====
 
 impl Plan {
@@ -80,6 +85,35 @@ impl Plan {
             specs.chain([&spec.endpoint.on_reload]).flatten().cloned()
         });
         log.chain(sides).collect()
+    }
+
+    /// Opens the files that lines and packets go to, before the first connection comes.
+    pub(crate) fn open_logs(&self) -> anyhow::Result<()> {
+        if let Some(access_log) = &self.access_log {
+            access_log.file.open()?;
+        }
+        if let Some(capture) = &self.capture {
+            capture.start().with_context(|| match capture.path() {
+                Some(path) => format!("{} can't be captured to", path.display()),
+                None => "standard output can't be captured to".into(),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left to write. For the end of the program.
+    pub(crate) fn finish_logs(&self) {
+        if let Some(capture) = &self.capture
+            && !capture.finish(CAPTURE_PATIENCE)
+        {
+            tracing::warn!("the capture is incomplete");
+        }
+        if let Some(access_log) = &self.access_log {
+            let missing = access_log.finish();
+            if missing > 0 {
+                tracing::warn!(lines = missing, "the access log is incomplete");
+            }
+        }
     }
 
     /// Is a side standard input and output?
@@ -132,7 +166,8 @@ impl Plan {
             return Err(Mistake::new(
                 "both sides are `stdio`",
                 "one of them, and `dial:HOST:PORT` or `listen:PORT`",
-            ));
+            )
+            .about("b"));
         }
         let same = match (&a.endpoint.address, &b.endpoint.address) {
             (Address::Listen(a), Address::Listen(b)) => a == b && a.port() != 0,
@@ -149,7 +184,8 @@ impl Plan {
                         "two ports; `couplet rendezvous {address}` joins clients of one port by key"
                     ),
                 },
-            ));
+            )
+            .about("b"));
         }
         Ok(())
     }
@@ -208,7 +244,7 @@ impl Plan {
                 ),
                 _ => continue,
             };
-            return Err(Mistake::new(wrong.0, wrong.1).within(format!("side {side}")));
+            return Err(Mistake::new(wrong.0, wrong.1).in_side(side));
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ pub(crate) fn check(plan: &Plan) -> Result<(), Mistake> {
     };
     for (side, spec, other) in [(Side::A, a, b), (Side::B, b, a)] {
         let checked = check_side(side, spec, other, plan.pairing());
-        checked.map_err(|mistake| mistake.within(format!("side {side}")))?;
+        checked.map_err(|mistake| mistake.in_side(side))?;
     }
     Ok(())
 }

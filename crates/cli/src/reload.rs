@@ -12,7 +12,7 @@ use anyhow::Context;
 
 use couplet_connector::layers::Replaceable;
 
-use crate::mistake::Mistake;
+use crate::{credential, mistake::Mistake};
 
 /// Something that is done at each SIGHUP, such as to read a file again. It says itself when it is
 /// done; when it fails, everything is as it was.
@@ -64,7 +64,8 @@ impl OnReload {
 
 /// The lines of a file that are neither blank nor a comment.
 fn entries(path: &str) -> usize {
-    let text = fs::read_to_string(path).unwrap_or_default();
+    let path = credential::path(path).unwrap_or_default();
+    let text = fs::read_to_string(&*path).unwrap_or_default();
     let content = |line: &&str| !line.split('#').next().unwrap_or_default().trim().is_empty();
     text.trim_start_matches('\u{feff}')
         .lines()

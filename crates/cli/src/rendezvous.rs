@@ -12,13 +12,14 @@ use couplet_connector::{
 };
 
 use crate::{
+    args::first,
     common::CommonArgs,
     layer_spec::{LayerSpec, Setting, Source, Sourced},
-    mistake::Mistake,
+    mistake::{Mistake, Mistakes},
     plan::{Meeting, Plan, Sides},
     proxy_sides,
     reload::OnReload,
-    side::{DialledFor, SideLayerSpec, SideSpec, options::secret},
+    side::{DialledFor, SideLayerSpec, SideSpec, SideWords, options::secret},
     units::count,
 };
 
@@ -31,7 +32,7 @@ pub(crate) struct RendezvousArgs {
         value_name = "LISTEN",
         help = "The side of all clients: listen:[HOST:]PORT, then ,option[=value]…"
     )]
-    side: String,
+    side: SideWords,
 
     /// Accept only clients with a token signed with one of these secrets, `name: secret` a line
     #[arg(long, value_name = "@FILE")]
@@ -81,21 +82,38 @@ enum Others {
 impl RendezvousArgs {
     /// The plan of the rendezvous.
     pub(crate) fn plan(&self) -> Result<Plan, Mistake> {
+        self.plan_all()
+            .map_err(|wrong| self.side.hide_secrets(first(wrong)))
+    }
+
+    /// The same: all that is wrong.
+    pub(crate) fn plan_all(&self) -> Result<Plan, Mistakes> {
         let handshakes = self.common.handshakes();
-        let mut side = SideSpec::read(&self.side, handshakes, DialledFor::Itself)?;
+        let read = SideSpec::read(&self.side, handshakes, DialledFor::Itself);
+        let about = |mistake: Mistake| mistake.about("a");
+        let mut side =
+            read.map_err(|mistakes| mistakes.into_iter().map(about).collect::<Mistakes>())?;
         if side.endpoint.is_dialled() {
-            return Err(Mistake::new(
-                format!(
-                    "a rendezvous listens, and `{}` dials",
-                    side.endpoint.address
-                ),
-                "`listen:[HOST:]PORT`",
-            ));
+            let message = format!(
+                "a rendezvous listens, and `{}` dials",
+                side.endpoint.address
+            );
+            return Err(vec![
+                Mistake::new(message, "`listen:[HOST:]PORT`").about("a"),
+            ]);
         }
-        side.layers.push(self.expect()?);
+        let expect = self
+            .expect()
+            .map_err(|mistake| vec![mistake.about("tokens")])?;
+        side.layers.push(expect);
         let plan = self.common.plan(Sides::Meeting(side, self.meeting()))?;
-        proxy_sides::check(&plan)?;
+        proxy_sides::check(&plan).map_err(|mistake| vec![mistake.about("a")])?;
         Ok(plan)
+    }
+
+    /// The side as it was given, and another in its place.
+    pub(crate) fn side_mut(&mut self) -> &mut SideWords {
+        &mut self.side
     }
 
     /// The handshake in which a client sends its key.

@@ -7,7 +7,10 @@ use couplet_connector::{
     layers::Protocol,
 };
 
-use crate::mistake::{Mistake, alternatives};
+use crate::{
+    credential,
+    mistake::{Mistake, alternatives},
+};
 
 /// The lines of a file, each a pattern and a target; the first that fits counts.
 #[derive(Clone, Debug)]
@@ -69,7 +72,7 @@ const TARGET: &str = "`HOST:PORT`, `unix:PATH` or `refuse`";
 impl Routes {
     /// Reads a file. A mistake is in a line of it.
     pub(crate) fn read(path: &str) -> Result<Self, Mistake> {
-        let text = fs::read_to_string(path).map_err(|error| {
+        let text = fs::read_to_string(&*credential::path(path)?).map_err(|error| {
             let message = format!("`{path}` can't be read: {error}");
             Mistake::new(message, "a file of routes, `PATTERN HOST:PORT` a line")
         })?;

@@ -15,9 +15,6 @@ use crate::{
     stacks,
 };
 
-/// How long the end waits for the disk.
-const CAPTURE_PATIENCE: Duration = Duration::from_secs(5);
-
 /// How long the pair of a process that hangs up may take to deliver what has been read.
 const HANGUP_GRACE: Duration = Duration::from_secs(1);
 
@@ -27,27 +24,15 @@ const SHUTDOWN_GRACE: Duration = Duration::from_millis(100);
 /// Runs to the end. Returns how the only pair ended, where there was to be one.
 pub(crate) fn run(plan: Plan) -> anyhow::Result<Option<CloseReason>> {
     let runtime = runtime(plan.threads()).context("the runtime could not be started")?;
-    let capture = plan.capture.clone();
-    let access_log = plan.access_log.clone();
-    let result = runtime.block_on(relay(plan));
-    if let Some(capture) = capture
-        && !capture.finish(CAPTURE_PATIENCE)
-    {
-        tracing::warn!("the capture is incomplete");
-    }
-    if let Some(access_log) = access_log {
-        let missing = access_log.finish();
-        if missing > 0 {
-            tracing::warn!(lines = missing, "the access log is incomplete");
-        }
-    }
+    let result = runtime.block_on(relay(&plan));
+    plan.finish_logs();
     // Drops the tasks, and with them the files of Unix sockets; a name look-up may hang in a thread.
     runtime.shutdown_timeout(SHUTDOWN_GRACE);
     result
 }
 
 /// A thread that is alone never has to wake another.
-fn runtime(threads: NonZeroUsize) -> io::Result<Runtime> {
+pub(crate) fn runtime(threads: NonZeroUsize) -> io::Result<Runtime> {
     let mut builder = match threads {
         NonZeroUsize::MIN => Builder::new_current_thread(),
         _ => Builder::new_multi_thread(),
@@ -55,18 +40,10 @@ fn runtime(threads: NonZeroUsize) -> io::Result<Runtime> {
     builder.worker_threads(threads.get()).enable_all().build()
 }
 
-async fn relay(plan: Plan) -> anyhow::Result<Option<CloseReason>> {
+async fn relay(plan: &Plan) -> anyhow::Result<Option<CloseReason>> {
     // First of all: no relay dies of SIGHUP.
     let hangups = Hangups::new()?;
-    if let Some(access_log) = &plan.access_log {
-        access_log.file.open()?;
-    }
-    if let Some(capture) = &plan.capture {
-        capture.start().with_context(|| match capture.path() {
-            Some(path) => format!("{} can't be captured to", path.display()),
-            None => "standard output can't be captured to".into(),
-        })?;
-    }
+    plan.open_logs()?;
     // What is opened above may wait for others, and until here a signal ends that.
     let mut signals = Signals::new()?;
     // ssh(1) ends its ProxyCommand with SIGHUP, as a terminal does what runs in it.
@@ -92,7 +69,7 @@ async fn relay(plan: Plan) -> anyhow::Result<Option<CloseReason>> {
     let admin = plan.admin.bind().await?;
     // The name to listen at may have to be looked up.
     let relay = tokio::select! {
-        started = start(&plan) => started?,
+        started = start(plan) => started?,
         () = signals.next() => {
             tracing::info!("stopped before anything was listened at");
             return Ok(None);
@@ -100,7 +77,7 @@ async fn relay(plan: Plan) -> anyhow::Result<Option<CloseReason>> {
         () = &mut hangup => return Ok(None),
     };
     #[cfg(feature = "admin")]
-    admin.serve([crate::admin::describe::relay(&plan, &relay)]);
+    admin.serve([crate::admin::describe::relay(plan, &relay)]);
     tokio::select! {
         done = relay.done() => {
             done?;
@@ -117,7 +94,7 @@ async fn relay(plan: Plan) -> anyhow::Result<Option<CloseReason>> {
     }
 }
 
-async fn start(plan: &Plan) -> anyhow::Result<Handle> {
+pub(crate) async fn start(plan: &Plan) -> anyhow::Result<Handle> {
     match &plan.sides {
         Sides::Meeting(side, meeting) => {
             let listen = side.endpoint.open(plan.endpoint_flags).await?;
@@ -138,7 +115,7 @@ async fn start(plan: &Plan) -> anyhow::Result<Handle> {
     }
 }
 
-async fn drain(
+pub(crate) async fn drain(
     relay: &Handle,
     grace: Option<Duration>,
     mut signals: Signals,

@@ -5,9 +5,6 @@ use couplet_connector::{Handle, endpoint::Side};
 
 use crate::{layer_spec::LayerSpec, plan::Plan};
 
-/// The name of the relay of the command line.
-const NAME: &str = "relay";
-
 /// A relay with its stacks, as `explain` tells them.
 pub(crate) fn relay(plan: &Plan, handle: &Handle) -> Relay {
     let timeouts = [
@@ -18,7 +15,8 @@ pub(crate) fn relay(plan: &Plan, handle: &Handle) -> Relay {
         let time = crate::units::Limit::At(time?);
         Some(Step::new(name, time.to_string()))
     });
-    let mut relay = Relay::new(NAME, handle).pair(steps(&plan.pair).into_iter().chain(timeouts));
+    let mut relay =
+        Relay::new(&plan.name, handle).pair(steps(&plan.pair).into_iter().chain(timeouts));
     for side in [Side::A, Side::B] {
         let spec = plan.sides.specs().find(|(known, _)| *known == side);
         if let Some((_, spec)) = spec {

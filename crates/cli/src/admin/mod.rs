@@ -40,14 +40,16 @@ impl AdminArgs {
             return Err(Mistake::new(
                 format!("--admin={addr} tells all the network which clients are here"),
                 "`--admin-token=@FILE`, or an address of this machine",
-            ));
+            )
+            .about("--admin"));
         }
         let is_tcp = |addr: &AdminAddr| matches!(addr, AdminAddr::Tcp(_));
         if token.is_some() && !self.admin.iter().any(is_tcp) {
             return Err(Mistake::new(
                 "--admin-token would do nothing here: a Unix socket is open to its owner alone",
                 "leave it out",
-            ));
+            )
+            .about("--admin-token"));
         }
         Ok(AdminSpec {
             addrs: self.admin.clone(),

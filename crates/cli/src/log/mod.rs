@@ -12,7 +12,7 @@ use tracing_subscriber::{Layer, filter::FilterExt, layer::SubscriberExt, util::S
 use self::{flood::Flood, json::JsonLines};
 use crate::log_writer::LogWriter;
 
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct LogArgs {
     /// Log more; twice, everything
     #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
@@ -73,6 +73,16 @@ impl LogArgs {
             LogFormat::Json => tracing::error!("{error:#}"),
         }
     }
+}
+
+/// Logs warnings, as text, where no flags say how.
+pub(crate) fn init_for_warnings() -> io::Result<()> {
+    let log = LogArgs {
+        verbose: 0,
+        quiet: true,
+        log_format: LogFormat::Text,
+    };
+    log.init(LevelFilter::WARN)
 }
 
 /// Writes what is left to write. For the end of the program.

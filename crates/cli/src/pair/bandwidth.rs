@@ -48,7 +48,8 @@ impl BandwidthArgs {
                 "--bandwidth-per-addr would do nothing here: neither side listens, so no address \
                  connects to us",
                 "`--bandwidth` is for each pair, `--bandwidth-total` for all",
-            ));
+            )
+            .about("--bandwidth-per-addr"));
         }
         let mut specs = Vec::new();
         for given in &self.bandwidth {

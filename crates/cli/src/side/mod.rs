@@ -4,7 +4,7 @@ mod endpoint;
 mod help;
 mod in_clear;
 pub(crate) mod options;
-mod secrets;
+pub(crate) mod secrets;
 #[cfg(test)]
 mod tests;
 mod word;
@@ -13,7 +13,7 @@ pub(crate) use self::{
     endpoint::{Endpoint, EndpointFlags, EndpointSpec},
     help::{help, is_option, option_form},
     options::SideLayerSpec,
-    word::{Given, Word},
+    word::{Given, SideWords, Word},
 };
 
 #[cfg(test)]
@@ -25,7 +25,10 @@ use couplet_connector::{
 };
 
 use self::options::{ALL, Context, Does, SideOption, Value, frame, proxy};
-use crate::{handshakes::Handshakes, mistake::Mistake};
+use crate::{
+    handshakes::Handshakes,
+    mistake::{Mistake, Mistakes},
+};
 
 /// What a side is to be.
 #[derive(Clone, Debug)]
@@ -44,65 +47,82 @@ pub(crate) enum DialledFor {
     Other,
 }
 
+impl SideWords {
+    /// The mistake, which shows no secret of this side.
+    pub(crate) fn hide_secrets(&self, mistake: Mistake) -> Mistake {
+        mistake.hide(self.text(), secrets::within(self))
+    }
+}
+
 type GivenOption<'a> = (&'static SideOption, Given<'a>);
 
 // ===== impl SideSpec =====
 
 impl SideSpec {
-    /// Reads a side as it is given on the command line.
+    /// Reads a side as it is given on the command line or in a file, and returns all that is wrong. The
+    /// mistakes may show secrets: [`SideWords::hide_secrets`].
     pub(crate) fn read(
-        input: &str,
+        input: &SideWords,
         handshakes: Handshakes,
         dialled_for: DialledFor,
-    ) -> Result<Self, Mistake> {
-        let read = Self::read_raw(input, handshakes, dialled_for);
-        read.map_err(|mistake| mistake.hide(input, secrets::within(input)))
-    }
-
-    fn read_raw(
-        input: &str,
-        handshakes: Handshakes,
-        dialled_for: DialledFor,
-    ) -> Result<Self, Mistake> {
-        let whole = Word {
-            input,
+    ) -> Result<Self, Mistakes> {
+        let mut words = input.words();
+        let address = words.next().unwrap_or(Word {
+            input: input.text(),
             at: 0,
-            text: input,
-        };
-        let (address, mut rest) = whole.cut_address();
-        let address = help::address(address)?;
+            text: input.text(),
+        });
+        let mut wrong = Mistakes::new();
         let mut options = Vec::new();
-        while let Some(words) = rest {
-            let (word, behind) = words.cut(',');
-            rest = behind;
-            take(word, &mut options)?;
+        let address = help::address(address).map_err(|mistake| wrong.push(mistake));
+        for word in words {
+            wrong.extend(take(word, &mut options).err());
         }
+        let Ok(address) = address else {
+            return Err(wrong);
+        };
         let mut side = Self {
             endpoint: EndpointSpec::new(address),
             layers: Vec::new(),
         };
         for (option, given) in &options {
-            side.set(option, given)?;
+            wrong.extend(side.set(option, given).err());
         }
-        side.check_source(&options)?;
-        side.check_lists(&options)?;
-        check_order(&options)?;
+        if wrong.is_empty() {
+            // What is true of the side as a whole, one after the other.
+            let checked = side
+                .check_source(&options)
+                .and_then(|()| side.check_lists(&options))
+                .and_then(|()| check_order(&options));
+            wrong.extend(checked.err());
+        }
         // By now what a layer may have to know of the endpoint is there.
         for (option, given) in &options {
+            if help::does_not_fit(option, &side.endpoint).is_some() {
+                continue;
+            }
             if let Does::Layer(layer) | Does::Both(_, layer) = option.does {
                 let context = Context {
                     endpoint: &side.endpoint,
                     handshakes,
                     dialled_for,
                 };
-                let mut spec = layer(given, &context)?;
-                for setting in option.settings {
-                    spec.explain(setting.name, given.all(setting.name));
+                match layer(given, &context) {
+                    Ok(mut spec) => {
+                        for setting in option.settings {
+                            spec.explain(setting.name, given.all(setting.name));
+                        }
+                        side.layers.push(spec);
+                    }
+                    Err(mistake) if !wrong.contains(&mistake) => wrong.push(mistake),
+                    Err(_) => {}
                 }
-                side.layers.push(spec);
             }
         }
-        Ok(side)
+        match wrong.is_empty() {
+            true => Ok(side),
+            false => Err(wrong),
+        }
     }
 
     fn check_source(&self, options: &[GivenOption<'_>]) -> Result<(), Mistake> {

@@ -2,7 +2,9 @@ use super::*;
 use std::time::Duration;
 
 fn read(input: &str) -> Result<SideSpec, Mistake> {
-    SideSpec::read(input, Handshakes::flags(None, None), DialledFor::Other)
+    let words = SideWords::from(input);
+    let read = SideSpec::read(&words, Handshakes::flags(None, None), DialledFor::Other);
+    read.map_err(|mut wrong| words.hide_secrets(wrong.remove(0)))
 }
 
 fn wrong(input: &str) -> String {

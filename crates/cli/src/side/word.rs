@@ -1,8 +1,18 @@
-use std::ops::Range;
+use std::{convert::Infallible, ops::Range, str::FromStr};
 
 use couplet_connector::endpoint::ExecAddr;
 
 use crate::mistake::Mistake;
+
+/// What was given for a side: its address, then its options.
+///
+/// A word of the command line is cut at its commas. In an array of a file a part may have a comma in it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct SideWords {
+    text: String,
+    /// Where in the text each part is.
+    parts: Vec<Range<usize>>,
+}
 
 /// A part of what was given for a side, and where in it.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +28,73 @@ pub(crate) struct Given<'a> {
     pub(super) name: Word<'a>,
     pub(super) value: Option<Word<'a>>,
     pub(super) settings: Vec<(Word<'a>, Option<Word<'a>>)>,
+}
+
+// ===== impl SideWords =====
+
+impl SideWords {
+    /// These parts, shown with commas between them.
+    pub(crate) fn of_parts<S: AsRef<str>>(parts: impl IntoIterator<Item = S>) -> Self {
+        let mut words = Self::default();
+        for part in parts {
+            if !words.parts.is_empty() {
+                words.text.push(',');
+            }
+            let start = words.text.len();
+            words.text += part.as_ref();
+            words.parts.push(start..words.text.len());
+        }
+        words
+    }
+
+    /// All of it.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where in [`text`](Self::text) each part is; there is at least one.
+    pub(crate) fn spans(&self) -> &[Range<usize>] {
+        &self.parts
+    }
+
+    /// The parts.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().map(|part| &self.text[part.clone()])
+    }
+
+    /// The address as it was given.
+    pub(crate) fn address(&self) -> &str {
+        self.parts().next().unwrap_or_default()
+    }
+
+    /// The parts, with their places.
+    pub(super) fn words(&self) -> impl Iterator<Item = Word<'_>> {
+        self.parts.iter().map(|part| Word {
+            input: &self.text,
+            at: part.start,
+            text: &self.text[part.clone()],
+        })
+    }
+}
+
+impl From<&str> for SideWords {
+    fn from(word: &str) -> Self {
+        if !word.starts_with("exec:") {
+            return Self::of_parts(word.split(','));
+        }
+        // A comma in quotes is a program's.
+        let (address, options) = word.split_at(ExecAddr::end_in(word));
+        let options = options.strip_prefix(',').map(|options| options.split(','));
+        Self::of_parts([address].into_iter().chain(options.into_iter().flatten()))
+    }
+}
+
+impl FromStr for SideWords {
+    type Err = Infallible;
+
+    fn from_str(word: &str) -> Result<Self, Infallible> {
+        Ok(word.into())
+    }
 }
 
 // ===== impl Word =====
@@ -48,25 +125,6 @@ impl<'a> Word<'a> {
 
     fn span(&self) -> Range<usize> {
         self.at..self.at + self.text.len()
-    }
-
-    /// The address at its beginning, and what stands behind the comma.
-    pub(super) fn cut_address(&self) -> (Self, Option<Self>) {
-        if !self.text.starts_with("exec:") {
-            return self.cut(',');
-        }
-        // A comma in quotes is a program's.
-        let (before, after) = self.text.split_at(ExecAddr::end_in(self.text));
-        let address = Self {
-            text: before,
-            ..*self
-        };
-        let rest = after.strip_prefix(',').map(|text| Self {
-            at: self.at + before.len() + 1,
-            text,
-            ..*self
-        });
-        (address, rest)
     }
 
     /// From `at` on, up to the first separator within, or whole.

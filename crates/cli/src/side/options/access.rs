@@ -10,6 +10,7 @@ use couplet_connector::{
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, Value, of_list};
 use crate::{
+    credential,
     layer_spec::{LayerSpec, Source},
     mistake::Mistake,
     reload::OnReload,
@@ -104,7 +105,7 @@ pub(super) fn of_networks<T: Send + Sync + 'static>(
 /// `NETWORK+…`, or `@FILE`.
 fn networks(text: &str) -> Result<Networks, Mistake> {
     match text.strip_prefix('@') {
-        Some(path) => Networks::read(path).map_err(|error| {
+        Some(path) => Networks::read(&*credential::path(path)?).map_err(|error| {
             let why = std::error::Error::source(&error).map(ToString::to_string);
             Mistake::new(
                 format!("{error}: {}", why.unwrap_or_default()),

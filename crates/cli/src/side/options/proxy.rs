@@ -14,6 +14,7 @@ use tower::Layer;
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, of_list, secret};
 use crate::{
+    credential,
     layer_spec::{LayerSpec, Source},
     mistake::Mistake,
     side::Given,
@@ -96,8 +97,9 @@ fn users(option: &str, value: &str) -> Result<Users, Mistake> {
             format!("write users to a file, `USER:PASSWORD` a line: `{option}.users=@FILE`"),
         ));
     };
-    secret::check_mode(path.as_ref())?;
-    Users::read(path).map_err(|error| {
+    let path = credential::path(path)?;
+    secret::check_mode(path.as_ref().as_ref())?;
+    Users::read(&*path).map_err(|error| {
         Mistake::new(
             format!("`{path}`: {}", Chain(&error)),
             "`USER:PASSWORD` a line; blank lines and those that begin with `#` are skipped",

@@ -1,8 +1,20 @@
 //! Secrets and keys are in files: every user of the machine can read a command line.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
-use crate::mistake::Mistake;
+use crate::{credential, mistake::Mistake};
+
+/// Is a secret that other users may read an error?
+static STRICT: AtomicBool = AtomicBool::new(false);
+
+/// From now on a secret that other users may read is an error, or a warning.
+pub(crate) fn be_strict(is_strict: bool) {
+    STRICT.store(is_strict, Ordering::Relaxed);
+}
 
 /// What is in the file of `@FILE`; `form` is the option as it should look.
 pub(crate) fn read(value: &str, form: &str) -> Result<Vec<u8>, Mistake> {
@@ -12,8 +24,9 @@ pub(crate) fn read(value: &str, form: &str) -> Result<Vec<u8>, Mistake> {
             format!("write it to a file: `{form}`"),
         ));
     };
-    check_mode(Path::new(path))?;
-    fs::read(path).map_err(|error| {
+    let path = credential::path(path)?;
+    check_mode(Path::new(&*path))?;
+    fs::read(&*path).map_err(|error| {
         Mistake::new(
             format!("`{path}` can't be read: {error}"),
             format!("a file that this user can read: `{form}`"),
@@ -37,6 +50,12 @@ pub(crate) fn check_mode(path: &Path) -> Result<(), Mistake> {
     if file.is_file() && mode & OTHERS_WRITE != 0 {
         return Err(Mistake::new(
             format!("every user of this machine can write `{path}`"),
+            format!("`chmod 600 {path}`"),
+        ));
+    }
+    if file.is_file() && mode & OTHERS_READ != 0 && STRICT.load(Ordering::Relaxed) {
+        return Err(Mistake::new(
+            format!("every user of this machine can read the secret `{path}`"),
             format!("`chmod 600 {path}`"),
         ));
     }

@@ -5,7 +5,9 @@ use couplet_connector::layers::handshake::tls::{
     rustls::ServerConfig,
 };
 
-use super::{Context, Given, NAME, SideLayerSpec, Unusable, alpn, certificate, texts, truncation};
+use super::{
+    Context, Given, NAME, SideLayerSpec, Unusable, alpn, certificate, file, files, truncation,
+};
 use crate::{
     layer_spec::{LayerSpec, Source},
     mistake::Mistake,
@@ -65,13 +67,13 @@ impl Server {
                 }
             },
         };
-        let mut certificates = texts(given.all("cert"));
-        certificates.insert(0, first.text.to_owned());
+        let mut certificates = files(given.all("cert"))?;
+        certificates.insert(0, file(first)?);
         Ok(Self {
             certificates,
-            keys: texts(given.all("key")),
+            keys: files(given.all("key"))?,
             unknown_name,
-            client_ca: client_ca.map(|word| word.text.to_owned()),
+            client_ca: client_ca.map(file).transpose()?,
             client,
             alpn: alpn(given),
         })

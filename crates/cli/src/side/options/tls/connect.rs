@@ -11,7 +11,8 @@ use couplet_connector::layers::{
 use rustls_platform_verifier::Verifier;
 
 use super::{
-    Context, Given, NAME, SideLayerSpec, Unusable, alpn, certificate, chain, texts, truncation,
+    Context, Given, NAME, SideLayerSpec, Unusable, alpn, certificate, chain, file, files,
+    truncation,
 };
 use crate::{
     layer_spec::{LayerSpec, Source},
@@ -52,10 +53,10 @@ impl Client {
             })
         };
         let client = Self {
-            ca: given.setting("ca").map(|word| word.text.to_owned()),
+            ca: given.setting("ca").map(file).transpose()?,
             pins: given.all("pin").map(pin).collect::<Result<_, _>>()?,
-            certificate: certificate.map(|word| word.text.to_owned()),
-            keys: texts(given.all("key")),
+            certificate: certificate.map(file).transpose()?,
+            keys: files(given.all("key"))?,
             alpn: alpn(given),
         };
         // So that what is wrong with a file is shown where it stands.

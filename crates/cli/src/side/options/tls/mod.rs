@@ -13,6 +13,7 @@ use couplet_connector::layers::handshake::tls::{TlsCertificate, TlsConfigError, 
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, secret};
 use crate::{
+    credential,
     mistake::Mistake,
     side::{Given, Word},
 };
@@ -189,7 +190,10 @@ impl Unusable {
     fn at(self, given: &Given<'_>) -> Mistake {
         let names = ["key", "cert", "client-ca", "ca"];
         let mut words = names.into_iter().flat_map(|setting| given.all(setting));
-        match words.find(|word| Some(Path::new(word.text)) == self.file.as_deref()) {
+        let is_it = |word: &Word<'_>| {
+            file(*word).is_ok_and(|path| Some(Path::new(&path)) == self.file.as_deref())
+        };
+        match words.find(is_it) {
             Some(word) => word.place(self.mistake),
             None => self.mistake,
         }
@@ -201,6 +205,12 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     Chain(error).to_string()
 }
 
-fn texts<'a>(words: impl Iterator<Item = Word<'a>>) -> Vec<String> {
-    words.map(|word| word.text.to_owned()).collect()
+/// The paths of files.
+fn files<'a>(words: impl Iterator<Item = Word<'a>>) -> Result<Vec<String>, Mistake> {
+    words.map(file).collect()
+}
+
+/// The path of a file.
+fn file(word: Word<'_>) -> Result<String, Mistake> {
+    word.parse(credential::file)
 }

@@ -1,0 +1,351 @@
+use std::{fs, path::PathBuf};
+
+use clap::{ArgMatches, Command, CommandFactory, parser::ValueSource};
+
+use super::{
+    flags::Flags,
+    read::read,
+    table::{Kind, Tables},
+    text::Text,
+    *,
+};
+use crate::args::Args;
+
+fn config(text: &str) -> Result<Config, Mistakes> {
+    read(&[Text::of_bytes("a.toml", text.into()).unwrap()])
+}
+
+fn wrong(text: &str) -> Vec<String> {
+    let mistakes = config(text).unwrap_err();
+    mistakes
+        .iter()
+        .map(|mistake| format!("{mistake:#}"))
+        .collect()
+}
+
+#[test]
+fn a_file_says_what_a_command_line_says() {
+    let config = config(
+        "drain-timeout = '2m'\n\
+         [relay.ssh]\n\
+         a = ['listen:*:22', 'max-conns=5', 'rate=3/s']\n\
+         b = 'dial:h:22,connect-timeout=3s'\n\
+         idle-timeout = '1h'\n\
+         bandwidth = ['1MiB/s', 'a-to-b:2MiB/s']\n\
+         max-pairs = 7\n\
+         [rendezvous.meet]\n\
+         a = 'listen:4000'\n\
+         silent = true\n\
+         max-waiting = 1_0\n",
+    );
+    let config = config.unwrap();
+    let lines = config
+        .relays
+        .iter()
+        .map(|relay| command_line(&relay.name, &relay.words));
+    assert_eq!(
+        lines.collect::<Vec<_>>(),
+        [
+            "couplet 'listen:*:22,max-conns=5,rate=3/s' dial:h:22,connect-timeout=3s --name=ssh \
+             --bandwidth=1MiB/s --bandwidth=a-to-b:2MiB/s --drain-timeout=2m --idle-timeout=1h --max-pairs=7",
+            "couplet rendezvous listen:4000 --name=meet --drain-timeout=2m --max-waiting=10 --silent",
+        ]
+    );
+    assert_eq!(
+        config.process.common.drain_timeout(),
+        Some(std::time::Duration::from_secs(120))
+    );
+}
+
+#[test]
+fn a_default_holds_where_it_has_an_effect_and_nothing_else_is_said() {
+    let config = config(
+        "[defaults]\n\
+         idle-timeout = '1h'\n\
+         connect-timeout = '1s'\n\
+         max-waiting = 9\n\
+         once = true\n\
+         [relay.one]\n\
+         a = 'listen:1'\n\
+         b = 'dial:h:1'\n\
+         [relay.two]\n\
+         a = 'listen:2'\n\
+         b = 'listen:3'\n\
+         idle-timeout = 'never'\n\
+         once = false\n\
+         [rendezvous.three]\n\
+         a = 'listen:4'\n",
+    );
+    let relays = config.unwrap().relays;
+    let flags = relays.iter().map(|relay| relay.words.flags.join(" "));
+    assert_eq!(
+        flags.collect::<Vec<_>>(),
+        [
+            "--connect-timeout=1s --idle-timeout=1h --once",
+            "--idle-timeout=never",
+            "--idle-timeout=1h --max-waiting=9",
+        ]
+    );
+}
+
+#[test]
+fn all_mistakes_are_told_in_the_order_of_the_file_each_at_its_place() {
+    let text = "\
+threds = 2
+log-format = 'xml'
+[defaults]
+idle-timeout = '30'
+[relay.Post]
+a = ['listen:*:5432', 'user-timeout=30', 'tokn=hunter2']
+b = 'dial:10.0.0.5'
+max-pairs = true
+silent = true
+[relay.same]
+a = 'listen:1'
+b = 'dial:h:1,token=@/nowhere'
+token = '@f'
+threads = 3
+[relay.same]
+[rendezvous.meet]
+a = 'dial:h:1'
+others = 'refus'
+[foo]
+x = 1
+";
+    let expected = [
+        "a.toml:1:1: `threds` is not a key of the process\n  threds = 2\n  ^^^^^^\n  tip: did you mean `threads`?",
+        "a.toml:2:15: `xml` is not a value of `log-format`\n  log-format = 'xml'\n                ^^^\n  tip: `text` or `json`",
+        "a.toml:4:17: a time needs a unit",
+        "a.toml:5:8: `Post` is not the name of a relay",
+        "a.toml:6:37: a time needs a unit\n  a = ['listen:*:5432', 'user-timeout=30', 'tokn=…']\n                                      ^^",
+        "a.toml:6:43: `tokn` is not an option of a side\n  a = ['listen:*:5432', 'user-timeout=30', 'tokn=…']\n                                            ^^^^",
+        "a.toml:7:19: a port is missing",
+        "a.toml:8:13: `max-pairs` needs a value",
+        "a.toml:9:1: `silent` is not a key of a relay",
+        "a.toml:12:21: `/nowhere` can't be read",
+        "a.toml:13:1: `token` is an option of a side",
+        "a.toml:14:1: `threads` is the process's, not a relay's",
+        "a.toml:15:8: duplicate key",
+        "a.toml:17:5: a rendezvous listens, and `dial:h:1` dials",
+        "a.toml:18:11: `refus` is not a value of `others`",
+        "a.toml:19:2: `[foo]` is not a table of the file",
+    ];
+    let told = wrong(text);
+    for (told, expected) in told.iter().zip(expected) {
+        assert!(told.starts_with(expected), "{told}\nis not\n{expected}");
+    }
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
+    let all = told.concat();
+    assert!(!all.contains("hunter2"), "{all}");
+}
+
+#[test]
+fn what_two_relays_or_two_files_can_not_both_have_is_a_mistake_that_names_both() {
+    let told = wrong(
+        "[relay.x]\na='listen:*:5'\nb='dial:h:1'\n[relay.y]\na='listen:6'\nb='listen:*:5,keep-alive=off'",
+    );
+    assert!(
+        told[0].starts_with("a.toml:6:3: `listen:*:5` is `x`'s already, at a.toml:1\n"),
+        "{told:?}"
+    );
+    let files = [
+        "quiet = true\n[relay.x]\na='listen:1'\nb='dial:h:1'",
+        "quiet=true\n[relay.x]\na='listen:2'\nb='dial:h:1'",
+    ];
+    let files = files.iter().zip(["1.toml", "2.toml"]);
+    let files: Vec<_> = files
+        .map(|(text, name)| Text::of_bytes(name, text.as_bytes().to_vec()).unwrap())
+        .collect();
+    let mistakes = read(&files).unwrap_err();
+    let told: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+    assert!(
+        told[0].contains("2.toml:1:1: the process has flags in two files: 1.toml:1"),
+        "{told:?}"
+    );
+    assert!(
+        told[1].contains("2.toml:2:8: two relays are called `x`: the other is at 1.toml:2"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn what_has_no_effect_is_a_mistake() {
+    for (text, message) in [
+        ("", "no relay is described: nothing would run"),
+        ("threads = 2", "no relay is described"),
+        (
+            "[defaults]\nmax-waiting = 3\n[relay.x]\na='listen:1'\nb='dial:h:1'",
+            "a.toml:2:1: `max-waiting` would do nothing here",
+        ),
+        (
+            "[relay.x]\na='listen:1'\nb='listen:2'\nconnect-timeout='1s'",
+            "a.toml:4:17: --connect-timeout would do nothing here",
+        ),
+        (
+            "[relay.x]\na='listen:1'\nb='dial:h:2'\nonce=true\nmax-pairs=2",
+            "a.toml:5:11: `max-pairs` and `once` exclude each other",
+        ),
+        (
+            "[relay.x]\na='listen:1'\nb='dial:h:2'\naccess-log-format='json'",
+            "a.toml:4:19: `access-log-format` would do nothing without `access-log`",
+        ),
+        (
+            "[relay.x]\na='listen:1'\nb.tls='dial:h:2'",
+            "a.toml:3:1: `b` has no keys of its own",
+        ),
+        (
+            "[relay.x]\na=[]\nb='dial:h:2'",
+            "a.toml:2:3: a side is a string, or an array of its parts",
+        ),
+        ("relay = 1", "a.toml:1:1: `relay` is a table"),
+    ] {
+        let told = wrong(text);
+        let is_told = told.iter().any(|told| told.starts_with(message));
+        assert!(is_told, "{text}: {told:?}");
+    }
+}
+
+#[test]
+fn an_array_keeps_a_comma_within_a_part() {
+    let told = wrong("[relay.x]\na=['listen:unix:/run/a,b.sock', 'mod=1']\nb='dial:h:1'");
+    assert_eq!(told.len(), 1);
+    assert!(
+        told[0].starts_with("a.toml:2:34: `mod` is not an option of a side"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn bytes_that_are_no_utf8_have_a_place_and_a_byte_order_mark_is_fine() {
+    let told = Text::of_bytes("a.toml", b"quiet = true\n# \xff".to_vec()).unwrap_err();
+    assert!(
+        told.to_string()
+            .starts_with("a.toml:2:3: the file is not text in UTF-8"),
+        "{told}"
+    );
+    let text = "\u{feff}[relay.x]\r\na='listen:1'\r\nb='dial:h:1'\r\n";
+    assert_eq!(config(text).unwrap().relays.len(), 1);
+}
+
+// ===== the commands of the docs =====
+
+/// The words of a line as a shell cuts them; `None` where it is more than one command.
+fn words(line: &str) -> Option<Vec<String>> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in line.chars() {
+        match (c, quote) {
+            (c, Some(end)) if c == end => quote = None,
+            (c, Some(_)) => word.get_or_insert_default().push(c),
+            ('\'' | '"', None) => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            ('#', None) if word.is_none() => break,
+            (' ', None) => words.extend(word.take()),
+            ('|' | '>' | '&' | ';' | '<' | '`' | '$' | '…', None) => return None,
+            (c, None) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
+}
+
+/// The commands of a page: in its blocks, and between backticks.
+fn commands(page: &str) -> Vec<Vec<String>> {
+    let page = page.replace("\\\n", " ");
+    let blocks = page.lines().filter_map(|line| {
+        let line = line.trim_start();
+        let line = line.split_once("$ ").map_or(line, |(_, line)| line);
+        line.starts_with("couplet ").then_some(line.to_owned())
+    });
+    let inline = page.split('`').skip(1).step_by(2);
+    let inline = inline
+        .filter(|code| code.starts_with("couplet "))
+        .map(|code| code.replace('\n', " "));
+    let inline: Vec<_> = inline.collect();
+    blocks
+        .chain(inline)
+        .filter_map(|line| words(&line))
+        .collect()
+}
+
+fn relay_matches(words: &[String]) -> Option<(Command, ArgMatches, Kind)> {
+    let mut command = Args::command();
+    let matches = command.try_get_matches_from_mut(words).ok()?;
+    match matches.subcommand() {
+        None if matches.value_source("surplus").is_some() => None,
+        None => Some((command, matches, Kind::Relay)),
+        Some(("rendezvous", of)) => {
+            let of = of.clone();
+            Some((
+                command.find_subcommand("rendezvous").unwrap().clone(),
+                of,
+                Kind::Rendezvous,
+            ))
+        }
+        Some(_) => None,
+    }
+}
+
+/// All that was given.
+fn given(command: &Command, matches: &ArgMatches) -> Vec<String> {
+    let mut given = Vec::new();
+    for arg in command.get_arguments() {
+        let id = arg.get_id().as_str();
+        if matches.value_source(id) == Some(ValueSource::CommandLine) && id != "name" {
+            let values = matches.get_raw(id).into_iter().flatten();
+            given.push(format!("{id}: {:?}", values.collect::<Vec<_>>()));
+        }
+    }
+    given
+}
+
+#[test]
+fn every_command_of_the_docs_can_be_written_to_a_file_and_read_back() {
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let mut pages = vec![root.join("README.md"), root.join("crates/cli/README.md")];
+    for page in fs::read_dir(root.join("docs")).unwrap() {
+        pages.push(page.unwrap().path());
+    }
+    let texts = pages
+        .iter()
+        .filter_map(|page| fs::read_to_string(page).ok());
+    let mut checked = 0;
+    for words in texts
+        .chain([crate::args::notes()])
+        .flat_map(|text| commands(&text))
+    {
+        let Some((command, matches, kind)) = relay_matches(&words) else {
+            continue;
+        };
+        let written = write(&command, &matches, kind).unwrap();
+        let text = Text::of_bytes("written.toml", written.clone().into_bytes()).unwrap();
+        let mut wrong = Mistakes::new();
+        let tables = Tables::read(&text, &mut wrong);
+        assert!(wrong.is_empty(), "{words:?}: {wrong:?}\n{written}");
+        let [named] = &tables.named[..] else {
+            panic!("{words:?}: {written}");
+        };
+        assert_eq!(named.kind, kind);
+        let flags = Flags::of(kind);
+        let mut back = vec!["couplet".to_owned()];
+        back.extend((kind == Kind::Rendezvous).then(|| "rendezvous".to_owned()));
+        for entry in tables.top.entries.iter().chain(&named.table.entries) {
+            match &*entry.key {
+                "a" | "b" => {
+                    let parts = entry.items().iter().map(|item| item.text.clone());
+                    back.push(parts.collect::<Vec<_>>().join(","));
+                }
+                _ => back.extend(flags.words(entry).unwrap()),
+            }
+        }
+        let (_, read_back, _) = relay_matches(&back).unwrap_or_else(|| panic!("{back:?}"));
+        assert_eq!(
+            given(&command, &read_back),
+            given(&command, &matches),
+            "{written}"
+        );
+        checked += 1;
+    }
+    assert!(checked > 30, "only {checked} commands were found");
+}
