@@ -85,8 +85,12 @@ impl SideSpec {
             endpoint: EndpointSpec::new(address),
             layers: Vec::new(),
         };
+        let mut fit = Vec::new();
         for (option, given) in &options {
-            wrong.extend(side.set(option, given).err());
+            match side.set(option, given) {
+                Ok(()) => fit.push((*option, given)),
+                Err(mistake) => wrong.push(mistake),
+            }
         }
         if wrong.is_empty() {
             // What is true of the side as a whole, one after the other.
@@ -97,10 +101,7 @@ impl SideSpec {
             wrong.extend(checked.err());
         }
         // By now what a layer may have to know of the endpoint is there.
-        for (option, given) in &options {
-            if help::does_not_fit(option, &side.endpoint).is_some() {
-                continue;
-            }
+        for (option, given) in fit {
             if let Does::Layer(layer) | Does::Both(_, layer) = option.does {
                 let context = Context {
                     endpoint: &side.endpoint,
@@ -114,8 +115,7 @@ impl SideSpec {
                         }
                         side.layers.push(spec);
                     }
-                    Err(mistake) if !wrong.contains(&mistake) => wrong.push(mistake),
-                    Err(_) => {}
+                    Err(mistake) => wrong.push(mistake),
                 }
             }
         }
