@@ -19,7 +19,7 @@ use crate::{
 const HANGUP_GRACE: Duration = Duration::from_secs(1);
 
 /// How long a thread that looks a name up may take to notice that the process ends.
-const SHUTDOWN_GRACE: Duration = Duration::from_millis(100);
+pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_millis(100);
 
 /// Runs to the end. Returns how the only pair ended, where there was to be one.
 pub(crate) fn run(plan: Plan) -> anyhow::Result<Option<CloseReason>> {

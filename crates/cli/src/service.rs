@@ -11,7 +11,7 @@ use crate::{
     fault_signal,
     plan::Plan,
     reload::Hangups,
-    run::{runtime, start},
+    run::{SHUTDOWN_GRACE, runtime, start},
     signals::Signals,
     units::Threads,
 };
@@ -30,7 +30,7 @@ pub(crate) fn run(source: &Source, config: Config) -> anyhow::Result<()> {
     };
     let runtime = runtime(threads).context("the runtime could not be started")?;
     let result = runtime.block_on(relays(source, config));
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(SHUTDOWN_GRACE);
     result
 }
 
