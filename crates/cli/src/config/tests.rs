@@ -63,7 +63,7 @@ fn a_default_holds_where_it_has_an_effect_and_nothing_else_is_said() {
         "[defaults]\n\
          idle-timeout = '1h'\n\
          connect-timeout = '1s'\n\
-         max-waiting = 9\n\
+         max-waiting-per-key = 9\n\
          once = true\n\
          [relay.one]\n\
          a = 'listen:1'\n\
@@ -83,7 +83,7 @@ fn a_default_holds_where_it_has_an_effect_and_nothing_else_is_said() {
         [
             "--connect-timeout=1s --idle-timeout=1h --once",
             "--idle-timeout=never",
-            "--idle-timeout=1h --max-waiting=9",
+            "--idle-timeout=1h --max-waiting-per-key=9",
         ]
     );
 }
@@ -174,8 +174,8 @@ fn what_has_no_effect_is_a_mistake() {
         ("", "no relay is described: nothing would run"),
         ("threads = 2", "no relay is described"),
         (
-            "[defaults]\nmax-waiting = 3\n[relay.x]\na='listen:1'\nb='dial:h:1'",
-            "a.toml:2:1: `max-waiting` would do nothing here",
+            "[defaults]\nmax-waiting-per-key = 3\n[relay.x]\na='listen:1'\nb='dial:h:1'",
+            "a.toml:2:1: `max-waiting-per-key` would do nothing here",
         ),
         (
             "[relay.x]\na='listen:1'\nb='listen:2'\nconnect-timeout='1s'",
