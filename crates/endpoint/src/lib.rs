@@ -43,6 +43,7 @@
 //! * the endpoints: [`Listen`], [`Dial`] with [`once`], [`repeat`] and [`pool`]; the same over Unix
 //!   sockets, [`UnixListen`] and [`UnixDial`]; [`Exec`], a program; [`Stdio`]; [`memory`] for tests; [`Endpoint`] is the trait for your
 //!   own;
+//! * [`Targets`]: one of several dials for each connection, with balance and checks;
 //! * the settings: [`Address`], [`SocketOptions`], [`KeepAlive`], [`Backoff`].
 //!
 //! A dial is also a [`tower::Service`](tower_service::Service), which is how each connection
@@ -68,6 +69,7 @@ mod socket;
 mod sockopt;
 #[cfg(unix)]
 mod stdio;
+mod targets;
 #[cfg(unix)]
 mod unix;
 
@@ -92,4 +94,5 @@ pub use self::{
     listen::{BindError, Listen, ListenOptions},
     quiet_timer::QuietTimer,
     socket::{AckTimeout, KeepAlive, SocketOptions},
+    targets::{Balance, Check, Target, TargetStatus, TargetWatch, Targets, TargetsError},
 };
