@@ -33,7 +33,7 @@ for number, address in enumerate(
     write("address", f"address-{number}", address)
 
 for number, address in enumerate(
-    ["exec:sh -c 'a, \"b\"' \"it's\" ''", "listen:unix:/run/a.sock", "dial:unix:@name", "stdio", "dial:asked"]
+    ["exec:sh -c 'a, \"b\"' \"it's\" ''", "listen:unix:/run/a.sock", "dial:unix:@name", "stdio", "dial:asked", "dial:a:1|[::1]:2|unix:@c"]
 ):
     write("address", f"kind-{number}", address)
 

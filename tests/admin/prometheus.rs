@@ -77,8 +77,16 @@ fn labels(served: &str, family: &str) -> String {
 
 #[test]
 fn the_documented_families_are_those_that_are_served() {
-    let rig = Rig::new("", &[]);
-    let served = curl(&format!("http://{}/metrics", rig.address()));
+    let couplet = Couplet::start(&[
+        "listen:0",
+        "dial:127.0.0.1:1|127.0.0.1:2",
+        "--admin=127.0.0.1:0",
+    ]);
+    let address = couplet.events("admin endpoint", 1).remove(0);
+    let served = curl(&format!(
+        "http://{}/metrics",
+        address["address"].as_str().unwrap()
+    ));
     let served: BTreeSet<_> = served
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))

@@ -7,4 +7,5 @@ mod ends;
 mod exec;
 mod limits;
 mod stop;
+mod targets;
 mod unix;

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 struct Redis {
     _scratch: TempDir,
-    _server: Process,
+    server: Process,
     port: u16,
 }
 
@@ -28,7 +28,7 @@ impl Redis {
         });
         Self {
             _scratch: scratch,
-            _server: server,
+            server,
             port,
         }
     }
@@ -53,6 +53,27 @@ fn questions_and_answers() {
         ask(&["-r", "1000", "incr", "count"]).lines().last(),
         Some("1000")
     );
+}
+
+/// The recipe "Several servers behind one port".
+#[test]
+fn a_server_that_answers_no_ping_gets_no_client() {
+    let (one, two) = (Redis::start(), Redis::start());
+    let targets = format!("dial:127.0.0.1:{}|127.0.0.1:{}", one.port, two.port);
+    let check = r"check=200ms,check.send=PING\r\n,check.expect=+PONG";
+    let couplet = Couplet::start(&["listen:0", &format!("{targets},balance=failover,{check}")]);
+    let port = |couplet: &Couplet| {
+        let asked = finish("redis-cli", cli(couplet).args(["config", "get", "port"]));
+        asked.ok().log.lines().last().map(str::to_owned)
+    };
+    assert_eq!(port(&couplet), Some(one.port.to_string()));
+    // It still accepts, and says nothing.
+    one.server.signal(rustix::process::Signal::STOP);
+    couplet.events("target is down", 1);
+    assert_eq!(port(&couplet), Some(two.port.to_string()));
+    one.server.signal(rustix::process::Signal::CONT);
+    couplet.events("target is up", 1);
+    assert_eq!(port(&couplet), Some(one.port.to_string()));
 }
 
 #[test]

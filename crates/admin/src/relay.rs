@@ -3,7 +3,11 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use couplet_connector::{Handle, Side, endpoint::Info, mode::Pairing};
+use couplet_connector::{
+    Handle, Side,
+    endpoint::{Info, TargetStatus, TargetWatch},
+    mode::Pairing,
+};
 
 use crate::{
     journal::{Journal, Waiting},
@@ -17,6 +21,7 @@ pub struct Relay {
     pub(crate) sides: [Vec<Step>; 2],
     pub(crate) ends: [Option<String>; 2],
     pub(crate) pair: Vec<Step>,
+    targets: [Option<TargetWatch>; 2],
     pub(crate) rates: Rates,
     pub(crate) waiting: Arc<Waiting>,
 }
@@ -53,6 +58,7 @@ impl Relay {
             sides: [Vec::new(), Vec::new()],
             ends: [None, None],
             pair: Vec::new(),
+            targets: [None, None],
             rates: Rates::default(),
             waiting: Arc::default(),
         }
@@ -80,6 +86,19 @@ impl Relay {
     pub fn pair(mut self, steps: impl IntoIterator<Item = Step>) -> Self {
         self.pair = steps.into_iter().collect();
         self
+    }
+
+    /// Tells of the targets of a side that dials one of several.
+    #[must_use]
+    pub fn targets(mut self, side: Side, targets: TargetWatch) -> Self {
+        self.targets[side as usize] = Some(targets);
+        self
+    }
+
+    /// How the targets of a side do.
+    pub(crate) fn target_status(&self, side: Side) -> impl Iterator<Item = TargetStatus> {
+        let watch = self.targets[side as usize].iter();
+        watch.flat_map(TargetWatch::status)
     }
 
     /// The relay's name.

@@ -25,6 +25,7 @@ use tower::{Layer, Service};
 use crate::{
     routes::{Routes, Target},
     stream::Stream,
+    targets::SeveralDial,
     via::Proxies,
 };
 
@@ -61,6 +62,8 @@ pub(crate) enum AnyDial {
     /// Standard input and output: of one connection.
     #[cfg(unix)]
     Stdio,
+    /// One of several.
+    Several(Box<SeveralDial>),
     /// Starts a program.
     #[cfg(unix)]
     Exec(Exec),
@@ -172,6 +175,10 @@ impl AnyDial {
                     None => Self::Exec(exec),
                 }
             }
+            Self::Several(several) => {
+                let client = client.peer.map(|peer| peer.ip());
+                Self::Several(Box::new(several.for_client(client)))
+            }
             other => other,
         }
     }
@@ -186,6 +193,7 @@ impl AnyDial {
             Self::Stdio => Self::Stdio,
             #[cfg(unix)]
             Self::Exec(exec) => Self::Exec(exec),
+            Self::Several(dial) => Self::Several(dial),
             Self::Via(dial) => Self::Via(Box::new(ViaDial {
                 target: Some(target),
                 ..*dial
@@ -219,6 +227,7 @@ impl<R> Service<R> for AnyDial {
                 dialling.boxed().right_future()
             }
             Self::Via(dial) => dial.dial().right_future(),
+            Self::Several(dial) => dial.dial().err_into().boxed().right_future(),
             #[cfg(unix)]
             Self::Stdio => {
                 let dialling = async {

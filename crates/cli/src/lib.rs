@@ -47,6 +47,7 @@ mod splice;
 mod stacks;
 mod stream;
 mod sums;
+mod targets;
 mod token;
 mod units;
 mod via;

@@ -60,6 +60,11 @@ async fn relay(plan: &Plan) -> anyhow::Result<Option<CloseReason>> {
         match &spec.endpoint.address {
             Address::Dial(addr) => tracing::info!(%side, target = %addr, "dials"),
             Address::DialUnix(addr) => tracing::info!(%side, target = %addr, "dials"),
+            Address::DialSeveral(targets) => {
+                for target in targets {
+                    tracing::info!(%side, %target, "dials");
+                }
+            }
             // Its arguments may be secret.
             Address::Exec(addr) => tracing::info!(%side, program = addr.program(), "starts"),
             _ => {}

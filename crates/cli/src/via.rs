@@ -10,7 +10,7 @@ use couplet_connector::{
     },
 };
 use futures::{FutureExt, future::BoxFuture};
-use tower::{Service, ServiceExt, util::BoxCloneService};
+use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 
 /// One proxy, as an option of the side says it.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ pub(crate) type Shaking = BoxFuture<'static, Result<Conn<BoxIo>, BoxError>>;
 #[derive(Clone, Debug)]
 pub(crate) struct Proxies(Via<BoxedDial, Hop>);
 
-type BoxedDial = BoxCloneService<(), Conn<BoxIo>, BoxError>;
+type BoxedDial = BoxCloneSyncService<(), Conn<BoxIo>, BoxError>;
 
 /// The handshake with one proxy.
 #[derive(Clone, Debug)]
@@ -82,9 +82,9 @@ impl Proxies {
 fn boxed<D, I: Io>(dial: D) -> BoxedDial
 where
     D: Service<(), Response = Conn<I>, Error: Into<BoxError>, Future: Send + 'static>,
-    D: Clone + Send + 'static,
+    D: Clone + Send + Sync + 'static,
 {
-    BoxCloneService::new(dial.map_response(Conn::boxed).map_err(Into::into))
+    BoxCloneSyncService::new(dial.map_response(Conn::boxed).map_err(Into::into))
 }
 
 // ===== impl Hop =====

@@ -80,7 +80,9 @@ pub use self::stdio::Stdio;
 #[cfg(unix)]
 pub use self::unix::{UnixDial, UnixDialError, UnixListen, UnixListenOptions};
 pub use self::{
-    address::{Address, AddressError, DialAddr, ExecAddr, Host, HostName, ListenAddr, UnixAddr},
+    address::{
+        Address, AddressError, DialAddr, ExecAddr, Host, HostName, ListenAddr, TargetAddr, UnixAddr,
+    },
     conn::{
         CloseReason, Conn, ConnEvent, ConnId, ConnObserver, Exit, Extensions, Info, Origin,
         PeerName, PeerNetwork, Program, Refusal, Side, UnixPeer,

@@ -3,7 +3,7 @@
 use std::{error::Error, fmt::Display, str::FromStr};
 
 use couplet_connector::endpoint::{
-    Address, AddressError, DialAddr, ExecAddr, HostName, ListenAddr, UnixAddr,
+    Address, AddressError, DialAddr, ExecAddr, HostName, ListenAddr, TargetAddr, UnixAddr,
 };
 
 use crate::assert_printable;
@@ -18,6 +18,7 @@ pub fn address(data: &[u8]) {
     shown_is_read_again::<ListenAddr>(text);
     shown_is_read_again::<UnixAddr>(text);
     shown_is_read_again::<ExecAddr>(text);
+    shown_is_read_again::<TargetAddr>(text);
     match HostName::new(text) {
         Ok(name) => assert_eq!(HostName::new(name.as_str()).as_ref(), Ok(&name)),
         Err(error) => legible(&error),

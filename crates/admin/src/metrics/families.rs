@@ -1,6 +1,6 @@
 use std::fmt;
 
-use couplet_connector::{Side, layers::observe::stats::Histogram};
+use couplet_connector::{Side, endpoint::TargetStatus, layers::observe::stats::Histogram};
 
 use crate::Relay;
 
@@ -167,6 +167,34 @@ pub const FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "couplet_target_up",
+        kind: Kind::Gauge,
+        labels: &["side", "target"],
+        help: "Whether clients are given to a target, of a side that dials one of several or checks",
+        read: |relay, tell| targets(relay, tell, |target| Value::Gauge(target.is_up.into())),
+    },
+    Family {
+        name: "couplet_target_connections",
+        kind: Kind::Gauge,
+        labels: &["side", "target"],
+        help: "Live connections to a target, dials under way included",
+        read: |relay, tell| targets(relay, tell, |target| Value::Gauge(target.live as u64)),
+    },
+    Family {
+        name: "couplet_target_dials_total",
+        kind: Kind::Counter,
+        labels: &["side", "target"],
+        help: "Dials of a target for clients",
+        read: |relay, tell| targets(relay, tell, |target| Value::Count(target.dials)),
+    },
+    Family {
+        name: "couplet_target_dial_failures_total",
+        kind: Kind::Counter,
+        labels: &["side", "target"],
+        help: "Dials of a target for clients that failed",
+        read: |relay, tell| targets(relay, tell, |target| Value::Count(target.failures)),
+    },
+    Family {
         name: "couplet_pairs_total",
         kind: Kind::Counter,
         labels: &[],
@@ -247,6 +275,15 @@ impl Family {
     pub(super) fn short_name(&self) -> &'static str {
         self.name.strip_suffix("_total").unwrap_or(self.name)
     }
+}
+
+fn targets(relay: &Relay, tell: &mut Tell<'_>, of: fn(&TargetStatus) -> Value) -> fmt::Result {
+    for (side, name) in SIDES {
+        for target in relay.target_status(side) {
+            tell(&[("side", name), ("target", &target.name)], of(&target))?;
+        }
+    }
+    Ok(())
 }
 
 fn histograms(tell: &mut Tell<'_>, of: impl Fn(Side) -> Histogram) -> fmt::Result {

@@ -1,7 +1,7 @@
 //! Metrics for Prometheus.
 //!
-//! A label is a name of the configuration or one of a closed set, never an address, an identity, a key or
-//! a server name. A relay's series are there, at 0, from when it is added, so that `rate()` sees the first
+//! A label is a name or a target of the configuration, or one of a closed set, never a client's address, an
+//! identity, a key or a server name. A relay's series are there, at 0, from when it is added, so that `rate()` sees the first
 //! event. The families are in [`FAMILIES`]; docs/metrics.md explains each.
 
 mod families;

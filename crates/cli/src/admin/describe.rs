@@ -20,11 +20,13 @@ pub(crate) fn relay(plan: &Plan, handle: &Handle) -> Relay {
     for side in [Side::A, Side::B] {
         let spec = plan.sides.specs().find(|(known, _)| *known == side);
         if let Some((_, spec)) = spec {
-            let end = handle.local_addr(side).map_or_else(
-                |_| spec.endpoint.address.to_string(),
-                |addr| format!("listen:{addr}"),
-            );
+            let end = handle
+                .local_addr(side)
+                .map_or_else(|_| spec.endpoint.shown(), |addr| format!("listen:{addr}"));
             relay = relay.side(side, &end, steps(&spec.layers));
+            if let Some(targets) = spec.endpoint.targets.watch() {
+                relay = relay.targets(side, targets.clone());
+            }
         }
     }
     relay

@@ -9,11 +9,11 @@ use std::{
 use anyhow::Context;
 
 #[cfg(unix)]
-use couplet_connector::endpoint::{Exec, UnixAddr, UnixDial, UnixListen, UnixListenOptions};
+use couplet_connector::endpoint::{Exec, UnixDial, UnixListen, UnixListenOptions};
 use couplet_connector::{
     endpoint::{
         Address, Backoff, Dial, DialAddr, Host, Info, KeepAlive, Listen, ListenOptions, Origin,
-        SocketOptions, pool,
+        SocketOptions, TargetAddr, UnixAddr, pool,
     },
     layers::{AccessList, AccessRule, Replaceable},
     mode::Way,
@@ -28,6 +28,7 @@ use crate::{
     own_addresses as own,
     reload::OnReload,
     routes::Routes,
+    targets::TargetsSpec,
     units::{Limit, PLACES},
     via::{Proxies, ProxySpec},
 };
@@ -61,6 +62,8 @@ pub(crate) struct EndpointSpec {
     pub(crate) path: PathSpec,
     /// A layer has to know the client of a dialled connection.
     pub(crate) tells_for_whom: bool,
+    /// Of several targets, or of one with checks.
+    pub(crate) targets: TargetsSpec,
 }
 
 /// The permissions and the owner of a listening Unix socket.
@@ -122,6 +125,7 @@ impl EndpointSpec {
             on_reload: None,
             path: PathSpec::default(),
             tells_for_whom: false,
+            targets: TargetsSpec::default(),
         }
     }
 
@@ -131,6 +135,7 @@ impl EndpointSpec {
             Address::Dial(_)
                 | Address::DialAsked
                 | Address::DialUnix(_)
+                | Address::DialSeveral(_)
                 | Address::Stdio
                 | Address::Exec(_)
         )
@@ -148,10 +153,35 @@ impl EndpointSpec {
 
     /// Has it TCP's settings?
     pub(crate) fn is_tcp(&self) -> bool {
-        matches!(
-            self.address,
-            Address::Listen(_) | Address::Dial(_) | Address::DialAsked
-        )
+        match &self.address {
+            Address::Listen(_) | Address::Dial(_) | Address::DialAsked => true,
+            Address::DialSeveral(targets) => {
+                let mut targets = targets.iter();
+                targets.any(|target| matches!(target, TargetAddr::Tcp(_)))
+            }
+            _ => false,
+        }
+    }
+
+    /// The address, without what may be secret.
+    #[cfg(feature = "admin")]
+    pub(crate) fn shown(&self) -> String {
+        match &self.address {
+            Address::Exec(addr) => format!("exec:{}", addr.program()),
+            address => address.to_string(),
+        }
+    }
+
+    /// The Unix sockets among several targets.
+    pub(super) fn unix_targets(&self) -> impl Iterator<Item = &UnixAddr> {
+        let several = match &self.address {
+            Address::DialSeveral(targets) => &**targets,
+            _ => &[],
+        };
+        several.iter().filter_map(|target| match target {
+            TargetAddr::Unix(addr) => Some(addr),
+            TargetAddr::Tcp(_) => None,
+        })
     }
 
     /// Is it a Unix socket?
@@ -205,11 +235,34 @@ impl EndpointSpec {
                 own::add(listen.local_addrs());
                 Ok(Endpoint::Incoming(Incoming::Listen(listen)))
             }
-            Address::Dial(_) | Address::DialAsked => {
-                if let Some(source) = self.source {
-                    has_address(source).with_context(|| format!("source={source} is not ours"))?;
-                }
-                Ok(self.dials(self.tcp_dial(flags), flags))
+            Address::Dial(addr) => {
+                self.check_source()?;
+                let dial = self.tcp_dial(Some(addr), flags);
+                let target = TargetAddr::Tcp(addr.clone());
+                Ok(self.dials(self.checked(target, dial), flags))
+            }
+            Address::DialAsked => {
+                self.check_source()?;
+                Ok(self.dials(self.tcp_dial(None, flags), flags))
+            }
+            Address::DialSeveral(targets) => {
+                self.check_source()?;
+                let dial = |target: &TargetAddr| {
+                    let dial = match target {
+                        TargetAddr::Tcp(addr) => self.tcp_dial(Some(addr), flags),
+                        #[cfg(unix)]
+                        TargetAddr::Unix(addr) => {
+                            AnyDial::Unix(self.dial_unix(addr.clone(), flags))
+                        }
+                        #[cfg(not(unix))]
+                        TargetAddr::Unix(addr) => {
+                            anyhow::bail!("no Unix sockets on this system: {addr}")
+                        }
+                    };
+                    Ok((target.clone(), dial))
+                };
+                let targets = targets.iter().map(dial).collect::<anyhow::Result<_>>()?;
+                Ok(self.dials(self.targets.dial(targets), flags))
             }
             #[cfg(unix)]
             Address::ListenUnix(addr) => {
@@ -235,7 +288,9 @@ impl EndpointSpec {
             }
             #[cfg(unix)]
             Address::DialUnix(addr) => {
-                Ok(self.dials(AnyDial::Unix(self.dial_unix(addr.clone(), flags)), flags))
+                let dial = AnyDial::Unix(self.dial_unix(addr.clone(), flags));
+                let target = TargetAddr::Unix(addr.clone());
+                Ok(self.dials(self.checked(target, dial), flags))
             }
             #[cfg(unix)]
             Address::Stdio => Ok(self.dials(AnyDial::Stdio, flags)),
@@ -260,6 +315,24 @@ impl EndpointSpec {
                 own::refuse_unix(addr).map_err(anyhow::Error::msg)
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Fails where it is to dial from an address that this machine does not have.
+    fn check_source(&self) -> anyhow::Result<()> {
+        match self.source {
+            Some(source) => {
+                has_address(source).with_context(|| format!("source={source} is not ours"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The dial of an only target, with checks where they are wanted.
+    fn checked(&self, target: TargetAddr, dial: AnyDial) -> AnyDial {
+        match self.targets.check {
+            Some(_) => self.targets.dial(vec![(target, dial)]),
+            None => dial,
         }
     }
 
@@ -291,7 +364,8 @@ impl EndpointSpec {
     ) -> Dialler {
         let tcp = match &dial {
             #[cfg(unix)]
-            AnyDial::Unix(_) | AnyDial::Stdio | AnyDial::Exec(_) => self.tcp_dial(flags),
+            AnyDial::Unix(_) | AnyDial::Stdio | AnyDial::Exec(_) => self.tcp_dial(None, flags),
+            AnyDial::Several(_) => self.tcp_dial(None, flags),
             _ => dial.clone(),
         };
         #[cfg(unix)]
@@ -351,6 +425,7 @@ impl EndpointSpec {
         if let Some(routes) = &self.routes {
             settings.push(Setting::new("route", routes.current(), Source::Side));
         }
+        settings.extend_from_slice(self.targets.settings());
         for proxy in &self.via {
             settings.push(Setting::new("via", proxy, Source::Side));
         }
@@ -373,12 +448,9 @@ impl EndpointSpec {
             .socket(self.socket(flags))
     }
 
-    /// Dials the side's target of TCP, if it has one: directly, or through its proxies.
-    fn tcp_dial(&self, flags: EndpointFlags) -> AnyDial {
-        let target = match &self.address {
-            Address::Dial(addr) => Some(addr.clone()),
-            _ => None,
-        };
+    /// Dials a target of TCP, or one that is yet to be said: directly, or through the side's proxies.
+    fn tcp_dial(&self, target: Option<&DialAddr>, flags: EndpointFlags) -> AnyDial {
+        let target = target.cloned();
         let deadline = self.sourced_connect_timeout(flags).value;
         match Proxies::new(&self.via, self.bare_dial(flags), deadline) {
             Some(proxies) => AnyDial::Via(Box::new(ViaDial {

@@ -24,7 +24,7 @@ use couplet_connector::{
     endpoint::{Address, Host},
 };
 
-use self::options::{ALL, Context, Does, SideOption, Value, frame, proxy};
+use self::options::{ALL, Context, Does, SideOption, Value, frame, proxy, via};
 use crate::{
     handshakes::Handshakes,
     mistake::{Mistake, Mistakes},
@@ -96,6 +96,7 @@ impl SideSpec {
             // What is true of the side as a whole, one after the other.
             let checked = side
                 .check_source(&options)
+                .and_then(|()| side.check_proxies(&options))
                 .and_then(|()| side.check_lists(&options))
                 .and_then(|()| check_order(&options));
             wrong.extend(checked.err());
@@ -134,6 +135,18 @@ impl SideSpec {
             return Err(source.wrong(message, "both IPv4, or both IPv6"));
         }
         Ok(())
+    }
+
+    /// No proxy dials a Unix socket.
+    fn check_proxies(&self, options: &[GivenOption<'_>]) -> Result<(), Mistake> {
+        let via = options.iter().find(|(option, _)| option.name == via::NAME);
+        match (via, self.endpoint.unix_targets().next()) {
+            (Some((_, given)), Some(addr)) => {
+                let message = format!("no proxy dials `{addr}`");
+                Err(given.wrong(message, "targets of TCP alone"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A list of networks can't judge a name that a proxy resolves.

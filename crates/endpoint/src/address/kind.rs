@@ -1,7 +1,7 @@
 //! Reads the kind of an address, `listen:` or `dial:`.
 
 use super::{
-    Address, AddressError, ExecAddr, UnixAddr,
+    Address, AddressError, ExecAddr, TargetAddr, UnixAddr,
     error::Mistake,
     parse::{Form, Input, fail, legible, shows},
 };
@@ -31,6 +31,11 @@ pub(super) fn address(input: &str) -> Result<Address, AddressError> {
     }
     shows(input)?;
     let (kind, rest) = input.split_once(':').unwrap_or((input, ""));
+    if kind == "dial" && rest.contains(super::target::SEPARATOR) {
+        legible(input, FORMS)?;
+        let at = input.len() - rest.len();
+        return TargetAddr::read_several(input, at).map(Address::DialSeveral);
+    }
     if rest.starts_with(UNIX) {
         let name = || UnixAddr::read(input, input.len() - rest.len() + UNIX.len());
         match kind {

@@ -8,6 +8,7 @@ mod kind;
 mod listen;
 mod name;
 mod parse;
+mod target;
 mod unix;
 
 pub use self::{
@@ -16,6 +17,7 @@ pub use self::{
     exec::ExecAddr,
     host::{Host, HostName},
     listen::ListenAddr,
+    target::TargetAddr,
     unix::UnixAddr,
 };
 
@@ -27,10 +29,12 @@ use std::{fmt, str::FromStr};
 /// address   = "listen:" [ here ":" ] port
 ///           | "dial:" host ":" port
 ///           | ( "listen:" | "dial:" ) "unix:" ( path | "@" name )
+///           | "dial:" target "|" target { "|" target }
 ///           | "dial:asked"
 ///           | "stdio"
 ///           | "exec:" program { " " argument }
 /// here      = "*" | host
+/// target    = host ":" port | "unix:" ( path | "@" name )
 /// host      = name | IPv4 | "[" IPv6 [ "%" interface's number ] "]"
 /// port      = 0 … 65535
 /// ```
@@ -44,6 +48,7 @@ use std::{fmt, str::FromStr};
 /// | `dial:example.org:22` | the name is looked up whenever it is dialled |
 /// | `listen:unix:/run/app.sock` | a Unix socket in the file system |
 /// | `dial:unix:@app` | a Unix socket in Linux's abstract namespace |
+/// | `dial:a:80|b:80` | one of several targets |
 /// | `dial:asked` | the target that each client asks for, as of a proxy |
 /// | `stdio` | standard input and output |
 /// | `exec:tail -f log` | the standard input and output of a program: see [`ExecAddr`] |
@@ -75,6 +80,8 @@ pub enum Address {
     ListenUnix(UnixAddr),
     /// We connect to a Unix socket.
     DialUnix(UnixAddr),
+    /// We connect to one of these.
+    DialSeveral(Box<[TargetAddr]>),
     /// We connect to what each client asks for.
     DialAsked,
     /// Standard input and output of the process.
@@ -100,6 +107,10 @@ impl fmt::Display for Address {
             Self::Dial(addr) => write!(f, "dial:{addr}"),
             Self::ListenUnix(addr) => write!(f, "listen:{addr}"),
             Self::DialUnix(addr) => write!(f, "dial:{addr}"),
+            Self::DialSeveral(targets) => {
+                let targets: Vec<_> = targets.iter().map(ToString::to_string).collect();
+                write!(f, "dial:{}", targets.join(&target::SEPARATOR.to_string()))
+            }
             Self::DialAsked => write!(f, "dial:{}", kind::ASKED),
             Self::Stdio => f.write_str("stdio"),
             Self::Exec(addr) => addr.fmt(f),

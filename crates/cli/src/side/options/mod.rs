@@ -5,6 +5,7 @@
 
 mod access;
 mod attempts;
+mod balance;
 mod challenge;
 #[cfg(feature = "compress")]
 mod compress;
@@ -58,6 +59,8 @@ pub(crate) static ALL: &[&SideOption] = &[
     &limits::RATE_PER_ADDR,
     &limits::RATE_ALL,
     &sniff::ROUTE,
+    &balance::BALANCE,
+    &balance::CHECK,
     &via::VIA,
     &proxy_protocol::PROXY_PROTOCOL,
     &sniff::SNIFF,
@@ -139,6 +142,8 @@ pub(crate) static NOT_STDIO: &[&str] = &[
     "allow",
     "deny",
     "route",
+    "balance",
+    "check",
     "proxy-protocol",
     "via",
 ];
@@ -153,6 +158,8 @@ pub(crate) static NOT_EXEC: &[&str] = &[
     "keep",
     "allow",
     "deny",
+    "balance",
+    "check",
     "via",
 ];
 
