@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use couplet_tests::{Process, finish, need, net::free_port, program, until};
+use couplet_tests::{Couplet, Process, finish, need, net::free_port, program, until};
 use serde_json::Value;
 
 use crate::Rig;

@@ -2,7 +2,7 @@ use std::{fmt, str::FromStr};
 
 use super::{AddressError, DialAddr, UnixAddr, error::Mistake, parse::fail};
 
-/// What is dialled: a TCP port, or a Unix socket.
+/// A server to dial, by its TCP port or its Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum TargetAddr {
     /// `HOST:PORT`.

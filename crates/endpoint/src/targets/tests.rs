@@ -99,7 +99,8 @@ async fn a_backup_is_for_the_time_when_no_other_is_up() {
         targets.connect(None).await.unwrap();
     }
     assert_eq!((one.dialled(), two.dialled(), backup.dialled()), (2, 2, 0));
-    (one.off(true), two.off(true));
+    one.off(true);
+    two.off(true);
     targets.connect(None).await.unwrap();
     targets.connect(None).await.unwrap();
     assert_eq!((one.dialled(), two.dialled(), backup.dialled()), (1, 1, 2));

@@ -13,7 +13,7 @@ pub(super) static BALANCE: SideOption = SideOption {
     name: "balance",
     on: On::Dial,
     value: Value::Needed("WAY"),
-    help: "which of several targets a client gets: failover, round-robin, least, random-two, hash-addr [default: failover]",
+    help: "share clients among several targets: failover, round-robin, least, random-two, hash-addr [default: failover]",
     settings: &[
         setting(
             "weights",
@@ -49,9 +49,9 @@ pub(super) static CHECK: SideOption = SideOption {
         setting(
             "send",
             "TEXT",
-            r"what a check sends; \r, \n and \xNN as usual",
+            r"bytes that a check sends; \r, \n and \xNN as usual",
         ),
-        setting("expect", "TEXT", "what the target has to answer"),
+        setting("expect", "TEXT", "bytes that the target has to answer"),
         setting(
             "rise",
             "NUMBER",
