@@ -16,8 +16,10 @@ fn wrong(args: &[&str], right: &str) {
 
 #[test]
 fn a_mistake_in_a_side_is_pointed_at() {
-    wrong(&[], "couplet <A> <B>");
-    wrong(&["listen:9000"], "<B>");
+    wrong(&[], "no side is given");
+    wrong(&[], "`couplet listen:9000 dial:localhost:22`");
+    wrong(&["listen:9000"], "one side is given");
+    wrong(&["rendezvous"], "<LISTEN>");
     wrong(&["9000", "8000"], "listen:9000");
     wrong(&["listen:9000", "8000"], "listen:8000");
     wrong(
@@ -51,6 +53,8 @@ fn a_mistake_in_a_side_option_is_pointed_at() {
         "`allow=10.0.0.0/8+127.0.0.1`",
     );
     wrong(&["listen:1,token=hunter2", "listen:2"], "token=@FILE");
+    wrong(&["listen:1,allow=", "listen:2"], "`allow` needs a value");
+    wrong(&["listen:1,sniff=", "listen:2"], "`sniff=TIME`");
     wrong(
         &["listen:1,token=@/nowhere/at/all", "listen:2"],
         "/nowhere/at/all",
@@ -68,6 +72,8 @@ fn a_mistake_in_a_flag_is_pointed_at() {
     wrong(&with(&["--idle-timeout=30"]), "30s");
     wrong(&with(&["--idle-timeout=soon"]), "30s");
     wrong(&with(&["--max-pairs=0"]), "--max-pairs");
+    wrong(&with(&["--max-pairs=0"]), "1, or more");
+    wrong(&with(&["--once=yes"]), "`--once` takes no value");
     wrong(&with(&["--wait-timeout=1s"]), "partner is dialled");
     wrong(&with(&["--reconnect"]), "two dialled sides");
     wrong(&with(&["--once", "--max-pairs=2"]), "--max-pairs");

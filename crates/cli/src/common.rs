@@ -75,7 +75,7 @@ pub(crate) struct CommonArgs {
     pub(crate) drain_timeout: Option<Limit<Duration>>,
 
     /// Join at most NUMBER pairs at a time [default: any number]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = count)]
     pub(crate) max_pairs: Option<NonZeroUsize>,
 
     /// Exit after TIME without a live pair

@@ -173,9 +173,11 @@ impl Mistake {
         self
     }
 
-    /// The same, with one more alternative in the hint.
+    /// The same, with one more alternative in the hint, unless that is a guess.
     pub(crate) fn or(mut self, other: &str) -> Self {
-        self.hint = format!("{}, or {other}", self.hint);
+        if !self.hint.ends_with('?') {
+            self.hint = format!("{}, or {other}", self.hint);
+        }
         self
     }
 }

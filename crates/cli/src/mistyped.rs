@@ -31,19 +31,36 @@ fn meant(error: &Error, words: &[&str]) -> Option<Mistake> {
             };
             one_hyphen(words).or_else(|| option_as_flag(unknown))
         }
-        // One word, where two sides are needed.
+        ErrorKind::TooManyValues => match error.get(ContextKind::InvalidArg) {
+            Some(ContextValue::String(flag)) => Some(Mistake::new(
+                format!("`{flag}` takes no value"),
+                format!("`{flag}`"),
+            )),
+            _ => None,
+        },
         ErrorKind::MissingRequiredArgument => {
-            let [word] = words
-                .iter()
-                .filter(|word| !word.starts_with('-'))
-                .collect::<Vec<_>>()[..]
-            else {
-                return None;
-            };
-            misspelled_subcommand(word)
+            let mut given = words.iter().filter(|word| !word.starts_with('-'));
+            match (given.next(), given.next()) {
+                (None, _) => Some(too_few_sides("no side is given: a relay has two")),
+                (Some(word), None) if is_subcommand(word) => None,
+                (Some(word), None) => misspelled_subcommand(word)
+                    .or_else(|| Some(too_few_sides("one side is given: a relay has two"))),
+                _ => None,
+            }
         }
         _ => None,
     }
+}
+
+fn too_few_sides(message: &str) -> Mistake {
+    Mistake::new(
+        message,
+        "as in `couplet listen:9000 dial:localhost:22`; `couplet --help` has more examples",
+    )
+}
+
+fn is_subcommand(word: &str) -> bool {
+    Args::command().find_subcommand(word).is_some()
 }
 
 /// `-idle-timeout=1s`: to clap the flag `-i`.

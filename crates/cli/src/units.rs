@@ -184,7 +184,7 @@ pub(crate) fn keep_alive(text: &str) -> Result<Limit<KeepAlive>, Mistake> {
 /// A number of things: 1 or more.
 pub(crate) fn count(text: &str) -> Result<NonZeroUsize, Mistake> {
     text.parse()
-        .map_err(|_| Mistake::new(format!("`{text}` is not a number"), "1, or more"))
+        .map_err(|_| Mistake::new(format!("`{text}` is not a number from 1 up"), "1, or more"))
 }
 
 /// How many connections of a side may wait for a partner or for its dial, where it is not said: the

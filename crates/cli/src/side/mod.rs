@@ -281,9 +281,9 @@ fn take<'a>(word: Word<'a>, options: &mut Vec<GivenOption<'a>>) -> Result<(), Mi
                 let message = format!("`{}` takes no value", option.name);
                 return Err(value.wrong(message, format!("`{}`", option.name)));
             }
-            (Value::Needed(form), None) => {
-                let message = format!("`{}` needs a value", option.name);
-                return Err(name.wrong(message, format!("`{}={form}`", option.name)));
+            (Value::Needed(form), None) => return Err(name.empty(form)),
+            (Value::Needed(form) | Value::Optional(form), Some(value)) if value.text.is_empty() => {
+                return Err(name.empty(form));
             }
             _ => {}
         }
@@ -309,9 +309,8 @@ fn take<'a>(word: Word<'a>, options: &mut Vec<GivenOption<'a>>) -> Result<(), Mi
         let hint = format!("`{},{}=…`", help::form(option), name.text);
         return Err(name.wrong(message, hint));
     };
-    if value.is_none() {
-        let message = format!("`{}` needs a value", name.text);
-        return Err(name.wrong(message, format!("`{}={}`", name.text, known.value)));
+    if value.is_none_or(|value| value.text.is_empty()) {
+        return Err(name.empty(known.value));
     }
     let there = given
         .settings

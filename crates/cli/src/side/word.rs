@@ -105,6 +105,15 @@ impl<'a> Word<'a> {
         Mistake::new(message, hint).at(self.input, self.span())
     }
 
+    /// This word is the name of an option or setting, and has no value of this form.
+    pub(super) fn empty(&self, form: &str) -> Mistake {
+        let name = self.text;
+        self.wrong(
+            format!("`{name}` needs a value"),
+            format!("`{name}={form}`"),
+        )
+    }
+
     /// This word is none of those that are known here.
     pub(crate) fn unknown(&self, message: impl AsRef<str>, known: &[&str]) -> Mistake {
         Mistake::unknown(message, self.text, known).at(self.input, self.span())
