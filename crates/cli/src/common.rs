@@ -8,7 +8,6 @@ use crate::{
     access_log::{AccessLogArgs, AccessLogSpecs},
     announce::announce,
     capture::{CaptureArgs, CaptureSpec},
-    config::{UNNAMED, is_name},
     frame,
     handshakes::Handshakes,
     layer_spec::Sourced,
@@ -16,6 +15,7 @@ use crate::{
     mistake::{Mistake, Mistakes},
     pair::{PairArgs, PairContext, PairLayerSpec},
     plan::{Plan, Sides},
+    relay_name::{UNNAMED, is_name},
     side::{EndpointFlags, EndpointSpec},
     units::{
         Limit, PLACES, Threads, ack_timeout, count, duration, keep_alive, limit, threads,

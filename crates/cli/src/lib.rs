@@ -36,6 +36,7 @@ mod own_addresses;
 mod pair;
 mod plan;
 mod proxy_sides;
+mod relay_name;
 mod reload;
 mod rendezvous;
 mod routes;

@@ -12,8 +12,8 @@ mod text;
 mod write;
 
 pub(crate) use self::{
-    table::{Kind, is_name},
-    write::{UNNAMED, command_line, write},
+    table::Kind,
+    write::{command_line, write},
 };
 
 use std::{

@@ -8,7 +8,10 @@ use toml::{
 };
 
 use super::text::Text;
-use crate::mistake::{Mistake, Mistakes};
+use crate::{
+    mistake::{Mistake, Mistakes},
+    relay_name::is_name,
+};
 
 /// A table: keys and values, in the order of the file.
 #[derive(Clone, Debug, Default)]
@@ -133,15 +136,6 @@ impl Tables {
 
 /// The name of the table of what holds for all relays.
 pub(super) const DEFAULTS: &str = "defaults";
-
-/// May a relay be called so?
-pub(crate) fn is_name(name: &str) -> bool {
-    name.len() <= 41
-        && name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name
-            .bytes()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
-}
 
 fn in_order<'a, 'i>(
     table: &'a DeTable<'i>,

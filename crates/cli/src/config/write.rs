@@ -5,10 +5,7 @@ use std::fmt::Write;
 use clap::{ArgAction, ArgMatches, Command, parser::ValueSource};
 
 use super::{Kind, RelayWords, flags::PROCESS};
-use crate::{mistake::Mistake, side::SideWords};
-
-/// The name of a relay that has none.
-pub(crate) const UNNAMED: &str = "relay";
+use crate::{mistake::Mistake, relay_name::UNNAMED, side::SideWords};
 
 /// The tables of what was given on a command line.
 pub(crate) fn write(

@@ -1,0 +1,211 @@
+//! Where the connections of a side come from.
+
+mod open;
+mod settings;
+
+use std::{net::IpAddr, num::NonZeroUsize, sync::Arc, time::Duration};
+
+use couplet_connector::{
+    endpoint::{Address, DialAddr, Host, KeepAlive, TargetAddr, UnixAddr},
+    layers::{AccessList, Replaceable},
+    mode::Way,
+};
+
+use crate::{
+    dialler::Dialler, frame::Frame, incoming::Incoming, reload::OnReload, routes::Routes,
+    targets::TargetsSpec, units::Limit, via::ProxySpec,
+};
+
+/// Where a side comes from, and how its sockets are set. What is `None` was not said.
+#[derive(Clone, Debug)]
+pub(crate) struct EndpointSpec {
+    pub(crate) address: Address,
+    pub(crate) keep_alive: Option<Limit<KeepAlive>>,
+    pub(crate) ack_timeout: Option<Limit<Duration>>,
+    pub(crate) user_timeout: Option<Limit<Duration>>,
+    pub(crate) reuse_port: bool,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) source: Option<IpAddr>,
+    /// How many dials of one target may be under way.
+    pub(crate) max_per_target: Option<NonZeroUsize>,
+    /// How many dialled connections wait to be joined, where it is a pool of them.
+    pub(crate) keep: Option<NonZeroUsize>,
+    /// The longest pause before the pool dials again.
+    pub(crate) keep_backoff: Option<Duration>,
+    pub(crate) routes: Option<Replaceable<Arc<Routes>>>,
+    /// The proxies on the way, in their order.
+    pub(crate) via: Vec<ProxySpec>,
+    /// It speaks in messages.
+    pub(crate) frame: Option<Frame>,
+    /// Which networks are let in, or may be reached.
+    pub(crate) access: Vec<Access>,
+    /// What is done at SIGHUP.
+    pub(crate) on_reload: Option<OnReload>,
+    /// Of the path of a Unix socket.
+    pub(crate) path: PathSpec,
+    /// A layer has to know the client of a dialled connection.
+    pub(crate) tells_for_whom: bool,
+    /// Of several targets, or of one with checks.
+    pub(crate) targets: TargetsSpec,
+}
+
+/// The permissions and the owner of a listening Unix socket.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PathSpec {
+    pub(crate) mode: Option<u32>,
+    pub(crate) user: Option<u32>,
+    pub(crate) group: Option<u32>,
+}
+
+/// A list of networks, as one option has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    /// The option's name.
+    pub(crate) name: &'static str,
+    pub(crate) list: Replaceable<AccessList>,
+    /// How it is read again, where it is a file's.
+    pub(crate) on_reload: Option<OnReload>,
+}
+
+/// What the flags say of every side's endpoint.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct EndpointFlags {
+    pub(crate) keep_alive: Option<Limit<KeepAlive>>,
+    pub(crate) ack_timeout: Option<Limit<Duration>>,
+    pub(crate) user_timeout: Option<Limit<Duration>>,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) max_waiting: Option<NonZeroUsize>,
+}
+
+/// A side that is ready to be joined.
+#[derive(Debug)]
+pub(crate) enum Endpoint {
+    /// Its connections come by themselves.
+    Incoming(Incoming),
+    /// For those of the other side, or for one pair after the other.
+    Dial(Box<Dialler>),
+}
+
+// ===== impl EndpointSpec =====
+
+impl EndpointSpec {
+    pub(super) fn new(address: Address) -> Self {
+        Self {
+            address,
+            keep_alive: None,
+            ack_timeout: None,
+            user_timeout: None,
+            reuse_port: false,
+            connect_timeout: None,
+            source: None,
+            max_per_target: None,
+            keep: None,
+            keep_backoff: None,
+            routes: None,
+            via: Vec::new(),
+            frame: None,
+            access: Vec::new(),
+            on_reload: None,
+            path: PathSpec::default(),
+            tells_for_whom: false,
+            targets: TargetsSpec::default(),
+        }
+    }
+
+    pub(crate) fn is_dialled(&self) -> bool {
+        matches!(
+            self.address,
+            Address::Dial(_)
+                | Address::DialAsked
+                | Address::DialUnix(_)
+                | Address::DialSeveral(_)
+                | Address::Stdio
+                | Address::Exec(_)
+        )
+    }
+
+    /// Is it standard input and output, of which there is one connection?
+    pub(crate) fn is_stdio(&self) -> bool {
+        matches!(self.address, Address::Stdio)
+    }
+
+    /// Is it a program?
+    pub(crate) fn is_exec(&self) -> bool {
+        matches!(self.address, Address::Exec(_))
+    }
+
+    /// Has it TCP's settings?
+    pub(crate) fn is_tcp(&self) -> bool {
+        match &self.address {
+            Address::Listen(_) | Address::Dial(_) | Address::DialAsked => true,
+            Address::DialSeveral(targets) => {
+                let mut targets = targets.iter();
+                targets.any(|target| matches!(target, TargetAddr::Tcp(_)))
+            }
+            _ => false,
+        }
+    }
+
+    /// The address, without what may be secret.
+    #[cfg(feature = "admin")]
+    pub(crate) fn shown(&self) -> String {
+        match &self.address {
+            Address::Exec(addr) => format!("exec:{}", addr.program()),
+            address => address.to_string(),
+        }
+    }
+
+    /// The Unix sockets among several targets.
+    pub(super) fn unix_targets(&self) -> impl Iterator<Item = &UnixAddr> {
+        let several = match &self.address {
+            Address::DialSeveral(targets) => &**targets,
+            _ => &[],
+        };
+        several.iter().filter_map(|target| match target {
+            TargetAddr::Unix(addr) => Some(addr),
+            TargetAddr::Tcp(_) => None,
+        })
+    }
+
+    /// Is it a Unix socket?
+    pub(crate) fn is_unix(&self) -> bool {
+        matches!(self.address, Address::ListenUnix(_) | Address::DialUnix(_))
+    }
+
+    /// Is it a Unix socket without a path?
+    pub(crate) fn is_abstract(&self) -> bool {
+        match &self.address {
+            Address::ListenUnix(addr) | Address::DialUnix(addr) => addr.as_path().is_none(),
+            _ => false,
+        }
+    }
+
+    /// Do its connections come by themselves?
+    pub(crate) fn is_incoming(&self) -> bool {
+        !self.is_dialled() || self.keep.is_some()
+    }
+
+    /// Which way round its connections come.
+    pub(crate) fn way(&self) -> Way {
+        match self.is_incoming() {
+            true => Way::Comes,
+            false => Way::Dialled,
+        }
+    }
+
+    /// What is to be dialled, if that is an address of another family than its source.
+    pub(super) fn out_of_reach(&self) -> Option<&DialAddr> {
+        let from = self.source?;
+        let addr = match (self.via.first(), &self.address) {
+            (Some(proxy), _) => &proxy.addr,
+            (None, Address::Dial(addr)) => addr,
+            _ => return None,
+        };
+        let is_ipv4 = match addr.host() {
+            Host::Ip(to) => to.is_ipv4(),
+            Host::Scoped(..) => false,
+            _ => return None,
+        };
+        (is_ipv4 != from.is_ipv4()).then_some(addr)
+    }
+}

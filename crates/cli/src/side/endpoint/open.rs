@@ -1,0 +1,278 @@
+//! A side's endpoint as a listener, a dial or a pool.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use anyhow::Context;
+#[cfg(unix)]
+use couplet_connector::endpoint::{Exec, UnixDial, UnixListen, UnixListenOptions};
+use couplet_connector::{
+    endpoint::{
+        Address, Backoff, Dial, DialAddr, Info, Listen, ListenOptions, Origin, SocketOptions,
+        TargetAddr, UnixAddr, pool,
+    },
+    layers::{AccessList, AccessRule, Replaceable},
+};
+use tokio::net::TcpSocket;
+
+use super::{Endpoint, EndpointFlags, EndpointSpec};
+use crate::{
+    dialler::{AnyDial, Dialler, Routed, ViaDial},
+    incoming::Incoming,
+    own_addresses as own,
+    routes::Routes,
+    via::Proxies,
+};
+
+impl EndpointSpec {
+    /// Listens, or gets ready to dial.
+    pub(crate) async fn open(&self, flags: EndpointFlags) -> anyhow::Result<Endpoint> {
+        match &self.address {
+            Address::Listen(addr) => {
+                let options = self.listen_options(flags);
+                let listen = options.bind(addr.clone()).await?;
+                own::add(listen.local_addrs());
+                Ok(Endpoint::Incoming(Incoming::Listen(listen)))
+            }
+            Address::Dial(addr) => {
+                self.check_source()?;
+                let dial = self.tcp_dial(Some(addr), flags);
+                let target = TargetAddr::Tcp(addr.clone());
+                Ok(self.dials(self.checked(target, dial), flags))
+            }
+            Address::DialAsked => {
+                self.check_source()?;
+                Ok(self.dials(self.tcp_dial(None, flags), flags))
+            }
+            Address::DialSeveral(targets) => {
+                self.check_source()?;
+                let dial = |target: &TargetAddr| {
+                    let dial = match target {
+                        TargetAddr::Tcp(addr) => self.tcp_dial(Some(addr), flags),
+                        #[cfg(unix)]
+                        TargetAddr::Unix(addr) => {
+                            AnyDial::Unix(self.dial_unix(addr.clone(), flags))
+                        }
+                        #[cfg(not(unix))]
+                        TargetAddr::Unix(addr) => {
+                            anyhow::bail!("no Unix sockets on this system: {addr}")
+                        }
+                    };
+                    Ok((target.clone(), dial))
+                };
+                let targets = targets.iter().map(dial).collect::<anyhow::Result<_>>()?;
+                Ok(self.dials(self.targets.dial(targets), flags))
+            }
+            #[cfg(unix)]
+            Address::ListenUnix(addr) => {
+                let options = UnixListen::options();
+                let options = self
+                    .path
+                    .mode
+                    .into_iter()
+                    .fold(options, UnixListenOptions::mode);
+                let options = self
+                    .path
+                    .user
+                    .into_iter()
+                    .fold(options, UnixListenOptions::user);
+                let options = self
+                    .path
+                    .group
+                    .into_iter()
+                    .fold(options, UnixListenOptions::group);
+                let listen = options.bind(addr.clone()).await?;
+                own::add(std::iter::once(listen.addr().clone()));
+                Ok(Endpoint::Incoming(Incoming::Unix(listen)))
+            }
+            #[cfg(unix)]
+            Address::DialUnix(addr) => {
+                let dial = AnyDial::Unix(self.dial_unix(addr.clone(), flags));
+                let target = TargetAddr::Unix(addr.clone());
+                Ok(self.dials(self.checked(target, dial), flags))
+            }
+            #[cfg(unix)]
+            Address::Stdio => Ok(self.dials(AnyDial::Stdio, flags)),
+            #[cfg(unix)]
+            Address::Exec(addr) => {
+                let exec = Exec::new(addr.clone());
+                exec.check()?;
+                Ok(self.dials(AnyDial::Exec(exec), flags))
+            }
+            other => anyhow::bail!("`{other}` is an address of a kind that a side can't have"),
+        }
+    }
+
+    /// Fails where the side can dial nothing but what this relay listens on.
+    pub(crate) fn refuse_itself(&self) -> anyhow::Result<()> {
+        match &self.address {
+            Address::Dial(addr) if self.via.is_empty() && self.routes.is_none() => {
+                own::refuse_at_start(addr)
+            }
+            #[cfg(unix)]
+            Address::DialUnix(addr) if self.routes.is_none() => {
+                own::refuse_unix(addr).map_err(anyhow::Error::msg)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Fails where it is to dial from an address that this machine does not have.
+    fn check_source(&self) -> anyhow::Result<()> {
+        match self.source {
+            Some(source) => {
+                has_address(source).with_context(|| format!("source={source} is not ours"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The dial of an only target, with checks where they are wanted.
+    fn checked(&self, target: TargetAddr, dial: AnyDial) -> AnyDial {
+        match self.targets.check {
+            Some(_) => self.targets.dial(vec![(target, dial)]),
+            None => dial,
+        }
+    }
+
+    /// Dials so, or where its routes lead.
+    fn dials(&self, dial: AnyDial, flags: EndpointFlags) -> Endpoint {
+        let dialler = match &self.routes {
+            None => Dialler {
+                dial,
+                routes: None,
+                is_asked: matches!(self.address, Address::DialAsked),
+                tells_for_whom: self.tells_for_whom,
+            },
+            Some(routes) => self.dialler_by_routes(dial, routes, flags),
+        };
+        match self.keep {
+            None => Endpoint::Dial(Box::new(dialler)),
+            Some(slots) => {
+                let pool = pool(dialler, slots.get(), self.known_backoff());
+                Endpoint::Incoming(Incoming::Pool(Box::new(pool)))
+            }
+        }
+    }
+
+    fn dialler_by_routes(
+        &self,
+        dial: AnyDial,
+        routes: &Replaceable<Arc<Routes>>,
+        flags: EndpointFlags,
+    ) -> Dialler {
+        let tcp = match &dial {
+            #[cfg(unix)]
+            AnyDial::Unix(_) | AnyDial::Stdio | AnyDial::Exec(_) => self.tcp_dial(None, flags),
+            AnyDial::Several(_) => self.tcp_dial(None, flags),
+            _ => dial.clone(),
+        };
+        #[cfg(unix)]
+        let unix = {
+            let nowhere = UnixAddr::abstract_name("nowhere").expect("it is a name");
+            self.dial_unix(nowhere, flags)
+        };
+        Dialler {
+            dial,
+            is_asked: false,
+            routes: Some(Routed {
+                routes: routes.clone(),
+                tcp,
+                #[cfg(unix)]
+                unix,
+            }),
+            tells_for_whom: self.tells_for_whom,
+        }
+    }
+
+    fn known_backoff(&self) -> Backoff {
+        match self.keep_backoff {
+            Some(longest) => Backoff::new().max(longest).dial_max(longest),
+            None => Backoff::new(),
+        }
+    }
+
+    fn listen_options(&self, flags: EndpointFlags) -> ListenOptions {
+        Listen::options()
+            .reuse_port(self.reuse_port)
+            .socket(self.socket(flags))
+    }
+
+    /// Dials a target of TCP, or one that is yet to be said: directly, or through the side's proxies.
+    fn tcp_dial(&self, target: Option<&DialAddr>, flags: EndpointFlags) -> AnyDial {
+        let target = target.cloned();
+        let deadline = self.sourced_connect_timeout(flags).value;
+        match Proxies::new(&self.via, self.bare_dial(flags), deadline) {
+            Some(proxies) => AnyDial::Via(Box::new(ViaDial {
+                proxies,
+                target,
+                lists: self.lists(),
+                is_asked: matches!(self.address, Address::DialAsked),
+            })),
+            None => AnyDial::Tcp(self.dial(target, flags)),
+        }
+    }
+
+    fn dial(&self, target: Option<DialAddr>, flags: EndpointFlags) -> Dial {
+        let mut dial = self.bare_dial(flags);
+        if let Some(most) = self.sourced_max_per_target(flags) {
+            dial = dial.max_per_target(most.value);
+        }
+        if let Some(target) = target {
+            dial = dial.retarget(target);
+        }
+        self.lists().into_iter().fold(dial, |dial, list| {
+            dial.permit(move |addr| {
+                let mut info = Info::new(Origin::Dialled);
+                info.peer = Some(addr);
+                list.check(&info)
+            })
+        })
+    }
+
+    #[cfg(unix)]
+    fn dial_unix(&self, addr: UnixAddr, flags: EndpointFlags) -> UnixDial {
+        let timeout = self.sourced_connect_timeout(flags).value;
+        UnixDial::new(addr).connect_timeout(timeout)
+    }
+
+    /// The lists that a target has to pass.
+    fn lists(&self) -> Vec<Replaceable<AccessList>> {
+        let lists = self.access.iter().map(|access| access.list.clone());
+        let public = || Replaceable::new(AccessList::new().public());
+        // An allow list is public itself where it has to be.
+        let has_allow_list = self.access.iter().any(|access| access.name == "allow");
+        let is_asked = matches!(self.address, Address::DialAsked);
+        let public = (is_asked && !has_allow_list).then(public);
+        lists.chain(public).collect()
+    }
+
+    /// A dial with the settings of this side and a target that is yet to be said: no port 0 can be dialled.
+    fn bare_dial(&self, flags: EndpointFlags) -> Dial {
+        Dial::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
+            .socket(self.socket(flags))
+            .connect_timeout(self.sourced_connect_timeout(flags).value)
+            .source(self.source)
+            .defer_options()
+            .permit(own::refuse)
+    }
+
+    fn socket(&self, flags: EndpointFlags) -> SocketOptions {
+        SocketOptions::new()
+            .keep_alive(self.sourced_keep_alive(flags).value.get())
+            .ack_timeout(self.sourced_ack_timeout(flags).value.get())
+            .user_timeout(self.sourced_user_timeout(flags).value.get())
+    }
+}
+
+/// Fails where this machine has no such address.
+fn has_address(ip: IpAddr) -> io::Result<()> {
+    let socket = match ip {
+        IpAddr::V4(_) => TcpSocket::new_v4(),
+        IpAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    socket.bind(SocketAddr::new(ip, 0))
+}
