@@ -1,8 +1,8 @@
 use std::{error::Error as StdError, hash::Hash, sync::Arc, time::Duration};
 
-use couplet_endpoint::{Backoff, Endpoint, Info, Side};
+use couplet_endpoint::{Backoff, BoxIo, Endpoint, Info, Side};
 use couplet_layers::HandshakeLayer;
-use couplet_pairing::{CloseReason, Keyed, Session};
+use couplet_pairing::{Attachment, CloseReason, Keyed, Session};
 use couplet_relay::Relay;
 use tower::{
     Layer,
@@ -73,6 +73,21 @@ impl Connector<()> {
         S: Eq + Clone + Send + 'static,
     {
         Connector::new(MeetByKey::new(endpoint, keyed))
+    }
+
+    /// As [`keyed`](Self::keyed), where partners may also come from elsewhere: through the other end of this
+    /// [`switchboard`](couplet_pairing::switchboard). The crate `couplet-meeting` joins clients of several
+    /// nodes so.
+    pub fn keyed_with<K, S>(
+        endpoint: impl Endpoint,
+        keyed: Keyed<K, S>,
+        attachment: Attachment<BoxIo, K, S>,
+    ) -> Connector<MeetByKey>
+    where
+        K: Eq + Hash + Clone + Send + 'static,
+        S: Eq + Clone + Send + 'static,
+    {
+        Connector::new(MeetByKey::with(endpoint, keyed, attachment))
     }
 
     /// Accepts clients on side A, and dials side B for each of them: a TCP proxy.

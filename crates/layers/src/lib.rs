@@ -146,8 +146,8 @@ pub use self::{
     handshake::sniff::{Protocol, Sniff},
     handshake::token::{ExpectToken, InvalidToken, SendToken, Token, TokenRefused, Tokens},
     handshake::{
-        Departed, Handshake, HandshakeError, HandshakeLayer, HandshakeRequest, HealthCheck,
-        Identity, LineError, Replaceable, take_line,
+        Departed, Forwarded, Handshake, HandshakeError, HandshakeLayer, HandshakeRequest,
+        HealthCheck, Identity, LineError, Replaceable, take_line,
     },
     observe::access_log::{AccessLog, AccessLogLayer, SideAccessLogLayer},
     observe::capture::{Capture, CaptureLayer},

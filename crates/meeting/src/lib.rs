@@ -14,16 +14,26 @@
 //! **The node whose memory holds the waiting connection decides.** A ticket is taken once
 //! ([`Switchboard::take`](couplet_connector::pairing::Switchboard::take)), whatever the match-maker says. So a
 //! match-maker may forget offers and repeat itself: a forgotten one is made again a third of its lease later, a
-//! repeated one is answered with `GONE`. It makes no wrong pair and no double one.
+//! repeated one is answered with `GONE`. The key goes with the ticket, so that nothing a
+//! match-maker says makes a wrong pair, or a double one.
 //!
 //! The match-maker is a [`tower::Service`] of [`Request`], so that tower's layers bound it, time it and watch
 //! it. [`MemoryEngine`] is one within a process; [`redis`] is one on a server.
+//!
+//! [`Node`] is the node, with an example of all of it. The bytes of a pair over two nodes go through both, by
+//! splice where much moves; half-close, resets and back-pressure are those of each relay. The other node's
+//! client has its own address and proven name in [`Info`](couplet_connector::endpoint::Info), and
+//! [`Forwarded`](couplet_connector::layers::Forwarded) in the extensions.
 //!
 //! [`Request`]: engine::Request
 //! [`Ticket`]: engine::Ticket
 
 pub mod engine;
+mod node;
 
-pub use self::engine::memory::MemoryEngine;
 #[cfg(feature = "redis")]
 pub use self::engine::redis;
+pub use self::{
+    engine::memory::MemoryEngine,
+    node::{Cluster, ClusterError, Count, MeetingCounts, Node, Secret, WireError},
+};

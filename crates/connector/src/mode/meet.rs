@@ -3,7 +3,9 @@
 use std::{fmt, hash::Hash};
 
 use couplet_endpoint::{BoxIo, Endpoint, LocalAddr, Replay, Side};
-use couplet_pairing::{Keyed, Pairs, Policy, WaitSlot, rendezvous, rendezvous_keyed};
+use couplet_pairing::{
+    Attachment, Keyed, Pairs, Policy, WaitSlot, rendezvous, rendezvous_keyed, rendezvous_keyed_with,
+};
 use futures::stream::BoxStream;
 
 use super::{Pairing, Starts};
@@ -96,6 +98,24 @@ impl MeetByKey {
         Self {
             incoming: Incoming::new(endpoint),
             by_key: ByKey::new(keyed),
+        }
+    }
+}
+
+impl MeetByKey {
+    pub(crate) fn with<K, S>(
+        endpoint: impl Endpoint,
+        keyed: Keyed<K, S>,
+        attachment: Attachment<BoxIo, K, S>,
+    ) -> Self
+    where
+        K: Eq + Hash + Clone + Send + 'static,
+        S: Eq + Clone + Send + 'static,
+    {
+        let meet = |policy| rendezvous_keyed_with(policy, keyed, attachment);
+        Self {
+            incoming: Incoming::new(endpoint),
+            by_key: ByKey(Box::new(meet)),
         }
     }
 }

@@ -8,6 +8,9 @@
 //! connection; only sending to it tells. So it is told first, and has half a second to answer by a
 //! reset; the other then reads that the partner has left.
 //!
+//! A client of another node ([`Forwarded`]) is told by that node. If the client of this node had gone, the
+//! other node's connection is reset.
+//!
 //! ```
 //! use couplet_layers::{AnnounceJoin, HandshakeLayer};
 //!
@@ -29,7 +32,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::handshake::Handshake;
+use crate::handshake::{Forwarded, Handshake};
 
 /// How long a peer has to read that the partner has left.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -90,7 +93,18 @@ impl AnnounceJoin {
             let info = session.info(side);
             (!info.has_ended, info.since)
         });
-        let told = if a_first <= b_first {
+        let [a_elsewhere, b_elsewhere] = [Side::A, Side::B].map(|side| {
+            let forwarded: Option<&Forwarded> = session.info(side).extensions.get();
+            forwarded.is_some()
+        });
+        let told = if b_elsewhere {
+            let has_ended = session.info(Side::A).has_ended;
+            self.tell_one((Side::A, a), has_ended, b).await
+        } else if a_elsewhere {
+            let has_ended = session.info(Side::B).has_ended;
+            let told = self.tell_one((Side::B, b), has_ended, a);
+            told.await.map(|(b, a)| (a, b))
+        } else if a_first <= b_first {
             let has_ended = session.info(Side::A).has_ended;
             self.tell_in_turn((Side::A, a), has_ended, (Side::B, b))
                 .await
@@ -107,6 +121,20 @@ impl AnnounceJoin {
         Ok(Pair { a, b, session })
     }
 
+    /// Tells one alone. Returns both, or the side that had gone.
+    async fn tell_one<F: Io, S: Io>(
+        &self,
+        (side, io): (Side, F),
+        has_ended: bool,
+        other: S,
+    ) -> Result<(F, S), (Side, io::Error)> {
+        // A text would be taken for the partner's bytes: the other node may have told its client.
+        let other = Told(Some(other));
+        let told = Told::tell_well(io, has_ended, &self.words).await;
+        let told = told.map_err(|error| (side, error))?;
+        Ok((told.joined(), other.joined()))
+    }
+
     /// Returns both, or the side that had gone.
     async fn tell_in_turn<F: Io, S: Io>(
         &self,
@@ -114,14 +142,7 @@ impl AnnounceJoin {
         first_has_ended: bool,
         (second_side, second): (Side, S),
     ) -> Result<(F, S), (Side, io::Error)> {
-        let mut first = Told::tell(first, &self.words).await;
-        if first_has_ended
-            && let Ok(told) = &mut first
-            && let Some(error) = told.is_reset().await
-        {
-            first = Err(error);
-        }
-        let first = match first {
+        let first = match Told::tell_well(first, first_has_ended, &self.words).await {
             Ok(first) => first,
             Err(error) => {
                 send_and_close(second, &self.partner_left, REPLY_TIMEOUT).await;
@@ -145,6 +166,15 @@ impl<I: Io> Told<I> {
             io.flush().await?;
         }
         Ok(told)
+    }
+
+    /// Tells a peer that may have closed its connection, and waits for its answer then.
+    async fn tell_well(io: I, has_ended: bool, words: &[u8]) -> io::Result<Self> {
+        let mut told = Self::tell(io, words).await?;
+        match has_ended {
+            true => told.is_reset().await.map_or(Ok(told), Err),
+            false => Ok(told),
+        }
     }
 
     /// The error by which the peer answers, if it has closed its connection.
@@ -284,6 +314,49 @@ mod tests {
             assert_eq!(error.waited(), Duration::from_secs(3));
             let (heard, end) = read_all(&mut stays).await;
             assert_eq!(heard, b"ok\n");
+            assert_reset(&end);
+        }
+    }
+
+    /// A pair whose client of that side is another node's.
+    fn forwarded(elsewhere: Side) -> (Pair<MemoryStream, MemoryStream>, [MemoryStream; 2]) {
+        let ((a, a_peer), (b, b_peer)) = (memory::connection(64), memory::connection(64));
+        let (mut a, mut b) = (conn(a), conn(b));
+        let info = match elsewhere {
+            Side::A => &mut a.info,
+            Side::B => &mut b.info,
+        };
+        info.extensions.insert(Forwarded::new("other", None));
+        (Pair::new(a, b), [a_peer, b_peer])
+    }
+
+    #[tokio::test]
+    async fn a_client_of_another_node_is_told_by_that_node() {
+        for elsewhere in SIDES {
+            let (pair, [mut a, mut b]) = forwarded(elsewhere);
+            drop(announce().tell(pair).await.unwrap());
+            let (a, b) = (read_all(&mut a).await.0, read_all(&mut b).await.0);
+            let (there, here) = match elsewhere {
+                Side::A => (a, b),
+                Side::B => (b, a),
+            };
+            assert_eq!((&*there, &*here), (&b""[..], &b"ok\n"[..]));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_connection_of_another_node_is_reset_when_the_client_here_had_gone() {
+        for elsewhere in SIDES {
+            let (pair, [a, b]) = forwarded(elsewhere);
+            let (mut there, here) = match elsewhere {
+                Side::A => (a, b),
+                Side::B => (b, a),
+            };
+            drop(here);
+            let error = announce().tell(pair).await.unwrap_err();
+            assert_eq!(error.side(), !elsewhere);
+            let (heard, end) = read_all(&mut there).await;
+            assert_eq!(heard, b"");
             assert_reset(&end);
         }
     }

@@ -84,6 +84,7 @@ pub mod connect;
 mod departure;
 pub mod dialled_for;
 mod error;
+mod forwarded;
 mod future;
 mod identity;
 mod key_file;
@@ -121,6 +122,7 @@ pub use self::key_text::InvalidKey;
 pub use self::{
     departure::Departed,
     error::{HandshakeError, HealthCheck},
+    forwarded::Forwarded,
     future::HandshakeFuture,
     identity::Identity,
     key_file::KeyFileError,

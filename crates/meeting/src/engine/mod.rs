@@ -39,6 +39,8 @@ pub enum Answer {
     Found(Peer),
     /// No partner waits: the offer is entered until the end of its lease.
     Waits,
+    /// No partner waits, and there is no room for the offer: too many of this key and side wait.
+    Full,
     /// What was asked for is done.
     Done,
 }

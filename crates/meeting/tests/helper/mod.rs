@@ -4,6 +4,7 @@
 pub(crate) mod contract;
 #[cfg(feature = "redis")]
 pub(crate) mod server;
+pub(crate) mod world;
 
 use std::time::Duration;
 

@@ -125,7 +125,7 @@ impl Link {
                 Request::Meet(_) => Answer::Waits,
                 Request::Leave(_) | Request::PutBack(..) => Answer::Done,
             }),
-            Err(error) if error.code() == Some("FULL") => Err(RedisError::Full { server }),
+            Err(error) if error.code() == Some("FULL") => Ok(Answer::Full),
             Err(error) => {
                 if is_broken(&error) {
                     self.0.broken.tell(up.number);

@@ -77,12 +77,6 @@ pub enum RedisError {
         /// The deadline.
         within: Duration,
     },
-    /// Too many connections with this key wait on this side.
-    #[error("match-maker {server} keeps no more offers of this key and side")]
-    Full {
-        /// The server, without secrets.
-        server: Arc<str>,
-    },
     /// The server refuses, or the connection failed.
     #[error("match-maker {server} fails")]
     Failed {
@@ -143,7 +137,8 @@ impl RedisEngine {
         }
     }
 
-    /// Bounds the offers of one key and side, over all nodes. 64 by default.
+    /// Bounds the offers of one key and side, over all nodes. 64 by default; a further one is answered with
+    /// [`Answer::Full`].
     #[must_use]
     pub fn per_key(mut self, offers: usize) -> Self {
         self.per_key = offers;

@@ -163,6 +163,24 @@ impl<I> Clone for Switchboard<I> {
 // ===== impl Notice =====
 
 impl<K, S> Notice<K, S> {
+    /// The same notice with another key.
+    pub fn map_key<T>(self, map: impl FnOnce(K) -> T) -> Notice<T, S> {
+        let Self {
+            place,
+            key,
+            side,
+            returned,
+            left,
+        } = self;
+        Notice {
+            place,
+            key: map(key),
+            side,
+            returned,
+            left,
+        }
+    }
+
     /// Waits until the connection waits alone no longer: it has found a partner, was taken, refused, or
     /// its peer has gone. Cancel-safe.
     pub async fn left(&mut self) {

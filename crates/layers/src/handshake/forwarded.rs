@@ -1,0 +1,40 @@
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+/// The client of this connection is another node's, which joins it with a client of this node: in the
+/// extensions of [`Info`](couplet_endpoint::Info). The peer's address there is the client's.
+///
+/// `Display` is the name of the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forwarded {
+    node: Arc<str>,
+    addr: Option<SocketAddr>,
+}
+
+// ===== impl Forwarded =====
+
+impl Forwarded {
+    /// By the node of this name, whose connection comes from this address.
+    pub fn new(node: impl Into<Arc<str>>, addr: Option<SocketAddr>) -> Self {
+        Self {
+            node: node.into(),
+            addr,
+        }
+    }
+
+    /// The name of the node, not escaped.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// The node's address.
+    pub const fn addr(&self) -> Option<SocketAddr> {
+        self.addr
+    }
+}
+
+/// Without control characters: another machine has chosen the name.
+impl fmt::Display for Forwarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.node.escape_debug().fmt(f)
+    }
+}

@@ -1,0 +1,130 @@
+//! Joins a client of this node with a client that waits at another node.
+
+use std::{io, time::Duration};
+
+use couplet_connector::{
+    endpoint::{BoxError, BoxIo, Chain, Conn, Replay, Side, find_cause},
+    pairing::{Notice, Reserved},
+};
+use thiserror::Error;
+use tokio::{io::AsyncWriteExt, time::timeout};
+use tower::ServiceExt;
+
+use super::{
+    Count, Shared, WireError, standing_for,
+    welcome::drained,
+    wire::{Join, Origin, Reply, Transcript},
+};
+use crate::engine::{Offer, Peer, Request};
+
+/// How long dialling another node and its answer may take: longer than a repetition of the first packet, and
+/// than the home asks whether its client is there.
+const WITHIN: Duration = Duration::from_secs(5);
+
+/// Another node has the client reserved.
+struct Met {
+    conn: Conn<Replay<BoxIo>>,
+    transcript: Transcript,
+    origin: Origin,
+}
+
+/// Another node could not be asked.
+#[derive(Debug, Error)]
+enum NotAsked {
+    #[error("node can't be dialled")]
+    Dial(#[source] BoxError),
+    #[error("node does not answer")]
+    Wire(#[from] WireError),
+    #[error("node has not answered within {WITHIN:?}")]
+    Late,
+}
+
+/// The client is joined, or given back to its rendezvous, which tells of it again.
+pub(super) async fn claim(node: &Shared, alone: &Notice<(), Side>, offer: &Offer, peer: Peer) {
+    let Some(reserved) = node.switchboard.take(alone.place).await else {
+        // It has left, or another node has come for it: the peer is for the next.
+        return node.tell(Request::PutBack(offer.clone(), peer)).await;
+    };
+    if peer.home == node.home {
+        // Both are here, and meet when this one is back.
+        return;
+    }
+    let asking = timeout(WITHIN, ask(node, &reserved, offer, &peer)).await;
+    let (conn, peer_name) = (reserved.info().id, reserved.info().peer_name());
+    match asking.unwrap_or(Err(NotAsked::Late)) {
+        Ok(Some(met)) => join(node, reserved, met).await,
+        Ok(None) => {
+            node.counts.add(Count::GoneThere);
+            tracing::debug!(conn = conn.get(), peer = %peer_name, node = %peer.home,
+                "partner at another node has gone");
+        }
+        Err(error) => {
+            node.counts.add(Count::Unreachable);
+            tracing::warn!(conn = conn.get(), peer = %peer_name, node = %peer.home,
+                error = Chain(&error).to_string(),
+                "node of a partner can't be reached");
+            // A node that refuses has died with its clients. Of any other, nobody knows.
+            if !error.is_refused() {
+                node.tell(Request::PutBack(offer.clone(), peer)).await;
+            }
+        }
+    }
+}
+
+/// `None` if the client of the other node has gone.
+async fn ask(
+    node: &Shared,
+    reserved: &Reserved<BoxIo>,
+    offer: &Offer,
+    peer: &Peer,
+) -> Result<Option<Met>, NotAsked> {
+    let dialling = node.dial.clone().oneshot(peer.home.clone());
+    let conn = dialling.await.map_err(NotAsked::Dial)?;
+    let mut conn = conn.map_io(Replay::new);
+    let mut transcript = Transcript::new(&node.secret);
+    let join = transcript.join(&Join {
+        ticket: peer.ticket,
+        key: offer.key,
+        origin: node.origin(reserved.info()),
+    });
+    conn.io.write_all(&join).await.map_err(WireError::from)?;
+    conn.io.flush().await.map_err(WireError::from)?;
+    Ok(match transcript.read_reply(&mut conn.io).await? {
+        Reply::Ok(origin) => Some(Met {
+            conn,
+            transcript,
+            origin,
+        }),
+        Reply::Gone => None,
+    })
+}
+
+/// From here on there is no way back: the home joins as soon as it reads GO.
+async fn join(node: &Shared, reserved: Reserved<BoxIo>, met: Met) {
+    let Met {
+        mut conn,
+        transcript,
+        origin,
+    } = met;
+    let said = async {
+        conn.io.write_all(&transcript.go()).await?;
+        conn.io.flush().await
+    };
+    // Where it can't be said, the home is not joined either, and waits on.
+    if said.await.is_ok() {
+        node.counts.add(Count::JoinedThere);
+        reserved.join(standing_for(drained(conn), origin));
+    }
+}
+
+// ===== impl NotAsked =====
+
+impl NotAsked {
+    fn is_refused(&self) -> bool {
+        match self {
+            Self::Dial(error) => find_cause::<io::Error>(&**error)
+                .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused),
+            Self::Wire(_) | Self::Late => false,
+        }
+    }
+}

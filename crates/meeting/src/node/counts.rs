@@ -1,0 +1,82 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// What a node has done for the meeting of clients of several nodes. Cheap to clone; clones show the same
+/// counts.
+#[derive(Clone, Debug, Default)]
+pub struct MeetingCounts(Arc<[AtomicU64; Count::ALL.len()]>);
+
+/// One of the [`MeetingCounts`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Count {
+    /// Requests that the match-maker answered.
+    Answered,
+    /// Requests that the match-maker did not answer, or with an error.
+    Failed,
+    /// Offers that found no room at the match-maker.
+    Full,
+    /// Clients of this node joined with a client whose node was dialled.
+    JoinedThere,
+    /// Clients of this node joined with a client whose node dialled.
+    JoinedHere,
+    /// Other nodes that answered that the client had left.
+    GoneThere,
+    /// Other nodes that were answered that the client has left.
+    GoneHere,
+    /// Other nodes that could not be dialled, or did not answer in time.
+    Unreachable,
+    /// Other nodes that reserved a client here and did not come for it.
+    Unclaimed,
+    /// Connections to the cluster port that were refused.
+    Denied,
+}
+
+// ===== impl MeetingCounts =====
+
+impl MeetingCounts {
+    /// This count.
+    pub fn get(&self, count: Count) -> u64 {
+        self.0[count as usize].load(Ordering::Relaxed)
+    }
+
+    pub(super) fn add(&self, count: Count) {
+        self.0[count as usize].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+// ===== impl Count =====
+
+impl Count {
+    /// All of them.
+    pub const ALL: &'static [Self; 10] = &[
+        Self::Answered,
+        Self::Failed,
+        Self::Full,
+        Self::JoinedThere,
+        Self::JoinedHere,
+        Self::GoneThere,
+        Self::GoneHere,
+        Self::Unreachable,
+        Self::Unclaimed,
+        Self::Denied,
+    ];
+
+    /// The name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Failed => "failed",
+            Self::Full => "full",
+            Self::JoinedThere => "joined_there",
+            Self::JoinedHere => "joined_here",
+            Self::GoneThere => "gone_there",
+            Self::GoneHere => "gone_here",
+            Self::Unreachable => "unreachable",
+            Self::Unclaimed => "unclaimed",
+            Self::Denied => "denied",
+        }
+    }
+}

@@ -1,0 +1,436 @@
+//! What two nodes say to each other before the bytes of their clients.
+//!
+//! ```text
+//! claimer ─▶ home   magic 8 | nonce 16 | ticket 16 | key 16 | length 2 | origin | mac 32     JOIN
+//! home ─▶ claimer   code 1 | nonce 16 | length 2 | origin | mac 32                           OK, GONE
+//! claimer ─▶ home   mac 32                                                                   GO
+//! ```
+//!
+//! A MAC is HMAC-SHA256 with the secret of the cluster, over what is said and all that was said before, so that
+//! nothing of one connection is worth anything in another. Numbers are big-endian.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use couplet_connector::endpoint::{Io, Replay, Side};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use thiserror::Error;
+
+use crate::engine::{Key, Ticket};
+
+const MAGIC: &[u8; 8] = b"couplet\x01";
+const NONCE: usize = 16;
+const MAC: usize = 32;
+
+/// The longest origin.
+const MAX_ORIGIN: usize = 1024;
+
+/// The longest identity; of a longer one, the first bytes.
+const MAX_IDENTITY: usize = 512;
+
+const JOIN_HEAD: usize = MAGIC.len() + NONCE + 16 + 16 + 2;
+const REPLY_HEAD: usize = 1 + NONCE + 2;
+
+/// The secret that all nodes of a cluster share. `Debug` does not show it.
+#[derive(Clone)]
+pub struct Secret(Box<[u8]>);
+
+/// A client, as the other node is told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// The name of its node.
+    pub(super) node: String,
+    pub(super) client: Option<SocketAddr>,
+    pub(super) side: Option<Side>,
+    /// The proven name of the client.
+    pub(super) identity: Option<String>,
+    /// How long ago it came.
+    pub(super) waited: Duration,
+}
+
+#[derive(Debug, PartialEq)]
+pub(super) struct Join {
+    pub(super) ticket: Ticket,
+    /// The key of the client that comes: that of the ticket, whatever a match-maker says.
+    pub(super) key: Key,
+    pub(super) origin: Origin,
+}
+
+#[derive(Debug, PartialEq)]
+pub(super) enum Reply {
+    /// The connection is reserved, for a GO that comes soon.
+    Ok(Origin),
+    /// No connection waits under this ticket.
+    Gone,
+}
+
+/// All that was said on a connection, for the next MAC.
+#[derive(Clone)]
+pub(super) struct Transcript(Hmac<Sha256>);
+
+/// What the other node says is not right.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum WireError {
+    /// The connection failed or ended.
+    #[error("connection of the other node failed")]
+    Io(#[from] io::Error),
+    /// The bytes are none of a node's.
+    #[error("bytes are none of a node of this version")]
+    Malformed,
+    /// The MAC is another one.
+    #[error("other node has another cluster secret")]
+    Denied,
+}
+
+// ===== impl Secret =====
+
+impl Secret {
+    /// Takes these bytes; 16 or more that are random.
+    pub fn new(bytes: impl Into<Box<[u8]>>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// What the match-maker knows of a key: no key can be found from it without the secret.
+    pub(super) fn key(&self, key: &[u8]) -> Key {
+        let tag = self.mac(b"key").chain_update(key).finalize().into_bytes();
+        let mut key = [0; 16];
+        key.copy_from_slice(&tag[..16]);
+        Key(key)
+    }
+
+    fn mac(&self, of: &[u8]) -> Hmac<Sha256> {
+        let mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("any length is a key");
+        mac.chain_update(b"couplet meeting 1 ").chain_update(of)
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+// ===== impl Transcript =====
+
+impl Transcript {
+    pub(super) fn new(secret: &Secret) -> Self {
+        Self(secret.mac(b"wire"))
+    }
+
+    /// JOIN, with a nonce that nobody has used.
+    pub(super) fn join(&mut self, join: &Join) -> Vec<u8> {
+        let mut said = MAGIC.to_vec();
+        said.extend(random());
+        said.extend(join.ticket.0);
+        said.extend(join.key.0);
+        join.origin.write(&mut said);
+        self.sign(said)
+    }
+
+    pub(super) async fn read_join(&mut self, io: &mut Replay<impl Io>) -> Result<Join, WireError> {
+        let said = self.read(io, JOIN_HEAD, MAGIC).await?;
+        let (ticket, rest) = said[MAGIC.len() + NONCE..]
+            .split_first_chunk()
+            .ok_or(WireError::Malformed)?;
+        let (key, _) = rest.split_first_chunk().ok_or(WireError::Malformed)?;
+        let origin = Origin::read(&said[JOIN_HEAD..]).ok_or(WireError::Malformed)?;
+        Ok(Join {
+            ticket: Ticket(*ticket),
+            key: Key(*key),
+            origin,
+        })
+    }
+
+    pub(super) fn reply(&mut self, reply: &Reply) -> Vec<u8> {
+        let mut said = vec![match reply {
+            Reply::Ok(_) => b'O',
+            Reply::Gone => b'G',
+        }];
+        said.extend(random());
+        match reply {
+            Reply::Ok(origin) => origin.write(&mut said),
+            Reply::Gone => said.extend([0, 0]),
+        }
+        self.sign(said)
+    }
+
+    pub(super) async fn read_reply(
+        &mut self,
+        io: &mut Replay<impl Io>,
+    ) -> Result<Reply, WireError> {
+        let said = self.read(io, REPLY_HEAD, b"").await?;
+        match (said[0], &said[REPLY_HEAD..]) {
+            (b'O', origin) => Origin::read(origin)
+                .map(Reply::Ok)
+                .ok_or(WireError::Malformed),
+            (b'G', []) => Ok(Reply::Gone),
+            _ => Err(WireError::Malformed),
+        }
+    }
+
+    /// GO: the last that is said.
+    pub(super) fn go(self) -> [u8; MAC] {
+        let mac = self.0.chain_update(b"go").finalize();
+        mac.into_bytes().into()
+    }
+
+    pub(super) async fn read_go(self, io: &mut Replay<impl Io>) -> Result<(), WireError> {
+        fill(io, MAC).await?;
+        let is_right = self.go().ct_eq(&io.ahead()[..MAC]);
+        io.consume(MAC);
+        match bool::from(is_right) {
+            true => Ok(()),
+            false => Err(WireError::Denied),
+        }
+    }
+
+    fn sign(&mut self, mut said: Vec<u8>) -> Vec<u8> {
+        self.0.update(&said);
+        said.extend(self.0.clone().finalize().into_bytes());
+        said
+    }
+
+    /// A head whose last two bytes are the length of what follows, and its MAC. No byte behind is read.
+    async fn read(
+        &mut self,
+        io: &mut Replay<impl Io>,
+        head: usize,
+        begins: &[u8],
+    ) -> Result<Vec<u8>, WireError> {
+        // First what every node begins with, so that no other client is waited for.
+        fill(io, begins.len()).await?;
+        if !io.ahead().starts_with(begins) {
+            return Err(WireError::Malformed);
+        }
+        fill(io, head).await?;
+        let length = [io.ahead()[head - 2], io.ahead()[head - 1]];
+        let length = usize::from(u16::from_be_bytes(length));
+        if length > MAX_ORIGIN {
+            return Err(WireError::Malformed);
+        }
+        let end = head + length;
+        fill(io, end + MAC).await?;
+        let said = io.ahead()[..end].to_vec();
+        self.0.update(&said);
+        let expected = self.0.clone().finalize().into_bytes();
+        let is_right = expected[..].ct_eq(&io.ahead()[end..end + MAC]);
+        io.consume(end + MAC);
+        match bool::from(is_right) {
+            true => Ok(said),
+            false => Err(WireError::Denied),
+        }
+    }
+}
+
+fn random() -> [u8; NONCE] {
+    Ticket::random().0
+}
+
+async fn fill(io: &mut Replay<impl Io>, bytes: usize) -> io::Result<()> {
+    while io.ahead().len() < bytes {
+        if io.read_ahead(bytes).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(())
+}
+
+// ===== impl Origin =====
+
+impl Origin {
+    /// Its length, then its parts: side, milliseconds, and three texts, each behind its length.
+    fn write(&self, to: &mut Vec<u8>) {
+        let mut origin = vec![match self.side {
+            Some(Side::A) => b'a',
+            Some(Side::B) => b'b',
+            None => b'n',
+        }];
+        let waited = u64::try_from(self.waited.as_millis()).unwrap_or(u64::MAX);
+        origin.extend(waited.to_be_bytes());
+        let client = self.client.map(|client| client.to_string());
+        let identity = self.identity.as_deref();
+        for text in [Some(&*self.node), client.as_deref(), identity] {
+            let text = cut(text.unwrap_or_default());
+            origin.extend((text.len() as u16).to_be_bytes());
+            origin.extend(text.as_bytes());
+        }
+        // At most 1 + 8 + 3 * (2 + 512) bytes where each text has its most, which a name has not.
+        origin.truncate(MAX_ORIGIN);
+        to.extend((origin.len() as u16).to_be_bytes());
+        to.extend(origin);
+    }
+
+    fn read(from: &[u8]) -> Option<Self> {
+        let (side, rest) = from.split_first()?;
+        let (waited, mut rest) = rest.split_first_chunk()?;
+        let mut text = || {
+            let (length, behind) = rest.split_first_chunk()?;
+            let length = usize::from(u16::from_be_bytes(*length));
+            let (text, behind) = behind.split_at_checked(length)?;
+            rest = behind;
+            std::str::from_utf8(text).ok()
+        };
+        let (node, client, identity) = (text()?, text()?, text()?);
+        Some(Self {
+            side: match side {
+                b'a' => Some(Side::A),
+                b'b' => Some(Side::B),
+                b'n' => None,
+                _ => return None,
+            },
+            waited: Duration::from_millis(u64::from_be_bytes(*waited)),
+            node: node.to_owned(),
+            client: match client {
+                "" => None,
+                client => Some(client.parse().ok()?),
+            },
+            identity: (!identity.is_empty()).then(|| identity.to_owned()),
+        })
+        .filter(|_| rest.is_empty())
+    }
+}
+
+/// The first characters of a text, as many as fit.
+fn cut(text: &str) -> &str {
+    let mut end = text.len().min(MAX_IDENTITY);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use couplet_connector::endpoint::memory;
+    use proptest::prelude::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    fn origin() -> Origin {
+        Origin {
+            node: "a".into(),
+            client: Some("[2001:db8::1]:7".parse().unwrap()),
+            side: Some(Side::B),
+            identity: Some("Ada \u{1b}[2J".into()),
+            waited: Duration::from_millis(1234),
+        }
+    }
+
+    fn join() -> Join {
+        Join {
+            ticket: Ticket([7; 16]),
+            key: Key([9; 16]),
+            origin: origin(),
+        }
+    }
+
+    async fn sent(bytes: &[u8]) -> Replay<memory::MemoryStream> {
+        let (mut peer, io) = memory::connection(4096);
+        peer.write_all(bytes).await.unwrap();
+        Replay::new(io)
+    }
+
+    #[tokio::test]
+    async fn two_nodes_with_one_secret_understand_each_other() {
+        let secret = Secret::new(*b"0123456789abcdef");
+        let (mut claimer, mut home) = (Transcript::new(&secret), Transcript::new(&secret));
+        let said = [&claimer.join(&join())[..], b"more"].concat();
+        let mut io = sent(&said).await;
+        assert_eq!(home.read_join(&mut io).await.unwrap(), join());
+        let said = home.reply(&Reply::Ok(origin()));
+        let reply = claimer.read_reply(&mut sent(&said).await).await.unwrap();
+        assert_eq!(reply, Reply::Ok(origin()));
+        let said = [&claimer.go()[..], b"bytes"].concat();
+        let mut go = sent(&said).await;
+        home.read_go(&mut go).await.unwrap();
+        // What is behind is left for the partner.
+        for (io, left) in [(&mut io, &b"more"[..]), (&mut go, b"bytes")] {
+            let mut rest = [0; 16];
+            let n = io.read(&mut rest).await.unwrap();
+            assert_eq!(&rest[..n], left);
+        }
+    }
+
+    #[tokio::test]
+    async fn gone_is_read_as_gone() {
+        let secret = Secret::new(*b"0123456789abcdef");
+        let (mut claimer, mut home) = (Transcript::new(&secret), Transcript::new(&secret));
+        let said = claimer.join(&join());
+        home.read_join(&mut sent(&said).await).await.unwrap();
+        let said = home.reply(&Reply::Gone);
+        let reply = claimer.read_reply(&mut sent(&said).await).await;
+        assert_eq!(reply.unwrap(), Reply::Gone);
+    }
+
+    #[tokio::test]
+    async fn no_bit_of_what_is_said_can_be_changed() {
+        let secret = Secret::new(*b"0123456789abcdef");
+        let mut claimer = Transcript::new(&secret);
+        let said = claimer.join(&join());
+        for at in 0..said.len() {
+            let mut changed = said.clone();
+            changed[at] ^= 1 << (at % 8);
+            let mut io = sent(&changed).await;
+            io.get_mut().shutdown().await.unwrap();
+            let mut home = Transcript::new(&secret);
+            let reading = home.read_join(&mut io);
+            // A length that was changed makes the reader wait for more.
+            let read = tokio::time::timeout(Duration::from_millis(1), reading).await;
+            assert!(!matches!(read, Ok(Ok(_))), "{at}");
+        }
+    }
+
+    #[tokio::test]
+    async fn another_secret_or_connection_is_denied() {
+        let secrets = [*b"0123456789abcdef", *b"0123456789abcdeF"].map(Secret::new);
+        let mut claimer = Transcript::new(&secrets[0]);
+        let said = claimer.join(&join());
+        let mut other = Transcript::new(&secrets[1]);
+        let read = other.read_join(&mut sent(&said).await).await;
+        assert!(matches!(read, Err(WireError::Denied)));
+        // A reply and a GO of one connection are worth nothing in another.
+        let [mut one, mut home] = [0; 2].map(|_| Transcript::new(&secrets[0]));
+        one.read_join(&mut sent(&said).await).await.unwrap();
+        let reply = one.reply(&Reply::Gone);
+        let mut again = Transcript::new(&secrets[0]);
+        let said_again = again.join(&join());
+        let read = again.read_reply(&mut sent(&reply).await).await;
+        assert!(matches!(read, Err(WireError::Denied)));
+        home.read_join(&mut sent(&said_again).await).await.unwrap();
+        home.reply(&Reply::Ok(origin()));
+        let go = claimer.go();
+        let read = home.read_go(&mut sent(&go).await).await;
+        assert!(matches!(read, Err(WireError::Denied)));
+    }
+
+    #[test]
+    fn the_match_maker_knows_another_key_with_each_secret() {
+        let secrets = [*b"0123456789abcdef", *b"0123456789abcdeF"].map(Secret::new);
+        let keys = [b"one", b"two"].map(|key| secrets.each_ref().map(|secret| secret.key(key)));
+        let mut keys = keys.concat();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), 4);
+        assert!(!format!("{:?}", secrets[0]).contains("0123"));
+    }
+
+    #[test]
+    fn a_long_identity_is_cut_between_characters() {
+        let mut long = origin();
+        long.identity = Some("ä".repeat(1000));
+        let mut written = Vec::new();
+        long.write(&mut written);
+        let read = Origin::read(&written[2..]).unwrap();
+        assert_eq!(read.identity, Some("ä".repeat(256)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = Origin::read(&bytes);
+        }
+    }
+}
