@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
 
 mod inetd;
+mod meeting;
 mod netcats;
 mod proxies;
 mod redis;

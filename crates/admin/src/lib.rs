@@ -71,6 +71,6 @@ pub use self::{
     access::Access,
     admin::Admin,
     listen::{AdminAddr, AdminAddrError, AdminListener, BindAdminError},
-    relay::{Relay, Step},
+    relay::{Meeting, Relay, Step},
     serve::Server,
 };

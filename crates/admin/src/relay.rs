@@ -24,6 +24,17 @@ pub struct Relay {
     targets: [Option<TargetWatch>; 2],
     pub(crate) rates: Rates,
     pub(crate) waiting: Arc<Waiting>,
+    pub(crate) meeting: Option<Meeting>,
+}
+
+/// How a relay's clients meet those of other nodes, as a program tells it: see the crate `couplet-meeting`.
+pub struct Meeting {
+    /// Whether the match-maker answers. Where it does not, the relay is ready, and degraded.
+    pub is_connected: Box<dyn Fn() -> bool + Send + Sync>,
+    /// How many clients are offered to other nodes now.
+    pub offered: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// How often what has happened, by its name.
+    pub events: Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>,
 }
 
 /// A layer of a stack, as the page shows it.
@@ -61,6 +72,7 @@ impl Relay {
             targets: [None, None],
             rates: Rates::default(),
             waiting: Arc::default(),
+            meeting: None,
         }
     }
 
@@ -99,6 +111,13 @@ impl Relay {
     pub(crate) fn target_status(&self, side: Side) -> impl Iterator<Item = TargetStatus> {
         let watch = self.targets[side as usize].iter();
         watch.flat_map(TargetWatch::status)
+    }
+
+    /// Tells how the relay's clients meet those of other nodes.
+    #[must_use]
+    pub fn meeting(mut self, meeting: Meeting) -> Self {
+        self.meeting = Some(meeting);
+        self
     }
 
     /// The relay's name.
@@ -152,6 +171,12 @@ impl Relay {
         }
     }
 
+    /// What is missing of a relay that is ready.
+    pub(crate) fn degraded(&self) -> Option<&'static str> {
+        let meeting = self.meeting.as_ref()?;
+        (!(meeting.is_connected)()).then_some("match-maker away")
+    }
+
     /// Takes down what happens from now on. The relay's observers outlive what is shown of it.
     pub(crate) fn observe(&self, journal: &Arc<Journal>) {
         use couplet_connector::RelayEvent;
@@ -199,6 +224,12 @@ impl Step {
 /// The peer, as a list shows it: its address, or `?`.
 pub(crate) fn peer(info: &Info) -> String {
     info.peer_name().to_string()
+}
+
+impl fmt::Debug for Meeting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meeting").finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]

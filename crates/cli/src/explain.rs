@@ -49,7 +49,20 @@ pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
     let max = Setting::new("max-waiting", plan.max_waiting.value, plan.max_waiting.from);
     match &plan.sides {
         Sides::Meeting(_, meeting) => {
-            line(to, "by-key", &[&[wait, max], &*meeting.settings].concat())?
+            line(to, "by-key", &[&[wait, max], &*meeting.settings].concat())?;
+            #[cfg(feature = "meeting")]
+            if let Some(cluster) = &meeting.cluster {
+                line(to, "cluster", &cluster.settings())?;
+                writeln!(to, "cluster: {}", cluster.port.endpoint.address)?;
+                line(
+                    to,
+                    "sockets",
+                    &cluster.port.endpoint.settings(plan.endpoint_flags),
+                )?;
+                specs(to, &cluster.port.layers)?;
+                writeln!(to, "cluster, dialled")?;
+                specs(to, &cluster.dialled().layers)?;
+            }
         }
         Sides::Two(..) if plan.pairing() == Pairing::Rendezvous => {
             line(to, "rendezvous", &[wait, max])?

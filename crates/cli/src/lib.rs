@@ -11,6 +11,8 @@ mod admin;
 mod announce;
 mod args;
 mod capture;
+#[cfg(feature = "meeting")]
+mod cluster;
 mod common;
 mod config;
 mod credential;

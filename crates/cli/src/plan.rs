@@ -69,6 +69,9 @@ pub(crate) enum Sides {
 pub(crate) struct Meeting {
     pub(crate) keyed: Keyed<MeetingKey>,
     pub(crate) settings: Vec<Setting>,
+    /// How clients of other nodes are met, too.
+    #[cfg(feature = "meeting")]
+    pub(crate) cluster: Option<crate::cluster::ClusterSpec>,
 }
 
 /// How long the end waits for the disk.
@@ -84,7 +87,32 @@ impl Plan {
             let specs = spec.layers.iter().map(|spec| &spec.on_reload);
             specs.chain([&spec.endpoint.on_reload]).flatten().cloned()
         });
+        #[cfg(feature = "meeting")]
+        let sides = sides.chain(self.cluster().into_iter().flat_map(|cluster| {
+            let specs = cluster.port.layers.iter().map(|spec| &spec.on_reload);
+            specs
+                .chain([&cluster.port.endpoint.on_reload])
+                .flatten()
+                .cloned()
+        }));
         log.chain(sides).collect()
+    }
+
+    /// How clients of other nodes are met, if they are.
+    #[cfg(feature = "meeting")]
+    pub(crate) fn cluster(&self) -> Option<&crate::cluster::ClusterSpec> {
+        match &self.sides {
+            Sides::Meeting(_, meeting) => meeting.cluster.as_ref(),
+            Sides::Two(..) => None,
+        }
+    }
+
+    /// Waits until other nodes are told that the clients of this relay are gone.
+    pub(crate) async fn leave_others(&self) {
+        #[cfg(feature = "meeting")]
+        if let Some(cluster) = self.cluster() {
+            cluster.ended().await;
+        }
     }
 
     /// Opens the files that lines and packets go to, before the first connection comes.

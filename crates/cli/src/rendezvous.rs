@@ -60,6 +60,10 @@ pub(crate) struct RendezvousArgs {
     #[arg(long)]
     silent: bool,
 
+    #[cfg(feature = "meeting")]
+    #[command(flatten)]
+    cluster: crate::cluster::ClusterArgs,
+
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }
@@ -106,7 +110,8 @@ impl RendezvousArgs {
             .expect()
             .map_err(|mistake| vec![mistake.about("tokens")])?;
         side.layers.push(expect);
-        let plan = self.common.plan(Sides::Meeting(side, self.meeting()))?;
+        let meeting = self.meeting().map_err(|mistake| vec![mistake])?;
+        let plan = self.common.plan(Sides::Meeting(side, meeting))?;
         proxy_sides::check(&plan).map_err(|mistake| vec![mistake.about("a")])?;
         Ok(plan)
     }
@@ -142,7 +147,7 @@ impl RendezvousArgs {
         Ok(handshakes.explain(spec).on_reload(again))
     }
 
-    fn meeting(&self) -> Meeting {
+    fn meeting(&self) -> Result<Meeting, Mistake> {
         let number = |given: Option<NonZeroUsize>, default| {
             Sourced::flag(given.map(NonZeroUsize::get), default)
         };
@@ -164,7 +169,22 @@ impl RendezvousArgs {
             keyed = keyed.silent();
             settings.push(Setting::new("silent", "on", Source::Flag));
         }
-        Meeting { keyed, settings }
+        #[cfg(feature = "meeting")]
+        let cluster = self.cluster.spec(self.common.handshakes())?;
+        #[cfg(feature = "meeting")]
+        if cluster.is_some() && others.value == Others::Refuse {
+            return Err(Mistake::new(
+                "`--others=refuse` can't be kept across nodes, which do not know of each other's pairs",
+                "leave it out, or `--engine`",
+            )
+            .about("others"));
+        }
+        Ok(Meeting {
+            keyed,
+            settings,
+            #[cfg(feature = "meeting")]
+            cluster,
+        })
     }
 }
 

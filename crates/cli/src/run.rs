@@ -83,7 +83,7 @@ async fn relay(plan: &Plan) -> anyhow::Result<Option<CloseReason>> {
     };
     #[cfg(feature = "admin")]
     admin.serve([crate::admin::describe::relay(plan, &relay)]);
-    tokio::select! {
+    let ended = tokio::select! {
         done = relay.done() => {
             done?;
             Ok(relay.last_end().filter(|_| plan.is_one_pair()))
@@ -96,14 +96,22 @@ async fn relay(plan: &Plan) -> anyhow::Result<Option<CloseReason>> {
             drain(&relay, plan.drain_timeout.value, signals).await?;
             Ok(None)
         }
-    }
+    };
+    plan.leave_others().await;
+    ended
 }
 
 pub(crate) async fn start(plan: &Plan) -> anyhow::Result<Handle> {
     match &plan.sides {
         Sides::Meeting(side, meeting) => {
             let listen = side.endpoint.open(plan.endpoint_flags).await?;
-            stacks::meet(listen, side, meeting, plan)
+            #[cfg(feature = "meeting")]
+            if let Some(cluster) = &meeting.cluster {
+                let relay =
+                    |attachment| stacks::meet(listen, side, meeting, Some(attachment), plan);
+                return cluster.start(plan.endpoint_flags, relay).await;
+            }
+            stacks::meet(listen, side, meeting, None, plan)
         }
         Sides::Two(a, b) => {
             let ends = (

@@ -99,6 +99,7 @@ async fn relays(source: &Source, config: Config) -> anyhow::Result<()> {
             all_done.await
         }
     };
+    join_all(running.iter().map(|relay| relay.plan.leave_others())).await;
     for relay in &running {
         relay.plan.finish_logs();
     }

@@ -3,9 +3,10 @@
 use anyhow::bail;
 use couplet_connector::{
     Connector, Handle, PairLayers, SideLayers,
-    endpoint::Backoff,
-    layers::{IdleTimeoutLayer, MaxLifetimeLayer},
+    endpoint::{Backoff, BoxIo},
+    layers::{IdleTimeoutLayer, MaxLifetimeLayer, handshake::meet::MeetingKey},
     mode::{HasSideB, ManyPairs, Mode, Once},
+    pairing::Attachment,
     relay::Relay,
     stack::{SideStack, Slot},
 };
@@ -55,17 +56,22 @@ pub(crate) fn join(a: Endpoint, b: Endpoint, specs: [&SideSpec; 2], plan: &Plan)
     }
 }
 
-/// Starts to join the connections that come to one side, by their keys.
+/// Starts to join the connections that come to one side, by their keys, and with those of other nodes.
 pub(crate) fn meet(
     end: Endpoint,
     spec: &SideSpec,
     meeting: &Meeting,
+    attachment: Option<Attachment<BoxIo, MeetingKey>>,
     plan: &Plan,
 ) -> anyhow::Result<Handle> {
     let Endpoint::Incoming(listen) = end else {
         bail!("a rendezvous listens: `listen:[HOST:]PORT`");
     };
-    let connector = Connector::keyed(listen, meeting.keyed.clone());
+    let keyed = meeting.keyed.clone();
+    let connector = match attachment {
+        Some(attachment) => Connector::keyed_with(listen, keyed, attachment),
+        None => Connector::keyed(listen, keyed),
+    };
     let connector = with_pair(connector.layer_a(spec.stack()), plan);
     Ok(start(connector.wait_timeout(plan.wait_timeout.value), plan))
 }

@@ -35,5 +35,8 @@ mod node;
 pub use self::engine::redis;
 pub use self::{
     engine::memory::MemoryEngine,
-    node::{Cluster, ClusterError, Count, MeetingCounts, Node, Secret, WireError},
+    node::{
+        Cluster, ClusterError, Count, ExpectNode, MeetingCounts, Node, Port, Reception, Secret,
+        WireError,
+    },
 };

@@ -1,5 +1,7 @@
 //! The match-maker on a real server.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod helper;
 
 use std::{sync::Arc, time::Duration};

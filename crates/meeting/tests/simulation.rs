@@ -3,6 +3,8 @@
 //!
 //! `COUPLET_SIM_SEEDS=FIRST..END` runs other seeds, and more of them.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod helper;
 
 use std::{
@@ -158,7 +160,7 @@ async fn live(seed: u64, nodes: usize, clients: u64, faults: Faults) -> usize {
     }
     sleep(SECOND * 60).await;
     wrong_time.store(false, Ordering::Relaxed);
-    // Whoever can meet meets within a lease, and a pause or two.
+    // All that can meet do so within a lease, and a pause or two.
     sleep(LEASE + SECOND * 10).await;
     let mut outcomes = HashMap::new();
     while let Some(done) = living.try_join_next() {

@@ -65,7 +65,15 @@ pub(super) async fn ready(
         true => (StatusCode::OK, true),
         false => (StatusCode::SERVICE_UNAVAILABLE, false),
     };
-    let body = Json(json!({"ready": ready, "not_ready": reasons}));
+    let degraded: serde_json::Map<String, Value> = relays
+        .iter()
+        .filter_map(|relay| Some((relay.name().to_owned(), relay.degraded()?.into())))
+        .collect();
+    let mut body = json!({"ready": ready, "not_ready": reasons});
+    if !degraded.is_empty() {
+        body["degraded"] = degraded.into();
+    }
+    let body = Json(body);
     Ok((status, body).into_response())
 }
 

@@ -268,6 +268,43 @@ pub const FAMILIES: &[Family] = &[
     },
 ];
 
+/// Those that a relay has beside them whose clients meet those of other nodes.
+pub const MEETING_FAMILIES: &[Family] = &[
+    Family {
+        name: "couplet_engine_connected",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Whether the match-maker of several nodes answers; only where there is one",
+        read: |relay, tell| match &relay.meeting {
+            Some(meeting) => tell(&[], Value::Gauge((meeting.is_connected)().into())),
+            None => Ok(()),
+        },
+    },
+    Family {
+        name: "couplet_meeting_offered",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Clients of this node that are offered to other nodes",
+        read: |relay, tell| match &relay.meeting {
+            Some(meeting) => tell(&[], Value::Gauge((meeting.offered)())),
+            None => Ok(()),
+        },
+    },
+    Family {
+        name: "couplet_meeting_events_total",
+        kind: Kind::Counter,
+        labels: &["event"],
+        help: "What happened between this node, the match-maker and other nodes",
+        read: |relay, tell| {
+            let events = relay.meeting.as_ref().map(|meeting| (meeting.events)());
+            for (event, count) in events.unwrap_or_default() {
+                tell(&[("event", event)], Value::Count(count))?;
+            }
+            Ok(())
+        },
+    },
+];
+
 // ===== impl Family =====
 
 impl Family {

@@ -9,7 +9,7 @@ mod format;
 mod process;
 
 pub use self::{
-    families::{FAMILIES, Family, Kind},
+    families::{FAMILIES, Family, Kind, MEETING_FAMILIES},
     format::Format,
 };
 
@@ -69,7 +69,12 @@ impl Collector for Scrape {
                 .encode_info(&labels)?;
             process::encode(&mut encoder)?;
         }
-        for family in FAMILIES {
+        // Families that no relay has are not announced.
+        let meeting = match self.relays.iter().any(|relay| relay.meeting.is_some()) {
+            true => MEETING_FAMILIES,
+            false => &[],
+        };
+        for family in FAMILIES.iter().chain(meeting) {
             let mut metric = encoder.encode_descriptor(
                 family.short_name(),
                 family.help,

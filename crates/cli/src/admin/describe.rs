@@ -29,7 +29,26 @@ pub(crate) fn relay(plan: &Plan, handle: &Handle) -> Relay {
             }
         }
     }
+    #[cfg(feature = "meeting")]
+    if let Some(cluster) = plan.cluster().and_then(|cluster| cluster.running()) {
+        relay = relay.meeting(meeting(cluster));
+    }
     relay
+}
+
+/// How clients of other nodes are met.
+#[cfg(feature = "meeting")]
+fn meeting(cluster: &couplet_meeting::Cluster) -> couplet_admin::Meeting {
+    let (connected, offered, counts) = (cluster.clone(), cluster.clone(), cluster.counts());
+    couplet_admin::Meeting {
+        is_connected: Box::new(move || connected.is_connected()),
+        offered: Box::new(move || offered.offered() as u64),
+        events: Box::new(move || {
+            let all = couplet_meeting::Count::ALL.iter();
+            all.map(|count| (count.name(), counts.get(*count)))
+                .collect()
+        }),
+    }
 }
 
 fn steps<L>(specs: &[LayerSpec<L>]) -> Vec<Step> {

@@ -23,7 +23,7 @@ mod wire;
 
 pub use self::{
     counts::{Count, MeetingCounts},
-    welcome::{Cluster, ClusterError},
+    welcome::{Cluster, ClusterError, ExpectNode, Port, Reception},
     wire::{Secret, WireError},
 };
 
@@ -64,7 +64,7 @@ const LEASE: Duration = Duration::from_secs(15);
 /// let (switchboard, notices, attachment) = switchboard();
 /// let node = Node::new("a", home, Secret::new(*b"sixteen or more!"), MemoryEngine::new(), dial);
 /// let cluster = node.start(switchboard, notices);
-/// tokio::spawn(serve(nodes, cluster.clone()));
+/// tokio::spawn(serve(nodes, cluster.port()));
 /// let relay = Connector::keyed_with(clients, meet::by_key(), attachment)
 ///     .layer_a(HandshakeLayer::new(meet::ExpectMeeting::new()))
 ///     .layer_pair(HandshakeLayer::new(meet::announce()))
@@ -142,7 +142,7 @@ impl Node {
         self
     }
 
-    /// Starts the node, as a task that ends with the rendezvous, and returns the service of its cluster port.
+    /// Starts the node, as a task that ends with the rendezvous.
     ///
     /// # Panics
     ///

@@ -7,15 +7,18 @@ use std::{
     time::Duration,
 };
 
-use couplet_connector::endpoint::{BoxIo, Chain, Conn, Io, Replay, io::send_and_close};
+use couplet_connector::{
+    endpoint::{BoxIo, Chain, Conn, Io, Replay, io::send_and_close},
+    layers::{Handshake, HandshakeLayer, handshake::HandshakeService},
+};
 use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
 use tokio::{io::AsyncWriteExt, sync::mpsc, time::timeout};
-use tower::Service;
+use tower::{Layer, Service};
 
 use super::{
     Count, MeetingCounts, Shared, WireError, guarded, standing_for,
-    wire::{Reply, Transcript},
+    wire::{Join, Reply, Transcript},
 };
 
 /// How long the other node has to say what it comes for.
@@ -24,15 +27,39 @@ const FIRST: Duration = Duration::from_secs(5);
 /// How long the other node has to say GO, and to take the answer that the client has gone.
 const GO: Duration = Duration::from_secs(2);
 
-/// The service of a node's cluster port: the innermost of the port's side stack, below TLS, access lists and
-/// limits. Cheap to clone. The future of a call ends when the connection is joined, or refused.
-///
-/// Splice is kept, once the bytes behind GO are read.
+/// A node at work: what it has done, and the service of its cluster port. Cheap to clone.
 #[derive(Clone)]
 pub struct Cluster {
     node: Arc<Shared>,
     /// Open until the node has ended.
     at_work: mpsc::Sender<()>,
+}
+
+/// The service of a node's cluster port: the innermost of the port's side stack, below TLS, access lists and
+/// limits. Made by [`Cluster::port`]; the future of a call ends when the connection is joined, or refused.
+///
+/// Peers that have not proven to be nodes are bounded as those of any
+/// [`HandshakeLayer`](couplet_connector::layers::HandshakeLayer). Splice is kept, once the bytes behind GO are
+/// read.
+pub type Port = HandshakeService<ExpectNode, Reception>;
+
+/// The handshake in which another node says what it comes for.
+#[derive(Clone)]
+pub struct ExpectNode {
+    node: Arc<Shared>,
+}
+
+/// Joins the client that another node comes for.
+#[derive(Clone)]
+pub struct Reception {
+    node: Arc<Shared>,
+}
+
+/// What another node has said: in the extensions of its connection.
+#[derive(Clone)]
+struct Said {
+    join: Join,
+    transcript: Transcript,
 }
 
 /// A connection to the cluster port was refused.
@@ -42,9 +69,6 @@ pub enum ClusterError {
     /// The peer is no node of this cluster.
     #[error("peer is no node of this cluster")]
     Stranger(#[source] WireError),
-    /// The peer did not say in time what it comes for.
-    #[error("peer has not said within {FIRST:?} what it comes for")]
-    Silent,
     /// Another node reserved a client, and then did not come for it.
     #[error("node has not come for the client that it reserved")]
     Unclaimed(#[source] WireError),
@@ -55,6 +79,14 @@ pub enum ClusterError {
 impl Cluster {
     pub(super) fn new(node: Arc<Shared>, at_work: mpsc::Sender<()>) -> Self {
         Self { node, at_work }
+    }
+
+    /// The service of the cluster port.
+    pub fn port(&self) -> Port {
+        let node = Arc::clone(&self.node);
+        let expect = HandshakeLayer::new(ExpectNode { node }).timeout(Some(FIRST));
+        let node = Arc::clone(&self.node);
+        expect.layer(Reception { node })
     }
 
     /// What the node has done.
@@ -79,35 +111,6 @@ impl Cluster {
     }
 }
 
-impl<I: Io> Service<Conn<I>> for Cluster {
-    type Response = ();
-    type Error = ClusterError;
-    type Future = BoxFuture<'static, Result<(), ClusterError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ClusterError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, conn: Conn<I>) -> Self::Future {
-        let node = Arc::clone(&self.node);
-        let conn = guarded(conn);
-        async move {
-            let (id, peer) = (conn.info.id, conn.info.peer_name());
-            let welcomed = welcome(&node, conn).await;
-            if let Err(error) = &welcomed {
-                node.counts.add(match error {
-                    ClusterError::Unclaimed(_) => Count::Unclaimed,
-                    _ => Count::Denied,
-                });
-                tracing::warn!(conn = id.get(), %peer, error = Chain(error).to_string(),
-                    "connection to the cluster port is refused");
-            }
-            welcomed
-        }
-        .boxed()
-    }
-}
-
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cluster")
@@ -117,13 +120,82 @@ impl fmt::Debug for Cluster {
     }
 }
 
-async fn welcome(node: &Shared, conn: Conn<BoxIo>) -> Result<(), ClusterError> {
-    let mut conn = conn.map_io(Replay::new);
-    let mut transcript = Transcript::new(&node.secret);
-    let join = match timeout(FIRST, transcript.read_join(&mut conn.io)).await {
-        Ok(join) => join.map_err(ClusterError::Stranger)?,
-        Err(_) => return Err(ClusterError::Silent),
-    };
+// ===== impl ExpectNode =====
+
+impl<I: Io> Handshake<Conn<I>> for ExpectNode {
+    type Output = Conn<Replay<BoxIo>>;
+    type Error = ClusterError;
+    type Future = BoxFuture<'static, Result<Self::Output, ClusterError>>;
+
+    fn handshake(&self, conn: Conn<I>) -> Self::Future {
+        let node = Arc::clone(&self.node);
+        let mut conn = guarded(conn).map_io(Replay::new);
+        async move {
+            let mut transcript = Transcript::new(&node.secret);
+            match transcript.read_join(&mut conn.io).await {
+                Ok(join) => {
+                    conn.info.extensions.insert(Said { join, transcript });
+                    Ok(conn)
+                }
+                Err(error) => {
+                    node.counts.add(Count::Denied);
+                    let error = ClusterError::Stranger(error);
+                    tracing::warn!(conn = conn.info.id.get(), peer = %conn.info.peer_name(),
+                        error = Chain(&error).to_string(), "connection to the cluster port is refused");
+                    Err(error)
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+impl fmt::Debug for ExpectNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExpectNode")
+    }
+}
+
+// ===== impl Reception =====
+
+impl Service<Conn<Replay<BoxIo>>> for Reception {
+    type Response = ();
+    type Error = ClusterError;
+    type Future = BoxFuture<'static, Result<(), ClusterError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ClusterError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, conn: Conn<Replay<BoxIo>>) -> Self::Future {
+        let node = Arc::clone(&self.node);
+        async move {
+            let (id, peer) = (conn.info.id, conn.info.peer_name());
+            let received = receive(&node, conn).await;
+            if let Err(error) = &received {
+                node.counts.add(Count::Unclaimed);
+                tracing::warn!(conn = id.get(), %peer, error = Chain(error).to_string(),
+                    "client that another node reserved waits on");
+            }
+            received
+        }
+        .boxed()
+    }
+}
+
+impl fmt::Debug for Reception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reception")
+    }
+}
+
+async fn receive(node: &Shared, mut conn: Conn<Replay<BoxIo>>) -> Result<(), ClusterError> {
+    let said: Option<&Said> = conn.info.extensions.get();
+    let Said {
+        join,
+        mut transcript,
+    } = said.cloned().expect("the handshake above has put it there");
+    conn.info.extensions.remove::<Said>();
     // The compare-and-swap: the ticket is taken once, and so is the connection.
     let place = node.tickets.take(&join.ticket, &join.key, join.origin.side);
     let reserved = match place {

@@ -49,7 +49,7 @@ pub(super) struct Origin {
     pub(super) waited: Duration,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Join {
     pub(super) ticket: Ticket,
     /// The key of the client that comes: that of the ticket, whatever a match-maker says.

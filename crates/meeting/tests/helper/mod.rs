@@ -1,5 +1,6 @@
 //! What the tests of this crate share.
 #![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(clippy::unwrap_used, reason = "only tests use it")]
 
 pub(crate) mod contract;
 #[cfg(feature = "redis")]

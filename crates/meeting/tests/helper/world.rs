@@ -69,7 +69,7 @@ struct Alive {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Outcome {
     Met(u64),
-    /// The connection ended before a partner said who it is; after the word that there is one, or before.
+    /// The connection ended before its partner had said its number; after the word that there is one, or before.
     Dropped {
         announced: bool,
     },
@@ -115,7 +115,7 @@ impl World {
         let secret = Secret::new(*b"the secret of all");
         let started = Node::new(&format!("node {node}"), home, secret, engine, dial).lease(LEASE);
         let cluster = started.start(switchboard, notices);
-        let port = tokio::spawn(serve(accepted_nodes, cluster.clone())).abort_handle();
+        let port = tokio::spawn(serve(accepted_nodes, cluster.port())).abort_handle();
         let keyed = meet::by_key().per_key(64, WhenFull::Refuse);
         let relay = Connector::keyed_with(accepted, keyed, attachment)
             .layer_a(HandshakeLayer::new(ExpectMeeting::new()))

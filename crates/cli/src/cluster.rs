@@ -1,0 +1,319 @@
+//! `couplet rendezvous --engine`: clients meet that came to different nodes.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use couplet_connector::{
+    BoxError, Conn, Dial, Handle, SideLayers,
+    endpoint::{BoxIo, Endpoint as _, LocalAddr, SocketOptions},
+    layers::handshake::meet::MeetingKey,
+    pairing::{Attachment, switchboard},
+    serve,
+};
+use couplet_meeting::{
+    Cluster, Node, Secret,
+    engine::NodeAddr,
+    redis::{CheckError, Checked, RedisEngine, RedisServer},
+};
+use futures::TryStreamExt;
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+
+use crate::{
+    args::first,
+    handshakes::Handshakes,
+    layer_spec::{Setting, Source, Sourced},
+    mistake::Mistake,
+    side::{DialledFor, Endpoint, EndpointFlags, SideSpec, SideWords, options::secret},
+    units::{Limit, duration},
+};
+
+/// How many requests to the match-maker are under way at a time.
+const IN_FLIGHT: usize = 256;
+
+/// How long dialling another node may take: a repetition of the first packet within.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// How long taking back the offers may take at the end.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ClusterArgs {
+    /// Let clients meet across nodes, by a match-maker at redis://HOST:6379/0; several share the keys
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "cluster",
+        requires = "cluster_secret"
+    )]
+    engine: Vec<String>,
+
+    /// The password of the match-makers
+    #[arg(long, value_name = "@FILE", requires = "engine")]
+    engine_password: Option<String>,
+
+    /// Where other nodes connect to this one: listen:HOST:PORT, then ,option[=value]…
+    #[arg(long, value_name = "SIDE", requires = "engine")]
+    cluster: Option<String>,
+
+    /// The secret that all nodes share
+    #[arg(long, value_name = "@FILE", requires = "engine")]
+    cluster_secret: Option<String>,
+
+    /// Options of the connections to other nodes, such as tls: option[=value],…
+    #[arg(long, value_name = "OPTIONS", requires = "engine")]
+    cluster_dial: Option<String>,
+
+    /// The address at which other nodes dial this one [default: that of --cluster]
+    #[arg(long, value_name = "HOST:PORT", requires = "engine")]
+    node_addr: Option<String>,
+
+    /// The name of this node in the logs of others [default: its address]
+    #[arg(long, value_name = "NAME", requires = "engine")]
+    node_name: Option<String>,
+
+    /// How long the match-maker keeps an offer unless it is renewed [default: 15s]
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "engine")]
+    lease: Option<Duration>,
+}
+
+/// How this node meets others.
+#[derive(Clone, Debug)]
+pub(crate) struct ClusterSpec {
+    servers: Vec<RedisServer>,
+    secret: Secret,
+    pub(crate) port: SideSpec,
+    dialled: SideSpec,
+    addr: Option<String>,
+    name: Option<String>,
+    lease: Sourced<Duration>,
+    /// The node, once it is started.
+    running: Arc<OnceLock<Cluster>>,
+}
+
+// ===== impl ClusterArgs =====
+
+impl ClusterArgs {
+    /// None without a match-maker.
+    pub(crate) fn spec(&self, handshakes: Handshakes) -> Result<Option<ClusterSpec>, Mistake> {
+        let (Some(port), Some(secret)) = (&self.cluster, &self.cluster_secret) else {
+            return Ok(None);
+        };
+        let password = self.engine_password.as_deref().map(password).transpose()?;
+        let servers = self
+            .engine
+            .iter()
+            .map(|url| server(url, password.as_deref()));
+        let servers = servers.collect::<Result<_, _>>()?;
+        let port = side(port, handshakes, "cluster")?;
+        if port.endpoint.is_dialled() || port.endpoint.is_stdio() {
+            return Err(Mistake::new(
+                format!(
+                    "other nodes connect to `--cluster`, and `{}` is no port",
+                    port.endpoint.address
+                ),
+                "`--cluster=listen:HOST:PORT`",
+            ));
+        }
+        Ok(Some(ClusterSpec {
+            servers,
+            secret: Secret::new(cluster_secret(secret)?),
+            port,
+            dialled: dialled(self.cluster_dial.as_deref(), handshakes)?,
+            addr: self.node_addr.clone(),
+            name: self.node_name.clone(),
+            lease: Sourced::flag(self.lease, Duration::from_secs(15)),
+            running: Arc::default(),
+        }))
+    }
+}
+
+fn password(given: &str) -> Result<String, Mistake> {
+    let line = secret::line(given, "--engine-password=@FILE");
+    let password = line.and_then(|line| {
+        String::from_utf8(line).map_err(|_| {
+            Mistake::new(
+                format!("`{}`: the password is not text in UTF-8", &given[1..]),
+                "a file of one line, the password",
+            )
+        })
+    });
+    password.map_err(|mistake| mistake.within("--engine-password").about("engine-password"))
+}
+
+fn server(url: &str, password: Option<&str>) -> Result<RedisServer, Mistake> {
+    let wrong = |error: &dyn std::fmt::Display| {
+        Mistake::new(error.to_string(), "`--engine=redis://HOST:6379/0`")
+            .within("--engine")
+            .about("engine")
+    };
+    let server = RedisServer::new(url).map_err(|error| wrong(&error))?;
+    match password {
+        _ if server.has_password() => Err(Mistake::new(
+            "every user of this machine can read a password on the command line",
+            "write it to a file: `--engine-password=@FILE`",
+        )
+        .within("--engine")
+        .about("engine")),
+        Some(password) => Ok(server.password(password)),
+        None => Ok(server),
+    }
+}
+
+/// The secret is worth all clients of the cluster.
+fn cluster_secret(given: &str) -> Result<Vec<u8>, Mistake> {
+    const SHORTEST: usize = 16;
+    let secret = secret::line(given, "--cluster-secret=@FILE");
+    let secret = secret.and_then(|secret| match secret.len() {
+        ..SHORTEST => Err(Mistake::new(
+            format!("`{}`: the secret has {} bytes", &given[1..], secret.len()),
+            "16 bytes or more, as `couplet keygen --kind=secret FILE` makes them",
+        )),
+        _ => Ok(secret),
+    });
+    secret.map_err(|mistake| mistake.within("--cluster-secret").about("cluster-secret"))
+}
+
+/// What a connection to another node goes through; the address is the match-maker's.
+fn dialled(options: Option<&str>, handshakes: Handshakes) -> Result<SideSpec, Mistake> {
+    let word = match options {
+        Some(options) => format!("dial:node:1,{options}"),
+        None => "dial:node:1".to_owned(),
+    };
+    side(&word, handshakes, "cluster-dial")
+}
+
+fn side(words: &str, handshakes: Handshakes, flag: &str) -> Result<SideSpec, Mistake> {
+    let words: SideWords = words.into();
+    SideSpec::read(&words, handshakes, DialledFor::Itself).map_err(|wrong| {
+        let wrong = words.hide_secrets(first(wrong));
+        wrong.within(format!("--{flag}")).about(flag)
+    })
+}
+
+// ===== impl ClusterSpec =====
+
+impl ClusterSpec {
+    /// For `explain`.
+    pub(crate) fn settings(&self) -> Vec<Setting> {
+        let names: Vec<_> = self.servers.iter().map(|server| server.name()).collect();
+        let mut settings = vec![Setting::new("engine", names.join(" "), Source::Flag)];
+        let named = [("node-addr", &self.addr), ("node-name", &self.name)];
+        for (name, value) in named {
+            if let Some(value) = value {
+                settings.push(Setting::new(name, value, Source::Flag));
+            }
+        }
+        let lease = Limit::At(self.lease.value);
+        settings.push(Setting::new("lease", lease, self.lease.from));
+        settings
+    }
+
+    /// The layers of a connection to another node.
+    pub(crate) fn dialled(&self) -> &SideSpec {
+        &self.dialled
+    }
+
+    /// Starts the node, and the relay with the other end of its switchboard.
+    pub(crate) async fn start(
+        &self,
+        flags: EndpointFlags,
+        relay: impl FnOnce(Attachment<BoxIo, MeetingKey>) -> anyhow::Result<Handle>,
+    ) -> anyhow::Result<Handle> {
+        let engine = RedisEngine::new(self.servers.clone());
+        for checked in engine.check().await {
+            match checked {
+                Ok(Checked::Well(server)) => tracing::info!(server, "match-maker"),
+                Ok(Checked::Warning(warning)) => tracing::warn!("{warning}"),
+                // It may come yet.
+                Err(error @ CheckError::Away { .. }) => {
+                    tracing::warn!("{:#}", anyhow::Error::new(error));
+                }
+                Err(error) => return Err(error.into()),
+                Ok(_) => {}
+            }
+        }
+        let Endpoint::Incoming(port) = self.port.endpoint.open(flags).await? else {
+            bail!("--cluster listens: `listen:HOST:PORT`");
+        };
+        let addr = self.node_addr(port.local_addr())?;
+        let name = self.name.as_deref().unwrap_or(addr.as_str());
+        tracing::info!(node = name, address = %addr, "node of a cluster");
+        let engine = ServiceBuilder::new()
+            .concurrency_limit(IN_FLIGHT)
+            .service(engine);
+        let layers = Arc::new(self.dialled.stack());
+        let socket = SocketOptions::new();
+        let dial = service_fn(move |addr| dial(addr, socket, Arc::clone(&layers)));
+        let node = Node::new(name, addr.clone(), self.secret.clone(), engine, dial);
+        let (switchboard, notices, attachment) = switchboard();
+        let relay = relay(attachment)?;
+        let cluster = node.lease(self.lease.value).start(switchboard, notices);
+        let stack = self.port.stack().layer(cluster.port());
+        let conns = port.map_ok(Conn::boxed);
+        let serving = tokio::spawn(serve(conns, stack));
+        let ended = cluster.clone();
+        tokio::spawn(async move {
+            ended.ended().await;
+            serving.abort();
+        });
+        let _ = self.running.set(cluster);
+        Ok(relay)
+    }
+
+    /// The node, once it is started.
+    #[cfg(feature = "admin")]
+    pub(crate) fn running(&self) -> Option<&Cluster> {
+        self.running.get()
+    }
+
+    /// Waits until the offers of this node are taken back.
+    pub(crate) async fn ended(&self) {
+        if let Some(cluster) = self.running.get() {
+            let _ = tokio::time::timeout(PATIENCE, cluster.ended()).await;
+        }
+    }
+
+    /// Where other nodes dial this one.
+    fn node_addr(&self, listening: Option<LocalAddr>) -> anyhow::Result<NodeAddr> {
+        let listening = listening.and_then(|addr| addr.tcp());
+        let addr = match (&self.addr, listening) {
+            (Some(addr), _) => addr.clone(),
+            (None, Some(addr)) if !addr.ip().is_unspecified() => addr.to_string(),
+            _ => bail!(
+                "other nodes can't dial `{}`: an address of this machine, or `--node-addr=HOST:PORT`",
+                self.port.endpoint.address
+            ),
+        };
+        NodeAddr::try_from(&*addr).context("--node-addr")
+    }
+}
+
+/// Dials another node, through the layers of `--cluster-dial`.
+async fn dial(
+    addr: NodeAddr,
+    socket: SocketOptions,
+    layers: Arc<SideLayers>,
+) -> Result<Conn<BoxIo>, BoxError> {
+    let dial = Dial::to(addr.as_str())?;
+    let conn = dial
+        .connect_timeout(CONNECT)
+        .socket(socket)
+        .connect()
+        .await?;
+    let (send, arrived) = tokio::sync::oneshot::channel();
+    let send = Arc::new(std::sync::Mutex::new(Some(send)));
+    let arrives = service_fn(move |conn: Conn<BoxIo>| {
+        let send = send.lock().map(|mut send| send.take());
+        if let Ok(Some(send)) = send {
+            let _ = send.send(conn);
+        }
+        std::future::ready(Ok::<_, BoxError>(()))
+    });
+    let mut stack = layers.layer(arrives);
+    let stack = ServiceExt::<Conn<BoxIo>>::ready(&mut stack).await?;
+    stack.call(conn.boxed()).await?;
+    Ok(arrived.await?)
+}
