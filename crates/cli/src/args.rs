@@ -13,7 +13,7 @@ use crate::{
     common::CommonArgs,
     handshakes::Handshakes,
     keygen::KeygenArgs,
-    mistake::{Mistake, Mistakes, nearest},
+    mistake::{Mistake, Mistakes, first, nearest},
     plan::{Plan, Sides},
     proxy_sides,
     rendezvous::RendezvousArgs,
@@ -408,11 +408,6 @@ impl RelayArgs {
             None => Ok(()),
         }
     }
-}
-
-/// The first of several mistakes.
-pub(crate) fn first(mut mistakes: Mistakes) -> Mistake {
-    mistakes.swap_remove(0)
 }
 
 /// A word where a side is expected that is a misspelled subcommand.

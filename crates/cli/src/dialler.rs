@@ -3,7 +3,7 @@
 use std::{
     future::ready,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     task::{Context, Poll},
 };
@@ -11,7 +11,9 @@ use std::{
 #[cfg(unix)]
 use couplet_connector::endpoint::{Exec, Stdio, UnixDial};
 use couplet_connector::{
-    endpoint::{BoxError, Conn, Dial, DialAddr, DialError, Host, Info, Origin, TcpIo},
+    endpoint::{
+        BoxError, Conn, Dial, DialAddr, DialError, Host, Info, Origin, Targets, TargetsError, TcpIo,
+    },
     layers::{
         AccessList, AccessRule, DialledForLayer, Identity, Protocol, Replaceable, RequestedTarget,
     },
@@ -25,7 +27,6 @@ use tower::{Layer, Service};
 use crate::{
     routes::{Routes, Target},
     stream::Stream,
-    targets::SeveralDial,
     via::Proxies,
 };
 
@@ -67,6 +68,14 @@ pub(crate) enum AnyDial {
     /// Starts a program.
     #[cfg(unix)]
     Exec(Exec),
+}
+
+/// A dial of one of several targets.
+#[derive(Clone, Debug)]
+pub(crate) struct SeveralDial {
+    targets: Targets<AnyDial>,
+    /// For which they are dialled.
+    client: Option<IpAddr>,
 }
 
 /// A dial through proxies.
@@ -246,6 +255,26 @@ impl<R> Service<R> for AnyDial {
                 ready(conn.map_err(Into::into)).boxed().right_future()
             }
         }
+    }
+}
+
+// ===== impl SeveralDial =====
+
+impl SeveralDial {
+    pub(crate) fn new(targets: Targets<AnyDial>) -> Self {
+        Self {
+            targets,
+            client: None,
+        }
+    }
+
+    fn for_client(self, client: Option<IpAddr>) -> Self {
+        Self { client, ..self }
+    }
+
+    fn dial(&self) -> impl Future<Output = Result<Conn<Stream>, TargetsError>> + Send + use<> {
+        let Self { targets, client } = self.clone();
+        async move { targets.connect(client).await }
     }
 }
 

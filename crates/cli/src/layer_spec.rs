@@ -112,6 +112,7 @@ impl<L> LayerSpec<L> {
 }
 
 impl LayerSpec<SideLayers> {
+    #[cfg(feature = "compress")]
     /// A layer that hands on an io of its own.
     pub(crate) fn wrapper<L>(name: &'static str, layer: L) -> Self
     where

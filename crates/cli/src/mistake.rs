@@ -47,6 +47,11 @@ pub(crate) struct Position {
 /// More than one mistake, in the order of the input.
 pub(crate) type Mistakes = Vec<Mistake>;
 
+/// The first of several mistakes.
+pub(crate) fn first(mut mistakes: Mistakes) -> Mistake {
+    mistakes.swap_remove(0)
+}
+
 /// A span of a text: of the word of a side, or of a line of a file.
 #[derive(Clone, Debug, PartialEq)]
 struct Place {

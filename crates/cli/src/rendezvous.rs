@@ -12,10 +12,9 @@ use couplet_connector::{
 };
 
 use crate::{
-    args::first,
     common::CommonArgs,
     layer_spec::{LayerSpec, Setting, Source, Sourced},
-    mistake::{Mistake, Mistakes},
+    mistake::{Mistake, Mistakes, first},
     plan::{Meeting, Plan, Sides},
     proxy_sides,
     reload::OnReload,

@@ -27,7 +27,9 @@ pub(crate) fn of_io<I: Io>() -> [Bytes; 2] {
 }
 
 #[cfg(unix)]
-pub(crate) use self::asked::{of_pair, of_side};
+pub(crate) use self::asked::of_pair;
+#[cfg(all(unix, feature = "compress"))]
+pub(crate) use self::asked::of_side;
 
 /// Layers are put on sockets, and the result is asked.
 #[cfg(unix)]
@@ -39,7 +41,7 @@ mod asked {
     };
 
     use couplet_connector::{
-        BoxPair, Conn, Pair, PairLayers, SideLayers,
+        BoxPair, Conn, Pair, PairLayers,
         endpoint::{BoxError, BoxIo, Io, Origin},
         relay::Summary,
     };
@@ -49,8 +51,9 @@ mod asked {
 
     use super::Bytes;
 
+    #[cfg(feature = "compress")]
     /// What the layers of a side do to the bytes read from the peer, and to those written to it.
-    pub(crate) fn of_side(layers: &SideLayers) -> [Bytes; 2] {
+    pub(crate) fn of_side(layers: &couplet_connector::SideLayers) -> [Bytes; 2] {
         answer(|answer| {
             let innermost = service_fn(move |conn: Conn<BoxIo>| {
                 let _ = answer.set([can_leave(&conn.io), can_enter(&conn.io)]);
@@ -112,7 +115,7 @@ mod asked {
     }
 }
 
-#[cfg(not(unix))]
+#[cfg(all(not(unix), feature = "compress"))]
 pub(crate) fn of_side(_: &couplet_connector::SideLayers) -> [Bytes; 2] {
     [Bytes::Copied; 2]
 }

@@ -2,19 +2,15 @@
 
 use std::{
     fmt,
-    net::IpAddr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use couplet_connector::endpoint::{
-    Balance, Check, Conn, Target, TargetAddr, TargetWatch, Targets, TargetsError,
-};
+use couplet_connector::endpoint::{Balance, Check, Target, TargetAddr, TargetWatch, Targets};
 
 use crate::{
-    dialler::AnyDial,
+    dialler::{AnyDial, SeveralDial},
     layer_spec::{Setting, Source},
-    stream::Stream,
 };
 
 /// What the options say of targets.
@@ -31,14 +27,6 @@ pub(crate) struct TargetsSpec {
     said: Vec<Setting>,
     /// How they do, once they are dialled.
     watch: Arc<OnceLock<TargetWatch>>,
-}
-
-/// A dial of one of several targets.
-#[derive(Clone, Debug)]
-pub(crate) struct SeveralDial {
-    targets: Targets<AnyDial>,
-    /// For which they are dialled.
-    client: Option<IpAddr>,
 }
 
 // ===== impl TargetsSpec =====
@@ -92,24 +80,6 @@ impl TargetsSpec {
         }
         // It is opened once.
         let _ = self.watch.set(targets.watch());
-        AnyDial::Several(Box::new(SeveralDial {
-            targets,
-            client: None,
-        }))
-    }
-}
-
-// ===== impl SeveralDial =====
-
-impl SeveralDial {
-    pub(crate) fn for_client(self, client: Option<IpAddr>) -> Self {
-        Self { client, ..self }
-    }
-
-    pub(crate) fn dial(
-        &self,
-    ) -> impl Future<Output = Result<Conn<Stream>, TargetsError>> + Send + use<> {
-        let Self { targets, client } = self.clone();
-        async move { targets.connect(client).await }
+        AnyDial::Several(Box::new(SeveralDial::new(targets)))
     }
 }
