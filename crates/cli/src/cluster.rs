@@ -22,10 +22,9 @@ use futures::TryStreamExt;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 use crate::{
-    args::first,
     handshakes::Handshakes,
     layer_spec::{Setting, Source, Sourced},
-    mistake::Mistake,
+    mistake::{Mistake, first},
     side::{DialledFor, Endpoint, EndpointFlags, SideSpec, SideWords, options::secret},
     units::{Limit, duration},
 };
