@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
 
+mod balancer;
 mod inetd;
 mod meeting;
 mod netcats;
