@@ -108,9 +108,11 @@ fn the_documented_families_are_those_that_are_served() {
 
 #[test]
 fn the_alert_rules_are_sound() {
-    let mut promtool = Command::new(need("promtool"));
-    let rules = root("docs/prometheus/alerts.yml");
-    finish("promtool", promtool.args(["check", "rules", &rules])).ok();
+    for rules in ["alerts.yml", "reload-alerts.yml"] {
+        let mut promtool = Command::new(need("promtool"));
+        let rules = root(&format!("docs/prometheus/{rules}"));
+        finish("promtool", promtool.args(["check", "rules", &rules])).ok();
+    }
 }
 
 /// Names of families in a query.

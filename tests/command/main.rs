@@ -12,6 +12,7 @@ mod options;
 mod output;
 mod reconnect;
 mod reload;
+mod service;
 mod status;
 mod stdio;
 mod token;

@@ -6,7 +6,13 @@ use std::{
 use couplet_connector::Handle;
 use tokio::{sync::Semaphore, time::Instant};
 
-use crate::{Relay, history::History, journal::Journal, relays::Relays};
+use crate::{
+    Relay,
+    history::History,
+    journal::Journal,
+    relays::Relays,
+    reload::{ReloadRefused, Reloaded, Reloads},
+};
 
 /// How many event streams run at a time.
 const STREAMS: usize = 8;
@@ -27,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) history: Arc<History>,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) since: Instant,
+    pub(crate) reloads: Reloads,
 }
 
 // ===== impl Admin =====
@@ -42,6 +49,7 @@ impl Admin {
             history: Arc::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
             since: Instant::now(),
+            reloads: Reloads::default(),
         }))
     }
 
@@ -57,15 +65,35 @@ impl Admin {
         self
     }
 
-    /// Answers for this relay from now on. A relay of the same name is replaced.
-    pub fn add(&self, relay: Relay) {
-        relay.observe(&self.0.journal);
+    /// Answers for this relay from now on. A relay of the same name is replaced. One that
+    /// [succeeds](couplet_connector::Connector::succeeds) it goes on with what was taken down of it.
+    pub fn add(&self, mut relay: Relay) {
+        let before = self.find(relay.name());
+        let stats = relay.handle().stats().clone();
+        match before.filter(|before| before.handle().stats().is(&stats)) {
+            Some(before) => relay.waiting = Arc::clone(&before.waiting),
+            None => relay.observe(&self.0.journal),
+        }
         self.0.relays.add(relay);
     }
 
     /// Forgets the relay of this name, which goes on. Is it known?
     pub fn remove(&self, name: &str) -> bool {
         self.0.relays.remove(name)
+    }
+
+    /// `POST /v1/reload` calls this function. Without one there is no such route, and metrics and page show
+    /// no generation. The first call counts.
+    pub fn on_reload<R>(&self, reload: impl Fn() -> R + Send + Sync + 'static)
+    where
+        R: Future<Output = Result<Reloaded, ReloadRefused>> + Send + 'static,
+    {
+        self.0.reloads.set(Box::new(move || Box::pin(reload())));
+    }
+
+    /// Tells how a reload went, whatever asked for it: the generation that now runs, or why nothing changed.
+    pub fn reloaded(&self, outcome: Result<u64, &str>) {
+        self.0.reloads.tell(outcome);
     }
 
     /// Takes requests for this host name, too: `relay.example.org`, without a port.

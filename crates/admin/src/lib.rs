@@ -27,6 +27,7 @@
 //! | `GET /v1/waiting`, `/v1/ended`, `/v1/refused` | waiting connections, and the last 200 ends and refusals |
 //! | `GET /v1/events` | the same as they happen: server-sent events, and a summary each second |
 //! | `DELETE /v1/pairs/ID`, `DELETE /v1/pairs?…` | cuts pairs: both connections are reset |
+//! | `POST /v1/reload` | what a program [does](Admin::on_reload) to read its configuration again |
 //! | `POST /v1/relays/NAME/pause`, `/resume`, `/drain` | stops and starts accepting; lets the pairs end |
 //!
 //! # Security
@@ -64,6 +65,7 @@ mod pair_query;
 mod rates;
 mod relay;
 mod relays;
+mod reload;
 mod serve;
 mod view;
 
@@ -72,5 +74,6 @@ pub use self::{
     admin::Admin,
     listen::{AdminAddr, AdminAddrError, AdminListener, BindAdminError},
     relay::{Meeting, Relay, Step},
+    reload::{ReloadRefused, Reloaded},
     serve::Server,
 };

@@ -163,13 +163,18 @@ pub(crate) fn seconds(time: Duration) -> f64 {
 
 pub(crate) fn status(admin: &Admin) -> Value {
     let relays = admin.relays();
-    json!({
+    let mut status = json!({
         "version": admin.shown_version(),
         "pid": std::process::id(),
         "uptime_seconds": seconds(admin.uptime()),
         "ready": relays.iter().all(|relay| relay.not_ready().is_none()),
         "relays": relays.iter().map(|relay| in_short(relay)).collect::<Vec<_>>(),
-    })
+    });
+    if let Some(told) = admin.0.reloads.known() {
+        status["generation"] = told.generation.into();
+        status["reload_failure"] = told.failure.into();
+    }
+    status
 }
 
 fn in_short(relay: &Relay) -> Value {

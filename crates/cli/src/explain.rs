@@ -8,6 +8,7 @@ use crate::{
     config::{Config, command_line},
     layer_spec::{LayerSpec, Setting, Source, Sourced},
     plan::{Plan, Sides},
+    relay_name::UNNAMED,
     splice::Bytes,
     units::{Limit, Threads},
 };
@@ -119,7 +120,9 @@ fn run(plan: &Plan) -> Vec<Setting> {
     let on = |is_on: bool| is_on.then(|| "on".to_owned());
     let max_pairs = plan.max_pairs.map(|pairs| pairs.to_string());
     let idle = plan.exit_when_idle.map(|idle| Limit::At(idle).to_string());
+    let name = (plan.name != UNNAMED).then(|| plan.name.clone());
     let given = [
+        flag("name", name),
         flag("max-pairs", max_pairs),
         flag("once", on(plan.once)),
         flag("exit-when-idle", idle),

@@ -2,13 +2,14 @@
 //! that wait to be joined.
 
 use std::{
+    io,
     pin::Pin,
     task::{Context, Poll},
 };
 
-#[cfg(unix)]
-use couplet_connector::endpoint::UnixListen;
 use couplet_connector::endpoint::{self, BoxError, Conn, Listen, LocalAddr, Pool};
+#[cfg(unix)]
+use couplet_connector::endpoint::{UnixListen, UnixListenSocket};
 use futures::StreamExt;
 
 use crate::{dialler::Dialler, stream::Stream};
@@ -21,6 +22,29 @@ pub(crate) enum Incoming {
     Pool(Box<Pool<Dialler>>),
 }
 
+/// A listening socket that outlives the relay that accepts from it.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    Tcp(Vec<std::net::TcpListener>),
+    #[cfg(unix)]
+    Unix(UnixListenSocket),
+}
+
+// ===== impl Kept =====
+
+impl Kept {
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(sockets) => {
+                let sockets = sockets.iter().map(std::net::TcpListener::try_clone);
+                Self::Tcp(sockets.collect::<Result<_, _>>()?)
+            }
+            #[cfg(unix)]
+            Self::Unix(socket) => Self::Unix(socket.try_clone()?),
+        })
+    }
+}
+
 /// The next connection, of this kind of stream.
 fn next<I, E: Into<BoxError>>(
     next: Poll<Option<Result<Conn<I>, E>>>,
@@ -30,6 +54,31 @@ fn next<I, E: Into<BoxError>>(
 }
 
 // ===== impl Incoming =====
+
+impl Incoming {
+    /// Its listening socket, to be kept when it ends.
+    pub(crate) fn kept(&self) -> io::Result<Option<Kept>> {
+        match self {
+            #[cfg(unix)]
+            Self::Listen(listen) => Ok(Some(Kept::Tcp(listen.sockets()?))),
+            #[cfg(not(unix))]
+            Self::Listen(_) => Ok(None),
+            #[cfg(unix)]
+            Self::Unix(listen) => Ok(Some(Kept::Unix(listen.socket()?))),
+            Self::Pool(_) => Ok(None),
+        }
+    }
+
+    /// Where it listens.
+    pub(crate) fn addrs(&self) -> Vec<LocalAddr> {
+        match self {
+            Self::Listen(listen) => listen.local_addrs().map(Into::into).collect(),
+            #[cfg(unix)]
+            Self::Unix(listen) => vec![listen.addr().clone().into()],
+            Self::Pool(_) => Vec::new(),
+        }
+    }
+}
 
 impl futures::Stream for Incoming {
     type Item = Result<Conn<Stream>, BoxError>;

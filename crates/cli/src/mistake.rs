@@ -154,6 +154,18 @@ impl Mistake {
         self.within(within)
     }
 
+    /// What is wrong.
+    #[cfg(feature = "admin")]
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What would be right.
+    #[cfg(feature = "admin")]
+    pub(crate) fn hint(&self) -> &str {
+        &self.hint
+    }
+
     /// Where in a file of the configuration it is.
     pub(crate) fn position(&self) -> Option<&Position> {
         self.in_file.as_ref()?.position.as_ref()

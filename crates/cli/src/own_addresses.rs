@@ -17,6 +17,11 @@ pub(crate) fn add<A: Into<LocalAddr>>(addrs: impl Iterator<Item = A>) {
     listening.extend(addrs.map(Into::into));
 }
 
+/// From now on these may not be dialled, and all others may.
+pub(crate) fn set(addrs: Vec<LocalAddr>) {
+    *LISTENING.write().unwrap_or_else(PoisonError::into_inner) = addrs;
+}
+
 /// Fails where a dial would come back to this process.
 pub(crate) fn refuse(target: SocketAddr) -> Result<(), &'static str> {
     let listening = LISTENING.read().unwrap_or_else(PoisonError::into_inner);

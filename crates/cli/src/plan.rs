@@ -74,6 +74,9 @@ pub(crate) struct Meeting {
     pub(crate) cluster: Option<crate::cluster::ClusterSpec>,
 }
 
+/// The name of the capture's layer.
+const CAPTURE: &str = "capture";
+
 /// How long the end waits for the disk.
 const CAPTURE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -107,6 +110,14 @@ impl Plan {
         }
     }
 
+    /// Is it a node of a cluster?
+    pub(crate) fn is_node(&self) -> bool {
+        #[cfg(feature = "meeting")]
+        return self.cluster().is_some();
+        #[cfg(not(feature = "meeting"))]
+        false
+    }
+
     /// Waits until other nodes are told that the clients of this relay are gone.
     pub(crate) async fn leave_others(&self) {
         #[cfg(feature = "meeting")]
@@ -127,6 +138,34 @@ impl Plan {
             })?;
         }
         Ok(())
+    }
+
+    /// The same, where a relay before it may be at work: a capture into the same file goes on.
+    pub(crate) fn open_logs_beside(&mut self, before: Option<&Self>) -> anyhow::Result<()> {
+        let is_same = |one: &Capture, other: &Capture| one.path() == other.path();
+        let captures = (
+            &self.capture,
+            before.and_then(|before| before.capture.as_ref()),
+        );
+        if let (Some(capture), Some(going_on)) = captures
+            && is_same(capture, going_on)
+        {
+            let going_on_spec = before.and_then(|before| before.capture_spec()).cloned();
+            let spec = self.pair.iter_mut().find(|spec| spec.name == CAPTURE);
+            if let (Some(spec), Some(going_on_spec)) = (spec, going_on_spec) {
+                *spec = going_on_spec;
+            }
+            self.capture = Some(going_on.clone());
+            if let Some(access_log) = &self.access_log {
+                access_log.file.open()?;
+            }
+            return Ok(());
+        }
+        self.open_logs()
+    }
+
+    fn capture_spec(&self) -> Option<&PairLayerSpec> {
+        self.pair.iter().find(|spec| spec.name == CAPTURE)
     }
 
     /// Writes what is left to write. For the end of the program.

@@ -99,6 +99,13 @@ impl Hangups {
         Ok(Self(hangups))
     }
 
+    /// Waits for the next SIGHUP. Cancel-safe.
+    pub(crate) async fn recv(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
+
     /// Waits for the next SIGHUP, where it is to end the relay.
     pub(crate) async fn next(mut self) {
         if self.0.recv().await.is_none() {
@@ -115,19 +122,24 @@ impl Hangups {
                     continue;
                 }
                 let all = all.clone();
-                // Files may take their time.
-                let doing = tokio::task::spawn_blocking(move || {
-                    for OnReload(does) in &all {
-                        if let Err(error) = does() {
-                            tracing::warn!("{error:#}");
-                        }
-                    }
-                });
-                if let Err(error) = doing.await {
-                    tracing::error!(%error, "the task that reads the files again panicked");
-                }
+                do_all(all).await;
             }
         });
+    }
+}
+
+/// Does all of it.
+pub(crate) async fn do_all(all: Vec<OnReload>) {
+    // Files may take their time.
+    let doing = tokio::task::spawn_blocking(move || {
+        for OnReload(does) in &all {
+            if let Err(error) = does() {
+                tracing::warn!("{error:#}");
+            }
+        }
+    });
+    if let Err(error) = doing.await {
+        tracing::error!(%error, "the task that reads the files again panicked");
     }
 }
 
@@ -135,6 +147,10 @@ impl Hangups {
 impl Hangups {
     pub(crate) fn new() -> anyhow::Result<Self> {
         Ok(Self)
+    }
+
+    pub(crate) async fn recv(&mut self) {
+        std::future::pending().await
     }
 
     pub(crate) async fn next(self) {

@@ -9,8 +9,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     fault_signal,
+    incoming::Kept,
     plan::{Plan, Sides},
     reload::Hangups,
+    side::Endpoint,
     signals::Signals,
     stacks,
 };
@@ -102,29 +104,51 @@ async fn relay(plan: &Plan) -> anyhow::Result<Option<CloseReason>> {
 }
 
 pub(crate) async fn start(plan: &Plan) -> anyhow::Result<Handle> {
-    match &plan.sides {
-        Sides::Meeting(side, meeting) => {
-            let listen = side.endpoint.open(plan.endpoint_flags).await?;
+    let ends = open(plan, [None, None]).await?;
+    join(plan, ends, None).await
+}
+
+/// Opens the sides, and takes over the sockets that are there already.
+pub(crate) async fn open(plan: &Plan, kept: [Option<Kept>; 2]) -> anyhow::Result<Vec<Endpoint>> {
+    let mut ends = Vec::new();
+    for ((_, side), kept) in plan.sides.specs().zip(kept) {
+        ends.push(
+            side.endpoint
+                .open_or_adopt(plan.endpoint_flags, kept)
+                .await?,
+        );
+    }
+    if let Sides::Two(..) = &plan.sides {
+        for (side, spec) in plan.sides.specs() {
+            let refused = spec.endpoint.refuse_itself();
+            refused.with_context(|| format!("side {side}"))?;
+        }
+    }
+    Ok(ends)
+}
+
+/// Starts to join the connections of opened sides, in place of the relay before.
+pub(crate) async fn join(
+    plan: &Plan,
+    ends: Vec<Endpoint>,
+    before: Option<&Handle>,
+) -> anyhow::Result<Handle> {
+    let mut ends = ends.into_iter();
+    match (&plan.sides, ends.next(), ends.next()) {
+        (Sides::Meeting(side, meeting), Some(listen), None) => {
             #[cfg(feature = "meeting")]
             if let Some(cluster) = &meeting.cluster {
-                let relay =
-                    |attachment| stacks::meet(listen, side, meeting, Some(attachment), plan);
+                let relay = |attachment| {
+                    stacks::meet(listen, side, meeting, Some(attachment), plan, before)
+                };
                 return cluster.start(plan.endpoint_flags, relay).await;
             }
-            stacks::meet(listen, side, meeting, None, plan)
+            stacks::meet(listen, side, meeting, None, plan, before)
         }
-        Sides::Two(a, b) => {
-            let ends = (
-                a.endpoint.open(plan.endpoint_flags).await?,
-                b.endpoint.open(plan.endpoint_flags).await?,
-            );
-            for (side, spec) in plan.sides.specs() {
-                spec.endpoint
-                    .refuse_itself()
-                    .with_context(|| format!("side {side}"))?;
-            }
-            Ok(stacks::join(ends.0, ends.1, [a, b], plan))
+        (Sides::Two(a, b), Some(end_a), Some(end_b)) => {
+            Ok(stacks::join(end_a, end_b, [a, b], plan, before))
         }
+        _ => anyhow::bail!("a side was not opened"),
     }
 }
 

@@ -28,26 +28,33 @@ type OfSide = Stack<SideLayers, Identity>;
 /// no allocation.
 type OfPair = Stack<Either<IdleTimeoutLayer, Identity>, Stack<PairLayers, Identity>>;
 
-/// Starts to join the connections of two sides.
-pub(crate) fn join(a: Endpoint, b: Endpoint, specs: [&SideSpec; 2], plan: &Plan) -> Handle {
+/// Starts to join the connections of two sides, in place of the relay before.
+pub(crate) fn join(
+    a: Endpoint,
+    b: Endpoint,
+    specs: [&SideSpec; 2],
+    plan: &Plan,
+    before: Option<&Handle>,
+) -> Handle {
     let wait_timeout = plan.wait_timeout.value;
     match (a, b) {
         (Endpoint::Incoming(a), Endpoint::Incoming(b)) => {
-            let connector = two_sided(Connector::listen_listen(a, b), specs, plan);
+            let connector = two_sided(Connector::listen_listen(a, b), specs, plan, before);
             start(connector.wait_timeout(wait_timeout), plan)
         }
-        (Endpoint::Incoming(a), Endpoint::Dial(b)) => {
-            start(two_sided(Connector::listen_dial(a, *b), specs, plan), plan)
-        }
+        (Endpoint::Incoming(a), Endpoint::Dial(b)) => start(
+            two_sided(Connector::listen_dial(a, *b), specs, plan, before),
+            plan,
+        ),
         (Endpoint::Dial(a), Endpoint::Incoming(b)) => {
-            let connector = two_sided(Connector::dial_listen(*a, b), specs, plan);
+            let connector = two_sided(Connector::dial_listen(*a, b), specs, plan, before);
             match plan.once {
                 true => start(connector.once().wait_timeout(wait_timeout), plan),
                 false => start(connector, plan),
             }
         }
         (Endpoint::Dial(a), Endpoint::Dial(b)) => {
-            let connector = two_sided(Connector::dial_dial(*a, *b), specs, plan);
+            let connector = two_sided(Connector::dial_dial(*a, *b), specs, plan, before);
             match plan.reconnect {
                 true => connector.reconnect(Backoff::new()).start(),
                 false => connector.start(),
@@ -63,6 +70,7 @@ pub(crate) fn meet(
     meeting: &Meeting,
     attachment: Option<Attachment<BoxIo, MeetingKey>>,
     plan: &Plan,
+    before: Option<&Handle>,
 ) -> anyhow::Result<Handle> {
     let Endpoint::Incoming(listen) = end else {
         bail!("a rendezvous listens: `listen:[HOST:]PORT`");
@@ -72,7 +80,7 @@ pub(crate) fn meet(
         Some(attachment) => Connector::keyed_with(listen, keyed, attachment),
         None => Connector::keyed(listen, keyed),
     };
-    let connector = with_pair(connector.layer_a(spec.stack()), plan);
+    let connector = with_pair(connector.layer_a(spec.stack()), plan, before);
     Ok(start(connector.wait_timeout(plan.wait_timeout.value), plan))
 }
 
@@ -80,14 +88,20 @@ fn two_sided<M: HasSideB>(
     connector: Connector<M>,
     [a, b]: [&SideSpec; 2],
     plan: &Plan,
+    before: Option<&Handle>,
 ) -> Connector<M, OfSide, OfSide, OfPair> {
-    with_pair(connector.layer_a(a.stack()).layer_b(b.stack()), plan)
+    with_pair(
+        connector.layer_a(a.stack()).layer_b(b.stack()),
+        plan,
+        before,
+    )
 }
 
 /// With the layers of the pair, and the settings that all modes have.
 fn with_pair<M, LA, LB>(
     connector: Connector<M, LA, LB>,
     plan: &Plan,
+    before: Option<&Handle>,
 ) -> Connector<M, LA, LB, OfPair> {
     let mut pair = PairLayers::new();
     for spec in &plan.pair {
@@ -102,6 +116,10 @@ fn with_pair<M, LA, LB>(
         .layer_pair(option_layer(idle_timeout))
         .max_waiting(plan.max_waiting.value)
         .with_relay(Relay::new().half_close_timeout(plan.half_close_timeout.value));
+    let connector = match before {
+        Some(before) => connector.succeeds(before),
+        None => connector,
+    };
     match plan.exit_when_idle {
         Some(idle) => connector.close_when_idle(idle),
         None => connector,

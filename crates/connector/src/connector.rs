@@ -322,6 +322,21 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
         self
     }
 
+    /// Takes over from a running connector, at the start: that one accepts no more clients from then on, and
+    /// those in its accept queue are this one's, where both have the same
+    /// [socket](couplet_endpoint::Listen::sockets). Its live pairs end as they began. Its connections
+    /// that wait for a client of the other side, or for one with the same key, go on to wait here, where
+    /// both connectors pair alike; those that it has dialled ahead are closed.
+    ///
+    /// The statistics and the [observers](Handle::observe) go on as one: both handles show both
+    /// connectors' pairs, and [`close`](Handle::close) and the end of a [`shutdown`](Handle::shutdown) of
+    /// this one end both's. [`on_join`](Self::on_join) and [`on_end`](Self::on_end) of this one are not
+    /// called. A bound of pairs counts this one's alone.
+    pub fn succeeds(mut self, before: &Handle) -> Self {
+        self.settings.before = Some(before.before());
+        self
+    }
+
     /// Calls this function with each session at its join. Short for [`Handle::observe`].
     pub fn on_join(self, joined: impl Fn(&Session) + Send + Sync + 'static) -> Self {
         self.settings.observers.add(move |event| {
@@ -398,6 +413,10 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
         }
         lifecycle.spawn_loop(lifecycle.timer_tick().clone().run());
         lifecycle.all_spawned();
+        if let Some(before) = &assembly.settings.before {
+            lifecycle.pause().set(before.is_paused);
+            (before.retire)(lifecycle.places());
+        }
         Handle::new(lifecycle, local_addrs, pairing, one_expected)
     }
 }

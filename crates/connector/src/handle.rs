@@ -6,7 +6,7 @@ use couplet_pairing::{CloseReason, Session, SessionId};
 use futures::{Stream, stream};
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::{ConnectorError, RelayEvent, lifecycle::Lifecycle, mode::Pairing};
+use crate::{ConnectorError, RelayEvent, lifecycle::Lifecycle, mode::Pairing, succession::Before};
 
 /// The handle of a started connector. Cheap to clone; dropping it leaves the connector running.
 #[derive(Clone, Debug)]
@@ -31,6 +31,17 @@ impl Handle {
             local_addrs,
             pairing,
             one_expected,
+        }
+    }
+
+    /// What another connector takes over.
+    pub(crate) fn before(&self) -> Before {
+        let lifecycle = Arc::clone(&self.lifecycle);
+        Before {
+            stats: lifecycle.stats().clone(),
+            observers: Arc::clone(lifecycle.observers()),
+            is_paused: self.is_paused(),
+            retire: Arc::new(move |places| lifecycle.retire(places)),
         }
     }
 

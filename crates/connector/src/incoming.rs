@@ -58,7 +58,8 @@ impl Incoming {
         let mut look_again: Option<BoxFuture<'static, ()>> = None;
         poll_fn(move |cx| {
             let is_draining = lifecycle.drain().poll_on(side, cx);
-            if is_draining && !queues {
+            // Another owner of the socket accepts the queue.
+            if is_draining && (!queues || lifecycle.is_retired()) {
                 return Poll::Ready(None);
             }
             if !is_draining && lifecycle.pause().poll_on(side, cx) {

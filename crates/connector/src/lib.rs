@@ -89,6 +89,7 @@ mod serve;
 mod settings;
 mod slot;
 pub mod stack;
+mod succession;
 mod timer_tick;
 mod track;
 

@@ -9,9 +9,9 @@ use std::{
     time::Duration,
 };
 
-use couplet_endpoint::Side;
+use couplet_endpoint::{BoxIo, Side};
 use couplet_layers::{RefusalCause, Stats};
-use couplet_pairing::{CloseReason, Session, WaitEvent, WaitingCounts};
+use couplet_pairing::{CloseReason, Session, WaitEvent, WaitSlot, WaitingCounts};
 use futures::FutureExt;
 use tokio::{
     sync::{broadcast, watch},
@@ -21,7 +21,7 @@ use tokio_util::{future::FutureExt as _, sync::CancellationToken, task::TaskTrac
 
 use crate::{
     ConnectorError, RelayEvent, event::Refused, loop_switch::LoopSwitch, observers::Observers,
-    settings::Settings, timer_tick::TimerTick,
+    settings::Settings, succession::WaitPlaces, timer_tick::TimerTick,
 };
 
 /// The most sessions that a slow reader of the session stream may be behind.
@@ -58,19 +58,25 @@ pub(crate) struct Lifecycle {
     observers: Arc<Observers>,
     /// Take no connection until it is over.
     pause: LoopSwitch,
+    /// Another connector has taken the clients over.
+    retired: AtomicBool,
+    /// Another connector began with these statistics.
+    is_successor: bool,
+    places: OnceLock<WaitPlaces>,
 }
 
 // ===== impl Lifecycle =====
 
 impl Lifecycle {
     pub(crate) fn new(settings: &Settings) -> Self {
+        let before = settings.before.as_ref();
         Self {
             drain: LoopSwitch::default(),
             stop: CancellationToken::new(),
             asked: AtomicBool::new(false),
             tasks: TaskTracker::new(),
             loops: Mutex::default(),
-            stats: Stats::new(),
+            stats: before.map_or_else(Stats::new, |before| before.stats.clone()),
             timer_tick: TimerTick::default(),
             closing: OnceLock::new(),
             failure: OnceLock::new(),
@@ -79,9 +85,36 @@ impl Lifecycle {
             last_end: Mutex::new(None),
             sessions: OnceLock::new(),
             live: settings.close_when_idle.map(|_| watch::Sender::new(0)),
-            observers: Arc::clone(&settings.observers),
+            observers: Arc::clone(before.map_or(&settings.observers, |before| &before.observers)),
             pause: LoopSwitch::default(),
+            retired: AtomicBool::new(false),
+            is_successor: before.is_some(),
+            places: OnceLock::new(),
         }
+    }
+
+    /// Connections wait in these places.
+    pub(crate) fn wait_at(&self, is_keyed: bool, slots: Vec<WaitSlot<BoxIo>>) {
+        let places = WaitPlaces::new(is_keyed, slots, self.is_successor);
+        let _ = self.places.set(places);
+    }
+
+    pub(crate) fn places(&self) -> Option<&WaitPlaces> {
+        self.places.get()
+    }
+
+    /// Leaves the clients to another connector, and those that wait for a partner.
+    pub(crate) fn retire(&self, places: Option<&WaitPlaces>) {
+        self.retired.store(true, Ordering::SeqCst);
+        // Before the drain, at whose end nothing waits any more.
+        if let (Some(from), Some(to)) = (self.places.get(), places) {
+            from.give_to(to);
+        }
+        self.ask_to_drain();
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::SeqCst)
     }
 
     pub(crate) fn pause(&self) -> &LoopSwitch {
@@ -113,7 +146,7 @@ impl Lifecycle {
                 _ => {}
             }
         });
-        self.stats.watch(waiting);
+        self.stats.watch_also(waiting);
     }
 
     /// Counts a connection that is not joined, and tells the observers. Beside each call is the log's.
@@ -221,6 +254,9 @@ impl Lifecycle {
             }
             let next = tokio::time::timeout(idle, live.wait_for(|live| *live > 0)).await;
             if next.is_err() {
+                if self.is_retired() {
+                    return self.stop();
+                }
                 tracing::info!(idle = idle.as_secs_f64(), "no pair is live: closing");
                 return self.end(CloseReason::Closed);
             }

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use couplet_pairing::Policy;
 use couplet_relay::Relay;
 
-use crate::observers::Observers;
+use crate::{observers::Observers, succession::Before};
 
 /// The settings of a connector, besides its endpoints and layers.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,8 @@ pub(crate) struct Settings {
     /// Both sides are dialled: there is one pair at a time.
     pub(crate) dials_only: bool,
     pub(crate) observers: Arc<Observers>,
+    /// Of the connector whose clients this one takes over.
+    pub(crate) before: Option<Before>,
 }
 
 // ===== impl Settings =====

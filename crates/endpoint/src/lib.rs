@@ -78,7 +78,7 @@ pub use self::exec::{Exec, ExecError, ExecIo};
 #[cfg(unix)]
 pub use self::stdio::Stdio;
 #[cfg(unix)]
-pub use self::unix::{UnixDial, UnixDialError, UnixListen, UnixListenOptions};
+pub use self::unix::{UnixDial, UnixDialError, UnixListen, UnixListenOptions, UnixListenSocket};
 pub use self::{
     address::{
         Address, AddressError, DialAddr, ExecAddr, Host, HostName, ListenAddr, TargetAddr, UnixAddr,

@@ -48,7 +48,7 @@ pub use self::{
     pairs::Pairs,
     policy::Policy,
     rendezvous::{
-        Attachment, Keyed, Notice, Notices, Place, Reserved, Switchboard, Third, WaitSlot,
+        Attachment, Heir, Keyed, Notice, Notices, Place, Reserved, Switchboard, Third, WaitSlot,
         WhenFull, rendezvous, rendezvous_keyed, rendezvous_keyed_with, switchboard,
     },
     session::{Budget, Budgets, Meter, Moved, OwnedSession, Scope, Session, SessionId},

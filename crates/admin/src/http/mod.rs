@@ -70,6 +70,7 @@ fn router(admin: Admin, access: Access) -> Router {
         .route("/v1/relays/{name}/pause", post(routes::pause))
         .route("/v1/relays/{name}/resume", post(routes::resume))
         .route("/v1/relays/{name}/drain", post(routes::drain))
+        .route("/v1/reload", post(routes::reload))
         .route("/v1/pairs", get(routes::pairs).delete(routes::cut_many))
         .route("/v1/pairs/{id}", get(routes::pair).delete(routes::cut))
         .route("/v1/waiting", get(routes::waiting))

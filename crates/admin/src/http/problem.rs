@@ -2,13 +2,14 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// An answer that is an error: `application/problem+json` (RFC 9457).
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
+    errors: Vec<Value>,
 }
 
 // ===== impl Problem =====
@@ -18,7 +19,13 @@ impl Problem {
         Self {
             status,
             detail: detail.into(),
+            errors: Vec::new(),
         }
+    }
+
+    /// The same, with each error by itself.
+    pub(crate) fn with_errors(self, errors: Vec<Value>) -> Self {
+        Self { errors, ..self }
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
@@ -32,11 +39,14 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({
+        let mut body = json!({
             "status": self.status.as_u16(),
             "title": self.status.canonical_reason().unwrap_or("error"),
             "detail": self.detail,
         });
+        if !self.errors.is_empty() {
+            body["errors"] = self.errors.into();
+        }
         let content_type = [(header::CONTENT_TYPE, "application/problem+json")];
         (self.status, content_type, format!("{body}\n")).into_response()
     }

@@ -18,6 +18,7 @@ use crate::{
     journal::{Entry, KEPT},
     metrics, page,
     pair_query::PairQuery,
+    reload::ReloadRefused,
     view,
 };
 
@@ -228,6 +229,22 @@ pub(super) async fn drain(
 fn told(relay: &Relay) -> Json<Value> {
     let state = relay.not_ready().unwrap_or("ready");
     Json(json!({"name": relay.name(), "state": state}))
+}
+
+pub(super) async fn reload(Given(state): Given<State>) -> Result<Json<Value>, Problem> {
+    let Some(reload) = state.admin.0.reloads.reload() else {
+        let detail =
+            "this program has no configuration to be read again: it is not `couplet run FILE`";
+        return Err(Problem::not_found(detail));
+    };
+    match reload.await {
+        Ok(reloaded) => Ok(Json(reloaded)),
+        Err(ReloadRefused::Busy(why)) => Err(Problem::new(StatusCode::CONFLICT, why)),
+        Err(ReloadRefused::Wrong { text, mistakes }) => {
+            let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, text);
+            Err(problem.with_errors(mistakes))
+        }
+    }
 }
 
 // ===== what waits, and what happened =====

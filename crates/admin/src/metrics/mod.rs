@@ -4,6 +4,7 @@
 //! identity, a key or a server name. A relay's series are there, at 0, from when it is added, so that `rate()` sees the first
 //! event. The families are in [`FAMILIES`]; docs/metrics.md explains each.
 
+mod config;
 mod families;
 mod format;
 mod process;
@@ -22,7 +23,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{Admin, Relay, metrics::families::Value};
+use crate::{Admin, Relay, metrics::families::Value, reload::Told};
 
 /// The metrics of all relays, or of the one of this name, as text.
 ///
@@ -42,6 +43,7 @@ pub fn text(admin: &Admin, format: Format, relay: Option<&str>) -> String {
         version: admin.shown_version(),
         relays: relays.collect(),
         whole: relay.is_none(),
+        reloads: admin.0.reloads.known(),
     }));
     let mut text = String::with_capacity(64 * 1024);
     // Writing to a string does not fail.
@@ -56,6 +58,7 @@ struct Scrape {
     relays: Vec<Arc<Relay>>,
     /// With the families of the process.
     whole: bool,
+    reloads: Option<Told>,
 }
 
 // ===== impl Scrape =====
@@ -68,6 +71,9 @@ impl Collector for Scrape {
                 .encode_descriptor("couplet_build", BUILD, None, MetricType::Info)?
                 .encode_info(&labels)?;
             process::encode(&mut encoder)?;
+            if let Some(told) = &self.reloads {
+                config::encode(&mut encoder, told)?;
+            }
         }
         // Families that no relay has are not announced.
         let meeting = match self.relays.iter().any(|relay| relay.meeting.is_some()) {

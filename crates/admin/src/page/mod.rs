@@ -18,6 +18,7 @@ use self::parts::{Escaped, duration};
 use crate::{
     Admin,
     pair_query::{PairQuery, Sort},
+    reload::Told,
 };
 
 const STYLE: &str = include_str!("style.css");
@@ -107,8 +108,18 @@ fn state(admin: &Admin) -> String {
         0 => "<b class=\"ok\">ready</b>".to_owned(),
         count => format!("<b class=\"bad\">{count} not ready</b>"),
     };
+    let reload = match admin.0.reloads.known() {
+        None => String::new(),
+        Some(Told {
+            failure: Some(why), ..
+        }) => format!(
+            " <b class=\"bad\">the last reload changed nothing: {}</b>",
+            Escaped(&why)
+        ),
+        Some(told) => format!(" · generation {}", told.generation),
+    };
     format!(
-        "{ready} version {} · up {} · pid {}",
+        "{ready} version {} · up {} · pid {}{reload}",
         Escaped(&admin.shown_version()),
         duration(admin.uptime()),
         std::process::id()

@@ -17,6 +17,7 @@ pub(crate) use self::{
 };
 
 use std::{
+    collections::BTreeMap,
     env, fs,
     path::{Path, PathBuf},
 };
@@ -34,6 +35,8 @@ use crate::{
 pub(crate) struct Config {
     /// What is not of one relay: its flags are those at the top of the file.
     pub(crate) process: RelayArgs,
+    /// The same as words, by key.
+    pub(crate) process_words: BTreeMap<String, Vec<String>>,
     /// In the order of the file.
     pub(crate) relays: Vec<RelayConfig>,
 }

@@ -1,6 +1,9 @@
 //! From tables to relays.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use couplet_connector::endpoint::Address;
 
@@ -72,6 +75,7 @@ pub(super) fn read(texts: &[Text]) -> Result<Config, Mistakes> {
     match (process, wrong.is_empty()) {
         (Some(process), true) => Ok(Config {
             process: process.0.relay,
+            process_words: top.map_or_else(BTreeMap::new, |(_, top)| words_by_key(top)),
             relays,
         }),
         _ => {
@@ -98,6 +102,12 @@ fn one_top<'a>(
         wrong.push(other.place(mistake, entry.key_span.clone()));
     }
     Some((text, &first.top))
+}
+
+fn words_by_key(table: &Table) -> BTreeMap<String, Vec<String>> {
+    let flags = Flags::of(Kind::Relay);
+    let words = |entry: &Entry| (entry.key.clone(), flags.words(entry).unwrap_or_default());
+    table.entries.iter().map(words).collect()
 }
 
 /// The flags of the process.

@@ -45,6 +45,8 @@ enum Action {
     Pause { relay: String },
     /// Take connections again
     Resume { relay: String },
+    /// Read the configuration again: take all of it, or change nothing and list what is wrong
+    Reload,
     /// Take no more connections, let the pairs end, and end the relay
     Drain { relay: String },
 }
@@ -126,6 +128,17 @@ impl CtlArgs {
             Action::Cut(cut) => writeln!(out, "{} cut", cut.run(&client)?)?,
             Action::Pause { relay } => tell(&client, relay, "pause", out)?,
             Action::Resume { relay } => tell(&client, relay, "resume", out)?,
+            Action::Reload => {
+                let answer = client.change("POST", "/v1/reload")?;
+                writeln!(out, "generation {}", answer["generation"])?;
+                for what in ["changed", "added", "gone", "same"] {
+                    let names = answer[what].as_array().into_iter().flatten();
+                    let names: Vec<_> = names.filter_map(|name| name.as_str()).collect();
+                    if !names.is_empty() {
+                        writeln!(out, "{what}: {}", names.join(", "))?;
+                    }
+                }
+            }
             Action::Drain { relay } => tell(&client, relay, "drain", out)?,
         }
         Ok(())

@@ -74,6 +74,7 @@ impl<A: SideStack, B: SideStack> Starts<A, B> for Meet {
         b: impl FnOnce(Slot) -> B,
         assembly: &Assembly,
     ) -> BoxStream<'static, BoxPair> {
+        let is_keyed = self.by_key.is_some();
         let (place_a, place_b, pairs) = match self.by_key {
             None => rendezvous(assembly.policy()),
             Some(ByKey(meet)) => {
@@ -81,6 +82,11 @@ impl<A: SideStack, B: SideStack> Starts<A, B> for Meet {
                 (place.clone(), place, pairs)
             }
         };
+        let slots = match is_keyed {
+            true => vec![place_a.clone()],
+            false => vec![place_a.clone(), place_b.clone()],
+        };
+        assembly.lifecycle.wait_at(is_keyed, slots);
         assembly.serve_side(Side::A, self.a, a(Slot::wait(place_a)));
         assembly.serve_side(Side::B, self.b, b(Slot::wait(place_b)));
         assembly.joined(pairs)
@@ -136,6 +142,7 @@ impl<A: SideStack, B> Starts<A, B> for MeetByKey {
         assembly: &Assembly,
     ) -> BoxStream<'static, BoxPair> {
         let (place, pairs) = (self.by_key.0)(assembly.policy());
+        assembly.lifecycle.wait_at(true, vec![place.clone()]);
         assembly.serve_all(self.incoming, a(Slot::wait(place)));
         assembly.joined(pairs)
     }

@@ -104,6 +104,23 @@ impl Listen {
         self.sockets.iter().map(|socket| socket.local)
     }
 
+    /// The listening sockets, duplicated: they share the accept queue, and keep it when this listener is
+    /// dropped. [`ListenOptions::adopt`] makes a listener of them again, here or in another process.
+    ///
+    /// # Errors
+    ///
+    /// Without descriptors (`EMFILE`).
+    #[cfg(unix)]
+    pub fn sockets(&self) -> io::Result<Vec<std::net::TcpListener>> {
+        use std::os::fd::AsFd;
+
+        let sockets = self.sockets.iter();
+        let duplicate = |socket: &Accepting| socket.listener.as_fd().try_clone_to_owned();
+        sockets
+            .map(|socket| duplicate(socket).map(Into::into))
+            .collect()
+    }
+
     /// There must be at least one listener.
     fn new(listeners: Vec<std::net::TcpListener>, options: SocketOptions) -> io::Result<Self> {
         let sockets: io::Result<Vec<_>> = listeners.into_iter().map(Accepting::new).collect();

@@ -110,6 +110,29 @@ impl ListenOptions {
             .map_err(|error| BindError::bind(&addr, error))
     }
 
+    /// Takes sockets over that listen already: those of [`Listen::sockets`], or of another program. The
+    /// clients in their accept queues are accepted here. Of the options only those of
+    /// [`socket`](Self::socket) are set anew.
+    ///
+    /// # Errors
+    ///
+    /// Without a socket, and where the system refuses an option.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with io enabled.
+    pub fn adopt(&self, listeners: Vec<TcpListener>) -> io::Result<Listen> {
+        if listeners.is_empty() {
+            let text = "no socket to be taken over";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        for listener in &listeners {
+            listener.set_nonblocking(true)?;
+            self.socket.apply(&SockRef::from(listener))?;
+        }
+        Listen::new(listeners, self.socket)
+    }
+
     /// The addresses to try, in this order.
     async fn candidates(&self, addr: &ListenAddr) -> Result<Vec<SocketAddr>, BindError> {
         let port = addr.port();

@@ -49,10 +49,19 @@ use crate::{
 pub struct UnixListen {
     /// First, so that the path is removed before the socket is closed: in between, the path of a socket
     /// on which no program listens would be another program's to replace.
-    _file: Option<OwnFile>,
+    file: Option<Arc<OwnFile>>,
     listener: UnixListener,
     addr: Arc<UnixAddr>,
     retry: AcceptRetry,
+}
+
+/// A listening Unix socket and its path, to be taken over: [`UnixListen::socket`],
+/// [`UnixListenOptions::adopt`]. The path is removed with the last owner.
+#[derive(Debug)]
+pub struct UnixListenSocket {
+    pub(super) file: Option<Arc<OwnFile>>,
+    pub(super) listener: std::os::unix::net::UnixListener,
+    pub(super) addr: UnixAddr,
 }
 
 // ===== impl UnixListen =====
@@ -80,13 +89,29 @@ impl UnixListen {
         &self.addr
     }
 
+    /// The socket, duplicated: it shares the accept queue, and keeps it and the path when this listener is
+    /// dropped.
+    ///
+    /// # Errors
+    ///
+    /// Without descriptors (`EMFILE`).
+    pub fn socket(&self) -> io::Result<UnixListenSocket> {
+        use std::os::fd::AsFd;
+
+        Ok(UnixListenSocket {
+            file: self.file.clone(),
+            listener: self.listener.as_fd().try_clone_to_owned()?.into(),
+            addr: self.addr().clone(),
+        })
+    }
+
     pub(super) fn new(
         listener: std::os::unix::net::UnixListener,
         addr: UnixAddr,
-        file: Option<OwnFile>,
+        file: Option<Arc<OwnFile>>,
     ) -> io::Result<Self> {
         Ok(Self {
-            _file: file,
+            file,
             listener: UnixListener::from_std(listener)?,
             addr: Arc::new(addr),
             retry: AcceptRetry::default(),
@@ -121,5 +146,22 @@ impl Endpoint for UnixListen {
 
     fn local_addr(&self) -> Option<LocalAddr> {
         Some(self.addr().clone().into())
+    }
+}
+
+// ===== impl UnixListenSocket =====
+
+impl UnixListenSocket {
+    /// The same once more.
+    ///
+    /// # Errors
+    ///
+    /// Without descriptors (`EMFILE`).
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            file: self.file.clone(),
+            listener: self.listener.try_clone()?,
+            addr: self.addr.clone(),
+        })
     }
 }

@@ -7,7 +7,7 @@ mod options;
 
 pub use self::{
     dial::{UnixDial, UnixDialError},
-    listen::UnixListen,
+    listen::{UnixListen, UnixListenSocket},
     options::UnixListenOptions,
 };
 

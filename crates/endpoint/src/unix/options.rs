@@ -1,7 +1,7 @@
-use std::{io, os::unix::net::UnixListener};
+use std::{io, os::unix::net::UnixListener, sync::Arc};
 
 use super::{
-    UnixListen,
+    UnixListen, UnixListenSocket,
     file::{self, OwnFile, Owner},
     sock_addr, socket,
 };
@@ -106,7 +106,26 @@ impl UnixListenOptions {
             }
         };
         let (listener, file) = opened.map_err(wrong)?;
+        let file = file.map(Arc::new);
         UnixListen::new(listener, addr.clone(), file).map_err(wrong)
+    }
+
+    /// Takes a socket over that listens already, with the clients in its accept queue. The owner and the
+    /// mode of its path are set, where they are said here.
+    ///
+    /// # Errors
+    ///
+    /// Where the system refuses them, or another program has replaced the path.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with io enabled.
+    pub fn adopt(&self, socket: UnixListenSocket) -> io::Result<UnixListen> {
+        if let Some(file) = &socket.file {
+            file.set(self.owner)?;
+        }
+        socket.listener.set_nonblocking(true)?;
+        UnixListen::new(socket.listener, socket.addr, socket.file)
     }
 
     fn open(&self, addr: &UnixAddr) -> io::Result<(UnixListener, Option<OwnFile>)> {

@@ -74,14 +74,19 @@ impl<A: Io, B: Io> Future for Fifo<A, B> {
         loop {
             this.a.poll_keep(cx);
             this.b.poll_keep(cx);
+            // Those of one side that are still in its stack find their partners there, too.
+            let gives = this.a.poll_give(cx) & this.b.poll_give(cx);
             while let Some((_, answers)) = this.asking.poll_next(cx) {
                 if let Some((a, b)) = answers {
                     this.a.put_back_if_alive(a);
                     this.b.put_back_if_alive(b);
                 }
             }
-            let is_exhausted =
-                this.asking.is_empty() && (this.a.is_exhausted() || this.b.is_exhausted());
+            let is_exhausted = this.asking.is_empty()
+                && match gives {
+                    true => this.a.is_exhausted() && this.b.is_exhausted(),
+                    false => this.a.is_exhausted() || this.b.is_exhausted(),
+                };
             if is_exhausted || this.demand.poll(cx).is_err() {
                 return Poll::Ready(());
             }
@@ -139,6 +144,17 @@ impl<I: Io> Queue<I> {
                 return Some(oldest);
             }
         }
+    }
+
+    /// Gives the connections to the pairing that takes them over. Is there one?
+    fn poll_give(&mut self, cx: &Context<'_>) -> bool {
+        let Some(heir) = self.arrivals.poll_heir(cx) else {
+            return false;
+        };
+        while let Some(waiting) = self.take_oldest() {
+            heir.give(waiting.leave());
+        }
+        true
     }
 
     fn put_back(&mut self, waiting: Waiting<I, ()>) {

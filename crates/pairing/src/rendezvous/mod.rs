@@ -12,7 +12,7 @@ pub use self::{
         Attachment, Keyed, Notice, Notices, Place, Reserved, Switchboard, Third, WhenFull,
         rendezvous_keyed, rendezvous_keyed_with, switchboard,
     },
-    slot::WaitSlot,
+    slot::{Heir, WaitSlot},
 };
 
 use couplet_endpoint::{Io, Replay, Side};

@@ -1,10 +1,12 @@
 use std::{
+    fmt,
     future::{Ready, ready},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
 };
 
-use couplet_endpoint::{Conn, ConnEvent, Io, Side};
+use couplet_endpoint::{Conn, ConnEvent, Io, Replay, Side};
+use futures::task::AtomicWaker;
 use tokio::sync::{Semaphore, mpsc};
 use tower_service::Service;
 
@@ -27,6 +29,14 @@ pub struct WaitSlot<I> {
     side: Option<Side>,
     slots: Permits,
     arrivals: mpsc::UnboundedSender<Arrival<I>>,
+    heir: Arc<Heir<I>>,
+}
+
+/// Where the waiting connections of a pairing go when another one takes them over: see
+/// [`WaitSlot::heir`].
+pub struct Heir<I> {
+    takes: OnceLock<Box<dyn Fn(Conn<Replay<I>>) + Send + Sync>>,
+    pairing: AtomicWaker,
 }
 
 #[derive(Debug)]
@@ -41,6 +51,7 @@ pub(super) struct Arrivals<I> {
     queue: mpsc::UnboundedReceiver<Arrival<I>>,
     over: bool,
     slots: Arc<Semaphore>,
+    heir: Arc<Heir<I>>,
 }
 
 /// That many slots, and the connections that fill them: of this side, or of the one they are on.
@@ -52,11 +63,13 @@ pub(super) fn slots<I>(side: Option<Side>, slots: usize) -> (WaitSlot<I>, Arriva
         side,
         slots: Permits::new(Arc::clone(&free)),
         arrivals,
+        heir: Arc::default(),
     };
     let arrivals = Arrivals {
         queue,
         over: false,
         slots: free,
+        heir: Arc::clone(&slot.heir),
     };
     (slot, arrivals)
 }
@@ -77,13 +90,51 @@ impl<I: Io> Service<Conn<I>> for WaitSlot<I> {
 
     fn call(&mut self, mut conn: Conn<I>) -> Self::Future {
         conn.info.side = self.side.or(conn.info.side);
-        conn.info.is_through();
-        conn.info.tell(ConnEvent::Waits);
+        // One that another pairing has had is told of already.
+        if conn.info.handshake().is_none() {
+            conn.info.is_through();
+            conn.info.tell(ConnEvent::Waits);
+        }
         let arrival = Arrival {
             conn: Unjoined::new(conn),
             slot: self.slots.take(),
         };
         ready(self.arrivals.send(arrival).map_err(|_| PairingEnded(())))
+    }
+}
+
+impl<I> WaitSlot<I> {
+    /// Takes over those that wait in this slot's pairing, when it is told to. It keeps no slot, and does
+    /// not keep the pairing.
+    pub fn heir(&self) -> Arc<Heir<I>> {
+        Arc::clone(&self.heir)
+    }
+}
+
+// ===== impl Heir =====
+
+impl<I> Heir<I> {
+    /// From now on each connection that waits or comes to wait is given to this function, and is joined no
+    /// more here. Its place in the order is lost, the time it has waited, too; the bytes that were read
+    /// ahead are not. The first call counts. The function runs in the pairing's task.
+    pub fn take_over(&self, takes: impl Fn(Conn<Replay<I>>) + Send + Sync + 'static) {
+        let _ = self.takes.set(Box::new(takes));
+        self.pairing.wake();
+    }
+}
+
+impl<I> Default for Heir<I> {
+    fn default() -> Self {
+        Self {
+            takes: OnceLock::new(),
+            pairing: AtomicWaker::new(),
+        }
+    }
+}
+
+impl<I> fmt::Debug for Heir<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Heir").finish_non_exhaustive()
     }
 }
 
@@ -93,6 +144,7 @@ impl<I> Clone for WaitSlot<I> {
             side: self.side,
             slots: self.slots.clone(),
             arrivals: self.arrivals.clone(),
+            heir: Arc::clone(&self.heir),
         }
     }
 }
@@ -115,9 +167,25 @@ impl<I> Arrivals<I> {
         }
     }
 
+    /// What takes the connections over, if they are to be given away; else the task is woken then.
+    pub(super) fn poll_heir(&self, cx: &Context<'_>) -> Option<Arc<Heir<I>>> {
+        // Registered before the look, so that no change falls between.
+        self.heir.pairing.register(cx.waker());
+        let is_set = self.heir.takes.get().is_some();
+        is_set.then(|| Arc::clone(&self.heir))
+    }
+
     /// Whether no connection can come any more.
     pub(super) fn are_over(&self) -> bool {
         self.over
+    }
+}
+
+impl<I> Heir<I> {
+    pub(super) fn give(&self, conn: Conn<Replay<I>>) {
+        if let Some(takes) = self.takes.get() {
+            takes(conn);
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::net::TcpSocket;
 use super::{Endpoint, EndpointFlags, EndpointSpec};
 use crate::{
     dialler::{AnyDial, Dialler, Routed, ViaDial},
-    incoming::Incoming,
+    incoming::{Incoming, Kept},
     own_addresses as own,
     routes::Routes,
     via::Proxies,
@@ -29,11 +29,24 @@ use crate::{
 
 impl EndpointSpec {
     /// Listens, or gets ready to dial.
+    #[cfg(feature = "meeting")]
     pub(crate) async fn open(&self, flags: EndpointFlags) -> anyhow::Result<Endpoint> {
+        self.open_or_adopt(flags, None).await
+    }
+
+    /// Listens, or gets ready to dial. A socket that is there already is taken over.
+    pub(crate) async fn open_or_adopt(
+        &self,
+        flags: EndpointFlags,
+        kept: Option<Kept>,
+    ) -> anyhow::Result<Endpoint> {
         match &self.address {
             Address::Listen(addr) => {
                 let options = self.listen_options(flags);
-                let listen = options.bind(addr.clone()).await?;
+                let listen = match kept {
+                    Some(Kept::Tcp(sockets)) => options.adopt(sockets)?,
+                    _ => options.bind(addr.clone()).await?,
+                };
                 own::add(listen.local_addrs());
                 Ok(Endpoint::Incoming(Incoming::Listen(listen)))
             }
@@ -84,7 +97,10 @@ impl EndpointSpec {
                     .group
                     .into_iter()
                     .fold(options, UnixListenOptions::group);
-                let listen = options.bind(addr.clone()).await?;
+                let listen = match kept {
+                    Some(Kept::Unix(socket)) => options.adopt(socket)?,
+                    _ => options.bind(addr.clone()).await?,
+                };
                 own::add(std::iter::once(listen.addr().clone()));
                 Ok(Endpoint::Incoming(Incoming::Unix(listen)))
             }

@@ -282,6 +282,12 @@ impl AsRawFd for Socket {
 
 // ===== impl TcpListener =====
 
+impl AsFd for TcpListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.get_ref().as_fd()
+    }
+}
+
 impl TcpListener {
     /// The listener must be in non-blocking mode.
     pub(crate) fn from_std(listener: net::TcpListener) -> io::Result<Self> {

@@ -44,7 +44,7 @@ pub use self::{
 
 use std::{
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -61,6 +61,8 @@ pub struct Stats(Arc<Shared>);
 struct Shared {
     sides: [SideStats; 2],
     waiting: OnceLock<WaitingCounts>,
+    /// Of the pairings that came after that one.
+    later: RwLock<Vec<WaitingCounts>>,
     pairs: Mutex<Pairs>,
     moved: Moved,
 }
@@ -78,8 +80,22 @@ impl Stats {
         let _ = self.0.waiting.set(waiting);
     }
 
-    /// The counts of waiting connections, and of refused ones by reason; nothing unless
+    /// Shows the waiting connections of this pairing, too: it has come after the one that is
     /// [watched](Self::watch).
+    pub fn watch_also(&self, waiting: WaitingCounts) {
+        if let Err(waiting) = self.0.waiting.set(waiting) {
+            let mut later = self.0.later.write().unwrap_or_else(PoisonError::into_inner);
+            later.push(waiting);
+        }
+    }
+
+    /// Are these the same, and not merely equal?
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The counts of waiting connections, and of refused ones by reason; nothing unless
+    /// [watched](Self::watch). Without those of [later](Self::watch_also) pairings.
     pub fn waiting(&self) -> Option<&WaitingCounts> {
         self.0.waiting.get()
     }
@@ -136,7 +152,7 @@ impl Stats {
     /// the pairing refused, if it is [watched](Self::watch).
     pub fn refusals(&self, side: Side) -> Vec<(RefusalCause, u64)> {
         let mut refusals = self.side(side).refusals();
-        if let Some(waiting) = self.0.waiting.get() {
+        for waiting in self.all_waiting() {
             let gone = (RefusalCause::Gone, waiting.died(side));
             let refused = Refusal::ALL.iter();
             let refused =
@@ -197,16 +213,29 @@ impl Stats {
     }
 
     fn side_snapshot(&self, side: Side) -> SideSnapshot {
-        let waiting = self.0.waiting.get();
+        let waiting = self.all_waiting();
+        let sum = |of: fn(&WaitingCounts, Side) -> u64| -> u64 {
+            waiting.iter().map(|counts| of(counts, side)).sum()
+        };
         SideSnapshot {
             connections: self.side(side).connections(),
-            refused: self.side(side).refused()
-                + waiting.map_or(0, |counts| counts.refused_total(side)),
-            waiting: waiting.map_or(0, |counts| counts.waiting(side)),
-            died_waiting: waiting.map_or(0, |counts| counts.died(side)),
-            expired: waiting.map_or(0, |counts| counts.expired(side)),
+            refused: self.side(side).refused() + sum(WaitingCounts::refused_total),
+            waiting: sum(WaitingCounts::waiting),
+            died_waiting: sum(WaitingCounts::died),
+            expired: sum(WaitingCounts::expired),
             addresses: self.side(side).addresses_seen(),
         }
+    }
+
+    fn all_waiting(&self) -> Vec<WaitingCounts> {
+        let later = self.0.later.read().unwrap_or_else(PoisonError::into_inner);
+        self.0
+            .waiting
+            .get()
+            .into_iter()
+            .chain(&*later)
+            .cloned()
+            .collect()
     }
 
     fn pairs(&self) -> MutexGuard<'_, Pairs> {

@@ -330,6 +330,19 @@ where
         true
     }
 
+    /// Gives the connections to the pairing that takes them over, if there is one.
+    fn poll_give(&mut self, cx: &Context<'_>) {
+        let Some(heir) = self.arrivals.poll_heir(cx) else {
+            return;
+        };
+        for number in self.waiting.numbers() {
+            if let Some(waiting) = self.take_alive(number) {
+                self.index.leave(number, &waiting.tag.key);
+                heir.give(waiting.leave());
+            }
+        }
+    }
+
     fn take_alive(&mut self, number: u64) -> Option<Waiting<I, Tag<K, S>>> {
         match self.waiting.take(number)? {
             Ok(waiting) => Some(waiting),
@@ -439,6 +452,7 @@ where
             if self.guests.is_some() {
                 self.poll_guests(cx);
             }
+            self.poll_give(cx);
             if self.demand.poll(cx).is_err() {
                 return Poll::Ready(());
             }

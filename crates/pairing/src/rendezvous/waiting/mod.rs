@@ -166,6 +166,11 @@ impl<I: Io, T> WaitingSet<I, T> {
         self.entries.get(&number)
     }
 
+    /// All, the oldest first.
+    pub(super) fn numbers(&self) -> Vec<u64> {
+        self.entries.keys().copied().collect()
+    }
+
     /// The one that has waited longest, if it is still alive.
     pub(super) fn take_oldest(&mut self) -> Option<Result<Waiting<I, T>, Removed<I, T>>> {
         let (&oldest, _) = self.entries.first_key_value()?;

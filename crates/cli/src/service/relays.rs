@@ -1,0 +1,512 @@
+//! The relays of a file while they run, and the step from one file to the next.
+
+use std::{collections::BTreeMap, mem, time::Duration};
+
+use anyhow::Context;
+use couplet_connector::{
+    ConnectorError, Handle,
+    endpoint::{Address, LocalAddr, Side},
+};
+use futures::future::join_all;
+use tokio::task::JoinSet;
+
+use crate::{
+    config::{Config, RelayConfig, RelayWords},
+    fault_signal,
+    incoming::Kept,
+    mistake::{Mistake, Mistakes},
+    own_addresses as own,
+    plan::Plan,
+    reload::do_all,
+    run::{join, open},
+    side::Endpoint,
+};
+
+/// Those that run, and those that still end.
+pub(super) struct Relays {
+    running: BTreeMap<String, Running>,
+    /// Their clients are another relay's by now, or they are gone from the file.
+    ending: Vec<Ending>,
+    ends: JoinSet<(u64, Result<(), ConnectorError>)>,
+    process_words: BTreeMap<String, Vec<String>>,
+    grace: Option<Duration>,
+    generation: u64,
+    next: u64,
+    failed: usize,
+    #[cfg(feature = "admin")]
+    admin: Option<couplet_admin::Admin>,
+}
+
+/// A relay at work.
+struct Running {
+    number: u64,
+    words: RelayWords,
+    plan: Plan,
+    handle: Handle,
+    sockets: Sockets,
+    has_ended: bool,
+}
+
+/// A relay whose pairs end.
+struct Ending {
+    number: u64,
+    name: String,
+    plan: Plan,
+    handle: Handle,
+    has_ended: bool,
+}
+
+/// The listening sockets of a relay, which outlive it.
+#[derive(Default)]
+struct Sockets {
+    kept: Vec<(Side, Address, Kept)>,
+    addrs: Vec<LocalAddr>,
+}
+
+/// A relay that is ready to be started.
+struct Prepared {
+    config: RelayConfig,
+    ends: Vec<Endpoint>,
+    sockets: Sockets,
+}
+
+/// What a reload has done, by the names of relays.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes {
+    pub(crate) generation: u64,
+    pub(crate) changed: Vec<String>,
+    pub(crate) added: Vec<String>,
+    pub(crate) gone: Vec<String>,
+    pub(crate) same: Vec<String>,
+}
+
+// ===== impl Relays =====
+
+impl Relays {
+    /// Starts all of them, or none.
+    pub(super) async fn start(config: Config) -> anyhow::Result<Self> {
+        let mut relays = Self {
+            running: BTreeMap::new(),
+            ending: Vec::new(),
+            ends: JoinSet::new(),
+            grace: config.process.common.drain_timeout(),
+            process_words: config.process_words,
+            generation: 1,
+            next: 0,
+            failed: 0,
+            #[cfg(feature = "admin")]
+            admin: None,
+        };
+        let mut prepared = Vec::new();
+        for relay in config.relays {
+            let name = relay.name.clone();
+            let ready = relays.prepare(relay, &[]).await;
+            prepared.push(ready.with_context(|| format!("relay {name}"))?);
+        }
+        for relay in prepared {
+            relays.swap_in(relay).await?;
+        }
+        relays.settle()?;
+        Ok(relays)
+    }
+
+    /// Takes another file's relays: all of them, or changes nothing.
+    pub(super) async fn reload(&mut self, config: Config) -> Result<Changes, Mistakes> {
+        self.refuse_process_flags(&config)?;
+        let grace = config.process.common.drain_timeout();
+        let words = config.process_words;
+        let mut changes = Changes::default();
+        let mut other = Vec::new();
+        for relay in config.relays {
+            match self.running.get(&relay.name) {
+                Some(running) if running.words == relay.words => changes.same.push(relay.name),
+                Some(_) => {
+                    changes.changed.push(relay.name.clone());
+                    other.push(relay);
+                }
+                None => {
+                    changes.added.push(relay.name.clone());
+                    other.push(relay);
+                }
+            }
+        }
+        let stays = |name: &String| changes.same.contains(name) || changes.changed.contains(name);
+        changes.gone = self
+            .running
+            .keys()
+            .filter(|name| !stays(name))
+            .cloned()
+            .collect();
+
+        let (mut prepared, mut wrong) = (Vec::new(), Mistakes::new());
+        for relay in &other {
+            let before = self.running.get(&relay.name);
+            let before = before.is_some_and(|before| before.plan.is_node());
+            if before || relay.plan.is_node() {
+                wrong.push(Mistake::new(
+                    format!("`{}` is a node of a cluster, which can't come or change while the process runs", relay.name),
+                    "leave it as it was, or restart the process",
+                ));
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        for relay in other {
+            let name = relay.name.clone();
+            match self.prepare(relay, &changes.same).await {
+                Ok(ready) => prepared.push(ready),
+                Err(error) => wrong.push(Mistake::new(
+                    format!("relay `{name}` can't be started: {error:#}"),
+                    "mend it, and reload again",
+                )),
+            }
+        }
+        if !wrong.is_empty() {
+            drop(prepared);
+            self.set_own_addresses();
+            return Err(wrong);
+        }
+
+        // From here on nothing fails.
+        (self.grace, self.process_words) = (grace, words);
+        for name in &changes.gone {
+            self.let_end(name);
+        }
+        for relay in prepared {
+            if let Err(error) = self.swap_in(relay).await {
+                tracing::error!("{error:#}");
+            }
+        }
+        self.prune().await;
+        let same = self
+            .running
+            .iter()
+            .filter(|(name, _)| changes.same.contains(name));
+        do_all(same.flat_map(|(_, relay)| relay.plan.on_reload()).collect()).await;
+        if let Err(error) = self.settle() {
+            tracing::warn!("{error:#}");
+        }
+        self.generation += 1;
+        changes.generation = self.generation;
+        Ok(changes)
+    }
+
+    fn refuse_process_flags(&self, config: &Config) -> Result<(), Mistakes> {
+        let keys = self.process_words.keys().chain(config.process_words.keys());
+        let mut keys: Vec<_> = keys.filter(|key| *key != "drain-timeout").collect();
+        keys.sort();
+        keys.dedup();
+        let words = |words: &BTreeMap<String, Vec<String>>, key| words.get(key).cloned();
+        keys.retain(|key| words(&self.process_words, *key) != words(&config.process_words, *key));
+        let wrong = keys.into_iter().map(|key| {
+            Mistake::new(
+                format!("`{key}` can't change while the process runs"),
+                "leave it as it was, or restart the process",
+            )
+        });
+        let wrong: Mistakes = wrong.collect();
+        match wrong.is_empty() {
+            true => Ok(()),
+            false => Err(wrong),
+        }
+    }
+
+    /// Opens what the relay needs. A socket of a relay that does not stay as it is is taken over.
+    async fn prepare(&self, mut config: RelayConfig, same: &[String]) -> anyhow::Result<Prepared> {
+        let before = self.running.get(&config.name);
+        config
+            .plan
+            .open_logs_beside(before.map(|before| &before.plan))?;
+        let mut kept = [None, None];
+        for (side, spec) in config.plan.sides.specs() {
+            let address = &spec.endpoint.address;
+            kept[side as usize] = self
+                .kept(&config.name, side, address, same)
+                .map(Kept::try_clone)
+                .transpose()?;
+        }
+        let ends = open(&config.plan, kept).await?;
+        let mut sockets = Sockets::default();
+        for ((side, spec), end) in config.plan.sides.specs().zip(&ends) {
+            if let Endpoint::Incoming(incoming) = end {
+                let address = spec.endpoint.address.clone();
+                let kept = incoming.kept()?;
+                sockets.kept.extend(kept.map(|kept| (side, address, kept)));
+                sockets.addrs.extend(incoming.addrs());
+            }
+        }
+        Ok(Prepared {
+            config,
+            ends,
+            sockets,
+        })
+    }
+
+    /// The socket at this address, of the relay of this name, or of another that does not stay as it is.
+    fn kept(&self, name: &str, side: Side, address: &Address, same: &[String]) -> Option<&Kept> {
+        let own = self.running.get(name).into_iter();
+        let mut own = own.flat_map(|relay| &relay.sockets.kept);
+        if let Some((.., kept)) = own.find(|(at, known, _)| *at == side && known == address) {
+            return Some(kept);
+        }
+        // A port that the system chooses is another one each time.
+        if matches!(address, Address::Listen(addr) if addr.port() == 0) {
+            return None;
+        }
+        let changing = self.running.iter().filter(|(name, _)| !same.contains(name));
+        let mut sockets = changing.flat_map(|(_, relay)| &relay.sockets.kept);
+        let found = sockets.find(|(_, known, _)| known == address);
+        found.map(|(.., kept)| kept)
+    }
+
+    /// Starts a relay, in place of the one of its name.
+    async fn swap_in(&mut self, relay: Prepared) -> anyhow::Result<()> {
+        let Prepared {
+            config: RelayConfig { name, words, plan },
+            ends,
+            sockets,
+        } = relay;
+        let before = self.running.remove(&name);
+        let handle = join(&plan, ends, before.as_ref().map(|before| &before.handle)).await?;
+        let [a, b] = [Side::A, Side::B].map(|side| {
+            let addr = handle.local_addr(side).ok();
+            addr.map(|addr| addr.to_string())
+        });
+        tracing::info!(relay = name, a, b, "running");
+        self.ending
+            .extend(before.map(|before| before.into_ending(&name)));
+        let number = self.next;
+        self.next += 1;
+        let ends = handle.clone();
+        self.ends.spawn(async move { (number, ends.done().await) });
+        #[cfg(feature = "admin")]
+        if let Some(admin) = &self.admin {
+            admin.add(crate::admin::describe::relay(&plan, &handle));
+        }
+        let running = Running {
+            number,
+            words,
+            plan,
+            handle,
+            sockets,
+            has_ended: false,
+        };
+        self.running.insert(name, running);
+        Ok(())
+    }
+
+    /// A relay that is gone from the file drains alone.
+    fn let_end(&mut self, name: &str) {
+        let Some(relay) = self.running.remove(name) else {
+            return;
+        };
+        let grace = self.grace.unwrap_or(Duration::MAX);
+        let relay = relay.into_ending(name);
+        let handle = relay.handle.clone();
+        tracing::info!(
+            relay = name,
+            live = handle.live_pairs(),
+            "gone from the file: drains"
+        );
+        tokio::spawn(async move { handle.shutdown(grace).await });
+        self.ending.push(relay);
+    }
+
+    /// What follows from which relays there are.
+    fn settle(&self) -> anyhow::Result<()> {
+        self.set_own_addresses();
+        let faults = self.running.values().flat_map(|relay| relay.plan.faults());
+        fault_signal::listen(faults.collect())
+    }
+
+    fn set_own_addresses(&self) {
+        let addrs = self.running.values().flat_map(|relay| &relay.sockets.addrs);
+        own::set(addrs.cloned().collect());
+    }
+
+    /// Waits until a relay has ended.
+    pub(super) async fn ended(&mut self) {
+        let Some(ended) = self.ends.join_next().await else {
+            return std::future::pending().await;
+        };
+        let Ok((number, result)) = ended else {
+            return;
+        };
+        if let Some(relay) = self.ending.iter_mut().find(|relay| relay.number == number) {
+            relay.has_ended = true;
+            return self.prune().await;
+        }
+        let running = self
+            .running
+            .iter_mut()
+            .find(|(_, relay)| relay.number == number);
+        if let Some((name, relay)) = running {
+            relay.has_ended = true;
+            // Nobody accepts there any more.
+            relay.sockets = Sockets::default();
+            match result {
+                Ok(()) => tracing::info!(relay = name, "the relay has ended"),
+                Err(error) => {
+                    self.failed += 1;
+                    let error = anyhow::Error::from(error);
+                    tracing::error!(
+                        relay = name,
+                        error = format!("{error:#}"),
+                        "the relay has failed"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Forgets those whose pairs have ended.
+    async fn prune(&mut self) {
+        let ending = mem::take(&mut self.ending);
+        let (ended, ending) = ending.into_iter().partition(|relay| relay.has_ended);
+        self.ending = ending;
+        let ended: Vec<Ending> = ended;
+        #[cfg(feature = "admin")]
+        for relay in &ended {
+            let is_left = |other: &Ending| other.name == relay.name;
+            if let Some(admin) = &self.admin
+                && !self.running.contains_key(&relay.name)
+                && !self.ending.iter().any(is_left)
+            {
+                admin.remove(&relay.name);
+            }
+        }
+        finish_logs(ended.into_iter().map(|relay| relay.plan).collect()).await;
+    }
+
+    /// Lets the pairs of all relays end, within this time.
+    pub(super) fn drain(&mut self, grace: Duration) -> impl Future<Output = ()> + use<> {
+        let handles = self.handles();
+        for relay in self.running.values_mut() {
+            relay.sockets = Sockets::default();
+        }
+        async move {
+            join_all(handles.iter().map(|handle| handle.shutdown(grace))).await;
+        }
+    }
+
+    /// Ends all pairs.
+    pub(super) async fn close(&self) {
+        join_all(self.handles().iter().map(Handle::close)).await;
+    }
+
+    fn handles(&self) -> Vec<Handle> {
+        let running = self.running.values().map(|relay| &relay.handle);
+        let ending = self.ending.iter().map(|relay| &relay.handle);
+        running.chain(ending).cloned().collect()
+    }
+
+    /// Writes what is left to write, for the end of the program.
+    pub(super) async fn finish(&mut self) {
+        let running = mem::take(&mut self.running).into_values();
+        let ending = mem::take(&mut self.ending).into_iter();
+        let plans = running.map(|relay| relay.plan);
+        let plans: Vec<_> = plans.chain(ending.map(|relay| relay.plan)).collect();
+        join_all(plans.iter().map(Plan::leave_others)).await;
+        finish_logs(plans).await;
+    }
+
+    // --- how it stands ---
+
+    pub(super) fn count(&self) -> usize {
+        self.running.len()
+    }
+
+    pub(super) fn are_done(&self) -> bool {
+        self.ending.is_empty() && self.running.values().all(|relay| relay.has_ended)
+    }
+
+    pub(super) fn failed(&self) -> usize {
+        self.failed
+    }
+
+    pub(super) fn grace(&self) -> Option<Duration> {
+        self.grace
+    }
+
+    pub(super) fn live(&self) -> usize {
+        let running = self.running.values().map(|relay| relay.handle.live_pairs());
+        // The statistics of a relay and of those before it are the same.
+        let is_gone = |relay: &&Ending| !self.running.contains_key(&relay.name);
+        let gone = self.ending.iter().filter(is_gone);
+        running
+            .chain(gone.map(|relay| relay.handle.live_pairs()))
+            .sum()
+    }
+
+    /// One line, for systemd.
+    pub(super) fn status(&self) -> String {
+        let waiting = self.running.values().map(|relay| {
+            let snapshot = relay.handle.snapshot();
+            snapshot.a.waiting + snapshot.b.waiting
+        });
+        let waiting: u64 = waiting.sum();
+        format!(
+            "{} relays, {} pairs, {waiting} waiting; generation {}",
+            self.running.len(),
+            self.live(),
+            self.generation
+        )
+    }
+
+    /// Tells the admin endpoint how a reload went.
+    pub(super) fn tell(&self, outcome: &Result<Changes, Mistakes>) {
+        #[cfg(feature = "admin")]
+        if let Some(admin) = &self.admin {
+            match outcome {
+                Ok(changes) => admin.reloaded(Ok(changes.generation)),
+                Err(mistakes) => admin.reloaded(Err(&crate::admin::reload::text(mistakes))),
+            }
+        }
+        #[cfg(not(feature = "admin"))]
+        let _ = outcome;
+    }
+
+    /// Shows the relays on this endpoint, from now on, and takes its requests.
+    #[cfg(feature = "admin")]
+    pub(super) fn show(
+        &mut self,
+        admin: Option<couplet_admin::Admin>,
+        ask: tokio::sync::mpsc::Sender<super::Request>,
+    ) {
+        let Some(admin) = admin else {
+            return;
+        };
+        for relay in self.running.values() {
+            admin.add(crate::admin::describe::relay(&relay.plan, &relay.handle));
+        }
+        admin.on_reload(move || crate::admin::reload::ask(ask.clone()));
+        self.admin = Some(admin);
+    }
+}
+
+/// Files may take their time.
+async fn finish_logs(plans: Vec<Plan>) {
+    let finishing = tokio::task::spawn_blocking(move || {
+        for plan in &plans {
+            plan.finish_logs();
+        }
+    });
+    if let Err(error) = finishing.await {
+        tracing::error!(%error, "the task that ends the logs panicked");
+    }
+}
+
+// ===== impl Running =====
+
+impl Running {
+    fn into_ending(self, name: &str) -> Ending {
+        Ending {
+            number: self.number,
+            name: name.to_owned(),
+            plan: self.plan,
+            handle: self.handle,
+            has_ended: self.has_ended,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What one connector leaves to the next.
+
+use std::{
+    fmt, mem,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use couplet_endpoint::{BoxIo, Origin};
+use couplet_layers::Stats;
+use couplet_pairing::{Heir, WaitSlot};
+use tower::{Service, ServiceExt};
+
+use crate::observers::Observers;
+
+/// The connector before.
+#[derive(Clone)]
+pub(crate) struct Before {
+    pub(crate) stats: Stats,
+    pub(crate) observers: Arc<Observers>,
+    pub(crate) is_paused: bool,
+    /// It accepts no more clients, and gives those that wait to these places.
+    pub(crate) retire: Arc<dyn Fn(Option<&WaitPlaces>) + Send + Sync>,
+}
+
+/// Where the connections of a rendezvous wait: of each side, or of all together.
+pub(crate) struct WaitPlaces {
+    is_keyed: bool,
+    heirs: Vec<Arc<Heir<BoxIo>>>,
+    /// For those that the connector before gives away. A slot keeps its pairing, so that these are taken
+    /// out once they are given to.
+    slots: Mutex<Vec<WaitSlot<BoxIo>>>,
+}
+
+// ===== impl WaitPlaces =====
+
+impl WaitPlaces {
+    pub(crate) fn new(is_keyed: bool, slots: Vec<WaitSlot<BoxIo>>, is_successor: bool) -> Self {
+        Self {
+            is_keyed,
+            heirs: slots.iter().map(WaitSlot::heir).collect(),
+            slots: Mutex::new(if is_successor { slots } else { Vec::new() }),
+        }
+    }
+
+    /// Those that wait here wait there from now on, if connections are paired alike there.
+    pub(crate) fn give_to(&self, to: &Self) {
+        let mut slots = to.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = mem::take(&mut *slots);
+        if self.is_keyed != to.is_keyed {
+            return;
+        }
+        for (heir, slot) in self.heirs.iter().zip(slots) {
+            heir.take_over(move |conn| {
+                // One that was dialled ahead may have been dialled for what is so no more.
+                if conn.info.origin == Origin::Dialled {
+                    return;
+                }
+                let conn = conn.map_io(|io| -> BoxIo { Box::new(io) });
+                let mut slot = slot.clone();
+                tokio::spawn(async move {
+                    // It fails where that pairing has ended, too.
+                    if let Ok(slot) = slot.ready().await {
+                        let _ = slot.call(conn).await;
+                    }
+                });
+            });
+        }
+    }
+}
+
+impl fmt::Debug for WaitPlaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitPlaces")
+            .field("is_keyed", &self.is_keyed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Before {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Before").finish_non_exhaustive()
+    }
+}
