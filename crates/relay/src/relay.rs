@@ -19,7 +19,8 @@ use crate::{RelayError, Relaying, Splice, Summary};
 ///   [`half_close_timeout`](Self::half_close_timeout), the pair ends.
 /// - **Back-pressure.** Each direction holds at most one buffer of 64 KiB or one pipe of 1 MiB in
 ///   the kernel, and only while bytes wait in it: a reader that stops stops its sender, and an idle
-///   pair holds neither.
+///   pair holds neither. Up to 32 KiB that wait for a reader hold their own number of bytes, and no
+///   buffer.
 /// - **Splice.** Where both ios [agree](couplet_endpoint::Io::splice_source), a direction whose
 ///   reads bring 32 KiB and more goes over to splice(2), and back when less than 16 KiB come at a
 ///   time (Linux; elsewhere it is copied). A pipe is held only while bytes wait in it: an idle pair

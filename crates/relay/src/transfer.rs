@@ -8,7 +8,7 @@ use std::{
 
 use couplet_endpoint::Io;
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Stuck};
 #[cfg(target_os = "linux")]
 use crate::pipe::{Fill, Pipe};
 
@@ -28,6 +28,7 @@ pub enum Splice {
 pub(crate) enum Held {
     Nothing,
     Buffer(Buffer),
+    Stuck(Stuck),
     #[cfg(target_os = "linux")]
     Pipe(Pipe),
 }
@@ -116,7 +117,8 @@ impl CopyOrSplice {
 // ===== impl Held =====
 
 impl Held {
-    /// Writes once; returns how many bytes went. It must hold some.
+    /// Writes once; returns how many bytes went. It must hold some. Few bytes for which there is no room
+    /// leave their buffer.
     pub(crate) fn poll_write<W: Io>(
         &mut self,
         cx: &mut Context<'_>,
@@ -124,7 +126,16 @@ impl Held {
     ) -> Poll<io::Result<u32>> {
         let (result, drained) = match self {
             Self::Nothing => return Poll::Ready(Ok(0)),
-            Self::Buffer(buffer) => (ready!(buffer.poll_write(cx, sink)), buffer.is_drained()),
+            Self::Buffer(buffer) => match buffer.poll_write(cx, sink) {
+                Poll::Ready(result) => (result, buffer.is_drained()),
+                Poll::Pending => {
+                    if let Some(stuck) = buffer.stuck() {
+                        *self = Self::Stuck(stuck);
+                    }
+                    return Poll::Pending;
+                }
+            },
+            Self::Stuck(stuck) => (ready!(stuck.poll_write(cx, sink)), stuck.len() == 0),
             #[cfg(target_os = "linux")]
             Self::Pipe(pipe) => {
                 let Some(socket) = sink.splice_sink() else {
@@ -152,6 +163,7 @@ impl Held {
         match self {
             Self::Nothing => 0,
             Self::Buffer(buffer) => buffer.len(),
+            Self::Stuck(stuck) => stuck.len(),
             #[cfg(target_os = "linux")]
             Self::Pipe(pipe) => pipe.len(),
         }
