@@ -9,7 +9,8 @@ use crate::{count::Case, load::Work};
 const MORE: &str = "\
 Columns: bulk-1 bulk-16 duplex-1 duplex-16 request-64b-1 request-64b-64 request-64b-512
   request-4k-64 request-32k-64 connect-32 idle stuck pairing-32 start-up size
-Relays:  couplet couplet-one-thread haproxy-splice haproxy-copy nginx socat by-hand
+Relays:  couplet couplet-one-thread haproxy-splice haproxy-copy haproxy-two-threads nginx
+  nginx-two-workers socat by-hand
 A name's beginning stands for all that begin so, unless it is a name itself:
   --columns bulk,request-64b --relays couplet,haproxy";
 
@@ -63,6 +64,34 @@ pub(crate) struct TableArgs {
     pub(crate) profile: String,
 }
 
+/// What the check by other programs is told.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ProgramsArgs {
+    /// Which loads [default: all]: iperf3-1 iperf3-8 redis redis-connect wrk wrk-connect
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) loads: Vec<String>,
+
+    /// Which relays [default: couplet, haproxy and nginx, in all their kinds]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) relays: Vec<String>,
+
+    /// Clients and server each in a network namespace of its own, the relay between them: as root
+    #[arg(long)]
+    pub(crate) veth: bool,
+
+    /// How often each is measured
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) rounds: u32,
+
+    /// How long each is measured, about, in seconds
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub(crate) seconds: u32,
+
+    /// The Cargo profile to measure
+    #[arg(long, value_name = "NAME", default_value = "release")]
+    pub(crate) profile: String,
+}
+
 /// What the soak is told.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct SoakArgs {
@@ -110,6 +139,8 @@ pub(crate) enum Tool {
         #[arg(long, value_name = "NAME", default_value = "release")]
         profile: String,
     },
+    /// Measure by programs that are not ours: iperf3, redis-benchmark and wrk through each relay
+    Programs(ProgramsArgs),
     /// Run for long, through every mode and many layers: is anything lost, does anything grow?
     Soak(SoakArgs),
     /// A relay of the soak

@@ -20,6 +20,9 @@ pub(crate) type Figures = Vec<(Metric, f64)>;
 /// The tasks of the last connections may end after their clients are content.
 const TAIL: Duration = Duration::from_millis(50);
 
+/// How long a relay may take to let go of pairs whose clients are gone.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// How often a relay is started to see how long that takes.
 const STARTS: u32 = 10;
 
@@ -71,13 +74,29 @@ async fn load(
     sleep(TAIL).await;
     let after = relay.usage()?;
     let mut figures = figures(work, before, after, outcome);
-    if let Work::Idle { .. } = work {
+    if let Work::Idle { pairs, .. } = work {
         sleep(watch).await;
         let later = relay.usage()?;
         let cpu = later.cpu.saturating_sub(after.cpu).as_secs_f64();
         figures.push((Metric::IdleCpu, cpu * 1e3 / watch.as_secs_f64()));
+        drop(generator);
+        timeout(PATIENCE, emptied(&relay, before.descriptors + pairs / 2))
+            .await
+            .context("it does not let go of its pairs")??;
+        // Some allocators give back only later what they do not need.
+        sleep(watch).await;
+        let kept = relay.usage()?.resident as f64 - before.resident as f64;
+        figures.push((Metric::Kept, kept / pairs as f64));
     }
     Ok(figures)
+}
+
+/// Waits until a relay has no more descriptors than these: a pair has two, and pipes are kept.
+async fn emptied(relay: &Running, descriptors: usize) -> anyhow::Result<()> {
+    while relay.usage()?.descriptors > descriptors {
+        sleep(TAIL).await;
+    }
+    Ok(())
 }
 
 /// What the counters before and after the work say.

@@ -152,7 +152,11 @@ pub(crate) async fn interrupted() -> anyhow::Error {
 }
 
 /// Those that are called as one of the given names, or begin so if none is called so; or all.
-fn chosen<T>(all: Vec<T>, given: &[String], name: impl Fn(&T) -> &str) -> anyhow::Result<Vec<T>> {
+pub(crate) fn chosen<T>(
+    all: Vec<T>,
+    given: &[String],
+    name: impl Fn(&T) -> &str,
+) -> anyhow::Result<Vec<T>> {
     let names: Vec<_> = all.iter().map(|one| name(one).to_owned()).collect();
     for given in given {
         if !names.iter().any(|name| name.starts_with(given)) {

@@ -13,6 +13,7 @@ mod keyed;
 mod load;
 mod measure;
 mod metric;
+mod programs;
 mod relays;
 mod report;
 mod scratch;
@@ -31,6 +32,7 @@ pub fn main() -> ExitCode {
         None => driver::run(&args.table),
         Some(Tool::Count { waiting, profile }) => count::run(waiting, &profile),
         Some(Tool::Keyed { quick, profile }) => keyed::run(quick, &profile),
+        Some(Tool::Programs(args)) => programs::run(&args),
         Some(Tool::Soak(soak)) => soak::run(&soak),
         Some(Tool::SoakLibrary { listen, dial }) => soak::run_library(listen, dial),
         Some(Tool::Load { work }) => load::run(work),

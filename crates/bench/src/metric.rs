@@ -11,6 +11,8 @@ pub(crate) enum Metric {
     P99,
     /// Bytes a pair.
     Resident,
+    /// Bytes a pair that are still held when all pairs have been closed.
+    Kept,
     DescriptorsPerPair,
     /// Milliseconds of CPU a second.
     IdleCpu,
@@ -56,6 +58,7 @@ impl Metric {
             Self::P50 => "median, µs",
             Self::P99 => "99th percentile, µs",
             Self::Resident => "bytes/pair",
+            Self::Kept => "bytes/pair kept after their end",
             Self::DescriptorsPerPair => "descriptors/pair",
             Self::IdleCpu => "CPU, ms/s",
             Self::Taken => "KiB/pair until the sender waits",
@@ -69,9 +72,11 @@ impl Metric {
             Self::Cpu(_) => Section::Cpu,
             Self::Rate(_) => Section::Rate,
             Self::P50 | Self::P99 => Section::Latency,
-            Self::Resident | Self::DescriptorsPerPair | Self::IdleCpu | Self::Taken => {
-                Section::Held
-            }
+            Self::Resident
+            | Self::Kept
+            | Self::DescriptorsPerPair
+            | Self::IdleCpu
+            | Self::Taken => Section::Held,
             Self::StartUp | Self::Size => Section::Program,
         }
     }

@@ -33,6 +33,7 @@ fn the_driver_writes_its_table() {
         "connect, echo, close × 32: connections/s",
         "idle pairs: bytes/pair",
         "idle pairs: descriptors/pair",
+        "idle pairs: bytes/pair kept after their end",
         "stuck pairs: bytes/pair",
         "listen and listen × 32: pairs/s",
         "start-up: ms",
@@ -69,7 +70,34 @@ fn the_rendezvous_by_key_is_measured() {
         "waiting: bytes each",
         "joins/s",
         "a join: 99th percentile, µs",
+        "sockets, 64 clients",
         "`cargo run --release -p couplet-bench -- keyed --quick --profile=dev` on ",
+    ] {
+        assert!(said.contains(part), "`{part}` is not in\n{said}\n{told}");
+    }
+}
+
+#[test]
+fn a_program_of_others_sends_its_load_through_a_relay() {
+    let _alone = alone();
+    let output = Command::new(env!("CARGO_BIN_EXE_couplet-bench"))
+        .args([
+            "programs",
+            "--loads=redis,redis-connect",
+            "--relays=couplet-one-thread",
+        ])
+        .args(["--rounds=1", "--seconds=1", "--profile=dev"])
+        .output()
+        .unwrap();
+    let (said, told) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{told}");
+    for part in [
+        "| Couplet, 1 thread ",
+        "redis-benchmark, GET × 64: µs/request",
+        "redis-benchmark, a connection each × 64: connections/s",
     ] {
         assert!(said.contains(part), "`{part}` is not in\n{said}\n{told}");
     }

@@ -65,8 +65,8 @@ pub(crate) fn run(quick: bool, profile: &str) -> anyhow::Result<()> {
         resident: None,
         ..few?
     };
-    let [one, all] = on_loopback;
-    println!("{}", table(&[few, many?, one, all]));
+    let measured: Vec<_> = [few, many?].into_iter().chain(on_loopback).collect();
+    println!("{}", table(&measured));
     if let Some(short) = short {
         println!("{short}\n");
     }

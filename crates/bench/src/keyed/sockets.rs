@@ -23,8 +23,12 @@ use crate::{
     scratch::Scratch,
 };
 
-/// How many clients come at a time where not one comes after the other.
-const PARALLEL: u32 = 8;
+/// How many clients come at a time.
+const CLIENTS: [(u32, &str); 3] = [
+    (1, "sockets, one client"),
+    (8, "sockets, 8 clients"),
+    (64, "sockets, 64 clients"),
+];
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -33,8 +37,8 @@ const REST: Duration = Duration::from_millis(200);
 
 const OK: &[u8] = b"ok\n";
 
-/// The one half of the joins is one after the other, the other is by several clients.
-pub(super) fn measure(size: Size, built: &Built) -> anyhow::Result<[Measured; 2]> {
+/// A third of the joins each is one after the other, by some clients, and by many.
+pub(super) fn measure(size: Size, built: &Built) -> anyhow::Result<Vec<Measured>> {
     let scratch = Scratch::new()?;
     let addr = free_port()?;
     let mut command = Command::new(&built.couplet);
@@ -56,19 +60,18 @@ pub(super) fn measure(size: Size, built: &Built) -> anyhow::Result<[Measured; 2]
     }
     let after = at_rest(&relay, before.descriptors + waiting.len())?;
 
-    let half = size.joins / 2;
-    let one = join_all(addr, &waiting, 0..half, 1)?;
-    let many = join_all(addr, &waiting, half..size.joins, PARALLEL)?;
-    Ok(
-        [("sockets, one client", one), ("sockets, 8 clients", many)].map(|(title, joins)| {
-            Measured {
-                title,
-                waiting: size.waiting,
-                resident: Some(after.resident.saturating_sub(before.resident)),
-                joins,
-            }
-        }),
-    )
+    let share = size.joins / CLIENTS.len() as u32;
+    let mut measured = Vec::new();
+    for (nth, (clients, title)) in (0..).zip(CLIENTS) {
+        let joins = nth * share..(nth + 1) * share;
+        measured.push(Measured {
+            title,
+            waiting: size.waiting,
+            resident: Some(after.resident.saturating_sub(before.resident)),
+            joins: join_all(addr, &waiting, joins, clients)?,
+        });
+    }
+    Ok(measured)
 }
 
 /// Waits until it has so many descriptors at least, and nothing to do any more.

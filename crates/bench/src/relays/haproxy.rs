@@ -9,6 +9,7 @@ use super::{Relay, To, backend, find};
 
 pub(super) const SPLICE: &str = "haproxy-splice";
 pub(super) const COPY: &str = "haproxy-copy";
+pub(super) const TWO_THREADS: &str = "haproxy-two-threads";
 
 /// More pairs than any column has; two descriptors each.
 const MAX_PAIRS: u32 = 8000;
@@ -22,6 +23,7 @@ pub(super) struct Haproxy {
     program: PathBuf,
     version: String,
     splice: Splice,
+    threads: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,29 +37,32 @@ pub(super) enum Splice {
 // ===== impl Haproxy =====
 
 impl Haproxy {
-    pub(super) fn find(splice: Splice) -> anyhow::Result<Self> {
+    pub(super) fn find(splice: Splice, threads: u32) -> anyhow::Result<Self> {
         let program = find::program("haproxy")?;
         let said = find::said(Command::new(&program).arg("-v"));
         Ok(Self {
             version: find::word_after(&said, "version ").to_owned(),
             program,
             splice,
+            threads,
         })
     }
 }
 
 impl Relay for Haproxy {
     fn name(&self) -> &'static str {
-        match self.splice {
-            Splice::Always => SPLICE,
-            Splice::Never => COPY,
+        match (self.splice, self.threads) {
+            (Splice::Always, 1) => SPLICE,
+            (Splice::Always, _) => TWO_THREADS,
+            (Splice::Never, _) => COPY,
         }
     }
 
     fn title(&self) -> &'static str {
-        match self.splice {
-            Splice::Always => "HAProxy, splice",
-            Splice::Never => "HAProxy, no splice",
+        match (self.splice, self.threads) {
+            (Splice::Always, 1) => "HAProxy, splice",
+            (Splice::Always, _) => "HAProxy, splice, 2 threads",
+            (Splice::Never, _) => "HAProxy, no splice",
         }
     }
 
@@ -66,12 +71,18 @@ impl Relay for Haproxy {
             Splice::Always => "`option splice-request` and `splice-response`",
             Splice::Never => "without splicing",
         };
-        format!("{}, `mode tcp`, `nbthread 1`, {splice}", self.version)
+        format!(
+            "{}, `mode tcp`, `nbthread {}`, {splice}",
+            self.version, self.threads
+        )
     }
 
     fn command(&self, listen: SocketAddr, to: To, folder: &Path) -> anyhow::Result<Command> {
         let file = folder.join("haproxy.cfg");
-        fs::write(&file, config(listen, backend(to)?, self.splice))?;
+        fs::write(
+            &file,
+            config(listen, backend(to)?, self.splice, self.threads),
+        )?;
         let mut command = Command::new(&self.program);
         command.args(["-db", "-q", "-f"]).arg(file);
         Ok(command)
@@ -82,7 +93,7 @@ impl Relay for Haproxy {
     }
 }
 
-fn config(listen: SocketAddr, backend: SocketAddr, splice: Splice) -> String {
+fn config(listen: SocketAddr, backend: SocketAddr, splice: Splice, threads: u32) -> String {
     let splice = match splice {
         Splice::Always => "option splice-request\n    option splice-response",
         Splice::Never => "",
@@ -93,7 +104,7 @@ fn config(listen: SocketAddr, backend: SocketAddr, splice: Splice) -> String {
         "global
     maxconn {MAX_PAIRS}
     maxpipes {MAX_PIPES}
-    nbthread 1
+    nbthread {threads}
 defaults
     mode tcp
     maxconn {MAX_PAIRS}

@@ -65,12 +65,14 @@ pub(crate) struct Missing {
     pub(crate) why: String,
 }
 
-pub(crate) const NAMES: [&str; 7] = [
+pub(crate) const NAMES: [&str; 9] = [
     couplet::NAME,
     couplet::ONE_THREAD,
     haproxy::SPLICE,
     haproxy::COPY,
+    haproxy::TWO_THREADS,
     nginx::NAME,
+    nginx::TWO_WORKERS,
     socat::NAME,
     by_hand::NAME,
 ];
@@ -80,9 +82,11 @@ pub(crate) fn find(name: &'static str, built: &Built) -> Result<Box<dyn Relay>, 
     let found: anyhow::Result<Box<dyn Relay>> = match name {
         couplet::NAME => couplet::Couplet::new(built, couplet::Threads::Auto).map(boxed),
         couplet::ONE_THREAD => couplet::Couplet::new(built, couplet::Threads::One).map(boxed),
-        haproxy::SPLICE => haproxy::Haproxy::find(haproxy::Splice::Always).map(boxed),
-        haproxy::COPY => haproxy::Haproxy::find(haproxy::Splice::Never).map(boxed),
-        nginx::NAME => nginx::Nginx::find().map(boxed),
+        haproxy::SPLICE => haproxy::Haproxy::find(haproxy::Splice::Always, 1).map(boxed),
+        haproxy::COPY => haproxy::Haproxy::find(haproxy::Splice::Never, 1).map(boxed),
+        haproxy::TWO_THREADS => haproxy::Haproxy::find(haproxy::Splice::Always, 2).map(boxed),
+        nginx::NAME => nginx::Nginx::find(1).map(boxed),
+        nginx::TWO_WORKERS => nginx::Nginx::find(2).map(boxed),
         socat::NAME => socat::Socat::find().map(boxed),
         _ => Ok(boxed(by_hand::ByHand::new(built))),
     };

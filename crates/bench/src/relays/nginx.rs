@@ -10,6 +10,7 @@ use anyhow::bail;
 use super::{Relay, To, backend, find};
 
 pub(super) const NAME: &str = "nginx";
+pub(super) const TWO_WORKERS: &str = "nginx-two-workers";
 
 const MODULE: &str = "ngx_stream_module.so";
 const MODULE_FOLDERS: [&str; 4] = [
@@ -19,7 +20,7 @@ const MODULE_FOLDERS: [&str; 4] = [
     "/usr/local/nginx/modules",
 ];
 
-/// nginx's stream module, with one worker. It sets `TCP_NODELAY` unless told otherwise. With
+/// nginx's stream module. It sets `TCP_NODELAY` unless told otherwise. With
 /// half-close, as all the others: without, what a server answers after its client's end is lost.
 #[derive(Debug)]
 pub(super) struct Nginx {
@@ -27,12 +28,13 @@ pub(super) struct Nginx {
     /// `None`: it is built in.
     module: Option<PathBuf>,
     version: String,
+    workers: u32,
 }
 
 // ===== impl Nginx =====
 
 impl Nginx {
-    pub(super) fn find() -> anyhow::Result<Self> {
+    pub(super) fn find(workers: u32) -> anyhow::Result<Self> {
         let program = find::program("nginx")?;
         let said = find::said(Command::new(&program).arg("-V"));
         let module = MODULE_FOLDERS
@@ -47,30 +49,38 @@ impl Nginx {
             program,
             module: module.filter(|_| !built_in),
             version: find::word_after(&said, "nginx/").to_owned(),
+            workers,
         })
     }
 }
 
 impl Relay for Nginx {
     fn name(&self) -> &'static str {
-        NAME
+        match self.workers {
+            1 => NAME,
+            _ => TWO_WORKERS,
+        }
     }
 
     fn title(&self) -> &'static str {
-        "nginx"
+        match self.workers {
+            1 => "nginx",
+            _ => "nginx, 2 workers",
+        }
     }
 
     fn about(&self) -> String {
         format!(
-            "{}, its stream module, `worker_processes 1`, `proxy_half_close on` (without it, \
+            "{}, its stream module, `worker_processes {}`, `proxy_half_close on` (without it, \
              nginx loses bytes that a server sends after its client's end of stream)",
-            self.version
+            self.version, self.workers
         )
     }
 
     fn command(&self, listen: SocketAddr, to: To, folder: &Path) -> anyhow::Result<Command> {
         let file = folder.join("nginx.conf");
-        let config = config(listen, backend(to)?, self.module.as_deref(), folder);
+        let module = self.module.as_deref();
+        let config = config(listen, backend(to)?, module, self.workers, folder);
         fs::write(&file, config)?;
         let mut command = Command::new(&self.program);
         command.args(["-e", "stderr", "-c"]).arg(file);
@@ -83,14 +93,20 @@ impl Relay for Nginx {
     }
 }
 
-fn config(listen: SocketAddr, backend: SocketAddr, module: Option<&Path>, folder: &Path) -> String {
+fn config(
+    listen: SocketAddr,
+    backend: SocketAddr,
+    module: Option<&Path>,
+    workers: u32,
+    folder: &Path,
+) -> String {
     let module = module.map_or(String::new(), |module| {
         format!("load_module {};", module.display())
     });
     format!(
         "{module}
 daemon off;
-worker_processes 1;
+worker_processes {workers};
 pid {pid};
 error_log stderr emerg;
 events {{

@@ -18,7 +18,8 @@ const TOP: u32 = 74;
 
 /// Colours that are told apart without telling red from green; ours are the blues.
 const COLOURS: [&str; relays::NAMES.len()] = [
-    "#0b3c6f", "#4a7db3", "#e69f00", "#f3d37a", "#009e73", "#bbbbbb", "#cc79a7",
+    "#0b3c6f", "#4a7db3", "#e69f00", "#f3d37a", "#b36b00", "#009e73", "#66c2a5", "#bbbbbb",
+    "#cc79a7",
 ];
 
 // ===== impl Report =====

@@ -16,8 +16,7 @@ use crate::{
     relays::{Missing, Relay},
 };
 
-use self::stat::Stat;
-pub(crate) use self::{markdown::align, numbers::number};
+pub(crate) use self::{markdown::align, numbers::number, stat::Stat};
 
 /// What was asked for, and of which machine.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 /// Several measurements of the same.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Stat {
-    pub(super) median: f64,
+pub(crate) struct Stat {
+    pub(crate) median: f64,
     lowest: f64,
     highest: f64,
 }
@@ -9,7 +9,7 @@ pub(super) struct Stat {
 // ===== impl Stat =====
 
 impl Stat {
-    pub(super) fn of(values: &[f64]) -> Option<Self> {
+    pub(crate) fn of(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
         sorted.sort_unstable_by(f64::total_cmp);
         let (lowest, highest) = (*sorted.first()?, *sorted.last()?);

@@ -1,0 +1,115 @@
+//! Where clients, relay and server are: all on loopback, or clients and server each in a network namespace
+//! of its own, between which the relay stands.
+
+use std::{net::IpAddr, process::Command};
+
+use anyhow::{Context, ensure};
+
+/// Addresses for benchmarks (RFC 2544): two networks of two.
+const RELAY_TO_CLIENT: &str = "198.18.0.1";
+const CLIENT: &str = "198.18.0.2";
+const RELAY_TO_SERVER: &str = "198.18.0.5";
+const SERVER: &str = "198.18.0.6";
+const LOOPBACK: &str = "127.0.0.1";
+
+#[derive(Debug)]
+pub(super) struct Place {
+    /// Where the relay listens.
+    pub(super) relay: IpAddr,
+    pub(super) server: IpAddr,
+    /// Of the clients and of the server; none on loopback.
+    namespaces: Option<[Namespace; 2]>,
+}
+
+/// A network namespace, linked to that of this process; gone when dropped.
+#[derive(Debug)]
+struct Namespace(String);
+
+// ===== impl Place =====
+
+impl Place {
+    pub(super) fn loopback() -> Self {
+        Self {
+            relay: address(LOOPBACK),
+            server: address(LOOPBACK),
+            namespaces: None,
+        }
+    }
+
+    pub(super) fn namespaces() -> anyhow::Result<Self> {
+        Ok(Self {
+            relay: address(RELAY_TO_CLIENT),
+            server: address(SERVER),
+            namespaces: Some([
+                Namespace::linked("c", RELAY_TO_CLIENT, CLIENT)?,
+                Namespace::linked("s", RELAY_TO_SERVER, SERVER)?,
+            ]),
+        })
+    }
+
+    pub(super) fn at_client(&self, command: &Command) -> Command {
+        self.within(0, command)
+    }
+
+    pub(super) fn at_server(&self, command: &Command) -> Command {
+        self.within(1, command)
+    }
+
+    fn within(&self, which: usize, command: &Command) -> Command {
+        let mut within = match &self.namespaces {
+            None => Command::new(command.get_program()),
+            Some(namespaces) => {
+                let mut within = Command::new("ip");
+                within.args(["netns", "exec", &namespaces[which].0]);
+                within.arg(command.get_program());
+                within
+            }
+        };
+        within.args(command.get_args());
+        within
+    }
+}
+
+fn address(text: &str) -> IpAddr {
+    text.parse().expect("it is an address")
+}
+
+// ===== impl Namespace =====
+
+impl Namespace {
+    /// Makes one with a link between these two addresses.
+    fn linked(suffix: &str, here: &str, there: &str) -> anyhow::Result<Self> {
+        let name = format!("cb{}{suffix}", std::process::id());
+        ip(&format!("netns add {name}"))?;
+        let namespace = Self(name);
+        let name = &namespace.0;
+        ip(&format!(
+            "link add {name}h type veth peer name {name}p netns {name}"
+        ))?;
+        ip(&format!("addr add {here}/30 dev {name}h"))?;
+        ip(&format!("link set {name}h up"))?;
+        ip(&format!("-n {name} addr add {there}/30 dev {name}p"))?;
+        ip(&format!("-n {name} link set {name}p up"))?;
+        ip(&format!("-n {name} route add default via {here}"))?;
+        Ok(namespace)
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        // The link goes with it.
+        let _ = ip(&format!("netns del {}", self.0));
+    }
+}
+
+fn ip(args: &str) -> anyhow::Result<()> {
+    let output = Command::new("ip").args(args.split(' ')).output();
+    let output = output.context("`ip` can't be started (Debian: apt-get install iproute2)")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "`ip {args}` failed, as root it does not: {}",
+        said.trim()
+    );
+    Ok(())
+}
