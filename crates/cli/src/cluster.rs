@@ -226,10 +226,8 @@ impl ClusterSpec {
             match checked {
                 Ok(Checked::Well(server)) => tracing::info!(server, "match-maker"),
                 Ok(Checked::Warning(warning)) => tracing::warn!("{warning}"),
-                // It may come yet.
-                Err(error @ CheckError::Away { .. }) => {
-                    tracing::warn!("{:#}", anyhow::Error::new(error));
-                }
+                // It may come yet; the connection tells of it by itself.
+                Err(CheckError::Away { .. }) => {}
                 Err(error) => return Err(error.into()),
                 Ok(_) => {}
             }
