@@ -6,6 +6,7 @@ mod bytes;
 mod ends;
 mod exec;
 mod limits;
+mod names;
 mod stop;
 mod targets;
 mod unix;

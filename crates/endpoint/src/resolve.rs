@@ -30,25 +30,32 @@ const SLOW: Duration = Duration::from_secs(1);
 
 /// How many answers are kept, and for how long.
 const ANSWERS: usize = 1024;
-const LIFETIME: Duration = Duration::from_secs(3600);
+const LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+/// How old an answer may be that is used again, by default.
+pub(crate) const LAST_ANSWER: Duration = Duration::from_secs(3600);
 
 /// The addresses of a host, as the resolver sorted them (RFC 6724); at once where the host is an
 /// address.
 ///
 /// One look-up of a name runs at a time, and all callers share its answer. So a name whose DNS server
 /// is silent holds up no other name. Nor do many such names: a slow look-up gives its place in line to
-/// the next, and where none is free for a second, a name that was found within the last hour has the
-/// answer that it had then.
+/// the next. Where none is free for a second, or no name server answers, a name that was found within
+/// `last_answer` has the answer that it had then.
 ///
 /// Has no deadline. Cancel-safe, but a look-up that has begun can't be stopped, and counts until the
 /// resolver is done.
-pub(crate) async fn resolve(host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
+pub(crate) async fn resolve(
+    host: &Host,
+    port: u16,
+    last_answer: Duration,
+) -> io::Result<Vec<SocketAddr>> {
     static LOOK_UPS_RUNNING: LazyLock<LookUps> =
         LazyLock::new(|| LookUps::new(LOOK_UPS, SLOW_LOOK_UPS));
 
     match host {
         Host::Name(name) => {
-            let addrs = LOOK_UPS_RUNNING.shared(name, look_up).await?;
+            let addrs = LOOK_UPS_RUNNING.shared(name, last_answer, look_up).await?;
             let mut addrs = addrs.to_vec();
             addrs.iter_mut().for_each(|addr| addr.set_port(port));
             Ok(addrs)
@@ -56,6 +63,12 @@ pub(crate) async fn resolve(host: &Host, port: u16) -> io::Result<Vec<SocketAddr
         Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, port)]),
         Host::Scoped(ip, scope) => Ok(vec![SocketAddrV6::new(*ip, port, 0, scope.get()).into()]),
     }
+}
+
+/// Was a look-up not answered (`EAI_AGAIN` of getaddrinfo(3))? It has no error kind, and is known by the C
+/// library's text, in English unless the program sets a locale.
+pub(crate) fn no_server_answered(error: &io::Error) -> bool {
+    error.to_string().contains("Temporary failure")
 }
 
 async fn look_up(name: HostName) -> io::Result<Vec<SocketAddr>> {
@@ -105,6 +118,7 @@ impl LookUps {
     async fn shared<F>(
         &'static self,
         name: &HostName,
+        within: Duration,
         look_up: impl Fn(HostName) -> F,
     ) -> io::Result<Arc<[SocketAddr]>>
     where
@@ -112,7 +126,7 @@ impl LookUps {
     {
         loop {
             let (mut look_up, is_ours) = self.running(name, &look_up);
-            if let Some(addrs) = self.last_answer(name) {
+            if let Some(addrs) = self.last_answer(name, within) {
                 let begun = look_up.wait_for(|state| !matches!(state, State::InLine));
                 if timeout(SLOW, begun).await.is_err() {
                     return Ok(addrs);
@@ -132,15 +146,19 @@ impl LookUps {
             };
             return match answer {
                 Ok(addrs) => Ok(Arc::clone(addrs)),
-                Err(error) => Err(io::Error::new(error.kind(), SharedError(Arc::clone(error)))),
+                Err(error) => match self.last_answer(name, within) {
+                    Some(addrs) if no_server_answered(error) => Ok(addrs),
+                    _ => Err(io::Error::new(error.kind(), SharedError(Arc::clone(error)))),
+                },
             };
         }
     }
 
-    fn last_answer(&self, name: &HostName) -> Option<Arc<[SocketAddr]>> {
+    /// The last good answer, if it is no older than this.
+    fn last_answer(&self, name: &HostName, within: Duration) -> Option<Arc<[SocketAddr]>> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let (given, addrs) = answers.get(name)?;
-        (given.elapsed() < LIFETIME).then(|| Arc::clone(addrs))
+        (given.elapsed() < within.min(LIFETIME)).then(|| Arc::clone(addrs))
     }
 
     fn keep_answer(&self, name: HostName, addrs: &Arc<[SocketAddr]>) {
@@ -250,7 +268,10 @@ mod tests {
     async fn an_address_is_not_looked_up() {
         for text in ["192.0.2.1:22", "[2001:db8::1]:22", "[fe80::1%3]:22"] {
             let addr: SocketAddr = text.parse().unwrap();
-            assert_eq!(resolve(&addr.into(), 22).await.unwrap(), [addr]);
+            assert_eq!(
+                resolve(&addr.into(), 22, LAST_ANSWER).await.unwrap(),
+                [addr]
+            );
         }
     }
 
@@ -259,13 +280,15 @@ mod tests {
         let look_ups = look_ups(2);
         let silent = name("silent.test");
         let mut waiting: Vec<_> = (0..100)
-            .map(|_| Box::pin(look_ups.shared(&silent, |_| std::future::pending())))
+            .map(|_| Box::pin(look_ups.shared(&silent, LAST_ANSWER, |_| std::future::pending())))
             .collect();
         for waiting in &mut waiting {
             assert!(poll!(waiting).is_pending());
         }
         let other = name("other.test");
-        let found = look_ups.shared(&other, async |_| Ok(vec![addr(1)])).await;
+        let found = look_ups
+            .shared(&other, LAST_ANSWER, async |_| Ok(vec![addr(1)]))
+            .await;
         assert_eq!(*found.unwrap(), [addr(1)]);
     }
 
@@ -273,19 +296,27 @@ mod tests {
     async fn many_silent_names_hold_up_no_other_for_long() {
         let look_ups = look_ups(2);
         let known = name("known.test");
-        let found = look_ups.shared(&known, async |_| Ok(vec![addr(1)])).await;
+        let found = look_ups
+            .shared(&known, LAST_ANSWER, async |_| Ok(vec![addr(1)]))
+            .await;
         assert_eq!(*found.unwrap(), [addr(1)]);
 
         let silent = |number: usize| {
             let name = name(&format!("silent{number}.test"));
-            tokio::spawn(async move { look_ups.shared(&name, |_| std::future::pending()).await })
+            tokio::spawn(async move {
+                look_ups
+                    .shared(&name, LAST_ANSWER, |_| std::future::pending())
+                    .await
+            })
         };
         let _silent = [0, 1].map(silent);
         yield_now().await;
         // Those are slow, and make room for the next.
         let begin = Instant::now();
         let other = name("other.test");
-        let found = look_ups.shared(&other, async |_| Ok(vec![addr(2)])).await;
+        let found = look_ups
+            .shared(&other, LAST_ANSWER, async |_| Ok(vec![addr(2)]))
+            .await;
         assert_eq!(*found.unwrap(), [addr(2)]);
         assert!(begin.elapsed() <= SLOW + SLOW / 10, "{:?}", begin.elapsed());
 
@@ -294,12 +325,44 @@ mod tests {
         yield_now().await;
         tokio::time::sleep(10 * SLOW).await;
         let begin = Instant::now();
-        let found = look_ups.shared(&known, async |_| Ok(vec![addr(3)])).await;
+        let found = look_ups
+            .shared(&known, LAST_ANSWER, async |_| Ok(vec![addr(3)]))
+            .await;
         assert_eq!(*found.unwrap(), [addr(1)]);
         assert!(begin.elapsed() <= SLOW + SLOW / 10, "{:?}", begin.elapsed());
-        tokio::time::advance(LIFETIME).await;
-        let unknown = look_ups.shared(&known, async |_| Ok(vec![addr(3)]));
+        tokio::time::advance(LAST_ANSWER).await;
+        let unknown = look_ups.shared(&known, LAST_ANSWER, async |_| Ok(vec![addr(3)]));
         assert!(timeout(10 * SLOW, unknown).await.is_err(), "too old");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_answer_is_used_while_no_name_server_answers_and_not_where_there_is_no_such_name()
+     {
+        let look_ups = look_ups(2);
+        let name = name("known.test");
+        let hour = Duration::from_secs(3600);
+        let found = look_ups
+            .shared(&name, hour, async |_| Ok(vec![addr(1)]))
+            .await;
+        assert_eq!(*found.unwrap(), [addr(1)]);
+        let silent = async |_| Err(io::Error::other("Temporary failure in name resolution"));
+        let unknown = async |_| Err(io::Error::other("Name or service not known"));
+        let found = look_ups.shared(&name, hour, silent).await;
+        assert_eq!(*found.unwrap(), [addr(1)]);
+        assert!(
+            look_ups
+                .shared(&name, Duration::ZERO, silent)
+                .await
+                .is_err()
+        );
+        assert!(look_ups.shared(&name, hour, unknown).await.is_err());
+        tokio::time::advance(hour).await;
+        assert!(
+            look_ups.shared(&name, hour, silent).await.is_err(),
+            "too old"
+        );
+        let found = look_ups.shared(&name, 2 * hour, silent).await;
+        assert_eq!(*found.unwrap(), [addr(1)]);
     }
 
     #[test]
@@ -324,8 +387,8 @@ mod tests {
             }
         };
         let name = name("slow.test");
-        let mut one = Box::pin(look_ups.shared(&name, slow));
-        let mut two = Box::pin(look_ups.shared(&name, slow));
+        let mut one = Box::pin(look_ups.shared(&name, LAST_ANSWER, slow));
+        let mut two = Box::pin(look_ups.shared(&name, LAST_ANSWER, slow));
         assert!(poll!(&mut one).is_pending());
         assert!(poll!(&mut two).is_pending());
         answer.notify_one();
@@ -337,7 +400,7 @@ mod tests {
         assert_eq!(begun.load(Ordering::Relaxed), 1);
         // The next question is a new one.
         answer.notify_one();
-        look_ups.shared(&name, slow).await.unwrap_err();
+        look_ups.shared(&name, LAST_ANSWER, slow).await.unwrap_err();
         assert_eq!(begun.load(Ordering::Relaxed), 2);
     }
 
@@ -346,8 +409,13 @@ mod tests {
         let look_ups = look_ups(1);
         let panics = async |_| -> io::Result<Vec<SocketAddr>> { panic!("as the test says") };
         let name = name("panics.test");
-        look_ups.shared(&name, panics).await.unwrap_err();
-        let found = look_ups.shared(&name, async |_| Ok(vec![addr(1)])).await;
+        look_ups
+            .shared(&name, LAST_ANSWER, panics)
+            .await
+            .unwrap_err();
+        let found = look_ups
+            .shared(&name, LAST_ANSWER, async |_| Ok(vec![addr(1)]))
+            .await;
         assert_eq!(*found.unwrap(), [addr(1)]);
     }
 
@@ -363,14 +431,14 @@ mod tests {
             }
         };
         let one = name("one.test");
-        let mut abandoned = Box::pin(look_ups.shared(&one, slow));
+        let mut abandoned = Box::pin(look_ups.shared(&one, LAST_ANSWER, slow));
         assert!(poll!(&mut abandoned).is_pending());
         drop(abandoned);
         yield_now().await;
         assert_eq!(look_ups.free.available_permits(), 0);
         answer.notify_one();
         let two = name("two.test");
-        let next = look_ups.shared(&two, async |_| Ok(vec![addr(2)]));
+        let next = look_ups.shared(&two, LAST_ANSWER, async |_| Ok(vec![addr(2)]));
         assert_eq!(*next.await.unwrap(), [addr(2)]);
     }
 
@@ -386,11 +454,12 @@ mod tests {
         };
         let first = runtime();
         first.block_on(async {
-            let asked = look_ups.shared(&name, |_| std::future::pending());
+            let asked = look_ups.shared(&name, LAST_ANSWER, |_| std::future::pending());
             assert!(asked.now_or_never().is_none());
         });
         drop(first);
-        let found = runtime().block_on(look_ups.shared(&name, async |_| Ok(vec![addr(1)])));
+        let found =
+            runtime().block_on(look_ups.shared(&name, LAST_ANSWER, async |_| Ok(vec![addr(1)])));
         assert_eq!(*found.unwrap(), [addr(1)]);
     }
 }

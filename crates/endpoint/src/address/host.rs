@@ -14,7 +14,8 @@ pub enum Host {
     Name(HostName),
     /// An address.
     Ip(IpAddr),
-    /// An IPv6 address with a zone (RFC 4007): the number of the interface, as in `[fe80::1%3]`.
+    /// An IPv6 address with a zone (RFC 4007): the number of the interface, as in `[fe80::1%3]`. A name,
+    /// as in `[fe80::1%eth0]`, is read as the number that it has then.
     Scoped(Ipv6Addr, NonZeroU32),
 }
 

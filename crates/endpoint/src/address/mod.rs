@@ -35,7 +35,7 @@ use std::{fmt, str::FromStr};
 ///           | "exec:" program { " " argument }
 /// here      = "*" | host
 /// target    = host ":" port | "unix:" ( path | "@" name )
-/// host      = name | IPv4 | "[" IPv6 [ "%" interface's number ] "]"
+/// host      = name | IPv4 | "[" IPv6 [ "%" interface ] "]"
 /// port      = 0 … 65535
 /// ```
 ///

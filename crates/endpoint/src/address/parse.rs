@@ -190,19 +190,23 @@ impl<'a> Input<'a> {
         };
         let number = scope.map_or(Ok(0), |scope| {
             let digits = scope.bytes().all(|b| b.is_ascii_digit());
-            scope.parse().ok().filter(|_| digits).ok_or(scope)
+            match digits {
+                true => scope.parse().ok(),
+                false => interface(scope),
+            }
+            .ok_or(scope)
         });
         match number {
             Ok(0) if ip.is_unicast_link_local() => {
                 let message = format!("`{ip}` needs an interface: it is a link-local address");
-                let right = format!("add the interface's number, like `[{ip}%3]`");
+                let right = format!("add the interface, like `[{ip}%eth0]` or `[{ip}%3]`");
                 self.fail(start..start + len, message, right)
             }
             Ok(number) => Ok((Here::Host(Host::ipv6(ip, number)), start + len + 1)),
             Err(scope) => {
                 let span = start + len - scope.len()..start + len;
-                let message = format!("`{scope}` is not an interface's number");
-                self.fail(span, message, "use the system's number, like `[fe80::1%3]`")
+                let message = format!("`{scope}` is not an interface of this machine");
+                self.fail(span, message, "a name or a number that `ip link` shows")
             }
         }
     }
@@ -279,6 +283,20 @@ impl<'a> Input<'a> {
     ) -> Result<T, AddressError> {
         fail(self.whole, span, Mistake::new(message, right))
     }
+}
+
+/// The number of the interface of this name.
+#[cfg(target_os = "linux")]
+fn interface(name: &str) -> Option<u32> {
+    use rustix::net::{AddressFamily, SocketType, netdevice::name_to_index, socket};
+
+    let any = socket(AddressFamily::INET, SocketType::DGRAM, None).ok()?;
+    name_to_index(any, name).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn interface(_: &str) -> Option<u32> {
+    None
 }
 
 fn host(text: &str) -> Result<Host, (Range<usize>, Mistake)> {

@@ -210,14 +210,17 @@ fn a_host_is_a_name_or_an_address() {
         ("dial:[localhost]:22", "brackets are for IPv6 addresses"),
         ("dial:[::1::]:22", "`::1::` is not an IPv6 address"),
         (
-            "dial:[fe80::1%eth0]:22",
-            "`eth0` is not an interface's number",
+            "dial:[fe80::1%no-such0]:22",
+            "`no-such0` is not an interface of this machine",
         ),
         (
             "dial:[fe80::1]:22",
             "`fe80::1` needs an interface: it is a link-local address",
         ),
-        ("dial:[fe80::1%+3]:22", "`+3` is not an interface's number"),
+        (
+            "dial:[fe80::1%+3]:22",
+            "`+3` is not an interface of this machine",
+        ),
         ("dial:256.1.1.1:22", "`256.1.1.1` is not an IPv4 address"),
         ("dial:10.1:22", "`10.1` is not an IPv4 address"),
         ("dial:010.0.0.1:22", "`010.0.0.1` is not an IPv4 address"),

@@ -5,7 +5,8 @@ use std::{
     time::Duration,
 };
 
-use crate::address::DialAddr;
+use super::Family;
+use crate::{address::DialAddr, resolve::no_server_answered};
 
 /// A failed dial: the target, and the reason.
 ///
@@ -22,6 +23,7 @@ pub(super) enum Reason {
     LookUp(io::Error),
     NoAddress,
     NoAddressFor(IpAddr),
+    NoAddressOf(Family),
     AllFailed,
     Deadline(Duration),
     /// The bound on dials of the target, all of which are under way.
@@ -75,6 +77,16 @@ impl fmt::Display for DialError {
         match &self.reason {
             Reason::LookUp(error) => f.write_str(look_up_failure(error)),
             Reason::NoAddress => f.write_str(", whose name has no address"),
+            Reason::NoAddressOf(family) => {
+                let family = match family {
+                    Family::Ipv4 => "IPv4",
+                    _ => "IPv6",
+                };
+                write!(
+                    f,
+                    ", which has no {family} address, and no other may be dialled"
+                )
+            }
             Reason::NoAddressFor(source) => {
                 let family = if source.is_ipv4() { "IPv4" } else { "IPv6" };
                 write!(
@@ -107,10 +119,9 @@ impl fmt::Display for DialError {
     }
 }
 
-/// The meaning of a failed look-up. An unanswered one (`EAI_AGAIN` of getaddrinfo(3)) has no error
-/// kind; it is known by the C library's text, in English unless the program sets a locale.
+/// The meaning of a failed look-up.
 fn look_up_failure(error: &io::Error) -> &'static str {
-    match error.to_string().contains("Temporary failure") {
+    match no_server_answered(error) {
         true => ", no name server answered (EAI_AGAIN)",
         false => ", name not found",
     }
@@ -121,9 +132,11 @@ impl Error for DialError {
         match &self.reason {
             Reason::LookUp(error) => Some(error),
             Reason::AllFailed => self.failed.last().map(|(_, error)| error as _),
-            Reason::NoAddress | Reason::NoAddressFor(_) | Reason::Deadline(_) | Reason::Busy(_) => {
-                None
-            }
+            Reason::NoAddress
+            | Reason::NoAddressFor(_)
+            | Reason::NoAddressOf(_)
+            | Reason::Deadline(_)
+            | Reason::Busy(_) => None,
         }
     }
 }

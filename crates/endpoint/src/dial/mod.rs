@@ -3,6 +3,7 @@
 mod backoff;
 mod by;
 mod error;
+mod family;
 mod per_target;
 mod permit;
 mod race;
@@ -12,6 +13,7 @@ pub use self::{
     backoff::Backoff,
     by::{DialBy, dial_by},
     error::DialError,
+    family::Family,
     stream::{Once, Pool, Pooled, Repeat, once, pool, repeat},
 };
 
@@ -42,7 +44,7 @@ use crate::{
     conn::{Conn, Extensions, Origin},
     error::BoxError,
     io::{TcpIo, tcp},
-    resolve::resolve,
+    resolve::{LAST_ANSWER, resolve},
     socket::SocketOptions,
 };
 
@@ -83,6 +85,8 @@ pub struct Dial {
     per_target: Option<PerTarget>,
     permits: Permits,
     deferred: Option<Deferred>,
+    family: Family,
+    last_answer: Duration,
 }
 
 /// Options that are set late: see [`Dial::defer_options`].
@@ -107,6 +111,8 @@ impl Dial {
             per_target: None,
             permits: Permits::default(),
             deferred: None,
+            family: Family::default(),
+            last_answer: LAST_ANSWER,
         }
     }
 
@@ -131,6 +137,23 @@ impl Dial {
     #[must_use]
     pub fn source(mut self, source: impl Into<Option<IpAddr>>) -> Self {
         self.source = source.into();
+        self
+    }
+
+    /// Which addresses of the target are dialled, and which of them first. All by default, as the system
+    /// sorts them.
+    #[must_use]
+    pub fn family(mut self, family: Family) -> Self {
+        self.family = family;
+        self
+    }
+
+    /// How old the last addresses of a name may be that are dialled while no name server answers
+    /// (`EAI_AGAIN`). 1 hour by default, 1 day at most, and 0 for never. A name server that says that there is
+    /// no such name is believed.
+    #[must_use]
+    pub fn last_answer(mut self, age: Duration) -> Self {
+        self.last_answer = age;
         self
     }
 
@@ -273,11 +296,14 @@ impl Dial {
         &self,
         failed: &mut Vec<(SocketAddr, io::Error)>,
     ) -> Result<Conn<TcpIo>, Reason> {
-        let mut addrs = resolve(self.target.host(), self.target.port())
-            .await
-            .map_err(Reason::LookUp)?;
+        let found = resolve(self.target.host(), self.target.port(), self.last_answer).await;
+        let mut addrs = found.map_err(Reason::LookUp)?;
         if addrs.is_empty() {
             return Err(Reason::NoAddress);
+        }
+        self.family.sort(&mut addrs);
+        if addrs.is_empty() {
+            return Err(Reason::NoAddressOf(self.family));
         }
         if let Some(source) = self.source {
             addrs.retain(|addr| addr.is_ipv4() == source.is_ipv4());

@@ -8,7 +8,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use super::{BindError, Listen};
 use crate::{
     address::{AddressError, ListenAddr},
-    resolve::resolve,
+    resolve::{LAST_ANSWER, resolve},
     socket::SocketOptions,
 };
 
@@ -146,7 +146,7 @@ impl ListenOptions {
                 (Ipv4Addr::LOCALHOST, port).into(),
                 (Ipv6Addr::LOCALHOST, port).into(),
             ],
-            Some(host) => resolve(host, port)
+            Some(host) => resolve(host, port, LAST_ANSWER)
                 .await
                 .map_err(|error| BindError::look_up(addr, error))?,
         })

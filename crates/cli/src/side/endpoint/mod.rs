@@ -6,7 +6,7 @@ mod settings;
 use std::{net::IpAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use couplet_connector::{
-    endpoint::{Address, DialAddr, Host, KeepAlive, TargetAddr, UnixAddr},
+    endpoint::{Address, DialAddr, Family, Host, KeepAlive, TargetAddr, UnixAddr},
     layers::{AccessList, Replaceable},
     mode::Way,
 };
@@ -26,6 +26,10 @@ pub(crate) struct EndpointSpec {
     pub(crate) reuse_port: bool,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) source: Option<IpAddr>,
+    /// Which addresses of a name are dialled.
+    pub(crate) family: Option<Family>,
+    /// How long a name's last addresses are dialled while no name server answers.
+    pub(crate) last_answer: Option<Limit<Duration>>,
     /// How many dials of one target may be under way.
     pub(crate) max_per_target: Option<NonZeroUsize>,
     /// How many dialled connections wait to be joined, where it is a pool of them.
@@ -98,6 +102,8 @@ impl EndpointSpec {
             reuse_port: false,
             connect_timeout: None,
             source: None,
+            family: None,
+            last_answer: None,
             max_per_target: None,
             keep: None,
             keep_backoff: None,

@@ -268,7 +268,12 @@ impl EndpointSpec {
 
     /// A dial with the settings of this side and a target that is yet to be said: no port 0 can be dialled.
     fn bare_dial(&self, flags: EndpointFlags) -> Dial {
-        Dial::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
+        let dial = Dial::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+        let dial = match self.last_answer {
+            Some(age) => dial.last_answer(age.get().unwrap_or_default()),
+            None => dial,
+        };
+        dial.family(self.family.unwrap_or_default())
             .socket(self.socket(flags))
             .connect_timeout(self.sourced_connect_timeout(flags).value)
             .source(self.source)

@@ -56,6 +56,12 @@ impl EndpointSpec {
         if let Some(routes) = &self.routes {
             settings.push(Setting::new("route", routes.current(), Source::Side));
         }
+        if let Some(family) = self.family {
+            settings.push(Setting::new("family", family, Source::Side));
+        }
+        if let Some(age) = self.last_answer {
+            settings.push(Setting::new("last-answer", age, Source::Side));
+        }
         settings.extend_from_slice(self.targets.settings());
         for proxy in &self.via {
             settings.push(Setting::new("via", proxy, Source::Side));

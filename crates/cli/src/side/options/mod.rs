@@ -11,6 +11,7 @@ mod challenge;
 mod compress;
 pub(crate) mod frame;
 mod limits;
+mod names;
 #[cfg(feature = "noise")]
 mod noise;
 pub(crate) mod proxy;
@@ -47,6 +48,8 @@ pub(crate) static ALL: &[&SideOption] = &[
     &socket::REUSE_PORT,
     &socket::CONNECT_TIMEOUT,
     &socket::SOURCE,
+    &names::FAMILY,
+    &names::LAST_ANSWER,
     &socket::MAX_PER_TARGET,
     &socket::KEEP,
     &unix::MODE,
@@ -138,6 +141,8 @@ pub(crate) static NOT_STDIO: &[&str] = &[
     "user-timeout",
     "connect-timeout",
     "source",
+    "family",
+    "last-answer",
     "keep",
     "allow",
     "deny",
@@ -155,6 +160,8 @@ pub(crate) static NOT_EXEC: &[&str] = &[
     "user-timeout",
     "connect-timeout",
     "source",
+    "family",
+    "last-answer",
     "keep",
     "allow",
     "deny",
@@ -171,6 +178,8 @@ pub(crate) static TCP_ONLY: &[(&str, &str)] = &[
     ("reuse-port", "one program alone has a path"),
     ("via", "a proxy dials no path"),
     ("source", "the client has no address"),
+    ("family", "a path has no address"),
+    ("last-answer", "a path has no address"),
     (
         "attempts",
         "it counts by address, and a local peer has none",

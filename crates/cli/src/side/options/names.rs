@@ -1,0 +1,46 @@
+//! `family` and `last-answer`: which addresses of a name are dialled.
+
+use couplet_connector::endpoint::Family;
+
+use super::{Does, On, SideOption, Value};
+use crate::units::{Limit, duration};
+
+pub(super) static FAMILY: SideOption = SideOption {
+    name: "family",
+    on: On::Dial,
+    value: Value::Needed("4|6|prefer-4|prefer-6"),
+    help: "dial addresses of IPv4 or IPv6 alone, or first [default: as the system sorts them]",
+    settings: &[],
+    does: Does::Set(|endpoint, given| {
+        let word = given.needed()?;
+        let all = [
+            Family::Ipv4,
+            Family::Ipv6,
+            Family::PreferIpv4,
+            Family::PreferIpv6,
+        ];
+        let family = all
+            .into_iter()
+            .find(|family| family.to_string() == word.text);
+        let message = || format!("`{}` is not a family of addresses", word.text);
+        let known = ["4", "6", "prefer-4", "prefer-6"];
+        endpoint.family = Some(family.ok_or_else(|| word.unknown(message(), &known))?);
+        Ok(())
+    }),
+};
+
+pub(super) static LAST_ANSWER: SideOption = SideOption {
+    name: "last-answer",
+    on: On::Dial,
+    value: Value::Needed("TIME|never"),
+    help: "dial a name's last addresses for so long while no name server answers [default: 1h]",
+    settings: &[],
+    does: Does::Set(|endpoint, given| {
+        let word = given.needed()?;
+        endpoint.last_answer = Some(match word.text {
+            "never" => Limit::Off,
+            _ => Limit::At(word.parse(duration)?),
+        });
+        Ok(())
+    }),
+};
