@@ -1,9 +1,10 @@
-//! What the pages promise: their links lead somewhere, the README names every layer, and a page that
-//! quotes an example quotes it as it is.
+//! What the pages promise: their links lead somewhere, the README names every layer, each command can be
+//! written to a file, and a page that quotes an example quotes it as it is.
 
 #![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
 
 mod changelog;
+mod commands;
 mod layers;
 mod links;
 mod logs;

@@ -62,6 +62,8 @@ use std::{
     process::ExitCode,
 };
 
+pub use crate::config::round_trip as file_round_trip;
+
 use clap::{CommandFactory, Parser, error::ErrorKind};
 
 use couplet_connector::layers::Transform;

@@ -5,12 +5,14 @@
 
 mod flags;
 mod read;
+mod round_trip;
 mod table;
 #[cfg(test)]
 mod tests;
 mod text;
 mod write;
 
+pub use self::round_trip::round_trip;
 pub(crate) use self::{
     table::Kind,
     write::{command_line, write},
