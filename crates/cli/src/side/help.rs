@@ -171,6 +171,7 @@ pub(crate) const FLAGS: &[&str] = &[
     "handshake-timeout",
     "max-handshakes",
     "max-waiting",
+    "name",
     "wait-timeout",
     "half-close-timeout",
     "idle-timeout",
