@@ -2,6 +2,7 @@
 
 use std::{pin::pin, process::Child, time::Duration};
 
+use futures::future::{Either, select};
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, kill_process_group, test_kill_process_group, waitid,
 };
@@ -84,9 +85,9 @@ async fn attend(
         told.send_replace(Some(exit));
     });
     let mut has_ended = false;
-    let cut = tokio::select! {
-        cut = &mut connection => cut,
-        () = &mut ended => {
+    let cut = match select(&mut connection, &mut ended).await {
+        Either::Left((cut, _)) => cut,
+        Either::Right(_) => {
             has_ended = true;
             connection.await
         }

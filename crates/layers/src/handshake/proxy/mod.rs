@@ -47,12 +47,10 @@
 mod error;
 mod failure;
 mod login;
-mod read;
 mod target;
 mod users;
 mod via;
 
-pub(super) use self::read::fill;
 pub use self::{
     error::ProxyError,
     failure::DialFailure,

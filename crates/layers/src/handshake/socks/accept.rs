@@ -6,14 +6,17 @@ use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
 use tokio::io::AsyncWriteExt;
 
-use super::wire::{
-    ADDRESS_TYPE_NOT_SUPPORTED, Address, COMMAND_NOT_SUPPORTED, CONNECT, HEAD, LOGIN_VERSION,
-    NO_AUTHENTICATION, NO_METHOD, NoAddress, SUCCEEDED, Said, USER_AND_PASSWORD, VERSION, code_of,
-    reply,
+use super::{
+    read::fill,
+    wire::{
+        ADDRESS_TYPE_NOT_SUPPORTED, Address, COMMAND_NOT_SUPPORTED, CONNECT, HEAD, LOGIN_VERSION,
+        NO_AUTHENTICATION, NO_METHOD, NoAddress, SUCCEEDED, Said, USER_AND_PASSWORD, VERSION,
+        code_of, reply,
+    },
 };
 use crate::handshake::{
     Handshake, Identity,
-    proxy::{DialFailure, InvalidTarget, RequestedTarget, Users, fill},
+    proxy::{DialFailure, InvalidTarget, RequestedTarget, Users},
 };
 
 /// How long a client that is refused has to read that.

@@ -2,13 +2,16 @@ use couplet_endpoint::{Conn, DialAddr, Io, Replay};
 use futures::{FutureExt, future::BoxFuture};
 use tokio::io::AsyncWriteExt;
 
-use super::wire::{
-    Address, HEAD, LOGIN_VERSION, NO_AUTHENTICATION, NO_METHOD, NoAddress, SUCCEEDED,
-    USER_AND_PASSWORD, VERSION, meaning, request,
+use super::{
+    read::fill,
+    wire::{
+        Address, HEAD, LOGIN_VERSION, NO_AUTHENTICATION, NO_METHOD, NoAddress, SUCCEEDED,
+        USER_AND_PASSWORD, VERSION, meaning, request,
+    },
 };
 use crate::handshake::{
     Handshake,
-    proxy::{Login, ProxyError, fill},
+    proxy::{Login, ProxyError},
 };
 
 /// Asks a SOCKS5 proxy for a connection to the target in

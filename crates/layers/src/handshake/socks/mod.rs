@@ -20,6 +20,7 @@
 
 mod accept;
 mod connect;
+mod read;
 #[cfg(test)]
 mod tests;
 mod wire;

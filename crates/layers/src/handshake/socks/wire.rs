@@ -7,7 +7,8 @@ use std::{
 
 use couplet_endpoint::{DialAddr, Host, Io, Replay};
 
-use crate::handshake::proxy::{DialFailure, fill};
+use super::read::fill;
+use crate::handshake::proxy::DialFailure;
 
 pub(super) const VERSION: u8 = 5;
 
