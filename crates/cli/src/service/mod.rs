@@ -2,6 +2,7 @@
 
 mod notify;
 mod relays;
+mod running;
 
 use std::{num::NonZeroUsize, thread, time::Duration};
 

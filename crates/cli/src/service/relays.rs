@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, mem, time::Duration};
 use anyhow::Context;
 use couplet_connector::{
     ConnectorError, Handle,
-    endpoint::{Address, LocalAddr, Side},
+    endpoint::{Address, Side},
 };
 use futures::future::join_all;
 use tokio::task::JoinSet;
 
+use super::running::{Ending, Prepared, Running, Sockets};
 use crate::{
-    config::{Config, RelayConfig, RelayWords},
+    config::{Config, RelayConfig},
     fault_signal,
     incoming::Kept,
     mistake::{Mistake, Mistakes},
@@ -35,39 +36,6 @@ pub(super) struct Relays {
     failed: usize,
     #[cfg(feature = "admin")]
     admin: Option<couplet_admin::Admin>,
-}
-
-/// A relay at work.
-struct Running {
-    number: u64,
-    words: RelayWords,
-    plan: Plan,
-    handle: Handle,
-    sockets: Sockets,
-    has_ended: bool,
-}
-
-/// A relay whose pairs end.
-struct Ending {
-    number: u64,
-    name: String,
-    plan: Plan,
-    handle: Handle,
-    has_ended: bool,
-}
-
-/// The listening sockets of a relay, which outlive it.
-#[derive(Default)]
-struct Sockets {
-    kept: Vec<(Side, Address, Kept)>,
-    addrs: Vec<LocalAddr>,
-}
-
-/// A relay that is ready to be started.
-struct Prepared {
-    config: RelayConfig,
-    ends: Vec<Endpoint>,
-    sockets: Sockets,
 }
 
 /// What a reload has done, by the names of relays.
@@ -494,19 +462,5 @@ async fn finish_logs(plans: Vec<Plan>) {
     });
     if let Err(error) = finishing.await {
         tracing::error!(%error, "the task that ends the logs panicked");
-    }
-}
-
-// ===== impl Running =====
-
-impl Running {
-    fn into_ending(self, name: &str) -> Ending {
-        Ending {
-            number: self.number,
-            name: name.to_owned(),
-            plan: self.plan,
-            handle: self.handle,
-            has_ended: self.has_ended,
-        }
     }
 }
