@@ -1,10 +1,10 @@
 //! The page in Chromium: content, updates, cutting a pair, phones, dark mode, keyboard.
 
-use std::{env, fs, net::TcpStream, process::Command};
+use std::{env, fs, process::Command};
 
 use couplet_tests::{
     Process, need,
-    net::{expect_reset, free_port, listens},
+    net::{connect, expect_reset, free_port, listens},
 };
 use serde_json::json;
 
@@ -58,8 +58,7 @@ fn the_page_is_updated_and_cuts_a_pair() {
         "the second pair",
         "return document.querySelectorAll('#pairs tbody tr').length === 2",
     );
-    // Refused at once, which may be before the client has connected.
-    let third = TcpStream::connect(rig.couplet.address('A'));
+    let third = connect(rig.couplet.address('A'));
     browser.until(
         "the refusal",
         "return document.getElementById('refused').innerText.includes('limit_addr')",

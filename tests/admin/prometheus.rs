@@ -4,11 +4,14 @@ use std::{
     collections::BTreeSet,
     fs,
     io::Write,
-    net::TcpStream,
     process::{Command, Stdio},
 };
 
-use couplet_tests::{Couplet, Process, finish, need, net::free_port, program, until};
+use couplet_tests::{
+    Couplet, Process, finish, need,
+    net::{connect, free_port},
+    program, until,
+};
 use serde_json::Value;
 
 use crate::Rig;
@@ -27,7 +30,7 @@ fn promtool_finds_nothing_wrong() {
     let rig = Rig::new(",max-per-addr=1", &[]);
     let pair = rig.pair();
     // One is refused.
-    let second = TcpStream::connect(rig.couplet.address('A'));
+    let second = connect(rig.couplet.address('A'));
     rig.couplet.events("refused", 1);
     drop((pair, second));
     rig.couplet.ended(1);
@@ -206,7 +209,7 @@ fn refusals_and_ends_are_those_of_the_access_log() {
     let token = format!(",max-per-addr=3,token=@{}", secret.path().display());
     let rig = Rig::new(&token, &[&access_log]);
     let client = |says: &str| {
-        let mut client = TcpStream::connect(rig.couplet.address('A')).unwrap();
+        let mut client = connect(rig.couplet.address('A'));
         client.write_all(says.as_bytes()).unwrap();
         client
     };
@@ -237,7 +240,7 @@ fn refusals_and_ends_are_those_of_the_access_log() {
         server: couplet_tests::net::listen(),
         folder,
     };
-    let mut unlucky = TcpStream::connect(rig.couplet.address('A')).unwrap();
+    let mut unlucky = connect(rig.couplet.address('A'));
     unlucky
         .write_all(b"0123456789abcdef0123456789abcdef\n")
         .unwrap();

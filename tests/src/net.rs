@@ -5,12 +5,16 @@ pub mod unix;
 
 use std::{
     fs,
-    io::{self, ErrorKind, Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::{LIMIT, until};
@@ -37,67 +41,62 @@ pub fn dial(listener: &TcpListener) -> String {
     format!("dial:{}", listener.local_addr().unwrap())
 }
 
-/// Connects.
+/// Connects. The first read says so if the relay has reset the connection already.
 #[track_caller]
 pub fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect_timeout(&address, LIMIT).unwrap();
-    stream.set_nodelay(true).unwrap();
-    bounded(&stream);
-    stream
-}
-
-/// Connects, and must be reset at once, with nothing before: maybe before the client has noticed that it
-/// had connected.
-#[track_caller]
-pub fn connect_in_vain(address: SocketAddr) {
-    expect_reset_at_once(TcpStream::connect_timeout(&address, LIMIT));
-}
-
-/// The same from this address.
-#[track_caller]
-pub fn connect_in_vain_from(source: impl Into<IpAddr>, address: SocketAddr) {
-    let socket = socket_from(source, address);
-    let connected = socket.connect_timeout(&address.into(), LIMIT);
-    expect_reset_at_once(connected.map(|()| socket.into()));
-}
-
-#[track_caller]
-fn expect_reset_at_once(connected: io::Result<TcpStream>) {
-    let read = connected.and_then(|mut stream| {
-        bounded(&stream);
-        stream.read(&mut [0; 64])
-    });
-    assert_eq!(read.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    connected(tcp_socket(address), address)
 }
 
 /// Connects from this address.
 #[track_caller]
 pub fn connect_from(source: impl Into<IpAddr>, address: SocketAddr) -> TcpStream {
-    let socket = socket_from(source, address);
-    socket.connect_timeout(&address.into(), LIMIT).unwrap();
+    let socket = tcp_socket(address);
+    let source = SocketAddr::new(source.into(), 0);
+    socket.bind(&source.into()).unwrap();
+    connected(socket, address)
+}
+
+/// Connects, and must be reset, with nothing before.
+#[track_caller]
+pub fn connect_in_vain(address: SocketAddr) {
+    expect_reset(&connect(address));
+}
+
+/// The same from this address.
+#[track_caller]
+pub fn connect_in_vain_from(source: impl Into<IpAddr>, address: SocketAddr) {
+    expect_reset(&connect_from(source, address));
+}
+
+fn tcp_socket(address: SocketAddr) -> Socket {
+    Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap()
+}
+
+/// A connection that is established, or was and is reset since: `connect` would fail of such a reset if
+/// it came before the client's thread ran again, so it is only waited for, and its error left to the first
+/// read.
+#[track_caller]
+fn connected(socket: Socket, address: SocketAddr) -> TcpStream {
+    socket.set_nonblocking(true).unwrap();
+    if let Err(error) = socket.connect(&address.into()) {
+        assert_eq!(
+            error.raw_os_error(),
+            Some(Errno::INPROGRESS.raw_os_error()),
+            "{error}"
+        );
+    }
+    let limit = Timespec::try_from(LIMIT).unwrap();
+    let mut wait = [PollFd::new(&socket, PollFlags::OUT)];
+    assert_eq!(
+        poll(&mut wait, Some(&limit)).unwrap(),
+        1,
+        "{address} does not answer"
+    );
+    socket.set_nonblocking(false).unwrap();
     let stream = TcpStream::from(socket);
     stream.set_nodelay(true).unwrap();
     bounded(&stream);
     stream
-}
-
-/// The same, or `None` if the peer resets the connection before it has noticed that it had connected.
-#[track_caller]
-pub fn may_connect_from(source: impl Into<IpAddr>, address: SocketAddr) -> Option<TcpStream> {
-    let socket = socket_from(source, address);
-    match socket.connect_timeout(&address.into(), LIMIT) {
-        Ok(()) => Some(socket.into()),
-        Err(error) if error.kind() == ErrorKind::ConnectionReset => None,
-        Err(error) => panic!("not connected: {error}"),
-    }
-}
-
-#[track_caller]
-fn socket_from(source: impl Into<IpAddr>, address: SocketAddr) -> Socket {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
-    let source = SocketAddr::new(source.into(), 0);
-    socket.bind(&source.into()).unwrap();
-    socket
 }
 
 /// Accepts.
