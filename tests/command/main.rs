@@ -15,5 +15,6 @@ mod reload;
 mod service;
 mod status;
 mod stdio;
+mod systemd;
 mod token;
 mod tools;

@@ -31,6 +31,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ssh", "openssh-client"),
     ("ssh-keygen", "openssh-client"),
     ("sshd", "openssh-server"),
+    ("systemd-analyze", "systemd"),
+    ("systemd-socket-activate", "systemd"),
     ("tinyproxy", "tinyproxy-bin"),
     ("tshark", "tshark"),
     ("zstd", "zstd"),

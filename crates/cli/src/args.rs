@@ -35,6 +35,7 @@ A side is an address, then options in the order in which a connection meets them
   exec:PROGRAM ARGS    a program, started for each client
   listen:unix:PATH, dial:unix:PATH
                        the same over a Unix socket; `unix:@NAME` is an abstract one
+  listen:systemd:NAME  on the sockets that systemd passes with this name
 ";
 
 const EXAMPLES: &str = "\

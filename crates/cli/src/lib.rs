@@ -36,6 +36,7 @@ mod mistake;
 mod mistyped;
 mod own_addresses;
 mod pair;
+mod passed;
 mod plan;
 mod proxy_sides;
 mod relay_name;
@@ -203,6 +204,7 @@ fn load(path: &Path) -> Result<(config::Source, Config), ExitCode> {
 
 /// Runs what a file describes.
 fn run_file(path: &Path) -> ExitCode {
+    passed::take();
     // Reading a file may have a warning, and how it is logged stands in the file.
     let (source, config) = match load(path) {
         Ok(loaded) => loaded,
@@ -273,6 +275,7 @@ fn or_usage_error<T>(result: Result<T, Mistake>, tool: Option<&str>) -> T {
 
 /// Logs from before the plan on: reading a file may have a warning.
 fn run(plan: impl FnOnce() -> Plan, log: &LogArgs, level: LevelFilter) -> ExitCode {
+    passed::take();
     if let Err(error) = log.init(level) {
         return exit_code(Err(error));
     }

@@ -239,6 +239,7 @@ impl Plan {
         let same = match (&a.endpoint.address, &b.endpoint.address) {
             (Address::Listen(a), Address::Listen(b)) => a == b && a.port() != 0,
             (Address::ListenUnix(a), Address::ListenUnix(b)) => a == b,
+            (Address::ListenSystemd(a), Address::ListenSystemd(b)) => a == b,
             _ => false,
         };
         if same && !a.endpoint.reuse_port {
@@ -247,6 +248,9 @@ impl Plan {
                 format!("both sides are `{address}`"),
                 match a.endpoint.is_unix() {
                     true => "two paths".to_owned(),
+                    false if matches!(address, Address::ListenSystemd(_)) => {
+                        "two names of sockets".to_owned()
+                    }
                     false => format!(
                         "two ports; `couplet rendezvous {address}` joins clients of one port by key"
                     ),

@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::{
     fault_signal,
     incoming::Kept,
+    passed,
     plan::{Plan, Sides},
     reload::Hangups,
     side::Endpoint,
@@ -72,6 +73,7 @@ async fn relay(plan: &Plan) -> anyhow::Result<Option<CloseReason>> {
             _ => {}
         }
     }
+    passed::refuse_unused(plan.sides.specs().map(|(_, side)| &side.endpoint.address))?;
     #[cfg(feature = "admin")]
     let admin = plan.admin.bind().await?;
     // The name to listen at may have to be looked up.

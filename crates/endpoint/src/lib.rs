@@ -81,7 +81,8 @@ pub use self::stdio::Stdio;
 pub use self::unix::{UnixDial, UnixDialError, UnixListen, UnixListenOptions, UnixListenSocket};
 pub use self::{
     address::{
-        Address, AddressError, DialAddr, ExecAddr, Host, HostName, ListenAddr, TargetAddr, UnixAddr,
+        Address, AddressError, DialAddr, ExecAddr, Host, HostName, ListenAddr, SocketName,
+        TargetAddr, UnixAddr,
     },
     conn::{
         CloseReason, Conn, ConnEvent, ConnId, ConnObserver, Exit, Extensions, Info, Origin,

@@ -230,7 +230,7 @@ fn refuse_same_addresses(places: &[Place<'_>], relays: &[RelayConfig], wrong: &m
             let (address, shared) = (&spec.endpoint.address, spec.endpoint.reuse_port);
             let is_one = match address {
                 Address::Listen(addr) => addr.port() != 0,
-                Address::ListenUnix(_) | Address::Stdio => true,
+                Address::ListenUnix(_) | Address::ListenSystemd(_) | Address::Stdio => true,
                 _ => false,
             };
             if !is_one {

@@ -66,10 +66,11 @@ async fn serve(source: &Source, config: Config) -> anyhow::Result<()> {
                 }
             }
             () = hangups.recv() => {
-                reload(source, &mut relays, &notifier).await.map_or_else(drop, drop);
+                let outcome = Box::pin(reload(source, &mut relays, &notifier)).await;
+                drop(outcome);
             }
             Some(request) = requests.recv() => {
-                let outcome = reload(source, &mut relays, &notifier).await;
+                let outcome = Box::pin(reload(source, &mut relays, &notifier)).await;
                 // The client may have left meanwhile.
                 let _ = request.send(outcome);
             }

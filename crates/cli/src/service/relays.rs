@@ -16,7 +16,7 @@ use crate::{
     fault_signal,
     incoming::Kept,
     mistake::{Mistake, Mistakes},
-    own_addresses as own,
+    own_addresses as own, passed,
     plan::Plan,
     reload::do_all,
     run::{join, open},
@@ -53,6 +53,7 @@ pub(crate) struct Changes {
 impl Relays {
     /// Starts all of them, or none.
     pub(super) async fn start(config: Config) -> anyhow::Result<Self> {
+        refuse_unused(&config)?;
         let mut relays = Self {
             running: BTreeMap::new(),
             ending: Vec::new(),
@@ -81,6 +82,10 @@ impl Relays {
     /// Takes another file's relays: all of them, or changes nothing.
     pub(super) async fn reload(&mut self, config: Config) -> Result<Changes, Mistakes> {
         self.refuse_process_flags(&config)?;
+        refuse_unused(&config).map_err(|error| {
+            let right = "a side that uses it; or restart the process without the socket";
+            vec![Mistake::new(format!("{error:#}"), right)]
+        })?;
         let grace = config.process.common.drain_timeout();
         let words = config.process_words;
         let mut changes = Changes::default();
@@ -451,6 +456,15 @@ impl Relays {
         admin.on_reload(move || crate::admin::reload::ask(ask.clone()));
         self.admin = Some(admin);
     }
+}
+
+/// Each socket of systemd is to be a side's.
+fn refuse_unused(config: &Config) -> anyhow::Result<()> {
+    let sides = config
+        .relays
+        .iter()
+        .flat_map(|relay| relay.plan.sides.specs());
+    passed::refuse_unused(sides.map(|(_, side)| &side.endpoint.address))
 }
 
 /// Files may take their time.

@@ -89,6 +89,11 @@ pub(super) fn does_not_fit(option: &SideOption, endpoint: &EndpointSpec) -> Opti
     let name = option.name;
     let right = match option.on {
         On::Listen if endpoint.is_dialled() => "a listening side",
+        On::Listen
+            if name == "reuse-port" && matches!(endpoint.address, Address::ListenSystemd(_)) =>
+        {
+            "a port that Couplet opens; systemd has `ReusePort=`"
+        }
         On::Dial if !endpoint.is_dialled() => "a dialled side",
         On::ListenUnix if endpoint.is_dialled() || !endpoint.is_unix() => {
             "a listening Unix socket, `listen:unix:PATH`"

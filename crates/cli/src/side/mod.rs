@@ -24,7 +24,7 @@ use couplet_connector::{
     endpoint::{Address, Host},
 };
 
-use self::options::{ALL, Context, Does, SideOption, Value, frame, proxy, via};
+use self::options::{ALL, Context, Does, SideOption, TCP_ONLY, Value, frame, proxy, via};
 use crate::{
     handshakes::Handshakes,
     mistake::{Mistake, Mistakes},
@@ -185,6 +185,11 @@ impl SideSpec {
     fn set(&mut self, option: &SideOption, given: &Given<'_>) -> Result<(), Mistake> {
         if let Some(wrong) = help::does_not_fit(option, &self.endpoint) {
             return Err(given.wrong(wrong, help::names(&self.endpoint)));
+        }
+        if let Address::ListenSystemd(_) = self.endpoint.address
+            && let Some(tcp_only) = TCP_ONLY.iter().find(|(name, _)| *name == option.name)
+        {
+            self.endpoint.tcp_only.get_or_insert(*tcp_only);
         }
         if let Does::Set(set) | Does::Both(set, _) = option.does {
             set(&mut self.endpoint, given)?;

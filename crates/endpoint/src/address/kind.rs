@@ -1,7 +1,7 @@
 //! Reads the kind of an address, `listen:` or `dial:`.
 
 use super::{
-    Address, AddressError, ExecAddr, TargetAddr, UnixAddr,
+    Address, AddressError, ExecAddr, SocketName, TargetAddr, UnixAddr,
     error::Mistake,
     parse::{Form, Input, fail, legible, shows},
 };
@@ -15,6 +15,9 @@ const FOREIGN_KINDS: [&str; 8] = [
 
 /// What stands behind the kind, before the name of a Unix socket.
 const UNIX: &str = "unix:";
+
+/// What stands behind `listen:`, before the name of a socket that systemd passes.
+pub(super) const SYSTEMD: &str = "systemd:";
 
 /// What stands behind `dial:` where the clients say the target.
 pub(super) const ASKED: &str = "asked";
@@ -43,6 +46,10 @@ pub(super) fn address(input: &str) -> Result<Address, AddressError> {
             "dial" => return name().map(Address::DialUnix),
             _ => {}
         }
+    }
+    if kind == "listen" && rest.starts_with(SYSTEMD) {
+        let at = input.len() - rest.len() + SYSTEMD.len();
+        return SocketName::read(input, at).map(Address::ListenSystemd);
     }
     if rest.starts_with(['/', '@']) && matches!(kind, "listen" | "dial") && !rest.starts_with("//")
     {

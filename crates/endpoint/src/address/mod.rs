@@ -8,6 +8,7 @@ mod kind;
 mod listen;
 mod name;
 mod parse;
+mod socket_name;
 mod target;
 mod unix;
 
@@ -17,6 +18,7 @@ pub use self::{
     exec::ExecAddr,
     host::{Host, HostName},
     listen::ListenAddr,
+    socket_name::SocketName,
     target::TargetAddr,
     unix::UnixAddr,
 };
@@ -29,6 +31,7 @@ use std::{fmt, str::FromStr};
 /// address   = "listen:" [ here ":" ] port
 ///           | "dial:" host ":" port
 ///           | ( "listen:" | "dial:" ) "unix:" ( path | "@" name )
+///           | "listen:systemd:" name
 ///           | "dial:" target "|" target { "|" target }
 ///           | "dial:asked"
 ///           | "stdio"
@@ -48,6 +51,7 @@ use std::{fmt, str::FromStr};
 /// | `dial:example.org:22` | the name is looked up whenever it is dialled |
 /// | `listen:unix:/run/app.sock` | a Unix socket in the file system |
 /// | `dial:unix:@app` | a Unix socket in Linux's abstract namespace |
+/// | `listen:systemd:web` | the sockets that systemd passes with this name: see [`SocketName`] |
 /// | `dial:a:80|b:80` | one of several targets |
 /// | `dial:asked` | the target that each client asks for, as of a proxy |
 /// | `stdio` | standard input and output |
@@ -78,6 +82,8 @@ pub enum Address {
     Dial(DialAddr),
     /// Others connect to us over a Unix socket.
     ListenUnix(UnixAddr),
+    /// Others connect to us over a socket that the process was started with.
+    ListenSystemd(SocketName),
     /// We connect to a Unix socket.
     DialUnix(UnixAddr),
     /// We connect to one of these.
@@ -106,6 +112,7 @@ impl fmt::Display for Address {
             Self::Listen(addr) => write!(f, "listen:{addr}"),
             Self::Dial(addr) => write!(f, "dial:{addr}"),
             Self::ListenUnix(addr) => write!(f, "listen:{addr}"),
+            Self::ListenSystemd(name) => write!(f, "listen:{}{name}", kind::SYSTEMD),
             Self::DialUnix(addr) => write!(f, "dial:{addr}"),
             Self::DialSeveral(targets) => {
                 let targets: Vec<_> = targets.iter().map(ToString::to_string).collect();

@@ -152,6 +152,28 @@ impl Endpoint for UnixListen {
 // ===== impl UnixListenSocket =====
 
 impl UnixListenSocket {
+    /// A socket that another program has opened, systemd for example. Its path is that program's, and
+    /// stays when the socket is closed.
+    ///
+    /// # Errors
+    ///
+    /// Where the socket has no name.
+    pub fn of(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
+        let name = socket2::SockRef::from(&listener).local_addr()?;
+        let path = name
+            .as_pathname()
+            .and_then(|path| UnixAddr::path(path).ok());
+        let name = name.as_abstract_namespace();
+        let name = path.or_else(|| UnixAddr::abstract_name(name?).ok());
+        let unnamed =
+            || io::Error::new(io::ErrorKind::InvalidInput, "a Unix socket without a name");
+        Ok(Self {
+            file: None,
+            listener,
+            addr: name.ok_or_else(unnamed)?,
+        })
+    }
+
     /// The same once more.
     ///
     /// # Errors

@@ -49,6 +49,8 @@ pub(crate) struct EndpointSpec {
     pub(crate) path: PathSpec,
     /// A layer has to know the client of a dialled connection.
     pub(crate) tells_for_whom: bool,
+    /// An option that a Unix socket can't have, and why, where only the start shows which kind it is.
+    pub(crate) tcp_only: Option<(&'static str, &'static str)>,
     /// Of several targets, or of one with checks.
     pub(crate) targets: TargetsSpec,
 }
@@ -114,6 +116,7 @@ impl EndpointSpec {
             on_reload: None,
             path: PathSpec::default(),
             tells_for_whom: false,
+            tcp_only: None,
             targets: TargetsSpec::default(),
         }
     }
@@ -144,6 +147,8 @@ impl EndpointSpec {
     pub(crate) fn is_tcp(&self) -> bool {
         match &self.address {
             Address::Listen(_) | Address::Dial(_) | Address::DialAsked => true,
+            // Or a Unix one: the start shows which.
+            Address::ListenSystemd(_) => true,
             Address::DialSeveral(targets) => {
                 let mut targets = targets.iter();
                 targets.any(|target| matches!(target, TargetAddr::Tcp(_)))

@@ -22,7 +22,7 @@ use super::{Endpoint, EndpointFlags, EndpointSpec};
 use crate::{
     dialler::{AnyDial, Dialler, Routed, ViaDial},
     incoming::{Incoming, Kept},
-    own_addresses as own,
+    own_addresses as own, passed,
     routes::Routes,
     via::Proxies,
 };
@@ -79,6 +79,17 @@ impl EndpointSpec {
                 let targets = targets.iter().map(dial).collect::<anyhow::Result<_>>()?;
                 Ok(self.dials(self.targets.dial(targets), flags))
             }
+            Address::ListenSystemd(name) => {
+                let kept = match kept {
+                    Some(kept) => kept,
+                    None => passed::open(name)?,
+                };
+                let incoming = self.adopt(kept, flags).with_context(|| {
+                    format!("the socket `{name}` of systemd can't be listened on")
+                })?;
+                own::add(incoming.addrs().into_iter());
+                Ok(Endpoint::Incoming(incoming))
+            }
             #[cfg(unix)]
             Address::ListenUnix(addr) => {
                 let options = UnixListen::options();
@@ -119,6 +130,23 @@ impl EndpointSpec {
                 Ok(self.dials(AnyDial::Exec(exec), flags))
             }
             other => anyhow::bail!("`{other}` is an address of a kind that a side can't have"),
+        }
+    }
+
+    /// Listens on sockets that systemd has opened.
+    fn adopt(&self, kept: Kept, flags: EndpointFlags) -> anyhow::Result<Incoming> {
+        match kept {
+            Kept::Tcp(sockets) => {
+                let listen = self.listen_options(flags).adopt(sockets)?;
+                Ok(Incoming::Listen(listen))
+            }
+            #[cfg(unix)]
+            Kept::Unix(socket) => {
+                if let Some((option, why)) = self.tcp_only {
+                    anyhow::bail!("it is a Unix socket, and `{option}` is for TCP: {why}");
+                }
+                Ok(Incoming::Unix(UnixListen::options().adopt(socket)?))
+            }
         }
     }
 
