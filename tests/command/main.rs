@@ -6,6 +6,7 @@ mod bounds;
 mod config;
 mod docs;
 mod explain;
+mod habits;
 mod mistakes;
 mod mistakes_table;
 mod options;

@@ -5,8 +5,7 @@ use std::fs;
 
 use couplet_tests::Couplet;
 
-/// The words of a command line; in them FOLDER is a directory with files. Then parts of the message.
-type Row = (&'static [&'static str], &'static [&'static str]);
+use crate::habits::{HABITS, Row};
 
 const ADDRESSES: &[Row] = &[
     (
@@ -259,7 +258,7 @@ const FLAGS: &[Row] = &[
     ),
     (
         &["listen:1", "dial:h:1", "--once", "--once"],
-        &["--once", "multiple times"],
+        &["`--once` stands there twice", "once"],
     ),
 ];
 
@@ -413,7 +412,7 @@ fn every_message_names_the_thing_the_reason_and_the_remedy() {
     ] {
         fs::write(scratch.path().join(name), text).unwrap();
     }
-    let rows = [ADDRESSES, SUBCOMMANDS, FLAGS, OPTIONS].concat();
+    let rows = [ADDRESSES, SUBCOMMANDS, FLAGS, OPTIONS, HABITS].concat();
     let mut wrong = Vec::new();
     for (words, parts) in rows {
         let words: Vec<_> = words

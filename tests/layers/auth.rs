@@ -149,7 +149,7 @@ fn a_key_is_for_its_owner_and_never_overwritten() {
         assert_eq!(mode & 0o777, 0o600);
         Couplet::run(&["keygen", path.to_str().unwrap()])
             .with(1)
-            .said("can't be written");
+            .said("is there already, and is not overwritten");
         assert_eq!(fs::read_to_string(&path).unwrap(), written);
     }
     // One kind is not taken for another.

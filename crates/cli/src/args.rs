@@ -320,6 +320,15 @@ impl RelayArgs {
         let Some(word) = self.surplus.first() else {
             return Ok(());
         };
+        let sides = [&self.a, &self.b].into_iter().flatten();
+        let words: Vec<_> = sides.map(SideWords::text).chain([word.as_str()]).collect();
+        let is_kind = |word: &str| ["listen", "dial", "exec"].contains(&word);
+        if let Some(pair) = words.windows(2).find(|pair| is_kind(pair[0])) {
+            return Err(Mistake::new(
+                format!("`{}` stands apart from its address", pair[0]),
+                format!("joined by a colon: `{}:{}`", pair[0], pair[1]),
+            ));
+        }
         Err(self.common.pair.joined_value(word).unwrap_or_else(|| {
             let address = word.split(',').next().unwrap_or_default();
             Mistake::new(
@@ -411,16 +420,17 @@ impl RelayArgs {
     }
 }
 
-/// A word where a side is expected that is a misspelled subcommand.
+/// A word where a side is expected that is a misspelled subcommand, or one that other commands have.
 pub(crate) fn misspelled_subcommand(word: &str) -> Option<Mistake> {
     let command = Args::command();
     let names = command.get_subcommands().map(clap::Command::get_name);
-    let near = nearest(word, names)?;
+    let meant = match word {
+        "help" | "version" => format!("--{word}"),
+        _ => nearest(word, names)?.to_owned(),
+    };
     let message = format!("`{word}` is not a side, nor a subcommand");
-    Some(Mistake::new(
-        message,
-        format!("did you mean `couplet {near}`?"),
-    ))
+    let hint = format!("did you mean `couplet {meant}`?");
+    Some(Mistake::new(message, hint))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::Context;
+use anyhow::anyhow;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use clap::ValueEnum;
 use couplet_connector::layers::Ed25519Key;
@@ -54,8 +54,14 @@ impl KeygenArgs {
                 (BASE64_URL_SAFE_NO_PAD.encode(bytes), None)
             }
         };
-        self.write(&private)
-            .with_context(|| format!("`{}` can't be written", self.file.display()))?;
+        let file = self.file.display();
+        self.write(&private).map_err(|error| match error.kind() {
+            // A key that is in use is never overwritten.
+            io::ErrorKind::AlreadyExists => {
+                anyhow!("`{file}` is there already, and is not overwritten: name a new file")
+            }
+            _ => anyhow!("`{file}` can't be written: {error}"),
+        })?;
         if let Some(public) = public {
             writeln!(out, "{public}")?;
         }
@@ -68,7 +74,6 @@ impl KeygenArgs {
         file.sync_all()
     }
 
-    /// A key that is in use is never overwritten.
     fn create(&self) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);

@@ -161,7 +161,6 @@ impl Mistake {
     }
 
     /// What would be right.
-    #[cfg(feature = "admin")]
     pub(crate) fn hint(&self) -> &str {
         &self.hint
     }
@@ -280,12 +279,17 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 
 /// `` `a`, `b` or `c` ``
 pub(crate) fn alternatives(words: &[&str]) -> String {
+    list(words, "or")
+}
+
+/// The same, with this word before the last.
+pub(crate) fn list(words: &[&str], join: &str) -> String {
     match words {
         [] => "none".to_owned(),
         [one] => format!("`{one}`"),
         [first @ .., last] => {
             let first: Vec<_> = first.iter().map(|word| format!("`{word}`")).collect();
-            format!("{} or `{last}`", first.join(", "))
+            format!("{} {join} `{last}`", first.join(", "))
         }
     }
 }

@@ -56,6 +56,9 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Mistake> {
         && text
             .bytes()
             .all(|byte| byte.is_ascii_digit() || byte == b'.')
+        && text
+            .bytes()
+            .any(|byte| byte.is_ascii_digit() && byte != b'0')
     {
         return Err(Mistake::new(
             "a time needs a unit",
@@ -71,6 +74,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Mistake> {
         ));
     }
     match humantime::parse_duration(text) {
+        _ if text == "0" => Err(Mistake::new("a time must be more than 0", TIMES)),
         Ok(Duration::ZERO) => Err(Mistake::new("a time must be more than 0", TIMES)),
         Ok(time) if time > LONGEST => Err(Mistake::new(
             format!("`{text}` is too long a time"),

@@ -14,8 +14,8 @@ use crate::{
     assembly::Assembly,
     lifecycle::Lifecycle,
     mode::{
-        DialForA, DialForB, HasSideB, InTurn, ManyPairs, Meet, MeetByKey, Mode, Once, Pairing,
-        Reconnects, Waits,
+        DialForA, DialForB, HasSideB, InTurn, ManyPairs, Meet, MeetByKey, Mode, Once, Reconnects,
+        Waits,
     },
     settings::Settings,
     slot::Slot,
@@ -220,19 +220,10 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
     }
 
     /// Adds a step before the join, with a deadline of 10 s: it sees both connections, and may talk to
-    /// either, choose the pair's transforms, or refuse the pair. Short for a [`HandshakeLayer`] with its
-    /// defaults on the pair stack.
+    /// either, choose the pair's transforms, or refuse the pair. Short for `HandshakeLayer::new(step)` on
+    /// the pair stack; another [timeout](HandshakeLayer::timeout) is set on that layer.
     pub fn before_join<H>(self, step: H) -> Connector<M, LA, LB, Stack<HandshakeLayer<H>, LP>> {
         self.layer_pair(HandshakeLayer::new(step))
-    }
-
-    /// As [`before_join`](Self::before_join), with this deadline for the step; `None` for none.
-    pub fn before_join_within<H>(
-        self,
-        deadline: Option<Duration>,
-        step: H,
-    ) -> Connector<M, LA, LB, Stack<HandshakeLayer<H>, LP>> {
-        self.layer_pair(HandshakeLayer::new(step).timeout(deadline))
     }
 }
 
@@ -255,7 +246,7 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
         M: Reconnects,
     {
         self.settings.reconnects = true;
-        self.mode.set_backoff(backoff);
+        self.mode.reconnect(backoff);
         self
     }
 
@@ -369,16 +360,6 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
 
 /// The start.
 impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
-    /// How the connections of the sides are paired.
-    pub fn pairing<A, B>(&self) -> Pairing
-    where
-        LA: Layer<Slot, Service = A>,
-        LB: Layer<Slot, Service = B>,
-        M: Mode<A, B>,
-    {
-        self.mode.pairing()
-    }
-
     /// Starts the connector as tasks of the current tokio runtime, whether or not the handle is kept.
     ///
     /// # Panics

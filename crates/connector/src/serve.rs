@@ -47,11 +47,7 @@ where
 }
 
 /// As [`serve`], with the caller's own way to spawn the futures.
-///
-/// # Errors
-///
-/// As [`serve`].
-pub fn serve_with<R, E, St, S, F>(requests: St, service: S, spawn: F) -> Serve<St, S, F>
+pub(crate) fn serve_with<R, E, St, S, F>(requests: St, service: S, spawn: F) -> Serve<St, S, F>
 where
     St: Stream<Item = Result<R, E>>,
     E: Into<BoxError>,
@@ -71,7 +67,7 @@ where
 #[pin_project]
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
-pub struct Serve<St, S, F> {
+pub(crate) struct Serve<St, S, F> {
     #[pin]
     requests: St,
     service: S,

@@ -8,7 +8,7 @@ use tower::Service;
 use crate::BoxPair;
 pub use crate::{
     layer_list::PairSlot,
-    serve::{Serve, ServeError, serve_with},
+    serve::ServeError,
     slot::{Slot, SlotFuture},
 };
 

@@ -12,11 +12,9 @@ use couplet_connector::{
     pairing::{Policy, dial_for_a, rendezvous},
     relay::Relay,
     serve,
-    stack::serve_with,
 };
 use futures::StreamExt;
 use helper::*;
-use tokio_util::task::TaskTracker;
 use tower::ServiceBuilder;
 
 const IDLE: Duration = Duration::from_secs(30);
@@ -79,20 +77,11 @@ async fn a_proxy_is_built_by_hand() {
     let (clients, listen) = memory::endpoint();
     let (dial, mut servers) = memory::endpoint();
     let (a, pairs) = dial_for_a::<_, memory::MemoryStream, _>(Policy::default(), dial);
-    let tasks = TaskTracker::new();
-    let spawn = tasks.clone();
-    let sides = serve_with(listen, a, move |future| {
-        spawn.spawn(future);
-    });
-    let spawn = tasks.clone();
-    let pairs = serve_with(pairs, Relay::new(), move |future| {
-        spawn.spawn(async { future.await.map(drop) });
-    });
-    let (sides, pairs) = (tokio::spawn(sides), tokio::spawn(pairs));
+    let sides = tokio::spawn(serve(listen, a));
+    let pairs = tokio::spawn(serve(pairs, Relay::new()));
     let mut client = clients.connect().await.unwrap();
     let mut server = soon(accept(&mut servers)).await;
     joined(&mut client, &mut server).await;
-    assert_eq!(tasks.len(), 1);
 
     // The sides' end is the pairs'; what was spawned goes on.
     drop(clients);
@@ -101,8 +90,7 @@ async fn a_proxy_is_built_by_hand() {
     assert!(servers.next().await.is_none(), "nobody dials any more");
     joined(&mut client, &mut server).await;
     drop((client, server));
-    tasks.close();
-    soon(tasks.wait()).await;
+    no_task_left().await;
 }
 
 #[tokio::test(start_paused = true)]

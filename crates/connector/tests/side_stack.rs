@@ -5,7 +5,7 @@ mod helper;
 use std::{convert::Infallible, io};
 
 use couplet_connector::{
-    Connector, SideLayers,
+    Connector, Handle, SideLayers,
     endpoint::{BoxError, BoxIo, Conn, Info, Side, dial_by, memory},
     layers::HandshakeLayer,
     mode::{Pairing, Way},
@@ -14,32 +14,34 @@ use couplet_connector::{
 use helper::*;
 use tower::{ServiceExt, layer::layer_fn, service_fn};
 
-#[test]
-fn each_constructor_pairs_as_pairing_says() {
+#[tokio::test]
+async fn each_constructor_pairs_as_pairing_says() {
     use Way::{Comes, Dialled};
     let keyed = || Keyed::new(|_: &Info| Some(1));
-    let (both_listen, _rig) = listen_listen();
-    assert_eq!(both_listen.pairing(), Pairing::of(Comes, Comes, false));
-    assert_eq!(both_listen.by_key(keyed()).pairing(), Pairing::Keyed);
-    let (both_listen, _rig) = listen_listen();
-    let once = both_listen.once();
-    assert_eq!(once.pairing(), Pairing::of(Comes, Comes, true));
+    let pairing = |relay: Handle| relay.pairing();
 
-    let (b_is_dialled, _rig) = listen_dial();
-    assert_eq!(b_is_dialled.pairing(), Pairing::of(Comes, Dialled, false));
-    let once = b_is_dialled.once();
-    assert_eq!(once.pairing(), Pairing::of(Comes, Dialled, true));
+    let expected = Pairing::of(Comes, Comes, false);
+    assert_eq!(pairing(listen_listen().0.start()), expected);
+    let expected = Pairing::of(Comes, Comes, true);
+    assert_eq!(pairing(listen_listen().0.once().start()), expected);
 
-    let (a_is_dialled, _rig) = dial_listen();
-    assert_eq!(a_is_dialled.pairing(), Pairing::of(Dialled, Comes, false));
-    let once = a_is_dialled.once();
-    assert_eq!(once.pairing(), Pairing::of(Dialled, Comes, true));
+    let expected = Pairing::of(Comes, Dialled, false);
+    assert_eq!(pairing(listen_dial().0.start()), expected);
+    let expected = Pairing::of(Comes, Dialled, true);
+    assert_eq!(pairing(listen_dial().0.once().start()), expected);
 
-    let (both_dialled, _rig) = dial_dial();
-    assert_eq!(both_dialled.pairing(), Pairing::of(Dialled, Dialled, false));
+    let expected = Pairing::of(Dialled, Comes, false);
+    assert_eq!(pairing(dial_listen().0.start()), expected);
+    let expected = Pairing::of(Dialled, Comes, true);
+    assert_eq!(pairing(dial_listen().0.once().start()), expected);
 
+    let expected = Pairing::of(Dialled, Dialled, false);
+    assert_eq!(pairing(dial_dial().0.start()), expected);
+
+    let by_key = listen_listen().0.by_key(keyed());
+    assert_eq!(pairing(by_key.start()), Pairing::Keyed);
     let keyed = Connector::keyed(memory::endpoint().1, keyed());
-    assert_eq!(keyed.pairing(), Pairing::Keyed);
+    assert_eq!(pairing(keyed.start()), Pairing::Keyed);
 }
 
 /// It need not be able to dial without a client.

@@ -1,6 +1,6 @@
 use std::{io, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use couplet_admin::AdminAddr;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{Method, Request, StatusCode, body::Bytes, client::conn::http1, header};
@@ -78,24 +78,24 @@ impl Client {
     }
 
     async fn ask_within(&self, method: Method, path: &str, accept: &str) -> anyhow::Result<String> {
-        let unreachable = || {
-            format!(
-                "nothing answers at {}: is Couplet run with `--admin`?",
-                self.addr
+        let unreachable = |error: io::Error| {
+            let addr = &self.addr;
+            anyhow!(
+                "nothing answers at {addr}: {error}; Couplet does, started with `--admin={addr}`"
             )
         };
         match &self.addr {
             AdminAddr::Tcp(addr) => {
-                let io = TcpStream::connect(addr).await.with_context(unreachable)?;
+                let io = TcpStream::connect(addr).await.map_err(unreachable)?;
                 self.ask_over(io, method, path, accept).await
             }
             #[cfg(unix)]
             AdminAddr::Unix(file) => {
                 let io = tokio::net::UnixStream::connect(file).await;
-                let io = io.with_context(unreachable)?;
+                let io = io.map_err(unreachable)?;
                 self.ask_over(io, method, path, accept).await
             }
-            _ => Err(io::Error::from(io::ErrorKind::Unsupported)).with_context(unreachable),
+            _ => Err(unreachable(io::ErrorKind::Unsupported.into())),
         }
     }
 

@@ -72,7 +72,7 @@ struct PairsArgs {
 #[derive(Debug, clap::Args)]
 struct CutArgs {
     /// The numbers of pairs
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "NUMBER")]
     ids: Vec<u64>,
 
     #[command(flatten)]

@@ -28,29 +28,20 @@ pub trait Waits: Sealed {}
 )]
 pub trait ManyPairs: Sealed {}
 
-/// A mode that can be told to join one pair only.
+/// A mode that can be told to join one pair only: all but [`InTurn`].
 #[diagnostic::on_unimplemented(
     message = "`once` has no effect in the mode `{Self}`",
     note = "both sides are dialled: one pair is all there is, unless it is to `reconnect`; side A of \
             `dial_listen` is dialled by itself for one pair, so it is a `Service<()>` then"
 )]
-pub trait Once: Sealed {
-    /// The mode that joins one pair.
-    type Once;
+pub trait Once: sealed::Once {}
 
-    /// Joins one pair.
-    fn once(self) -> Self::Once;
-}
-
-/// A mode that can dial both sides again.
+/// A mode that can dial both sides again: [`InTurn`].
 #[diagnostic::on_unimplemented(
     message = "`reconnect` has no effect in the mode `{Self}`",
     note = "it is for `dial_dial`; a side that listens, or keeps a pool, goes on by itself"
 )]
-pub trait Reconnects: Sealed {
-    /// Dials again with this back-off.
-    fn set_backoff(&mut self, backoff: Backoff);
-}
+pub trait Reconnects: sealed::Reconnects {}
 
 // ===== what holds in which mode =====
 
@@ -67,7 +58,13 @@ impl ManyPairs for MeetByKey {}
 impl<D> ManyPairs for DialForA<D> {}
 impl<D> ManyPairs for DialForB<D> {}
 
-impl Once for Meet {
+#[diagnostic::do_not_recommend]
+impl<M: sealed::Once> Once for M {}
+
+#[diagnostic::do_not_recommend]
+impl<M: sealed::Reconnects> Reconnects for M {}
+
+impl sealed::Once for Meet {
     type Once = Self;
 
     fn once(self) -> Self {
@@ -75,7 +72,7 @@ impl Once for Meet {
     }
 }
 
-impl Once for MeetByKey {
+impl sealed::Once for MeetByKey {
     type Once = Self;
 
     fn once(self) -> Self {
@@ -83,7 +80,7 @@ impl Once for MeetByKey {
     }
 }
 
-impl<D> Once for DialForA<D> {
+impl<D> sealed::Once for DialForA<D> {
     type Once = Self;
 
     fn once(self) -> Self {
@@ -92,7 +89,7 @@ impl<D> Once for DialForA<D> {
 }
 
 /// Side A is dialled at the start, so that it waits when the client of B comes.
-impl<D: Dials<()>> Once for DialForB<D> {
+impl<D: Dials<()>> sealed::Once for DialForB<D> {
     type Once = Meet;
 
     fn once(self) -> Meet {
@@ -100,14 +97,28 @@ impl<D: Dials<()>> Once for DialForB<D> {
     }
 }
 
-impl<D> Reconnects for InTurn<D> {
-    fn set_backoff(&mut self, backoff: Backoff) {
+impl<D> sealed::Reconnects for InTurn<D> {
+    fn reconnect(&mut self, backoff: Backoff) {
         self.set_backoff(backoff);
     }
 }
 
 mod sealed {
+    use couplet_endpoint::Backoff;
+
     pub trait Sealed {}
+
+    pub trait Once {
+        /// The mode that joins one pair.
+        type Once;
+
+        fn once(self) -> Self::Once;
+    }
+
+    pub trait Reconnects {
+        /// Dials both sides again, with this back-off.
+        fn reconnect(&mut self, backoff: Backoff);
+    }
 }
 
 impl Sealed for Meet {}

@@ -8,10 +8,26 @@ use super::{
 
 const FORMS: &str = "`listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH`, `dial:unix:PATH` or `exec:PROGRAM`";
 
-/// Words before a colon that are a kind of address elsewhere, and not a host.
-const FOREIGN_KINDS: [&str; 8] = [
-    "bind", "connect", "tcp", "tcp4", "tcp6", "tls", "udp", "unix",
+/// Words before a colon that are a kind of address elsewhere, and not a host, with what they are here.
+const FOREIGN_KINDS: [(&str, Option<Form>); 14] = [
+    ("bind", Some(Form::Listen)),
+    ("connect", Some(Form::Dial)),
+    ("tcp", Some(Form::Dial)),
+    ("tcp4", Some(Form::Dial)),
+    ("tcp6", Some(Form::Dial)),
+    ("tcp-connect", Some(Form::Dial)),
+    ("tcp-listen", Some(Form::Listen)),
+    ("tcp4-listen", Some(Form::Listen)),
+    ("tcp6-listen", Some(Form::Listen)),
+    ("tcp-l", Some(Form::Listen)),
+    ("ssl", None),
+    ("tls", None),
+    ("udp", None),
+    ("unix", None),
 ];
+
+/// What standard input and output are called elsewhere.
+const FOREIGN_STDIO: [&str; 3] = ["-", "stdin", "stdout"];
 
 /// What stands behind the kind, before the name of a Unix socket.
 const UNIX: &str = "unix:";
@@ -61,7 +77,7 @@ pub(super) fn address(input: &str) -> Result<Address, AddressError> {
             Mistake::new("a Unix socket needs `unix:`", right),
         );
     }
-    legible(input, FORMS)?;
+    legible(input, &url(input).unwrap_or(FORMS.to_owned()))?;
     let of_form = |form| Input {
         whole: input,
         at: input.len() - rest.len(),
@@ -87,16 +103,26 @@ fn no_kind(input: &str, kind: &str) -> AddressError {
     if kind == "unix" && input.parse::<UnixAddr>().is_ok() {
         return missing(input, &format!("`listen:{input}` or `dial:{input}`"));
     }
-    if !FOREIGN_KINDS.contains(&kind)
+    let foreign = FOREIGN_KINDS
+        .iter()
+        .find(|(foreign, _)| kind.eq_ignore_ascii_case(foreign));
+    if foreign.is_none()
         && let Some(meant) = suggestion(input)
     {
         return missing(input, &meant);
+    }
+    if FOREIGN_STDIO.contains(&input) {
+        let message = format!("`{input}` is not a kind of address");
+        return AddressError::new(input, span, Mistake::new(message, "`stdio`"));
     }
     let word = |c: char| c.is_ascii_alphanumeric() || "+-._".contains(c);
     let is_word = !kind.is_empty() && kind.chars().all(word);
     if is_word && kind.len() + 1 < input.len() {
         let message = format!("`{kind}` is not a kind of address");
-        return AddressError::new(input, span, Mistake::new(message, FORMS));
+        let form = foreign.and_then(|(_, form)| *form);
+        let meant = form.and_then(|form| translated(&input[kind.len() + 1..], form));
+        let hint = meant.unwrap_or(FORMS.to_owned());
+        return AddressError::new(input, span, Mistake::new(message, hint));
     }
     missing(input, FORMS)
 }
@@ -104,6 +130,22 @@ fn no_kind(input: &str, kind: &str) -> AddressError {
 fn missing(input: &str, right: &str) -> AddressError {
     let mistake = Mistake::new("`listen:` or `dial:` is missing", right);
     AddressError::new(input, 0..0, mistake)
+}
+
+/// This address in our words, if it is one.
+fn translated(address: &str, form: Form) -> Option<String> {
+    let bare = Input::bare(address, form);
+    let is_right = match form {
+        Form::Listen => bare.listen().is_ok(),
+        Form::Dial => bare.dial().is_ok(),
+    };
+    is_right.then(|| format!("`{}{address}`", form.kind()))
+}
+
+/// The server of a URL in our words, if the URL has its port.
+fn url(input: &str) -> Option<String> {
+    let (_, rest) = input.split_once("://")?;
+    translated(rest.split('/').next()?, Form::Dial)
 }
 
 /// The probable meaning of an address without a kind.

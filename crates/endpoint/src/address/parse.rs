@@ -85,7 +85,7 @@ pub(super) fn legible(input: &str, forms: &str) -> Result<(), AddressError> {
 // ===== impl Form =====
 
 impl Form {
-    fn kind(self) -> &'static str {
+    pub(super) fn kind(self) -> &'static str {
         match self {
             Self::Listen => "listen:",
             Self::Dial => "dial:",
@@ -314,6 +314,10 @@ fn bracketed_ipv6(text: &str) -> Option<String> {
         ip.parse::<Ipv6Addr>().is_ok()
     };
     match text.rsplit_once(':') {
+        // All addresses, and a port; `::1` is an address of its own.
+        Some((":", port)) if port != "1" && port.parse::<u16>().is_ok() => {
+            Some(format!("[::]:{port}"))
+        }
         Some((ip, port)) if is_ipv6(ip) && port.parse::<u16>().is_ok() => {
             Some(format!("[{ip}]:{port}"))
         }

@@ -102,9 +102,17 @@ fn an_address_needs_its_kind() {
         ),
         (
             "http://localhost:80",
-            "a URL is not an address: `listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH`, `dial:unix:PATH` or `exec:PROGRAM`\n\
-             http://localhost:80\n^^^^^^^",
+            "a URL is not an address: `dial:localhost:80`\nhttp://localhost:80\n^^^^^^^",
         ),
+        (
+            "tcp:localhost:22",
+            "`tcp` is not a kind of address: `dial:localhost:22`\ntcp:localhost:22\n^^^",
+        ),
+        (
+            "TCP-LISTEN:9000",
+            "`TCP-LISTEN` is not a kind of address: `listen:9000`\nTCP-LISTEN:9000\n^^^^^^^^^^",
+        ),
+        ("-", "`-` is not a kind of address: `stdio`\n-\n^"),
         (
             "unix:/run/a.sock",
             "`listen:` or `dial:` is missing: `listen:unix:/run/a.sock` or \

@@ -145,6 +145,13 @@ pub(super) fn spec(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayer
 const SYSTEM: &str = "system";
 
 fn server_name(name: &str) -> Result<ServerName<'static>, Mistake> {
+    let is_file = |ending: &str| Path::new(name).extension().is_some_and(|its| its == ending);
+    if name.contains('/') || ["pem", "crt", "cer", "key"].into_iter().any(is_file) {
+        return Err(Mistake::new(
+            format!("`{name}` is a file, and a dialled side has the server's name here"),
+            format!("CAs to trust are `tls,tls.ca={name}`, our certificate `tls,tls.cert={name}`"),
+        ));
+    }
     ServerName::try_from(name.to_owned()).map_err(|_| {
         Mistake::new(
             format!("`{name}` is not the name of a server"),
