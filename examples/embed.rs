@@ -9,7 +9,7 @@
 //! curl -s -X DELETE localhost:9090/sessions/1
 //! ```
 
-use std::{env, sync::Arc, time::Duration};
+use std::{env, time::Duration};
 
 use axum::{
     Json, Router,
@@ -38,18 +38,18 @@ fn relay(listen: impl Endpoint, dial: impl Dials<Info>) -> Handle {
         .start()
 }
 
-fn admin(relay: Arc<Handle>) -> Router {
+fn admin(relay: Handle) -> Router {
     Router::new()
         .route("/stats", get(stats))
         .route("/sessions/{id}", delete(end_session))
         .with_state(relay)
 }
 
-async fn stats(State(relay): State<Arc<Handle>>) -> Json<Snapshot> {
+async fn stats(State(relay): State<Handle>) -> Json<Snapshot> {
     Json(relay.snapshot())
 }
 
-async fn end_session(State(relay): State<Arc<Handle>>, Path(id): Path<u64>) -> StatusCode {
+async fn end_session(State(relay): State<Handle>, Path(id): Path<u64>) -> StatusCode {
     match relay.session(id.into()) {
         Some(session) => {
             session.close(CloseReason::Closed);
@@ -72,11 +72,11 @@ async fn main() -> Result<(), BoxError> {
 
     println!("A listens on {}", listen.local_addr());
     println!("HTTP listens on {}", http.local_addr()?);
-    let relay = Arc::new(relay(listen, dial));
+    let relay = relay(listen, dial);
 
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
-        served = async { axum::serve(http, admin(Arc::clone(&relay))).await } => served?,
+        served = async { axum::serve(http, admin(relay.clone())).await } => served?,
         ended = relay.done() => ended?,
         _ = terminate.recv() => {}
     }

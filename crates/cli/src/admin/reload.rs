@@ -10,7 +10,7 @@ use tokio::sync::{
 use crate::{
     config::count,
     mistake::{Mistake, Mistakes},
-    service::{Changes, Request},
+    service::changes::{Changes, Request},
 };
 
 /// Asks for a reload, and waits for its outcome.

@@ -1,5 +1,6 @@
 //! `couplet run FILE`: the relays that a file describes, in one process.
 
+pub(crate) mod changes;
 mod notify;
 mod relays;
 mod running;
@@ -7,11 +8,13 @@ mod running;
 use std::{num::NonZeroUsize, thread, time::Duration};
 
 use anyhow::{Context, bail};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-pub(crate) use self::relays::Changes;
-
-use self::{notify::Notifier, relays::Relays};
+use self::{
+    changes::{Changes, Request},
+    notify::Notifier,
+    relays::Relays,
+};
 use crate::{
     config::{Config, Source, count},
     mistake::{Mistake, Mistakes},
@@ -20,9 +23,6 @@ use crate::{
     signals::Signals,
     units::Threads,
 };
-
-/// What asks for a reload over the admin endpoint, and waits for its outcome.
-pub(crate) type Request = oneshot::Sender<Result<Changes, Mistakes>>;
 
 /// Runs to the end.
 pub(crate) fn run(source: &Source, config: Config) -> anyhow::Result<()> {

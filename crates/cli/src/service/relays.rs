@@ -10,7 +10,10 @@ use couplet_connector::{
 use futures::future::join_all;
 use tokio::task::JoinSet;
 
-use super::running::{Ending, Prepared, Running, Sockets};
+use super::{
+    changes::Changes,
+    running::{Ending, Prepared, Running, Sockets},
+};
 use crate::{
     config::{Config, RelayConfig},
     fault_signal,
@@ -36,16 +39,6 @@ pub(super) struct Relays {
     failed: usize,
     #[cfg(feature = "admin")]
     admin: Option<couplet_admin::Admin>,
-}
-
-/// What a reload has done, by the names of relays.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Changes {
-    pub(crate) generation: u64,
-    pub(crate) changed: Vec<String>,
-    pub(crate) added: Vec<String>,
-    pub(crate) gone: Vec<String>,
-    pub(crate) same: Vec<String>,
 }
 
 // ===== impl Relays =====
@@ -445,7 +438,7 @@ impl Relays {
     pub(super) fn show(
         &mut self,
         admin: Option<couplet_admin::Admin>,
-        ask: tokio::sync::mpsc::Sender<super::Request>,
+        ask: tokio::sync::mpsc::Sender<super::changes::Request>,
     ) {
         let Some(admin) = admin else {
             return;

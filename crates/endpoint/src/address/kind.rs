@@ -144,8 +144,12 @@ fn translated(address: &str, form: Form) -> Option<String> {
 
 /// The server of a URL in our words, if the URL has its port.
 fn url(input: &str) -> Option<String> {
-    let (_, rest) = input.split_once("://")?;
-    translated(rest.split('/').next()?, Form::Dial)
+    let (scheme, rest) = input.split_once("://")?;
+    let form = match scheme.starts_with("listen:") {
+        true => Form::Listen,
+        false => Form::Dial,
+    };
+    translated(rest.split('/').next()?, form)
 }
 
 /// The probable meaning of an address without a kind.

@@ -130,7 +130,7 @@ fn an_address_needs_its_kind() {
         ),
         (
             "dial:tcp://localhost:80",
-            "a URL is not an address: `listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH`, `dial:unix:PATH` or `exec:PROGRAM`\n\
+            "a URL is not an address: `dial:localhost:80`\n\
              dial:tcp://localhost:80\n     ^^^^^^",
         ),
     ];
