@@ -5,8 +5,8 @@ use std::{io::Write, net::TcpStream};
 use couplet_tests::{
     Couplet,
     net::{
-        BlackHole, accept, connect, connect_from, connect_in_vain, dial, expect_closed,
-        expect_reset, free_port, listen,
+        BlackHole, accept, connect, connect_from, connect_in_vain, connect_in_vain_from, dial,
+        expect_closed, expect_reset, free_port, listen,
     },
     pattern,
 };
@@ -48,7 +48,10 @@ fn a_silent_client_gives_way_when_the_handshakes_of_a_side_reach_their_bound() {
 fn no_more_clients_than_the_bound_wait_for_a_partner() {
     let couplet = Couplet::start(&["listen:0", "listen:0", "--max-waiting=2"]);
     let before = couplet.descriptors();
-    let clients: Vec<_> = (0..20).map(|_| connect(couplet.address('A'))).collect();
+    // Each from an address of its own, so that none has to give way to another.
+    let clients: Vec<_> = (1..=20)
+        .map(|number| connect_from([127, 0, 0, number], couplet.address('A')))
+        .collect();
     couplet.rest();
     let taken = couplet.descriptors() - before;
     // One more may have been accepted, and stands before the door.
@@ -58,6 +61,84 @@ fn no_more_clients_than_the_bound_wait_for_a_partner() {
         pattern::send(&partner, number, 1000);
         pattern::expect(client, number, 1000);
     }
+}
+
+#[test]
+fn one_address_that_waits_in_all_places_keeps_no_other_out() {
+    let couplet = Couplet::start(&["listen:0", "listen:0", "--max-waiting=4"]);
+    let many: Vec<_> = (0..4)
+        .map(|_| connect_from(ONE, couplet.address('A')))
+        .collect();
+    couplet.rest();
+    let few = connect_from(OTHER, couplet.address('A'));
+    let refused = couplet
+        .events("refused: gave way to a newer connection", 1)
+        .remove(0);
+    let gave_way = many.iter().position(|client| is_of(client, &refused));
+    assert_eq!(gave_way, Some(0), "the oldest: {refused}");
+    expect_reset(&many[0]);
+    for (number, client) in many[1..].iter().chain([&few]).enumerate() {
+        let partner = connect(couplet.address('B'));
+        pattern::send(&partner, number, 1000);
+        pattern::expect(client, number, 1000);
+    }
+}
+
+#[test]
+fn one_address_whose_dials_take_all_places_keeps_no_other_out() {
+    let hole = BlackHole::new();
+    let target = listen();
+    let scratch = tempfile::tempdir().unwrap();
+    let routes = scratch.path().join("routes");
+    let (hole, there) = (hole.address(), target.local_addr().unwrap());
+    std::fs::write(&routes, format!("ssh {hole}\n")).unwrap();
+    let side = format!(
+        "dial:{there},route=@{},max-per-target=4,connect-timeout=10m",
+        routes.display()
+    );
+    let couplet = Couplet::start(&["listen:0,sniff", &side, "--max-waiting=4"]);
+    let many: Vec<_> = (0..4)
+        .map(|_| {
+            let client = connect_from(ONE, couplet.address('A'));
+            (&client).write_all(b"SSH-2.0-client\r\n").unwrap();
+            client
+        })
+        .collect();
+    couplet.rest();
+    let few = connect_from(OTHER, couplet.address('A'));
+    (&few).write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let server = accept(&target);
+    pattern::send(&server, 1, 1000);
+    pattern::expect(&few, 1, 1000);
+    let refused = couplet.events("refused", 1).remove(0);
+    let gave_way = many.iter().find(|client| is_of(client, &refused));
+    expect_reset(gave_way.expect("one of the many"));
+}
+
+#[test]
+fn the_dials_of_one_target_are_shared_among_the_addresses_of_clients() {
+    let hole = BlackHole::new();
+    let side = format!(
+        "dial:{},max-per-target=2,connect-timeout=10m",
+        hole.address()
+    );
+    let couplet = Couplet::start(&["listen:0", &side]);
+    let many: Vec<_> = (0..2)
+        .map(|_| connect_from(ONE, couplet.address('A')))
+        .collect();
+    couplet.rest();
+    let _few = connect_from(OTHER, couplet.address('A'));
+    let refused = couplet.events("refused", 1).remove(0);
+    let error = refused["error"].as_str().unwrap();
+    assert!(error.contains("gave way to another's"), "{error}");
+    let gave_way = many.iter().find(|client| is_of(client, &refused));
+    expect_reset(gave_way.expect("one of the many"));
+    connect_in_vain_from(OTHER, couplet.address('A'));
+}
+
+/// Whether an event is told of this client.
+fn is_of(client: &TcpStream, event: &serde_json::Value) -> bool {
+    event["peer"] == client.local_addr().unwrap().to_string()
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use couplet_tests::{
     Couplet,
-    net::{arrived, connect, expect_closed, flood, reset},
+    net::{arrived, connect, connect_from, expect_closed, flood, reset},
     pattern,
 };
 
@@ -131,8 +131,12 @@ fn clients_that_left_leave_nothing_behind() {
 fn clients_beyond_max_waiting_wait_in_the_backlog() {
     // 1024 places: the rest stays with the system, and is let in as places become free.
     let couplet = Couplet::start(&["listen:0", "listen:0"]);
+    // Each from an address of its own, so that none has to give way to another.
     let waiting: Vec<_> = (0..1100_u16)
-        .map(|_| connect(couplet.address('A')))
+        .map(|number| {
+            let [high, low] = number.to_be_bytes();
+            connect_from([127, high, low, 1], couplet.address('A'))
+        })
         .collect();
     for (mut waiting, number) in waiting.iter().zip(0_u16..) {
         waiting.write_all(&number.to_be_bytes()).unwrap();

@@ -50,7 +50,8 @@ pub(crate) struct CommonArgs {
     #[arg(long, value_name = "NUMBER", value_parser = count)]
     pub(crate) max_handshakes: Option<NonZeroUsize>,
 
-    /// How many connections of a side may wait for a partner, or for its dial [default: 1024]
+    /// How many connections of a side may wait for a partner, or for its dial; then the oldest gives way, of
+    /// the address that has most [default: 1024]
     #[arg(long, value_name = "NUMBER", value_parser = count)]
     pub(crate) max_waiting: Option<NonZeroUsize>,
 

@@ -111,14 +111,18 @@ impl Dialler {
     fn choose(&self, client: &Info) -> Result<AnyDial> {
         if self.is_asked {
             let asked = RequestedTarget::of(client).ok_or("the client has asked for no target")?;
-            return Ok(self.dial.clone().retarget(asked.addr().clone()));
+            let dial = self.dial.clone().for_client(client);
+            return Ok(dial.retarget(asked.addr().clone()));
         }
         let Some(routed) = &self.routes else {
             return Ok(self.dial.clone().for_client(client));
         };
         let protocol = client.extensions.get().unwrap_or(&Protocol::Unknown);
         match routed.routes.current().find(protocol) {
-            Some(Target::Dial(addr)) => Ok(routed.tcp.clone().retarget(addr.clone())),
+            Some(Target::Dial(addr)) => {
+                let dial = routed.tcp.clone().for_client(client);
+                Ok(dial.retarget(addr.clone()))
+            }
             #[cfg(unix)]
             Some(Target::Unix(addr)) => {
                 let dial = routed.unix.clone().retarget(addr.clone());
@@ -173,9 +177,11 @@ impl Service<()> for Dialler {
 // ===== impl AnyDial =====
 
 impl AnyDial {
-    /// A program is told of the client that it is started for.
+    /// A program is told of the client that it is started for, and the dials of a target are shared among the
+    /// clients.
     fn for_client(self, client: &Info) -> Self {
         match self {
+            Self::Tcp(dial) => Self::Tcp(dial.for_client(client)),
             #[cfg(unix)]
             Self::Exec(exec) => {
                 let exec = exec.for_client(client);

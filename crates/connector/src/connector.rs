@@ -277,7 +277,8 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
     }
 
     /// Bounds the connections of a side that wait for a partner, to connect or to be dialled, at a time.
-    /// 1024 by default. At the bound the side accepts and dials no more until one has left; a
+    /// 1024 by default. At the bound the side accepts and dials no more until one has left, or until one of
+    /// the address that holds most [gives way](couplet_pairing::Policy::max_waiting); a
     /// [`keyed`](Connector::keyed) connector counts all sides together, and refuses further ones.
     ///
     /// # Panics

@@ -44,6 +44,7 @@
 //!   sockets, [`UnixListen`] and [`UnixDial`]; [`Exec`], a program; [`Stdio`]; [`memory`] for tests; [`Endpoint`] is the trait for your
 //!   own;
 //! * [`Targets`]: one of several dials for each connection, with balance and checks;
+//! * the shares: [`FairSlots`], a bound of which no address takes all;
 //! * the settings: [`Address`], [`SocketOptions`], [`KeepAlive`], [`Backoff`].
 //!
 //! A dial is also a [`tower::Service`](tower_service::Service), which is how each connection
@@ -56,6 +57,7 @@ mod endpoint;
 mod error;
 #[cfg(unix)]
 mod exec;
+mod fair;
 mod forward;
 pub mod io;
 mod listen;
@@ -94,6 +96,7 @@ pub use self::{
     },
     endpoint::{Endpoint, LocalAddr},
     error::{BoxError, Chain, find_cause, is_caused_by},
+    fair::{FairShare, FairSlot, FairSlots, GivesWay, SlotsClosed},
     io::{BoxIo, Gone, Io, Opaque, Replay, TcpIo, Unanswered},
     listen::{BindError, Listen, ListenOptions},
     quiet_timer::QuietTimer,

@@ -7,14 +7,17 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use couplet_endpoint::{BoxError, Conn, ConnEvent, Info, Io, Replay, Side};
-use futures::{FutureExt, future::BoxFuture};
+use couplet_endpoint::{BoxError, Conn, ConnEvent, FairSlot, FairSlots, Info, Io, Replay, Side};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Either, select},
+};
 use tower_service::Service;
 
 use crate::{
     DialReply, Pair, PairError, PairingEnded, Pairs, Policy, WaitingCounts,
     handover::{Sender, handover},
-    permits::{Permit, Permits, free_permits},
+    policy::GIVES_WAY,
     unjoined::Unjoined,
     watch::while_alive,
 };
@@ -25,7 +28,8 @@ use crate::{
 ///
 /// `connect` gets the connection's [`Info`] and answers with the partner: it may be a
 /// [`Dial`](couplet_endpoint::Dial), a dial below side B's stack, or a function that chooses the target.
-/// At most [`Policy::max_waiting`] dials run side by side. A partner is joined with no other connection,
+/// At most [`Policy::max_waiting`] dials run side by side, shared fairly among the clients' addresses:
+/// [`PairError::GaveWay`]. A partner is joined with no other connection,
 /// and a failed dial resets only its own connection.
 ///
 /// A connection without a partner after a quarter of a second is watched from then on, as in a
@@ -65,7 +69,7 @@ fn dial_for<I, J, C, A, B>(
         side,
         connect,
         join,
-        permits: Permits::new(free_permits(policy.max_waiting)),
+        slots: FairSlots::new(policy.max_waiting, GIVES_WAY),
         sender,
         early: policy.early,
         counts: counts.clone(),
@@ -84,7 +88,7 @@ pub struct DialFor<I, J, C, P> {
     side: Side,
     connect: C,
     join: fn(Conn<Replay<I>>, Conn<Replay<J>>) -> P,
-    permits: Permits,
+    slots: FairSlots,
     sender: Sender<P>,
     early: usize,
     counts: WaitingCounts,
@@ -94,7 +98,7 @@ pub struct DialFor<I, J, C, P> {
 struct Waits {
     counts: WaitingCounts,
     side: Side,
-    _permit: Permit,
+    slot: FairSlot,
 }
 
 // ===== impl DialFor =====
@@ -116,14 +120,18 @@ where
         if self.sender.is_closed() {
             return Poll::Ready(Err(PairingEnded(()).into()));
         }
-        ready!(self.permits.poll_reserve(cx))?;
+        let reserved = ready!(self.slots.poll_reserve(cx));
+        reserved.map_err(|_| PairingEnded(()))?;
         self.connect
             .poll_ready(cx)
             .map_err(|error| PairError::partner(error.into()))
     }
 
     fn call(&mut self, conn: Conn<I>) -> Self::Future {
-        let waits = Waits::new(self.permits.take(), self.counts.clone(), self.side);
+        let mut waits = Waits::new(self.slots.take(), self.counts.clone(), self.side);
+        if let Some(network) = conn.info.stranger() {
+            waits.slot.may_give_way(network);
+        }
         let mut conn = Unjoined::new(conn.on(self.side).map_io(Replay::new));
         conn.info.is_through();
         conn.info.tell(ConnEvent::Waits);
@@ -138,11 +146,16 @@ where
                 // Pinned, not moved on: each move would cost time, and a place in this future.
                 let mut dialling = pin!(dialling);
                 let partner = pin!(async {
-                    let partner = sender
-                        .while_open(dialling.as_mut())
-                        .await
-                        .ok_or(PairingEnded(()))?
-                        .map_err(|error| PairError::partner(error.into()))?;
+                    let dialled = {
+                        let dialled = pin!(sender.while_open(dialling.as_mut()));
+                        match select(dialled, pin!(waits.slot.gives_way())).await {
+                            Either::Left((dialled, _)) => dialled.ok_or(PairingEnded(()))?,
+                            Either::Right(_) => return Err(PairError::GaveWay),
+                        }
+                    };
+                    let partner = dialled.map_err(|error| PairError::partner(error.into()))?;
+                    // What the pair waits for now is bounded by itself.
+                    waits.slot.settle();
                     let mut partner = Unjoined::new(partner.map_io(Replay::new));
                     partner.info.is_through();
                     // Joined only when there is room for the pair, as in a rendezvous.
@@ -170,6 +183,11 @@ where
                     reply.refuses(conn, &*source).await;
                     return Err(PairError::Asked { source });
                 }
+                (Err(PairError::GaveWay), Some(reply)) => {
+                    drop(waits);
+                    reply.refuses(conn, &PairError::GaveWay).await;
+                    return Err(PairError::GaveWay);
+                }
                 (Err(error), Some(_)) => return Err(error),
             };
             let request = match request {
@@ -196,7 +214,7 @@ impl<I, J, C: Clone, P> Clone for DialFor<I, J, C, P> {
             side: self.side,
             connect: self.connect.clone(),
             join: self.join,
-            permits: self.permits.clone(),
+            slots: self.slots.clone(),
             sender: self.sender.clone(),
             early: self.early,
             counts: self.counts.clone(),
@@ -216,13 +234,9 @@ impl<I, J, C: fmt::Debug, P> fmt::Debug for DialFor<I, J, C, P> {
 // ===== impl Waits =====
 
 impl Waits {
-    fn new(permit: Permit, counts: WaitingCounts, side: Side) -> Self {
+    fn new(slot: FairSlot, counts: WaitingCounts, side: Side) -> Self {
         counts.side(side).entered();
-        Self {
-            counts,
-            side,
-            _permit: permit,
-        }
+        Self { counts, side, slot }
     }
 }
 

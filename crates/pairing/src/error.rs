@@ -28,6 +28,13 @@ pub enum PairError {
         /// What failed.
         source: BoxError,
     },
+    /// The partner was not there yet when the slot was needed: all were taken, most by connections of this
+    /// peer's network, and a client of another came; or one of which nothing was known waited, and this
+    /// one had been dialled for for 3 s.
+    #[error(
+        "dial gave way to a newcomer: as many as may wait are dialled for, most for this peer's network"
+    )]
+    GaveWay,
     /// The partner was there, but the connection failed or did not take the
     /// [reply](crate::DialReply) that it waited for.
     #[error("reply to the dial not taken")]

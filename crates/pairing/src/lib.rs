@@ -26,11 +26,9 @@ mod counts;
 mod dial_for;
 mod dial_reply;
 mod error;
-mod fair_share;
 mod handover;
 mod pair;
 mod pairs;
-mod permits;
 mod policy;
 mod rendezvous;
 mod session;
@@ -43,7 +41,6 @@ pub use self::{
     dial_for::{DialFor, dial_for_a, dial_for_b},
     dial_reply::DialReply,
     error::{PairError, PairingEnded},
-    fair_share::FairShare,
     pair::Pair,
     pairs::Pairs,
     policy::Policy,
@@ -54,4 +51,4 @@ pub use self::{
     session::{Budget, Budgets, Meter, Moved, OwnedSession, Scope, Session, SessionId},
 };
 
-pub use couplet_endpoint::{CloseReason, PeerNetwork, Refusal};
+pub use couplet_endpoint::{CloseReason, FairShare, PeerNetwork, Refusal};

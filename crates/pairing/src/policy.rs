@@ -1,5 +1,13 @@
 use std::time::Duration;
 
+use couplet_endpoint::GivesWay;
+
+/// When all slots are taken, the connection gives way that has waited longest, of the network that holds
+/// most; to a newcomer that is still in the system's queue only after a time in which most partners come.
+pub(crate) const GIVES_WAY: GivesWay = GivesWay::Oldest {
+    after: Duration::from_secs(3),
+};
+
 /// The bounds of a pairing.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
@@ -21,7 +29,10 @@ impl Policy {
     }
 
     /// Bounds the waiting connections of a side. 1024 by default. At the bound, the side's endpoint
-    /// accepts and dials no more.
+    /// accepts and dials no more. But no address takes all slots: where one holds most of them, a client
+    /// of an address with fewer is accepted all the same, and the oldest connection of the first
+    /// gives way ([`FairSlots`](couplet_endpoint::FairSlots)). While nothing is known of the next client,
+    /// because it is still in the system's queue, that happens to a connection that has waited for 3 s.
     ///
     /// In [`rendezvous_keyed`](crate::rendezvous_keyed) this bounds the connections without a partner, of
     /// all sides and keys; a further one is refused, or takes the slot of another. In

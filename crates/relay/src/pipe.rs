@@ -190,3 +190,32 @@ impl Ends {
         Ok(Self { read, write })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::net::UnixStream;
+
+    use super::*;
+
+    /// A kernel that takes nothing, and does not say that it would block: the same as an empty pipe whose
+    /// writer has gone.
+    #[tokio::test]
+    async fn a_splice_that_moves_nothing_is_an_error_and_no_endless_loop() {
+        let (read, _) = pipe_with(PipeFlags::NONBLOCK).unwrap();
+        let (_, write) = pipe_with(PipeFlags::NONBLOCK).unwrap();
+        let mut pipe = Pipe {
+            ends: Some(Ends { read, write }),
+            len: 5,
+        };
+        let (into, _peer) = UnixStream::pair().unwrap();
+        let drained = poll_fn(|cx| pipe.poll_drain(cx, Socket::unix(&into))).await;
+        assert_eq!(drained.unwrap_err().kind(), io::ErrorKind::WriteZero);
+        assert_eq!(pipe.len(), 5);
+        // It is not used again.
+        EMPTY.with_borrow_mut(Vec::clear);
+        drop(pipe);
+        EMPTY.with_borrow(|empty| assert!(empty.is_empty()));
+    }
+}

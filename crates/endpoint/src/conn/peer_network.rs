@@ -1,6 +1,6 @@
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::Info;
+use super::{Info, Origin};
 
 /// Where a peer comes from, as far as limits and fair shares tell peers apart: an IPv4 address, the
 /// first 64 bits of an IPv6 address, the user of a Unix socket, or none of these.
@@ -21,6 +21,8 @@ enum Network {
 // ===== impl PeerNetwork =====
 
 impl PeerNetwork {
+    pub(crate) const UNKNOWN: Self = Self(Network::Unknown);
+
     /// The network of this address.
     pub fn of(ip: Option<IpAddr>) -> Self {
         Self(ip.map_or(Network::Unknown, |ip| {
@@ -53,6 +55,15 @@ impl Info {
         match (self.peer, self.unix()) {
             (None, Some(unix)) => PeerNetwork::of_user(unix.uid),
             (peer, _) => PeerNetwork::of(peer.map(|peer| peer.ip())),
+        }
+    }
+
+    /// The same of a peer that has connected to us, if it is known: what is bounded is shared fairly
+    /// among such strangers. A peer that we have dialled is none.
+    pub fn stranger(&self) -> Option<PeerNetwork> {
+        match self.origin {
+            Origin::Accepted => Some(self.peer_network()).filter(PeerNetwork::is_known),
+            Origin::Dialled => None,
         }
     }
 }

@@ -28,6 +28,8 @@ pub(super) enum Reason {
     Deadline(Duration),
     /// The bound on dials of the target, all of which are under way.
     Busy(usize),
+    /// The same, and a client of an address with fewer of them came.
+    GaveWay(usize),
 }
 
 // ===== impl DialError =====
@@ -60,9 +62,10 @@ impl DialError {
         matches!(self.reason, Reason::LookUp(_) | Reason::NoAddress)
     }
 
-    /// Whether the [bound on dials of the target](crate::Dial::max_per_target) was reached.
+    /// Whether the [bound on dials of the target](crate::Dial::max_per_target) was reached, or the dial
+    /// gave way at it.
     pub fn is_busy(&self) -> bool {
-        matches!(self.reason, Reason::Busy(_))
+        matches!(self.reason, Reason::Busy(_) | Reason::GaveWay(_))
     }
 
     /// The addresses that failed, in the order in which they did.
@@ -97,6 +100,11 @@ impl fmt::Display for DialError {
             Reason::Busy(most) => {
                 write!(f, ", of which {most} dials are under way and unanswered")
             }
+            Reason::GaveWay(most) => write!(
+                f,
+                ", of which {most} dials are under way, most for this client's network: gave way to \
+                 another's"
+            ),
             Reason::Deadline(after) => {
                 write!(f, ", no answer within {after:?}")?;
                 for (addr, error) in &self.failed {
@@ -136,7 +144,8 @@ impl Error for DialError {
             | Reason::NoAddressFor(_)
             | Reason::NoAddressOf(_)
             | Reason::Deadline(_)
-            | Reason::Busy(_) => None,
+            | Reason::Busy(_)
+            | Reason::GaveWay(_) => None,
         }
     }
 }

@@ -20,6 +20,7 @@ pub use self::{
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -28,20 +29,20 @@ use std::{
     time::Duration,
 };
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Either, select};
 use socket2::SockRef;
 use tokio::time::timeout;
 use tower_service::Service;
 
 use self::{
     error::Reason,
-    per_target::PerTarget,
+    per_target::{Pending, PerTarget},
     permit::Permits,
     race::{interleave, race},
 };
 use crate::{
     address::{AddressError, DialAddr},
-    conn::{Conn, Extensions, Origin},
+    conn::{Conn, Extensions, Info, Origin},
     error::BoxError,
     io::{TcpIo, tcp},
     resolve::{LAST_ANSWER, resolve},
@@ -210,6 +211,17 @@ impl Dial {
         self
     }
 
+    /// The client that this is dialled for: the [bound of its target](Self::max_per_target) is shared fairly
+    /// among the clients' addresses, IPv6 by /64. At the bound, the oldest dial of the address with most
+    /// gives way to one of an address with fewer. Without a client, a dial never gives way.
+    #[must_use]
+    pub fn for_client(mut self, client: &Info) -> Self {
+        self.per_target = self
+            .per_target
+            .map(|dials| dials.for_client(client.stranger()));
+        self
+    }
+
     /// Asks `rule` before each attempt whether this address of the target may be dialled. A refused
     /// address is skipped, and the rule's error is returned if no other address connects; so of a name
     /// with two addresses the second may be the one dialled. Several rules must all agree. By default
@@ -265,14 +277,18 @@ impl Dial {
         let begun = per_target
             .map(|dials| dials.begin(&self.target))
             .transpose();
-        let _pending = begun.map_err(|most| {
+        let pending = begun.map_err(|most| {
             DialError::new((*self.target).clone(), Reason::Busy(most), Vec::new())
         })?;
-        let attempts = self.attempts(&mut failed);
-        let reason = match timeout(self.connect_timeout, attempts).await {
-            Ok(Ok(conn)) => return Ok(conn),
-            Ok(Err(reason)) => reason,
-            Err(_) => Reason::Deadline(self.connect_timeout),
+        let reason = {
+            let attempts = pin!(timeout(self.connect_timeout, self.attempts(&mut failed)));
+            let gives_way = pin!(Pending::gives_way(pending.as_ref()));
+            match select(attempts, gives_way).await {
+                Either::Left((Ok(Ok(conn)), _)) => return Ok(conn),
+                Either::Left((Ok(Err(reason)), _)) => reason,
+                Either::Left((Err(_), _)) => Reason::Deadline(self.connect_timeout),
+                Either::Right((most, _)) => Reason::GaveWay(most),
+            }
         };
         Err(DialError::new((*self.target).clone(), reason, failed))
     }

@@ -5,12 +5,12 @@ use std::{
     time::Duration,
 };
 
-use couplet_endpoint::BoxError;
+use couplet_endpoint::{BoxError, FairSlot};
 use pin_project::pin_project;
 use tokio::time::Sleep;
 use tower_service::Service;
 
-use super::{HandshakeError, HandshakeRequest, departure::Departure, slots::Slot};
+use super::{HandshakeError, HandshakeRequest, departure::Departure};
 
 /// The future of a [`HandshakeService`](super::HandshakeService): the handshake, then the inner
 /// service's readiness, then its call. Dropping it drops the request, in whatever state.
@@ -33,7 +33,7 @@ enum State<F, S, O, C> {
         deadline: Option<Sleep>,
         timeout: Duration,
         inner: S,
-        slot: Slot,
+        slot: FairSlot,
     },
     /// The slot is kept until the inner service has taken the request over, so that requests that wait
     /// for it are bounded as well.
@@ -41,7 +41,7 @@ enum State<F, S, O, C> {
         outcome: O,
         departure: Departure,
         inner: S,
-        slot: Slot,
+        slot: FairSlot,
     },
     Calling {
         #[pin]
@@ -56,7 +56,7 @@ impl<F, S, O> HandshakeFuture<F, S, O>
 where
     S: Service<O>,
 {
-    pub(super) fn new(handshake: F, timeout: Option<Duration>, inner: S, slot: Slot) -> Self {
+    pub(super) fn new(handshake: F, timeout: Option<Duration>, inner: S, slot: FairSlot) -> Self {
         Self {
             state: State::Shaking {
                 handshake,
@@ -112,7 +112,7 @@ where
                         inner, mut slot, ..
                     } = state.as_mut().project_replace(State::Between)
                     {
-                        slot.has_shaken();
+                        slot.settle();
                         state.set(State::Waiting {
                             outcome,
                             departure: Departure::default(),

@@ -106,7 +106,6 @@ mod replaceable;
 mod request;
 #[cfg(feature = "signed-token")]
 pub mod signed_token;
-mod slots;
 pub mod sniff;
 #[cfg(feature = "socks")]
 pub mod socks;
@@ -133,16 +132,24 @@ pub use self::{
 };
 
 use std::{
-    pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
-use couplet_endpoint::BoxError;
-use tokio::time::{Sleep, sleep_until};
+use couplet_endpoint::{BoxError, FairSlots, GivesWay};
 use tower_service::Service;
 
-use self::slots::{Slot, Slots, Wait};
+/// How long a peer may be silent before a newcomer of any network may take its slot.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// How long a handshake may take before a newcomer of any network may take its slot, though its peer
+/// sends a byte now and then.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+const GIVES_WAY: GivesWay = GivesWay::Quietest {
+    silent: SILENCE,
+    after: PATIENCE,
+};
 
 /// An async step that a request goes through before the inner service gets it.
 ///
@@ -182,10 +189,7 @@ where
 pub struct HandshakeService<H, S> {
     handshake: H,
     timeout: Option<Duration>,
-    slots: Slots,
-    slot: Option<Slot>,
-    /// While all slots are taken: until a handshake may have to give way.
-    over: Option<Pin<Box<Sleep>>>,
+    slots: FairSlots,
     inner: S,
 }
 
@@ -222,9 +226,7 @@ impl<H, S> HandshakeService<H, S> {
         Self {
             handshake,
             timeout,
-            slots: Slots::new(bound),
-            slot: None,
-            over: None,
+            slots: FairSlots::new(bound, GIVES_WAY),
             inner,
         }
     }
@@ -243,28 +245,13 @@ where
     type Future = HandshakeFuture<H::Future, S, H::Output>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        while self.slot.is_none() {
-            match self.slots.poll_reserve(cx) {
-                Ok(slot) => self.slot = Some(slot),
-                Err(Wait::Freed) => return Poll::Pending,
-                Err(Wait::Until(over)) => {
-                    let sleep = self.over.get_or_insert_with(|| Box::pin(sleep_until(over)));
-                    sleep.as_mut().reset(over);
-                    ready!(sleep.as_mut().poll(cx));
-                }
-            }
-        }
-        self.over = None;
-        Poll::Ready(Ok(()))
+        self.slots.poll_reserve(cx).map_err(Into::into)
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let mut slot = self
-            .slot
-            .take()
-            .expect("a slot was reserved: poll_ready comes before call");
+        let mut slot = self.slots.take();
         if let Some(stranger) = request.stranger() {
-            slot.begin(stranger);
+            slot.may_give_way(stranger);
         }
         HandshakeFuture::new(
             self.handshake.handshake(request),
@@ -284,8 +271,6 @@ impl<H: Clone, S: Clone> Clone for HandshakeService<H, S> {
             handshake: self.handshake.clone(),
             timeout: self.timeout,
             slots: self.slots.clone(),
-            slot: None,
-            over: None,
             inner: self.inner.clone(),
         }
     }

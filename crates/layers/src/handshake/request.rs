@@ -1,6 +1,6 @@
 use std::task::{Context, Poll};
 
-use couplet_endpoint::{Conn, ConnEvent, Gone, Io, Origin, PeerNetwork};
+use couplet_endpoint::{Conn, ConnEvent, Gone, Io, PeerNetwork};
 use couplet_pairing::Pair;
 
 /// A request that a [`HandshakeLayer`](super::HandshakeLayer) takes, and hands on: a [`Conn`], a [`Pair`], or a type of
@@ -29,10 +29,7 @@ pub trait HandshakeRequest {
 /// to its partner or to the relay ([`Info::has_spoken`](couplet_endpoint::Info::has_spoken)).
 impl<I: Io> HandshakeRequest for Conn<I> {
     fn stranger(&self) -> Option<PeerNetwork> {
-        match self.info.origin {
-            Origin::Accepted => Some(self.info.peer_network()).filter(PeerNetwork::is_known),
-            _ => None,
-        }
+        self.info.stranger()
     }
 
     fn poll_departed(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -113,7 +113,7 @@ impl<I: Io> Queue<I> {
     fn new(arrivals: Arrivals<I>, policy: Policy, counts: &WaitingCounts) -> Self {
         Self {
             arrivals,
-            waiting: WaitingSet::new(policy, counts.clone()),
+            waiting: WaitingSet::new(policy, counts.clone()).sharing_slots(),
         }
     }
 

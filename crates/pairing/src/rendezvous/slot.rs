@@ -5,16 +5,12 @@ use std::{
     task::{Context, Poll},
 };
 
-use couplet_endpoint::{Conn, ConnEvent, Io, Replay, Side};
+use couplet_endpoint::{Conn, ConnEvent, FairSlot, FairSlots, Io, Replay, Side};
 use futures::task::AtomicWaker;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tower_service::Service;
 
-use crate::{
-    PairingEnded,
-    permits::{Permit, Permits, free_permits},
-    unjoined::Unjoined,
-};
+use crate::{PairingEnded, policy::GIVES_WAY, unjoined::Unjoined};
 
 /// A slot in a [`rendezvous`](crate::rendezvous): the innermost service of a side's stack.
 ///
@@ -27,7 +23,7 @@ use crate::{
 #[derive(Debug)]
 pub struct WaitSlot<I> {
     side: Option<Side>,
-    slots: Permits,
+    slots: FairSlots,
     arrivals: mpsc::UnboundedSender<Arrival<I>>,
     heir: Arc<Heir<I>>,
 }
@@ -42,7 +38,7 @@ pub struct Heir<I> {
 #[derive(Debug)]
 pub(super) struct Arrival<I> {
     pub(super) conn: Unjoined<I>,
-    pub(super) slot: Permit,
+    pub(super) slot: FairSlot,
 }
 
 /// The connections that have filled a slot and are not in the waiting set yet.
@@ -50,18 +46,18 @@ pub(super) struct Arrival<I> {
 pub(super) struct Arrivals<I> {
     queue: mpsc::UnboundedReceiver<Arrival<I>>,
     over: bool,
-    slots: Arc<Semaphore>,
+    slots: FairSlots,
     heir: Arc<Heir<I>>,
 }
 
 /// That many slots, and the connections that fill them: of this side, or of the one they are on.
 pub(super) fn slots<I>(side: Option<Side>, slots: usize) -> (WaitSlot<I>, Arrivals<I>) {
-    let free = free_permits(slots);
+    let free = FairSlots::new(slots, GIVES_WAY);
     // Not bounded in itself: every arrival holds a slot.
     let (arrivals, queue) = mpsc::unbounded_channel();
     let slot = WaitSlot {
         side,
-        slots: Permits::new(Arc::clone(&free)),
+        slots: free.clone(),
         arrivals,
         heir: Arc::default(),
     };
@@ -85,7 +81,7 @@ impl<I: Io> Service<Conn<I>> for WaitSlot<I> {
         if self.arrivals.is_closed() {
             return Poll::Ready(Err(PairingEnded(())));
         }
-        self.slots.poll_reserve(cx)
+        self.slots.poll_reserve(cx).map_err(|_| PairingEnded(()))
     }
 
     fn call(&mut self, mut conn: Conn<I>) -> Self::Future {

@@ -4,7 +4,7 @@ use couplet_endpoint::Origin;
 use tokio::time::advance;
 
 use super::*;
-use crate::handshake::slots::{PATIENCE, SILENCE};
+use crate::handshake::{PATIENCE, SILENCE};
 
 const BOUND: usize = 8;
 

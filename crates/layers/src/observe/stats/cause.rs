@@ -153,6 +153,7 @@ impl RefusalCause {
                         false => Self::Partner,
                     }
                 }
+                PairError::GaveWay => Self::Evicted,
                 PairError::Reply(_) => Self::Gone,
                 _ => Self::Shutdown,
             });

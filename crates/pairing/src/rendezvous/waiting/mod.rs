@@ -34,6 +34,7 @@ pub(super) struct WaitingSet<I, T> {
     policy: Policy,
     counts: WaitingCounts,
     silent: bool,
+    shares_slots: bool,
     entries: BTreeMap<u64, Waiting<I, T>>,
     next: u64,
     woken: Arc<Woken>,
@@ -70,6 +71,7 @@ impl<I: Io, T> WaitingSet<I, T> {
             policy,
             counts,
             silent: false,
+            shares_slots: false,
             entries: BTreeMap::new(),
             next: 0,
             woken: Arc::default(),
@@ -82,6 +84,12 @@ impl<I: Io, T> WaitingSet<I, T> {
     /// The same, but a connection whose peer sends a byte while it waits is refused, if so told.
     pub(super) fn silent(mut self, silent: bool) -> Self {
         self.silent = silent;
+        self
+    }
+
+    /// The same, but the slots are shared fairly among the networks of those that hold them.
+    pub(super) fn sharing_slots(mut self) -> Self {
+        self.shares_slots = true;
         self
     }
 
@@ -104,6 +112,9 @@ impl<I: Io, T> WaitingSet<I, T> {
         mut waiting: Waiting<I, T>,
     ) -> Result<&Waiting<I, T>, Removed<I, T>> {
         self.counts.tell_entered(waiting.info());
+        if self.shares_slots {
+            waiting.may_give_way();
+        }
         // Before it is in: what wakes it meanwhile is listed, and looked at when it is.
         match self.check(&mut waiting) {
             Ok(Health::Watched) => {}
@@ -182,7 +193,10 @@ impl<I: Io, T> WaitingSet<I, T> {
         let mut waiting = self.entries.remove(&number)?;
         self.forget(&waiting);
         Some(match self.check(&mut waiting) {
-            Ok(_) => Ok(waiting),
+            Ok(_) => {
+                waiting.keeps_slot();
+                Ok(waiting)
+            }
             Err(refusal) => Err(self.part_from(waiting, refusal)),
         })
     }

@@ -2,18 +2,18 @@ use std::{
     future::poll_fn,
     pin::pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
 use couplet_endpoint::{
-    Conn, Info, Io, Pooled, Replay,
+    Conn, FairSlot, Info, Io, Pooled, Replay,
     io::{is_alive, may_have_vanished},
 };
 use tokio::{task::unconstrained, time::Instant};
 
 use super::wake::WakeOne;
-use crate::{Refusal, permits::Permit, unjoined::Unjoined};
+use crate::{Refusal, unjoined::Unjoined};
 
 /// A waiting connection, and the tag of its matchmaker.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(in crate::rendezvous) struct Waiting<I, T> {
     pub(super) since: Instant,
     pub(in crate::rendezvous) tag: T,
     wake: Arc<WakeOne>,
-    slot: Option<Permit>,
+    slot: Option<FairSlot>,
     is_open: bool,
 }
 
@@ -44,7 +44,7 @@ impl<I: Io, T> Waiting<I, T> {
     pub(super) fn new(
         number: u64,
         conn: Unjoined<I>,
-        slot: Permit,
+        slot: FairSlot,
         tag: T,
         wake: Arc<WakeOne>,
     ) -> Self {
@@ -65,6 +65,7 @@ impl<I: Io, T> Waiting<I, T> {
         match self.check(early) {
             Health::Gone => Err(None),
             _ if silent && self.spoke() => Err(Some(Refusal::Impatient)),
+            _ if self.gives_way() => Err(Some(Refusal::Evicted)),
             health => Ok(health),
         }
     }
@@ -100,6 +101,14 @@ impl<I: Io, T> Waiting<I, T> {
                 None => health,
             });
         }
+    }
+
+    /// Whether the slot is needed for a connection of another network; later, the waker is told.
+    fn gives_way(&self) -> bool {
+        let waker = Waker::from(Arc::clone(&self.wake));
+        let cx = &mut Context::from_waker(&waker);
+        let slot = self.slot.as_ref();
+        slot.is_some_and(|slot| slot.poll_gives_way(cx).is_ready())
     }
 
     /// Whether only asking tells that the peer is there.
@@ -139,6 +148,22 @@ impl<I, T> Waiting<I, T> {
 
     pub(super) fn free_slot(&mut self) {
         self.slot = None;
+    }
+
+    /// Its slot may be needed for a connection of another network.
+    pub(super) fn may_give_way(&mut self) {
+        if let Some(slot) = &mut self.slot
+            && let Some(network) = self.conn.info.stranger()
+        {
+            slot.may_give_way(network);
+        }
+    }
+
+    /// It is about to be joined, so its slot is not needed for another.
+    pub(super) fn keeps_slot(&mut self) {
+        if let Some(slot) = &mut self.slot {
+            slot.settle();
+        }
     }
 
     /// Whether the peer has sent bytes to its partner.

@@ -1,18 +1,15 @@
-use couplet_endpoint::{Conn, Origin, Side, memory, memory::MemoryStream};
+use couplet_endpoint::{Conn, FairSlots, Origin, Side, memory, memory::MemoryStream};
 use tokio::io::AsyncWriteExt;
 use tokio_test::task;
 
 use super::*;
-use crate::{permits::free_permits, unjoined::Unjoined};
+use crate::{policy::GIVES_WAY, unjoined::Unjoined};
 
-async fn enter(
-    set: &mut WaitingSet<MemoryStream, ()>,
-    slots: &Arc<tokio::sync::Semaphore>,
-) -> MemoryStream {
+async fn enter(set: &mut WaitingSet<MemoryStream, ()>, slots: &FairSlots) -> MemoryStream {
     let (io, mut peer) = memory::connection(64);
     peer.write_all(b"hi").await.unwrap();
     let conn = Conn::new(io, Origin::Accepted).on(Side::A);
-    let slot = Arc::clone(slots).try_acquire_owned().unwrap();
+    let slot = slots.enter(None).unwrap();
     let conn = Unjoined::new(conn);
     assert!(set.enter(Arrival { conn, slot }, ()).is_ok());
     peer
@@ -20,7 +17,7 @@ async fn enter(
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_kept_of_connections_that_left() {
-    let slots = free_permits(2);
+    let slots = FairSlots::new(2, GIVES_WAY);
     let policy = Policy::default().early(1);
     let mut set = WaitingSet::new(policy, WaitingCounts::default());
     let _peers = [enter(&mut set, &slots).await, enter(&mut set, &slots).await];
@@ -35,19 +32,19 @@ async fn nothing_is_kept_of_connections_that_left() {
     drop(changes);
     assert!(set.is_empty() && set.unwatched.is_empty());
     assert_eq!(set.next_due(), None);
-    assert_eq!(slots.available_permits(), 2);
+    assert_eq!(slots.taken(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn ended_connections_hold_no_slot_and_are_bounded_by_themselves() {
-    let slots = free_permits(8);
+    let slots = FairSlots::new(8, GIVES_WAY);
     let policy = Policy::default().max_waiting(2);
     let mut set = WaitingSet::new(policy, WaitingCounts::default());
     let mut peers = Vec::new();
     for _ in 0..3 {
         peers.push(enter(&mut set, &slots).await);
     }
-    assert_eq!(slots.available_permits(), 5);
+    assert_eq!(slots.taken(), 3);
     let mut refused = Vec::new();
     for number in 0..3 {
         peers[number as usize].shutdown().await.unwrap();
@@ -56,6 +53,6 @@ async fn ended_connections_hold_no_slot_and_are_bounded_by_themselves() {
         refused.extend(set.free_slot(number).map(|left| left.waiting.number()));
     }
     assert_eq!(refused, [0]);
-    assert_eq!(slots.available_permits(), 8);
+    assert_eq!(slots.taken(), 0);
     assert_eq!(set.without_slot.len(), 2);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use couplet_endpoint::PeerNetwork;
+use crate::conn::PeerNetwork;
 
 /// Counts the slots that each network holds, and chooses the connection that gives way when all are
 /// taken.
@@ -15,7 +15,7 @@ use couplet_endpoint::PeerNetwork;
 /// memory is some 200 bytes a network and 8 to 16 a connection.
 ///
 /// ```
-/// use couplet_pairing::{FairShare, PeerNetwork};
+/// use couplet_endpoint::{FairShare, PeerNetwork};
 ///
 /// let [many, few] = ["192.0.2.1", "192.0.2.2"].map(|ip| PeerNetwork::of(ip.parse().ok()));
 /// let mut places = FairShare::new();
