@@ -1,5 +1,7 @@
 //! `couplet rendezvous --engine`: clients meet that came to different nodes.
 
+mod engine;
+
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
@@ -40,18 +42,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ClusterArgs {
-    /// Let clients meet across nodes, by a match-maker at redis://HOST:6379/0; several share the keys
-    #[arg(
-        long,
-        value_name = "URL",
-        requires = "cluster",
-        requires = "cluster_secret"
-    )]
-    engine: Vec<String>,
-
-    /// The password of the match-makers
-    #[arg(long, value_name = "@FILE", requires = "engine")]
-    engine_password: Option<String>,
+    #[command(flatten)]
+    engine: engine::EngineArgs,
 
     /// Where other nodes connect to this one: listen:HOST:PORT, then ,option[=value]…
     #[arg(long, value_name = "SIDE", requires = "engine")]
@@ -100,12 +92,7 @@ impl ClusterArgs {
         let (Some(port), Some(secret)) = (&self.cluster, &self.cluster_secret) else {
             return Ok(None);
         };
-        let password = self.engine_password.as_deref().map(password).transpose()?;
-        let servers = self
-            .engine
-            .iter()
-            .map(|url| server(url, password.as_deref()));
-        let servers = servers.collect::<Result<_, _>>()?;
+        let servers = self.engine.servers()?;
         let port = side(port, handshakes, "cluster")?;
         if port.endpoint.is_dialled() || port.endpoint.is_stdio() {
             return Err(Mistake::new(
@@ -126,38 +113,6 @@ impl ClusterArgs {
             lease: Sourced::flag(self.lease, Duration::from_secs(15)),
             running: Arc::default(),
         }))
-    }
-}
-
-fn password(given: &str) -> Result<String, Mistake> {
-    let line = secret::line(given, "--engine-password=@FILE");
-    let password = line.and_then(|line| {
-        String::from_utf8(line).map_err(|_| {
-            Mistake::new(
-                format!("`{}`: the password is not text in UTF-8", &given[1..]),
-                "a file of one line, the password",
-            )
-        })
-    });
-    password.map_err(|mistake| mistake.within("--engine-password").about("engine-password"))
-}
-
-fn server(url: &str, password: Option<&str>) -> Result<RedisServer, Mistake> {
-    let wrong = |error: &dyn std::fmt::Display| {
-        Mistake::new(error.to_string(), "`--engine=redis://HOST:6379/0`")
-            .within("--engine")
-            .about("engine")
-    };
-    let server = RedisServer::new(url).map_err(|error| wrong(&error))?;
-    match password {
-        _ if server.has_password() => Err(Mistake::new(
-            "every user of this machine can read a password on the command line",
-            "write it to a file: `--engine-password=@FILE`",
-        )
-        .within("--engine")
-        .about("engine")),
-        Some(password) => Ok(server.password(password)),
-        None => Ok(server),
     }
 }
 

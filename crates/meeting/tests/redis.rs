@@ -11,9 +11,48 @@ use couplet_meeting::{
     engine::{Answer, Request},
     redis::{CheckError, Checked, RedisEngine, RedisError, RedisServer},
 };
-use helper::{ask, contract, meet, offer, server::Server};
+use helper::{
+    ask, contract, meet, offer,
+    server::{Program, Server},
+};
 use tokio::time::sleep;
 use tower::ServiceExt;
+
+/// Each test on each of the servers.
+macro_rules! on_each_server {
+    ($($name:ident,)*) => {
+        mod redis_7 {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::Program::Redis).await;
+            })*
+        }
+        mod valkey_8 {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::Program::Valkey).await;
+            })*
+        }
+    };
+}
+
+on_each_server! {
+    a_server_keeps_to_the_contract,
+    two_that_arrive_at_once_meet_exactly_once,
+    a_server_that_was_killed_is_used_again_when_it_is_back,
+    scripts_that_the_server_forgot_are_loaded_again,
+    a_server_that_became_a_replica_is_left_and_found_again_as_a_master,
+    a_request_to_a_paused_server_is_late_and_asking_again_gives_the_answer,
+    no_more_offers_of_a_key_and_side_are_kept_than_the_bound,
+    a_server_without_memory_keeps_what_it_has_and_refuses_more,
+    the_check_warns_of_a_server_that_may_drop_offers,
+    a_server_asks_for_the_password_and_no_secret_is_shown,
+    each_of_several_servers_has_its_share_of_the_keys,
+    a_connection_ends_with_its_last_engine,
+    a_server_that_runs_no_scripts_is_unfit,
+    the_sentinels_lead_to_the_master_and_to_the_next_one,
+    a_cluster_of_servers_keeps_to_the_contract,
+}
 
 fn engine(server: &Server) -> RedisEngine {
     RedisEngine::new([RedisServer::new(&server.url()).expect("its address")])
@@ -43,9 +82,8 @@ async fn try_meet(
     engine.clone().oneshot(request).await
 }
 
-#[tokio::test]
-async fn a_server_keeps_to_the_contract() {
-    let server = Server::start(&[]).await;
+async fn a_server_keeps_to_the_contract(on: Program) {
+    let server = Server::start(on, &[]).await;
     let engine = engine(&server);
     connected(&engine).await;
     contract::holds(&engine, sleep).await;
@@ -60,9 +98,8 @@ async fn a_server_keeps_to_the_contract() {
     }
 }
 
-#[tokio::test]
-async fn two_that_arrive_at_once_meet_exactly_once() {
-    let server = Server::start(&[]).await;
+async fn two_that_arrive_at_once_meet_exactly_once(on: Program) {
+    let server = Server::start(on, &[]).await;
     // Each on a connection of its own, as two nodes have.
     let engines = [engine(&server), engine(&server)];
     for one in &engines {
@@ -86,9 +123,8 @@ async fn two_that_arrive_at_once_meet_exactly_once() {
     }
 }
 
-#[tokio::test]
-async fn a_server_that_was_killed_is_used_again_when_it_is_back() {
-    let mut server = Server::start(&[]).await;
+async fn a_server_that_was_killed_is_used_again_when_it_is_back(on: Program) {
+    let mut server = Server::start(on, &[]).await;
     let engine = engine(&server);
     connected(&engine).await;
     assert_eq!(meet(&engine, &offer(1, Side::A)).await, Answer::Waits);
@@ -102,9 +138,8 @@ async fn a_server_that_was_killed_is_used_again_when_it_is_back() {
     assert_eq!(meet(&engine, &offer(1, Side::B)).await, Answer::Waits);
 }
 
-#[tokio::test]
-async fn scripts_that_the_server_forgot_are_loaded_again() {
-    let server = Server::start(&[]).await;
+async fn scripts_that_the_server_forgot_are_loaded_again(on: Program) {
+    let server = Server::start(on, &[]).await;
     let engine = engine(&server);
     connected(&engine).await;
     let one = offer(1, Side::A);
@@ -114,9 +149,8 @@ async fn scripts_that_the_server_forgot_are_loaded_again() {
     assert_eq!(found, Answer::Found(one.peer()));
 }
 
-#[tokio::test]
-async fn a_server_that_became_a_replica_is_left_and_found_again_as_a_master() {
-    let server = Server::start(&[]).await;
+async fn a_server_that_became_a_replica_is_left_and_found_again_as_a_master(on: Program) {
+    let server = Server::start(on, &[]).await;
     let engine = engine(&server);
     connected(&engine).await;
     assert_eq!(meet(&engine, &offer(1, Side::A)).await, Answer::Waits);
@@ -137,9 +171,8 @@ async fn a_server_that_became_a_replica_is_left_and_found_again_as_a_master() {
     assert!(try_meet(&engine, 1, Side::A).await.is_ok());
 }
 
-#[tokio::test]
-async fn a_request_to_a_paused_server_is_late_and_asking_again_gives_the_answer() {
-    let server = Server::start(&[]).await;
+async fn a_request_to_a_paused_server_is_late_and_asking_again_gives_the_answer(on: Program) {
+    let server = Server::start(on, &[]).await;
     let engine = engine(&server).deadline(Duration::from_millis(100));
     connected(&engine).await;
     let (one, other) = (offer(1, Side::A), offer(1, Side::B));
@@ -152,9 +185,8 @@ async fn a_request_to_a_paused_server_is_late_and_asking_again_gives_the_answer(
     assert_eq!(meet(&patient, &other).await, Answer::Found(one.peer()));
 }
 
-#[tokio::test]
-async fn no_more_offers_of_a_key_and_side_are_kept_than_the_bound() {
-    let server = Server::start(&[]).await;
+async fn no_more_offers_of_a_key_and_side_are_kept_than_the_bound(on: Program) {
+    let server = Server::start(on, &[]).await;
     let engine = engine(&server).per_key(2);
     connected(&engine).await;
     let kept = [offer(1, None), offer(2, Side::A), offer(2, Side::A)];
@@ -173,9 +205,8 @@ async fn no_more_offers_of_a_key_and_side_are_kept_than_the_bound() {
     assert_eq!(meet(&engine, &offer(2, Side::A)).await, Answer::Waits);
 }
 
-#[tokio::test]
-async fn a_server_without_memory_keeps_what_it_has_and_refuses_more() {
-    let server = Server::start(&["--maxmemory-policy", "noeviction"]).await;
+async fn a_server_without_memory_keeps_what_it_has_and_refuses_more(on: Program) {
+    let server = Server::start(on, &["--maxmemory-policy", "noeviction"]).await;
     let engine = engine(&server);
     connected(&engine).await;
     let one = offer(1, Side::A);
@@ -197,9 +228,12 @@ async fn a_server_without_memory_keeps_what_it_has_and_refuses_more() {
     assert_eq!(meet(&engine, &two).await, Answer::Found(one.peer()));
 }
 
-#[tokio::test]
-async fn the_check_warns_of_a_server_that_may_drop_offers() {
-    let server = Server::start(&["--maxmemory", "50mb", "--maxmemory-policy", "allkeys-lru"]).await;
+async fn the_check_warns_of_a_server_that_may_drop_offers(on: Program) {
+    let server = Server::start(
+        on,
+        &["--maxmemory", "50mb", "--maxmemory-policy", "allkeys-lru"],
+    )
+    .await;
     let checked = engine(&server).check().await;
     let [Ok(Checked::Warning(warning))] = &checked[..] else {
         panic!("{checked:?}");
@@ -218,9 +252,8 @@ async fn the_check_warns_of_a_server_that_may_drop_offers() {
     );
 }
 
-#[tokio::test]
-async fn a_server_asks_for_the_password_and_no_secret_is_shown() {
-    let server = Server::start(&["--requirepass", "correct horse"]).await;
+async fn a_server_asks_for_the_password_and_no_secret_is_shown(on: Program) {
+    let server = Server::start(on, &["--requirepass", "correct horse"]).await;
     let with = |password: &str| {
         let server = RedisServer::new(&server.url()).unwrap().password(password);
         assert!(!format!("{server:?}").contains(password));
@@ -238,18 +271,24 @@ async fn a_server_asks_for_the_password_and_no_secret_is_shown() {
     let url = RedisServer::new("redis://user:pass%20word@[::1]:7/3").unwrap();
     assert!(url.has_password());
     assert_eq!(&*url.name(), "redis://[::1]:7/3");
-    for wrong in ["http://x", "redis://:pass@:x", "pass", "rediss://x"] {
+    for wrong in [
+        "http://x",
+        "redis://:pass@:x",
+        "pass",
+        "rediss://:pass@x:x",
+        "redis+sentinel://pass/",
+        "redis://x#insecure",
+    ] {
         let error = RedisServer::new(wrong).unwrap_err().to_string();
         assert!(!error.contains("pass"), "{error}");
     }
 }
 
-#[tokio::test]
-async fn each_of_several_servers_has_its_share_of_the_keys() {
+async fn each_of_several_servers_has_its_share_of_the_keys(on: Program) {
     let servers = [
-        Server::start(&[]).await,
-        Server::start(&[]).await,
-        Server::start(&[]).await,
+        Server::start(on, &[]).await,
+        Server::start(on, &[]).await,
+        Server::start(on, &[]).await,
     ];
     let address = |server: &Server| RedisServer::new(&server.url()).unwrap();
     let engine = RedisEngine::new(servers.each_ref().map(address));
@@ -271,9 +310,8 @@ async fn each_of_several_servers_has_its_share_of_the_keys() {
     }
 }
 
-#[tokio::test]
-async fn a_connection_ends_with_its_last_engine() {
-    let server = Server::start(&[]).await;
+async fn a_connection_ends_with_its_last_engine(on: Program) {
+    let server = Server::start(on, &[]).await;
     let engine = engine(&server);
     connected(&engine).await;
     let clients = async || {
@@ -290,4 +328,140 @@ async fn a_connection_ends_with_its_last_engine() {
     while clients().await > 1 {
         sleep(Duration::from_millis(5)).await;
     }
+}
+
+async fn a_server_that_runs_no_scripts_is_unfit(on: Program) {
+    let server = Server::start(on, &[]).await;
+    let limited = [
+        "ACL",
+        "SETUSER",
+        "limited",
+        "on",
+        ">pass",
+        "~*",
+        "+@all",
+        "-@scripting",
+    ];
+    server.run(&limited).await;
+    let limited = RedisServer::new(&format!("{}?user=limited", server.url())).unwrap();
+    let checked = RedisEngine::new([limited.password("pass")]).check().await;
+    let [Err(error @ CheckError::Unfit { .. })] = &checked[..] else {
+        panic!("{checked:?}");
+    };
+    let error = error.to_string();
+    assert!(
+        error.contains("it runs no scripts") && error.contains("Lua"),
+        "{error}"
+    );
+}
+
+async fn the_sentinels_lead_to_the_master_and_to_the_next_one(on: Program) {
+    let [first, second] = [
+        Server::at_port(on, &[]).await,
+        Server::at_port(on, &[]).await,
+    ];
+    second.run(&["REPLICAOF", "127.0.0.1", &first.port()]).await;
+    let sentinel = Server::sentinel(on, &first).await;
+    let lists = async || {
+        let replicas = sentinel.run(&["SENTINEL", "REPLICAS", "main"]).await;
+        let replicas = redis::from_redis_value::<Vec<Vec<String>>>(replicas).unwrap();
+        replicas.concat().contains(&second.port())
+    };
+    while !lists().await {
+        sleep(Duration::from_millis(50)).await;
+    }
+    // The first does not answer, the second does.
+    let url = format!(
+        "redis+sentinel://127.0.0.1:1,127.0.0.1:{}/main",
+        sentinel.port()
+    );
+    let server = RedisServer::new(&url).unwrap();
+    assert!(server.is_by_sentinel());
+    assert_eq!(&*server.name(), format!("{url}/0"));
+    let engine = RedisEngine::new([server]);
+    connected(&engine).await;
+    let mut one = offer(1, Side::A);
+    one.lease = Duration::from_secs(600);
+    assert_eq!(meet(&engine, &one).await, Answer::Waits);
+    assert_eq!(first.run(&["DBSIZE"]).await, redis::Value::Int(1));
+    while second.run(&["DBSIZE"]).await != redis::Value::Int(1) {
+        sleep(Duration::from_millis(10)).await;
+    }
+    drop(first);
+    sentinel.run(&["SENTINEL", "FAILOVER", "main"]).await;
+    until(|| !engine.is_connected()).await;
+    connected(&engine).await;
+    // The new master has what was replicated, not the scripts.
+    let met = async { try_meet(&engine, 1, Side::B).await };
+    assert!(matches!(met.await, Ok(Answer::Found(peer)) if peer == one.peer()));
+}
+
+async fn a_cluster_of_servers_keeps_to_the_contract(on: Program) {
+    let servers = Server::cluster(on).await;
+    let url = format!(
+        "redis+cluster://127.0.0.1:1,127.0.0.1:{}",
+        servers[1].port()
+    );
+    let engine = RedisEngine::new([RedisServer::new(&url).unwrap()]);
+    connected(&engine).await;
+    assert!(matches!(&engine.check().await[..], [Ok(Checked::Well(_))]));
+    contract::holds(&engine, sleep).await;
+    for of in 100..=160 {
+        let one = offer(of, Side::A);
+        assert_eq!(meet(&engine, &one).await, Answer::Waits);
+        let found = meet(&engine, &offer(of, Side::B)).await;
+        assert_eq!(found, Answer::Found(one.peer()));
+    }
+    for server in &servers {
+        let keys = redis::from_redis_value::<u32>(server.run(&["DBSIZE"]).await).unwrap();
+        assert!(keys > 8, "{keys}");
+    }
+    // One of them alone has some of the keys alone.
+    let one = RedisServer::new(&format!("redis://127.0.0.1:{}", servers[0].port())).unwrap();
+    let checked = RedisEngine::new([one]).check().await;
+    let [Err(error @ CheckError::Unfit { .. })] = &checked[..] else {
+        panic!("{checked:?}");
+    };
+    assert!(error.to_string().contains("redis+cluster://"), "{error}");
+}
+
+/// Debian's server alone: the other is built without TLS.
+#[cfg(feature = "redis-tls")]
+#[tokio::test]
+async fn a_server_by_tls_is_known_by_its_certificate_and_knows_its_clients() {
+    use couplet_meeting::redis::RedisTls;
+
+    let (server, files) = Server::by_tls().await;
+    let file = |name: &str| files.path().join(name);
+    let url = format!("rediss://localhost:{}", server.port());
+    let checked = async |tls: RedisTls| {
+        let server = RedisServer::new(&url).unwrap().tls(tls).unwrap();
+        let [checked] = &mut RedisEngine::new([server]).check().await[..] else {
+            panic!("there is one");
+        };
+        match checked {
+            Ok(_) => Ok(()),
+            Err(error) => Err(couplet_connector::endpoint::Chain(error).to_string()),
+        }
+    };
+    let known = RedisTls::new().certificate(file("client.pem"), file("client.key"));
+    checked(known.clone().ca(file("ca.pem"))).await.unwrap();
+    let other = checked(known.ca(file("other.pem"))).await.unwrap_err();
+    assert!(other.contains("certificate"), "{other}");
+    let stranger = checked(RedisTls::new().ca(file("ca.pem")))
+        .await
+        .unwrap_err();
+    assert!(stranger.contains("away"), "{stranger}");
+    // What is wrong with a file is told at once.
+    let server = || RedisServer::new(&url).unwrap();
+    for (tls, what) in [
+        (RedisTls::new().ca(file("absent.pem")), "absent.pem"),
+        (RedisTls::new().ca(file("client.key.txt")), "no PEM block"),
+    ] {
+        let error = server().tls(tls).unwrap_err().to_string();
+        assert!(error.contains(what), "{error}");
+    }
+    let plain = RedisServer::new("redis://localhost").unwrap();
+    let error = plain.tls(RedisTls::new()).unwrap_err().to_string();
+    assert!(error.contains("rediss://"), "{error}");
 }

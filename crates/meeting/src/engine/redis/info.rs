@@ -10,6 +10,7 @@ pub(super) struct Info {
     maxmemory: u64,
     policy: String,
     role: String,
+    cluster: String,
 }
 
 /// What a server lacks, and what would be right.
@@ -39,6 +40,7 @@ impl Info {
             maxmemory: field("maxmemory").parse().unwrap_or(0),
             policy: field("maxmemory_policy"),
             role: field("role"),
+            cluster: field("cluster_enabled"),
         }
     }
 
@@ -54,6 +56,11 @@ impl Info {
 
     pub(super) fn is_replica(&self) -> bool {
         self.role == "slave" || self.role == "replica"
+    }
+
+    /// Whether it has some of the keys alone.
+    pub(super) fn is_of_cluster(&self) -> bool {
+        self.cluster == "1"
     }
 
     pub(super) fn lacks(&self) -> Option<Lacks> {

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{AsyncConnectionConfig, ServerErrorKind, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, ServerErrorKind};
 use tokio::{
     sync::{Notify, watch},
     task::AbortHandle,
@@ -18,6 +18,7 @@ use tokio::{
 
 use super::{
     RedisError,
+    conn::Conn,
     info::{Info, Lacks},
     script::{self, Scripts},
     server::RedisServer,
@@ -25,7 +26,7 @@ use super::{
 use crate::engine::{Answer, Request};
 
 /// How long making a connection and the check may take.
-const CONNECT: Duration = Duration::from_secs(2);
+pub(super) const CONNECT: Duration = Duration::from_secs(2);
 
 /// The first and the longest pause between two attempts.
 const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(500)];
@@ -37,7 +38,7 @@ const PING: Duration = Duration::from_secs(1);
 const TRIES: u32 = 3;
 
 /// A bound for the crate's own books: each request has a deadline of its own, which is shorter.
-const RESPONSE: Duration = Duration::from_secs(30);
+pub(super) const RESPONSE: Duration = Duration::from_secs(30);
 
 /// The connection to a server. Clones share it; with the last, the task that keeps it ends.
 #[derive(Clone, Debug)]
@@ -61,7 +62,7 @@ struct Broken {
 
 #[derive(Clone)]
 struct Up {
-    conn: MultiplexedConnection,
+    conn: Conn,
     scripts: Arc<Scripts>,
     number: u32,
 }
@@ -220,7 +221,7 @@ async fn keep(server: RedisServer, up: watch::Sender<Option<Up>>, broken: Arc<Br
 }
 
 /// Ready when the server has not answered for some tries in a row, or the connection is closed.
-async fn is_silent(mut conn: MultiplexedConnection) {
+async fn is_silent(mut conn: Conn) {
     let mut missing = 0;
     while missing < TRIES {
         sleep(PING).await;
@@ -234,21 +235,23 @@ async fn is_silent(mut conn: MultiplexedConnection) {
     }
 }
 
-async fn connect(server: &RedisServer) -> Result<(MultiplexedConnection, Info), Fault> {
+async fn connect(server: &RedisServer) -> Result<(Conn, Info), Fault> {
     let connecting = async {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(Some(RESPONSE));
-        let client = server.client()?;
-        let mut conn = client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await?;
-        let info: String = redis::cmd("INFO").query_async(&mut conn).await?;
+        let (mut conn, mut one) = server.open(&config).await?;
+        let info: String = redis::cmd("INFO").query_async(&mut one).await?;
         let info = Info::parse(&info);
         if let Some(lacks) = info.lacks() {
             return Ok(Err(Fault::Lacks(lacks)));
         }
-        if info.is_replica() {
+        // In a cluster, the masters are found by themselves.
+        if info.is_of_cluster() && matches!(conn, Conn::One(_)) {
+            let lacks = "it is of a Redis Cluster; `redis+cluster://HOST:6379`";
+            return Ok(Err(Fault::Lacks(Lacks(lacks.to_owned()))));
+        }
+        if info.is_replica() && !info.is_of_cluster() {
             let error = io::Error::other("it is a replica: the address of the master, or wait");
             return Ok(Err(Fault::Away(error)));
         }
@@ -263,7 +266,8 @@ async fn connect(server: &RedisServer) -> Result<(MultiplexedConnection, Info), 
         }
         Ok(Ok((conn, info)))
     };
-    match timeout(CONNECT, connecting).await {
+    // That of a cluster is large.
+    match timeout(CONNECT, Box::pin(connecting)).await {
         Ok(Ok(connected)) => connected,
         Ok(Err(error)) => Err(Fault::Away(io::Error::other::<redis::RedisError>(error))),
         Err(_) => Err(Fault::Away(io::ErrorKind::TimedOut.into())),

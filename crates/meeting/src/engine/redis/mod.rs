@@ -17,12 +17,18 @@
 //! answer. A request without a connection fails at once; one without an answer after a second fails, and may
 //! have been carried out.
 
+mod address;
+mod conn;
 mod info;
 mod link;
 mod script;
 mod server;
+#[cfg(feature = "redis-tls")]
+mod tls;
 
 pub use self::server::{RedisServer, ServerError};
+#[cfg(feature = "redis-tls")]
+pub use self::tls::RedisTls;
 
 use std::{
     fmt, io,

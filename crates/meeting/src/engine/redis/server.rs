@@ -1,14 +1,36 @@
 use std::{fmt, sync::Arc};
 
-use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, io::tcp::TcpSettings};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, RedisResult,
+    aio::MultiplexedConnection,
+    cluster::ClusterClientBuilder,
+    io::tcp::TcpSettings,
+    sentinel::{SentinelClientBuilder, SentinelServerType},
+};
 use thiserror::Error;
 
-/// A Redis or Valkey server: `redis://[HOST][:PORT][/DATABASE]`, or `redis+unix:///PATH`. `Debug` and
-/// [`name`](Self::name) show no secrets.
+use super::{address::Place, conn::Conn};
+
+#[cfg(feature = "redis-tls")]
+use super::tls::RedisTls;
+
+/// A Redis or Valkey server, or what finds one. `Debug` and [`name`](Self::name) show no secrets.
+///
+/// | address | |
+/// |---|---|
+/// | `redis://[USER@]HOST[:6379][/DATABASE]` | a server |
+/// | `redis+unix:///PATH` | the same, by a Unix socket |
+/// | `redis+sentinel://[USER@]HOST[:26379],HOST…/MASTER[/DATABASE]` | the master of this name, asked of the sentinels at each new connection |
+/// | `redis+cluster://[USER@]HOST[:6379],HOST…` | a Redis Cluster, by some of its servers |
+///
+/// `valkey` is the same as `redis`; `rediss` and `valkeys` are by TLS (feature `redis-tls`).
 #[derive(Clone)]
 pub struct RedisServer {
-    info: ConnectionInfo,
+    place: Place,
     name: Arc<str>,
+    sentinel_password: Option<Arc<str>>,
+    #[cfg(feature = "redis-tls")]
+    tls: RedisTls,
 }
 
 /// Not the address of a server.
@@ -18,58 +40,85 @@ pub enum ServerError {
     /// The text has another form.
     #[error("address of a match-maker has another form: {0}; right would be `redis://HOST:6379/0`")]
     Malformed(String),
-    /// The address asks for TLS.
+    /// The sentinels are not told which master is meant.
     #[error(
-        "match-maker over TLS is not supported: `redis://HOST:6379`, over a network of your own"
+        "address of a match-maker names no master: `redis+sentinel://HOST:26379,HOST:26379/MASTER`"
     )]
-    Tls,
+    NoMaster,
+    /// The address asks for TLS, and the program was built without.
+    #[error("match-maker over TLS: this program is built without it; `redis://HOST:6379/0`")]
+    BuiltWithoutTls,
+    /// Files for TLS, and an address without.
+    #[error("match-maker {0} is not spoken to by TLS: `rediss://HOST:6379/0`")]
+    NotTls(Arc<str>),
+    /// A file for TLS can't be used.
+    #[error("file for the TLS of a match-maker can't be used: {0}")]
+    TlsFile(String),
 }
 
 // ===== impl RedisServer =====
 
 impl RedisServer {
-    /// Parses an address. `valkey://` is the same as `redis://`; the port is 6379 by default.
+    /// Parses an address.
     ///
     /// # Errors
     ///
     /// If the address has another form.
     pub fn new(url: &str) -> Result<Self, ServerError> {
-        if url.starts_with("rediss:") || url.starts_with("valkeys:") {
-            return Err(ServerError::Tls);
-        }
-        let info = url.into_connection_info();
-        // What the crate says of a malformed address never has the password in it.
-        let info = info.map_err(|error| ServerError::Malformed(error.category().to_owned()))?;
-        let db = info.redis_settings().db();
-        let name = match info.addr() {
-            ConnectionAddr::Tcp(host, port) if host.contains(':') => {
-                format!("redis://[{host}]:{port}/{db}")
-            }
-            ConnectionAddr::Tcp(host, port) => format!("redis://{host}:{port}/{db}"),
-            ConnectionAddr::Unix(path) => format!("redis+unix://{}", path.display()),
-            _ => return Err(ServerError::Tls),
-        };
-        // The crate leaves Nagle's algorithm on.
-        let tcp = TcpSettings::default().set_nodelay(true);
+        let place = Place::parse(url)?;
         Ok(Self {
-            info: info.set_tcp_settings(tcp),
-            name: name.into(),
+            name: place.name().into(),
+            place,
+            sentinel_password: None,
+            #[cfg(feature = "redis-tls")]
+            tls: RedisTls::new(),
         })
     }
 
     /// Logs in with this password, as the user of the address or the default user.
     #[must_use]
     pub fn password(mut self, password: &str) -> Self {
-        let settings = self.info.redis_settings().clone();
-        self.info = self
-            .info
-            .set_redis_settings(settings.set_password(password));
+        self.place = self.place.map(|info| {
+            let settings = info.redis_settings().clone();
+            info.set_redis_settings(settings.set_password(password))
+        });
         self
+    }
+
+    /// Logs in at the sentinels with this password. Without it, no password is sent there.
+    #[must_use]
+    pub fn sentinel_password(mut self, password: &str) -> Self {
+        self.sentinel_password = Some(password.into());
+        self
+    }
+
+    /// The files for TLS: of the servers, and of the sentinels.
+    ///
+    /// # Errors
+    ///
+    /// If the address is not by TLS, or a file can't be used.
+    #[cfg(feature = "redis-tls")]
+    pub fn tls(mut self, tls: RedisTls) -> Result<Self, ServerError> {
+        if !self.place.is_tls() {
+            return Err(ServerError::NotTls(self.name));
+        }
+        let checked = tls.read().and_then(|certificates| {
+            Client::build_with_tls(self.place.infos()[0].clone(), certificates)
+        });
+        checked.map_err(|error| ServerError::TlsFile(error.to_string()))?;
+        self.tls = tls;
+        Ok(self)
     }
 
     /// Whether the address has a password in it, which other users of the machine may see.
     pub fn has_password(&self) -> bool {
-        self.info.redis_settings().password().is_some()
+        let mut infos = self.place.infos().iter();
+        infos.any(|info| info.redis_settings().password().is_some())
+    }
+
+    /// Whether sentinels are asked for the server.
+    pub fn is_by_sentinel(&self) -> bool {
+        matches!(self.place, Place::Sentinel(..))
     }
 
     /// The address without secrets.
@@ -77,8 +126,82 @@ impl RedisServer {
         Arc::clone(&self.name)
     }
 
-    pub(super) fn client(&self) -> redis::RedisResult<Client> {
-        Client::open(self.info.clone())
+    /// A connection, and one to a server that says what it can.
+    pub(super) async fn open(
+        &self,
+        config: &AsyncConnectionConfig,
+    ) -> RedisResult<(Conn, MultiplexedConnection)> {
+        let client = match &self.place {
+            Place::One(info) => self.client(info)?,
+            Place::Sentinel(sentinels, master) => self.master(sentinels, master).await?,
+            Place::Cluster(infos) => return self.cluster(infos, config).await,
+        };
+        let conn = client
+            .get_multiplexed_async_connection_with_config(config)
+            .await?;
+        Ok((Conn::One(conn.clone()), conn))
+    }
+
+    fn client(&self, info: &ConnectionInfo) -> RedisResult<Client> {
+        #[cfg(feature = "redis-tls")]
+        if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+            return Client::build_with_tls(info.clone(), self.tls.read()?);
+        }
+        Client::open(info.clone())
+    }
+
+    async fn master(&self, sentinels: &[ConnectionInfo], name: &str) -> RedisResult<Client> {
+        let addrs = sentinels.iter().map(|info| info.addr().clone());
+        let tcp = || TcpSettings::default().set_nodelay(true);
+        let login = sentinels[0].redis_settings();
+        let mut builder = SentinelClientBuilder::new(addrs, name, SentinelServerType::Master)?
+            .set_client_to_redis_tcp_settings(tcp())
+            .set_client_to_redis_db(login.db());
+        if let Some(user) = login.username() {
+            builder = builder.set_client_to_redis_username(user);
+        }
+        if let Some(password) = login.password() {
+            builder = builder.set_client_to_redis_password(password);
+        }
+        if let Some(password) = &self.sentinel_password {
+            builder = builder.set_client_to_sentinel_password(password);
+        }
+        #[cfg(feature = "redis-tls")]
+        if self.place.is_tls() {
+            let files = self.tls.read()?;
+            builder = builder
+                .set_client_to_redis_tls_mode(redis::TlsMode::Secure)
+                .set_client_to_redis_certificates(files.clone())
+                .set_client_to_sentinel_certificates(files);
+        }
+        builder.build()?.async_get_client().await
+    }
+
+    async fn cluster(
+        &self,
+        infos: &[ConnectionInfo],
+        config: &AsyncConnectionConfig,
+    ) -> RedisResult<(Conn, MultiplexedConnection)> {
+        let builder = ClusterClientBuilder::new(infos.to_vec())
+            .tcp_settings(TcpSettings::default().set_nodelay(true))
+            .connection_timeout(super::link::CONNECT)
+            .response_timeout(super::link::RESPONSE);
+        #[cfg(feature = "redis-tls")]
+        let builder = match self.place.is_tls() {
+            true => builder.tls(redis::TlsMode::Secure).certs(self.tls.read()?),
+            false => builder,
+        };
+        let conn = builder.build()?.get_async_connection().await?;
+        let mut last = None;
+        for info in infos {
+            let client = self.client(info)?;
+            let one = client.get_multiplexed_async_connection_with_config(config);
+            match one.await {
+                Ok(one) => return Ok((Conn::Cluster(conn), one)),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.expect("an address names a server"))
     }
 }
 
