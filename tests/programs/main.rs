@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
 
 mod balancer;
+mod cluster_port;
 mod inetd;
 mod meeting;
 mod netcats;

@@ -57,6 +57,10 @@ pub(crate) struct ClusterArgs {
     #[arg(long, value_name = "OPTIONS", requires = "engine")]
     cluster_dial: Option<String>,
 
+    /// How many connections to each other node are kept ready [default: 4]
+    #[arg(long, value_name = "NUMBER", requires = "engine")]
+    cluster_ready: Option<u8>,
+
     /// The address at which other nodes dial this one [default: that of --cluster]
     #[arg(long, value_name = "HOST:PORT", requires = "engine")]
     node_addr: Option<String>,
@@ -77,6 +81,7 @@ pub(crate) struct ClusterSpec {
     secret: Secret,
     pub(crate) port: SideSpec,
     dialled: SideSpec,
+    ready: Sourced<u8>,
     addr: Option<String>,
     name: Option<String>,
     lease: Sourced<Duration>,
@@ -108,6 +113,7 @@ impl ClusterArgs {
             secret: Secret::new(cluster_secret(secret)?),
             port,
             dialled: dialled(self.cluster_dial.as_deref(), handshakes)?,
+            ready: Sourced::flag(self.cluster_ready, 4),
             addr: self.node_addr.clone(),
             name: self.node_name.clone(),
             lease: Sourced::flag(self.lease, Duration::from_secs(15)),
@@ -162,6 +168,8 @@ impl ClusterSpec {
         }
         let lease = Limit::At(self.lease.value);
         settings.push(Setting::new("lease", lease, self.lease.from));
+        let ready = &self.ready;
+        settings.push(Setting::new("cluster-ready", ready.value, ready.from));
         settings
     }
 
@@ -202,7 +210,8 @@ impl ClusterSpec {
         let node = Node::new(name, addr.clone(), self.secret.clone(), engine, dial);
         let (switchboard, notices, attachment) = switchboard();
         let relay = relay(attachment)?;
-        let cluster = node.lease(self.lease.value).start(switchboard, notices);
+        let node = node.lease(self.lease.value).ready(self.ready.value.into());
+        let cluster = node.start(switchboard, notices);
         let stack = self.port.stack().layer(cluster.port());
         let conns = port.map_ok(Conn::boxed);
         let serving = tokio::spawn(serve(conns, stack));

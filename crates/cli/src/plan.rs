@@ -92,7 +92,9 @@ impl Plan {
         });
         #[cfg(feature = "meeting")]
         let sides = sides.chain(self.cluster().into_iter().flat_map(|cluster| {
-            let specs = cluster.port.layers.iter().map(|spec| &spec.on_reload);
+            let sides = [&cluster.port, cluster.dialled()];
+            let layers = sides.into_iter().flat_map(|side| &side.layers);
+            let specs = layers.map(|spec| &spec.on_reload);
             specs
                 .chain([&cluster.port.endpoint.on_reload])
                 .flatten()

@@ -285,3 +285,49 @@ async fn a_node_that_ends_takes_its_offers_back() {
     assert!(engine.is_empty());
     assert_eq!(waits.await.unwrap(), Outcome::Dropped { announced: false });
 }
+
+/// Clients of nodes 0 and 1 meet; the time it took.
+async fn meet(world: &World, numbers: [u64; 2]) -> Duration {
+    let one = come(world, numbers[0], 0, Side::A);
+    sleep(SECOND).await;
+    let begun = Instant::now();
+    let other = come(world, numbers[1], 1, Side::B);
+    assert_eq!(one.await.unwrap(), Outcome::Met(numbers[1]));
+    assert_eq!(other.await.unwrap(), Outcome::Met(numbers[0]));
+    begun.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_first_client_of_a_node_waits_until_it_is_dialled() {
+    let slow = Link::Slow(SECOND);
+    let world = World::new(2, honest(MemoryEngine::new()), move |_, _| slow);
+    assert_eq!(meet(&world, [1, 2]).await, SECOND);
+    for number in 2..20 {
+        assert_eq!(
+            meet(&world, [2 * number, 2 * number + 1]).await,
+            Duration::ZERO
+        );
+    }
+    let counts = world.cluster(1).counts();
+    assert_eq!(counts.get(Count::KeptReady), 18);
+    // They grow old, and are made anew while the node is asked for clients.
+    sleep(SECOND * 50).await;
+    assert_eq!(meet(&world, [101, 102]).await, Duration::ZERO);
+    sleep(SECOND * 600).await;
+    assert_eq!(meet(&world, [103, 104]).await, SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_that_were_kept_ready_to_a_dead_node_are_not_used() {
+    let (world, _engine) = world(2);
+    meet(&world, [1, 2]).await;
+    sleep(SECOND).await;
+    world.kill(0).await;
+    world.start(0);
+    meet(&world, [3, 4]).await;
+    let counts = world.cluster(1).counts();
+    assert_eq!(
+        (counts.get(Count::Unreachable), counts.get(Count::GoneThere)),
+        (0, 0)
+    );
+}

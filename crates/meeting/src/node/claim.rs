@@ -11,7 +11,9 @@ use tokio::{io::AsyncWriteExt, time::timeout};
 use tower::ServiceExt;
 
 use super::{
-    Count, Shared, WireError, standing_for,
+    Count, Shared, WireError,
+    spares::Spare,
+    standing_for,
     welcome::drained,
     wire::{Join, Origin, Reply, Transcript},
 };
@@ -78,25 +80,46 @@ async fn ask(
     offer: &Offer,
     peer: &Peer,
 ) -> Result<Option<Met>, NotAsked> {
-    let dialling = node.dial.clone().oneshot(peer.home.clone());
-    let conn = dialling.await.map_err(NotAsked::Dial)?;
-    let mut conn = conn.map_io(Replay::new);
-    let mut transcript = Transcript::new(&node.secret);
-    let join = transcript.join(&Join {
+    let join = Join {
         ticket: peer.ticket,
         key: offer.key,
         origin: node.origin(reserved.info()),
-    });
-    conn.io.write_all(&join).await.map_err(WireError::from)?;
-    conn.io.flush().await.map_err(WireError::from)?;
-    Ok(match transcript.read_reply(&mut conn.io).await? {
-        Reply::Ok(origin) => Some(Met {
+    };
+    // One that turns out to be dead has not said whether the client is reserved. Asked again, the node gives a
+    // client that it had reserved back, and says GONE.
+    if let Some(spare) = node.spares.take(&peer.home)
+        && let Ok(met) = exchange(spare, &join).await
+    {
+        node.counts.add(Count::KeptReady);
+        return Ok(met);
+    }
+    let dialling = node.dial.clone().oneshot(peer.home.clone());
+    let conn = dialling.await.map_err(NotAsked::Dial)?;
+    let spare = Spare {
+        conn: conn.map_io(Replay::new),
+        transcript: Transcript::new(&node.secret),
+    };
+    let met = exchange(spare, &join).await?;
+    node.spares.is_in_use(&peer.home);
+    Ok(met)
+}
+
+async fn exchange(spare: Spare, join: &Join) -> Result<Option<Met>, WireError> {
+    let Spare {
+        mut conn,
+        mut transcript,
+    } = spare;
+    conn.io.write_all(&transcript.join(join)).await?;
+    conn.io.flush().await?;
+    match transcript.read_reply(&mut conn.io).await? {
+        Reply::Ok(origin) => Ok(Some(Met {
             conn,
             transcript,
             origin,
-        }),
-        Reply::Gone => None,
-    })
+        })),
+        Reply::Gone => Ok(None),
+        Reply::Ready => Err(WireError::Malformed),
+    }
 }
 
 /// From here on there is no way back: the home joins as soon as it reads GO.

@@ -22,6 +22,8 @@ pub enum Count {
     JoinedThere,
     /// Clients of this node joined with a client whose node dialled.
     JoinedHere,
+    /// Requests to other nodes over a connection that was kept ready.
+    KeptReady,
     /// Other nodes that answered that the client had left.
     GoneThere,
     /// Other nodes that were answered that the client has left.
@@ -51,12 +53,13 @@ impl MeetingCounts {
 
 impl Count {
     /// All of them.
-    pub const ALL: &'static [Self; 10] = &[
+    pub const ALL: &'static [Self; 11] = &[
         Self::Answered,
         Self::Failed,
         Self::Full,
         Self::JoinedThere,
         Self::JoinedHere,
+        Self::KeptReady,
         Self::GoneThere,
         Self::GoneHere,
         Self::Unreachable,
@@ -72,6 +75,7 @@ impl Count {
             Self::Full => "full",
             Self::JoinedThere => "joined_there",
             Self::JoinedHere => "joined_here",
+            Self::KeptReady => "kept_ready",
             Self::GoneThere => "gone_there",
             Self::GoneHere => "gone_here",
             Self::Unreachable => "unreachable",

@@ -17,6 +17,7 @@ mod claim;
 mod counts;
 mod gate;
 mod seek;
+mod spares;
 mod tickets;
 mod welcome;
 mod wire;
@@ -34,14 +35,21 @@ use couplet_connector::{
     layers::{Forwarded, handshake::Identity},
     pairing::{Notices, Switchboard},
 };
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+    time::Instant,
+};
 use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 
-use self::{gate::Gate, tickets::Tickets, wire::Origin};
+use self::{gate::Gate, spares::Spares, tickets::Tickets, wire::Origin};
 use crate::engine::{Answer, NodeAddr, Request};
 
 /// How long an offer holds at the match-maker unless it is renewed.
 const LEASE: Duration = Duration::from_secs(15);
+
+/// How many connections to each other node are kept ready.
+const READY: usize = 4;
 
 /// A node of a rendezvous, before it is started: the settings.
 ///
@@ -80,6 +88,7 @@ pub struct Node {
     engine: Engine,
     dial: Dial,
     lease: Duration,
+    ready: usize,
 }
 
 type Engine = BoxCloneSyncService<Request, Answer, BoxError>;
@@ -97,6 +106,9 @@ pub(crate) struct Shared {
     tickets: Tickets,
     gate: Gate,
     counts: MeetingCounts,
+    /// Connections to other nodes that are kept ready, and room for those of other nodes.
+    spares: Spares,
+    kept: Semaphore,
 }
 
 // ===== impl Node =====
@@ -129,6 +141,7 @@ impl Node {
             engine: BoxCloneSyncService::new(engine),
             dial: BoxCloneSyncService::new(dial),
             lease: LEASE,
+            ready: READY,
         }
     }
 
@@ -139,6 +152,15 @@ impl Node {
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
+        self
+    }
+
+    /// How many connections to each other node are kept ready, so that a client is joined with one there in one
+    /// round trip. 4 by default, for the 64 nodes that were dialled last, while clients of them were asked for
+    /// within the last minute; `0` dials for each.
+    #[must_use]
+    pub fn ready(mut self, connections: usize) -> Self {
+        self.ready = connections;
         self
     }
 
@@ -162,6 +184,8 @@ impl Node {
             tickets: Tickets::default(),
             gate: Gate::new(),
             counts: MeetingCounts::default(),
+            spares: Spares::new(self.ready),
+            kept: Semaphore::new(welcome::MOST_KEPT),
         });
         let (at_work, working) = mpsc::channel(1);
         let work = work(Arc::clone(&shared), notices);
@@ -187,8 +211,10 @@ impl fmt::Debug for Node {
 /// taken back.
 async fn work<K: fmt::Display>(shared: Arc<Shared>, mut notices: Notices<K, Side>) {
     let mut seeking = JoinSet::new();
+    let mut keeping = std::pin::pin!(spares::keep(&shared));
     loop {
         tokio::select! {
+            () = &mut keeping => {}
             notice = notices.recv() => match notice {
                 Some(notice) => {
                     let key = shared.secret.key(notice.key.to_string().as_bytes());
@@ -200,6 +226,7 @@ async fn work<K: fmt::Display>(shared: Arc<Shared>, mut notices: Notices<K, Side
         }
     }
     while seeking.join_next().await.is_some() {}
+    shared.spares.clear();
 }
 
 // ===== impl Shared =====
@@ -234,11 +261,8 @@ fn standing_for(mut conn: Conn<BoxIo>, origin: Origin) -> Conn<BoxIo> {
         .extensions
         .insert(Forwarded::new(node, conn.info.peer));
     conn.info.peer = client;
-    conn.info.since = conn
-        .info
-        .since
-        .checked_sub(waited)
-        .unwrap_or(conn.info.since);
+    let now = Instant::now();
+    conn.info.since = now.checked_sub(waited).unwrap_or(now);
     if let Some(identity) = identity {
         Identity::new(identity).put_into(&mut conn.info);
     }

@@ -13,16 +13,26 @@ use couplet_connector::{
 };
 use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
-use tokio::{io::AsyncWriteExt, sync::mpsc, time::timeout};
+use tokio::{
+    io::AsyncWriteExt,
+    sync::mpsc,
+    time::{Instant, timeout},
+};
 use tower::{Layer, Service};
 
 use super::{
     Count, MeetingCounts, Shared, WireError, guarded, standing_for,
-    wire::{Join, Reply, Transcript},
+    wire::{First, Join, Reply, Transcript},
 };
 
 /// How long the other node has to say what it comes for.
 const FIRST: Duration = Duration::from_secs(5);
+
+/// How long a connection is kept ready for another node, which takes a new one sooner.
+const KEPT: Duration = Duration::from_secs(60);
+
+/// How many are kept, of all nodes.
+pub(super) const MOST_KEPT: usize = 1024;
 
 /// How long the other node has to say GO, and to take the answer that the client has gone.
 const GO: Duration = Duration::from_secs(2);
@@ -58,7 +68,7 @@ pub struct Reception {
 /// What another node has said: in the extensions of its connection.
 #[derive(Clone)]
 struct Said {
-    join: Join,
+    first: First,
     transcript: Transcript,
 }
 
@@ -132,9 +142,9 @@ impl<I: Io> Handshake<Conn<I>> for ExpectNode {
         let mut conn = guarded(conn).map_io(Replay::new);
         async move {
             let mut transcript = Transcript::new(&node.secret);
-            match transcript.read_join(&mut conn.io).await {
-                Ok(join) => {
-                    conn.info.extensions.insert(Said { join, transcript });
+            match first(&mut transcript, &mut conn.io).await {
+                Ok(first) => {
+                    conn.info.extensions.insert(Said { first, transcript });
                     Ok(conn)
                 }
                 Err(error) => {
@@ -148,6 +158,16 @@ impl<I: Io> Handshake<Conn<I>> for ExpectNode {
         }
         .boxed()
     }
+}
+
+async fn first(transcript: &mut Transcript, io: &mut Replay<BoxIo>) -> Result<First, WireError> {
+    let first = transcript.read_first(io).await?;
+    if first == First::Hello {
+        io.write_all(&transcript.reply(&Reply::Ready)).await?;
+        io.flush().await?;
+        transcript.read_known(io).await?;
+    }
+    Ok(first)
 }
 
 impl fmt::Debug for ExpectNode {
@@ -192,10 +212,17 @@ impl fmt::Debug for Reception {
 async fn receive(node: &Shared, mut conn: Conn<Replay<BoxIo>>) -> Result<(), ClusterError> {
     let said: Option<&Said> = conn.info.extensions.get();
     let Said {
-        join,
+        first,
         mut transcript,
     } = said.cloned().expect("the handshake above has put it there");
     conn.info.extensions.remove::<Said>();
+    let join = match first {
+        First::Join(join) => join,
+        First::Hello => match awaited(node, &mut conn, &mut transcript).await {
+            Some(join) => join,
+            None => return Ok(()),
+        },
+    };
     // The compare-and-swap: the ticket is taken once, and so is the connection.
     let place = node.tickets.take(&join.ticket, &join.key, join.origin.side);
     let reserved = match place {
@@ -222,6 +249,22 @@ async fn receive(node: &Shared, mut conn: Conn<Replay<BoxIo>>) -> Result<(), Clu
     node.counts.add(Count::JoinedHere);
     reserved.join(standing_for(drained(conn), join.origin));
     Ok(())
+}
+
+/// The JOIN of a connection that is kept ready; `None` where the other node has no use for it any more.
+async fn awaited(
+    node: &Shared,
+    conn: &mut Conn<Replay<BoxIo>>,
+    transcript: &mut Transcript,
+) -> Option<Join> {
+    let _room = node.kept.try_acquire().ok()?;
+    let reading = timeout(KEPT, transcript.read_join(&mut conn.io));
+    let join = tokio::select! {
+        join = reading => join.ok()?.ok()?,
+        () = node.switchboard.ended() => return None,
+    };
+    conn.info.since = Instant::now();
+    Some(join)
 }
 
 /// A connection without the wrapper of bytes read ahead, if there are none.

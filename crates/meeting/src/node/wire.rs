@@ -6,6 +6,14 @@
 //! claimer ─▶ home   mac 32                                                                   GO
 //! ```
 //!
+//! A connection that is kept ready begins otherwise, so that both ends know each other before JOIN:
+//!
+//! ```text
+//! claimer ─▶ home   magic 8 | nonce 16 | length 2 (0) | mac 32                               HELLO
+//! home ─▶ claimer   code 1 | nonce 16 | length 2 (0) | mac 32                                READY
+//! claimer ─▶ home   mac 32                                                                   KNOWN
+//! ```
+//!
 //! A MAC is HMAC-SHA256 with the secret of the cluster, over what is said and all that was said before, so that
 //! nothing of one connection is worth anything in another. Numbers are big-endian.
 
@@ -20,6 +28,7 @@ use thiserror::Error;
 use crate::engine::{Key, Ticket};
 
 const MAGIC: &[u8; 8] = b"couplet\x01";
+const HELLO: &[u8; 8] = b"couplet\x00";
 const NONCE: usize = 16;
 const MAC: usize = 32;
 
@@ -30,6 +39,7 @@ const MAX_ORIGIN: usize = 1024;
 const MAX_IDENTITY: usize = 512;
 
 const JOIN_HEAD: usize = MAGIC.len() + NONCE + 16 + 16 + 2;
+const HELLO_HEAD: usize = HELLO.len() + NONCE + 2;
 const REPLY_HEAD: usize = 1 + NONCE + 2;
 
 /// The secret that all nodes of a cluster share. `Debug` does not show it.
@@ -57,12 +67,21 @@ pub(super) struct Join {
     pub(super) origin: Origin,
 }
 
+/// What another node begins with.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum First {
+    Join(Join),
+    Hello,
+}
+
 #[derive(Debug, PartialEq)]
 pub(super) enum Reply {
     /// The connection is reserved, for a GO that comes soon.
     Ok(Origin),
     /// No connection waits under this ticket.
     Gone,
+    /// A JOIN may come, some time.
+    Ready,
 }
 
 /// All that was said on a connection, for the next MAC.
@@ -129,6 +148,39 @@ impl Transcript {
         self.sign(said)
     }
 
+    /// HELLO, with a nonce that nobody has used.
+    pub(super) fn hello(&mut self) -> Vec<u8> {
+        let mut said = HELLO.to_vec();
+        said.extend(random());
+        said.extend([0, 0]);
+        self.sign(said)
+    }
+
+    pub(super) async fn read_first(
+        &mut self,
+        io: &mut Replay<impl Io>,
+    ) -> Result<First, WireError> {
+        fill(io, HELLO.len()).await?;
+        if !io.ahead().starts_with(HELLO) {
+            return self.read_join(io).await.map(First::Join);
+        }
+        let said = self.read(io, HELLO_HEAD, HELLO).await?;
+        match said.len() {
+            HELLO_HEAD => Ok(First::Hello),
+            _ => Err(WireError::Malformed),
+        }
+    }
+
+    /// KNOWN: nothing of what the home has said was recorded elsewhere.
+    pub(super) fn known(&mut self) -> Vec<u8> {
+        self.sign(Vec::new())
+    }
+
+    pub(super) async fn read_known(&mut self, io: &mut Replay<impl Io>) -> Result<(), WireError> {
+        let known = self.known();
+        expect(io, &known).await
+    }
+
     pub(super) async fn read_join(&mut self, io: &mut Replay<impl Io>) -> Result<Join, WireError> {
         let said = self.read(io, JOIN_HEAD, MAGIC).await?;
         let (ticket, rest) = said[MAGIC.len() + NONCE..]
@@ -147,11 +199,12 @@ impl Transcript {
         let mut said = vec![match reply {
             Reply::Ok(_) => b'O',
             Reply::Gone => b'G',
+            Reply::Ready => b'R',
         }];
         said.extend(random());
         match reply {
             Reply::Ok(origin) => origin.write(&mut said),
-            Reply::Gone => said.extend([0, 0]),
+            Reply::Gone | Reply::Ready => said.extend([0, 0]),
         }
         self.sign(said)
     }
@@ -166,6 +219,7 @@ impl Transcript {
                 .map(Reply::Ok)
                 .ok_or(WireError::Malformed),
             (b'G', []) => Ok(Reply::Gone),
+            (b'R', []) => Ok(Reply::Ready),
             _ => Err(WireError::Malformed),
         }
     }
@@ -177,13 +231,7 @@ impl Transcript {
     }
 
     pub(super) async fn read_go(self, io: &mut Replay<impl Io>) -> Result<(), WireError> {
-        fill(io, MAC).await?;
-        let is_right = self.go().ct_eq(&io.ahead()[..MAC]);
-        io.consume(MAC);
-        match bool::from(is_right) {
-            true => Ok(()),
-            false => Err(WireError::Denied),
-        }
+        expect(io, &self.go()).await
     }
 
     fn sign(&mut self, mut said: Vec<u8>) -> Vec<u8> {
@@ -226,6 +274,17 @@ impl Transcript {
 
 fn random() -> [u8; NONCE] {
     Ticket::random().0
+}
+
+/// A MAC alone.
+async fn expect(io: &mut Replay<impl Io>, mac: &[u8]) -> Result<(), WireError> {
+    fill(io, mac.len()).await?;
+    let is_right = mac.ct_eq(&io.ahead()[..mac.len()]);
+    io.consume(mac.len());
+    match bool::from(is_right) {
+        true => Ok(()),
+        false => Err(WireError::Denied),
+    }
 }
 
 async fn fill(io: &mut Replay<impl Io>, bytes: usize) -> io::Result<()> {
@@ -363,6 +422,31 @@ mod tests {
         let said = home.reply(&Reply::Gone);
         let reply = claimer.read_reply(&mut sent(&said).await).await;
         assert_eq!(reply.unwrap(), Reply::Gone);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_kept_ready_is_known_before_its_join() {
+        let secret = Secret::new(*b"0123456789abcdef");
+        let (mut claimer, mut home) = (Transcript::new(&secret), Transcript::new(&secret));
+        let hello = claimer.hello();
+        let first = home.read_first(&mut sent(&hello).await).await;
+        assert_eq!(first.unwrap(), First::Hello);
+        // One that was recorded says nothing of the nonce of now.
+        let mut recorded = Transcript::new(&secret);
+        recorded.read_first(&mut sent(&hello).await).await.unwrap();
+        recorded.reply(&Reply::Ready);
+        let ready = home.reply(&Reply::Ready);
+        let reply = claimer.read_reply(&mut sent(&ready).await).await;
+        assert_eq!(reply.unwrap(), Reply::Ready);
+        let known = claimer.known();
+        let denied = recorded.read_known(&mut sent(&known).await).await;
+        assert!(matches!(denied, Err(WireError::Denied)));
+        home.read_known(&mut sent(&known).await).await.unwrap();
+        let said = claimer.join(&join());
+        assert_eq!(
+            home.read_join(&mut sent(&said).await).await.unwrap(),
+            join()
+        );
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use couplet_pairing::{PairError, PairingEnded};
 use tokio::time::Instant;
 
 use super::{AccessLog, End, Leg, Record, Unjoined, record::canonical};
-use crate::Identity;
+use crate::{Forwarded, Identity};
 
 /// A connection under way. Its drop makes the record, unless the connection was joined.
 #[derive(Debug)]
@@ -134,6 +134,7 @@ impl Entry {
             unix: self.unix.clone(),
             program: self.program.clone(),
             identity: progress.identity.clone(),
+            node: None,
             handshake: through.map(|through| through.saturating_duration_since(self.since)),
             waiting: through.map(|through| until.saturating_duration_since(through)),
             received: Some(self.received.load(Ordering::Relaxed)),
@@ -182,6 +183,11 @@ impl Drop for Entry {
 impl Leg {
     /// The leg of a connection that was joined at this time.
     pub(super) fn of(info: &Info, joined: Instant) -> Self {
+        let node: Option<Forwarded> = info.extensions.get().cloned();
+        // The time since the client came to its node.
+        let waiting = node
+            .is_some()
+            .then(|| joined.saturating_duration_since(info.since));
         let bare = Self {
             conn: info.id,
             origin: info.origin,
@@ -190,8 +196,9 @@ impl Leg {
             unix: info.unix().cloned(),
             program: info.program().cloned(),
             identity: info.extensions.get().cloned(),
+            node,
             handshake: None,
-            waiting: None,
+            waiting,
             received: None,
             sent: None,
         };

@@ -59,6 +59,9 @@ impl Serialize for Leg {
         if let Some(identity) = &self.identity {
             map.serialize_entry("identity", identity.name())?;
         }
+        if let Some(node) = &self.node {
+            map.serialize_entry("node", node.node())?;
+        }
         for (name, time) in [("handshake", self.handshake), ("waiting", self.waiting)] {
             if let Some(time) = time {
                 map.serialize_entry(name, &seconds(time))?;

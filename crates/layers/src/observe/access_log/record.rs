@@ -7,7 +7,7 @@ use std::{
 use couplet_endpoint::{ConnId, Exit, Origin, Program, Side, UnixPeer};
 use couplet_pairing::{CloseReason, SessionId};
 
-use crate::Identity;
+use crate::{Forwarded, Identity};
 
 /// The record of a pair, or of a connection that was never joined. `Display` is the
 /// [line](super#lines) of text.
@@ -54,6 +54,9 @@ pub struct Leg {
     pub program: Option<Program>,
     /// The proven identity of the peer.
     pub identity: Option<Identity>,
+    /// The node that the client came to, if that is another one than ours. The peer and its identity are the
+    /// client's, and the wait is that at its node.
+    pub node: Option<Forwarded>,
     /// The time from the accept or dial until the connection had passed its side's stack; `None` if it
     /// did not.
     pub handshake: Option<Duration>,

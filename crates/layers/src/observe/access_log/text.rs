@@ -64,6 +64,9 @@ impl Leg {
             // `Display` escapes it.
             write!(f, " {name}_identity=\"{identity}\"")?;
         }
+        if let Some(node) = &self.node {
+            write!(f, " {name}_node=\"{node}\"")?;
+        }
         for (what, time) in [("handshake", self.handshake), ("waiting", self.waiting)] {
             if let Some(time) = time {
                 write!(f, " {name}_{what}={}", Seconds(time))?;

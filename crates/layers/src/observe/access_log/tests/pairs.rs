@@ -16,7 +16,7 @@ use tower_layer::Layer;
 
 use super::{Records, knock, meeting};
 use crate::{
-    HandshakeLayer, TransformLayer, map_bytes,
+    Forwarded, HandshakeLayer, Identity, TransformLayer, map_bytes,
     observe::access_log::{AccessLogLayer, Counted, End, SideAccessLogLayer},
     testing::{conn, read_some},
 };
@@ -157,4 +157,29 @@ async fn spliced_bytes_are_counted() {
         (much, much)
     );
     assert_eq!(record.a_to_b, MUCH as u64);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_of_another_node_has_that_nodes_name_and_the_time_since_it_came_there() {
+    let records = Records::default();
+    let (_a, a_io) = memory::connection(64);
+    let (_b, b_io) = memory::connection(64);
+    let (mut a, b) = (conn(a_io), conn(b_io));
+    a.info.extensions.insert(Forwarded::new("no\u{1b}de", None));
+    a.info.extensions.insert(Identity::new("alice"));
+    tokio::time::advance(Duration::from_secs(3)).await;
+    let inner = service_fn(async |pair| {
+        drop::<Pair<_, _>>(pair);
+        Ok::<_, BoxError>(())
+    });
+    let layer = AccessLogLayer::new(records.log()).layer(inner);
+    layer.oneshot(Pair::new(a, b)).await.unwrap();
+    let record = records.one();
+    let leg = record.leg(Side::A).unwrap();
+    assert_eq!(leg.node.as_ref().unwrap().node(), "no\u{1b}de");
+    assert_eq!(leg.waiting, Some(Duration::from_secs(3)));
+    let text = record.to_string();
+    let written = " a_identity=\"alice\" a_node=\"no\\u{1b}de\" a_waiting=3.000000 ";
+    assert!(text.contains(written), "{text}");
+    assert!(!text.contains("b_node"), "{text}");
 }
