@@ -264,6 +264,38 @@ for kind in range(0, 256, 7):
         if kind < 8 or name in ("short", "ends"):
             write("frames", f"{name}-{kind}", bytes([kind, 2]), wire)
 
+# ===== WebSocket =====
+
+
+def frame(first, carried=b"", mask=b"\7\0\xc8\x1f"):
+    masked = bytes(byte ^ mask[at % 4] for at, byte in enumerate(carried))
+    length = bytes([0xFE]) + len(carried).to_bytes(2, "big")
+    if len(carried) < 126:
+        length = bytes([0x80 | len(carried)])
+    return bytes([first]) + length + mask + masked
+
+
+ASKS = (
+    "GET /relay HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+for name, said in {
+    "request": ASKS,
+    "request-path": ASKS.replace("/relay", "/\x7f\x1b"),
+    "request-origin": ASKS.replace("Host", "Origin: https://example.org\r\nHost"),
+    "answer": "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+    "answer-refused": "HTTP/1.1 403 no\x1b\r\n\r\n",
+    "messages": frame(0x82, b"one") + frame(0x01, b"two") + frame(0x80, b"three"),
+    "pings": frame(0x89, b"?") * 3 + frame(0x8A) + frame(0x82, b"x"),
+    "end": frame(0x82, b"all") + frame(0x82) + frame(0x88, b"\3\xe8"),
+    "close": frame(0x82, b"all") + frame(0x88, b"\3\xf3\x1bwhy"),
+    "long": frame(0x82, b"x" * 300),
+    "huge": b"\x82\xff" + b"\x3f" + b"\xff" * 7 + b"\0" * 9,
+}.items():
+    stranger("ws", name, said)
+stranger("ws", "stalls", frame(0x82, b"half")[:-2], end=STALLS)
+
 # ===== noise, the traffic log, the relay =====
 
 for kind in range(3):

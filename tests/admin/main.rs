@@ -1,5 +1,5 @@
 //! The admin endpoint of the command: metrics with Prometheus' own tools, `couplet ctl`, and the page in a
-//! real browser.
+//! real browser; and a page in it that speaks WebSocket.
 
 #![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
 
@@ -8,6 +8,7 @@ mod ctl;
 mod endpoint;
 mod page;
 mod prometheus;
+mod websocket;
 
 use std::{
     io::{Read, Write},

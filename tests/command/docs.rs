@@ -116,6 +116,8 @@ fn splice_costs_what_the_layers_document() {
             "dial:h:1,tls=h,tls.pin=sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
             "TlsConnect",
         ),
+        ("listen:1,ws=/relay", "WsAccept"),
+        ("dial:h:1,ws=/relay", "WsConnect"),
         ("listen:1,noise=psk:@FOLDER/secret", "NoiseResponder"),
         ("dial:h:1,noise=psk:@FOLDER/secret", "NoiseInitiator"),
         ("listen:1,token=@FOLDER/secret", "ExpectToken"),

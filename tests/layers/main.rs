@@ -19,3 +19,4 @@ mod proxy_protocol;
 mod rendezvous;
 mod sniff;
 mod tls;
+mod ws;

@@ -19,6 +19,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("microsocks", "microsocks"),
     ("ncat", "ncat"),
     ("nginx", "nginx"),
+    ("node", "nodejs"),
     ("openssl", "openssl"),
     ("prometheus", "prometheus"),
     ("promtool", "prometheus"),

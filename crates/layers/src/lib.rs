@@ -59,6 +59,7 @@
 //! | [`HandshakeLayer`] with [`Sniff`] | side | detects the client's protocol (TLS with SNI and ALPN, SSH, HTTP, none) without consuming bytes | until what was read ahead is delivered |
 //! | [`HandshakeLayer`] with `TlsAccept`, `TlsConnect` (feature `tls`) | side | TLS, as the server or as the client | in both directions |
 //! | [`HandshakeLayer`] with `NoiseInitiator`, `NoiseResponder` (feature `noise`) | side | Noise: encrypts, by a shared secret or known keys | in both directions |
+//! | [`HandshakeLayer`] with `WsAccept`, `WsConnect` (feature `ws`) | side | WebSocket, as the server or as the client | in both directions |
 //! | [`HandshakeLayer`] with [`ExpectToken`] | side | expects a shared secret as the first line | until what was read ahead is delivered |
 //! | [`HandshakeLayer`] with `ExpectSignedToken` (feature `signed-token`) | side | expects a token as the first line that is signed and expires | until what was read ahead is delivered |
 //! | [`HandshakeLayer`] with `ExpectMeeting`, `Meet` (feature `meet`) | side | peers meet by a key, at a relay that both dial | until what was read ahead is delivered |
@@ -130,6 +131,8 @@ pub use self::handshake::tls::{
     TlsAccept, TlsAcceptConfig, TlsCertificate, TlsConnect, TlsConnectConfig, TlsError, TlsInfo,
     TlsIo,
 };
+#[cfg(feature = "ws")]
+pub use self::handshake::ws::{WsAccept, WsConnect, WsIo};
 #[cfg(feature = "fault")]
 pub use self::payload::fault::{Fault, FaultLayer, FaultSwitch};
 pub use self::{

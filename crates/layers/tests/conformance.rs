@@ -201,6 +201,16 @@ fn tls() {
     side(connect).peer(accept).has_end().check().unwrap();
 }
 
+#[cfg(feature = "ws")]
+#[test]
+fn ws() {
+    let accept = HandshakeLayer::new(WsAccept::new("/relay".parse().unwrap()));
+    let connect = HandshakeLayer::new(WsConnect::new("/relay".parse().unwrap()));
+    let server = side(accept.clone()).peer(connect.clone());
+    server.has_end().check().unwrap();
+    side(connect).peer(accept).has_end().check().unwrap();
+}
+
 #[cfg(feature = "proxy-protocol")]
 #[test]
 fn proxy_protocol() {

@@ -66,7 +66,8 @@ enum Wait {
     Flow,
     /// What the system holds must leave before the reset.
     Unsent,
-    /// The peer must close before we do, or it loses what we sent.
+    /// The peer must close before we do, or it loses what we sent; or a carrier has yet to close in good
+    /// order.
     Linger,
     /// Nothing.
     Over,
@@ -156,9 +157,28 @@ impl<A: Io, B: Io> Relaying<A, B> {
         }
     }
 
+    /// Lets the carriers of both sides do what nobody asks them for. Ready where they may be closed.
+    fn poll_upkeep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let both = [self.a.poll_upkeep(cx), self.b.poll_upkeep(cx)];
+        if both.iter().all(Poll::is_ready) {
+            return Poll::Ready(());
+        }
+        // A shutdown that was left to the close does not wait for the other carrier.
+        if self.a_to_b.outcome() == Some(Outcome::Ended) {
+            let _ = Pin::new(&mut self.b).poll_shutdown(cx);
+        }
+        if self.b_to_a.outcome() == Some(Outcome::Ended) {
+            let _ = Pin::new(&mut self.a).poll_shutdown(cx);
+        }
+        Poll::Pending
+    }
+
     /// Ready when the pair has come to its natural end, or to its ending's time limit.
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        let wait = self.wait();
+        let wait = match (self.wait(), self.poll_upkeep(cx)) {
+            (Wait::Over, Poll::Pending) => Wait::Linger,
+            (wait, _) => wait,
+        };
         let Some(ending) = &mut self.ending else {
             return Poll::Pending;
         };

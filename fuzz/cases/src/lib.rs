@@ -12,6 +12,7 @@ mod relay;
 mod shown;
 mod stranger;
 mod transforms;
+mod ws;
 
 pub use self::{
     command::{address, command},
@@ -22,6 +23,7 @@ pub use self::{
     relay::relay,
     shown::shown,
     transforms::{compress, frames},
+    ws::ws,
 };
 
 /// A fuzz target.
@@ -40,8 +42,7 @@ macro_rules! cases {
 }
 
 /// All fuzz targets.
-pub const CASES: &[Case] =
-    cases![address command compress connect frames keys lines noise proxy relay shown sniff socks];
+pub const CASES: &[Case] = cases![address command compress connect frames keys lines noise proxy relay shown sniff socks ws];
 
 /// Fails if a text that people read has control characters in it: a terminal would obey them.
 #[track_caller]

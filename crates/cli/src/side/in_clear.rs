@@ -15,6 +15,7 @@ pub(super) const TALKS: &[&str] = &[
     "sniff",
     "tls",
     "noise",
+    "ws",
     "token",
     "signed-token",
     "challenge",

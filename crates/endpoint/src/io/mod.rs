@@ -183,6 +183,20 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         }
     }
 
+    /// Does what a carrier has to do though nobody reads or writes: it answers a question whether we are
+    /// there, asks one itself, and closes in good order once both directions have ended. A relay calls it
+    /// whenever it is woken, and ends a connection once it is ready: nothing that was written before an end
+    /// is lost then. What fails here shows in the next read or write, or in
+    /// [`take_error`](Self::take_error).
+    ///
+    /// By default the [inner](Self::inner_mut) io does it, and one that wraps no other is ready.
+    fn poll_upkeep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.inner_mut() {
+            Some(inner) => inner.poll_upkeep(cx),
+            None => Poll::Ready(()),
+        }
+    }
+
     /// The socket to splice *from*: some socket while, and only while, every byte that a reader would
     /// get comes from that socket unchanged and no byte has been read ahead.
     ///
@@ -280,6 +294,10 @@ impl<T: Io + ?Sized> Io for Box<T> {
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
         (**self).poll_gone(cx)
+    }
+
+    fn poll_upkeep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        (**self).poll_upkeep(cx)
     }
 
     #[cfg(unix)]

@@ -86,6 +86,8 @@ pub mod dialled_for;
 mod error;
 mod forwarded;
 mod future;
+#[cfg(any(feature = "connect", feature = "ws"))]
+mod http_head;
 mod identity;
 mod key_file;
 #[cfg(any(feature = "challenge", feature = "noise"))]
@@ -114,6 +116,8 @@ mod tests;
 #[cfg(feature = "tls")]
 pub mod tls;
 pub mod token;
+#[cfg(feature = "ws")]
+pub mod ws;
 
 pub(crate) use self::departure::Departure;
 #[cfg(any(feature = "challenge", feature = "noise"))]

@@ -11,7 +11,7 @@ use couplet_layers::{
     ExpectSignedToken, ExpectToken, Handshake, HandshakeLayer, HttpConnect, HttpConnectAccept,
     Identity, Keyring, Meet, MeetingKey, NoiseInitiator, NoisePsk, NoiseResponder, SendProxyHeader,
     SendToken, Sniff, SocksAccept, SocksConnect, TlsAccept, TlsAcceptConfig, TlsCertificate,
-    TlsConnect, TlsConnectConfig, Token, handshake::tls::roots_from_pem,
+    TlsConnect, TlsConnectConfig, Token, WsAccept, WsConnect, handshake::tls::roots_from_pem,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -64,6 +64,8 @@ pub(crate) async fn measure(name: &str) -> Option<Cost> {
         }
         "NoiseInitiator" => between(NoiseInitiator::psk(psk()), NoiseResponder::psk(psk())).await,
         "NoiseResponder" => between(NoiseResponder::psk(psk()), NoiseInitiator::psk(psk())).await,
+        "WsAccept" => between(ws_accept(), ws_connect()).await,
+        "WsConnect" => between(ws_connect(), ws_accept()).await,
         _ => return None,
     })
 }
@@ -198,4 +200,14 @@ fn tls() -> (TlsAccept, TlsConnect) {
     let connect = TlsConnect::new(connect.build().unwrap());
     let name = "server.test".try_into().unwrap();
     (TlsAccept::new(accept), connect.server_name(name))
+}
+
+// ===== WebSocket =====
+
+fn ws_accept() -> WsAccept {
+    WsAccept::new("/".parse().unwrap())
+}
+
+fn ws_connect() -> WsConnect {
+    WsConnect::new("/".parse().unwrap())
 }

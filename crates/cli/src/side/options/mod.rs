@@ -26,6 +26,8 @@ mod tls;
 mod token;
 mod unix;
 pub(crate) mod via;
+#[cfg(feature = "ws")]
+mod ws;
 
 use std::time::Duration;
 
@@ -72,6 +74,8 @@ pub(crate) static ALL: &[&SideOption] = &[
     &tls::TLS,
     #[cfg(feature = "noise")]
     &noise::NOISE,
+    #[cfg(feature = "ws")]
+    &ws::WS,
     &token::TOKEN,
     &signed_token::SIGNED_TOKEN,
     &challenge::CHALLENGE,
@@ -91,6 +95,8 @@ pub(crate) static LEFT_OUT: &[&str] = &[
     "noise",
     #[cfg(not(feature = "compress"))]
     "compress",
+    #[cfg(not(feature = "ws"))]
+    "ws",
 ];
 
 /// An option of a side: `name`, or `name=value`, and its settings behind it, `name.setting=value`.

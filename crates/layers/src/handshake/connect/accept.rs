@@ -7,9 +7,10 @@ use couplet_pairing::DialReply;
 use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
 
-use super::head::{LONGEST, NoHead, Request, request, take};
+use super::head::{Request, request};
 use crate::handshake::{
     Handshake, Identity,
+    http_head::{LONGEST, NoHead, take},
     proxy::{DialFailure, InvalidTarget, RequestedTarget, Users},
 };
 

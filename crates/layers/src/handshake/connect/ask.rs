@@ -3,9 +3,10 @@ use couplet_endpoint::{Conn, DialAddr, Host, Io, Replay};
 use futures::{FutureExt, future::BoxFuture};
 use tokio::io::AsyncWriteExt;
 
-use super::head::{Answer, LONGEST, NoHead, answer, take};
+use super::head::{Answer, answer};
 use crate::handshake::{
     Handshake,
+    http_head::{LONGEST, NoHead, take},
     proxy::{DialFailure, Login, ProxyError},
 };
 

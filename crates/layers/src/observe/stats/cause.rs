@@ -34,6 +34,8 @@ pub enum RefusalCause {
     Tls,
     /// The Noise handshake failed.
     Noise,
+    /// The WebSocket handshake failed.
+    WebSocket,
     /// The token is wrong or has expired.
     Token,
     /// The challenge was not answered with a known key.
@@ -91,6 +93,7 @@ impl RefusalCause {
         Self::ProxyHeader,
         Self::Tls,
         Self::Noise,
+        Self::WebSocket,
         Self::Token,
         Self::Challenge,
         Self::Meeting,
@@ -138,6 +141,7 @@ impl RefusalCause {
             Self::ProxyHeader
                 | Self::Tls
                 | Self::Noise
+                | Self::WebSocket
                 | Self::Token
                 | Self::Challenge
                 | Self::Meeting
@@ -215,6 +219,10 @@ impl RefusalCause {
         ),
         #[cfg(feature = "tls")]
         (is::<crate::TlsError>, Self::Tls),
+        #[cfg(feature = "ws")]
+        (is::<crate::handshake::ws::WsRefused>, Self::WebSocket),
+        #[cfg(feature = "ws")]
+        (is::<crate::handshake::ws::WsNotAccepted>, Self::WebSocket),
     ];
 
     #[cfg_attr(
@@ -253,6 +261,7 @@ impl RefusalCause {
             Self::ProxyHeader => "proxy_header",
             Self::Tls => "tls",
             Self::Noise => "noise",
+            Self::WebSocket => "ws",
             Self::Token => "token",
             Self::Challenge => "challenge",
             Self::Meeting => "rendezvous",
