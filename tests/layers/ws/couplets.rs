@@ -111,7 +111,7 @@ fn what_is_asked_for_wrongly_is_refused_and_counted() {
     }
     couplet_tests::until("the refusals are counted", || {
         let mut curl = program("curl");
-        curl.args(["-sS", "http://couplet/metrics", "--unix-socket"]);
+        curl.args(["-sS", "http://localhost/metrics", "--unix-socket"]);
         let metrics = finish("curl", curl.arg(&socket)).log;
         let counted = |line: &str| {
             line.contains("refused") && line.contains("\"ws\"") && line.ends_with(" 7")

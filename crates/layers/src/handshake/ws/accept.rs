@@ -22,7 +22,7 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(1);
 ///
 /// A browser says which site a page comes from. A page may come in only where its site is
 /// [allowed](Self::origins): any other site's page could otherwise talk to this port through the
-/// browser of somebody who may reach it.
+/// browser of a person that may reach it.
 ///
 /// Has no deadline of its own: the [`HandshakeLayer`](crate::HandshakeLayer) has.
 #[derive(Clone, Debug)]
