@@ -17,6 +17,7 @@ mod order;
 mod proxies;
 mod proxy_protocol;
 mod rendezvous;
+mod routes;
 mod sniff;
 mod tls;
 mod ws;

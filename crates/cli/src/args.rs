@@ -214,10 +214,12 @@ impl RelayArgs {
     /// The plan of a relay of two sides.
     pub(crate) fn plan(&self) -> Result<Plan, Mistake> {
         self.check_words()?;
-        self.plan_all().map_err(|wrong| {
-            let sides = [&self.a, &self.b].into_iter().flatten();
-            sides.fold(first(wrong), |mistake, side| side.hide_secrets(mistake))
-        })
+        self.plan_all()
+            .map_err(|wrong| {
+                let sides = [&self.a, &self.b].into_iter().flatten();
+                sides.fold(first(wrong), |mistake, side| side.hide_secrets(mistake))
+            })?
+            .alone()
     }
 
     /// The same, where the words are a file's: all that is wrong.

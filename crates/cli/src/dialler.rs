@@ -117,8 +117,7 @@ impl Dialler {
         let Some(routed) = &self.routes else {
             return Ok(self.dial.clone().for_client(client));
         };
-        let protocol = client.extensions.get().unwrap_or(&Protocol::Unknown);
-        match routed.routes.current().find(protocol) {
+        match routed.routes.current().find(client) {
             Some(Target::Dial(addr)) => {
                 let dial = routed.tcp.clone().for_client(client);
                 Ok(dial.retarget(addr.clone()))
@@ -132,7 +131,14 @@ impl Dialler {
             Some(Target::Unix(addr)) => {
                 Err(format!("no Unix sockets on this system: {addr}").into())
             }
-            Some(Target::Refuse) => Err(format!("the routes refuse `{protocol}`").into()),
+            Some(Target::Refuse) => {
+                let protocol = client.extensions.get().unwrap_or(&Protocol::Unknown);
+                Err(format!("the routes refuse `{protocol}`").into())
+            }
+            // The client's side hands such clients over, unless the line came since, or the relay is alone.
+            Some(Target::Relay(name)) => {
+                Err(format!("no connection is handed over to relay `{name}` from here").into())
+            }
             None => Ok(self.dial.clone().for_client(client)),
         }
     }

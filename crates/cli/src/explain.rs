@@ -20,7 +20,9 @@ pub(crate) fn write_all(config: &Config, to: &mut dyn Write) -> io::Result<()> {
             writeln!(to)?;
         }
         writeln!(to, "{} {}", relay.words.kind.name(), relay.name)?;
-        writeln!(to, "  {}", command_line(&relay.name, &relay.words))?;
+        if relay.plan.needs_no_other().is_ok() {
+            writeln!(to, "  {}", command_line(&relay.name, &relay.words))?;
+        }
         write(&relay.plan, to)?;
     }
     Ok(())

@@ -7,19 +7,27 @@ use std::{
     task::{Context, Poll},
 };
 
-use couplet_connector::endpoint::{self, BoxError, Conn, Listen, LocalAddr, Pool};
+use couplet_connector::endpoint::{self, BoxError, Conn, Listen, LocalAddr, Pool, handoff};
 #[cfg(unix)]
 use couplet_connector::endpoint::{UnixListen, UnixListenSocket};
 use futures::StreamExt;
 
-use crate::{dialler::Dialler, stream::Stream};
+use crate::{dialler::Dialler, hand_over::PLACES, stream::Stream};
 
 #[derive(Debug)]
 pub(crate) enum Incoming {
     Listen(Listen),
     #[cfg(unix)]
     Unix(UnixListen),
+    Routes(RoutesListen),
     Pool(Box<Pool<Dialler>>),
+}
+
+/// What other relays hand over by their routes.
+#[derive(Clone, Debug)]
+pub(crate) struct RoutesListen {
+    pub(crate) from: handoff::HandOver,
+    listen: handoff::Listen,
 }
 
 /// A listening socket that outlives the relay that accepts from it.
@@ -28,6 +36,7 @@ pub(crate) enum Kept {
     Tcp(Vec<std::net::TcpListener>),
     #[cfg(unix)]
     Unix(UnixListenSocket),
+    Routes(RoutesListen),
 }
 
 // ===== impl Kept =====
@@ -41,7 +50,17 @@ impl Kept {
             }
             #[cfg(unix)]
             Self::Unix(socket) => Self::Unix(socket.try_clone()?),
+            Self::Routes(listen) => Self::Routes(listen.clone()),
         })
+    }
+}
+
+// ===== impl RoutesListen =====
+
+impl RoutesListen {
+    pub(crate) fn new() -> Self {
+        let (from, listen) = handoff::queue(PLACES);
+        Self { from, listen }
     }
 }
 
@@ -65,6 +84,7 @@ impl Incoming {
             Self::Listen(_) => Ok(None),
             #[cfg(unix)]
             Self::Unix(listen) => Ok(Some(Kept::Unix(listen.socket()?))),
+            Self::Routes(listen) => Ok(Some(Kept::Routes(listen.clone()))),
             Self::Pool(_) => Ok(None),
         }
     }
@@ -75,7 +95,7 @@ impl Incoming {
             Self::Listen(listen) => listen.local_addrs().map(Into::into).collect(),
             #[cfg(unix)]
             Self::Unix(listen) => vec![listen.addr().clone().into()],
-            Self::Pool(_) => Vec::new(),
+            Self::Routes(_) | Self::Pool(_) => Vec::new(),
         }
     }
 }
@@ -88,6 +108,7 @@ impl futures::Stream for Incoming {
             Self::Listen(listen) => next(listen.poll_next_unpin(cx), Stream::Tcp),
             #[cfg(unix)]
             Self::Unix(listen) => next(listen.poll_next_unpin(cx), Stream::Unix),
+            Self::Routes(routes) => next(routes.listen.poll_next_unpin(cx), Stream::Boxed),
             Self::Pool(pool) => next(pool.poll_next_unpin(cx), std::convert::identity),
         }
     }
@@ -102,7 +123,7 @@ impl endpoint::Endpoint for Incoming {
             Self::Listen(listen) => Some(listen.local_addr().into()),
             #[cfg(unix)]
             Self::Unix(listen) => Some(listen.addr().clone().into()),
-            Self::Pool(_) => None,
+            Self::Routes(_) | Self::Pool(_) => None,
         }
     }
 }

@@ -24,6 +24,7 @@ mod exit_status;
 mod explain;
 mod fault_signal;
 mod frame;
+mod hand_over;
 mod handshakes;
 mod incoming;
 mod keygen;

@@ -86,8 +86,7 @@ fn tcp(sockets: Vec<Kept>) -> Option<Kept> {
     for socket in sockets {
         match socket {
             Kept::Tcp(sockets) => all.extend(sockets),
-            #[cfg(unix)]
-            Kept::Unix(_) => return None,
+            _ => return None,
         }
     }
     Some(Kept::Tcp(all))

@@ -12,6 +12,7 @@ use couplet_connector::{
 
 use crate::{
     access_log::AccessLogFile,
+    hand_over,
     layer_spec::{Setting, Sourced},
     mistake::Mistake,
     pair::PairLayerSpec,
@@ -261,6 +262,41 @@ impl Plan {
             .about("b"));
         }
         Ok(())
+    }
+
+    /// The plan of a relay that is alone in its process.
+    pub(crate) fn alone(self) -> Result<Self, Mistake> {
+        self.needs_no_other().map(|()| self)
+    }
+
+    /// Routes lead to no other relay of the process, and none leads to this one.
+    pub(crate) fn needs_no_other(&self) -> Result<(), Mistake> {
+        for (side, spec) in self.sides.specs() {
+            let routes = spec.endpoint.routes.as_ref().map(|routes| routes.current());
+            let other = routes.iter().find_map(|routes| routes.relays().next());
+            let message = match other {
+                Some(name) => format!("a route leads to relay `{name}`, and this relay is alone"),
+                None if spec.endpoint.is_handed_over() => {
+                    "`listen:routes` takes the connections of other relays, and this one is alone"
+                        .into()
+                }
+                None => continue,
+            };
+            let mistake = Mistake::new(message, "a file of relays, `couplet run FILE`");
+            return Err(mistake.in_side(side));
+        }
+        Ok(())
+    }
+
+    /// Clients for which routes choose a relay of the file go there.
+    pub(crate) fn hand_over_by_routes(&mut self) {
+        let Sides::Two(a, b) = &mut self.sides else {
+            return;
+        };
+        let of = |dialled: &SideSpec| dialled.endpoint.routes.as_ref().map(hand_over::layer);
+        let (of_a, of_b) = (of(a), of(b));
+        a.layers.extend(of_b);
+        b.layers.extend(of_a);
     }
 
     /// An option that would do nothing here, because of how its side is paired, is a mistake.

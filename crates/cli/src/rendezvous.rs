@@ -86,7 +86,8 @@ impl RendezvousArgs {
     /// The plan of the rendezvous.
     pub(crate) fn plan(&self) -> Result<Plan, Mistake> {
         self.plan_all()
-            .map_err(|wrong| self.side.hide_secrets(first(wrong)))
+            .map_err(|wrong| self.side.hide_secrets(first(wrong)))?
+            .alone()
     }
 
     /// The same: all that is wrong.

@@ -41,7 +41,8 @@
 //! * the connection: [`Conn`], its [`Info`], and [`Io`], its stream of bytes; [`Replay`] for bytes
 //!   read ahead, [`Opaque`] for foreign streams;
 //! * the endpoints: [`Listen`], [`Dial`] with [`once`], [`repeat`] and [`pool`]; the same over Unix
-//!   sockets, [`UnixListen`] and [`UnixDial`]; [`Exec`], a program; [`Stdio`]; [`memory`] for tests; [`Endpoint`] is the trait for your
+//!   sockets, [`UnixListen`] and [`UnixDial`]; [`Exec`], a program; [`Stdio`]; [`memory`] for tests; [`handoff`],
+//!   for connections that another relay of the process has accepted; [`Endpoint`] is the trait for your
 //!   own;
 //! * [`Targets`]: one of several dials for each connection, with balance and checks;
 //! * the shares: [`FairSlots`], a bound of which no address takes all;
@@ -59,6 +60,7 @@ mod error;
 mod exec;
 mod fair;
 mod forward;
+pub mod handoff;
 pub mod io;
 mod listen;
 pub mod memory;

@@ -49,6 +49,7 @@
 //! | [`SideAccessLogLayer`] | side | records the life of each connection, for the access log | no |
 //! | [`AccessLayer`] | side | admits connections by a list of networks (feature `access-list`) or a closure | no |
 //! | [`ConnLimitLayer`], `ConnRateLayer` (feature `rate-limit`) | side | bound the open and the new connections, of each address and in all; refuse or queue those beyond | no |
+//! | [`HandOverLayer`] | side | hands connections over to other relays of the process | no |
 //! | [`LiveLimitLayer`] | side | bounds the open connections, from accept to close, and stops accepting | no |
 //! | [`AttemptsLayer`] | side | counts failed handshakes by address; refuses or delays addresses that fail too often | no |
 //! | [`DialledForLayer`] | dial | a dialled connection carries the `Info` of the client it was dialled for | no |
@@ -139,7 +140,7 @@ pub use self::{
     admission::access::{AccessLayer, AccessRefused, AccessRule},
     admission::attempts::{AttemptCounts, Attempts, AttemptsLayer, FailedAttempt, TooManyAttempts},
     admission::limits::{ConnLimitLayer, LimitCounts, Over, OverLimit},
-    admission::live_limit::LiveLimitLayer,
+    admission::{hand_over::HandOverLayer, live_limit::LiveLimitLayer},
     bounds::bandwidth::{BandwidthLayer, ByteRate},
     bounds::idle_timeout::IdleTimeoutLayer,
     bounds::max_lifetime::MaxLifetimeLayer,

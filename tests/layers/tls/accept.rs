@@ -17,7 +17,7 @@ use super::*;
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nhello\n";
 
 /// Answers so many requests for a page.
-fn web(requests: usize) -> (String, thread::JoinHandle<()>) {
+pub(crate) fn web(requests: usize) -> (String, thread::JoinHandle<()>) {
     Couplet::binary(); // It may have to be built, which takes longer than anybody waits.
     let target = listen();
     let side = dial(&target);

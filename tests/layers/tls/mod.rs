@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+pub(crate) use self::accept::web;
+
 mod accept;
 mod connect;
 mod ends;
@@ -18,7 +20,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use tempfile::TempDir;
 
 /// A CA, and what it has signed, in files.
-struct Pki {
+pub(crate) struct Pki {
     scratch: TempDir,
     ca: CertifiedIssuer<'static, KeyPair>,
 }
@@ -26,7 +28,7 @@ struct Pki {
 // ===== impl Pki =====
 
 impl Pki {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -43,7 +45,7 @@ impl Pki {
     }
 
     /// A certificate for this name in `NAME.pem`, its key in `NAME.key`.
-    fn certificate(&self, name: &str) -> String {
+    pub(crate) fn certificate(&self, name: &str) -> String {
         self.certificate_in(name, name)
     }
 
@@ -57,7 +59,7 @@ impl Pki {
         path
     }
 
-    fn key(&self, name: &str) -> String {
+    pub(crate) fn key(&self, name: &str) -> String {
         self.file(&format!("{name}.key"))
     }
 
@@ -78,7 +80,7 @@ impl Pki {
     }
 
     /// curl to a side of the command, which must be called so.
-    fn curl(&self, couplet: &Couplet, name: &str) -> Command {
+    pub(crate) fn curl(&self, couplet: &Couplet, name: &str) -> Command {
         let port = couplet.address('A').port();
         let mut command = program("curl");
         command

@@ -6,6 +6,7 @@
 mod flags;
 mod read;
 mod round_trip;
+mod routes;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,12 @@ use std::{
     ops::Range,
 };
 
-use couplet_connector::endpoint::Address;
+use couplet_connector::endpoint::{Address, Side};
 
 use super::{
     Config, RelayConfig, RelayWords,
     flags::{Flags, PROCESS, PROCESS_OF_RELAYS, Parsed, of_several},
+    routes,
     table::{DEFAULTS, Entry, Item, Kind, Named, Table, Tables, Value},
     text::Text,
 };
@@ -70,6 +71,9 @@ pub(super) fn read(texts: &[Text]) -> Result<Config, Mistakes> {
     }
     if relays.len() == places.len() {
         refuse_same_addresses(&places, &relays, &mut wrong);
+        for (number, side, mistake) in routes::check(&relays) {
+            wrong.push(places[number].place_at(side, mistake));
+        }
         inherited.refuse_unused(&mut wrong);
     }
     match (process, wrong.is_empty()) {
@@ -242,17 +246,7 @@ fn refuse_same_addresses(places: &[Place<'_>], relays: &[RelayConfig], wrong: &m
             if let Some((.., first)) = other {
                 let line = first.text.line_of(first.named.name_span.start);
                 let message = format!("`{address}` is `{}`'s already, at {line}", first.named.name);
-                let key = match side {
-                    couplet_connector::endpoint::Side::A => "a",
-                    couplet_connector::endpoint::Side::B => "b",
-                };
-                let entry = place.named.table.get(key);
-                let span = entry.map_or(place.named.name_span.clone(), |entry| entry.span.clone());
-                wrong.push(
-                    place
-                        .text
-                        .place(Mistake::new(message, "another address"), span),
-                );
+                wrong.push(place.place_at(side, Mistake::new(message, "another address")));
             }
             seen.push((address, shared, place));
         }
@@ -312,6 +306,7 @@ fn relay(place: &Place<'_>, inherited: &mut Inherited<'_>) -> Result<RelayConfig
     match planned {
         Ok((mut plan, words)) if wrong.is_empty() => {
             plan.name.clone_from(&named.name);
+            plan.hand_over_by_routes();
             for (_, entry) in &inherited.entries {
                 if inherits.iter().any(|used| used.key == entry.key) {
                     inherited.taken.insert(&entry.key);
@@ -379,6 +374,17 @@ fn plan(
 // ===== impl Place =====
 
 impl Place<'_> {
+    /// A mistake about a side as a whole.
+    fn place_at(&self, side: Side, mistake: Mistake) -> Mistake {
+        let key = match side {
+            Side::A => "a",
+            Side::B => "b",
+        };
+        let entry = self.named.table.get(key);
+        let span = entry.map_or(self.named.name_span.clone(), |entry| entry.span.clone());
+        self.text.place(mistake, span)
+    }
+
     fn side(&self, key: &str) -> Result<SideWords, Mistake> {
         let Some(entry) = self.named.table.get(key) else {
             let kind = self.named.kind.name();

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config::{Config, RelayConfig},
-    fault_signal,
+    fault_signal, hand_over,
     incoming::Kept,
     mistake::{Mistake, Mistakes},
     own_addresses as own, passed,
@@ -65,6 +65,8 @@ impl Relays {
             let ready = relays.prepare(relay, &[]).await;
             prepared.push(ready.with_context(|| format!("relay {name}"))?);
         }
+        // First of all, so that a client that comes at once finds the relay of its route.
+        prepared.iter().for_each(Prepared::take_routes);
         for relay in prepared {
             relays.swap_in(relay).await?;
         }
@@ -139,6 +141,7 @@ impl Relays {
         for name in &changes.gone {
             self.let_end(name);
         }
+        prepared.iter().for_each(Prepared::take_routes);
         for relay in prepared {
             if let Err(error) = self.swap_in(relay).await {
                 tracing::error!("{error:#}");
@@ -282,6 +285,7 @@ impl Relays {
     /// What follows from which relays there are.
     fn settle(&self) -> anyhow::Result<()> {
         self.set_own_addresses();
+        self.set_routes();
         let faults = self.running.values().flat_map(|relay| relay.plan.faults());
         fault_signal::listen(faults.collect())
     }
@@ -289,6 +293,14 @@ impl Relays {
     fn set_own_addresses(&self) {
         let addrs = self.running.values().flat_map(|relay| &relay.sockets.addrs);
         own::set(addrs.cloned().collect());
+    }
+
+    /// Routes lead to those that run.
+    fn set_routes(&self) {
+        let named = self.running.iter();
+        let relays =
+            named.filter_map(|(name, relay)| Some((name.clone(), relay.sockets.routes()?)));
+        hand_over::set(relays.collect());
     }
 
     /// Waits until a relay has ended.
@@ -323,6 +335,7 @@ impl Relays {
                     );
                 }
             }
+            self.set_routes();
         }
     }
 

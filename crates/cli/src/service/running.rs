@@ -2,11 +2,12 @@
 
 use couplet_connector::{
     Handle,
-    endpoint::{Address, LocalAddr, Side},
+    endpoint::{Address, LocalAddr, Side, handoff::HandOver},
 };
 
 use crate::{
     config::{RelayConfig, RelayWords},
+    hand_over,
     incoming::Kept,
     plan::Plan,
     side::Endpoint,
@@ -43,6 +44,30 @@ pub(super) struct Prepared {
     pub(super) config: RelayConfig,
     pub(super) ends: Vec<Endpoint>,
     pub(super) sockets: Sockets,
+}
+
+// ===== impl Prepared =====
+
+impl Prepared {
+    /// From now on routes lead to this relay, where it takes their connections.
+    pub(super) fn take_routes(&self) {
+        if let Some(from) = self.sockets.routes() {
+            hand_over::add(&self.config.name, from);
+        }
+    }
+}
+
+// ===== impl Sockets =====
+
+impl Sockets {
+    /// What other relays hand connections over with.
+    pub(super) fn routes(&self) -> Option<HandOver> {
+        let mut kept = self.kept.iter();
+        kept.find_map(|(.., kept)| match kept {
+            Kept::Routes(listen) => Some(listen.from.clone()),
+            _ => None,
+        })
+    }
 }
 
 // ===== impl Running =====

@@ -6,7 +6,9 @@ use crate::mistake::{Mistake, alternatives, nearest};
 
 use super::{
     EndpointSpec, Given, Word,
-    options::{ALL, LEFT_OUT, NOT_EXEC, NOT_STDIO, On, SideOption, TCP_ONLY, Value},
+    options::{
+        ALL, LEFT_OUT, NOT_EXEC, NOT_HANDED_OVER, NOT_STDIO, On, SideOption, TCP_ONLY, Value,
+    },
 };
 
 /// The options of a side, a line each.
@@ -69,6 +71,9 @@ pub(super) fn names(endpoint: &EndpointSpec) -> String {
     if endpoint.is_exec() {
         return format!("a program has {}", names.join(", "));
     }
+    if endpoint.is_handed_over() {
+        return format!("`listen:routes` has {}", names.join(", "));
+    }
     let (way, unix) = (
         if endpoint.is_dialled() {
             "dialled"
@@ -97,6 +102,9 @@ pub(super) fn does_not_fit(option: &SideOption, endpoint: &EndpointSpec) -> Opti
         On::Dial if !endpoint.is_dialled() => "a dialled side",
         On::ListenUnix if endpoint.is_dialled() || !endpoint.is_unix() => {
             "a listening Unix socket, `listen:unix:PATH`"
+        }
+        _ if endpoint.is_handed_over() && NOT_HANDED_OVER.contains(&name) => {
+            "a socket; the relay that hands the connections over has it"
         }
         _ if endpoint.is_stdio() && NOT_STDIO.contains(&name) => "a socket",
         _ if endpoint.is_exec() && NOT_EXEC.contains(&name) => "a socket, not for a program",

@@ -38,6 +38,9 @@ pub(super) const SYSTEMD: &str = "systemd:";
 /// What stands behind `dial:` where the clients say the target.
 pub(super) const ASKED: &str = "asked";
 
+/// What stands behind `listen:` where other relays of the process hand connections over.
+pub(super) const ROUTES: &str = "routes";
+
 pub(super) fn address(input: &str) -> Result<Address, AddressError> {
     if input.is_empty() {
         return fail(input, 0..0, Mistake::new("an address is missing", FORMS));
@@ -84,6 +87,7 @@ pub(super) fn address(input: &str) -> Result<Address, AddressError> {
         form,
     };
     match kind {
+        "listen" if rest == ROUTES => Ok(Address::ListenRoutes),
         "listen" => of_form(Form::Listen).listen().map(Address::Listen),
         "dial" if rest == ASKED => Ok(Address::DialAsked),
         "dial" => of_form(Form::Dial).dial().map(Address::Dial),

@@ -34,6 +34,7 @@ use std::{fmt, str::FromStr};
 ///           | "listen:systemd:" name
 ///           | "dial:" target "|" target { "|" target }
 ///           | "dial:asked"
+///           | "listen:routes"
 ///           | "stdio"
 ///           | "exec:" program { " " argument }
 /// here      = "*" | host
@@ -54,6 +55,7 @@ use std::{fmt, str::FromStr};
 /// | `listen:systemd:web` | the sockets that systemd passes with this name: see [`SocketName`] |
 /// | `dial:a:80|b:80` | one of several targets |
 /// | `dial:asked` | the target that each client asks for, as of a proxy |
+/// | `listen:routes` | the connections that the routes of other relays of the process lead here |
 /// | `stdio` | standard input and output |
 /// | `exec:tail -f log` | the standard input and output of a program: see [`ExecAddr`] |
 ///
@@ -90,6 +92,8 @@ pub enum Address {
     DialSeveral(Box<[TargetAddr]>),
     /// We connect to what each client asks for.
     DialAsked,
+    /// Other relays of the process hand their connections over.
+    ListenRoutes,
     /// Standard input and output of the process.
     Stdio,
     /// Standard input and output of a program that is started for each connection.
@@ -119,6 +123,7 @@ impl fmt::Display for Address {
                 write!(f, "dial:{}", targets.join(&target::SEPARATOR.to_string()))
             }
             Self::DialAsked => write!(f, "dial:{}", kind::ASKED),
+            Self::ListenRoutes => write!(f, "listen:{}", kind::ROUTES),
             Self::Stdio => f.write_str("stdio"),
             Self::Exec(addr) => addr.fmt(f),
         }

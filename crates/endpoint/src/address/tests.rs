@@ -39,6 +39,7 @@ fn every_address_has_a_canonical_form() {
         ("listen:systemd:web.socket", "listen:systemd:web.socket"),
         ("dial:systemd:80", "dial:systemd:80"),
         ("dial:asked", "dial:asked"),
+        ("listen:routes", "listen:routes"),
         ("dial:asked:1", "dial:asked:1"),
         ("stdio", "stdio"),
     ] {

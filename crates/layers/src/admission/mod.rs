@@ -2,9 +2,11 @@
 //!
 //! [`access`] decides by address or by a closure, [`limits`] bounds the connections of an address
 //! and of all, [`live_limit`] bounds the open ones without accepting more, and [`attempts`] refuses
-//! or delays addresses whose handshakes keep failing.
+//! or delays addresses whose handshakes keep failing. [`hand_over`] leads connections to other relays of
+//! the process.
 
 pub mod access;
 pub mod attempts;
+pub mod hand_over;
 pub mod limits;
 pub mod live_limit;

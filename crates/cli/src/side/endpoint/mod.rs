@@ -138,6 +138,11 @@ impl EndpointSpec {
         matches!(self.address, Address::Stdio)
     }
 
+    /// Do other relays of the process hand its connections over?
+    pub(crate) fn is_handed_over(&self) -> bool {
+        matches!(self.address, Address::ListenRoutes)
+    }
+
     /// Is it a program?
     pub(crate) fn is_exec(&self) -> bool {
         matches!(self.address, Address::Exec(_))

@@ -21,7 +21,7 @@ use tokio::net::TcpSocket;
 use super::{Endpoint, EndpointFlags, EndpointSpec};
 use crate::{
     dialler::{AnyDial, Dialler, Routed, ViaDial},
-    incoming::{Incoming, Kept},
+    incoming::{Incoming, Kept, RoutesListen},
     own_addresses as own, passed,
     routes::Routes,
     via::Proxies,
@@ -121,6 +121,13 @@ impl EndpointSpec {
                 let target = TargetAddr::Unix(addr.clone());
                 Ok(self.dials(self.checked(target, dial), flags))
             }
+            Address::ListenRoutes => {
+                let listen = match kept {
+                    Some(Kept::Routes(listen)) => listen,
+                    _ => RoutesListen::new(),
+                };
+                Ok(Endpoint::Incoming(Incoming::Routes(listen)))
+            }
             #[cfg(unix)]
             Address::Stdio => Ok(self.dials(AnyDial::Stdio, flags)),
             #[cfg(unix)]
@@ -147,6 +154,7 @@ impl EndpointSpec {
                 }
                 Ok(Incoming::Unix(UnixListen::options().adopt(socket)?))
             }
+            Kept::Routes(listen) => Ok(Incoming::Routes(listen)),
         }
     }
 

@@ -103,7 +103,7 @@ pub(super) fn of_networks<T: Send + Sync + 'static>(
 }
 
 /// `NETWORK+…`, or `@FILE`.
-fn networks(text: &str) -> Result<Networks, Mistake> {
+pub(crate) fn networks(text: &str) -> Result<Networks, Mistake> {
     match text.strip_prefix('@') {
         Some(path) => Networks::read(&*credential::path(path)?).map_err(|error| {
             let why = std::error::Error::source(&error).map(ToString::to_string);

@@ -3,7 +3,7 @@
 //! To add one: a file beside this one with its [`SideOption`], a line in [`ALL`], a line in
 //! docs/command.md.
 
-mod access;
+pub(crate) mod access;
 mod attempts;
 mod balance;
 mod challenge;
@@ -175,6 +175,10 @@ pub(crate) static NOT_EXEC: &[&str] = &[
     "check",
     "via",
 ];
+
+/// Those of a listening socket: connections that are handed over have one that is another relay's.
+pub(crate) static NOT_HANDED_OVER: &[&str] =
+    &["keep-alive", "ack-timeout", "user-timeout", "reuse-port"];
 
 /// Those of TCP: a Unix socket has none of them, and why.
 pub(crate) static TCP_ONLY: &[(&str, &str)] = &[

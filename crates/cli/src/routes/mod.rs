@@ -1,12 +1,13 @@
-//! `route=@FILE`: the address to dial, by the protocol and host that the client asks for.
+//! `route=@FILE`: where a client goes, by the protocol and host that the client asks for.
 
-use std::{fmt, fs, net::IpAddr};
+mod hosts;
+mod pattern;
 
-use couplet_connector::{
-    endpoint::{AddressError, DialAddr, HostName, UnixAddr},
-    layers::Protocol,
-};
+use std::{fmt, fs};
 
+use couplet_connector::endpoint::{AddressError, DialAddr, Info, UnixAddr};
+
+use self::pattern::{PATTERNS, Pattern};
 use crate::{
     credential,
     mistake::{Mistake, alternatives},
@@ -24,48 +25,15 @@ pub(crate) struct Routes {
 pub(crate) enum Target {
     Dial(DialAddr),
     Unix(UnixAddr),
+    /// To another relay of the file, with a stack of its own.
+    Relay(String),
     Refuse,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-enum Pattern {
-    Any,
-    Of(Kind, Hosts),
-}
+const TARGET: &str = "`HOST:PORT`, `unix:PATH`, `relay:NAME` or `refuse`";
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
-    Tls,
-    Http,
-    Http2,
-    Ssh,
-    Silent,
-    Unknown,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Hosts {
-    All,
-    One(String),
-    /// What stands behind `*`, with its dot: all names that end so.
-    Below(String),
-}
-
-const PATTERNS: &[&str] = &[
-    "tls",
-    "tls:HOST",
-    "tls:*.HOST",
-    "http",
-    "http:HOST",
-    "http:*.HOST",
-    "http2",
-    "ssh",
-    "silent",
-    "unknown",
-    "*",
-];
-
-const TARGET: &str = "`HOST:PORT`, `unix:PATH` or `refuse`";
+/// What stands before the name of a relay.
+const RELAY: &str = "relay:";
 
 // ===== impl Routes =====
 
@@ -83,11 +51,25 @@ impl Routes {
         })
     }
 
-    /// Where the first line leads that this is for.
-    pub(crate) fn find(&self, protocol: &Protocol) -> Option<&Target> {
+    /// Where the first line leads that this client fits.
+    pub(crate) fn find(&self, client: &Info) -> Option<&Target> {
         let mut lines = self.lines.iter();
-        let line = lines.find(|(pattern, _)| pattern.fits(protocol));
+        let line = lines.find(|(pattern, _)| pattern.fits(client));
         line.map(|(_, target)| target)
+    }
+
+    /// The relays that lines lead to.
+    pub(crate) fn relays(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().filter_map(|(_, target)| match target {
+            Target::Relay(name) => Some(&**name),
+            _ => None,
+        })
+    }
+}
+
+impl fmt::Display for Routes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.fmt(f)
     }
 }
 
@@ -133,141 +115,50 @@ fn parse_line(line: &str) -> Result<Option<(Pattern, Target)>, Mistake> {
     let Some(pattern) = words.next() else {
         return Ok(None);
     };
-    let parsed = Pattern::parse(pattern).map_err(|mistake| mistake.at(line, span(pattern)))?;
-    let Some(target) = words.next() else {
+    let mut parsed = Pattern::parse(pattern).map_err(|mistake| mistake.at(line, span(pattern)))?;
+    let mut rest: Vec<_> = words.collect();
+    let Some(target) = rest.pop() else {
         let end = content.trim_end().len();
         let message = format!("`{pattern}` has no target");
         return Err(Mistake::new(message, TARGET).at(line, end..end));
     };
-    if let Some(surplus) = words.next() {
-        let message = format!("`{surplus}` is one word too many");
-        return Err(Mistake::new(message, "a pattern and a target").at(line, span(surplus)));
+    for condition in rest {
+        let narrowed = parsed.narrow(condition);
+        narrowed.map_err(|mistake| mistake.at(line, span(condition)))?;
     }
-    let target = match target {
-        "refuse" => Target::Refuse,
-        _ if target.starts_with("unix:") => {
-            Target::Unix(target.parse().map_err(|error: AddressError| {
-                Mistake::new(error.message(), error.hint()).at(line, span(target))
-            })?)
-        }
-        _ => Target::Dial(target.parse().map_err(|_| {
-            let message = format!("`{target}` is not a target");
-            Mistake::unknown(message, target, &["HOST:PORT", "unix:PATH", "refuse"])
-                .at(line, span(target))
-        })?),
-    };
+    let target = Target::parse(target).map_err(|mistake| mistake.at(line, span(target)))?;
     Ok(Some((parsed, target)))
 }
 
-// ===== impl Pattern =====
+// ===== impl Target =====
 
-impl Pattern {
+impl Target {
     fn parse(text: &str) -> Result<Self, Mistake> {
-        if text == "*" {
-            return Ok(Self::Any);
+        if text == "refuse" {
+            return Ok(Self::Refuse);
         }
-        let (name, host) = match text.split_once(':') {
-            Some((name, host)) => (name, Some(host)),
-            None => (text, None),
-        };
-        let kind = match name {
-            "tls" => Kind::Tls,
-            "http" => Kind::Http,
-            "http2" => Kind::Http2,
-            "ssh" => Kind::Ssh,
-            "silent" => Kind::Silent,
-            "unknown" => Kind::Unknown,
-            _ => {
-                let message = format!("`{text}` is not a pattern");
-                return Err(Mistake::unknown(message, name, PATTERNS));
-            }
-        };
-        let hosts = match host {
-            None => Hosts::All,
-            Some(_) if !matches!(kind, Kind::Tls | Kind::Http) => {
-                let message = format!("a client that speaks `{name}` names no host");
-                return Err(Mistake::new(message, format!("`{name}` alone")));
-            }
-            Some(host) => Hosts::parse(host).ok_or_else(|| {
-                let hint = "a name, `*.` and a name, or an IP address";
-                Mistake::new(format!("`{host}` is not a host"), hint)
-            })?,
-        };
-        Ok(Self::Of(kind, hosts))
-    }
-
-    fn fits(&self, protocol: &Protocol) -> bool {
-        let Self::Of(kind, hosts) = self else {
-            return true;
-        };
-        let is = match protocol {
-            Protocol::Tls(_) => Kind::Tls,
-            Protocol::Http1 { .. } => Kind::Http,
-            Protocol::Http2 => Kind::Http2,
-            Protocol::Ssh => Kind::Ssh,
-            Protocol::Silent => Kind::Silent,
-            _ => Kind::Unknown,
-        };
-        is == *kind && hosts.fits(protocol.host())
-    }
-
-    /// Is all that fits the other caught by this one?
-    fn covers(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Any, _) => true,
-            (_, Self::Any) => false,
-            (Self::Of(kind, hosts), Self::Of(of, others)) => kind == of && hosts.cover(others),
+        if text.starts_with("unix:") {
+            let addr = text
+                .parse()
+                .map_err(|error: AddressError| Mistake::new(error.message(), error.hint()))?;
+            return Ok(Self::Unix(addr));
         }
-    }
-}
-
-// ===== impl Hosts =====
-
-impl Hosts {
-    fn parse(text: &str) -> Option<Self> {
-        if let Ok(ip) = text.parse::<IpAddr>() {
-            return Some(Self::One(ip.to_string()));
+        match text.strip_prefix(RELAY) {
+            Some("") => Err(Mistake::new("`relay:` names no relay", "`relay:NAME`")),
+            Some(name) => Ok(Self::Relay(name.to_owned())),
+            None => text.parse().map(Self::Dial).map_err(|_| {
+                let message = format!("`{text}` is not a target");
+                let known = ["HOST:PORT", "unix:PATH", "relay:NAME", "refuse"];
+                Mistake::unknown(message, text, &known)
+            }),
         }
-        let below = text.strip_prefix("*.");
-        let name = below.unwrap_or(text);
-        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-        HostName::new(&*name).ok()?;
-        Some(match below {
-            Some(_) => Self::Below(format!(".{name}")),
-            None => Self::One(name),
-        })
-    }
-
-    fn fits(&self, host: Option<&str>) -> bool {
-        match (self, host) {
-            (Self::All, _) => true,
-            (_, None) => false,
-            (Self::One(name), Some(host)) => name == host,
-            (Self::Below(end), Some(host)) => host.len() > end.len() && host.ends_with(end),
-        }
-    }
-
-    fn cover(&self, other: &Self) -> bool {
-        match other {
-            Self::All => *self == Self::All,
-            Self::One(name) => self.fits(Some(name)),
-            Self::Below(end) => match self {
-                Self::All => true,
-                Self::One(_) => false,
-                Self::Below(own) => end.ends_with(own),
-            },
-        }
-    }
-}
-
-impl fmt::Display for Routes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.path.fmt(f)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use couplet_connector::{endpoint::Origin, layers::Protocol};
+
     use super::*;
 
     fn wrong(text: &str) -> String {
@@ -310,7 +201,36 @@ mod tests {
             (Protocol::Unknown, None),
         ] {
             let expected: Option<&Target> = line.map(|line: usize| targets[line]);
-            assert_eq!(routes.find(&protocol), expected, "{protocol}");
+            let mut client = Info::new(Origin::Accepted);
+            client.extensions.insert(protocol.clone());
+            assert_eq!(routes.find(&client), expected, "{protocol}");
+        }
+    }
+
+    #[test]
+    fn a_route_may_be_for_some_networks_and_some_addresses_alone() {
+        let text = "\
+            ssh from=10.0.0.0/8+192.0.2.0/24 relay:inner\n\
+            ssh to=192.0.2.1                 relay:outer\n\
+            *   from=::1                     refuse\n";
+        let routes = Routes {
+            path: String::new(),
+            lines: parse(text).unwrap(),
+        };
+        assert_eq!(routes.relays().collect::<Vec<_>>(), ["inner", "outer"]);
+        for (peer, local, line) in [
+            ("10.1.1.1:1", "10.0.0.1:22", Some(0)),
+            ("[::ffff:192.0.2.9]:1", "192.0.2.1:22", Some(0)),
+            ("198.51.100.1:1", "[::ffff:192.0.2.1]:22", Some(1)),
+            ("198.51.100.1:1", "192.0.2.2:22", None),
+            ("[::1]:1", "[::1]:22", Some(2)),
+        ] {
+            let mut client = Info::new(Origin::Accepted);
+            client.extensions.insert(Protocol::Ssh);
+            client.peer = Some(peer.parse().unwrap());
+            client.local = Some(local.parse().unwrap());
+            let expected = line.map(|line: usize| &routes.lines[line].1);
+            assert_eq!(routes.find(&client), expected, "{peer} {local}");
         }
     }
 
@@ -324,9 +244,36 @@ mod tests {
             ),
             ("ssh a:1\nhttp\t", "line 2, column 5: `http` has no target"),
             ("ssh a", "line 1, column 5: `a` is not a target"),
+            ("ssh a:1 b:2", "line 1, column 5: `a:1` is not a condition"),
             (
-                "ssh a:1 b:2",
-                "line 1, column 9: `b:2` is one word too many",
+                "ssh form=::1 b:2",
+                "line 1, column 5: `form` is not a condition: `alpn=PROTOCOL`, `from=NETWORK` or",
+            ),
+            (
+                "ssh from= b:2",
+                "line 1, column 5: `from=` is not a condition",
+            ),
+            ("ssh from=x b:2", "line 1, column 5: `x` is not a network"),
+            (
+                "ssh to=::/0 b:2",
+                "line 1, column 5: `::/0` is not an address",
+            ),
+            (
+                "tls alpn=h2 alpn=h3 b:2",
+                "line 1, column 13: `alpn` is there twice",
+            ),
+            (
+                "http alpn=h2 b:2",
+                "line 1, column 6: a client that speaks no TLS",
+            ),
+            ("ssh relay:", "line 1, column 5: `relay:` names no relay"),
+            (
+                "tls a:1\ntls alpn=h2 b:2",
+                "line 2, column 1: the route is never taken: line 1",
+            ),
+            (
+                "ssh from=::1 a:1\nssh to=::1 from=::1 b:2",
+                "line 2, column 1: the route is never taken: line 1",
             ),
             (
                 "ssh:host a:1",
@@ -359,5 +306,8 @@ mod tests {
             assert!(wrong.starts_with(part), "{text:?}: {wrong}");
         }
         assert!(parse("tls:*.b a:1\ntls:b c:1\ntls d:1\nhttp:a.b e:1\n* f:1").is_ok());
+        assert!(
+            parse("tls alpn=h2 a:1\ntls alpn=h3 a:2\ntls b:1\nssh to=::1 a:1\nssh a:1").is_ok()
+        );
     }
 }
