@@ -17,5 +17,6 @@ mod service;
 mod status;
 mod stdio;
 mod systemd;
+mod take_over;
 mod token;
 mod tools;

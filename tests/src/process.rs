@@ -126,6 +126,11 @@ impl Process {
         }
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Has it not ended yet?
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()

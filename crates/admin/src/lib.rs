@@ -72,7 +72,7 @@ mod view;
 pub use self::{
     access::Access,
     admin::Admin,
-    listen::{AdminAddr, AdminAddrError, AdminListener, BindAdminError},
+    listen::{AdminAddr, AdminAddrError, AdminListener, AdminSocket, BindAdminError},
     relay::{Meeting, Relay, Step},
     reload::{ReloadRefused, Reloaded},
     serve::Server,

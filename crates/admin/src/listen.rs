@@ -8,10 +8,15 @@ use std::{
     str::FromStr,
 };
 
-use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
+use couplet_connector::BoxError;
 #[cfg(unix)]
-use tokio::net::{UnixListener, UnixStream};
+use couplet_connector::endpoint::{UnixAddr, UnixListen, UnixListenSocket};
+#[cfg(unix)]
+use futures::TryStreamExt;
+use thiserror::Error;
+#[cfg(unix)]
+use tokio::net::UnixStream;
+use tokio::net::{TcpListener, TcpStream};
 
 /// The address of an admin endpoint: `unix:/run/couplet/admin.sock`, `127.0.0.1:9180`, `[::1]:9180`, or a
 /// bare port, which is loopback's.
@@ -35,7 +40,7 @@ pub struct AdminAddrError(String);
 #[error("admin address {addr} not listened on")]
 pub struct BindAdminError {
     addr: String,
-    source: io::Error,
+    source: BoxError,
 }
 
 /// A socket for a [`Server`](crate::Server).
@@ -50,10 +55,19 @@ pub struct AdminListener(pub(crate) Kind);
 pub(crate) enum Kind {
     Tcp(TcpListener),
     #[cfg(unix)]
-    Unix {
-        listener: UnixListener,
-        path: PathBuf,
-    },
+    Unix(UnixListen),
+}
+
+/// A listening socket of an admin endpoint, which outlives its listener, to be adopted here or in another
+/// process.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AdminSocket {
+    /// A TCP socket.
+    Tcp(std::net::TcpListener),
+    /// A Unix socket, and its path.
+    #[cfg(unix)]
+    Unix(UnixListenSocket),
 }
 
 /// A connection to an admin endpoint.
@@ -119,7 +133,10 @@ impl AdminListener {
     /// is missing or not writable.
     pub async fn bind(addr: &AdminAddr) -> Result<Self, BindAdminError> {
         let bound = match addr {
-            AdminAddr::Tcp(addr) => TcpListener::bind(addr).await.map(Kind::Tcp),
+            AdminAddr::Tcp(addr) => TcpListener::bind(addr)
+                .await
+                .map(Kind::Tcp)
+                .map_err(BoxError::from),
             #[cfg(unix)]
             AdminAddr::Unix(path) => bind_unix(path).await,
         };
@@ -134,63 +151,69 @@ impl AdminListener {
         match &self.0 {
             Kind::Tcp(listener) => listener.local_addr().ok().map(AdminAddr::Tcp),
             #[cfg(unix)]
-            Kind::Unix { path, .. } => Some(AdminAddr::Unix(path.clone())),
+            Kind::Unix(listen) => Some(AdminAddr::Unix(listen.addr().as_path()?.to_owned())),
         }
     }
 
-    pub(crate) async fn accept(&self) -> io::Result<Accepted> {
-        match &self.0 {
+    /// The socket, duplicated: it shares the accept queue, and keeps it and the path when this listener is
+    /// dropped.
+    ///
+    /// # Errors
+    ///
+    /// Without descriptors (`EMFILE`).
+    #[cfg(unix)]
+    pub fn socket(&self) -> io::Result<AdminSocket> {
+        use std::os::fd::AsFd;
+
+        Ok(match &self.0 {
+            Kind::Tcp(listener) => AdminSocket::Tcp(listener.as_fd().try_clone_to_owned()?.into()),
+            Kind::Unix(listen) => AdminSocket::Unix(listen.socket()?),
+        })
+    }
+
+    /// Takes a socket over that listens already.
+    ///
+    /// # Errors
+    ///
+    /// Where the system refuses it.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn adopt(socket: AdminSocket) -> io::Result<Self> {
+        Ok(Self(match socket {
+            AdminSocket::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                Kind::Tcp(TcpListener::from_std(listener)?)
+            }
+            #[cfg(unix)]
+            AdminSocket::Unix(socket) => Kind::Unix(UnixListen::options().adopt(socket)?),
+        }))
+    }
+
+    pub(crate) async fn accept(&mut self) -> io::Result<Accepted> {
+        match &mut self.0 {
             Kind::Tcp(listener) => Ok(Accepted::Tcp(listener.accept().await?.0)),
             #[cfg(unix)]
-            Kind::Unix { listener, .. } => Ok(Accepted::Unix(listener.accept().await?.0)),
+            Kind::Unix(listen) => {
+                let conn = listen.try_next().await?;
+                Ok(Accepted::Unix(conn.expect("a listener has no end").io))
+            }
         }
     }
 }
 
 #[cfg(unix)]
-impl Drop for Kind {
-    fn drop(&mut self) {
-        if let Self::Unix { path, .. } = self {
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-/// Binds beside the path and moves the socket there when only its owner may connect: at no moment may
-/// others, and what was there is replaced at once.
-#[cfg(unix)]
-async fn bind_unix(path: &Path) -> io::Result<Kind> {
-    use std::{fs, os::unix::fs::PermissionsExt};
-
-    match fs::symlink_metadata(path) {
-        Ok(found) if !std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()) => {
-            let error = "a file that is no socket is there";
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, error));
-        }
-        Ok(_) if UnixStream::connect(path).await.is_ok() => {
-            return Err(io::ErrorKind::AddrInUse.into());
-        }
-        _ => {}
-    }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}", std::process::id()));
-    let beside = PathBuf::from(beside);
-    let _ = fs::remove_file(&beside);
-    let listener = UnixListener::bind(&beside)?;
-    let moved = fs::set_permissions(&beside, fs::Permissions::from_mode(0o600))
-        .and_then(|()| fs::rename(&beside, path));
-    if let Err(error) = moved {
-        let _ = fs::remove_file(&beside);
-        return Err(error);
-    }
-    Ok(Kind::Unix {
-        listener,
-        path: path.to_owned(),
-    })
+async fn bind_unix(path: &Path) -> Result<Kind, BoxError> {
+    let addr = UnixAddr::path(path)?;
+    let listen = UnixListen::options().mode(0o600).bind(addr).await?;
+    Ok(Kind::Unix(listen))
 }
 
 #[cfg(test)]
 mod tests {
+    use couplet_connector::endpoint::BindError;
+
     use super::*;
 
     #[test]
@@ -237,7 +260,8 @@ mod tests {
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let second = AdminListener::bind(&addr).await.unwrap_err();
-        assert_eq!(second.source.kind(), io::ErrorKind::AddrInUse);
+        let second = second.source.downcast::<BindError>().unwrap();
+        assert_eq!(second.kind(), io::ErrorKind::AddrInUse);
         drop(first);
         assert!(!path.exists(), "the socket is removed");
         // One that was left behind.

@@ -52,7 +52,7 @@ impl Server {
 
     /// Accepts connections and serves them, without end. Dropping the future stops the accepting;
     /// connections that are served go on until their client leaves.
-    pub async fn run(self, listener: AdminListener) -> Infallible {
+    pub async fn run(self, mut listener: AdminListener) -> Infallible {
         loop {
             let permit = Arc::clone(&self.connections).acquire_owned().await;
             let permit = permit.expect("the semaphore is never closed");

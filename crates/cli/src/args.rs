@@ -166,6 +166,18 @@ pub(crate) struct FileArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+
+    /// Take the listening sockets of the process that runs with this flag, if one does, without refusing a
+    /// client, and offer them to the next one, at this Unix socket [default: $RUNTIME_DIRECTORY/take-over.sock]
+    #[cfg(unix)]
+    #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true)]
+    pub(crate) take_over: Option<Option<PathBuf>>,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) file: FileArgs,
@@ -184,7 +196,7 @@ pub(crate) enum Tool {
     #[command(after_help = notes())]
     Rendezvous(Box<RendezvousArgs>),
     /// Run the relays that a file describes
-    Run(FileArgs),
+    Run(RunArgs),
     /// Check such a file, and the files that it names, without running it
     Check(CheckArgs),
     /// Print these arguments as such a file

@@ -72,7 +72,7 @@ use couplet_connector::layers::Transform;
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    args::{Args, Explained, Tool, Written},
+    args::{Args, Explained, RunArgs, Tool, Written},
     config::{Config, Kind},
     handshakes::Handshakes,
     log::LogArgs,
@@ -101,14 +101,15 @@ pub fn run_command() -> ExitCode {
             };
             print(|out| Ok(explain::write(&plan, out)?))
         }
-        Some(Tool::Run(file)) => run_file(&file.path),
+        Some(Tool::Run(run)) => run_file(&run),
         Some(Tool::Check(check)) => {
             let log = log::init_for_warnings();
             secret::be_strict(check.strict);
-            match log
+            let loaded = log
                 .map_err(|error| exit_code(Err(error)))
-                .and_then(|()| load(&check.file.path))
-            {
+                .and_then(|()| load(&check.file.path));
+            log::finish();
+            match loaded {
                 Ok((source, config)) => print(|out| {
                     let names = config.relays.iter().map(|relay| &*relay.name);
                     let names = names.collect::<Vec<_>>().join(", ");
@@ -204,10 +205,24 @@ fn load(path: &Path) -> Result<(config::Source, Config), ExitCode> {
 }
 
 /// Runs what a file describes.
-fn run_file(path: &Path) -> ExitCode {
+fn run_file(run: &RunArgs) -> ExitCode {
+    #[cfg(unix)]
+    if let Some(started) = service::successor::detach() {
+        return exit_code(started);
+    }
     passed::take();
     // Reading a file may have a warning, and how it is logged stands in the file.
-    let (source, config) = match load(path) {
+    #[cfg(unix)]
+    let take_over = run
+        .take_over
+        .as_ref()
+        .map(|path| service::TakeOver::new(path.as_deref()))
+        .transpose();
+    #[cfg(unix)]
+    let take_over = or_usage_error(take_over, Some("run"));
+    #[cfg(not(unix))]
+    let take_over = None;
+    let (source, config) = match load(&run.file.path) {
         Ok(loaded) => loaded,
         Err(status) => return status,
     };
@@ -216,7 +231,7 @@ fn run_file(path: &Path) -> ExitCode {
         return exit_code(Err(error));
     }
     descriptors::allow_many();
-    let result = service::run(&source, config);
+    let result = service::run(&source, config, take_over);
     if let Err(error) = &result {
         log.failed(error);
     }

@@ -1,6 +1,6 @@
 //! Listening sockets that the process was started with: `listen:systemd:NAME`, sd_listen_fds(3).
 
-use std::sync::OnceLock;
+use std::{io, sync::OnceLock};
 
 use anyhow::{Context, bail};
 use couplet_connector::endpoint::{Address, SocketName};
@@ -20,8 +20,30 @@ struct Passed {
 
 /// Takes them from the environment, for this process alone. To be called before there are threads.
 pub(crate) fn take() {
-    // Nothing else sets it.
-    let _ = PASSED.set(from_env());
+    let passed = from_env();
+    if !passed.is_empty() {
+        let _ = PASSED.set(passed);
+    }
+}
+
+/// Those of a process before, where systemd has passed none to this one.
+#[cfg(unix)]
+pub(crate) fn inherit(sockets: Vec<(String, Kept)>) {
+    let passed = sockets.into_iter().map(|(name, socket)| Passed {
+        name,
+        socket: Ok(socket),
+    });
+    let _ = PASSED.set(passed.collect());
+}
+
+/// All of them with their names, duplicated.
+#[cfg(unix)]
+pub(crate) fn duplicated() -> io::Result<Vec<(String, Kept)>> {
+    let all = all().iter();
+    let usable = all.filter_map(|passed| Some((&passed.name, passed.socket.as_ref().ok()?)));
+    usable
+        .map(|(name, socket)| Ok((name.clone(), socket.try_clone()?)))
+        .collect()
 }
 
 /// The sockets of this name, to be adopted.

@@ -191,6 +191,16 @@ impl Handle {
         self.lifecycle.done().await;
     }
 
+    /// Leaves the listening sockets to another owner, which has duplicates of them
+    /// ([`Listen::sockets`](couplet_endpoint::Listen::sockets)): begins to drain as
+    /// [`shutdown`](Self::shutdown) does, but the clients in the system's queue are that owner's. Pairs have no
+    /// deadline; [`done`](Self::done) tells when the last one has ended.
+    ///
+    /// Once this returns, no client is accepted that connects from then on.
+    pub fn leave(&self) {
+        self.lifecycle.retire(None);
+    }
+
     /// Drains: accepts the clients in the system's queue, stops listening, lets handshakes, dials and live
     /// pairs end by themselves, ends what is left after the time `grace`, and waits until the connector is
     /// done. A connection that waits for a client of the other side is closed once no more can come.

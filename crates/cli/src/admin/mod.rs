@@ -3,9 +3,9 @@
 pub(crate) mod describe;
 pub(crate) mod reload;
 
-use couplet_admin::{Access, Admin, AdminAddr, AdminListener, Relay, Server};
+use couplet_admin::{Access, Admin, AdminAddr, AdminListener, AdminSocket, Relay, Server};
 
-use crate::{mistake::Mistake, side::options::secret};
+use crate::{incoming::Kept, mistake::Mistake, side::options::secret};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AdminArgs {
@@ -23,6 +23,13 @@ pub(crate) struct AdminArgs {
 pub(crate) struct AdminSpec {
     pub(crate) addrs: Vec<AdminAddr>,
     token: Option<String>,
+}
+
+/// The endpoint at work.
+#[derive(Debug)]
+pub(crate) struct AdminServing {
+    pub(crate) admin: Admin,
+    accepting: Vec<tokio::task::AbortHandle>,
 }
 
 /// Sockets that are listened on; nothing is answered yet.
@@ -81,9 +88,20 @@ pub(crate) fn token(given: &str) -> Result<String, Mistake> {
 impl AdminSpec {
     /// Listens. Where there is nothing to listen on, nothing is served.
     pub(crate) async fn bind(&self) -> anyhow::Result<AdminEndpoint> {
+        self.bind_or_adopt(|_| None).await
+    }
+
+    /// The same; sockets that are there already are taken over.
+    pub(crate) async fn bind_or_adopt(
+        &self,
+        mut kept: impl FnMut(&AdminAddr) -> Option<Kept>,
+    ) -> anyhow::Result<AdminEndpoint> {
         let mut listeners = Vec::new();
         for addr in &self.addrs {
-            let listener = AdminListener::bind(addr).await?;
+            let listener = match kept(addr).map(AdminSocket::try_from) {
+                Some(socket) => AdminListener::adopt(socket?)?,
+                None => AdminListener::bind(addr).await?,
+            };
             let access = match (addr, &self.token) {
                 (AdminAddr::Tcp(_), Some(token)) => Access::Token(token.clone()),
                 (AdminAddr::Tcp(_), None) => Access::Look,
@@ -95,11 +113,26 @@ impl AdminSpec {
     }
 }
 
+impl TryFrom<Kept> for AdminSocket {
+    type Error = anyhow::Error;
+
+    fn try_from(kept: Kept) -> anyhow::Result<Self> {
+        match kept {
+            Kept::Tcp(mut sockets) => match sockets.pop() {
+                Some(socket) => Ok(Self::Tcp(socket)),
+                None => anyhow::bail!("no socket for the admin endpoint"),
+            },
+            #[cfg(unix)]
+            Kept::Unix(socket) => Ok(Self::Unix(socket)),
+        }
+    }
+}
+
 // ===== impl AdminEndpoint =====
 
 impl AdminEndpoint {
     /// Answers for these relays from now on, until the runtime ends.
-    pub(crate) fn serve(self, relays: impl IntoIterator<Item = Relay>) -> Option<Admin> {
+    pub(crate) fn serve(self, relays: impl IntoIterator<Item = Relay>) -> Option<AdminServing> {
         if self.listeners.is_empty() {
             return None;
         }
@@ -107,12 +140,41 @@ impl AdminEndpoint {
         for relay in relays {
             admin.add(relay);
         }
-        for (listener, access) in self.listeners {
+        let accepting = self.listeners.into_iter().map(|(listener, access)| {
             if let Some(address) = listener.local_addr() {
                 tracing::info!(%address, ?access, "admin endpoint");
             }
-            tokio::spawn(Server::new(&admin, access).run(listener));
+            tokio::spawn(Server::new(&admin, access).run(listener)).abort_handle()
+        });
+        let accepting = accepting.collect();
+        Some(AdminServing { admin, accepting })
+    }
+
+    /// Its sockets, which outlive it, with their addresses.
+    #[cfg(unix)]
+    pub(crate) fn kept(&self, spec: &AdminSpec) -> std::io::Result<Vec<(AdminAddr, Kept)>> {
+        let listeners = self.listeners.iter().zip(&spec.addrs);
+        listeners
+            .map(|((listener, _), addr)| {
+                let kept = match listener.socket()? {
+                    AdminSocket::Tcp(socket) => Kept::Tcp(vec![socket]),
+                    AdminSocket::Unix(socket) => Kept::Unix(socket),
+                    other => return Err(std::io::Error::other(format!("{other:?}"))),
+                };
+                Ok((addr.clone(), kept))
+            })
+            .collect()
+    }
+}
+
+// ===== impl AdminServing =====
+
+impl AdminServing {
+    /// Accepts nothing more; requests that are there are answered.
+    #[cfg(unix)]
+    pub(crate) fn leave(&self) {
+        for accepting in &self.accepting {
+            accepting.abort();
         }
-        Some(admin)
     }
 }

@@ -1,17 +1,31 @@
 //! `couplet run FILE`: the relays that a file describes, in one process.
 
 pub(crate) mod changes;
+mod given;
+#[cfg(unix)]
+mod next;
+#[cfg(not(unix))]
+#[path = "no_next.rs"]
+mod next;
 mod notify;
 mod relays;
 mod running;
+mod standing;
+#[cfg(unix)]
+pub(crate) mod successor;
+#[cfg(unix)]
+mod take_over;
 
 use std::{num::NonZeroUsize, thread, time::Duration};
 
 use anyhow::{Context, bail};
 use tokio::sync::mpsc;
 
+pub(crate) use self::next::TakeOver;
+
 use self::{
     changes::{Changes, Request},
+    next::{Before, Next, NextEvent, Taker},
     notify::Notifier,
     relays::Relays,
 };
@@ -24,68 +38,149 @@ use crate::{
     units::Threads,
 };
 
-/// Runs to the end.
-pub(crate) fn run(source: &Source, config: Config) -> anyhow::Result<()> {
+/// Runs to the end. With a path, takes over the process that offers its sockets there, and offers them to
+/// the next.
+pub(crate) fn run(
+    source: &Source,
+    config: Config,
+    take_over: Option<TakeOver>,
+) -> anyhow::Result<()> {
     let threads = match config.process.common.threads {
         Threads::Auto => thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         Threads::Count(count) => count,
     };
     let runtime = runtime(threads).context("the runtime could not be started")?;
-    let result = runtime.block_on(serve(source, config));
+    let result = runtime.block_on(Service::run(source, config, take_over));
     runtime.shutdown_timeout(SHUTDOWN_GRACE);
     result
 }
 
-async fn serve(source: &Source, config: Config) -> anyhow::Result<()> {
-    // First of all: no relay dies of SIGHUP.
-    let mut hangups = Hangups::new()?;
-    let mut signals = Signals::new()?;
-    let notifier = Notifier::from_env();
-    #[cfg(feature = "admin")]
-    let admin = config.process.common.admin.spec()?.bind().await?;
-    let started = tokio::select! {
-        started = Relays::start(config) => started,
-        () = signals.next() => {
-            tracing::info!("stopped before all relays ran");
-            return Ok(());
-        }
-    };
-    let mut relays = started?;
-    let (ask, mut requests) = mpsc::channel::<Request>(1);
-    #[cfg(feature = "admin")]
-    relays.show(admin.serve(std::iter::empty()), ask.clone());
-    drop(ask);
-    tracing::info!(file = %source, count = relays.count(), "all relays run");
-    notifier.ready();
-    let mut ticks = notifier.ticks();
-    loop {
-        tokio::select! {
-            () = relays.ended() => {
-                if relays.are_done() {
-                    break;
-                }
-            }
-            () = hangups.recv() => {
-                let outcome = Box::pin(reload(source, &mut relays, &notifier)).await;
-                drop(outcome);
-            }
-            Some(request) = requests.recv() => {
-                let outcome = Box::pin(reload(source, &mut relays, &notifier)).await;
-                // The client may have left meanwhile.
-                let _ = request.send(outcome);
-            }
-            _ = ticks.tick() => notifier.tick(&relays.status()),
+/// The process at work.
+struct Service<'a> {
+    source: &'a Source,
+    relays: Relays,
+    notifier: Notifier,
+    signals: Signals,
+    next: Next,
+}
+
+impl<'a> Service<'a> {
+    async fn run(
+        source: &'a Source,
+        config: Config,
+        take_over: Option<TakeOver>,
+    ) -> anyhow::Result<()> {
+        // First of all: no relay dies of SIGHUP.
+        let hangups = Hangups::new()?;
+        let mut signals = Signals::new()?;
+        let notifier = Notifier::from_env();
+        let mut before = Before::take(take_over.as_ref()).await?;
+        before.refuse(&config)?;
+        #[cfg(feature = "admin")]
+        let admin = {
+            let spec = config.process.common.admin.spec()?;
+            let endpoint = spec.bind_or_adopt(|addr| before.admin(addr)).await?;
+            (spec, endpoint)
+        };
+        let started = tokio::select! {
+            started = Relays::start(config, before.given()) => started,
             () = signals.next() => {
-                requests.close();
-                drain(&mut relays, &mut signals, &notifier).await;
-                break;
+                tracing::info!("stopped before all relays ran");
+                return Ok(());
+            }
+        };
+        let mut relays = started?;
+        let (ask, requests) = mpsc::channel::<Request>(1);
+        let mut next = Next::open(take_over, &mut before).await?;
+        #[cfg(feature = "admin")]
+        {
+            let (spec, endpoint) = admin;
+            next.keep_admin(&spec, &endpoint)?;
+            let serving = endpoint.serve(std::iter::empty());
+            relays.show(
+                serving.as_ref().map(|serving| serving.admin.clone()),
+                ask.clone(),
+            );
+            next.admin = serving;
+        }
+        drop(ask);
+        if before.finish().await? {
+            relays.leave_paths(false);
+            next.leave_paths(false);
+        }
+        tracing::info!(file = %source, count = relays.count(), "all relays run");
+        notifier.ready();
+        let mut service = Self {
+            source,
+            relays,
+            notifier,
+            signals,
+            next,
+        };
+        Box::pin(service.serve(hangups, requests)).await;
+        service.relays.finish().await;
+        match service.relays.failed() {
+            0 => Ok(()),
+            failed => bail!("{failed} relays failed"),
+        }
+    }
+
+    /// Until the last relay has ended, or all have drained.
+    async fn serve(&mut self, mut hangups: Hangups, mut requests: mpsc::Receiver<Request>) {
+        let mut ticks = self.notifier.ticks();
+        loop {
+            tokio::select! {
+                () = self.relays.ended() => {
+                    if self.relays.are_done() {
+                        return;
+                    }
+                }
+                () = hangups.recv() => drop(self.reload().await),
+                Some(request) = requests.recv() => {
+                    let outcome = self.reload().await;
+                    // The client may have left meanwhile.
+                    let _ = request.send(outcome);
+                }
+                _ = ticks.tick() => self.notifier.tick(&self.relays.status()),
+                () = self.signals.next() => {
+                    requests.close();
+                    return self.drain().await;
+                }
+                event = self.next.event() => match event {
+                    NextEvent::Connects(taker) => self.next.give(taker, &self.relays),
+                    NextEvent::Runs(taker) => {
+                        requests.close();
+                        return self.leave_to(taker).await;
+                    }
+                },
             }
         }
     }
-    relays.finish().await;
-    match relays.failed() {
-        0 => Ok(()),
-        failed => bail!("{failed} relays failed"),
+
+    async fn reload(&mut self) -> Result<Changes, Mistakes> {
+        Box::pin(reload(self.source, &mut self.relays, &self.notifier)).await
+    }
+
+    async fn drain(&mut self) {
+        drain(&mut self.relays, &mut self.signals, &self.notifier).await;
+    }
+
+    /// Another process runs in place of this one, whose pairs go on as long as they like.
+    async fn leave_to(&mut self, taker: Taker) {
+        self.notifier.main_is(taker.pid);
+        self.relays.leave_paths(true);
+        self.next.leave();
+        let ended = self.relays.leave();
+        tracing::info!(
+            pid = taker.pid,
+            live = self.relays.live(),
+            "taken over: no new connections, live pairs go on"
+        );
+        taker.left().await;
+        tokio::select! {
+            () = ended => {}
+            () = self.signals.next() => self.drain().await,
+        }
     }
 }
 

@@ -50,6 +50,17 @@ impl Notifier {
         self.extend();
     }
 
+    /// Another process is the service from now on, and this one has nothing more to say.
+    pub(super) fn main_is(&mut self, pid: Option<u32>) {
+        if let Some(pid) = pid {
+            self.send(&format!("MAINPID={pid}"));
+        }
+        #[cfg(unix)]
+        {
+            self.socket = None;
+        }
+    }
+
     /// The drain takes its time.
     pub(super) fn extend(&self) {
         self.send(&format!(

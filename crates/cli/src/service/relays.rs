@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::{
     changes::Changes,
+    given::Given,
     running::{Ending, Prepared, Running, Sockets},
 };
 use crate::{
@@ -28,24 +29,24 @@ use crate::{
 
 /// Those that run, and those that still end.
 pub(super) struct Relays {
-    running: BTreeMap<String, Running>,
+    pub(super) running: BTreeMap<String, Running>,
     /// Their clients are another relay's by now, or they are gone from the file.
-    ending: Vec<Ending>,
+    pub(super) ending: Vec<Ending>,
     ends: JoinSet<(u64, Result<(), ConnectorError>)>,
     process_words: BTreeMap<String, Vec<String>>,
-    grace: Option<Duration>,
-    generation: u64,
+    pub(super) grace: Option<Duration>,
+    pub(super) generation: u64,
     next: u64,
-    failed: usize,
+    pub(super) failed: usize,
     #[cfg(feature = "admin")]
-    admin: Option<couplet_admin::Admin>,
+    pub(super) admin: Option<couplet_admin::Admin>,
 }
 
 // ===== impl Relays =====
 
 impl Relays {
     /// Starts all of them, or none.
-    pub(super) async fn start(config: Config) -> anyhow::Result<Self> {
+    pub(super) async fn start(config: Config, given: &mut Given) -> anyhow::Result<Self> {
         refuse_unused(&config)?;
         let mut relays = Self {
             running: BTreeMap::new(),
@@ -62,7 +63,7 @@ impl Relays {
         let mut prepared = Vec::new();
         for relay in config.relays {
             let name = relay.name.clone();
-            let ready = relays.prepare(relay, &[]).await;
+            let ready = relays.prepare(relay, &[], given).await;
             prepared.push(ready.with_context(|| format!("relay {name}"))?);
         }
         // First of all, so that a client that comes at once finds the relay of its route.
@@ -122,7 +123,10 @@ impl Relays {
         }
         for relay in other {
             let name = relay.name.clone();
-            match self.prepare(relay, &changes.same).await {
+            match self
+                .prepare(relay, &changes.same, &mut Given::default())
+                .await
+            {
                 Ok(ready) => prepared.push(ready),
                 Err(error) => wrong.push(Mistake::new(
                     format!("relay `{name}` can't be started: {error:#}"),
@@ -182,7 +186,12 @@ impl Relays {
     }
 
     /// Opens what the relay needs. A socket of a relay that does not stay as it is is taken over.
-    async fn prepare(&self, mut config: RelayConfig, same: &[String]) -> anyhow::Result<Prepared> {
+    async fn prepare(
+        &self,
+        mut config: RelayConfig,
+        same: &[String],
+        given: &mut Given,
+    ) -> anyhow::Result<Prepared> {
         let before = self.running.get(&config.name);
         config
             .plan
@@ -190,10 +199,13 @@ impl Relays {
         let mut kept = [None, None];
         for (side, spec) in config.plan.sides.specs() {
             let address = &spec.endpoint.address;
-            kept[side as usize] = self
-                .kept(&config.name, side, address, same)
-                .map(Kept::try_clone)
-                .transpose()?;
+            kept[side as usize] = match given.take(address) {
+                Some(kept) => Some(kept),
+                None => self
+                    .kept(&config.name, side, address, same)
+                    .map(Kept::try_clone)
+                    .transpose()?,
+            };
         }
         let ends = open(&config.plan, kept).await?;
         let mut sockets = Sockets::default();
@@ -358,6 +370,23 @@ impl Relays {
         finish_logs(ended.into_iter().map(|relay| relay.plan).collect()).await;
     }
 
+    /// Accepts nothing more: another process has the sockets. Waits until the last pair has ended.
+    pub(super) fn leave(&mut self) -> impl Future<Output = ()> + use<> {
+        let handles = self.handles();
+        for handle in &handles {
+            handle.leave();
+        }
+        for relay in self.running.values_mut() {
+            relay.sockets = Sockets::default();
+        }
+        async move {
+            for handle in &handles {
+                // What became of it has been logged.
+                let _ = handle.done().await;
+            }
+        }
+    }
+
     /// Lets the pairs of all relays end, within this time.
     pub(super) fn drain(&mut self, grace: Duration) -> impl Future<Output = ()> + use<> {
         let handles = self.handles();
@@ -388,79 +417,6 @@ impl Relays {
         let plans: Vec<_> = plans.chain(ending.map(|relay| relay.plan)).collect();
         join_all(plans.iter().map(Plan::leave_others)).await;
         finish_logs(plans).await;
-    }
-
-    // --- how it stands ---
-
-    pub(super) fn count(&self) -> usize {
-        self.running.len()
-    }
-
-    pub(super) fn are_done(&self) -> bool {
-        self.ending.is_empty() && self.running.values().all(|relay| relay.has_ended)
-    }
-
-    pub(super) fn failed(&self) -> usize {
-        self.failed
-    }
-
-    pub(super) fn grace(&self) -> Option<Duration> {
-        self.grace
-    }
-
-    pub(super) fn live(&self) -> usize {
-        let running = self.running.values().map(|relay| relay.handle.live_pairs());
-        // The statistics of a relay and of those before it are the same.
-        let is_gone = |relay: &&Ending| !self.running.contains_key(&relay.name);
-        let gone = self.ending.iter().filter(is_gone);
-        running
-            .chain(gone.map(|relay| relay.handle.live_pairs()))
-            .sum()
-    }
-
-    /// One line, for systemd.
-    pub(super) fn status(&self) -> String {
-        let waiting = self.running.values().map(|relay| {
-            let snapshot = relay.handle.snapshot();
-            snapshot.a.waiting + snapshot.b.waiting
-        });
-        let waiting: u64 = waiting.sum();
-        format!(
-            "{} relays, {} pairs, {waiting} waiting; generation {}",
-            self.running.len(),
-            self.live(),
-            self.generation
-        )
-    }
-
-    /// Tells the admin endpoint how a reload went.
-    pub(super) fn tell(&self, outcome: &Result<Changes, Mistakes>) {
-        #[cfg(feature = "admin")]
-        if let Some(admin) = &self.admin {
-            match outcome {
-                Ok(changes) => admin.reloaded(Ok(changes.generation)),
-                Err(mistakes) => admin.reloaded(Err(&crate::admin::reload::text(mistakes))),
-            }
-        }
-        #[cfg(not(feature = "admin"))]
-        let _ = outcome;
-    }
-
-    /// Shows the relays on this endpoint, from now on, and takes its requests.
-    #[cfg(feature = "admin")]
-    pub(super) fn show(
-        &mut self,
-        admin: Option<couplet_admin::Admin>,
-        ask: tokio::sync::mpsc::Sender<super::changes::Request>,
-    ) {
-        let Some(admin) = admin else {
-            return;
-        };
-        for relay in self.running.values() {
-            admin.add(crate::admin::describe::relay(&relay.plan, &relay.handle));
-        }
-        admin.on_reload(move || crate::admin::reload::ask(ask.clone()));
-        self.admin = Some(admin);
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
         unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     },
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -31,9 +32,11 @@ pub(super) struct Owner {
     pub(super) gid: Option<u32>,
 }
 
-/// A path that is ours, as the file that it was then. Dropped, it is removed, if it is still that one.
+/// A path that is ours, as the file that it was then. Dropped, it is removed, if it is still that one, and
+/// unless it is to be left to another process.
 #[derive(Debug)]
 pub(super) struct OwnFile {
+    is_left: AtomicBool,
     path: PathBuf,
     device: u64,
     inode: u64,
@@ -108,6 +111,7 @@ impl OwnFile {
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         let made = fs::symlink_metadata(path)?;
         Ok(Self {
+            is_left: AtomicBool::new(false),
             path: std::path::absolute(path)?,
             device: made.dev(),
             inode: made.ino(),
@@ -151,6 +155,11 @@ impl OwnFile {
         Ok(((), self.path.clone()))
     }
 
+    /// Whether it stays when this is dropped.
+    pub(super) fn leave(&self, is_left: bool) {
+        self.is_left.store(is_left, Ordering::Relaxed);
+    }
+
     fn is_ours(&self) -> bool {
         fs::symlink_metadata(&self.path)
             .is_ok_and(|is| (is.dev(), is.ino()) == (self.device, self.inode))
@@ -159,7 +168,7 @@ impl OwnFile {
 
 impl Drop for OwnFile {
     fn drop(&mut self) {
-        if self.is_ours() {
+        if !self.is_left.load(Ordering::Relaxed) && self.is_ours() {
             // Where it can't be removed, the next program that wants it finds it stale.
             let _ = fs::remove_file(&self.path);
         }

@@ -151,6 +151,12 @@ impl Endpoint for UnixListen {
 
 // ===== impl UnixListenSocket =====
 
+impl std::os::fd::AsFd for UnixListenSocket {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}
+
 impl UnixListenSocket {
     /// A socket that another program has opened, systemd for example. Its path is that program's, and
     /// stays when the socket is closed.
@@ -172,6 +178,39 @@ impl UnixListenSocket {
             listener,
             addr: name.ok_or_else(unnamed)?,
         })
+    }
+
+    /// The same with its path, which is another process's for now, and stays. Once it is this one's,
+    /// [`leave_path`](Self::leave_path) says so, in both.
+    ///
+    /// # Errors
+    ///
+    /// Where nothing is at the path.
+    pub fn with_path(self) -> io::Result<Self> {
+        let file = self.addr.as_path().map(OwnFile::of).transpose()?;
+        if let Some(file) = &file {
+            file.leave(true);
+        }
+        let file = file.map(Arc::new);
+        Ok(Self { file, ..self })
+    }
+
+    /// Whether the path stays when its last owner in this process is dropped: another process has taken the
+    /// socket over. It is removed by default.
+    pub fn leave_path(&self, is_left: bool) {
+        if let Some(file) = &self.file {
+            file.leave(is_left);
+        }
+    }
+
+    /// Whether the path is removed by this process, or by another one that it is left to.
+    pub fn has_path(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// The name that it listens on.
+    pub fn addr(&self) -> &UnixAddr {
+        &self.addr
     }
 
     /// The same once more.
