@@ -124,6 +124,7 @@ impl TryFrom<Kept> for AdminSocket {
             },
             #[cfg(unix)]
             Kept::Unix(socket) => Ok(Self::Unix(socket)),
+            Kept::Routes(_) => anyhow::bail!("no socket for the admin endpoint"),
         }
     }
 }

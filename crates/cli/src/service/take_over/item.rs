@@ -96,7 +96,10 @@ fn whole(addr: &UnixAddr) -> String {
 
 impl Items {
     pub(crate) fn add(&mut self, role: Role, sockets: Kept) {
-        self.0.push(Item { role, sockets });
+        // What routes lead to has no socket.
+        if !matches!(sockets, Kept::Routes(_)) {
+            self.0.push(Item { role, sockets });
+        }
     }
 
     /// The first that is for this.
@@ -135,6 +138,7 @@ impl Items {
             let (kind, count, path) = match &item.sockets {
                 Kept::Tcp(sockets) => ("tcp", sockets.len(), false),
                 Kept::Unix(socket) => ("unix", 1, socket.has_path()),
+                Kept::Routes(_) => ("routes", 0, false),
             };
             json!({"for": role, "name": name, "kind": kind, "count": count, "path": path})
         });
@@ -147,6 +151,7 @@ impl Items {
         let sockets = self.0.iter().flat_map(|item| match &item.sockets {
             Kept::Tcp(sockets) => sockets.iter().map(AsFd::as_fd).collect(),
             Kept::Unix(socket) => vec![socket.as_fd()],
+            Kept::Routes(_) => Vec::new(),
         });
         (about.to_string(), sockets.collect())
     }
