@@ -1,6 +1,9 @@
-"""A bad link between two TUN devices, whose names are the arguments.
+"""Bad links between two or more TUN devices, whose names are the arguments. Of more than two, the last number of
+a packet's IPv4 address says which device it is for, from 1 on.
 
 Each line of standard input is JSON with what is to hold from now on; what is not named is as it was:
+
+  between                           two of the devices; all, where it is not said
 
   loss, duplicate, flip, overtake   probabilities of a packet; `flip` turns one of its bits around
   delay, jitter                     seconds; jitter reorders
@@ -10,6 +13,7 @@ Each line of standard input is JSON with what is to hold from now on; what is no
 
 import fcntl
 import heapq
+import itertools
 import json
 import os
 import random
@@ -76,12 +80,19 @@ class Link:
 
 
 def main():
-    a, b = (tun(name) for name in sys.argv[1:])
-    other = {a: b, b: a}
-    link = Link()
+    devices = [tun(name) for name in sys.argv[1:]]
+    pairs = itertools.combinations(range(1, len(devices) + 1), 2)
+    links = {frozenset(pair): Link() for pair in pairs}
+
+    def way(fd, packet):
+        """The link of a packet from this device, and the device that it leads to."""
+        here = devices.index(fd) + 1
+        there = 3 - here if len(devices) == 2 else packet[19] if packet[0] >> 4 == 4 else 0
+        return links.get(frozenset((here, there))), there
+
     commands, wait = b"", None
     while True:
-        readable, _, _ = select.select([0, a, b], [], [], wait)
+        readable, _, _ = select.select([0, *devices], [], [], wait)
         now = time.monotonic()
         for fd in readable:
             if fd == 0:
@@ -90,19 +101,24 @@ def main():
                     return
                 *lines, commands = (commands + read).split(b"\n")
                 for line in lines:
-                    link.set(json.loads(line))
+                    values = json.loads(line)
+                    between = values.pop("between", None)
+                    for link in [links[frozenset(between)]] if between else links.values():
+                        link.set(values)
                     print("set", flush=True)
             else:
                 try:
                     while True:
-                        link.take(os.read(fd, 65536), other[fd], now)
+                        packet = os.read(fd, 65536)
+                        link, there = way(fd, packet)
+                        if link:
+                            link.take(packet, devices[there - 1], now)
                 except BlockingIOError:
                     pass
                 except OSError:
                     time.sleep(0.001)  # The device is down.
-        wait = link.deliver(now)
-        if wait is not None:
-            wait = max(wait, 0)
+        waits = [wait for link in links.values() if (wait := link.deliver(now)) is not None]
+        wait = max(min(waits), 0) if waits else None
 
 
 main()

@@ -96,7 +96,7 @@ impl Drop for Link {
 // ===== impl Namespace =====
 
 impl Namespace {
-    fn with(device: &str, mtu: u32, host: usize) -> Self {
+    pub(crate) fn with(device: &str, mtu: u32, host: usize) -> Self {
         let name = format!("couplet-{device}");
         let ip = format!("10.77.0.{host}");
         for command in [
@@ -135,11 +135,15 @@ impl Namespace {
 
     /// The same, without waiting for it to listen.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("ip");
+        let mut command = self.program(Couplet::binary());
+        command.args(args);
         command
-            .args(["netns", "exec", &self.name])
-            .arg(Couplet::binary())
-            .args(args);
+    }
+
+    /// A program, in here.
+    pub(crate) fn program(&self, program: &Path) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name]).arg(program);
         command
     }
 

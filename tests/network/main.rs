@@ -8,8 +8,12 @@
 #![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
 
 mod bytes;
+#[path = "../programs/crowd.rs"]
+mod crowd;
 mod flap;
 mod link;
+mod meeting;
+mod mesh;
 mod names;
 mod vanish;
 

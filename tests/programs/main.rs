@@ -4,6 +4,7 @@
 
 mod balancer;
 mod cluster_port;
+mod crowd;
 mod inetd;
 mod meeting;
 mod netcats;

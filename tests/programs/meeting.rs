@@ -4,31 +4,22 @@
 //! valkey-server.
 
 use std::{
-    collections::{HashMap, HashSet},
-    fs, io,
+    fs,
     net::SocketAddr,
     process::Command,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use couplet_tests::{Couplet, Process, net::free_port, program, until};
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    sync::{Notify, Semaphore},
-};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-/// What each client says to its partner: its number, key and side, and bytes made of the number.
-const SAYS: usize = 4096;
-
-/// How long a client of a live node waits at most, whatever happens.
-const PATIENCE: Duration = Duration::from_secs(120);
+use crate::crowd::Crowd;
 
 struct Redis {
     scratch: TempDir,
@@ -83,8 +74,6 @@ struct Nodes {
     engine: String,
     ports: Vec<[u16; 3]>,
     alive: Mutex<Vec<Option<Couplet>>>,
-    /// How often nodes were killed.
-    killed: AtomicU64,
     _scratch: TempDir,
 }
 
@@ -98,7 +87,6 @@ impl Nodes {
             engine: format!("--engine=redis+unix://{}", redis.socket()),
             ports: (0..number).map(|_| [0; 3].map(|_| free_port())).collect(),
             alive: Mutex::new((0..number).map(|_| None).collect()),
-            killed: AtomicU64::new(0),
             _scratch: scratch,
         };
         for node in 0..number {
@@ -124,7 +112,6 @@ impl Nodes {
     }
 
     fn kill(&self, node: usize) {
-        self.killed.fetch_add(1, Ordering::SeqCst);
         let killed = self.alive.lock().unwrap()[node].take();
         drop(killed);
     }
@@ -152,197 +139,49 @@ impl Nodes {
     }
 }
 
-/// What is known of the clients: by the number of each attempt.
-#[derive(Default)]
-struct Book {
-    /// The partner that each has read the bytes of to the end.
-    met: HashMap<u64, u64>,
-    failed: HashSet<u64>,
-    wrong: Vec<String>,
-    dropped_live: u64,
-}
-
 struct Test {
     nodes: Nodes,
-    book: Mutex<Book>,
-    news: Notify,
-    numbers: AtomicU64,
-}
-
-impl Test {
-    /// A client of a key and side comes to one node after the other until it and its partner have met each other.
-    async fn client(&self, key: u64, side: u8) {
-        let begun = Instant::now();
-        loop {
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "key {key} {}: lost",
-                char::from(side)
-            );
-            let number = self.numbers.fetch_add(1, Ordering::SeqCst);
-            let killed = self.nodes.killed.load(Ordering::SeqCst);
-            let node = usize::try_from(fastrand(number)).unwrap() % self.nodes.ports.len();
-            let met = tokio::time::timeout(PATIENCE, self.attempt(number, node, key, side)).await;
-            let met = met.unwrap_or_else(|_| {
-                panic!(
-                    "key {key} {}: number {number} lost at node {node}",
-                    char::from(side)
-                )
-            });
-            let partner = match met {
-                Ok(partner) => partner,
-                Err(error) => {
-                    let is_there = error.kind() != io::ErrorKind::ConnectionRefused;
-                    let is_live = killed == self.nodes.killed.load(Ordering::SeqCst);
-                    self.failed(number, is_there && is_live);
-                    self.news.notify_waiters();
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                    continue;
-                }
-            };
-            self.book.lock().unwrap().met.insert(number, partner);
-            self.news.notify_waiters();
-            // The partner has to have met this one, too; if its node died meanwhile, both come again.
-            loop {
-                let news = self.news.notified();
-                tokio::pin!(news);
-                news.as_mut().enable();
-                {
-                    let book = self.book.lock().unwrap();
-                    if book.met.get(&partner) == Some(&number) {
-                        return;
-                    }
-                    if book.failed.contains(&partner) {
-                        break;
-                    }
-                }
-                news.await;
-            }
-            let mut book = self.book.lock().unwrap();
-            book.met.remove(&number);
-            book.failed.insert(number);
-        }
-    }
-
-    /// This attempt has failed, though its node lives.
-    fn failed(&self, number: u64, is_live: bool) {
-        let mut book = self.book.lock().unwrap();
-        book.failed.insert(number);
-        book.dropped_live += u64::from(is_live);
-    }
-
-    async fn attempt(&self, number: u64, node: usize, key: u64, side: u8) -> io::Result<u64> {
-        let mut io = TcpStream::connect(self.nodes.address(node)).await?;
-        let line = format!("couplet/1 {:032x} {}\n", key + 1, char::from(side));
-        io.write_all(line.as_bytes()).await?;
-        let mut answer = [0; 3];
-        io.read_exact(&mut answer).await?;
-        if &answer != b"ok\n" {
-            return Err(io::ErrorKind::PermissionDenied.into());
-        }
-        let (mut read, mut write) = io.split();
-        let said = said(number, key, side);
-        let mut heard = Vec::new();
-        let sending = async {
-            write.write_all(&said).await?;
-            // Half-close: the other direction goes on.
-            write.shutdown().await
-        };
-        let (sent, read) = tokio::join!(sending, read.read_to_end(&mut heard));
-        sent?;
-        read?;
-        if heard.len() < SAYS {
-            // A node has died in the middle: nothing wrong has come.
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let partner = u64::from_be_bytes(heard[..8].try_into().unwrap());
-        let other = if side == b'a' { b'b' } else { b'a' };
-        if heard != self::said(partner, key, other) {
-            let head = &heard[..17];
-            let wrong = format!(
-                "{number} of key {key}, {side} has heard {head:?}, {} bytes",
-                heard.len()
-            );
-            self.book.lock().unwrap().wrong.push(wrong);
-        }
-        Ok(partner)
-    }
-}
-
-fn said(number: u64, key: u64, side: u8) -> Vec<u8> {
-    let mut said = [&number.to_be_bytes()[..], &key.to_be_bytes(), &[side]].concat();
-    let mut state = number;
-    while said.len() < SAYS {
-        state = fastrand(state);
-        said.extend(state.to_be_bytes());
-    }
-    said.truncate(SAYS);
-    said
-}
-
-/// SplitMix64.
-fn fastrand(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    crowd: Arc<Crowd>,
 }
 
 /// So many pairs meet, a hundred at a time, while trouble goes on. Returns what it was like.
-fn meet(pairs: u64, trouble: impl FnOnce(&Redis, &Nodes, &AtomicBool) + Send) -> (Test, Redis) {
+fn meet(pairs: u64, trouble: impl FnOnce(&Redis, &Test, &AtomicBool) + Send) -> (Test, Redis) {
     let redis = Redis::start();
     let nodes = Nodes::start(&redis, 3);
-    let test = Arc::new(Test {
-        nodes,
-        book: Mutex::default(),
-        news: Notify::new(),
-        numbers: AtomicU64::new(0),
-    });
+    let addresses = (0..3).map(|node| nodes.address(node)).collect();
+    let crowd = Arc::new(Crowd::new(addresses));
+    let test = Test { nodes, crowd };
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
-        scope.spawn(|| trouble(&redis, &test.nodes, &over));
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let met = runtime.block_on(async {
-            let room = Arc::new(Semaphore::new(100));
-            let mut meeting = tokio::task::JoinSet::new();
-            for key in 0..pairs {
-                let room = Arc::clone(&room).acquire_owned().await.unwrap();
-                let test = Arc::clone(&test);
-                meeting.spawn(async move {
-                    tokio::join!(test.client(key, b'a'), test.client(key, b'b'));
-                    drop(room);
-                });
-            }
-            meeting.join_all().await.len()
-        });
-        over.store(true, Ordering::SeqCst);
-        assert_eq!(met as u64, pairs);
+        scope.spawn(|| trouble(&redis, &test, &over));
+        // Also where it panics, so that the trouble ends.
+        let _over = Over(&over);
+        test.crowd.meet(pairs, Duration::ZERO);
     });
-    let Ok(test) = Arc::try_unwrap(test) else {
-        panic!("all clients have ended");
-    };
-    let book = test.book.lock().unwrap();
-    assert!(book.wrong.is_empty(), "wrong pairs: {:?}", book.wrong);
-    // Each has met another, and no two the same.
-    let partners: HashSet<_> = book.met.values().collect();
-    assert_eq!(partners.len(), book.met.len(), "double pairs");
-    assert_eq!(book.met.len() as u64, 2 * pairs);
+    let book = test.crowd.book.lock().unwrap();
     println!(
-        "{pairs} pairs met; {} attempts failed, {} of them with no node killed meanwhile; {} nodes killed; there {}, here {}, gone {}, unreachable {}, unclaimed {}",
+        "{pairs} pairs met; {} attempts failed, {} of them with no node killed meanwhile; {} nodes killed; there {}, here {}, kept ready {}, gone {}, unreachable {}, unclaimed {}",
         book.failed.len(),
         book.dropped_live,
-        test.nodes.killed.load(Ordering::SeqCst),
+        test.crowd.killed.load(Ordering::SeqCst),
         test.nodes.count("joined_there"),
         test.nodes.count("joined_here"),
+        test.nodes.count("kept_ready"),
         test.nodes.count("gone_there"),
         test.nodes.count("unreachable"),
         test.nodes.count("unclaimed"),
     );
     drop(book);
     (test, redis)
+}
+
+/// Ends the trouble.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 fn pairs(default: u64) -> u64 {
@@ -353,7 +192,7 @@ fn pairs(default: u64) -> u64 {
 #[test]
 fn clients_of_three_nodes_meet_and_no_byte_is_lost() {
     let (test, _redis) = meet(pairs(500), |_, _, _| {});
-    let book = test.book.lock().unwrap();
+    let book = test.crowd.book.lock().unwrap();
     assert_eq!(
         book.failed.len(),
         0,
@@ -389,7 +228,7 @@ fn a_match_maker_that_is_wiped_paused_full_and_killed_loses_nobody() {
             thread::sleep(Duration::from_millis(300));
         }
     });
-    let book = test.book.lock().unwrap();
+    let book = test.crowd.book.lock().unwrap();
     assert_eq!(
         book.failed.len(),
         0,
@@ -399,21 +238,22 @@ fn a_match_maker_that_is_wiped_paused_full_and_killed_loses_nobody() {
 
 #[test]
 fn nodes_that_are_killed_take_only_their_own_clients_with_them() {
-    let (test, _redis) = meet(pairs(500), |redis, nodes, over| {
+    let (test, _redis) = meet(pairs(500), |redis, test, over| {
         for round in 0.. {
             if over.load(Ordering::SeqCst) {
                 return;
             }
-            nodes.kill(round % 3);
+            test.crowd.killed.fetch_add(1, Ordering::SeqCst);
+            test.nodes.kill(round % 3);
             thread::sleep(Duration::from_millis(300));
-            nodes.revive(round % 3);
+            test.nodes.revive(round % 3);
             if round % 4 == 3 {
                 redis.run(&["FLUSHALL"]);
             }
             thread::sleep(Duration::from_millis(700));
         }
     });
-    assert!(test.nodes.killed.load(Ordering::SeqCst) > 0);
+    assert!(test.crowd.killed.load(Ordering::SeqCst) > 0);
 }
 
 #[test]
@@ -422,15 +262,11 @@ fn a_node_without_its_match_maker_is_ready_and_degraded_and_joins_its_own_client
     let nodes = Nodes::start(&redis, 1);
     assert_eq!(nodes.get(0, "ready"), r#"{"not_ready":{},"ready":true}"#);
     drop(redis.server.lock().unwrap().take());
-    let test = Test {
-        nodes,
-        book: Mutex::default(),
-        news: Notify::new(),
-        numbers: AtomicU64::new(0),
-    };
+    let crowd = Arc::new(Crowd::new(vec![nodes.address(0)]));
+    let test = Test { nodes, crowd };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        tokio::join!(test.client(1, b'a'), test.client(1, b'b'));
+        tokio::join!(test.crowd.client(1, b'a'), test.crowd.client(1, b'b'));
     });
     // One that waits alone finds out.
     let waits = runtime.spawn(TcpStream::connect(test.nodes.address(0)));

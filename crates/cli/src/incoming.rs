@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use couplet_connector::endpoint::{self, BoxError, Conn, Listen, LocalAddr, Pool, handoff};
+use couplet_connector::endpoint::{self, BoxError, Conn, Listen, LocalAddr, Pool, PoolEach, handoff};
 #[cfg(unix)]
 use couplet_connector::endpoint::{UnixListen, UnixListenSocket};
 use futures::StreamExt;
@@ -21,6 +21,7 @@ pub(crate) enum Incoming {
     Unix(UnixListen),
     Routes(RoutesListen),
     Pool(Box<Pool<Dialler>>),
+    PoolEach(Box<PoolEach<Dialler>>),
 }
 
 /// What other relays hand over by their routes.
@@ -85,7 +86,7 @@ impl Incoming {
             #[cfg(unix)]
             Self::Unix(listen) => Ok(Some(Kept::Unix(listen.socket()?))),
             Self::Routes(listen) => Ok(Some(Kept::Routes(listen.clone()))),
-            Self::Pool(_) => Ok(None),
+            Self::Pool(_) | Self::PoolEach(_) => Ok(None),
         }
     }
 
@@ -95,7 +96,7 @@ impl Incoming {
             Self::Listen(listen) => listen.local_addrs().map(Into::into).collect(),
             #[cfg(unix)]
             Self::Unix(listen) => vec![listen.addr().clone().into()],
-            Self::Routes(_) | Self::Pool(_) => Vec::new(),
+            Self::Routes(_) | Self::Pool(_) | Self::PoolEach(_) => Vec::new(),
         }
     }
 }
@@ -110,6 +111,7 @@ impl futures::Stream for Incoming {
             Self::Unix(listen) => next(listen.poll_next_unpin(cx), Stream::Unix),
             Self::Routes(routes) => next(routes.listen.poll_next_unpin(cx), Stream::Boxed),
             Self::Pool(pool) => next(pool.poll_next_unpin(cx), std::convert::identity),
+            Self::PoolEach(pools) => next(pools.poll_next_unpin(cx), std::convert::identity),
         }
     }
 }
@@ -123,7 +125,7 @@ impl endpoint::Endpoint for Incoming {
             Self::Listen(listen) => Some(listen.local_addr().into()),
             #[cfg(unix)]
             Self::Unix(listen) => Some(listen.addr().clone().into()),
-            Self::Routes(_) | Self::Pool(_) => None,
+            Self::Routes(_) | Self::Pool(_) | Self::PoolEach(_) => None,
         }
     }
 }

@@ -93,8 +93,8 @@ pub use self::{
         PeerName, PeerNetwork, Program, Refusal, Side, UnixPeer,
     },
     dial::{
-        Backoff, Dial, DialBy, DialError, Family, Once, Pool, Pooled, Repeat, dial_by, once, pool,
-        repeat,
+        Backoff, Dial, DialBy, DialError, Family, Once, Pool, PoolEach, Pooled, Repeat, dial_by,
+        once, pool, pool_each, repeat,
     },
     endpoint::{Endpoint, LocalAddr},
     error::{BoxError, Chain, find_cause, is_caused_by},

@@ -98,6 +98,7 @@ impl SideSpec {
                 .check_source(&options)
                 .and_then(|()| side.check_proxies(&options))
                 .and_then(|()| side.check_lists(&options))
+                .and_then(|()| side.check_each(&options))
                 .and_then(|()| check_order(&options));
             wrong.extend(checked.err());
         }
@@ -170,6 +171,34 @@ impl SideSpec {
                 ))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// A pool at every address of a name: of one that is dialled directly.
+    fn check_each(&self, options: &[GivenOption<'_>]) -> Result<(), Mistake> {
+        let Some((_, each)) = options.iter().find(|(option, _)| option.name == "each") else {
+            return Ok(());
+        };
+        let endpoint = &self.endpoint;
+        let foreign = ["check", "route", via::NAME];
+        let foreign = options
+            .iter()
+            .find(|(option, _)| foreign.contains(&option.name));
+        match (&endpoint.address, foreign) {
+            _ if endpoint.keep.is_none() => Err(each.wrong(
+                "`each` is for a pool, and there is none",
+                "`keep=NUMBER,each`",
+            )),
+            (Address::Dial(_), None) => Ok(()),
+            (_, Some((option, given))) => {
+                let message = format!("`{}` can't be had beside `each`", option.name);
+                Err(given.wrong(message, "one of the two"))
+            }
+            (address, None) => {
+                let message =
+                    format!("`each` is for a name with several addresses, and `{address}` is none");
+                Err(each.wrong(message, "`dial:HOST:PORT,keep=NUMBER,each`"))
+            }
         }
     }
 

@@ -14,7 +14,7 @@ pub use self::{
     by::{DialBy, dial_by},
     error::DialError,
     family::Family,
-    stream::{Once, Pool, Pooled, Repeat, once, pool, repeat},
+    stream::{Once, Pool, PoolEach, Pooled, Repeat, once, pool, pool_each, repeat},
 };
 
 use std::{
@@ -88,6 +88,8 @@ pub struct Dial {
     deferred: Option<Deferred>,
     family: Family,
     last_answer: Duration,
+    /// The only address of the target that is dialled; it is not looked up.
+    only: Option<SocketAddr>,
 }
 
 /// Options that are set late: see [`Dial::defer_options`].
@@ -114,6 +116,7 @@ impl Dial {
             deferred: None,
             family: Family::default(),
             last_answer: LAST_ANSWER,
+            only: None,
         }
     }
 
@@ -253,6 +256,26 @@ impl Dial {
         self
     }
 
+    /// Dials this address of the target alone, without a look-up. The target stays what TLS checks.
+    #[must_use]
+    pub fn only(mut self, addr: SocketAddr) -> Self {
+        self.only = Some(addr);
+        self
+    }
+
+    /// Looks up the addresses that this dials, in the order in which it does.
+    ///
+    /// # Errors
+    ///
+    /// [`DialError`] where no address is found, or the [deadline](Self::connect_timeout) passed.
+    pub async fn look_up(&self) -> Result<Vec<SocketAddr>, DialError> {
+        let looking = timeout(self.connect_timeout, self.addrs());
+        let found = looking
+            .await
+            .unwrap_or(Err(Reason::Deadline(self.connect_timeout)));
+        found.map_err(|reason| DialError::new((*self.target).clone(), reason, Vec::new()))
+    }
+
     /// The address that this dials.
     pub fn target(&self) -> &DialAddr {
         &self.target
@@ -312,6 +335,23 @@ impl Dial {
         &self,
         failed: &mut Vec<(SocketAddr, io::Error)>,
     ) -> Result<Conn<TcpIo>, Reason> {
+        let mut addrs = self.addrs().await?;
+        addrs.retain(|addr| match self.permits.check(*addr) {
+            Ok(()) => true,
+            Err(error) => {
+                failed.push((*addr, error));
+                false
+            }
+        });
+        race(interleave(addrs), failed, |addr| self.open(addr))
+            .await
+            .ok_or(Reason::AllFailed)
+    }
+
+    async fn addrs(&self) -> Result<Vec<SocketAddr>, Reason> {
+        if let Some(only) = self.only {
+            return Ok(vec![only]);
+        }
         let found = resolve(self.target.host(), self.target.port(), self.last_answer).await;
         let mut addrs = found.map_err(Reason::LookUp)?;
         if addrs.is_empty() {
@@ -327,16 +367,7 @@ impl Dial {
                 return Err(Reason::NoAddressFor(source));
             }
         }
-        addrs.retain(|addr| match self.permits.check(*addr) {
-            Ok(()) => true,
-            Err(error) => {
-                failed.push((*addr, error));
-                false
-            }
-        });
-        race(interleave(addrs), failed, |addr| self.open(addr))
-            .await
-            .ok_or(Reason::AllFailed)
+        Ok(addrs)
     }
 
     async fn open(&self, peer: SocketAddr) -> io::Result<Conn<TcpIo>> {

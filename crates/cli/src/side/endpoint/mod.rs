@@ -34,6 +34,8 @@ pub(crate) struct EndpointSpec {
     pub(crate) max_per_target: Option<NonZeroUsize>,
     /// How many dialled connections wait to be joined, where it is a pool of them.
     pub(crate) keep: Option<NonZeroUsize>,
+    /// The pool is kept at every address of the name.
+    pub(crate) keep_each: bool,
     /// The longest pause before the pool dials again.
     pub(crate) keep_backoff: Option<Duration>,
     pub(crate) routes: Option<Replaceable<Arc<Routes>>>,
@@ -108,6 +110,7 @@ impl EndpointSpec {
             last_answer: None,
             max_per_target: None,
             keep: None,
+            keep_each: false,
             keep_backoff: None,
             routes: None,
             via: Vec::new(),

@@ -12,7 +12,7 @@ use couplet_connector::endpoint::{Exec, UnixDial, UnixListen, UnixListenOptions}
 use couplet_connector::{
     endpoint::{
         Address, Backoff, Dial, DialAddr, Info, Listen, ListenOptions, Origin, SocketOptions,
-        TargetAddr, UnixAddr, pool,
+        TargetAddr, UnixAddr, pool, pool_each,
     },
     layers::{AccessList, AccessRule, Replaceable},
 };
@@ -203,11 +203,23 @@ impl EndpointSpec {
         };
         match self.keep {
             None => Endpoint::Dial(Box::new(dialler)),
+            Some(slots) if self.keep_each => self.pool_each(dialler, slots.get()),
             Some(slots) => {
                 let pool = pool(dialler, slots.get(), self.known_backoff());
                 Endpoint::Incoming(Incoming::Pool(Box::new(pool)))
             }
         }
+    }
+
+    fn pool_each(&self, dialler: Dialler, slots: usize) -> Endpoint {
+        let AnyDial::Tcp(dial) = dialler.dial.clone() else {
+            unreachable!("`each` is for a name that is dialled directly");
+        };
+        let pool = pool_each(dial, slots, self.known_backoff(), move |dial| Dialler {
+            dial: AnyDial::Tcp(dial),
+            ..dialler.clone()
+        });
+        Endpoint::Incoming(Incoming::PoolEach(Box::new(pool)))
     }
 
     fn dialler_by_routes(

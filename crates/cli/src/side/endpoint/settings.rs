@@ -46,6 +46,9 @@ impl EndpointSpec {
         if let Some(keep) = self.keep {
             settings.push(Setting::new("keep", keep, Source::Side));
         }
+        if self.keep_each {
+            settings.push(Setting::new("each", "on", Source::Side));
+        }
         if let Some(backoff) = self.keep_backoff {
             settings.push(Setting::new(
                 "keep.backoff",

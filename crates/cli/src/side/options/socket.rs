@@ -115,3 +115,15 @@ pub(super) static KEEP: SideOption = SideOption {
         Ok(())
     }),
 };
+
+pub(super) static EACH: SideOption = SideOption {
+    name: "each",
+    on: On::Dial,
+    value: Value::None,
+    help: "the pool of `keep` at every address of the name, which is looked up again",
+    settings: &[],
+    does: Does::Set(|endpoint, _| {
+        endpoint.keep_each = true;
+        Ok(())
+    }),
+};

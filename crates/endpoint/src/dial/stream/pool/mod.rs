@@ -178,6 +178,13 @@ fn log(error: impl Into<BoxError>, slot: PoolSlot) {
     }
 }
 
+impl<D: Service<()>> Pool<D> {
+    /// Whether the last dial, or the last connection, has failed.
+    pub(super) fn is_failing(&self) -> bool {
+        self.slots.is_failing()
+    }
+}
+
 impl<D: Service<()>> fmt::Debug for Pool<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")

@@ -128,6 +128,10 @@ impl PoolSlots {
         }
     }
 
+    pub(super) fn is_failing(&self) -> bool {
+        self.state().failures > 0
+    }
+
     /// The number of free slots.
     #[cfg(test)]
     pub(super) fn free(&self) -> usize {
