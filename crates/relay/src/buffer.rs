@@ -14,7 +14,7 @@ pub(crate) const SIZE: usize = 64 * 1024;
 
 /// How many unused ones a thread keeps. A thread moves one piece at a time, and what is stuck leaves its
 /// buffer, so more would only be memory kept.
-const KEEP: usize = 2;
+const KEEP: usize = 1;
 
 /// So few bytes leave their buffer when they are stuck.
 const FEW: u32 = 32 * 1024;

@@ -29,11 +29,8 @@ use couplet_pairing::{Budgets, Meter};
 use crate::{
     buffer::Buffer,
     transfer::{CopyOrSplice, Held, Splice},
+    turn::Turn,
 };
-
-/// After so many reads in a row, or so many bytes, the task yields.
-const ROUNDS: u32 = 32;
-const BYTES: u32 = 2 * 1024 * 1024;
 
 /// How many bytes that can't be delivered are read and thrown away.
 const DISCARD: u64 = 64 * 1024 * 1024;
@@ -208,12 +205,12 @@ impl Direction {
         meter: &Meter,
         mut budgets: Option<&mut Budgets>,
     ) -> Poll<Event> {
-        let mut bytes = 0;
-        for _ in 0..ROUNDS {
+        let mut turn = Turn::new();
+        loop {
             if let Err(error) = ready!(self.poll_write(cx, sink, meter)) {
                 return Poll::Ready(Event::SinkFailed(error));
             }
-            if bytes >= BYTES {
+            if turn.is_over() {
                 break;
             }
             let taken = match &mut budgets {
@@ -226,7 +223,7 @@ impl Direction {
             match taken {
                 Poll::Ready(Ok(Held::Nothing)) => return Poll::Ready(Event::SourceEnded),
                 Poll::Ready(Ok(held)) => {
-                    bytes += held.len();
+                    turn.took(held.len());
                     self.held = held;
                 }
                 Poll::Ready(Err(event)) => return Poll::Ready(event),
@@ -341,12 +338,16 @@ impl Direction {
         let State::Discard { left } = &mut self.state else {
             return Poll::Ready(());
         };
-        for _ in 0..ROUNDS {
+        let mut turn = Turn::new();
+        while !turn.is_over() {
             if *left == 0 {
                 return Poll::Pending; // The sender is held up; a timer ends it.
             }
             match ready!(Buffer::poll_read(cx, source, u32::MAX)) {
-                Ok(Some(buffer)) => *left = left.saturating_sub(buffer.len().into()),
+                Ok(Some(buffer)) => {
+                    turn.took(buffer.len());
+                    *left = left.saturating_sub(buffer.len().into());
+                }
                 Ok(None) | Err(_) => return Poll::Ready(()),
             }
         }

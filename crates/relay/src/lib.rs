@@ -47,6 +47,7 @@ mod relay;
 mod relaying;
 mod summary;
 mod transfer;
+mod turn;
 
 pub use self::{
     relay::Relay,
