@@ -4,13 +4,27 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
-use crate::{count::Case, load::Work};
+use crate::{
+    count::Case,
+    load::{Setting, Work},
+    subject::Subject,
+};
 
 const MORE: &str = "\
 Columns: bulk-1 bulk-16 duplex-1 duplex-16 request-64b-1 request-64b-64 request-64b-512
   request-4k-64 request-32k-64 connect-32 idle stuck pairing-32 start-up size
 Relays:  couplet couplet-one-thread haproxy-splice haproxy-copy haproxy-two-threads nginx
   nginx-two-workers socat by-hand
+
+--table tls:
+  up down request-64b-64 full-32 resumed-32 idle
+  of couplet-tls couplet-tls-one-thread haproxy-tls nginx-tls stunnel
+--table growth:
+  request-100 request-1k request-9k connect-100 connect-1k connect-9k join-100 join-1k join-9k
+  of couplet couplet-one-thread haproxy-splice haproxy-copy nginx
+--table layers:
+  bulk-1 request-64b-64 connect-32 idle of couplet-ten-layers no-layers
+
 A name's beginning stands for all that begin so, unless it is a name itself:
   --columns bulk,request-64b --relays couplet,haproxy";
 
@@ -39,11 +53,19 @@ pub(crate) struct TableArgs {
     #[arg(long)]
     pub(crate) quick: bool,
 
-    /// Which columns [default: all]
+    /// What is measured
+    #[arg(long, value_name = "NAME", value_enum, default_value_t = Subject::Relays)]
+    pub(crate) table: Subject,
+
+    /// Clients and backend each in a network namespace of its own, the relay between them: as root
+    #[arg(long)]
+    pub(crate) veth: bool,
+
+    /// Which columns [default: all of the table]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) columns: Vec<String>,
 
-    /// Which relays [default: all that are installed]
+    /// Which relays [default: all of the table that are installed]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) relays: Vec<String>,
 
@@ -55,7 +77,7 @@ pub(crate) struct TableArgs {
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) seconds: Option<f64>,
 
-    /// Where to write performance.md and performance.svg [default: docs/, if the table is whole]
+    /// Where to write the table and its chart [default: docs/, if the table is whole]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
 
@@ -152,6 +174,9 @@ pub(crate) enum Tool {
     /// The load generator: a process of its own, told what to do by the driver
     #[command(hide = true)]
     Load {
+        #[command(flatten)]
+        setting: Setting,
+
         #[command(subcommand)]
         work: Work,
     },
@@ -189,7 +214,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, ValueEnum};
 
     use super::*;
 
@@ -200,11 +225,17 @@ mod tests {
 
     #[test]
     fn the_help_names_every_column_and_relay() {
-        for column in crate::columns::all(1.0, false) {
-            assert!(MORE.contains(column.name), "{}", column.name);
-        }
-        for name in crate::relays::NAMES {
-            assert!(MORE.contains(name), "{name}");
+        let amount = crate::columns::Amount {
+            seconds: 1.0,
+            quick: false,
+        };
+        for table in Subject::value_variants() {
+            for column in table.columns(amount) {
+                assert!(MORE.contains(column.name), "{}", column.name);
+            }
+            for name in table.relays() {
+                assert!(MORE.contains(name), "{name}");
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One cell of the table, measured once.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::Context;
 use tokio::time::{sleep, timeout};
@@ -8,10 +8,11 @@ use tokio::time::{sleep, timeout};
 use crate::{
     columns::{Column, Kind},
     generator::Generator,
-    load::{Outcome, Work},
+    load::{Outcome, Setting, Work},
     measure::Usage,
     metric::{Metric, Unit},
-    relays::{Relay, Running, To, free_port},
+    place::Place,
+    relays::{Relay, Running, To, free_port, identity},
 };
 
 /// What was measured.
@@ -40,31 +41,49 @@ pub(crate) async fn measure(
     relay: &dyn Relay,
     column: &Column,
     times: Times,
+    place: &Place,
     folder: &Path,
 ) -> anyhow::Result<Figures> {
     match column.kind {
-        Kind::Load(work) => timeout(times.limit, load(relay, work, times.watch, folder))
-            .await
-            .context("it took too long")?,
-        Kind::StartUp => start_up(relay, folder),
+        Kind::Load(work) => {
+            let setting = setting(column, place, folder);
+            let load = load(relay, (&setting, work), times.watch, place, folder);
+            timeout(times.limit, load)
+                .await
+                .context("it took too long")?
+        }
+        Kind::StartUp => start_up(relay, place, folder),
         Kind::Size => size(relay),
+    }
+}
+
+/// What the generator is told beside its work.
+fn setting(column: &Column, place: &Place, folder: &Path) -> Setting {
+    let clients = column.clients;
+    Setting {
+        ca: clients.tls.then(|| identity::file(folder)),
+        fresh: clients.fresh,
+        beside: clients.beside,
+        backend: place.server,
+        namespace: place.server_namespace(),
     }
 }
 
 async fn load(
     relay: &dyn Relay,
-    work: Work,
+    (setting, work): (&Setting, Work),
     watch: Duration,
+    place: &Place,
     folder: &Path,
 ) -> anyhow::Result<Figures> {
-    let mut generator = Generator::start(work)?;
+    let mut generator = Generator::start(place, setting, work)?;
     let backend = generator.backend().await?;
     let second = match work {
-        Work::Pairing { .. } => Some(free_port()?),
+        Work::Pairing { .. } => Some(SocketAddr::new(place.relay, free_port()?.port())),
         _ => None,
     };
     let to = second.map_or(To::Backend(backend), To::Listen);
-    let relay = Running::start(relay, to, folder)?;
+    let relay = Running::start(relay, place, to, folder)?;
     let targets: Vec<_> = [relay.listen].into_iter().chain(second).collect();
     generator.warm(&targets).await?;
     sleep(TAIL).await;
@@ -143,12 +162,12 @@ fn figures(work: Work, before: Usage, after: Usage, outcome: Outcome) -> Figures
 }
 
 /// The shortest of some starts: what it took longer was others' business.
-fn start_up(relay: &dyn Relay, folder: &Path) -> anyhow::Result<Figures> {
+fn start_up(relay: &dyn Relay, place: &Place, folder: &Path) -> anyhow::Result<Figures> {
     let mut shortest = Duration::MAX;
     for _ in 0..STARTS {
         // No program listens there, and no request goes there.
         let to = To::Backend(free_port()?);
-        let running = Running::start(relay, to, folder)?;
+        let running = Running::start(relay, place, to, folder)?;
         shortest = shortest.min(running.started_in);
     }
     Ok(vec![(Metric::StartUp, shortest.as_secs_f64() * 1e3)])

@@ -9,24 +9,28 @@ use crate::{
     args::TableArgs,
     built::{build, commit, root},
     cell::{self, Times},
-    columns::{self, Column},
+    columns::{Amount, Column},
     descriptors,
     measure::{Machine, today},
-    relays::{self, Missing, Relay},
+    place::Place,
+    relays::{self, Missing, Relay, identity},
     report::{Asked, Report},
     scratch::Scratch,
 };
 
-/// What the idle column needs: two descriptors for each pair, in the relay and in the generator.
-const DESCRIPTORS: u64 = 16_500;
+/// What the most pairs need: two descriptors each, in the relay and in the generator.
+const DESCRIPTORS: u64 = 19_500;
 
 pub(crate) fn run(args: &TableArgs) -> anyhow::Result<()> {
-    let columns = chosen(
-        columns::all(args.seconds(), args.quick),
-        &args.columns,
-        |column| column.name,
-    )?;
-    let names = chosen(relays::NAMES.to_vec(), &args.relays, |name| name)?;
+    let amount = Amount {
+        seconds: args.seconds(),
+        quick: args.quick,
+    };
+    let columns = chosen(args.table.columns(amount), &args.columns, |column| {
+        column.name
+    })?;
+    let names = chosen(args.table.relays().to_vec(), &args.relays, |name| name)?;
+    let place = Place::new(args.veth)?;
     let allowed = descriptors::raise(DESCRIPTORS);
     let needed = columns.iter().map(|column| 2 * column.parallel() as u64);
     let needed = needed.max().unwrap_or(0) + 200;
@@ -55,13 +59,13 @@ pub(crate) fn run(args: &TableArgs) -> anyhow::Result<()> {
         command: command(env::args().skip(1)),
         rounds: args.rounds(),
     };
-    let mut report = Report::new(asked, &columns, &relays, missing);
+    let mut report = Report::new((args.table, args.veth), asked, &columns, &relays, missing);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         tokio::select! {
-            measured = measure(&columns, &relays, args, &mut report) => measured,
+            measured = measure(&columns, &relays, args, &place, &mut report) => measured,
             // What runs is dropped, and so killed.
             interrupted = interrupted() => Err(interrupted),
         }
@@ -73,9 +77,13 @@ pub(crate) fn run(args: &TableArgs) -> anyhow::Result<()> {
         .or_else(|| args.is_whole().then(|| root().join("docs")));
     if let Some(folder) = out {
         fs::create_dir_all(&folder)?;
-        fs::write(folder.join("performance.md"), report.markdown())?;
-        fs::write(folder.join("performance.svg"), report.chart())?;
-        eprintln!("performance.md and performance.svg are written");
+        let file = folder.join(args.table.file(args.veth));
+        fs::write(file.with_extension("md"), report.markdown())?;
+        fs::write(file.with_extension("svg"), report.chart())?;
+        eprintln!(
+            "{} and .svg are written",
+            file.with_extension("md").display()
+        );
     }
     match report.failures() {
         0 => Ok(()),
@@ -87,9 +95,11 @@ async fn measure(
     columns: &[Column],
     relays: &[Box<dyn Relay>],
     args: &TableArgs,
+    place: &Place,
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let scratch = Scratch::new()?;
+    identity::make(&scratch.0)?;
     let times = Times {
         // The slowest relay is some ten times slower than the work is made for.
         limit: Duration::from_secs(30) + Duration::from_secs_f64(args.seconds()) * 30,
@@ -101,7 +111,7 @@ async fn measure(
                 if relay.leaves_out(column).is_some() {
                     continue;
                 }
-                let measured = cell::measure(&**relay, column, times, &scratch.0).await;
+                let measured = cell::measure(&**relay, column, times, place, &scratch.0).await;
                 eprint!(
                     "{} {round}/{} {}:",
                     column.name,

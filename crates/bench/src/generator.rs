@@ -8,7 +8,10 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
-use crate::load::{Outcome, Work};
+use crate::{
+    load::{Outcome, Setting, Work},
+    place::Place,
+};
 
 /// The load generator, in its own process; killed when dropped.
 #[derive(Debug)]
@@ -22,10 +25,11 @@ pub(crate) struct Generator {
 // ===== impl Generator =====
 
 impl Generator {
-    pub(crate) fn start(work: Work) -> anyhow::Result<Self> {
-        let mut process = Command::new(env::current_exe()?)
-            .arg("load")
-            .args(work.args())
+    /// Starts it where the clients are.
+    pub(crate) fn start(place: &Place, setting: &Setting, work: Work) -> anyhow::Result<Self> {
+        let mut command = std::process::Command::new(env::current_exe()?);
+        command.arg("load").args(setting.args()).args(work.args());
+        let mut process = Command::from(place.at_client(&command))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

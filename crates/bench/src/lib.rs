@@ -13,11 +13,13 @@ mod keyed;
 mod load;
 mod measure;
 mod metric;
+mod place;
 mod programs;
 mod relays;
 mod report;
 mod scratch;
 mod soak;
+mod subject;
 
 use std::process::ExitCode;
 
@@ -35,7 +37,7 @@ pub fn main() -> ExitCode {
         Some(Tool::Programs(args)) => programs::run(&args),
         Some(Tool::Soak(soak)) => soak::run(&soak),
         Some(Tool::SoakLibrary { listen, dial }) => soak::run_library(listen, dial),
-        Some(Tool::Load { work }) => load::run(work),
+        Some(Tool::Load { setting, work }) => load::run(setting, work),
         Some(Tool::Live { case, times }) => count::live(case, times),
     };
     match result {

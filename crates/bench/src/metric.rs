@@ -94,7 +94,7 @@ impl Metric {
     pub(crate) fn is_charted(self) -> bool {
         matches!(
             self,
-            Self::Cpu(_) | Self::Resident | Self::StartUp | Self::Size
+            Self::Cpu(_) | Self::P99 | Self::Resident | Self::Kept | Self::StartUp | Self::Size
         )
     }
 }

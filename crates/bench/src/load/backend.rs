@@ -1,6 +1,6 @@
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -9,10 +9,12 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpSocket, TcpStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
     time::sleep,
 };
+
+use super::setting::Setting;
 
 /// What is behind the relay.
 #[derive(Debug)]
@@ -29,15 +31,12 @@ struct Open(Arc<AtomicUsize>);
 impl Backend {
     /// Serves each connection so, until that returns. A relay that was looked for, and a client
     /// that is content, end it with an error: nobody minds.
-    pub(super) fn start<S, F>(serve: S) -> io::Result<Self>
+    pub(super) fn start<S, F>(setting: &Setting, serve: S) -> io::Result<Self>
     where
         S: Fn(TcpStream) -> F + Send + 'static,
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
-        let socket = TcpSocket::new_v4()?;
-        socket.set_nodelay(true)?; // which accepted connections inherit
-        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
-        let listener = socket.listen(4096)?;
+        let listener = setting.listen()?;
         let addr = listener.local_addr()?;
         let open = Arc::<AtomicUsize>::default();
         let counter = Arc::clone(&open);
@@ -97,14 +96,12 @@ pub(super) async fn answer(mut stream: TcpStream, size: usize) -> io::Result<()>
 }
 
 /// Asks, and waits for all of the answer.
-pub(super) async fn ask(stream: &mut TcpStream, message: &mut [u8]) -> io::Result<()> {
+pub(super) async fn ask<S>(stream: &mut S, message: &mut [u8]) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     stream.write_all(message).await?;
+    stream.flush().await?;
     stream.read_exact(message).await?;
     Ok(())
-}
-
-pub(super) async fn connect(target: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(target).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }

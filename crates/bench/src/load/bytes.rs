@@ -3,7 +3,10 @@
 use std::io;
 
 use rustix::net::{RecvFlags, recv};
-use tokio::{io::Interest, net::TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest},
+    net::TcpStream,
+};
 
 static CHUNK: [u8; 256 * 1024] = [0; 256 * 1024];
 
@@ -37,6 +40,32 @@ pub(super) async fn discard(stream: &TcpStream, mut bytes: u64) -> io::Result<()
             Ok(received) => bytes -= received as u64,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Sends so many bytes through what is no socket.
+pub(super) async fn write_out(
+    to: &mut (impl AsyncWrite + Unpin),
+    mut bytes: u64,
+) -> io::Result<()> {
+    while bytes > 0 {
+        bytes -= to.write(&CHUNK[..chunk(bytes)]).await? as u64;
+    }
+    to.flush().await
+}
+
+/// Receives so many bytes from what is no socket.
+pub(super) async fn read_away(
+    from: &mut (impl AsyncRead + Unpin),
+    mut bytes: u64,
+) -> io::Result<()> {
+    let mut nowhere = vec![0; if bytes > 0 { CHUNK.len() } else { 0 }];
+    while bytes > 0 {
+        match from.read(&mut nowhere[..chunk(bytes)]).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            received => bytes -= received as u64,
         }
     }
     Ok(())

@@ -18,16 +18,17 @@ use std::{
 use anyhow::{Context, bail};
 use tokio::sync::mpsc;
 
-use super::outcome::Outcome;
+use super::{client::Clients, outcome::Outcome, setting::Setting};
 
 pub(super) struct Control {
+    pub(super) setting: Setting,
     heard: mpsc::UnboundedReceiver<String>,
 }
 
 // ===== impl Control =====
 
 impl Control {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(setting: Setting) -> Self {
         let (lines, heard) = mpsc::unbounded_channel();
         thread::spawn(move || {
             for line in io::stdin().lock().lines().map_while(Result::ok) {
@@ -38,7 +39,7 @@ impl Control {
             // The driver is content, or gone: either way this process has no more to do.
             process::exit(0);
         });
-        Self { heard }
+        Self { setting, heard }
     }
 
     /// Says where the backend listens, and hears where the relay does.
@@ -50,10 +51,10 @@ impl Control {
             .collect()
     }
 
-    /// The relay of all the work but pairing.
-    pub(super) async fn target(&mut self, backend: SocketAddr) -> anyhow::Result<SocketAddr> {
+    /// Clients of the relay of all the work but pairing.
+    pub(super) async fn clients(&mut self, backend: SocketAddr) -> anyhow::Result<Clients> {
         match self.targets(backend).await?[..] {
-            [target] => Ok(target),
+            [target] => Clients::new(target, &self.setting),
             _ => bail!("there is to be one target"),
         }
     }

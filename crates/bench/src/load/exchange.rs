@@ -10,8 +10,9 @@ use tokio::{
 };
 
 use super::{
-    backend::{Backend, connect},
-    bytes::{discard, send},
+    backend::Backend,
+    bytes::{discard, read_away, send, write_out},
+    client::Client,
     control::Control,
     outcome::Outcome,
 };
@@ -37,11 +38,12 @@ pub(super) async fn run(
         up: up / WARM,
         down: down / WARM,
     };
-    let backend = Backend::start(move |stream| serve(stream, [warm, work]))?;
-    let target = control.target(backend.addr).await?;
+    let serve = move |stream| serve(stream, [warm, work]);
+    let backend = Backend::start(&control.setting, serve)?;
+    let relay = control.clients(backend.addr).await?;
     let mut clients = Vec::with_capacity(connections);
     for _ in 0..connections {
-        clients.push(connect(target).await?);
+        clients.push(relay.connect().await?);
     }
     let clients = all(clients, warm).await?;
     control.warm().await?;
@@ -53,7 +55,7 @@ pub(super) async fn run(
     control.done(&outcome).await
 }
 
-async fn all(clients: Vec<TcpStream>, volume: Volume) -> anyhow::Result<Vec<TcpStream>> {
+async fn all(clients: Vec<Client>, volume: Volume) -> anyhow::Result<Vec<Client>> {
     let mut exchanges = JoinSet::new();
     for mut client in clients {
         exchanges.spawn(async move {
@@ -69,8 +71,20 @@ async fn all(clients: Vec<TcpStream>, volume: Volume) -> anyhow::Result<Vec<TcpS
 }
 
 /// The client's part. It ends when the backend has all.
-pub(super) async fn exchange(stream: &mut TcpStream, volume: Volume) -> io::Result<()> {
-    tokio::try_join!(send(stream, volume.up), discard(stream, volume.down))?;
+pub(super) async fn exchange(stream: &mut Client, volume: Volume) -> io::Result<()> {
+    match stream {
+        Client::Plain(stream) => {
+            tokio::try_join!(send(stream, volume.up), discard(stream, volume.down))?;
+        }
+        Client::Tls(stream) => {
+            let (mut from, mut to) = tokio::io::split(&mut **stream);
+            let (up, down) = (
+                write_out(&mut to, volume.up),
+                read_away(&mut from, volume.down),
+            );
+            tokio::try_join!(up, down)?;
+        }
+    }
     stream.read_exact(&mut [0]).await?;
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 mod backend;
 mod bytes;
+mod client;
 mod connect;
 mod control;
 mod exchange;
@@ -13,24 +14,27 @@ mod latency;
 mod outcome;
 mod pairing;
 mod request;
+mod setting;
 mod stuck;
 mod work;
 
 use anyhow::Context;
 
 use self::control::Control;
-pub(crate) use self::{latency::Latencies, outcome::Outcome, work::Work};
+pub(crate) use self::{
+    client::NAME, latency::Latencies, outcome::Outcome, setting::Setting, work::Work,
+};
 use crate::descriptors;
 
 /// Does the work it is told to, when it is told to.
-pub(crate) fn run(work: Work) -> anyhow::Result<()> {
-    descriptors::raise(work.descriptors());
+pub(crate) fn run(setting: Setting, work: Work) -> anyhow::Result<()> {
+    descriptors::raise(work.descriptors(&setting));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("the runtime could not be started")?;
     // Spawned: in `block_on`'s own thread each wake-up would cross threads.
-    runtime.block_on(async { tokio::spawn(load(work, Control::new())).await? })
+    runtime.block_on(async { tokio::spawn(load(work, Control::new(setting))).await? })
 }
 
 async fn load(work: Work, control: Control) -> anyhow::Result<()> {

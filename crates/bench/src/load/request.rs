@@ -1,11 +1,12 @@
 //! Requests, each answered before the connection's next.
 
-use std::{io, net::SocketAddr};
+use std::io;
 
-use tokio::{net::TcpStream, task::JoinSet, time::Instant};
+use tokio::{task::JoinSet, time::Instant};
 
 use super::{
-    backend::{Backend, answer, ask, connect},
+    backend::{Backend, answer, ask},
+    client::Client,
     control::Control,
     latency::Latencies,
 };
@@ -14,7 +15,7 @@ use super::{
 const WARM: usize = 10;
 
 /// A connection, and how long each of its requests took.
-type Asked = (TcpStream, Latencies);
+type Asked = (Client, Latencies);
 
 pub(super) async fn run(
     mut control: Control,
@@ -22,12 +23,10 @@ pub(super) async fn run(
     size: usize,
     requests: usize,
 ) -> anyhow::Result<()> {
-    let backend = Backend::start(move |stream| answer(stream, size))?;
-    let target: SocketAddr = control.target(backend.addr).await?;
-    let mut clients = Vec::with_capacity(connections);
-    for _ in 0..connections {
-        clients.push(connect(target).await?);
-    }
+    let backend = Backend::start(&control.setting, move |stream| answer(stream, size))?;
+    let relay = control.clients(backend.addr).await?;
+    let beside = relay.idle(control.setting.beside).await?;
+    let clients = relay.idle(connections).await?;
     let (clients, _) = all(clients, size, requests.div_ceil(WARM)).await?;
     control.warm().await?;
 
@@ -35,15 +34,15 @@ pub(super) async fn run(
     let (clients, latencies) = all(clients, size, requests).await?;
     let outcome = latencies.outcome(begin.elapsed());
     control.done(&outcome).await?;
-    drop(clients);
+    drop((clients, beside));
     Ok(())
 }
 
 async fn all(
-    clients: Vec<TcpStream>,
+    clients: Vec<Client>,
     size: usize,
     requests: usize,
-) -> anyhow::Result<(Vec<TcpStream>, Latencies)> {
+) -> anyhow::Result<(Vec<Client>, Latencies)> {
     let mut asking = JoinSet::new();
     let expected = clients.len() * requests;
     for client in clients {
@@ -59,7 +58,7 @@ async fn all(
     Ok((clients, latencies))
 }
 
-async fn ask_often(mut client: TcpStream, size: usize, requests: usize) -> io::Result<Asked> {
+async fn ask_often(mut client: Client, size: usize, requests: usize) -> io::Result<Asked> {
     let mut message = vec![0; size];
     let mut latencies = Latencies::with_capacity(requests);
     for _ in 0..requests {

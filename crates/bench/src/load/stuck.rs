@@ -10,14 +10,12 @@ use std::{
 };
 
 use futures::future::try_join_all;
-use tokio::{
-    net::TcpStream,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 
 use super::{
-    backend::{Backend, connect},
+    backend::Backend,
     bytes::send,
+    client::Client,
     control::Control,
     exchange::{Volume, exchange, serve},
     outcome::Outcome,
@@ -34,7 +32,7 @@ const WARM: Volume = Volume {
 
 pub(super) async fn run(mut control: Control, pairs: usize) -> anyhow::Result<()> {
     let deaf = Arc::<AtomicBool>::default();
-    let backend = Backend::start({
+    let backend = Backend::start(&control.setting, {
         let deaf = Arc::clone(&deaf);
         move |stream| {
             let deaf = deaf.load(Ordering::Relaxed);
@@ -46,8 +44,8 @@ pub(super) async fn run(mut control: Control, pairs: usize) -> anyhow::Result<()
             }
         }
     })?;
-    let target = control.target(backend.addr).await?;
-    let mut first = connect(target).await?;
+    let relay = control.clients(backend.addr).await?;
+    let mut first = relay.connect().await?;
     exchange(&mut first, WARM).await?;
     drop(first);
     backend.open(0).await;
@@ -57,7 +55,7 @@ pub(super) async fn run(mut control: Control, pairs: usize) -> anyhow::Result<()
     let begin = Instant::now();
     let mut clients = Vec::with_capacity(pairs);
     for _ in 0..pairs {
-        clients.push(connect(target).await?);
+        clients.push(relay.connect().await?);
     }
     let sent: u64 = try_join_all(clients.iter().map(fill)).await?.iter().sum();
     let outcome = Outcome::new(sent, begin.elapsed());
@@ -65,7 +63,10 @@ pub(super) async fn run(mut control: Control, pairs: usize) -> anyhow::Result<()
 }
 
 /// Sends until nothing goes any more, and says how much went.
-async fn fill(stream: &TcpStream) -> io::Result<u64> {
+async fn fill(client: &Client) -> io::Result<u64> {
+    let Client::Plain(stream) = client else {
+        return Err(io::Error::other("only a connection in the clear is filled"));
+    };
     const STEP: u64 = 1024;
     let mut sent = 0;
     while let Ok(step) = timeout(PATIENCE, send(stream, STEP)).await {

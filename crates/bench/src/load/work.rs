@@ -1,5 +1,7 @@
 use clap::Subcommand;
 
+use super::setting::Setting;
+
 /// What the generator does: a fixed amount, so that what it costs a relay can be divided by it.
 #[derive(Clone, Copy, Debug, PartialEq, Subcommand)]
 pub(crate) enum Work {
@@ -66,13 +68,13 @@ impl Work {
     }
 
     /// How many descriptors the generator needs: both ends of each connection are its own.
-    pub(crate) fn descriptors(self) -> u64 {
+    pub(crate) fn descriptors(self, setting: &Setting) -> u64 {
         let connections = match self {
             Self::Exchange { connections, .. } | Self::Request { connections, .. } => connections,
             Self::Connect { parallel, .. } | Self::Pairing { parallel, .. } => 4 * parallel,
             Self::Idle { pairs, .. } | Self::Stuck { pairs } => pairs,
         };
-        2 * connections as u64 + 200
+        2 * (connections + setting.beside) as u64 + 200
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) enum Load {
 pub(super) struct Done {
     pub(super) units: f64,
     pub(super) seconds: f64,
+    /// The 99th percentile, in microseconds, if it is said.
+    pub(super) p99: Option<f64>,
 }
 
 /// So many requests redis-benchmark makes for each second, over connections that stay or not: it counts
@@ -147,7 +149,7 @@ impl Load {
             }
             Self::Web { keeps } => {
                 let (url, time) = (format!("http://{at}/"), format!("{seconds}s"));
-                let mut wrk = command("wrk", &["-t", "1", "-c", "64", "-d", &time]);
+                let mut wrk = command("wrk", &["-t", "1", "-c", "64", "--latency", "-d", &time]);
                 if !keeps {
                     wrk.args(["-H", "Connection: close"]);
                 }
@@ -181,22 +183,27 @@ fn of_iperf3(said: &str) -> Option<Done> {
     Some(Done {
         units: received["bytes"].as_f64()? / f64::from(1 << 30),
         seconds: received["seconds"].as_f64()?,
+        p99: None,
     })
 }
 
-/// `"GET","12345.67",…`: requests a second.
+/// `"GET","12345.67",…`: requests a second, then milliseconds, the last but one of which is the 99th
+/// percentile.
 fn of_redis(said: &str) -> Option<Done> {
     let line = said
         .lines()
-        .find_map(|line| line.strip_prefix("\"GET\",\""))?;
-    let units = line.split('"').next()?.parse().ok()?;
+        .find_map(|line| line.strip_prefix("\"GET\","))?;
+    let mut figures = line
+        .split(',')
+        .map(|figure| figure.trim_matches('"').parse::<f64>());
     Some(Done {
-        units,
+        units: figures.next()?.ok()?,
         seconds: 1.0,
+        p99: figures.nth_back(1)?.ok().map(|millis| millis * 1e3),
     })
 }
 
-/// `  12345 requests in 2.00s, 1.23MB read`
+/// `     99%    1.23ms` and `  12345 requests in 2.00s, 1.23MB read`
 fn of_wrk(said: &str) -> Option<Done> {
     let line = said.lines().find(|line| line.contains(" requests in "))?;
     let (units, rest) = line.trim().split_once(" requests in ")?;
@@ -204,7 +211,20 @@ fn of_wrk(said: &str) -> Option<Done> {
     Some(Done {
         units: units.parse().ok()?,
         seconds: seconds.parse().ok()?,
+        p99: said.lines().find_map(of_percentile),
     })
+}
+
+fn of_percentile(line: &str) -> Option<f64> {
+    let time = line.trim().strip_prefix("99%")?.trim();
+    let number = time.trim_end_matches(char::is_alphabetic);
+    let micros = match &time[number.len()..] {
+        "us" => 1.0,
+        "ms" => 1e3,
+        "s" => 1e6,
+        _ => return None,
+    };
+    Some(number.parse::<f64>().ok()? * micros)
 }
 
 /// nginx as a web server with one short page.
@@ -241,12 +261,16 @@ mod tests {
         let iperf3 = r#"{"end": {"sum_received": {"seconds": 2.0, "bytes": 2147483648}}}"#;
         let done = Load::ALL[0].done(iperf3).unwrap();
         assert_eq!((done.units, done.seconds), (2.0, 2.0));
-        let redis = "\"test\",\"rps\"\n\"GET\",\"12345.50\",\"0.5\"\n";
-        assert_eq!(Load::ALL[2].done(redis).unwrap().units, 12345.5);
+        let redis = "\"test\",\"rps\"\n\"GET\",\"12345.50\",\"0.5\",\"2.75\",\"9.0\"\n";
+        let done = Load::ALL[2].done(redis).unwrap();
+        assert_eq!((done.units, done.p99), (12345.5, Some(2750.0)));
         let wrk =
-            "Running 2s test\n  400 requests in 2.00s, 60.00KB read\nRequests/sec:    200.00\n";
+            "     99%    1.25ms\n  400 requests in 2.00s, 60.00KB read\nRequests/sec:    200.00\n";
         let done = Load::ALL[4].done(wrk).unwrap();
-        assert_eq!((done.units, done.seconds), (400.0, 2.0));
+        assert_eq!(
+            (done.units, done.seconds, done.p99),
+            (400.0, 2.0, Some(1250.0))
+        );
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! relay in turn, on loopback or from one network namespace into another.
 
 mod load;
-mod place;
 mod table;
 
 use std::{
@@ -17,7 +16,6 @@ use anyhow::{Context, bail};
 
 use self::{
     load::{Done, Load},
-    place::Place,
     table::Table,
 };
 use crate::{
@@ -25,6 +23,7 @@ use crate::{
     built::{build, commit},
     driver::{chosen, command},
     measure::{Group, Machine, today},
+    place::Place,
     relays::{self, Missing, Relay, Running, To, free_port},
     scratch::Scratch,
 };
@@ -47,7 +46,7 @@ const NAMES: [&str; 5] = [
 pub(crate) fn run(args: &ProgramsArgs) -> anyhow::Result<()> {
     let names = match args.relays.is_empty() {
         true => NAMES.to_vec(),
-        false => chosen(relays::NAMES.to_vec(), &args.relays, |name| name)?,
+        false => chosen(relays::PLAIN.to_vec(), &args.relays, |name| name)?,
     };
     let loads = chosen(Load::ALL.to_vec(), &args.loads, |load| load.name())?;
     for load in &loads {
@@ -65,10 +64,7 @@ pub(crate) fn run(args: &ProgramsArgs) -> anyhow::Result<()> {
             Err(Missing { name, why }) => eprintln!("{name} is left out: {why}"),
         }
     }
-    let place = match args.veth {
-        true => Place::namespaces()?,
-        false => Place::loopback(),
-    };
+    let place = Place::new(args.veth)?;
     let scratch = Scratch::new()?;
     let mut table = Table::new(relays.iter().map(|relay| (relay.title(), relay.is_ours())));
     for load in loads {
@@ -109,6 +105,8 @@ struct Measured {
     cpu: f64,
     /// Units a second.
     rate: f64,
+    /// Microseconds.
+    p99: Option<f64>,
 }
 
 fn measure(
@@ -145,10 +143,15 @@ fn measure(
         bail!("the program gets nothing through: {error:#}");
     }
     let before = relay.usage()?.cpu;
-    let Done { units, seconds } = client(seconds)?;
+    let Done {
+        units,
+        seconds,
+        p99,
+    } = client(seconds)?;
     let cpu = relay.usage()?.cpu.saturating_sub(before);
     Ok(Measured {
         cpu: load.cpu(cpu, units),
         rate: units / seconds,
+        p99,
     })
 }

@@ -12,18 +12,23 @@ pub(super) struct Table {
 }
 
 /// A kind of figure: its name, its value, and whether more of it is better.
-type Kind = (fn(Load) -> String, fn(&Measured) -> f64, bool);
+type Kind = (fn(Load) -> String, fn(&Measured) -> Option<f64>, bool);
 
-const KINDS: [Kind; 2] = [
+const KINDS: [Kind; 3] = [
     (
         |load| load.cpu_unit().into(),
-        |measured| measured.cpu,
+        |measured| Some(measured.cpu),
         false,
     ),
     (
         |load| format!("{}/s", load.unit()),
-        |measured| measured.rate,
+        |measured| Some(measured.rate),
         true,
+    ),
+    (
+        |_| "99th percentile, µs".into(),
+        |measured| measured.p99,
+        false,
     ),
 ];
 
@@ -67,7 +72,7 @@ impl Table {
         let medians: Vec<_> = (0..self.relays.len())
             .map(|relay| {
                 let figures = self.figures.get(&(load, relay))?;
-                let values: Vec<_> = figures.iter().map(value).collect();
+                let values: Vec<_> = figures.iter().filter_map(value).collect();
                 Some(Stat::of(&values)?.median)
             })
             .collect();
@@ -108,7 +113,8 @@ mod tests {
         let mut table = Table::new(relays.into_iter());
         let load = Load::ALL[0];
         for (relay, cpu, rate) in [(0, 1.0, 3.0), (0, 3.0, 5.0), (1, 4.0, 2.0), (2, 5.0, 8.0)] {
-            table.add(load, relay, Measured { cpu, rate });
+            let p99 = None;
+            table.add(load, relay, Measured { cpu, rate, p99 });
         }
         let text = table.text();
         let line = |title| text.lines().find(|line| line.contains(title)).unwrap();

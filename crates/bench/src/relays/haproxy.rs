@@ -5,14 +5,15 @@ use std::{
     process::Command,
 };
 
-use super::{Relay, To, backend, find};
+use super::{Relay, To, backend, find, identity};
 
 pub(super) const SPLICE: &str = "haproxy-splice";
 pub(super) const COPY: &str = "haproxy-copy";
 pub(super) const TWO_THREADS: &str = "haproxy-two-threads";
+pub(super) const TLS: &str = "haproxy-tls";
 
 /// More pairs than any column has; two descriptors each.
-const MAX_PAIRS: u32 = 8000;
+const MAX_PAIRS: u32 = 9500;
 
 /// More pipes than any column can use: one for each direction that is bulk.
 const MAX_PIPES: u32 = 256;
@@ -22,28 +23,30 @@ const MAX_PIPES: u32 = 256;
 pub(super) struct Haproxy {
     program: PathBuf,
     version: String,
-    splice: Splice,
+    how: How,
     threads: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Splice {
-    /// With `splice-auto` it would decide for itself, which here means that it does not: it looks
-    /// at a stream again only when something but bytes happens to it.
-    Always,
-    Never,
+pub(super) enum How {
+    /// With splice. With `splice-auto` it would decide for itself, which here means that it does not: it
+    /// looks at a stream again only when something but bytes happens to it.
+    Splice,
+    Copy,
+    /// Its clients speak TLS.
+    Tls,
 }
 
 // ===== impl Haproxy =====
 
 impl Haproxy {
-    pub(super) fn find(splice: Splice, threads: u32) -> anyhow::Result<Self> {
+    pub(super) fn find(how: How, threads: u32) -> anyhow::Result<Self> {
         let program = find::program("haproxy")?;
         let said = find::said(Command::new(&program).arg("-v"));
         Ok(Self {
             version: find::word_after(&said, "version ").to_owned(),
             program,
-            splice,
+            how,
             threads,
         })
     }
@@ -51,38 +54,43 @@ impl Haproxy {
 
 impl Relay for Haproxy {
     fn name(&self) -> &'static str {
-        match (self.splice, self.threads) {
-            (Splice::Always, 1) => SPLICE,
-            (Splice::Always, _) => TWO_THREADS,
-            (Splice::Never, _) => COPY,
+        match (self.how, self.threads) {
+            (How::Splice, 1) => SPLICE,
+            (How::Splice, _) => TWO_THREADS,
+            (How::Copy, _) => COPY,
+            (How::Tls, _) => TLS,
         }
     }
 
     fn title(&self) -> &'static str {
-        match (self.splice, self.threads) {
-            (Splice::Always, 1) => "HAProxy, splice",
-            (Splice::Always, _) => "HAProxy, splice, 2 threads",
-            (Splice::Never, _) => "HAProxy, no splice",
+        match (self.how, self.threads) {
+            (How::Splice, 1) => "HAProxy, splice",
+            (How::Splice, _) => "HAProxy, splice, 2 threads",
+            (How::Copy, _) => "HAProxy, no splice",
+            (How::Tls, _) => "HAProxy",
         }
     }
 
     fn about(&self) -> String {
-        let splice = match self.splice {
-            Splice::Always => "`option splice-request` and `splice-response`",
-            Splice::Never => "without splicing",
+        let how = match self.how {
+            How::Splice => "`option splice-request` and `splice-response`",
+            How::Copy => "without splicing",
+            How::Tls => "`bind … ssl crt …`",
         };
         format!(
-            "{}, `mode tcp`, `nbthread {}`, {splice}",
+            "{}, `mode tcp`, `nbthread {}`, {how}",
             self.version, self.threads
         )
     }
 
     fn command(&self, listen: SocketAddr, to: To, folder: &Path) -> anyhow::Result<Command> {
         let file = folder.join("haproxy.cfg");
-        fs::write(
-            &file,
-            config(listen, backend(to)?, self.splice, self.threads),
-        )?;
+        let listen = match self.how {
+            How::Tls => format!("{listen} ssl crt {}", identity::file(folder).display()),
+            _ => listen.to_string(),
+        };
+        let config = config(&listen, backend(to)?, self.how, self.threads);
+        fs::write(&file, config)?;
         let mut command = Command::new(&self.program);
         command.args(["-db", "-q", "-f"]).arg(file);
         Ok(command)
@@ -93,10 +101,10 @@ impl Relay for Haproxy {
     }
 }
 
-fn config(listen: SocketAddr, backend: SocketAddr, splice: Splice, threads: u32) -> String {
-    let splice = match splice {
-        Splice::Always => "option splice-request\n    option splice-response",
-        Splice::Never => "",
+fn config(listen: &str, backend: SocketAddr, how: How, threads: u32) -> String {
+    let splice = match how {
+        How::Splice => "option splice-request\n    option splice-response",
+        How::Copy | How::Tls => "",
     };
     // It reserves descriptors for its pipes at the start, for a quarter of its connections unless
     // it is told otherwise.

@@ -4,10 +4,12 @@ mod by_hand;
 mod couplet;
 mod find;
 mod haproxy;
+pub(crate) mod identity;
 mod nginx;
 mod port;
 mod running;
 mod socat;
+mod stunnel;
 
 use std::{
     fmt::Debug,
@@ -16,6 +18,7 @@ use std::{
     process::Command,
 };
 
+use self::{couplet::Couplet, haproxy::Haproxy};
 pub(crate) use self::{port::free_port, running::Running};
 use crate::{built::Built, columns::Column};
 
@@ -65,7 +68,8 @@ pub(crate) struct Missing {
     pub(crate) why: String,
 }
 
-pub(crate) const NAMES: [&str; 9] = [
+/// Those of the table of all kinds of work.
+pub(crate) const PLAIN: [&str; 9] = [
     couplet::NAME,
     couplet::ONE_THREAD,
     haproxy::SPLICE,
@@ -77,16 +81,44 @@ pub(crate) const NAMES: [&str; 9] = [
     by_hand::NAME,
 ];
 
+/// Those whose clients speak TLS.
+pub(crate) const TLS: [&str; 5] = [
+    couplet::TLS,
+    couplet::TLS_ONE_THREAD,
+    haproxy::TLS,
+    nginx::TLS,
+    stunnel::NAME,
+];
+
+/// Those that hold many pairs.
+pub(crate) const GROWTH: [&str; 5] = [
+    couplet::NAME,
+    couplet::ONE_THREAD,
+    haproxy::SPLICE,
+    haproxy::COPY,
+    nginx::NAME,
+];
+
+/// Couplet with layers and without.
+pub(crate) const LAYERS: [&str; 2] = [couplet::LAYERS, couplet::NO_LAYERS];
+
 /// A relay by its name.
 pub(crate) fn find(name: &'static str, built: &Built) -> Result<Box<dyn Relay>, Missing> {
     let found: anyhow::Result<Box<dyn Relay>> = match name {
-        couplet::NAME => couplet::Couplet::new(built, couplet::Threads::Auto).map(boxed),
-        couplet::ONE_THREAD => couplet::Couplet::new(built, couplet::Threads::One).map(boxed),
-        haproxy::SPLICE => haproxy::Haproxy::find(haproxy::Splice::Always, 1).map(boxed),
-        haproxy::COPY => haproxy::Haproxy::find(haproxy::Splice::Never, 1).map(boxed),
-        haproxy::TWO_THREADS => haproxy::Haproxy::find(haproxy::Splice::Always, 2).map(boxed),
-        nginx::NAME => nginx::Nginx::find(1).map(boxed),
-        nginx::TWO_WORKERS => nginx::Nginx::find(2).map(boxed),
+        couplet::NAME => Couplet::new(built, couplet::Kind::Default).map(boxed),
+        couplet::ONE_THREAD => Couplet::new(built, couplet::Kind::OneThread).map(boxed),
+        couplet::TLS => Couplet::new(built, couplet::Kind::Tls).map(boxed),
+        couplet::TLS_ONE_THREAD => Couplet::new(built, couplet::Kind::TlsOneThread).map(boxed),
+        couplet::LAYERS => Couplet::new(built, couplet::Kind::TenLayers).map(boxed),
+        couplet::NO_LAYERS => Couplet::new(built, couplet::Kind::NoLayers).map(boxed),
+        haproxy::SPLICE => Haproxy::find(haproxy::How::Splice, 1).map(boxed),
+        haproxy::COPY => Haproxy::find(haproxy::How::Copy, 1).map(boxed),
+        haproxy::TWO_THREADS => Haproxy::find(haproxy::How::Splice, 2).map(boxed),
+        haproxy::TLS => Haproxy::find(haproxy::How::Tls, 1).map(boxed),
+        nginx::NAME => nginx::Nginx::find(1, false).map(boxed),
+        nginx::TWO_WORKERS => nginx::Nginx::find(2, false).map(boxed),
+        nginx::TLS => nginx::Nginx::find(1, true).map(boxed),
+        stunnel::NAME => stunnel::Stunnel::find().map(boxed),
         socat::NAME => socat::Socat::find().map(boxed),
         _ => Ok(boxed(by_hand::ByHand::new(built))),
     };

@@ -7,10 +7,11 @@ use std::{
 
 use anyhow::bail;
 
-use super::{Relay, To, backend, find};
+use super::{Relay, To, backend, find, identity};
 
 pub(super) const NAME: &str = "nginx";
 pub(super) const TWO_WORKERS: &str = "nginx-two-workers";
+pub(super) const TLS: &str = "nginx-tls";
 
 const MODULE: &str = "ngx_stream_module.so";
 const MODULE_FOLDERS: [&str; 4] = [
@@ -29,12 +30,14 @@ pub(super) struct Nginx {
     module: Option<PathBuf>,
     version: String,
     workers: u32,
+    /// Its clients speak TLS.
+    tls: bool,
 }
 
 // ===== impl Nginx =====
 
 impl Nginx {
-    pub(super) fn find(workers: u32) -> anyhow::Result<Self> {
+    pub(super) fn find(workers: u32, tls: bool) -> anyhow::Result<Self> {
         let program = find::program("nginx")?;
         let said = find::said(Command::new(&program).arg("-V"));
         let module = MODULE_FOLDERS
@@ -50,6 +53,7 @@ impl Nginx {
             module: module.filter(|_| !built_in),
             version: find::word_after(&said, "nginx/").to_owned(),
             workers,
+            tls,
         })
     }
 }
@@ -57,6 +61,7 @@ impl Nginx {
 impl Relay for Nginx {
     fn name(&self) -> &'static str {
         match self.workers {
+            _ if self.tls => TLS,
             1 => NAME,
             _ => TWO_WORKERS,
         }
@@ -80,7 +85,15 @@ impl Relay for Nginx {
     fn command(&self, listen: SocketAddr, to: To, folder: &Path) -> anyhow::Result<Command> {
         let file = folder.join("nginx.conf");
         let module = self.module.as_deref();
-        let config = config(listen, backend(to)?, module, self.workers, folder);
+        let certificate = self.tls.then(|| identity::file(folder));
+        let config = config(
+            listen,
+            backend(to)?,
+            module,
+            self.workers,
+            certificate.as_deref(),
+            folder,
+        );
         fs::write(&file, config)?;
         let mut command = Command::new(&self.program);
         command.args(["-e", "stderr", "-c"]).arg(file);
@@ -98,8 +111,14 @@ fn config(
     backend: SocketAddr,
     module: Option<&Path>,
     workers: u32,
+    certificate: Option<&Path>,
     folder: &Path,
 ) -> String {
+    let (ssl, certificate) = certificate.map_or(Default::default(), |file| {
+        let file = file.display();
+        let config = format!("ssl_certificate {file}; ssl_certificate_key {file};");
+        (" ssl", config)
+    });
     let module = module.map_or(String::new(), |module| {
         format!("load_module {};", module.display())
     });
@@ -110,7 +129,7 @@ worker_processes {workers};
 pid {pid};
 error_log stderr emerg;
 events {{
-    worker_connections 16000;
+    worker_connections 20000;
 }}
 stream {{
     access_log off;
@@ -119,7 +138,8 @@ stream {{
     proxy_socket_keepalive on;
     proxy_half_close on;
     server {{
-        listen {listen} backlog=4096 so_keepalive=on;
+        listen {listen}{ssl} backlog=4096 so_keepalive=on;
+        {certificate}
         proxy_pass {backend};
     }}
 }}

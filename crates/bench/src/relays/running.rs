@@ -11,7 +11,10 @@ use anyhow::{Context, bail};
 use tokio::time::Instant;
 
 use super::{Relay, To, free_port};
-use crate::measure::{Group, Usage};
+use crate::{
+    measure::{Group, Usage},
+    place::Place,
+};
 
 /// A relay that does not listen after so long has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,8 +33,13 @@ pub(crate) struct Running {
 
 impl Running {
     /// Starts it and waits until it accepts wherever it listens.
-    pub(crate) fn start(relay: &dyn Relay, to: To, folder: &Path) -> anyhow::Result<Self> {
-        let listen = free_port()?;
+    pub(crate) fn start(
+        relay: &dyn Relay,
+        place: &Place,
+        to: To,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        let listen = SocketAddr::new(place.relay, free_port()?.port());
         let mut ports = vec![listen];
         if let To::Listen(other) = to {
             ports.push(other);

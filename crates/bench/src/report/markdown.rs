@@ -7,7 +7,10 @@ use super::{
     numbers::{number, ratio},
     rows::Row,
 };
-use crate::metric::{Better, Section};
+use crate::{
+    metric::{Better, Section},
+    subject::Subject,
+};
 
 // ===== impl Report =====
 
@@ -36,15 +39,38 @@ impl Report {
     /// A whole document.
     pub(crate) fn markdown(&self) -> String {
         format!(
-            "# Performance\n\n\
+            "# {}\n\n\
              Couplet beside other relays, with the same work on the same machine, in turn. \
              Compare the ratios: absolute figures differ between machines and between runs.\n\n\
-             ![Figures of each relay divided by those of the best peer](performance.svg)\n\n\
-             {}\n{}## How it was measured\n\n{}",
+             ![Figures of each relay divided by those of the best peer]({}.svg)\n\n\
+             {}{}\n{}## How it was measured\n\n{}",
+            self.title(),
+            self.subject.file(self.veth),
+            self.others(),
             self.legend(),
             self.tables(),
             self.method()
         )
+    }
+
+    pub(super) fn title(&self) -> String {
+        let of = self.subject.title();
+        match self.veth {
+            true => format!("{of}, between network namespaces"),
+            false => of.to_owned(),
+        }
+    }
+
+    /// Where the other pages are, on the first.
+    fn others(&self) -> &'static str {
+        match (self.subject, self.veth) {
+            (Subject::Relays, false) => {
+                "[Between network namespaces](performance-veth.md), [in TLS](performance-tls.md), \
+                 [beside many idle pairs](performance-growth.md), [what layers \
+                 cost](performance-layers.md), [by other programs](performance-programs.md).\n\n"
+            }
+            _ => "",
+        }
     }
 
     fn legend(&self) -> String {

@@ -14,6 +14,7 @@ use crate::{
     measure::Machine,
     metric::Metric,
     relays::{Missing, Relay},
+    subject::Subject,
 };
 
 pub(crate) use self::{markdown::align, numbers::number, stat::Stat};
@@ -31,6 +32,9 @@ pub(crate) struct Asked {
 /// All figures, and what they are figures of.
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
+    subject: Subject,
+    /// Through virtual Ethernet between namespaces.
+    veth: bool,
     asked: Asked,
     columns: Vec<Column>,
     relays: Vec<About>,
@@ -54,6 +58,7 @@ struct About {
 
 impl Report {
     pub(crate) fn new(
+        (subject, veth): (Subject, bool),
         asked: Asked,
         columns: &[Column],
         relays: &[Box<dyn Relay>],
@@ -66,6 +71,8 @@ impl Report {
             ours: relay.is_ours(),
         });
         Self {
+            subject,
+            veth,
             asked,
             columns: columns.to_vec(),
             relays: relays.collect(),
@@ -114,11 +121,18 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{columns, metric::Unit};
+    use crate::{
+        columns::{self, Amount},
+        metric::Unit,
+    };
 
     /// A report of two relays, two columns and two rounds.
     pub(super) fn sample() -> Report {
-        let columns = columns::all(1.0, false)
+        let amount = Amount {
+            seconds: 1.0,
+            quick: false,
+        };
+        let columns = columns::relays(amount)
             .into_iter()
             .filter(|column| ["bulk-1", "idle"].contains(&column.name));
         let about = |name, title: &'static str, ours| About {
@@ -128,6 +142,8 @@ mod tests {
             ours,
         };
         let mut report = Report {
+            subject: Subject::Relays,
+            veth: false,
             asked: Asked {
                 machine: Machine::this(),
                 date: "2026-01-31".into(),

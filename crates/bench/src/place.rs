@@ -1,7 +1,7 @@
 //! Where clients, relay and server are: all on loopback, or clients and server each in a network namespace
 //! of its own, between which the relay stands.
 
-use std::{net::IpAddr, process::Command};
+use std::{net::IpAddr, path::PathBuf, process::Command};
 
 use anyhow::{Context, ensure};
 
@@ -13,10 +13,10 @@ const SERVER: &str = "198.18.0.6";
 const LOOPBACK: &str = "127.0.0.1";
 
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Where the relay listens.
-    pub(super) relay: IpAddr,
-    pub(super) server: IpAddr,
+    pub(crate) relay: IpAddr,
+    pub(crate) server: IpAddr,
     /// Of the clients and of the server; none on loopback.
     namespaces: Option<[Namespace; 2]>,
 }
@@ -28,7 +28,15 @@ struct Namespace(String);
 // ===== impl Place =====
 
 impl Place {
-    pub(super) fn loopback() -> Self {
+    /// Loopback, or network namespaces.
+    pub(crate) fn new(veth: bool) -> anyhow::Result<Self> {
+        match veth {
+            true => Self::namespaces(),
+            false => Ok(Self::loopback()),
+        }
+    }
+
+    fn loopback() -> Self {
         Self {
             relay: address(LOOPBACK),
             server: address(LOOPBACK),
@@ -36,7 +44,7 @@ impl Place {
         }
     }
 
-    pub(super) fn namespaces() -> anyhow::Result<Self> {
+    fn namespaces() -> anyhow::Result<Self> {
         Ok(Self {
             relay: address(RELAY_TO_CLIENT),
             server: address(SERVER),
@@ -47,11 +55,17 @@ impl Place {
         })
     }
 
-    pub(super) fn at_client(&self, command: &Command) -> Command {
+    /// The server's network namespace, as a file.
+    pub(crate) fn server_namespace(&self) -> Option<PathBuf> {
+        let [_, server] = self.namespaces.as_ref()?;
+        Some(["/run/netns", &server.0].iter().collect())
+    }
+
+    pub(crate) fn at_client(&self, command: &Command) -> Command {
         self.within(0, command)
     }
 
-    pub(super) fn at_server(&self, command: &Command) -> Command {
+    pub(crate) fn at_server(&self, command: &Command) -> Command {
         self.within(1, command)
     }
 

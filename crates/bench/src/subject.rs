@@ -1,0 +1,64 @@
+//! The tables: what each measures, and of which relays.
+
+use clap::ValueEnum;
+
+use crate::{
+    columns::{self, Amount, Column},
+    relays,
+};
+
+/// What a table is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Subject {
+    /// All kinds of work, in the clear
+    Relays,
+    /// Clients that speak TLS, before a backend that does not
+    Tls,
+    /// Requests, connections and joins beside 100, 1,000 and 9,000 idle pairs
+    Growth,
+    /// Couplet with ten layers, and without
+    Layers,
+}
+
+// ===== impl Subject =====
+
+impl Subject {
+    pub(crate) fn columns(self, amount: Amount) -> Vec<Column> {
+        match self {
+            Self::Relays => columns::relays(amount),
+            Self::Tls => columns::tls(amount),
+            Self::Growth => columns::growth(amount),
+            Self::Layers => columns::layers(amount),
+        }
+    }
+
+    /// The relays by their names.
+    pub(crate) fn relays(self) -> &'static [&'static str] {
+        match self {
+            Self::Relays => &relays::PLAIN,
+            Self::Tls => &relays::TLS,
+            Self::Growth => &relays::GROWTH,
+            Self::Layers => &relays::LAYERS,
+        }
+    }
+
+    /// What its files are called.
+    pub(crate) fn file(self, veth: bool) -> String {
+        let of = match self {
+            Self::Relays => "",
+            Self::Tls => "-tls",
+            Self::Growth => "-growth",
+            Self::Layers => "-layers",
+        };
+        format!("performance{of}{}", if veth { "-veth" } else { "" })
+    }
+
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Relays => "Performance",
+            Self::Tls => "Performance in TLS",
+            Self::Growth => "Performance beside idle pairs",
+            Self::Layers => "What layers cost",
+        }
+    }
+}
