@@ -16,7 +16,7 @@ const INSTRUCTIONS: [(&str, f64, f64); 4] = [
     ("one round trip, closed", 240_500.0, 22.0),
     ("metrics and an admin endpoint", 244_900.0, 22.0),
     ("a round trip of 64 bytes", 62_500.0, 0.0),
-    ("with as many that come", 122_000.0, 6.5),
+    ("with as many that come", 128_000.0, 6.5),
 ];
 
 /// The system calls of the command, but for waits, wake-ups and pages.
