@@ -8,9 +8,9 @@ use std::{
     str::FromStr,
 };
 
-use couplet_connector::BoxError;
 #[cfg(unix)]
 use couplet_connector::endpoint::{UnixAddr, UnixListen, UnixListenSocket};
+use couplet_connector::{BoxError, endpoint::PeerNetwork};
 #[cfg(unix)]
 use futures::TryStreamExt;
 use thiserror::Error;
@@ -75,6 +75,19 @@ pub(crate) enum Accepted {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
+}
+
+// ===== impl Accepted =====
+
+impl Accepted {
+    /// Where the client comes from. Those of a Unix socket are the owner's alone.
+    pub(crate) fn network(&self) -> Option<PeerNetwork> {
+        match self {
+            Self::Tcp(io) => Some(PeerNetwork::of(Some(io.peer_addr().ok()?.ip()))),
+            #[cfg(unix)]
+            Self::Unix(_) => None,
+        }
+    }
 }
 
 // ===== impl AdminAddr =====

@@ -1,15 +1,14 @@
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::poll_fn, io, pin::pin, time::Duration};
 
 use axum::Router;
+use couplet_connector::endpoint::{FairSlots, GivesWay};
+use futures::future::select;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    sync::Semaphore,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{Access, Admin, AdminListener, listen::Accepted};
 
@@ -22,17 +21,24 @@ const HEAD_BYTES: usize = 16 * 1024;
 /// How many connections are served at a time.
 const CONNECTIONS: usize = 16;
 
+/// When a connection gives way to another that waits to be accepted: its address has most of them, and it
+/// is the oldest.
+const GIVES_WAY: GivesWay = GivesWay::Oldest {
+    after: Duration::from_secs(3),
+};
+
 /// The pause after an accept that failed, as without descriptors (`EMFILE`).
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves an [`Admin`] over connections of its own.
 ///
-/// At most 16 connections are served at a time; the others wait to be accepted. A request has 10 s for its
+/// At most 16 connections are served at a time. Beyond that, the oldest of the address that has most gives way
+/// to one of an address with fewer, and after 3 s to any; the others wait to be accepted. A request has 10 s for its
 /// head, and so has the next one on the same connection.
 #[derive(Clone, Debug)]
 pub struct Server {
     router: Router,
-    connections: Arc<Semaphore>,
+    connections: FairSlots,
 }
 
 // ===== impl Server =====
@@ -46,22 +52,27 @@ impl Server {
     pub fn new(admin: &Admin, access: Access) -> Self {
         Self {
             router: admin.router_for(access),
-            connections: Arc::new(Semaphore::new(CONNECTIONS)),
+            connections: FairSlots::new(CONNECTIONS, GIVES_WAY),
         }
     }
 
     /// Accepts connections and serves them, without end. Dropping the future stops the accepting;
     /// connections that are served go on until their client leaves.
     pub async fn run(self, mut listener: AdminListener) -> Infallible {
+        let mut connections = self.connections.clone();
         loop {
-            let permit = Arc::clone(&self.connections).acquire_owned().await;
-            let permit = permit.expect("the semaphore is never closed");
+            let reserved = poll_fn(|cx| connections.poll_reserve(cx)).await;
+            reserved.expect("the slots are never closed");
             match listener.accept().await {
                 Ok(accepted) => {
                     let server = self.clone();
+                    let mut slot = connections.take();
+                    if let Some(network) = accepted.network() {
+                        slot.may_give_way(network);
+                    }
                     tokio::spawn(async move {
-                        server.serve_accepted(accepted).await;
-                        drop(permit);
+                        let gives_way = pin!(slot.gives_way());
+                        select(pin!(server.serve_accepted(accepted)), gives_way).await;
                     });
                 }
                 Err(error) => {

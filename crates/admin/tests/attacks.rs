@@ -344,3 +344,34 @@ async fn a_head_that_does_not_end_is_waited_for_ten_seconds() {
     let waited = begun.elapsed().as_secs();
     assert!((10..12).contains(&waited), "{waited}");
 }
+
+#[tokio::test]
+async fn silent_clients_of_one_address_keep_no_other_out() {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpSocket, TcpStream},
+    };
+
+    let rig = Rig::new();
+    let listener = couplet_admin::AdminListener::bind(&"127.0.0.1:0".parse().unwrap());
+    let listener = listener.await.unwrap();
+    let Some(couplet_admin::AdminAddr::Tcp(addr)) = listener.local_addr() else {
+        panic!("a TCP address");
+    };
+    let serving = tokio::spawn(rig.server(Access::Look).run(listener));
+    let mut silent = Vec::new();
+    for _ in 0..16 {
+        silent.push(TcpStream::connect(addr).await.unwrap());
+    }
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut other = socket.connect(addr).await.unwrap();
+    let ask = b"GET /live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    other.write_all(ask).await.unwrap();
+    let mut answer = String::new();
+    other.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // The oldest has given way.
+    assert!(matches!(silent[0].read(&mut [0]).await, Ok(0) | Err(_)));
+    serving.abort();
+}
