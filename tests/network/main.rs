@@ -15,6 +15,7 @@ mod link;
 mod meeting;
 mod mesh;
 mod names;
+mod ports;
 mod vanish;
 
 /// Whether to do it: as root, or not at all.
