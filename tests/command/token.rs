@@ -38,7 +38,11 @@ fn say(mut to: &TcpStream, text: &[u8]) {
 fn a_client_with_the_token_passes() {
     let target = listen();
     let secret = Secret::new("open sesame\n");
-    let couplet = Couplet::start(&[&secret.of("listen:0"), &dial(&target)]);
+    let couplet = Couplet::start(&[
+        &secret.of("listen:0"),
+        &dial(&target),
+        "--handshake-timeout=10m",
+    ]);
     for line in [&b"open sesame\n"[..], b"open sesame\r\n"] {
         // At once with what follows, and byte by byte.
         for piece in [1000, 1] {

@@ -2,7 +2,7 @@
 
 use std::{fs, net::TcpListener};
 
-use couplet_connector::Dial;
+use couplet_connector::{Dial, endpoint::Chain};
 
 use crate::{is_wanted, link::Link};
 
@@ -33,7 +33,8 @@ fn connections_of_one_source_address_to_two_servers_share_its_ports() {
                     open.push(dial.connect().await.unwrap());
                 }
                 let error = dial.connect().await.unwrap_err();
-                assert!(error.to_string().contains("no free local port"), "{error}");
+                let error = Chain(&error).to_string();
+                assert!(error.contains("no free local port"), "{error}");
             }
         });
     });

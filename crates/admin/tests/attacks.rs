@@ -353,8 +353,8 @@ async fn silent_clients_of_one_address_keep_no_other_out() {
     };
 
     let rig = Rig::new();
-    let listener = couplet_admin::AdminListener::bind(&"127.0.0.1:0".parse().unwrap());
-    let listener = listener.await.unwrap();
+    let addr = "127.0.0.1:0".parse().unwrap();
+    let listener = couplet_admin::AdminListener::bind(&addr).await.unwrap();
     let Some(couplet_admin::AdminAddr::Tcp(addr)) = listener.local_addr() else {
         panic!("a TCP address");
     };
