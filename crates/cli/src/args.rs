@@ -59,7 +59,7 @@ Exit status: 0 done or drained, 1 could not do it, 2 wrong usage. Of a relay of 
 dialled sides) also: 3 a peer cut the pair, 4 a time ran out for it, 5 it had reached its quota.
 SIGTERM and SIGINT drain; a second one ends at once. SIGHUP reads the files again.";
 
-/// Joins two connections into one, whichever way round each of them comes
+/// A TCP relay: joins two connections into one, and accepts or dials each of them
 #[derive(Debug, Parser)]
 #[command(
     name = "couplet",
@@ -197,9 +197,9 @@ pub(crate) enum Tool {
     Rendezvous(Box<RendezvousArgs>),
     /// Run the relays that a file describes
     Run(RunArgs),
-    /// Check such a file, and the files that it names, without running it
+    /// Check a file of relays, and the files that it names, without running it
     Check(CheckArgs),
-    /// Print these arguments as such a file
+    /// Print these arguments as a file of relays
     Config(Box<ConfigArgs>),
     /// Write a new private key or secret to a new file, and print the public key
     Keygen(KeygenArgs),

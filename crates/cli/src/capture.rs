@@ -25,7 +25,7 @@ pub(crate) struct CaptureArgs {
     #[arg(long, value_name = "FILE|-", conflicts_with = "capture_dir")]
     capture: Option<PathBuf>,
 
-    /// The same, to a file for each pair in this directory
+    /// Write them to a file for each pair, in this directory
     #[arg(long, value_name = "DIR")]
     capture_dir: Option<PathBuf>,
 

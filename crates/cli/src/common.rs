@@ -45,8 +45,8 @@ pub(crate) struct CommonArgs {
     #[arg(long, value_name = "TIME", value_parser = limit)]
     pub(crate) handshake_timeout: Option<Limit<Duration>>,
 
-    /// How many connections of a side may be in each handshake; then the quietest gives way, of the
-    /// address that has most [default: 1024]
+    /// At most NUMBER connections of a side in each handshake; beyond it the quietest of the busiest
+    /// address gives way [default: 1024]
     #[arg(long, value_name = "NUMBER", value_parser = count)]
     pub(crate) max_handshakes: Option<NonZeroUsize>,
 

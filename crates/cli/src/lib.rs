@@ -1,4 +1,4 @@
-//! The command `couplet`: joins two connections into one, whichever way round each of them comes.
+//! The command `couplet`: joins two connections into one, and accepts or dials each of them.
 //!
 //! A library only so that the fuzz target of the command line can call the parser: no part of this
 //! is an interface for other programs, which have `couplet-connector`.

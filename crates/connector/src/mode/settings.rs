@@ -28,7 +28,7 @@ pub trait Waits: Sealed {}
 )]
 pub trait ManyPairs: Sealed {}
 
-/// A mode that can be told to join one pair only: all but [`InTurn`].
+/// A mode that can be told to join one pair only.
 #[diagnostic::on_unimplemented(
     message = "`once` has no effect in the mode `{Self}`",
     note = "both sides are dialled: one pair is all there is, unless it is to `reconnect`; side A of \
@@ -36,7 +36,7 @@ pub trait ManyPairs: Sealed {}
 )]
 pub trait Once: sealed::Once {}
 
-/// A mode that can dial both sides again: [`InTurn`].
+/// A mode that can dial both sides again.
 #[diagnostic::on_unimplemented(
     message = "`reconnect` has no effect in the mode `{Self}`",
     note = "it is for `dial_dial`; a side that listens, or keeps a pool, goes on by itself"
@@ -58,11 +58,12 @@ impl ManyPairs for MeetByKey {}
 impl<D> ManyPairs for DialForA<D> {}
 impl<D> ManyPairs for DialForB<D> {}
 
-#[diagnostic::do_not_recommend]
-impl<M: sealed::Once> Once for M {}
+impl Once for Meet {}
+impl Once for MeetByKey {}
+impl<D> Once for DialForA<D> {}
+impl<D: Dials<()>> Once for DialForB<D> {}
 
-#[diagnostic::do_not_recommend]
-impl<M: sealed::Reconnects> Reconnects for M {}
+impl<D> Reconnects for InTurn<D> {}
 
 impl sealed::Once for Meet {
     type Once = Self;

@@ -96,7 +96,7 @@ pub enum WireError {
     #[error("connection of the other node failed")]
     Io(#[from] io::Error),
     /// The bytes are none of a node's.
-    #[error("bytes are none of a node of this version")]
+    #[error("peer is not a node of this version")]
     Malformed,
     /// The MAC is another one.
     #[error("other node has another cluster secret")]
