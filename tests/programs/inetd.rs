@@ -2,21 +2,12 @@
 
 use std::{fs, path::Path, process::Command};
 
-use couplet_tests::{Couplet, finish, pattern, program};
+use couplet_tests::{Couplet, finish, pattern};
 
-/// Git, whatever is set up on this machine.
+use crate::git::git_command;
+
 fn git(directory: &Path, args: &[&str]) -> Command {
-    let mut git = program("git");
-    for (name, value) in [
-        ("GIT_CONFIG_NOSYSTEM", "1"),
-        ("GIT_CONFIG_GLOBAL", "/dev/null"),
-        ("GIT_AUTHOR_NAME", "test"),
-        ("GIT_AUTHOR_EMAIL", "test@example.org"),
-        ("GIT_COMMITTER_NAME", "test"),
-        ("GIT_COMMITTER_EMAIL", "test@example.org"),
-    ] {
-        git.env(name, value);
-    }
+    let mut git = git_command();
     git.current_dir(directory).args(args);
     git
 }

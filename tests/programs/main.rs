@@ -5,6 +5,7 @@
 mod balancer;
 mod cluster_port;
 mod crowd;
+mod git;
 mod inetd;
 mod meeting;
 mod netcats;

@@ -13,6 +13,8 @@ use couplet_tests::{
 };
 use tempfile::TempDir;
 
+use crate::git::git_command;
+
 /// A program of this name beside the server's files is the way to it, and no port is.
 pub(crate) const PROXY: &str = "proxy";
 
@@ -235,20 +237,4 @@ impl Way {
 
 fn git(args: &[&str]) -> Finished {
     finish("git", git_command().args(args))
-}
-
-/// Git, whatever is set up on this machine.
-fn git_command() -> Command {
-    let mut git = program("git");
-    for (name, value) in [
-        ("GIT_CONFIG_NOSYSTEM", "1"),
-        ("GIT_CONFIG_GLOBAL", "/dev/null"),
-        ("GIT_AUTHOR_NAME", "test"),
-        ("GIT_AUTHOR_EMAIL", "test@example.org"),
-        ("GIT_COMMITTER_NAME", "test"),
-        ("GIT_COMMITTER_EMAIL", "test@example.org"),
-    ] {
-        git.env(name, value);
-    }
-    git
 }

@@ -7,7 +7,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use couplet_connector::endpoint::{self, BoxError, Conn, Listen, LocalAddr, Pool, PoolEach, handoff};
+use couplet_connector::endpoint::{
+    self, BoxError, Conn, Listen, LocalAddr, Pool, PoolEach, handoff,
+};
 #[cfg(unix)]
 use couplet_connector::endpoint::{UnixListen, UnixListenSocket};
 use futures::StreamExt;

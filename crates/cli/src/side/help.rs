@@ -7,7 +7,7 @@ use crate::mistake::{Mistake, alternatives, nearest};
 use super::{
     EndpointSpec, Given, Word,
     options::{
-        ALL, LEFT_OUT, NOT_EXEC, NOT_HANDED_OVER, NOT_STDIO, On, SideOption, TCP_ONLY, Value,
+        ALL, LEFT_OUT, NOT_HANDED_OVER, NOT_STDIO, On, SOCKET_ONLY, SideOption, TCP_ONLY, Value,
     },
 };
 
@@ -106,8 +106,8 @@ pub(super) fn does_not_fit(option: &SideOption, endpoint: &EndpointSpec) -> Opti
         _ if endpoint.is_handed_over() && NOT_HANDED_OVER.contains(&name) => {
             "a socket; the relay that hands the connections over has it"
         }
-        _ if endpoint.is_stdio() && NOT_STDIO.contains(&name) => "a socket",
-        _ if endpoint.is_exec() && NOT_EXEC.contains(&name) => "a socket, not for a program",
+        _ if endpoint.is_stdio() && [SOCKET_ONLY, NOT_STDIO].concat().contains(&name) => "a socket",
+        _ if endpoint.is_exec() && SOCKET_ONLY.contains(&name) => "a socket, not for a program",
         _ => {
             let mut tcp_only = TCP_ONLY.iter().filter(|_| endpoint.is_unix());
             let (_, why) = tcp_only.find(|(option, _)| *option == name)?;

@@ -141,8 +141,8 @@ pub(crate) enum On {
     Dial,
 }
 
-/// Those that are nothing to standard input and output: a peer without an address that is there already.
-pub(crate) static NOT_STDIO: &[&str] = &[
+/// Those of sockets: standard input and output, and a program, have none of them.
+pub(crate) static SOCKET_ONLY: &[&str] = &[
     "keep-alive",
     "ack-timeout",
     "user-timeout",
@@ -154,30 +154,13 @@ pub(crate) static NOT_STDIO: &[&str] = &[
     "each",
     "allow",
     "deny",
-    "route",
     "balance",
     "check",
-    "proxy-protocol",
     "via",
 ];
 
-/// Those that are nothing to a program: a peer without an address, which is started anew.
-pub(crate) static NOT_EXEC: &[&str] = &[
-    "keep-alive",
-    "ack-timeout",
-    "user-timeout",
-    "connect-timeout",
-    "source",
-    "family",
-    "last-answer",
-    "keep",
-    "each",
-    "allow",
-    "deny",
-    "balance",
-    "check",
-    "via",
-];
+/// Those that standard input and output do not have either: they are there already.
+pub(crate) static NOT_STDIO: &[&str] = &["route", "proxy-protocol"];
 
 /// Those of a listening socket: connections that are handed over have one that is another relay's.
 pub(crate) static NOT_HANDED_OVER: &[&str] =
