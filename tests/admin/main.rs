@@ -7,6 +7,7 @@ mod browser;
 mod ctl;
 mod endpoint;
 mod page;
+mod program;
 mod prometheus;
 mod websocket;
 
@@ -37,6 +38,25 @@ impl Rig {
         let b = dial(&server);
         let args = [&[a.as_str(), &b, &admin, "--admin=127.0.0.1:0"], flags].concat();
         let couplet = Couplet::start(&args);
+        Self {
+            couplet,
+            server,
+            folder,
+        }
+    }
+
+    /// The same relay, of a file.
+    fn of_file() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = listen();
+        let text = format!(
+            "admin = ['unix:admin.sock', '127.0.0.1:0']\nlog-format = 'json'\n\
+             [relay.relay]\na = 'listen:127.0.0.1:0'\nb = '{}'\n",
+            dial(&server)
+        );
+        let file = folder.path().join("couplet.toml");
+        std::fs::write(&file, text).unwrap();
+        let couplet = Couplet::start_text(&["run", file.to_str().unwrap()]);
         Self {
             couplet,
             server,

@@ -126,15 +126,18 @@ fn families(query: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn prometheus_scrapes_it_and_each_query_of_the_dashboard_and_the_rules_is_answered() {
-    let rig = Rig::new("", &[]);
+    let rig = Rig::of_file();
     drop(rig.pair());
     rig.couplet.ended(1);
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     let config = format!(
-        "global: {{scrape_interval: 200ms}}\nrule_files: [{}]\nscrape_configs:\n- job_name: couplet\n  \
+        "global: {{scrape_interval: 200ms}}\nrule_files: [{}, {}]\nscrape_configs:\n- job_name: couplet\n  \
          static_configs:\n  - targets: ['{}']\n",
         fs::canonicalize(root("docs/prometheus/alerts.yml"))
+            .unwrap()
+            .display(),
+        fs::canonicalize(root("docs/prometheus/reload-alerts.yml"))
             .unwrap()
             .display(),
         rig.address()
@@ -175,10 +178,12 @@ fn prometheus_scrapes_it_and_each_query_of_the_dashboard_and_the_rules_is_answer
         .flat_map(|panel| panel["targets"].as_array().unwrap())
         .map(|target| target["expr"].as_str().unwrap().replace("$relay", ".*"))
         .collect();
-    let groups = rules["data"]["groups"][0]["rules"].as_array().unwrap();
+    let groups = rules["data"]["groups"].as_array().unwrap();
+    assert_eq!(groups.len(), 2);
     queries.extend(
         groups
             .iter()
+            .flat_map(|group| group["rules"].as_array().unwrap())
             .map(|rule| rule["query"].as_str().unwrap().to_owned()),
     );
     assert!(queries.len() > 20);

@@ -10,6 +10,7 @@ use crate::{
     Relay,
     history::History,
     journal::Journal,
+    program::{Known, Program},
     relays::Relays,
     reload::{ReloadRefused, Reloaded, Reloads},
 };
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) since: Instant,
     pub(crate) reloads: Reloads,
+    pub(crate) program: Known,
 }
 
 // ===== impl Admin =====
@@ -50,6 +52,7 @@ impl Admin {
             streams: Arc::new(Semaphore::new(STREAMS)),
             since: Instant::now(),
             reloads: Reloads::default(),
+            program: Known::default(),
         }))
     }
 
@@ -89,6 +92,12 @@ impl Admin {
         R: Future<Output = Result<Reloaded, ReloadRefused>> + Send + 'static,
     {
         self.0.reloads.set(Box::new(move || Box::pin(reload())));
+    }
+
+    /// What the program around the relays can do: `/v1/check`, `/v1/config`, `/v1/log`, `/v1/drain`,
+    /// `/v1/stop`. The first call counts.
+    pub fn program(&self, program: impl Program) {
+        self.0.program.set(Box::new(program));
     }
 
     /// Tells how a reload went, whatever asked for it: the generation that now runs, or why nothing changed.

@@ -62,6 +62,7 @@ mod listen;
 pub mod metrics;
 mod page;
 mod pair_query;
+mod program;
 mod rates;
 mod relay;
 mod relays;
@@ -73,7 +74,8 @@ pub use self::{
     access::Access,
     admin::Admin,
     listen::{AdminAddr, AdminAddrError, AdminListener, AdminSocket, BindAdminError},
-    relay::{Meeting, Relay, Step},
+    program::{Checked, ConfigForm, End, LogLevel, Program},
+    relay::{Faults, Meeting, Relay, Step},
     reload::{ReloadRefused, Reloaded},
     serve::Server,
 };

@@ -25,6 +25,15 @@ pub struct Relay {
     pub(crate) rates: Rates,
     pub(crate) waiting: Arc<Waiting>,
     pub(crate) meeting: Option<Meeting>,
+    pub(crate) faults: Option<Faults>,
+}
+
+/// The faults of a relay, which can be switched off and on, as a program tells it.
+pub struct Faults {
+    /// Whether they are on.
+    pub are_on: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Switches them.
+    pub set: Box<dyn Fn(bool) + Send + Sync>,
 }
 
 /// How a relay's clients meet those of other nodes, as a program tells it: see the crate `couplet-meeting`.
@@ -73,6 +82,7 @@ impl Relay {
             rates: Rates::default(),
             waiting: Arc::default(),
             meeting: None,
+            faults: None,
         }
     }
 
@@ -117,6 +127,13 @@ impl Relay {
     #[must_use]
     pub fn meeting(mut self, meeting: Meeting) -> Self {
         self.meeting = Some(meeting);
+        self
+    }
+
+    /// Tells of faults that can be switched.
+    #[must_use]
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = Some(faults);
         self
     }
 
@@ -224,6 +241,12 @@ impl Step {
 /// The peer, as a list shows it: its address, or `?`.
 pub(crate) fn peer(info: &Info) -> String {
     info.peer_name().to_string()
+}
+
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Faults").finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for Meeting {

@@ -86,7 +86,11 @@ async fn relay(plan: &Plan) -> anyhow::Result<Option<CloseReason>> {
         () = &mut hangup => return Ok(None),
     };
     #[cfg(feature = "admin")]
-    admin.serve([crate::admin::describe::relay(plan, &relay)]);
+    if let Some(serving) = admin.serve([crate::admin::describe::relay(plan, &relay)]) {
+        serving
+            .admin
+            .program(crate::admin::program::Process::new(None));
+    }
     let ended = tokio::select! {
         done = relay.done() => {
             done?;

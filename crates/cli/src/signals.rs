@@ -1,4 +1,21 @@
-//! The signals that ask for an end.
+//! What asks for an end: signals, and the admin endpoint.
+
+use tokio::sync::Semaphore;
+
+/// How often an end is yet to be asked for, as if by a signal.
+static ASKED: Semaphore = Semaphore::const_new(0);
+
+/// As so many signals: the first one drains, a second one ends at once.
+#[cfg(feature = "admin")]
+pub(crate) fn ask(times: usize) {
+    ASKED.add_permits(times);
+}
+
+async fn asked() {
+    if let Ok(asked) = ASKED.acquire().await {
+        asked.forget();
+    }
+}
 
 /// Those that ask for an end.
 #[cfg(unix)]
@@ -24,6 +41,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            () = asked() => {}
         }
     }
 }
@@ -38,8 +56,11 @@ impl Signals {
     }
 
     pub(crate) async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
+        tokio::select! {
+            pressed = tokio::signal::ctrl_c() => if pressed.is_err() {
+                std::future::pending().await
+            },
+            () = asked() => {}
         }
     }
 }

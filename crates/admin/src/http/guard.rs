@@ -74,7 +74,9 @@ fn refuse(state: &State, request: &Request) -> Option<Response> {
     let content_type = one(headers, header::CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok());
     let essence = content_type.map(|value| value.split(';').next().unwrap_or_default().trim());
-    if essence != Some("application/json") {
+    let is_file =
+        request.uri().path().ends_with("/v1/check") && essence == Some("application/toml");
+    if essence != Some("application/json") && !is_file {
         return problem(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "a request that changes something has the content type `application/json`",

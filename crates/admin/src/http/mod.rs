@@ -3,6 +3,7 @@
 mod events;
 mod guard;
 mod problem;
+mod program;
 mod query;
 mod routes;
 
@@ -70,7 +71,13 @@ fn router(admin: Admin, access: Access) -> Router {
         .route("/v1/relays/{name}/pause", post(routes::pause))
         .route("/v1/relays/{name}/resume", post(routes::resume))
         .route("/v1/relays/{name}/drain", post(routes::drain))
+        .route("/v1/relays/{name}/faults", post(routes::faults))
         .route("/v1/reload", post(routes::reload))
+        .route("/v1/check", post(program::check))
+        .route("/v1/config", get(program::config))
+        .route("/v1/log", post(program::log))
+        .route("/v1/drain", post(program::drain))
+        .route("/v1/stop", post(program::stop))
         .route("/v1/pairs", get(routes::pairs).delete(routes::cut_many))
         .route("/v1/pairs/{id}", get(routes::pair).delete(routes::cut))
         .route("/v1/waiting", get(routes::waiting))

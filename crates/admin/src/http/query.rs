@@ -18,6 +18,10 @@ pub(crate) struct ListQuery {
     pub(crate) limit: Option<usize>,
 }
 
+/// The fields of a query.
+#[derive(Clone, Debug)]
+pub(crate) struct Fields(Vec<(String, String)>);
+
 /// The part of a path that names something.
 #[derive(Clone, Debug)]
 pub(crate) struct Segment(pub(crate) String);
@@ -89,6 +93,33 @@ impl<S: Send + Sync> FromRequestParts<S> for ListQuery {
             }
         }
         Ok(query)
+    }
+}
+
+// ===== impl Fields =====
+
+impl Fields {
+    /// The value of the only field that there may be.
+    pub(crate) fn only(self, known: &str) -> Result<Option<String>, Problem> {
+        let mut value = None;
+        for (name, given) in self.0 {
+            if name != known || value.is_some() {
+                return Err(Problem::bad_request(format!(
+                    "`{}` is not known here, or there twice: it is `{known}`",
+                    name.escape_debug()
+                )));
+            }
+            value = Some(given);
+        }
+        Ok(value)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Fields {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        fields(parts, state).await.map(Self)
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     Problem, State,
-    query::{ListQuery, Segment, id},
+    query::{Fields, ListQuery, Segment, id},
 };
 use crate::{
     Relay,
@@ -224,6 +224,32 @@ pub(super) async fn drain(
     tracing::info!(relay = relay.name(), "drained by the admin endpoint");
     tokio::spawn(async move { draining.handle().shutdown(GRACE).await });
     Ok(Json(json!({"name": relay.name(), "state": "draining"})))
+}
+
+pub(super) async fn faults(
+    Given(state): Given<State>,
+    Segment(name): Segment,
+    fields: Fields,
+) -> Result<Json<Value>, Problem> {
+    let relay = one(&state, &name)?;
+    let on = match fields.only("on")?.as_deref() {
+        Some("true") => true,
+        Some("false") => false,
+        _ => return Err(Problem::bad_request("`on` is `true` or `false`")),
+    };
+    let Some(faults) = &relay.faults else {
+        let detail = format!("`{name}` has no faults to be switched");
+        return Err(Problem::not_found(detail));
+    };
+    (faults.set)(on);
+    tracing::info!(
+        relay = relay.name(),
+        "faults {} by the admin endpoint",
+        if on { "on" } else { "off" }
+    );
+    Ok(Json(
+        json!({"name": relay.name(), "faults": (faults.are_on)()}),
+    ))
 }
 
 fn told(relay: &Relay) -> Json<Value> {

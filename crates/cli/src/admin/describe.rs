@@ -29,6 +29,20 @@ pub(crate) fn relay(plan: &Plan, handle: &Handle) -> Relay {
             }
         }
     }
+    let faults = plan.faults();
+    if let Some(first) = faults.first().cloned() {
+        relay = relay.faults(couplet_admin::Faults {
+            are_on: Box::new(move || first.is_on()),
+            set: Box::new(move |on| {
+                for fault in &faults {
+                    match on {
+                        true => fault.on(),
+                        false => fault.off(),
+                    }
+                }
+            }),
+        });
+    }
     #[cfg(feature = "meeting")]
     if let Some(cluster) = plan.cluster().and_then(|cluster| cluster.running()) {
         relay = relay.meeting(meeting(cluster));

@@ -1,6 +1,7 @@
 //! `--admin`: metrics, the admin endpoint and the live page.
 
 pub(crate) mod describe;
+pub(crate) mod program;
 pub(crate) mod reload;
 
 use couplet_admin::{Access, Admin, AdminAddr, AdminListener, AdminSocket, Relay, Server};

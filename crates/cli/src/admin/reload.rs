@@ -54,7 +54,7 @@ pub(crate) fn text(mistakes: &Mistakes) -> String {
     )
 }
 
-fn json_of(mistake: &Mistake) -> Value {
+pub(crate) fn json_of(mistake: &Mistake) -> Value {
     let position = mistake.position();
     json!({
         "file": position.map(|position| &position.file),

@@ -111,6 +111,13 @@ impl Source {
         read(&texts)
     }
 
+    /// Checks a text as if it were the file, and changes nothing.
+    #[cfg(feature = "admin")]
+    pub(crate) fn check(text: String) -> Result<(), Mistakes> {
+        let text = Text::of_bytes("configuration", text.into_bytes());
+        read(&[text.map_err(|mistake| vec![mistake])?]).map(drop)
+    }
+
     fn texts(&self) -> Result<Vec<Text>, Mistakes> {
         let in_folder = |error: std::io::Error| {
             let message = format!("`{}` can't be read: {error}", self.given.display());

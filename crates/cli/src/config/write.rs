@@ -115,6 +115,55 @@ pub(crate) fn command_line(name: &str, words: &RelayWords) -> String {
     line
 }
 
+#[cfg(feature = "admin")]
+impl RelayWords {
+    /// Without what may be secret.
+    pub(crate) fn redacted(&self) -> Self {
+        Self {
+            a: self.a.redacted(),
+            b: self.b.as_ref().map(SideWords::redacted),
+            ..self.clone()
+        }
+    }
+
+    /// The table of a file that says the same.
+    pub(crate) fn table(&self, name: &str) -> String {
+        let mut table = format!("[{}.{name}]\n", self.kind.name());
+        for (key, side) in [("a", Some(&self.a)), ("b", self.b.as_ref())] {
+            if let Some(side) = side {
+                let parts: Vec<_> = side.parts().map(str::to_owned).collect();
+                let value = match &parts[..] {
+                    [one] => string(one),
+                    many => array(many),
+                };
+                let _ = writeln!(table, "{key} = {value}");
+            }
+        }
+        let mut flags: Vec<(&str, Vec<String>)> = Vec::new();
+        for flag in &self.flags {
+            let flag = flag.trim_start_matches('-');
+            let (key, value) = flag.split_once('=').unwrap_or((flag, ""));
+            // They stand above the first table.
+            if PROCESS.contains(&key) {
+                continue;
+            }
+            match flags.last_mut() {
+                Some((known, values)) if *known == key => values.push(value.to_owned()),
+                _ => flags.push((key, vec![value.to_owned()])),
+            }
+        }
+        for (key, values) in flags {
+            let value = match &values[..] {
+                [none] if none.is_empty() => "true".to_owned(),
+                [one] => scalar(one),
+                many => array(many),
+            };
+            let _ = writeln!(table, "{key} = {value}");
+        }
+        table
+    }
+}
+
 /// A word as a shell takes it.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+:,./@%".contains(c);

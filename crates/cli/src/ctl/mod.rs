@@ -49,6 +49,26 @@ enum Action {
     Reload,
     /// Take no more connections, let the pairs end, and end the relay
     Drain { relay: String },
+    /// Print the configuration that runs, without secrets
+    Config {
+        /// As command lines
+        #[arg(long)]
+        commands: bool,
+    },
+    /// Switch the faults of a relay on or off
+    Faults {
+        relay: String,
+        #[arg(value_name = "on|off", action = clap::ArgAction::Set, value_parser = on_or_off)]
+        on: bool,
+    },
+    /// Log what has this level, from now on: error, warn, info, debug or trace
+    Log { level: String },
+    /// End the process as SIGTERM does: take no more connections, and let the pairs end
+    Stop {
+        /// End the pairs at once
+        #[arg(long)]
+        now: bool,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -140,8 +160,39 @@ impl CtlArgs {
                 }
             }
             Action::Drain { relay } => tell(&client, relay, "drain", out)?,
+            Action::Config { commands } => {
+                let path = match commands {
+                    true => "/v1/config?as=commands",
+                    false => "/v1/config",
+                };
+                out.write_all(client.get(path, "*/*")?.as_bytes())?;
+            }
+            Action::Faults { relay, on } => {
+                let path = format!("/v1/relays/{}/faults?on={on}", encoded(relay));
+                client.change("POST", &path)?;
+                writeln!(out, "{relay}: faults {}", if *on { "on" } else { "off" })?;
+            }
+            Action::Log { level } => {
+                let mut query = Query::default();
+                query.add("level", Some(level));
+                client.change("POST", &query.path("/v1/log"))?;
+                writeln!(out, "log: {level}")?;
+            }
+            Action::Stop { now } => {
+                let path = if *now { "/v1/stop" } else { "/v1/drain" };
+                let answer = client.change("POST", path)?;
+                writeln!(out, "{}", answer["state"].as_str().unwrap_or("done"))?;
+            }
         }
         Ok(())
+    }
+}
+
+fn on_or_off(word: &str) -> Result<bool, &'static str> {
+    match word {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("`on` or `off`"),
     }
 }
 

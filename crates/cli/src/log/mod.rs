@@ -3,11 +3,16 @@
 mod flood;
 mod json;
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::OnceLock,
+};
 
 use clap::ValueEnum;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{Layer, filter::FilterExt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    Layer, Registry, filter::FilterExt, layer::SubscriberExt, reload, util::SubscriberInitExt,
+};
 
 use self::{flood::Flood, json::JsonLines};
 use crate::log_writer::LogWriter;
@@ -31,6 +36,18 @@ pub(crate) struct LogArgs {
 pub(crate) enum LogFormat {
     Text,
     Json,
+}
+
+/// The level, to be changed.
+static LEVEL: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new();
+
+/// Logs what has this level, from now on.
+#[cfg(feature = "admin")]
+pub(crate) fn set_level(level: LevelFilter) {
+    if let Some(handle) = LEVEL.get() {
+        // It fails where nothing logs any more.
+        let _ = handle.reload(level);
+    }
 }
 
 // ===== impl LogArgs =====
@@ -57,9 +74,11 @@ impl LogArgs {
                 })
                 .boxed(),
         };
+        let (level, handle) = reload::Layer::new(level);
         tracing_subscriber::registry()
             .with(lines.with_filter(level.and(Flood::stderr())))
             .init();
+        let _ = LEVEL.set(handle);
         Ok(())
     }
 

@@ -40,6 +40,8 @@ pub(super) struct Relays {
     pub(super) failed: usize,
     #[cfg(feature = "admin")]
     pub(super) admin: Option<couplet_admin::Admin>,
+    #[cfg(feature = "admin")]
+    pub(super) words: crate::admin::program::Running,
 }
 
 // ===== impl Relays =====
@@ -59,6 +61,8 @@ impl Relays {
             failed: 0,
             #[cfg(feature = "admin")]
             admin: None,
+            #[cfg(feature = "admin")]
+            words: crate::admin::program::Running::default(),
         };
         let mut prepared = Vec::new();
         for relay in config.relays {

@@ -51,6 +51,7 @@ impl Relays {
     pub(super) fn tell(&self, outcome: &Result<Changes, Mistakes>) {
         #[cfg(feature = "admin")]
         if let Some(admin) = &self.admin {
+            self.show_words();
             match outcome {
                 Ok(changes) => admin.reloaded(Ok(changes.generation)),
                 Err(mistakes) => admin.reloaded(Err(&crate::admin::reload::text(mistakes))),
@@ -74,6 +75,16 @@ impl Relays {
             admin.add(crate::admin::describe::relay(&relay.plan, &relay.handle));
         }
         admin.on_reload(move || crate::admin::reload::ask(ask.clone()));
+        let program = crate::admin::program::Process::new(Some(self.words.clone()));
+        admin.program(program);
+        self.show_words();
         self.admin = Some(admin);
+    }
+
+    #[cfg(feature = "admin")]
+    fn show_words(&self) {
+        let running = self.running.iter();
+        self.words
+            .set(running.map(|(name, relay)| (name.as_str(), &relay.words)));
     }
 }

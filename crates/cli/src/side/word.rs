@@ -47,6 +47,26 @@ impl SideWords {
         words
     }
 
+    /// The same without what may be secret: `…` in its place.
+    #[cfg(feature = "admin")]
+    pub(crate) fn redacted(&self) -> Self {
+        let hidden: Vec<_> = super::secrets::within(self).collect();
+        let parts = self.parts.iter().map(|part| {
+            if let Some(program) = self.text[part.clone()].strip_prefix("exec:") {
+                // Its arguments may be secret.
+                let program = program.split(' ').next().unwrap_or_default();
+                return format!("exec:{program}");
+            }
+            let mut shown = self.text[part.clone()].to_owned();
+            let within = hidden.iter().filter(|secret| part.contains(&secret.start));
+            for secret in within.rev() {
+                shown.replace_range(secret.start - part.start..secret.end - part.start, "…");
+            }
+            shown
+        });
+        Self::of_parts(parts)
+    }
+
     /// All of it.
     pub(crate) fn text(&self) -> &str {
         &self.text
