@@ -154,6 +154,13 @@ impl Namespace {
         fs::write(folder.join("resolv.conf"), text).unwrap();
     }
 
+    /// The same of `/etc/hosts`; also for those that run already, where it was there at their start.
+    pub(crate) fn hosts(&self, text: &str) {
+        let folder = self.etc();
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("hosts"), text).unwrap();
+    }
+
     /// What ip-netns(8) puts over `/etc`.
     fn etc(&self) -> PathBuf {
         Path::new("/etc/netns").join(&self.name)

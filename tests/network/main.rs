@@ -10,6 +10,7 @@
 mod bytes;
 #[path = "../programs/crowd.rs"]
 mod crowd;
+mod each;
 mod flap;
 mod link;
 mod meeting;

@@ -3,7 +3,10 @@
 use std::{
     io::{BufRead, BufReader, Write},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use couplet_tests::{need, until};
@@ -22,8 +25,10 @@ pub(crate) struct Mesh {
 
 impl Mesh {
     pub(crate) fn new(places: usize) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let names: Vec<_> = (0..places)
-            .map(|place| format!("m{}{place}", std::process::id()))
+            .map(|place| format!("m{}{id}{place}", std::process::id()))
             .collect();
         let mut process = Command::new(need("python3"))
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/network/link.py"))
