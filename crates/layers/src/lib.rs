@@ -82,6 +82,9 @@
 //! | [`IdleTimeoutLayer`] | pair | ends idle sessions | no |
 //! | [`MaxLifetimeLayer`] | pair | ends sessions that last longer than allowed | no |
 //!
+//! Beside the layers there is `mux` (feature `mux`): `MuxListen` and `MuxDial` stand in place of a side's
+//! endpoint, and carry many connections over one. It costs splice in both directions.
+//!
 //! A test measures the costs in this table. The crate `couplet-conformance` checks a layer of your own.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -90,6 +93,8 @@ mod accessors;
 pub mod admission;
 pub mod bounds;
 pub mod handshake;
+#[cfg(feature = "mux")]
+pub mod mux;
 pub mod observe;
 pub mod payload;
 #[cfg(test)]
@@ -134,6 +139,8 @@ pub use self::handshake::tls::{
 };
 #[cfg(feature = "ws")]
 pub use self::handshake::ws::{WsAccept, WsConnect, WsIo};
+#[cfg(feature = "mux")]
+pub use self::mux::{MuxDial, MuxIo, MuxListen};
 #[cfg(feature = "fault")]
 pub use self::payload::fault::{Fault, FaultLayer, FaultSwitch};
 pub use self::{

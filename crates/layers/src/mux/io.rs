@@ -1,0 +1,293 @@
+use std::{
+    fmt, io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, BufMut, BytesMut};
+use couplet_endpoint::{Gone, Io};
+use futures::{AsyncRead as _, AsyncWrite as _};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::OwnedSemaphorePermit,
+};
+use yamux::Stream;
+
+use super::{OPEN, carrier::Alive};
+
+/// The most bytes behind one length: with it, what yamux sends at a time.
+const PIECE: usize = 16 * 1024 - LENGTH;
+
+const LENGTH: usize = 2;
+
+/// So much is read at a time where nobody has a buffer for it.
+const SCRATCH: usize = 512;
+
+/// After so many reads that bring no byte the task yields.
+const ROUNDS: u32 = 32;
+
+/// One of many connections over a carrier.
+///
+/// Dropping it without shutting it down cuts it: the peer sees a reset. It can't be reset before what was
+/// written has left, as the carrier goes on.
+pub struct MuxIo {
+    // Dropped before the stream, whose drop wakes the carrier.
+    _alive: Alive,
+    _slot: Option<OwnedSemaphorePermit>,
+    stream: Stream,
+    lengths: Lengths,
+    /// Bytes that were read while somebody only asked whether the peer is there.
+    ahead: BytesMut,
+    out: BytesMut,
+    said_end: bool,
+    failed: Option<io::ErrorKind>,
+}
+
+/// Takes the lengths out of what is read.
+#[derive(Debug, Default)]
+pub(super) struct Lengths {
+    opened: bool,
+    /// The first byte of a length of which the second is still to come.
+    high: Option<u8>,
+    /// What is still to come of a piece.
+    left: usize,
+    pub(super) ended: bool,
+}
+
+// ===== impl MuxIo =====
+
+impl MuxIo {
+    pub(super) fn new(stream: Stream, alive: Alive, slot: Option<OwnedSemaphorePermit>) -> Self {
+        let mut out = BytesMut::new();
+        out.put_u8(OPEN);
+        Self {
+            _alive: alive,
+            _slot: slot,
+            stream,
+            lengths: Lengths::default(),
+            ahead: BytesMut::new(),
+            out,
+            said_end: false,
+            failed: None,
+        }
+    }
+
+    /// Says and hears that the stream is open.
+    pub(super) async fn open(&mut self) -> io::Result<()> {
+        let opened = std::future::poll_fn(|cx| {
+            ready!(self.poll_drain(cx))?;
+            while !self.lengths.opened && self.failed.is_none() {
+                // And not a byte more.
+                ready!(self.poll_fill(cx, &mut [0]));
+            }
+            Poll::Ready(self.failed.map_or(Ok(()), |kind| Err(kind.into())))
+        });
+        opened.await
+    }
+
+    /// Reads once, and returns how many bytes that brings: it may be none. What fails is noted.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<usize> {
+        Poll::Ready(
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, room)) {
+                Ok(n @ 1..) => match self.lengths.take_out(&mut room[..n]) {
+                    Ok(len) => len,
+                    Err(kind) => {
+                        self.failed = Some(kind);
+                        0
+                    }
+                },
+                // yamux tells of a stream that was cut as of one that has ended.
+                Ok(_) | Err(_) => {
+                    self.failed = Some(io::ErrorKind::ConnectionReset);
+                    0
+                }
+            },
+        )
+    }
+
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.out.is_empty() {
+            let written = Pin::new(&mut self.stream).poll_write(cx, &self.out);
+            // It has no other error than that the stream or the carrier is gone.
+            let n = ready!(written).map_err(|_| io::ErrorKind::ConnectionReset)?;
+            self.out.advance(n);
+        }
+        self.out = BytesMut::new();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_drain(cx))?;
+        let flushed = ready!(Pin::new(&mut self.stream).poll_flush(cx));
+        Poll::Ready(flushed.map_err(|_| io::ErrorKind::ConnectionReset.into()))
+    }
+}
+
+// ===== impl Lengths =====
+
+impl Lengths {
+    /// Moves what the pieces hold to the beginning, and returns how many bytes that are.
+    pub(super) fn take_out(&mut self, bytes: &mut [u8]) -> Result<usize, io::ErrorKind> {
+        let (mut from, mut to) = (0, 0);
+        while from < bytes.len() {
+            if self.ended {
+                return Err(io::ErrorKind::InvalidData);
+            }
+            if self.left > 0 {
+                let n = self.left.min(bytes.len() - from);
+                bytes.copy_within(from..from + n, to);
+                (from, to) = (from + n, to + n);
+                self.left -= n;
+                continue;
+            }
+            let byte = bytes[from];
+            from += 1;
+            match (self.opened, self.high.take()) {
+                (false, _) if byte == OPEN => self.opened = true,
+                (false, _) => return Err(io::ErrorKind::InvalidData),
+                (true, None) => self.high = Some(byte),
+                (true, Some(high)) => {
+                    self.left = usize::from(u16::from_be_bytes([high, byte]));
+                    self.ended = self.left == 0;
+                }
+            }
+        }
+        Ok(to)
+    }
+}
+
+// ===== the io =====
+
+impl Io for MuxIo {
+    /// The carrier is that of others, too.
+    fn inner_mut(&mut self) -> Option<&mut dyn Io> {
+        None
+    }
+
+    fn take_error(&mut self) -> Option<io::Error> {
+        self.failed.map(Into::into)
+    }
+
+    fn has_unsent(&mut self) -> bool {
+        !self.out.is_empty()
+    }
+
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
+        for _ in 0..ROUNDS {
+            if self.failed.is_some() {
+                return Poll::Ready(Gone::Failed);
+            }
+            if !self.ahead.is_empty() {
+                return Poll::Pending;
+            }
+            if self.lengths.ended {
+                return Poll::Ready(Gone::Ended);
+            }
+            let mut scratch = [0; SCRATCH];
+            let n = ready!(self.poll_fill(cx, &mut scratch));
+            self.ahead.extend_from_slice(&scratch[..n]);
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl AsyncRead for MuxIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if !self.ahead.is_empty() {
+            let n = self.ahead.len().min(buf.remaining());
+            buf.put_slice(&self.ahead[..n]);
+            self.ahead.advance(n);
+            if self.ahead.is_empty() {
+                self.ahead = BytesMut::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
+        for _ in 0..ROUNDS {
+            if self.lengths.ended {
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(kind) = self.failed {
+                return Poll::Ready(Err(kind.into()));
+            }
+            let n = ready!(self.poll_fill(cx, buf.initialize_unfilled()));
+            if n > 0 {
+                buf.advance(n);
+                return Poll::Ready(Ok(()));
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+#[warn(clippy::missing_trait_methods)]
+impl AsyncWrite for MuxIo {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.said_end {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        ready!(self.poll_drain(cx))?;
+        let piece = &buf[..buf.len().min(PIECE)];
+        self.out.reserve(LENGTH + piece.len());
+        // A piece is shorter than 16 KiB.
+        self.out.put_u16(piece.len() as u16);
+        self.out.extend_from_slice(piece);
+        match self.poll_drain(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            _ => Poll::Ready(Ok(piece.len())),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let first = bufs.iter().find(|buf| !buf.is_empty());
+        self.poll_write(cx, first.map_or(&[], |buf| buf))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        false
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush_all(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.said_end {
+            self.out.put_u16(0);
+            self.said_end = true;
+        }
+        ready!(self.poll_flush_all(cx))?;
+        let closed = ready!(Pin::new(&mut self.stream).poll_close(cx));
+        Poll::Ready(closed.map_err(|_| io::ErrorKind::ConnectionReset.into()))
+    }
+}
+
+impl fmt::Debug for MuxIo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MuxIo")
+            .field("stream", &self.stream.id())
+            .field("lengths", &self.lengths)
+            .field("said_end", &self.said_end)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,248 @@
+use std::{io::ErrorKind, time::Duration};
+
+use couplet_endpoint::{Conn, Gone, Io, Origin, Side, memory, memory::MemoryStream};
+use couplet_pairing::CloseReason;
+use futures::{FutureExt, StreamExt};
+use tokio::io::AsyncWriteExt;
+use tower::{Service, layer::util::Identity};
+
+use super::*;
+use crate::testing::{assert_reset, read_all, read_some, relay_between};
+
+type Dial = MuxDial<memory::Dial, Plain>;
+type Listen = MuxListen<memory::Listen, Plain>;
+
+fn ends() -> (Dial, Listen) {
+    let (dial, listen) = memory::endpoint();
+    (MuxDial::new(dial, Plain), MuxListen::new(listen, Plain))
+}
+
+/// A stream: its dialled end, then its accepted one.
+async fn stream(dial: &mut Dial, listen: &mut Listen) -> (MuxIo, MuxIo) {
+    let (dialled, accepted) = tokio::join!(dial.call(()), listen.next());
+    let (dialled, accepted) = (dialled.unwrap(), accepted.unwrap().unwrap());
+    assert_eq!(accepted.info.origin, Origin::Accepted);
+    (dialled.io, accepted.io)
+}
+
+#[tokio::test]
+async fn each_direction_of_a_stream_ends_by_itself() {
+    let (mut dial, mut listen) = ends();
+    for _ in 0..3 {
+        let (mut one, mut other) = stream(&mut dial, &mut listen).await;
+        one.write_all(b"question").await.unwrap();
+        one.shutdown().await.unwrap();
+        let (heard, end) = read_all(&mut other).await;
+        assert_eq!(heard, b"question");
+        end.unwrap();
+        other.write_all(&[b'x'; 100_000]).await.unwrap();
+        other.shutdown().await.unwrap();
+        let (heard, end) = read_all(&mut one).await;
+        assert_eq!(heard.len(), 100_000);
+        end.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_is_a_reset_behind_its_bytes() {
+    let (mut dial, mut listen) = ends();
+    for dialled_first in [true, false] {
+        let (one, other) = stream(&mut dial, &mut listen).await;
+        let (mut first, mut second) = match dialled_first {
+            true => (one, other),
+            false => (other, one),
+        };
+        first.write_all(&[b'x'; 50_000]).await.unwrap();
+        first.flush().await.unwrap();
+        first.abort();
+        drop(first);
+        let (heard, end) = read_all(&mut second).await;
+        assert_eq!(heard.len(), 50_000);
+        assert_reset(&end);
+        // What is written to it fails, sooner or later.
+        let error = loop {
+            match second.write_all(&[0; 1000]).await {
+                Ok(()) => tokio::task::yield_now().await,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_stops_its_writer_and_no_other() {
+    let (mut dial, mut listen) = ends();
+    let (mut stuck, _never_read) = stream(&mut dial, &mut listen).await;
+    let mut taken = 0;
+    while let Ok(n) =
+        tokio::time::timeout(Duration::from_millis(200), stuck.write(&[0; 16 * 1024])).await
+    {
+        taken += n.unwrap();
+        assert!(taken < 1024 * 1024, "a window is 256 KiB");
+    }
+    let (mut one, mut other) = stream(&mut dial, &mut listen).await;
+    let bytes: Vec<_> = (0..2_000_000u32).map(|n| n as u8).collect();
+    let (sent, heard) = tokio::join!(
+        async {
+            one.write_all(&bytes).await?;
+            one.shutdown().await
+        },
+        read_all(&mut other)
+    );
+    sent.unwrap();
+    assert!(heard.0 == bytes);
+}
+
+#[tokio::test]
+async fn a_carrier_that_fails_resets_its_streams_and_is_dialled_again() {
+    let (dial, mut listen) = memory::endpoint();
+    let mut dial = MuxDial::new(dial, Plain);
+    for _ in 0..2 {
+        let dialling = tokio::spawn(dial.call(()));
+        let carrier = listen.next().await.unwrap().unwrap();
+        let (near, far) = memory::connection(64 * 1024);
+        let (mut acceptor, give) = handed();
+        give(far);
+        let pipe = tokio::spawn(pass(carrier.io, near));
+        let mut accepted = acceptor.next().await.unwrap().unwrap().io;
+        let mut dialled = dialling.await.unwrap().unwrap().io;
+        dialled.write_all(b"half").await.unwrap();
+        dialled.flush().await.unwrap();
+        assert_eq!(read_some(&mut accepted, 4).await, b"half");
+        pipe.abort();
+        for io in [&mut dialled, &mut accepted] {
+            let (_, end) = read_all(io).await;
+            assert_reset(&end);
+        }
+    }
+}
+
+/// An acceptor of streams, and how it gets its carrier.
+fn handed() -> (Listen, impl FnOnce(MemoryStream)) {
+    let (mut dial, listen) = memory::endpoint();
+    let (give, given) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let mut carrier: MemoryStream = given.await.unwrap();
+        let mut conn: Conn<MemoryStream> = dial.call(()).await.unwrap();
+        let _ = tokio::io::copy_bidirectional(&mut carrier, &mut conn.io).await;
+    });
+    (MuxListen::new(listen, Plain), move |io| {
+        give.send(io).unwrap();
+    })
+}
+
+async fn pass(mut one: MemoryStream, mut other: MemoryStream) {
+    let _ = tokio::io::copy_bidirectional(&mut one, &mut other).await;
+}
+
+#[tokio::test]
+async fn through_a_relay_ends_and_resets_are_what_they_were() {
+    let (mut dial, mut listen) = ends();
+    let (mut client, accepted) = stream(&mut dial, &mut listen).await;
+    let (b_io, mut b) = memory::connection(1024);
+    let (_, end) = relay_between(Identity::new(), accepted, b_io);
+    client.write_all(b"question").await.unwrap();
+    client.shutdown().await.unwrap();
+    assert_eq!(read_all(&mut b).await.0, b"question");
+    b.write_all(b"answer").await.unwrap();
+    drop(b);
+    let (heard, ended) = read_all(&mut client).await;
+    assert_eq!(heard, b"answer");
+    ended.unwrap();
+    let summary = end.await.unwrap().unwrap();
+    assert_eq!(summary.reason, CloseReason::Finished(Side::A));
+
+    let (mut client, accepted) = stream(&mut dial, &mut listen).await;
+    let (b_io, mut b) = memory::connection(1024);
+    let (_, end) = relay_between(Identity::new(), accepted, b_io);
+    b.write_all(b"half").await.unwrap();
+    b.abort();
+    drop(b);
+    let (heard, ended) = read_all(&mut client).await;
+    assert_eq!(heard, b"half");
+    assert_reset(&ended);
+    end.await.unwrap().unwrap_err();
+}
+
+#[tokio::test]
+async fn a_stream_that_waits_tells_when_its_peer_goes_and_keeps_what_comes() {
+    let (mut dial, mut listen) = ends();
+    let gone = async |io: &mut MuxIo| std::future::poll_fn(|cx| io.poll_gone(cx)).await;
+    let (mut one, mut other) = stream(&mut dial, &mut listen).await;
+    assert!(gone(&mut other).now_or_never().is_none());
+    one.write_all(b"early").await.unwrap();
+    one.shutdown().await.unwrap();
+    tokio::time::timeout(Duration::from_millis(50), gone(&mut other))
+        .await
+        .unwrap_err();
+    assert_eq!(read_some(&mut other, 5).await, b"early");
+    assert_eq!(gone(&mut other).await, Gone::Ended);
+    let (one, mut other) = stream(&mut dial, &mut listen).await;
+    drop(one);
+    assert_eq!(gone(&mut other).await, Gone::Failed);
+}
+
+#[tokio::test]
+async fn many_streams_share_a_carrier_and_one_too_many_has_another() {
+    let (dial, mut listen) = memory::endpoint();
+    let mut dial = MuxDial::new(dial, Plain);
+    let (relay, carriers) = memory::endpoint();
+    let mut acceptor = MuxListen::new(carriers, Plain);
+    let counted = tokio::spawn(async move {
+        let mut carriers = 0;
+        while let Some(Ok(carrier)) = listen.next().await {
+            carriers += 1;
+            let mut relay = relay.clone();
+            let onward: Conn<MemoryStream> = relay.call(()).await.unwrap();
+            tokio::spawn(pass(carrier.io, onward.io));
+        }
+        carriers
+    });
+    let mut streams = Vec::new();
+    for _ in 0..=STREAMS {
+        let (dialled, accepted) = tokio::join!(dial.call(()), acceptor.next());
+        streams.push((dialled.unwrap(), accepted.unwrap().unwrap()));
+    }
+    drop((streams, dial));
+    assert_eq!(counted.await.unwrap(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_without_mux_is_told_of() {
+    let (dial, mut listen) = memory::endpoint();
+    let mut dial = MuxDial::new(dial, Plain);
+    let silent = tokio::spawn(async move {
+        let mut all = Vec::new();
+        while let Some(Ok(carrier)) = listen.next().await {
+            all.push(carrier);
+        }
+    });
+    let error = dial.call(()).await.unwrap_err();
+    assert!(matches!(error, MuxDialError::NotOpened), "{error}");
+    silent.abort();
+}
+
+#[test]
+fn lengths_may_be_cut_anywhere() {
+    let mut script = vec![OPEN];
+    for piece in [&b"one"[..], b"t", b"three and more"] {
+        script.extend((piece.len() as u16).to_be_bytes());
+        script.extend_from_slice(piece);
+    }
+    script.extend([0, 0]);
+    for cut in 0..=script.len() {
+        let mut lengths = io::Lengths::default();
+        let mut heard = Vec::new();
+        for part in [&script[..cut], &script[cut..]] {
+            let mut part = part.to_vec();
+            let n = lengths.take_out(&mut part).unwrap();
+            heard.extend_from_slice(&part[..n]);
+        }
+        assert_eq!(heard, b"onetthree and more");
+        assert!(lengths.ended);
+        assert_eq!(lengths.take_out(&mut [7]), Err(ErrorKind::InvalidData));
+    }
+    let mut lengths = io::Lengths::default();
+    assert_eq!(lengths.take_out(&mut [7]), Err(ErrorKind::InvalidData));
+}
