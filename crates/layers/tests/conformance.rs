@@ -260,6 +260,13 @@ fn access_list() {
     side(AccessLayer::new(list)).check().unwrap();
 }
 
+/// A connection that stays.
+#[test]
+fn hand_over() {
+    let stays = |_: &Info| Ok::<_, io::Error>(None);
+    side(HandOverLayer::new(stays)).check().unwrap();
+}
+
 #[test]
 fn limits() {
     // As many as a check has at a time.

@@ -94,7 +94,7 @@ where
         Err(MuxDialError::NotOpened)
     }
 
-    /// The carrier that is there, or a new one: whoever comes meanwhile waits for it.
+    /// The carrier that is there, or a new one. Calls that come meanwhile wait for it.
     async fn carrier(&self) -> Result<Carrier, MuxDialError> {
         let mut there = self.carrier.lock().await;
         if let Some(carrier) = there.as_ref().filter(|carrier| !carrier.opens.is_closed()) {
@@ -113,7 +113,7 @@ where
         let Conn { io, info } = shaken.map_err(|error| MuxDialError::Handshake(error.into()))?;
         let (opens, mut asked) = mpsc::channel(1);
         let asks = move |cx: &mut Context<'_>| asked.poll_recv(cx);
-        // Streams that the peer opens are cut: it is we who open them.
+        // Streams that the peer opens are cut: this end opens them.
         tokio::spawn(drive(io, Mode::Client, STREAMS, asks, |_, _| {}));
         let carrier = there.insert(Carrier {
             opens,

@@ -34,11 +34,11 @@
 //!
 //! ```
 //! use couplet_endpoint::{Conn, Dial, Listen};
-//! use couplet_layers::mux::{MuxDial, MuxListen, Plain};
+//! use couplet_layers::mux::{MuxDial, MuxListen, plain};
 //!
 //! # async fn run() -> Result<(), couplet_endpoint::BoxError> {
-//! let listen = MuxListen::new(Listen::bind("0.0.0.0:4000").await?, Plain);
-//! let dial = MuxDial::new(Dial::to("relay.example:4000")?, Plain);
+//! let listen = MuxListen::new(Listen::bind("0.0.0.0:4000").await?, plain);
+//! let dial = MuxDial::new(Dial::to("relay.example:4000")?, plain);
 //! # Ok(())
 //! # }
 //! ```
@@ -55,7 +55,7 @@ pub use self::{
     dial::{MuxDial, MuxDialError},
     io::MuxIo,
     listen::MuxListen,
-    plain::Plain,
+    plain::plain,
 };
 
 use std::time::Duration;

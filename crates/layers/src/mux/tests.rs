@@ -1,4 +1,4 @@
-use std::{io::ErrorKind, time::Duration};
+use std::{convert::Infallible, future::Ready, io::ErrorKind, time::Duration};
 
 use couplet_endpoint::{Conn, Gone, Io, Origin, Side, memory, memory::MemoryStream};
 use couplet_pairing::CloseReason;
@@ -9,12 +9,16 @@ use tower::{Service, layer::util::Identity};
 use super::*;
 use crate::testing::{assert_reset, read_all, read_some, relay_between};
 
-type Dial = MuxDial<memory::Dial, Plain>;
-type Listen = MuxListen<memory::Listen, Plain>;
+type Shake = fn(Conn<MemoryStream>) -> Ready<Result<Conn<MemoryStream>, Infallible>>;
+type Dial = MuxDial<memory::Dial, Shake>;
+type Listen = MuxListen<memory::Listen, Shake>;
 
 fn ends() -> (Dial, Listen) {
     let (dial, listen) = memory::endpoint();
-    (MuxDial::new(dial, Plain), MuxListen::new(listen, Plain))
+    (
+        MuxDial::new(dial, plain as Shake),
+        MuxListen::new(listen, plain as Shake),
+    )
 }
 
 /// A stream: its dialled end, then its accepted one.
@@ -97,7 +101,7 @@ async fn a_reader_that_stops_stops_its_writer_and_no_other() {
 #[tokio::test]
 async fn a_carrier_that_fails_resets_its_streams_and_is_dialled_again() {
     let (dial, mut listen) = memory::endpoint();
-    let mut dial = MuxDial::new(dial, Plain);
+    let mut dial = MuxDial::new(dial, plain as Shake);
     for _ in 0..2 {
         let dialling = tokio::spawn(dial.call(()));
         let carrier = listen.next().await.unwrap().unwrap();
@@ -127,7 +131,7 @@ fn handed() -> (Listen, impl FnOnce(MemoryStream)) {
         let mut conn: Conn<MemoryStream> = dial.call(()).await.unwrap();
         let _ = tokio::io::copy_bidirectional(&mut carrier, &mut conn.io).await;
     });
-    (MuxListen::new(listen, Plain), move |io| {
+    (MuxListen::new(listen, plain as Shake), move |io| {
         give.send(io).unwrap();
     })
 }
@@ -186,9 +190,9 @@ async fn a_stream_that_waits_tells_when_its_peer_goes_and_keeps_what_comes() {
 #[tokio::test]
 async fn many_streams_share_a_carrier_and_one_too_many_has_another() {
     let (dial, mut listen) = memory::endpoint();
-    let mut dial = MuxDial::new(dial, Plain);
+    let mut dial = MuxDial::new(dial, plain as Shake);
     let (relay, carriers) = memory::endpoint();
-    let mut acceptor = MuxListen::new(carriers, Plain);
+    let mut acceptor = MuxListen::new(carriers, plain as Shake);
     let counted = tokio::spawn(async move {
         let mut carriers = 0;
         while let Some(Ok(carrier)) = listen.next().await {
@@ -211,7 +215,7 @@ async fn many_streams_share_a_carrier_and_one_too_many_has_another() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_without_mux_is_told_of() {
     let (dial, mut listen) = memory::endpoint();
-    let mut dial = MuxDial::new(dial, Plain);
+    let mut dial = MuxDial::new(dial, plain as Shake);
     let silent = tokio::spawn(async move {
         let mut all = Vec::new();
         while let Some(Ok(carrier)) = listen.next().await {

@@ -5,17 +5,17 @@ use std::{io, num::NonZeroU32, time::Duration};
 use couplet_endpoint::{Conn, Dial, Info, Origin, Side};
 use couplet_layers::{
     AccessLayer, AccessList, AccessLog, Attempts, AttemptsLayer, CodecLayer, ConnLimitLayer,
-    ConnRateLayer, DialledForLayer, HandshakeLayer, LiveLimitLayer, Rate, Replaceable,
-    SideAccessLogLayer, SideStatsLayer, Stats,
+    ConnRateLayer, DialledForLayer, HandOverLayer, HandshakeLayer, LiveLimitLayer, Rate,
+    Replaceable, SideAccessLogLayer, SideStatsLayer, Stats,
     payload::compress::{Lz4, Zstd},
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::codec::LengthDelimitedCodec;
-use tower::{ServiceBuilder, ServiceExt};
+use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 use crate::{
     Cost, NOTHING,
-    rig::{side, ways},
+    rig::{side, tcp, ways},
 };
 
 pub(crate) async fn measure(name: &str) -> Option<Cost> {
@@ -37,6 +37,7 @@ pub(crate) async fn measure(name: &str) -> Option<Cost> {
             side(SideAccessLogLayer::new(log, Side::A), b"", b"").await
         }
         "DialledForLayer" => dialled_for().await,
+        "HandOverLayer" => hand_over().await,
         "CodecLayer" => side(codec(), b"", b"").await,
         "Zstd" => side(Zstd::new().layer(), b"", b"").await,
         "Lz4" => side(Lz4::new().layer(), b"", b"").await,
@@ -55,6 +56,23 @@ async fn access() -> Cost {
     let all = |_: &Info| io::Result::Ok(());
     assert_eq!(side(AccessLayer::new(all), b"", b"").await, by_list);
     by_list
+}
+
+/// A connection that stays; its place answers nothing.
+async fn hand_over() -> Cost {
+    let stays = HandOverLayer::new(|_: &Info| Ok::<_, io::Error>(None));
+    let place = service_fn(async |conn: Conn<TcpStream>| {
+        assert_eq!(ways(&conn.io), [true, true]);
+        io::Result::Ok(())
+    });
+    let (_peer, conn) = tcp().await;
+    ServiceBuilder::new()
+        .layer(stays)
+        .service(place)
+        .oneshot(conn)
+        .await
+        .unwrap();
+    NOTHING
 }
 
 async fn dialled_for() -> Cost {
