@@ -14,7 +14,6 @@ use couplet_connector::{
 use crate::{
     layer_spec::{LayerSpec, Source},
     routes::{Routes, Target},
-    side::options::SideLayerSpec,
 };
 
 /// How many connections wait until a relay takes them: as many as Linux lets wait to be accepted by
@@ -35,7 +34,7 @@ pub(crate) fn add(name: &str, relay: HandOver) {
 }
 
 /// The layer of a side for whose clients these routes choose.
-pub(crate) fn layer(routes: &Replaceable<Arc<Routes>>) -> SideLayerSpec {
+pub(crate) fn layer(routes: &Replaceable<Arc<Routes>>) -> LayerSpec<SideLayers> {
     let to = routes.current().relays().collect::<Vec<_>>().join("+");
     let routes = routes.clone();
     let mut layers = SideLayers::new();

@@ -35,6 +35,7 @@ mod log_writer;
 mod man;
 mod mistake;
 mod mistyped;
+mod networks;
 mod own_addresses;
 mod pair;
 mod passed;

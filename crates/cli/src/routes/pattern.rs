@@ -8,7 +8,7 @@ use couplet_connector::{
 };
 
 use super::hosts::Hosts;
-use crate::{mistake::Mistake, side::options::access::networks};
+use crate::{mistake::Mistake, networks::networks};
 
 /// What a client speaks, and the conditions that hold for its connection.
 #[derive(Clone, Debug, PartialEq)]

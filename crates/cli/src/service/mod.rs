@@ -2,6 +2,7 @@
 
 pub(crate) mod changes;
 mod given;
+mod handed_on;
 #[cfg(unix)]
 mod next;
 #[cfg(not(unix))]

@@ -3,7 +3,7 @@
 //! To add one: a file beside this one with its [`SideOption`], a line in [`ALL`], a line in
 //! docs/command.md.
 
-pub(crate) mod access;
+mod access;
 mod attempts;
 mod balance;
 mod challenge;

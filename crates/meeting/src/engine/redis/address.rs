@@ -2,7 +2,7 @@
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, io::tcp::TcpSettings};
 
-use super::server::ServerError;
+use super::server_error::ServerError;
 
 /// Where a sentinel listens unless it is said.
 const SENTINEL_PORT: u16 = 26379;

@@ -23,12 +23,13 @@ mod info;
 mod link;
 mod script;
 mod server;
+mod server_error;
 #[cfg(feature = "redis-tls")]
 mod tls;
 
-pub use self::server::{RedisServer, ServerError};
 #[cfg(feature = "redis-tls")]
 pub use self::tls::RedisTls;
+pub use self::{server::RedisServer, server_error::ServerError};
 
 use std::{
     fmt, io,

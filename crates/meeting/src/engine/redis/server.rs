@@ -7,9 +7,8 @@ use redis::{
     io::tcp::TcpSettings,
     sentinel::{SentinelClientBuilder, SentinelServerType},
 };
-use thiserror::Error;
 
-use super::{address::Place, conn::Conn};
+use super::{address::Place, conn::Conn, server_error::ServerError};
 
 #[cfg(feature = "redis-tls")]
 use super::tls::RedisTls;
@@ -31,29 +30,6 @@ pub struct RedisServer {
     sentinel_password: Option<Arc<str>>,
     #[cfg(feature = "redis-tls")]
     tls: RedisTls,
-}
-
-/// Not the address of a server.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ServerError {
-    /// The text has another form.
-    #[error("address of a match-maker has another form: {0}; right would be `redis://HOST:6379/0`")]
-    Malformed(String),
-    /// The sentinels are not told which master is meant.
-    #[error(
-        "address of a match-maker names no master: `redis+sentinel://HOST:26379,HOST:26379/MASTER`"
-    )]
-    NoMaster,
-    /// The address asks for TLS, and the program was built without.
-    #[error("match-maker over TLS: this program is built without it; `redis://HOST:6379/0`")]
-    BuiltWithoutTls,
-    /// Files for TLS, and an address without.
-    #[error("match-maker {0} is not spoken to by TLS: `rediss://HOST:6379/0`")]
-    NotTls(Arc<str>),
-    /// A file for TLS can't be used.
-    #[error("file for the TLS of a match-maker can't be used: {0}")]
-    TlsFile(String),
 }
 
 // ===== impl RedisServer =====
