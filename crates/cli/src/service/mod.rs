@@ -90,9 +90,11 @@ impl<'a> Service<'a> {
                 return Ok(());
             }
         };
-        let mut relays = started?;
+        let relays = started?;
         let (ask, requests) = mpsc::channel::<Request>(1);
-        let mut next = Next::open(take_over, &mut before).await?;
+        let next = Next::open(take_over, &mut before).await?;
+        #[cfg(feature = "admin")]
+        let (mut relays, mut next) = (relays, next);
         #[cfg(feature = "admin")]
         {
             let (spec, endpoint) = admin;

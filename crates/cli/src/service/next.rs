@@ -15,11 +15,14 @@ use super::{
     given::Given,
     relays::Relays,
     successor::{Started, Successions},
-    take_over::{self, Items, Offer, Role, Taken, leave_path},
+    take_over::{self, Items, Offer, Role, Taken},
 };
 #[cfg(feature = "admin")]
-use crate::admin::{AdminEndpoint, AdminServing, AdminSpec};
-use crate::{config::Config, incoming::Kept, mistake::Mistake, passed};
+use crate::{
+    admin::{AdminEndpoint, AdminServing, AdminSpec},
+    incoming::Kept,
+};
+use crate::{config::Config, mistake::Mistake, passed};
 
 /// The flag `--take-over`.
 #[derive(Debug)]
@@ -216,7 +219,7 @@ impl Next {
         self.offer.leave_path(are_left);
         #[cfg(feature = "admin")]
         for (_, socket) in &self.admin_sockets {
-            leave_path(socket, are_left);
+            take_over::leave_path(socket, are_left);
         }
     }
 

@@ -6,9 +6,12 @@ use std::convert::Infallible;
 use couplet_admin::AdminAddr;
 
 use super::{given::Given, relays::Relays};
+use crate::config::Config;
 #[cfg(feature = "admin")]
-use crate::admin::{AdminEndpoint, AdminServing, AdminSpec};
-use crate::{config::Config, incoming::Kept};
+use crate::{
+    admin::{AdminEndpoint, AdminServing, AdminSpec},
+    incoming::Kept,
+};
 
 #[derive(Debug)]
 pub(crate) struct TakeOver(Infallible);

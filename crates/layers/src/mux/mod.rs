@@ -33,12 +33,12 @@
 //! 256 KiB while it is not read; of a carrier 96 KiB.
 //!
 //! ```
-//! use couplet_endpoint::{Conn, Dial, Listen};
+//! use couplet_endpoint::{Dial, Listen, TcpIo};
 //! use couplet_layers::mux::{MuxDial, MuxListen, plain};
 //!
 //! # async fn run() -> Result<(), couplet_endpoint::BoxError> {
-//! let listen = MuxListen::new(Listen::bind("0.0.0.0:4000").await?, plain);
-//! let dial = MuxDial::new(Dial::to("relay.example:4000")?, plain);
+//! let listen = MuxListen::new(Listen::bind("0.0.0.0:4000").await?, plain::<TcpIo>);
+//! let dial = MuxDial::new(Dial::to("relay.example:4000")?, plain::<TcpIo>);
 //! # Ok(())
 //! # }
 //! ```
