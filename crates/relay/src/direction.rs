@@ -223,7 +223,7 @@ impl Direction {
             match taken {
                 Poll::Ready(Ok(Held::Nothing)) => return Poll::Ready(Event::SourceEnded),
                 Poll::Ready(Ok(held)) => {
-                    turn.took(held.len());
+                    turn.took(held.len(), held.is_in_pipe());
                     self.held = held;
                 }
                 Poll::Ready(Err(event)) => return Poll::Ready(event),
@@ -345,7 +345,7 @@ impl Direction {
             }
             match ready!(Buffer::poll_read(cx, source, u32::MAX)) {
                 Ok(Some(buffer)) => {
-                    turn.took(buffer.len());
+                    turn.took(buffer.len(), false);
                     *left = left.saturating_sub(buffer.len().into());
                 }
                 Ok(None) | Err(_) => return Poll::Ready(()),

@@ -7,9 +7,13 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 const ROUNDS: u32 = 32;
 const BYTES: u32 = 2 * 1024 * 1024;
 
-/// So many times as much where other threads can take the tasks that wait. There tokio wakes another
-/// thread for a task that yields, and that thread takes the task, with what the caches hold of its
-/// sockets.
+/// The same of bytes that are copied: what they go through, as compression, may take long for each, and
+/// the other direction of the pair waits.
+const COPIED: u32 = 256 * 1024;
+
+/// So many times as much by splice, where other threads can take the tasks that wait. There tokio wakes
+/// another thread for a task that yields, and that thread takes the task, with what the caches hold of
+/// its sockets.
 const AMONG_THREADS: u32 = 4;
 
 /// What a direction has done since its task was woken.
@@ -18,6 +22,7 @@ pub(crate) struct Turn {
     rounds: u32,
     bytes: u32,
     times: u32,
+    has_copied: bool,
 }
 
 // ===== impl Turn =====
@@ -28,22 +33,25 @@ impl Turn {
             rounds: 0,
             bytes: 0,
             times: 1,
+            has_copied: false,
         }
     }
 
     /// So many bytes were taken.
-    pub(crate) const fn took(&mut self, bytes: u32) {
+    pub(crate) const fn took(&mut self, bytes: u32, by_splice: bool) {
+        self.has_copied |= !by_splice;
         self.rounds += 1;
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
     /// Whether it is the others' turn.
     pub(crate) fn is_over(&mut self) -> bool {
-        if self.rounds < ROUNDS * self.times && self.bytes < BYTES * self.times {
+        let most = if self.has_copied { COPIED } else { BYTES };
+        if self.rounds < ROUNDS * self.times && self.bytes < most * self.times {
             return false;
         }
         // Asked now, as it costs more than a comparison, and most turns are shorter.
-        if self.times == 1 && has_threads() {
+        if self.times == 1 && !self.has_copied && has_threads() {
             self.times = AMONG_THREADS;
             return false;
         }
@@ -61,11 +69,11 @@ mod tests {
     use super::*;
 
     /// How often so many bytes may be taken in one turn.
-    fn turns(bytes: u32) -> u32 {
+    fn turns(bytes: u32, by_splice: bool) -> u32 {
         let mut turn = Turn::new();
         let mut taken = 0;
         while !turn.is_over() {
-            turn.took(bytes);
+            turn.took(bytes, by_splice);
             taken += 1;
         }
         taken
@@ -73,18 +81,24 @@ mod tests {
 
     #[test]
     fn many_reads_or_many_bytes_end_a_turn() {
-        assert_eq!(turns(1), ROUNDS);
-        assert_eq!(turns(1024 * 1024), 2);
+        assert_eq!(turns(1, true), ROUNDS);
+        assert_eq!(turns(1024 * 1024, true), 2);
     }
 
     #[tokio::test]
     async fn one_thread_has_short_turns() {
-        assert_eq!(turns(1), ROUNDS);
+        assert_eq!(turns(1, true), ROUNDS);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_copied_has_short_turns() {
+        assert_eq!(turns(1, false), ROUNDS);
+        assert_eq!(turns(64 * 1024, false), 4);
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn among_threads_a_turn_is_longer() {
-        assert_eq!(turns(1), ROUNDS * AMONG_THREADS);
-        assert_eq!(turns(1024 * 1024), 8);
+        assert_eq!(turns(1, true), ROUNDS * AMONG_THREADS);
+        assert_eq!(turns(1024 * 1024, true), 8);
     }
 }
