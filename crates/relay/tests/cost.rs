@@ -13,7 +13,7 @@ use helper::{
 };
 
 /// The most that one turn of a pair reads from each side.
-const TURN: u64 = 32 * 64 * 1024;
+const TURN: u64 = 4 * 64 * 1024;
 
 #[tokio::test]
 async fn a_source_that_is_always_ready_yields_to_other_tasks() {
