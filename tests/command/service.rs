@@ -71,7 +71,7 @@ fn write(folder: &Path, text: &str) {
 }
 
 /// Greets each client with its letter, then sends back what it gets. Returns how it is dialled.
-fn server(letter: u8) -> String {
+pub(super) fn server(letter: u8) -> String {
     let listener: TcpListener = listen();
     let dial = format!("dial:{}", listener.local_addr().unwrap());
     thread::spawn(move || {
@@ -88,7 +88,7 @@ fn server(letter: u8) -> String {
 }
 
 /// The letter of the server that greets.
-fn greeted(mut client: &TcpStream) -> char {
+pub(super) fn greeted(mut client: &TcpStream) -> char {
     let mut letter = [0];
     client.read_exact(&mut letter).unwrap();
     letter[0].into()

@@ -20,6 +20,8 @@ use couplet_tests::{
 };
 use rustix::process::Signal;
 
+use crate::service::{greeted, server};
+
 /// A folder with a file of two relays, and servers that tell their letter.
 struct Rig {
     folder: tempfile::TempDir,
@@ -85,29 +87,6 @@ impl Rig {
         }
         clients
     }
-}
-
-/// Greets each client with its letter, then sends back what it gets. Returns how it is dialled.
-fn server(letter: u8) -> String {
-    let listener = listen();
-    let dial = format!("dial:{}", listener.local_addr().unwrap());
-    thread::spawn(move || {
-        for client in listener.incoming() {
-            let Ok(mut client) = client else { return };
-            thread::spawn(move || {
-                let _ = client.write_all(&[letter]);
-                let mut back = client.try_clone().unwrap();
-                let _ = std::io::copy(&mut client, &mut back);
-            });
-        }
-    });
-    dial
-}
-
-fn greeted(mut client: &TcpStream) -> char {
-    let mut letter = [0];
-    client.read_exact(&mut letter).unwrap();
-    letter[0].into()
 }
 
 #[track_caller]
