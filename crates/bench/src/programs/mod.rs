@@ -5,7 +5,7 @@ mod load;
 mod table;
 
 use std::{
-    env,
+    env, fs,
     path::Path,
     process::{Command, Stdio},
     thread,
@@ -22,14 +22,14 @@ use crate::{
     args::ProgramsArgs,
     built::{build, commit},
     driver::{chosen, command},
-    measure::{Group, Machine, today},
+    measure::{Machine, today},
     place::Place,
     relays::{self, Missing, Relay, Running, To, free_port},
     scratch::Scratch,
 };
 
-/// How often a program is started again that was refused: its server may not be there yet, or may still
-/// be busy with the connection by which the relay was found to listen.
+/// How often a program is started again that was refused: its server may still be busy with the
+/// connection by which it, or the relay, was found to listen.
 const TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -117,12 +117,11 @@ fn measure(
     folder: &Path,
 ) -> anyhow::Result<Measured> {
     let server = (place.server, free_port()?.port()).into();
-    let mut command = place.at_server(&load.server(server, folder)?);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let _server = Group::start(&mut command)?;
+    let servers = folder.join("server");
+    fs::create_dir_all(&servers)?;
+    let command = place.at_server(&load.server(server, &servers)?);
+    // It listens before a client comes: redis-benchmark never ends where one of its connections is refused.
+    let _server = Running::listening(command, &[server], &servers).context("the server")?;
     let listen = (place.relay, free_port()?.port()).into();
     let command = relay.command(listen, To::Backend(server), folder)?;
     let relay = Running::listening(command, &[listen], folder)?;
