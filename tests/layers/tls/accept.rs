@@ -275,3 +275,58 @@ fn bytes_that_are_not_tls_are_logged() {
         line.contains("peer does not speak TLS").then_some(())
     });
 }
+
+/// What is in an addition, by type, of additions one behind the other.
+fn additions(mut rest: &[u8]) -> Vec<(u8, &[u8])> {
+    let mut all = Vec::new();
+    while let [kind, high, low, behind @ ..] = rest {
+        let (value, next) = behind.split_at(usize::from(u16::from_be_bytes([*high, *low])));
+        all.push((*kind, value));
+        rest = next;
+    }
+    all
+}
+
+#[test]
+fn what_tls_has_found_out_of_a_client_is_sent_to_the_server() {
+    let pki = Pki::new();
+    let target = listen();
+    let with_ca = format!("{},tls.alpn=h2,tls.client=want", pki.listens("server.test"));
+    let with_ca = format!("{with_ca},tls.client-ca={}", pki.file("ca.pem"));
+    let send = format!(
+        "{},proxy-protocol=v2,proxy-protocol.add=authority+alpn+tls",
+        dial(&target)
+    );
+    let couplet = Couplet::start(&[&with_ca, &send]);
+    let certificate = pki.certificate("client.test");
+    for shows_certificate in [true, false] {
+        let mut client = pki.s_client(&couplet, "server.test");
+        client.args(["-quiet", "-tls1_3", "-alpn", "h2"]);
+        client.args(["-ciphersuites", "TLS_AES_128_GCM_SHA256"]);
+        if shows_certificate {
+            client.args(["-cert", &certificate, "-key", &pki.key("client.test")]);
+        }
+        let (_client, _talk) = talking("s_client", &mut client);
+        let mut served = accept(&target);
+        let mut head = [0; 16];
+        served.read_exact(&mut head).unwrap();
+        let mut rest = vec![0; usize::from(u16::from_be_bytes([head[14], head[15]]))];
+        served.read_exact(&mut rest).unwrap();
+        let all = additions(&rest[12..]);
+        assert_eq!(all[..2], [(0x02, &b"server.test"[..]), (0x01, b"h2")]);
+        let (kind, tls) = all[2];
+        assert_eq!((kind, all.len()), (0x20, 3));
+        let found = additions(&tls[5..]);
+        let (version, cipher) = (b"TLSv1.3", b"TLS_AES_128_GCM_SHA256");
+        if shows_certificate {
+            assert_eq!(tls[..5], [0x07, 0, 0, 0, 0]);
+            let expected: [(u8, &[u8]); 3] =
+                [(0x21, version), (0x22, b"client.test"), (0x23, cipher)];
+            assert_eq!(found, expected);
+        } else {
+            assert_eq!(tls[..5], [0x01, 0, 0, 0, 1]);
+            let expected: [(u8, &[u8]); 2] = [(0x21, version), (0x23, cipher)];
+            assert_eq!(found, expected);
+        }
+    }
+}

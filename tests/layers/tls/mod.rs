@@ -51,7 +51,8 @@ impl Pki {
 
     fn certificate_in(&self, file: &str, name: &str) -> String {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
         let certificate = params.signed_by(&key, &self.ca).unwrap();
         let path = self.file(&format!("{file}.pem"));
         fs::write(&path, certificate.pem()).unwrap();

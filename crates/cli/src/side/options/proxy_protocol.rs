@@ -29,7 +29,7 @@ pub(super) static PROXY_PROTOCOL: SideOption = SideOption {
         SideSetting {
             name: "add",
             value: "NAME+…",
-            help: "with v2: also send the client's authority, alpn, unique-id [default: none]",
+            help: "with v2: also send the client's authority, alpn, unique-id, tls [default: none]",
             many: false,
         },
         SideSetting {
@@ -99,12 +99,13 @@ fn additions(names: &str) -> Result<Vec<Addition>, Mistake> {
         "authority" => Ok(Addition::Authority),
         "alpn" => Ok(Addition::Alpn),
         "unique-id" => Ok(Addition::UniqueId),
+        "tls" => Ok(Addition::Tls),
         _ => {
             let message = format!("`{name}` can't be added to a PROXY header");
             Err(Mistake::unknown(
                 message,
                 name,
-                &["authority", "alpn", "unique-id"],
+                &["authority", "alpn", "unique-id", "tls"],
             ))
         }
     };

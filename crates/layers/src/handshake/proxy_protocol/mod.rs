@@ -65,6 +65,8 @@ mod proxied;
 mod send;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tls")]
+mod tls;
 mod tlv;
 mod unix;
 

@@ -81,6 +81,11 @@ impl Proxied {
         text(first(tls, kind::SSL_CN)?).filter(|_| verified)
     }
 
+    /// All that the proxy says of TLS.
+    pub(super) fn tls_addition(&self) -> Option<&[u8]> {
+        self.first(kind::SSL)
+    }
+
     /// Whether the proxy has verified a client certificate, and the additions within this one.
     fn tls(&self) -> Option<(bool, &[u8])> {
         // PP2_CLIENT_CERT_CONN and PP2_CLIENT_CERT_SESS.

@@ -13,6 +13,8 @@ pub(super) mod kind {
     pub(crate) const SSL: u8 = 0x20;
     pub(crate) const SSL_VERSION: u8 = 0x21;
     pub(crate) const SSL_CN: u8 = 0x22;
+    #[cfg(feature = "tls")]
+    pub(crate) const SSL_CIPHER: u8 = 0x23;
 }
 
 /// An addition to a header of version 2: a type and a value.
@@ -26,24 +28,31 @@ pub struct Tlv {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Addition {
-    /// The host name that the client asked for, as its own header ([`Proxied`]) or its first bytes
-    /// ([`Protocol`]) tell: PP2_TYPE_AUTHORITY.
+    /// The host name that the client asked for, as our TLS with the client, its own header ([`Proxied`]) or
+    /// its first bytes ([`Protocol`]) tell: PP2_TYPE_AUTHORITY.
     Authority,
-    /// The application protocol above TLS, of the client's own header: PP2_TYPE_ALPN.
+    /// The application protocol above TLS, of our TLS with the client or of its own header: PP2_TYPE_ALPN.
     Alpn,
     /// The identifier of the client's own header: PP2_TYPE_UNIQUE_ID.
     UniqueId,
+    /// What our TLS with the client has found out, or else its own header says: the version, the cipher
+    /// suite, whether the client has shown a certificate, and the certificate's common name: PP2_TYPE_SSL.
+    Tls,
 }
 
 // ===== impl Addition =====
 
 impl Addition {
     /// All additions.
-    pub const ALL: [Self; 3] = [Self::Authority, Self::Alpn, Self::UniqueId];
+    pub const ALL: [Self; 4] = [Self::Authority, Self::Alpn, Self::UniqueId, Self::Tls];
 
     /// The addition for a client, if that much is known of the client.
     pub fn of(self, client: &Info) -> Option<Tlv> {
         let proxied = client.extensions.get::<Proxied>();
+        #[cfg(feature = "tls")]
+        if let Some(found) = super::tls::addition(self, client) {
+            return Some(found);
+        }
         match self {
             Self::Authority => {
                 let sniffed = || client.extensions.get().and_then(Protocol::host);
@@ -52,6 +61,7 @@ impl Addition {
             }
             Self::Alpn => proxied.and_then(Proxied::alpn).map(Tlv::alpn),
             Self::UniqueId => proxied.and_then(Proxied::unique_id).map(Tlv::unique_id),
+            Self::Tls => proxied.and_then(Proxied::tls_addition).map(Tlv::tls),
         }
     }
 }
@@ -75,6 +85,11 @@ impl Tlv {
     /// The application protocol above TLS (ALPN, RFC 7301): `h2`, `http/1.1`.
     pub fn alpn(protocol: &[u8]) -> Self {
         Self::new(kind::ALPN, Bytes::copy_from_slice(protocol))
+    }
+
+    /// What is known of the client's TLS, as the specification has it.
+    fn tls(value: &[u8]) -> Self {
+        Self::new(kind::SSL, Bytes::copy_from_slice(value))
     }
 
     /// An identifier of the connection across proxies, of at most 128 bytes.

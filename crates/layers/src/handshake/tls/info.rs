@@ -1,7 +1,9 @@
 use std::fmt;
 
 use couplet_endpoint::Info;
-use tokio_rustls::rustls::{CommonState, ProtocolVersion, pki_types::CertificateDer};
+use tokio_rustls::rustls::{
+    CipherSuite, CommonState, HandshakeKind, ProtocolVersion, pki_types::CertificateDer,
+};
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, parse_x509_certificate};
 
 use super::Fingerprint;
@@ -17,6 +19,9 @@ pub struct TlsInfo {
     alpn: Option<Box<[u8]>>,
     server_name: Option<Box<str>>,
     fingerprint: Option<Fingerprint>,
+    cipher_suite: Option<CipherSuite>,
+    common_name: Option<Box<str>>,
+    is_resumed: bool,
 }
 
 // ===== impl TlsInfo =====
@@ -29,6 +34,18 @@ impl TlsInfo {
             alpn: session.alpn_protocol().map(Into::into),
             server_name: server_name.map(Into::into),
             fingerprint: leaf.map(Fingerprint::of),
+            cipher_suite: session.negotiated_cipher_suite().map(|suite| suite.suite()),
+            common_name: None,
+            is_resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
+        }
+    }
+
+    /// The same, with the common name of a client that has shown a certificate.
+    pub(super) fn of_client(self, session: &CommonState) -> Self {
+        let leaf = session.peer_certificates().and_then(<[_]>::first);
+        Self {
+            common_name: leaf.and_then(common_name),
+            ..self
         }
     }
 
@@ -51,6 +68,21 @@ impl TlsInfo {
     /// The SHA-256 of the peer's certificate, if the peer showed one.
     pub fn fingerprint(&self) -> Option<Fingerprint> {
         self.fingerprint
+    }
+
+    /// The cipher suite.
+    pub fn cipher_suite(&self) -> Option<CipherSuite> {
+        self.cipher_suite
+    }
+
+    /// The common name (CN) of the certificate that a client has shown; `None` on a dialled connection.
+    pub fn common_name(&self) -> Option<&str> {
+        self.common_name.as_deref()
+    }
+
+    /// Whether the session goes on from an earlier one (a ticket), in which the peer's certificate was shown.
+    pub fn is_resumed(&self) -> bool {
+        self.is_resumed
     }
 }
 
@@ -93,6 +125,12 @@ fn identity(certificate: &CertificateDer<'_>) -> Option<Identity> {
         names.next()?.as_str().ok()
     })?;
     (!name.is_empty()).then(|| Identity::new(name))
+}
+
+fn common_name(certificate: &CertificateDer<'_>) -> Option<Box<str>> {
+    let (_, certificate) = parse_x509_certificate(certificate).ok()?;
+    let mut names = certificate.subject().iter_common_name();
+    names.next()?.as_str().ok().map(Into::into)
 }
 
 fn alternative_name<'a>(certificate: &X509Certificate<'a>) -> Option<&'a str> {

@@ -101,8 +101,8 @@ async fn accept<I: Io>(
     };
     let session = stream.get_ref().1;
     add_identity(&mut info, session);
-    info.extensions
-        .insert(TlsInfo::new(session, name.as_deref()));
+    let found = TlsInfo::new(session, name.as_deref());
+    info.extensions.insert(found.of_client(session));
     let io = TlsIo::new(stream, truncation);
     Ok(Conn { io, info })
 }

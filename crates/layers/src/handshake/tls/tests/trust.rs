@@ -213,6 +213,7 @@ async fn a_client_is_known_by_its_certificate() {
             let identity = server.info.extensions.get::<Identity>().unwrap();
             assert_eq!(identity.name(), expected);
             assert_eq!(info(&server).fingerprint(), Some(fingerprint));
+            assert_eq!(info(&server).common_name(), Some("common"));
         }
     }
 }
