@@ -20,13 +20,13 @@ use couplet_tests::{
 use rustix::process::Signal;
 
 /// The command with a file, and an admin endpoint in its folder.
-struct Rig {
-    folder: tempfile::TempDir,
-    couplet: Couplet,
+pub(super) struct Rig {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) couplet: Couplet,
 }
 
 impl Rig {
-    fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), text);
         let file = folder.path().join("couplet.toml");
@@ -36,7 +36,7 @@ impl Rig {
     }
 
     /// Runs another file from now on, if it can.
-    fn reload(&self, text: &str) -> Finished {
+    pub(super) fn reload(&self, text: &str) -> Finished {
         write(self.folder.path(), text);
         Couplet::run(&["ctl", &self.admin(), "reload"])
     }
@@ -49,7 +49,7 @@ impl Rig {
     }
 
     /// Where the relay of this name listens, as it said last.
-    fn address(&self, relay: &str) -> SocketAddr {
+    pub(super) fn address(&self, relay: &str) -> SocketAddr {
         self.couplet.look("it runs", |lines| {
             lines.iter().rev().find_map(|line| {
                 let event: serde_json::Value = serde_json::from_str(line).ok()?;
@@ -59,7 +59,7 @@ impl Rig {
         })
     }
 
-    fn connect(&self, relay: &str) -> TcpStream {
+    pub(super) fn connect(&self, relay: &str) -> TcpStream {
         connect(self.address(relay))
     }
 }
@@ -207,6 +207,10 @@ fn a_file_that_can_not_be_taken_changes_nothing_and_says_all_that_is_wrong() {
         (
             format!("{good}access-log = '/nowhere/log'\n"),
             &["relay `x` can't be started", "/nowhere/log"],
+        ),
+        (
+            format!("[relay.x]\na = 'listen:127.0.0.1:0,tls=missing.pem'\nb = '{target}'\n"),
+            &["missing.pem", "1 mistake: nothing has changed"],
         ),
         (String::new(), &["no relay is described"]),
     ] {

@@ -23,14 +23,14 @@ use rustix::process::Signal;
 use crate::service::{greeted, server};
 
 /// A folder with a file of two relays, and servers that tell their letter.
-struct Rig {
+pub(super) struct Rig {
     folder: tempfile::TempDir,
-    tcp: SocketAddr,
+    pub(super) tcp: SocketAddr,
     servers: [String; 2],
 }
 
 impl Rig {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let rig = Self {
             folder: tempfile::tempdir().unwrap(),
             tcp: listen().local_addr().unwrap(),
@@ -40,12 +40,12 @@ impl Rig {
         rig
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// From now on the file leads to this server.
-    fn write(&self, server: usize, more: &str) {
+    pub(super) fn write(&self, server: usize, more: &str) {
         let (tcp, target) = (self.tcp, &self.servers[server]);
         let text = format!(
             "admin = 'unix:admin.sock'\nlog-format = 'json'\n[relay.tcp]\na = 'listen:{tcp}'\nb = '{target}'\n\
@@ -62,12 +62,12 @@ impl Rig {
         self.path("couplet.toml").to_str().unwrap().to_owned()
     }
 
-    fn start(&self) -> Couplet {
+    pub(super) fn start(&self) -> Couplet {
         Couplet::start_text(&["run", &self.file(), &self.take_over()])
     }
 
     /// A process that has taken over whatever ran before.
-    fn running(&self) -> Couplet {
+    pub(super) fn running(&self) -> Couplet {
         let couplet = self.start();
         couplet.events("all relays run", 1);
         couplet
@@ -79,7 +79,7 @@ impl Rig {
 
     /// A client of each relay, served by this server.
     #[track_caller]
-    fn served(&self, letter: char) -> [TcpStream; 2] {
+    pub(super) fn served(&self, letter: char) -> [TcpStream; 2] {
         let clients = [connect(self.tcp), unix::connect(&self.path("local.sock"))];
         for client in &clients {
             assert_eq!(greeted(client), letter);
@@ -90,20 +90,20 @@ impl Rig {
 }
 
 #[track_caller]
-fn echo(client: &TcpStream) {
+pub(super) fn echo(client: &TcpStream) {
     pattern::send(client, 1, 5000);
     pattern::expect(client, 1, 5000);
 }
 
 /// Clients that come one after the other, until they are stopped; each has to be served.
-struct Traffic {
+pub(super) struct Traffic {
     stop: Arc<AtomicBool>,
     served: Arc<AtomicUsize>,
     clients: Vec<thread::JoinHandle<()>>,
 }
 
 impl Traffic {
-    fn new(rig: &Rig) -> Self {
+    pub(super) fn new(rig: &Rig) -> Self {
         let (stop, served) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let clients = (0..4).map(|number| {
             let (tcp, path) = (rig.tcp, rig.path("local.sock"));
@@ -129,14 +129,14 @@ impl Traffic {
     }
 
     /// Waits until so many more are served.
-    fn more(&self, number: usize) {
+    pub(super) fn more(&self, number: usize) {
         let before = self.served.load(Ordering::Relaxed);
         until("clients are served", || {
             (self.served.load(Ordering::Relaxed) >= before + number).then_some(())
         });
     }
 
-    fn end(self) {
+    pub(super) fn end(self) {
         self.stop.store(true, Ordering::Relaxed);
         for client in self.clients {
             client.join().unwrap();

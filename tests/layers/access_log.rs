@@ -230,6 +230,35 @@ fn a_file_that_was_moved_is_opened_anew() {
 }
 
 #[test]
+fn a_pair_that_goes_on_has_a_line_each_time() {
+    let (_scratch, file) = scratch();
+    let target = listen();
+    let couplet = Couplet::start(&[
+        "listen:0",
+        &dial(&target),
+        &format!("--access-log={}", file.display()),
+        "--access-log-format=json",
+        "--access-log-every=100ms",
+    ]);
+    let client = connect(couplet.address('A'));
+    let server = accept(&target);
+    pattern::send(&client, 1, 1000);
+    pattern::expect(&server, 1, 1000);
+    for line in lines(&file, 2) {
+        let record = couplet_tests::schema::parse(&line);
+        let kind = (&record["event"], &record["state"], &record["reason"]);
+        assert_eq!(kind, (&"live".into(), &"--".into(), &"goes on".into()));
+    }
+    drop((client, server));
+    let last = until("the last line", || {
+        let text = fs::read_to_string(&file).unwrap();
+        let last = couplet_tests::schema::parse(text.lines().last()?);
+        (last["event"] == "pair").then_some(last)
+    });
+    assert_eq!(last["a_to_b"], 1000);
+}
+
+#[test]
 fn other_users_may_not_read_it() {
     use std::os::unix::fs::PermissionsExt;
 

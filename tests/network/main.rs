@@ -10,6 +10,7 @@
 mod bytes;
 #[path = "../programs/crowd.rs"]
 mod crowd;
+mod disk;
 mod each;
 mod flap;
 mod link;
@@ -17,6 +18,7 @@ mod meeting;
 mod mesh;
 mod names;
 mod ports;
+mod service_page;
 mod vanish;
 
 /// Whether to do it: as root, or not at all.

@@ -224,6 +224,8 @@ fn listening_at(line: &str) -> Option<(char, String)> {
         None => {
             let (_, fields) = line.split_once(" listening side=")?;
             let (side, address) = fields.split_once(" address=")?;
+            // Behind it is the relay's name, if it has one.
+            let address = address.split(' ').next()?;
             (side.to_owned(), address.to_owned())
         }
     };

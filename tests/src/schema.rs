@@ -61,7 +61,8 @@ pub fn parse(line: &str) -> Value {
             levels.contains(&level.as_str()) && value["message"].is_string()
         }
         (Value::Null, Value::String(event), _) => {
-            ["pair", "connection", "more"].contains(&event.as_str()) && value["state"].is_string()
+            let events = ["pair", "live", "connection", "more"];
+            events.contains(&event.as_str()) && value["state"].is_string()
         }
         (Value::Null, Value::Null, from) => ["A", "B"].contains(&from.as_str().unwrap_or("?")),
         _ => false,

@@ -1,11 +1,15 @@
 //! `--access-log`: a line for each pair that has ended, and for each connection that was not joined.
 
-use std::{io::Write, path::PathBuf, time::SystemTime};
+use std::{
+    io::Write,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use clap::ValueEnum;
 use couplet_connector::{
     PairLayers, SideLayers,
-    endpoint::Side,
+    endpoint::{RelayName, Side},
     layers::{
         AccessLog, AccessLogLayer, SideAccessLogLayer,
         observe::{
@@ -23,6 +27,7 @@ use crate::{
     pair::PairLayerSpec,
     side::SideLayerSpec,
     sums::{Key, Network, Sum, Sums},
+    units::{Limit, limit},
 };
 
 #[derive(Debug, clap::Args)]
@@ -35,6 +40,10 @@ pub(crate) struct AccessLogArgs {
     /// How these lines are written [default: text]
     #[arg(long, value_name = "FORMAT", requires = "access_log")]
     access_log_format: Option<LineFormat>,
+
+    /// Also write a line of each pair that goes on, each TIME; never is for its end alone [default: never]
+    #[arg(long, value_name = "TIME", value_parser = limit, requires = "access_log")]
+    access_log_every: Option<Limit<Duration>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -49,19 +58,23 @@ pub(crate) struct AccessLogSpecs {
     pub(crate) file: AccessLogFile,
     log: AccessLog,
     format: Sourced<LineFormat>,
+    every: Sourced<Limit<Duration>>,
 }
 
 /// The file, and the sums of what is not told line by line.
 #[derive(Clone, Debug)]
 pub(crate) struct AccessLogFile {
     pub(crate) file: LogFile,
-    sums: Sums<&'static str>,
+    sums: Sums<Kind>,
 }
+
+/// How connections ended, in two letters, and the relay that they came to.
+type Kind = (&'static str, RelayName);
 
 /// A line of the log: how many connections more there were whose records are left out.
 struct SumLine {
     time: SystemTime,
-    sum: Sum<&'static str>,
+    sum: Sum<Kind>,
 }
 
 // ===== impl AccessLogArgs =====
@@ -89,12 +102,13 @@ impl AccessLogArgs {
             file: AccessLogFile { file, sums },
             log: log.only(move |record| is_shown(&counting, record)),
             format,
+            every: Sourced::flag(self.access_log_every, Limit::Off),
         })
     }
 }
 
 /// Pairs are all shown; of connections that were not joined not too many of a kind and a network.
-fn is_shown(sums: &Sums<&'static str>, record: &Record) -> bool {
+fn is_shown(sums: &Sums<Kind>, record: &Record) -> bool {
     let End::Unjoined(side, _) = record.end else {
         return true;
     };
@@ -103,7 +117,8 @@ fn is_shown(sums: &Sums<&'static str>, record: &Record) -> bool {
         return true;
     };
     let reason = || record.end.to_string();
-    sums.count(record.end.termination_state(), None, network, reason)
+    let kind = (record.end.termination_state(), record.relay.clone());
+    sums.count(kind, None, network, reason)
 }
 
 // ===== impl AccessLogFile =====
@@ -119,7 +134,7 @@ impl AccessLogFile {
 // ===== impl LineFormat =====
 
 impl LineFormat {
-    fn write(self, lines: &mut LogWriter, sum: Sum<&'static str>) {
+    fn write(self, lines: &mut LogWriter, sum: Sum<Kind>) {
         let line = SumLine {
             time: SystemTime::now(),
             sum,
@@ -150,7 +165,10 @@ impl SumLine {
             } => {
                 let network = network.map(|network| format!(" network={network}"));
                 let network = network.unwrap_or_default();
-                format!("{time} {kind} more={count}{network} reason=\"{message}\"")
+                let (state, relay) = kind;
+                let relay = relay.as_str().map(|relay| format!(" relay={relay}"));
+                let relay = relay.unwrap_or_default();
+                format!("{time} {state}{relay} more={count}{network} reason=\"{message}\"")
             }
             Sum::Rest { networks, count } => {
                 format!("{time} -- more={count} networks={networks} reason=\"of other networks\"")
@@ -170,8 +188,12 @@ impl Serialize for SumLine {
                 message,
                 count,
             } => {
-                map.serialize_entry("state", kind)?;
+                let (state, relay) = kind;
+                map.serialize_entry("state", state)?;
                 map.serialize_entry("reason", message)?;
+                if let Some(relay) = relay.as_str() {
+                    map.serialize_entry("relay", relay)?;
+                }
                 map.serialize_entry("more", count)?;
                 if let Some(network) = network {
                     map.serialize_entry("network", &network.to_string())?;
@@ -199,7 +221,7 @@ impl AccessLogSpecs {
 
     pub(crate) fn pair(&self) -> PairLayerSpec {
         let mut layers = PairLayers::new();
-        layers.push(AccessLogLayer::new(self.log.clone()));
+        layers.push(AccessLogLayer::new(self.log.clone()).every(self.every.value.get()));
         let format = match self.format.value {
             LineFormat::Text => "text",
             LineFormat::Json => "json",
@@ -207,5 +229,6 @@ impl AccessLogSpecs {
         LayerSpec::new("access-log", layers)
             .set("path", &self.file.file, crate::layer_spec::Source::Flag)
             .set("format", format, self.format.from)
+            .set("every", self.every.value, self.every.from)
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct LayerSpec<L> {
     pub(crate) on_reload: Option<OnReload>,
     /// It is a fault, which can be switched.
     pub(crate) switch: Option<FaultSwitch>,
+    /// A number that a setting shows rounded.
+    pub(crate) exact: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -71,7 +73,14 @@ impl<L> LayerSpec<L> {
             bytes: Answer::Known([Bytes::Untouched; 2]),
             on_reload: None,
             switch: None,
+            exact: None,
         }
+    }
+
+    /// A setting shows this number rounded.
+    pub(crate) const fn exactly(mut self, number: u64) -> Self {
+        self.exact = Some(number);
+        self
     }
 
     /// What it does to the bytes of each direction.

@@ -10,20 +10,34 @@ use std::{
 
 use anyhow::Context;
 
-use couplet_connector::layers::Replaceable;
+use couplet_connector::{endpoint::RelayName, layers::Replaceable};
 
 use crate::{credential, mistake::Mistake};
 
 /// Something that is done at each SIGHUP, such as to read a file again. It says itself when it is
 /// done; when it fails, everything is as it was.
 #[derive(Clone)]
-pub(crate) struct OnReload(Arc<dyn Fn() -> anyhow::Result<()> + Send + Sync>);
+pub(crate) struct OnReload {
+    does: Arc<dyn Fn() -> anyhow::Result<()> + Send + Sync>,
+    relay: RelayName,
+}
 
 // ===== impl OnReload =====
 
 impl OnReload {
     pub(crate) fn new(does: impl Fn() -> anyhow::Result<()> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(does))
+        Self {
+            does: Arc::new(does),
+            relay: RelayName::NONE,
+        }
+    }
+
+    /// For this relay, which is named in the log.
+    pub(crate) fn of(self, relay: &RelayName) -> Self {
+        Self {
+            relay: relay.clone(),
+            ..self
+        }
     }
 
     /// Makes a part of a layer anew of what its files then say; `file` is the one that names it.
@@ -132,10 +146,12 @@ impl Hangups {
 pub(crate) async fn do_all(all: Vec<OnReload>) {
     // Files may take their time.
     let doing = tokio::task::spawn_blocking(move || {
-        for OnReload(does) in &all {
-            if let Err(error) = does() {
-                tracing::warn!("{error:#}");
-            }
+        for OnReload { does, relay } in &all {
+            relay.in_scope(|| {
+                if let Err(error) = does() {
+                    tracing::warn!("{error:#}");
+                }
+            });
         }
     });
     if let Err(error) = doing.await {

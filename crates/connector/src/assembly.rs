@@ -11,8 +11,7 @@ use couplet_layers::{
 };
 use couplet_pairing::{Pair, PairingEnded, Pairs, Policy, dial_for_a, dial_for_b};
 use futures::{FutureExt, StreamExt, stream::BoxStream};
-use tokio::sync::Semaphore;
-use tower::{Layer, Service, ServiceBuilder, limit::ConcurrencyLimitLayer};
+use tower::{Layer, Service, ServiceBuilder, limit::GlobalConcurrencyLimitLayer};
 
 use crate::{
     BoxPair, ConnectorError,
@@ -179,11 +178,10 @@ impl Assembly {
     where
         S: PairStack,
     {
-        // More than a semaphore can count is no bound in practice.
-        let max_pairs = self.settings.max_pairs;
-        let max_pairs = max_pairs.map(|pairs| pairs.min(Semaphore::MAX_PERMITS));
+        let places = self.lifecycle.pair_places();
+        let places = places.map(|pairs| Arc::clone(&pairs.places));
         ServiceBuilder::new()
-            .option_layer(max_pairs.map(ConcurrencyLimitLayer::new))
+            .option_layer(places.map(GlobalConcurrencyLimitLayer::with_semaphore))
             .layer(StatsLayer::new(self.lifecycle.stats().clone()))
             .layer(TrackLayer::new(Arc::clone(&self.lifecycle)))
             .service(stack)

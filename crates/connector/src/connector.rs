@@ -323,7 +323,8 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
     /// The statistics and the [observers](Handle::observe) go on as one: both handles show both
     /// connectors' pairs, and [`close`](Handle::close) and the end of a [`shutdown`](Handle::shutdown) of
     /// this one end both's. [`on_join`](Self::on_join) and [`on_end`](Self::on_end) of this one are not
-    /// called. A bound of pairs counts this one's alone.
+    /// called. The same [bound of pairs](Self::max_pairs) as before counts the pairs of both; another one counts this
+    /// one's alone.
     pub fn succeeds(mut self, before: &Handle) -> Self {
         self.settings.before = Some(before.before());
         self
@@ -361,7 +362,9 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
 
 /// The start.
 impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
-    /// Starts the connector as tasks of the current tokio runtime, whether or not the handle is kept.
+    /// Starts the connector as tasks of the current tokio runtime, whether or not the handle is kept. The
+    /// tasks have the [name](couplet_endpoint::RelayName) in whose scope this is called, so that a log can
+    /// tell several connectors apart.
     ///
     /// # Panics
     ///

@@ -41,6 +41,7 @@ impl Handle {
             stats: lifecycle.stats().clone(),
             observers: Arc::clone(lifecycle.observers()),
             is_paused: self.is_paused(),
+            pairs: lifecycle.pair_places().cloned(),
             retire: Arc::new(move |places| lifecycle.retire(places)),
         }
     }

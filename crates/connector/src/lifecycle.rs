@@ -9,19 +9,24 @@ use std::{
     time::Duration,
 };
 
-use couplet_endpoint::{BoxIo, Side};
+use couplet_endpoint::{BoxIo, RelayName, Side};
 use couplet_layers::{RefusalCause, Stats};
 use couplet_pairing::{CloseReason, Session, WaitEvent, WaitSlot, WaitingCounts};
 use futures::FutureExt;
 use tokio::{
     sync::{broadcast, watch},
-    task::AbortHandle,
+    task::{AbortHandle, JoinHandle},
 };
 use tokio_util::{future::FutureExt as _, sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    ConnectorError, RelayEvent, event::Refused, loop_switch::LoopSwitch, observers::Observers,
-    settings::Settings, succession::WaitPlaces, timer_tick::TimerTick,
+    ConnectorError, RelayEvent,
+    event::Refused,
+    loop_switch::LoopSwitch,
+    observers::Observers,
+    settings::Settings,
+    succession::{PairPlaces, WaitPlaces},
+    timer_tick::TimerTick,
 };
 
 /// The most sessions that a slow reader of the session stream may be behind.
@@ -63,6 +68,9 @@ pub(crate) struct Lifecycle {
     /// Another connector began with these statistics.
     is_successor: bool,
     places: OnceLock<WaitPlaces>,
+    pair_places: Option<PairPlaces>,
+    /// Of all tasks.
+    name: RelayName,
 }
 
 // ===== impl Lifecycle =====
@@ -90,6 +98,10 @@ impl Lifecycle {
             retired: AtomicBool::new(false),
             is_successor: before.is_some(),
             places: OnceLock::new(),
+            pair_places: settings
+                .max_pairs
+                .map(|pairs| PairPlaces::new(pairs, before)),
+            name: RelayName::current(),
         }
     }
 
@@ -97,6 +109,11 @@ impl Lifecycle {
     pub(crate) fn wait_at(&self, is_keyed: bool, slots: Vec<WaitSlot<BoxIo>>) {
         let places = WaitPlaces::new(is_keyed, slots, self.is_successor);
         let _ = self.places.set(places);
+    }
+
+    /// The places of live pairs, if their number has a bound.
+    pub(crate) fn pair_places(&self) -> Option<&PairPlaces> {
+        self.pair_places.as_ref()
     }
 
     pub(crate) fn places(&self) -> Option<&WaitPlaces> {
@@ -166,7 +183,7 @@ impl Lifecycle {
     /// Spawns a loop, which ends when no new connections are wanted. It is polled with each
     /// connection, so that it does not ask for the stop: it is aborted.
     pub(crate) fn spawn_loop(&self, future: impl Future<Output = ()> + Send + 'static) {
-        let spawned = self.tasks.spawn(future).abort_handle();
+        let spawned = self.spawned(future).abort_handle();
         self.loops().push(spawned);
         // It may have been stopped before this one was among them.
         if self.stop.is_cancelled() {
@@ -188,12 +205,20 @@ impl Lifecycle {
     pub(crate) fn spawn_until_stopped(&self, future: impl Future + Send + 'static) {
         let stop = self.stop.clone();
         let until_stopped = future.with_cancellation_token_owned(stop);
-        self.tasks.spawn(until_stopped.map(drop));
+        self.spawned(until_stopped.map(drop));
     }
 
     /// Spawns a task that ends by itself, or when its session is closed.
     pub(crate) fn spawn(&self, future: impl Future + Send + 'static) {
-        self.tasks.spawn(future.map(drop));
+        self.spawned(future.map(drop));
+    }
+
+    /// With the name of the relay. Without one, a task is no larger than its future.
+    fn spawned(&self, future: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        match self.name.as_str() {
+            None => self.tasks.spawn(future),
+            Some(_) => self.tasks.spawn(self.name.clone().scope(future).boxed()),
+        }
     }
 
     /// All loops have been spawned: from now on the connector is done when no task is left.

@@ -8,6 +8,7 @@ use std::{
 use couplet_endpoint::{BoxIo, Origin};
 use couplet_layers::Stats;
 use couplet_pairing::{Heir, WaitSlot};
+use tokio::sync::Semaphore;
 use tower::{Service, ServiceExt};
 
 use crate::observers::Observers;
@@ -18,8 +19,16 @@ pub(crate) struct Before {
     pub(crate) stats: Stats,
     pub(crate) observers: Arc<Observers>,
     pub(crate) is_paused: bool,
+    pub(crate) pairs: Option<PairPlaces>,
     /// It accepts no more clients, and gives those that wait to these places.
     pub(crate) retire: Arc<dyn Fn(Option<&WaitPlaces>) + Send + Sync>,
+}
+
+/// The places of a bounded number of live pairs.
+#[derive(Clone, Debug)]
+pub(crate) struct PairPlaces {
+    bound: usize,
+    pub(crate) places: Arc<Semaphore>,
 }
 
 /// Where the connections of a rendezvous wait: of each side, or of all together.
@@ -29,6 +38,22 @@ pub(crate) struct WaitPlaces {
     /// For those that the connector before gives away. A slot keeps its pairing, so that these are taken
     /// out once they are given to.
     slots: Mutex<Vec<WaitSlot<BoxIo>>>,
+}
+
+// ===== impl PairPlaces =====
+
+impl PairPlaces {
+    /// Those of the connector before, if it has as many.
+    pub(crate) fn new(bound: usize, before: Option<&Before>) -> Self {
+        let before = before.and_then(|before| before.pairs.clone());
+        before
+            .filter(|before| before.bound == bound)
+            .unwrap_or_else(|| Self {
+                bound,
+                // More than a semaphore can count is no bound in practice.
+                places: Arc::new(Semaphore::new(bound.min(Semaphore::MAX_PERMITS))),
+            })
+    }
 }
 
 // ===== impl WaitPlaces =====

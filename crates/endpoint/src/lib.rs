@@ -46,6 +46,7 @@
 //!   own;
 //! * [`Targets`]: one of several dials for each connection, with balance and checks;
 //! * the shares: [`FairSlots`], a bound of which no address takes all;
+//! * [`RelayName`], which tells the tasks of several relays apart in a log;
 //! * the settings: [`Address`], [`SocketOptions`], [`KeepAlive`], [`Backoff`].
 //!
 //! A dial is also a [`tower::Service`](tower_service::Service), which is how each connection
@@ -67,6 +68,7 @@ pub mod memory;
 #[cfg(unix)]
 mod polled;
 mod quiet_timer;
+mod relay_name;
 mod resolve;
 mod socket;
 #[cfg(target_os = "linux")]
@@ -102,6 +104,7 @@ pub use self::{
     io::{BoxIo, Gone, Io, Opaque, Replay, TcpIo, Unanswered},
     listen::{BindError, Listen, ListenOptions},
     quiet_timer::QuietTimer,
+    relay_name::{Named, RelayName},
     socket::{AckTimeout, KeepAlive, SocketOptions},
     targets::{Balance, Check, Target, TargetStatus, TargetWatch, Targets, TargetsError},
 };

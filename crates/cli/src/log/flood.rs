@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::LazyLock};
 
+use couplet_connector::endpoint::RelayName;
 use tracing::{
     Event, Level, Metadata,
     callsite::Identifier,
@@ -14,7 +15,10 @@ use crate::sums::{Network, Sum, Sums};
 /// Passes an event that names a `peer` on, as long as there are not too many of its kind from the
 /// peer's network: an IPv4 address, or an IPv6 network of 64 bits. Debug events all pass.
 #[derive(Clone)]
-pub(super) struct Flood(Sums<Identifier>);
+pub(super) struct Flood(Sums<Kind>);
+
+/// What an event tells, and the relay that tells it.
+type Kind = (Identifier, RelayName);
 
 /// What an event says of its peer.
 #[derive(Default)]
@@ -58,25 +62,27 @@ impl<S> Filter<S> for Flood {
         let Some(peer) = fields.peer else {
             return true;
         };
-        let message = || fields.message;
+        let (message, relay) = (|| fields.message, RelayName::current());
         self.0
-            .count(metadata.callsite(), fields.side, peer, message)
+            .count((metadata.callsite(), relay), fields.side, peer, message)
     }
 }
 
 /// Tells what was counted and not shown.
-fn tell(sum: Sum<Identifier>) {
+fn tell(sum: Sum<Kind>) {
     match sum {
         Sum::Of {
             key,
             message,
             count,
-        } => tracing::info!(
-            side = key.side,
-            network = key.network.map(tracing::field::display),
-            count,
-            "{message}: more of the same"
-        ),
+        } => key.kind.1.in_scope(|| {
+            tracing::info!(
+                side = key.side,
+                network = key.network.map(tracing::field::display),
+                count,
+                "{message}: more of the same"
+            );
+        }),
         Sum::Rest { networks, count } => {
             tracing::info!(networks, count, "more of the same from other networks");
         }

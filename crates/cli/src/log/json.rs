@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use couplet_connector::layers::observe::json_line;
+use couplet_connector::{endpoint::RelayName, layers::observe::json_line};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use tracing::{Event, Subscriber, field::Visit};
@@ -42,6 +42,9 @@ where
             members.set("module", event.metadata().target().into());
         }
         event.record(&mut members);
+        if let Some(relay) = RelayName::current().as_str() {
+            members.set("relay", relay.into());
+        }
         writeln!(writer, "{}", json_line(&members))
     }
 }

@@ -2,6 +2,7 @@
 
 mod flood;
 mod json;
+mod text;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -14,7 +15,7 @@ use tracing_subscriber::{
     Layer, Registry, filter::FilterExt, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
 
-use self::{flood::Flood, json::JsonLines};
+use self::{flood::Flood, json::JsonLines, text::TextLines};
 use crate::log_writer::LogWriter;
 
 #[derive(Clone, Debug, clap::Args)]
@@ -64,10 +65,11 @@ impl LogArgs {
         };
         let lines = tracing_subscriber::fmt::layer()
             .with_writer(LogWriter::stderr)
-            .with_target(level > LevelFilter::INFO)
             .with_ansi(is_coloured());
         let lines = match self.log_format {
-            LogFormat::Text => lines.boxed(),
+            LogFormat::Text => lines
+                .event_format(TextLines::new(level > LevelFilter::INFO))
+                .boxed(),
             LogFormat::Json => lines
                 .event_format(JsonLines {
                     with_module: level > LevelFilter::INFO,

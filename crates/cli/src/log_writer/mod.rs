@@ -13,6 +13,8 @@ use std::{
     time::Duration,
 };
 
+use couplet_connector::endpoint::RelayName;
+
 use self::queue::{Bounds, Queue};
 
 /// How long the end of the program waits for a log's reader.
@@ -53,9 +55,9 @@ impl LogWriter {
         if self.0.set_target(Box::new(to)) {
             return Ok(());
         }
-        let queue = Arc::clone(&self.0);
+        let (queue, relay) = (Arc::clone(&self.0), RelayName::current());
         let thread = std::thread::Builder::new().name(self.0.name.into());
-        let thread = thread.spawn(move || thread::run(&queue))?;
+        let thread = thread.spawn(move || relay.in_scope(|| thread::run(&queue)))?;
         self.0.set_writer(thread.thread().id());
         Ok(())
     }

@@ -94,7 +94,9 @@ fn bound(
     let mut layers = PairLayers::new();
     layers.push(layer);
     let shown = format!("{}/s", given.value);
-    LayerSpec::new(name, layers).set(given.direction(), shown, Source::Flag)
+    LayerSpec::new(name, layers)
+        .set(given.direction(), shown, Source::Flag)
+        .exactly(per_second.get())
 }
 
 /// `10MiB/s`, or `a-to-b:10MiB/s`.

@@ -7,7 +7,7 @@ mod bandwidth;
 mod direction;
 mod fault;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod traffic_log;
 
 use couplet_connector::PairLayers;

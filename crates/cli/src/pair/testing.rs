@@ -21,7 +21,7 @@ pub(super) fn layer(flag: &str) -> PairLayers {
 }
 
 /// The ends of a pair that is relayed below these layers, whose client comes from there.
-pub(super) fn relay(layers: &PairLayers, client: &str) -> [MemoryStream; 2] {
+pub(crate) fn relay(layers: &PairLayers, client: &str) -> [MemoryStream; 2] {
     let (a, a_io) = memory::connection(64 * 1024);
     let (b, b_io) = memory::connection(64 * 1024);
     let mut client_conn = Conn::new(a_io, Origin::Accepted);

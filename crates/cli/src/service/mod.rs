@@ -3,6 +3,7 @@
 pub(crate) mod changes;
 mod given;
 mod handed_on;
+mod memory;
 #[cfg(unix)]
 mod next;
 #[cfg(not(unix))]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, mem, time::Duration};
 use anyhow::Context;
 use couplet_connector::{
     ConnectorError, Handle,
-    endpoint::{Address, Side},
+    endpoint::{Address, RelayName, Side},
 };
 use futures::future::join_all;
 use tokio::task::JoinSet;
@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use super::{
     changes::Changes,
     given::Given,
+    memory,
     running::{Ending, Prepared, Running, Sockets},
 };
 use crate::{
@@ -67,7 +68,8 @@ impl Relays {
         let mut prepared = Vec::new();
         for relay in config.relays {
             let name = relay.name.clone();
-            let ready = relays.prepare(relay, &[], given).await;
+            let named = RelayName::new(&*name);
+            let ready = named.scope(relays.prepare(relay, &[], given)).await;
             prepared.push(ready.with_context(|| format!("relay {name}"))?);
         }
         // First of all, so that a client that comes at once finds the relay of its route.
@@ -127,10 +129,9 @@ impl Relays {
         }
         for relay in other {
             let name = relay.name.clone();
-            match self
-                .prepare(relay, &changes.same, &mut Given::default())
-                .await
-            {
+            let mut given = Given::default();
+            let preparing = self.prepare(relay, &changes.same, &mut given);
+            match RelayName::new(&*name).scope(preparing).await {
                 Ok(ready) => prepared.push(ready),
                 Err(error) => wrong.push(Mistake::new(
                     format!("relay `{name}` can't be started: {error:#}"),
@@ -160,7 +161,12 @@ impl Relays {
             .running
             .iter()
             .filter(|(name, _)| changes.same.contains(name));
-        do_all(same.flat_map(|(_, relay)| relay.plan.on_reload()).collect()).await;
+        let read_again = same.flat_map(|(name, relay)| {
+            let name = RelayName::new(&**name);
+            let all = relay.plan.on_reload().into_iter();
+            all.map(move |it| it.of(&name))
+        });
+        do_all(read_again.collect()).await;
         if let Err(error) = self.settle() {
             tracing::warn!("{error:#}");
         }
@@ -200,6 +206,9 @@ impl Relays {
         config
             .plan
             .open_logs_beside(before.map(|before| &before.plan))?;
+        if let Some(before) = before {
+            memory::keep(&mut config.plan, &before.plan);
+        }
         let mut kept = [None, None];
         for (side, spec) in config.plan.sides.specs() {
             let address = &spec.endpoint.address;
@@ -253,7 +262,8 @@ impl Relays {
             sockets,
         } = relay;
         let before = self.running.remove(&name);
-        let handle = join(&plan, ends, before.as_ref().map(|before| &before.handle)).await?;
+        let joining = join(&plan, ends, before.as_ref().map(|before| &before.handle));
+        let handle = RelayName::new(&*name).scope(joining).await?;
         let [a, b] = [Side::A, Side::B].map(|side| {
             let addr = handle.local_addr(side).ok();
             addr.map(|addr| addr.to_string())

@@ -206,6 +206,7 @@ pub(crate) const FLAGS: &[&str] = &[
     "access-log",
     "admin",
     "admin-token",
+    "access-log-every",
     "access-log-format",
     "capture",
     "capture-dir",

@@ -15,9 +15,12 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::conn::{Exit, Program};
 #[cfg(target_os = "linux")]
 use crate::polled::async_fd;
+use crate::{
+    conn::{Exit, Program},
+    relay_name::RelayName,
+};
 
 /// How long a program whose connection is at its end may take to exit, and how long after `SIGTERM`.
 const GRACE: Duration = Duration::from_secs(5);
@@ -44,7 +47,8 @@ impl Attendant {
     pub(super) fn of(child: Child, program: Program, told: watch::Sender<Option<Exit>>) -> Self {
         let group = Pid::from_child(&child);
         let (gone, connection) = oneshot::channel();
-        tokio::spawn(attend(child, program, told, connection));
+        let attending = attend(child, program, told, connection);
+        tokio::spawn(RelayName::current().scope(attending));
         Self {
             group,
             is_cut: false,

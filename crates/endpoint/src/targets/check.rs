@@ -14,6 +14,7 @@ use crate::{
     conn::Conn,
     error::{BoxError, Chain},
     io::Io,
+    relay_name::RelayName,
 };
 
 /// How targets are checked, whether or not clients come.
@@ -108,7 +109,8 @@ impl Check {
         let start = |member: &Member<D>| {
             let (check, dial, state) =
                 (self.clone(), member.dial.clone(), Arc::clone(&member.state));
-            tokio::spawn(async move { check.run(dial, &state).await })
+            let checking = async move { check.run(dial, &state).await };
+            tokio::spawn(RelayName::current().scope(checking))
         };
         Checks(members.iter().map(start).collect())
     }

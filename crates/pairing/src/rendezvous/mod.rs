@@ -15,7 +15,7 @@ pub use self::{
     slot::{Heir, WaitSlot},
 };
 
-use couplet_endpoint::{Io, Replay, Side};
+use couplet_endpoint::{Io, RelayName, Replay, Side};
 
 use self::{fifo::Fifo, slot::slots};
 use crate::{Pairs, Policy, WaitingCounts, handover::handover};
@@ -75,6 +75,7 @@ pub fn rendezvous<A: Io, B: Io>(
     let (giver, taker) = handover();
     let (slot_a, a) = slots(Some(Side::A), policy.max_waiting);
     let (slot_b, b) = slots(Some(Side::B), policy.max_waiting);
-    tokio::spawn(Fifo::new(a, b, giver, policy, &counts));
+    let fifo = Fifo::new(a, b, giver, policy, &counts);
+    tokio::spawn(RelayName::current().scope(fifo));
     (slot_a, slot_b, Pairs::new(taker, counts))
 }

@@ -90,7 +90,7 @@ fn conns(
     let number = given.needed()?.parse(count)?;
     let (over, explained) = over(given, name)?;
     let mut layers = SideLayers::new();
-    layers.push(limit(number.get()).over(over));
+    layers.push(limit(number.get()).over(over).shared());
     let mut spec = LayerSpec::new(name, layers).set("limit", number, Source::Side);
     spec.settings.extend(explained);
     Ok(spec)
@@ -105,7 +105,7 @@ fn rates(
     let rate = value.parse(rate)?;
     let (over, explained) = over(given, name)?;
     let mut layers = SideLayers::new();
-    layers.push(limit(rate).over(over));
+    layers.push(limit(rate).over(over).shared());
     let mut spec = LayerSpec::new(name, layers).set("limit", value.text, Source::Side);
     spec.settings.extend(explained);
     Ok(spec)

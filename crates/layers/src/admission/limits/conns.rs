@@ -18,6 +18,8 @@ use crate::admission::live_limit::Live;
 pub struct ConnLimitLayer {
     limit: usize,
     settings: Settings,
+    /// Of all services together.
+    shared: Option<Arc<Table>>,
 }
 
 /// The open connections of each client.
@@ -36,6 +38,7 @@ impl ConnLimitLayer {
         Self {
             limit,
             settings: Settings::new(Scope::PerAddress),
+            shared: None,
         }
     }
 
@@ -44,7 +47,17 @@ impl ConnLimitLayer {
         Self {
             limit,
             settings: Settings::new(Scope::Overall),
+            shared: None,
         }
+    }
+
+    /// Counts the connections of all services that this layer and its clones make together: those of several
+    /// listeners, or of a relay and of the one that [succeeds](https://docs.rs/couplet-connector/latest/couplet_connector/struct.Connector.html#method.succeeds)
+    /// it. By default each service counts by itself.
+    #[must_use]
+    pub fn shared(mut self) -> Self {
+        self.shared = Some(Arc::new(Table::new(self.limit)));
+        self
     }
 
     super::service::setters!();
@@ -57,7 +70,10 @@ impl<S> Layer<S> for ConnLimitLayer {
         let conns = Conns {
             limit: self.limit,
             scope: self.settings.scope,
-            open: Arc::new(Table::new(self.limit)),
+            open: match &self.shared {
+                Some(open) => Arc::clone(open),
+                None => Arc::new(Table::new(self.limit)),
+            },
         };
         self.settings.service(conns, inner)
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use couplet_endpoint::{
-    BoxError, Chain, ConnEvent, ConnId, Info, Origin, Program, Refusal, Side, UnixPeer,
+    BoxError, Chain, ConnEvent, ConnId, Info, Origin, Program, Refusal, RelayName, Side, UnixPeer,
     is_caused_by,
 };
 use couplet_pairing::{PairError, PairingEnded};
@@ -148,6 +148,7 @@ impl Entry {
         let mut record = Record {
             time: self.log.now(),
             end: End::Unjoined(self.side, why),
+            relay: RelayName::current(),
             error,
             session: None,
             duration: now.saturating_duration_since(self.since),

@@ -13,11 +13,15 @@ impl Serialize for Record {
         map.serialize_entry("time", &text::time(self.time).to_string())?;
         let event = match self.end {
             End::Pair(_) => "pair",
+            End::Live => "live",
             End::Unjoined(..) => "connection",
         };
         map.serialize_entry("event", event)?;
         map.serialize_entry("state", self.end.termination_state())?;
         map.serialize_entry("reason", &self.end.to_string())?;
+        if let Some(relay) = self.relay.as_str() {
+            map.serialize_entry("relay", relay)?;
+        }
         if let Some(error) = &self.error {
             map.serialize_entry("error", error)?;
         }

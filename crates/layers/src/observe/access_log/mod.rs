@@ -20,6 +20,7 @@
 //! | `aE`, `bE` | the time to wait for a partner [expired](Unjoined::Expired) |
 //! | `aG`, `bG` | the peer was [gone](Unjoined::Gone) before a partner came |
 //! | `aS`, `bS` | the relay [stopped](Unjoined::Stopped) while the connection waited |
+//! | `--` | the pair goes on: [`every`](AccessLogLayer::every) so often there is a record of it |
 //!
 //! # Lines
 //!

@@ -2,9 +2,10 @@ use std::{
     error::Error,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use couplet_endpoint::{BoxError, Chain, Side};
+use couplet_endpoint::{BoxError, Chain, QuietTimer, RelayName, Side};
 use couplet_pairing::{CloseReason, Pair, Session};
 use couplet_relay::RelayError;
 use pin_project::pin_project;
@@ -16,12 +17,15 @@ use super::{AccessLog, End, Leg, Record, entry::Tracked};
 /// Writes a record of each pair that has ended. For the top of the pair stack. See the
 /// [module](super).
 #[derive(Clone, Debug)]
-pub struct AccessLogLayer(AccessLog);
+pub struct AccessLogLayer {
+    log: AccessLog,
+    every: Option<Duration>,
+}
 
 /// Writes records of pairs: made by [`AccessLogLayer`].
 #[derive(Clone, Debug)]
 pub struct AccessLogService<S> {
-    log: AccessLog,
+    layer: AccessLogLayer,
     inner: S,
 }
 
@@ -34,6 +38,17 @@ pub struct AccessLogFuture<F> {
     inner: F,
     // Behind `inner`, so that it is dropped when the session has ended.
     live: Live,
+    /// In a box, as most have none.
+    next: Option<Pin<Box<Next>>>,
+}
+
+/// When a session that goes on has its next record.
+#[pin_project]
+#[derive(Debug)]
+struct Next {
+    every: Duration,
+    #[pin]
+    timer: QuietTimer,
 }
 
 /// A session whose record is made when it is dropped.
@@ -49,7 +64,22 @@ struct Live {
 impl AccessLogLayer {
     /// A layer that writes its records to `log`.
     pub const fn new(log: AccessLog) -> Self {
-        Self(log)
+        Self { log, every: None }
+    }
+
+    /// Also writes a record each time that a pair has lasted so long again: [`End::Live`], with the bytes
+    /// from its join on. `None`, the default, for the record of its end alone.
+    ///
+    /// # Panics
+    ///
+    /// If the time is zero, with which the records would have no end.
+    #[must_use]
+    pub const fn every(mut self, time: Option<Duration>) -> Self {
+        if let Some(time) = time {
+            assert!(!time.is_zero(), "a time between records is more than zero");
+        }
+        self.every = time;
+        self
     }
 }
 
@@ -58,7 +88,7 @@ impl<S> Layer<S> for AccessLogLayer {
 
     fn layer(&self, inner: S) -> Self::Service {
         AccessLogService {
-            log: self.0.clone(),
+            layer: self.clone(),
             inner,
         }
     }
@@ -84,10 +114,11 @@ where
     }
 
     fn call(&mut self, pair: Pair<A, B>) -> Self::Future {
-        let live = Live::new(self.log.clone(), pair.session.handle());
+        let AccessLogLayer { log, every } = &self.layer;
         AccessLogFuture {
+            live: Live::new(log.clone(), pair.session.handle()),
+            next: every.map(|every| Box::pin(Next::new(every))),
             inner: self.inner.call(pair),
-            live,
         }
     }
 }
@@ -101,7 +132,15 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let result = ready!(this.inner.poll(cx)).map_err(Into::into);
+        let Poll::Ready(result) = this.inner.poll(cx) else {
+            if let Some(next) = this.next {
+                while next.as_mut().poll(cx).is_ready() {
+                    this.live.log(End::Live);
+                }
+            }
+            return Poll::Pending;
+        };
+        let result = result.map_err(Into::into);
         if let Err(error) = &result {
             this.live.error = Some(text(error));
         }
@@ -134,15 +173,14 @@ impl Live {
     }
 }
 
-impl Drop for Live {
-    fn drop(&mut self) {
+impl Live {
+    fn log(&mut self, end: End) {
         let session = &self.session;
-        // Set by now, because the owner of the session was dropped before.
-        let reason = session.end_reason().unwrap_or(CloseReason::Dropped);
         let leg = |side| Some(Leg::of(session.info(side), session.since()));
         self.log.log(&Record {
             time: self.log.now(),
-            end: End::Pair(reason),
+            end,
+            relay: RelayName::current(),
             error: self.error.take(),
             session: Some(session.id()),
             duration: session.duration(),
@@ -151,5 +189,32 @@ impl Drop for Live {
             a: leg(Side::A),
             b: leg(Side::B),
         });
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        // Set by now, because the owner of the session was dropped before.
+        let reason = self.session.end_reason().unwrap_or(CloseReason::Dropped);
+        self.log(End::Pair(reason));
+    }
+}
+
+// ===== impl Next =====
+
+impl Next {
+    fn new(every: Duration) -> Self {
+        Self {
+            every,
+            timer: QuietTimer::new(every),
+        }
+    }
+
+    /// Ready each time that it is time.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        ready!(this.timer.as_mut().poll(cx));
+        this.timer.set(QuietTimer::new(*this.every));
+        Poll::Ready(())
     }
 }

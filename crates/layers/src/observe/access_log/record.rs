@@ -4,7 +4,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use couplet_endpoint::{ConnId, Exit, Origin, Program, Side, UnixPeer};
+use couplet_endpoint::{ConnId, Exit, Origin, Program, RelayName, Side, UnixPeer};
 use couplet_pairing::{CloseReason, SessionId};
 
 use crate::{Forwarded, Identity};
@@ -14,10 +14,12 @@ use crate::{Forwarded, Identity};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Record {
-    /// When the pair or the connection ended.
+    /// When the pair or the connection ended, or the record was made of a pair that goes on.
     pub time: SystemTime,
     /// Why the session ended, and the side that ended it.
     pub end: End,
+    /// The [name](RelayName) of the relay, where it has one.
+    pub relay: RelayName,
     /// The error that ended the session, with its causes. A peer may have chosen a part of the text, so
     /// escape it before showing it.
     pub error: Option<String>,
@@ -74,6 +76,8 @@ pub struct Leg {
 pub enum End {
     /// A pair ended.
     Pair(CloseReason),
+    /// A pair has lasted for a while, and goes on: see [`AccessLogLayer::every`](super::AccessLogLayer::every).
+    Live,
     /// A connection of this side ended that was never joined.
     Unjoined(Side, Unjoined),
 }
@@ -169,6 +173,7 @@ impl End {
     pub const fn termination_state(self) -> &'static str {
         match self {
             Self::Pair(reason) => reason.termination_state(),
+            Self::Live => "--",
             Self::Unjoined(Side::A, why) => match why {
                 Unjoined::Refused => "aR",
                 Unjoined::NoPartner => "aP",
@@ -191,6 +196,7 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pair(reason) => reason.fmt(f),
+            Self::Live => f.write_str("goes on"),
             Self::Unjoined(_, why) => f.write_str(match why {
                 Unjoined::Refused => "refused",
                 Unjoined::NoPartner => "no partner reached",

@@ -25,6 +25,9 @@ pub(super) const fn origin(origin: Origin) -> &'static str {
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", time(self.time), self.end.termination_state())?;
+        if let Some(relay) = self.relay.as_str() {
+            write!(f, " relay={relay}")?;
+        }
         if let Some(session) = self.session {
             write!(f, " session={session}")?;
         }
@@ -101,6 +104,7 @@ pub(super) fn trace(record: &Record) {
     tracing::info!(
         target: "couplet::access",
         state = record.end.termination_state(),
+        relay = record.relay.as_str(),
         session = record.session.map(SessionId::get),
         a = peer(Side::A),
         b = peer(Side::B),

@@ -12,6 +12,8 @@ use std::{
     time::Duration,
 };
 
+use couplet_endpoint::RelayName;
+
 use super::{files::Files, message::Message};
 
 #[derive(Debug)]
@@ -62,10 +64,10 @@ impl Queue {
         }
         state.waits_for_reader = matches!(files, Files::Pipe(_));
         drop(state);
-        let queue = Arc::clone(self);
+        let (queue, name) = (Arc::clone(self), RelayName::current());
         thread::Builder::new()
             .name("capture".into())
-            .spawn(move || queue.write(files))?;
+            .spawn(move || name.in_scope(|| queue.write(files)))?;
         let state = self.state();
         self.active.store(!state.closed, Ordering::Relaxed);
         Ok(())

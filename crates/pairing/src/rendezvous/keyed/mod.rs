@@ -20,7 +20,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use couplet_endpoint::{Info, Io, Replay, Side};
+use couplet_endpoint::{Info, Io, RelayName, Replay, Side};
 
 use self::{index::Tag, matchmaker::Matchmaker, refusal_reply::RefusalReply};
 use super::slot::{WaitSlot, slots};
@@ -294,6 +294,7 @@ where
     let (slot, arrivals) = slots(None, policy.max_waiting.saturating_mul(2));
     let mut matchmaker =
         Matchmaker::new(keyed, policy, arrivals, giver, counts.clone(), attachment);
-    tokio::spawn(poll_fn(move |cx| matchmaker.poll(cx)));
+    let matching = poll_fn(move |cx| matchmaker.poll(cx));
+    tokio::spawn(RelayName::current().scope(matching));
     (slot, Pairs::new(taker, counts))
 }

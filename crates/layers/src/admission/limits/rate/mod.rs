@@ -31,6 +31,8 @@ pub struct Rate {
 pub struct ConnRateLayer {
     rate: Rate,
     settings: Settings,
+    /// Of all services together.
+    shared: Option<Rates>,
 }
 
 // ===== impl Rate =====
@@ -72,6 +74,7 @@ impl ConnRateLayer {
         Self {
             rate,
             settings: Settings::new(Scope::PerAddress),
+            shared: None,
         }
     }
 
@@ -80,7 +83,16 @@ impl ConnRateLayer {
         Self {
             rate,
             settings: Settings::new(Scope::Overall),
+            shared: None,
         }
+    }
+
+    /// Counts the connections of all services that this layer and its clones make together: as
+    /// [`ConnLimitLayer::shared`](super::ConnLimitLayer::shared).
+    #[must_use]
+    pub fn shared(mut self) -> Self {
+        self.shared = Some(Rates::new(self.rate, self.settings.scope));
+        self
     }
 
     super::service::setters!();
@@ -90,7 +102,8 @@ impl<S> Layer<S> for ConnRateLayer {
     type Service = LimitService<Rates, S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let rates = Rates::new(self.rate, self.settings.scope);
+        let rates = self.shared.clone();
+        let rates = rates.unwrap_or_else(|| Rates::new(self.rate, self.settings.scope));
         self.settings.service(rates, inner)
     }
 }

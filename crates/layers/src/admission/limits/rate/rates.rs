@@ -22,7 +22,8 @@ use super::{
 /// The longest time for which a client with a recovered rate is kept.
 const SWEEP: Duration = Duration::from_secs(60);
 
-/// The rates of recent clients.
+/// The rates of recent clients. Clones share them.
+#[derive(Clone)]
 pub struct Rates {
     rate: Rate,
     scope: Scope,

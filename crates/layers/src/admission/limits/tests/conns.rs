@@ -5,6 +5,7 @@ use couplet_endpoint::{
     memory::{self, MemoryStream},
 };
 use couplet_pairing::CloseReason;
+use futures::FutureExt;
 use proptest::prelude::*;
 use tokio::io::AsyncWriteExt;
 use tokio_test::assert_pending;
@@ -34,6 +35,27 @@ async fn the_limit_holds_for_each_address() {
     let _third = enter(&mut service, [10, 0, 0, 1]).await;
     refused(&mut service, [10, 0, 0, 1]).await;
     assert_eq!((counts.admitted(), counts.refused()), (4, 2));
+}
+
+#[tokio::test]
+async fn services_of_a_shared_layer_count_together() {
+    let counted = async |layer: ConnLimitLayer| {
+        let mut one = layer.layer(give_back());
+        let mut other = layer.clone().layer(give_back());
+        let open = enter(&mut one, [10, 0, 0, 1]).await;
+        let (_, coming) = come(&mut other, [10, 0, 0, 1]).await;
+        let is_in = coming
+            .now_or_never()
+            .expect("it is refused or let in")
+            .is_ok();
+        drop(open);
+        enter(&mut other, [10, 0, 0, 1]).await;
+        is_in
+    };
+    for layer in [ConnLimitLayer::overall(1), ConnLimitLayer::per_address(1)] {
+        assert!(counted(layer.clone()).await);
+        assert!(!counted(layer.shared()).await);
+    }
 }
 
 #[tokio::test]

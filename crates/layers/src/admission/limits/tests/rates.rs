@@ -45,6 +45,18 @@ async fn a_burst_passes_and_then_one_client_per_fraction_of_the_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn services_of_a_shared_layer_count_together() {
+    let layer = ConnRateLayer::overall(rate(1, SECOND)).shared();
+    let mut one = layer.layer(give_back());
+    let mut other = layer.clone().layer(give_back());
+    enter(&mut one, [10, 0, 0, 1]).await;
+    refused(&mut other, [10, 0, 0, 1]).await;
+    advance(SECOND).await;
+    enter(&mut other, [10, 0, 0, 1]).await;
+    refused(&mut one, [10, 0, 0, 1]).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_address_has_its_own_rate() {
     let mut service = ConnRateLayer::per_address(rate(1, 60 * SECOND)).layer(give_back());
     enter(&mut service, [10, 0, 0, 1]).await;

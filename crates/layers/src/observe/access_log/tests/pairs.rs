@@ -4,7 +4,7 @@ use std::{
 };
 
 use couplet_endpoint::{
-    BoxError, Conn, Info, Origin, Side,
+    BoxError, Conn, Info, Origin, RelayName, Side,
     memory::{self, MemoryStream},
 };
 use couplet_pairing::{CloseReason, DialFor, Pair, Policy, dial_for_a};
@@ -14,7 +14,7 @@ use tokio::{io::AsyncWriteExt, task::JoinHandle};
 use tower::{ServiceExt, service_fn};
 use tower_layer::Layer;
 
-use super::{Records, knock, meeting};
+use super::{Records, knock, meeting, turns};
 use crate::{
     Forwarded, HandshakeLayer, Identity, TransformLayer, map_bytes,
     observe::access_log::{AccessLogLayer, Counted, End, SideAccessLogLayer},
@@ -182,4 +182,45 @@ async fn a_client_of_another_node_has_that_nodes_name_and_the_time_since_it_came
     let written = " a_identity=\"alice\" a_node=\"no\\u{1b}de\" a_waiting=3.000000 ";
     assert!(text.contains(written), "{text}");
     assert!(!text.contains("b_node"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pair_that_goes_on_has_a_record_each_time() {
+    let records = Records::default();
+    let layer = AccessLogLayer::new(records.log()).every(Some(Duration::from_secs(300)));
+    let (mut a, a_io) = memory::connection(64);
+    let (mut b, b_io) = memory::connection(64);
+    let relaying = layer
+        .layer(Relay::new())
+        .oneshot(Pair::new(conn(a_io), conn(b_io)));
+    let relaying = tokio::spawn(RelayName::new("x").scope(relaying));
+    a.write_all(b"hello").await.unwrap();
+    read_some(&mut b, 5).await;
+    tokio::time::advance(Duration::from_secs(299)).await;
+    turns().await;
+    assert!(records.take().is_empty());
+    for (number, minutes) in [(1, 5), (2, 10)] {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        turns().await;
+        let record = records.one();
+        assert_eq!(record.end, End::Live);
+        assert_eq!(record.duration, Duration::from_secs(60 * minutes));
+        assert_eq!(record.a_to_b, 5 * number);
+        let line = record.to_string();
+        let begin = format!(" -- relay=x session={} duration=", record.session.unwrap());
+        assert!(line.contains(&begin), "{line}");
+        a.write_all(b"again").await.unwrap();
+        read_some(&mut b, 5).await;
+        tokio::time::advance(Duration::from_secs(299)).await;
+        turns().await;
+    }
+    // A clock that jumps makes up for no records.
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    turns().await;
+    assert_eq!(records.one().end, End::Live);
+    drop((a, b));
+    relaying.await.unwrap().unwrap();
+    let record = records.one();
+    assert_eq!(record.end, End::Pair(CloseReason::Finished(Side::A)));
+    assert_eq!(record.relay, RelayName::new("x"));
 }

@@ -1,0 +1,123 @@
+//! What limits know of clients outlives a reload that changes something else.
+
+use std::{fs, io::Write, net::TcpStream};
+
+use couplet_tests::net::expect_closed;
+
+use crate::service::{Rig, greeted, server};
+
+/// The relay `x` with these options of side A and these keys.
+fn relay(target: &str, options: &str, keys: &str) -> String {
+    format!("[relay.x]\na = ['listen:127.0.0.1:0', {options}]\nb = '{target}'\n{keys}\n")
+}
+
+fn served(rig: &Rig) -> TcpStream {
+    let client = rig.connect("x");
+    assert_eq!(greeted(&client), '0');
+    client
+}
+
+fn refused(rig: &Rig) {
+    expect_closed(&rig.connect("x"));
+}
+
+#[test]
+fn open_connections_count_on() {
+    let target = server(b'0');
+    for limit in ["max-per-addr", "max-conns"] {
+        let text = |number: usize, timeout: usize| {
+            let keys = format!("idle-timeout = '{timeout}h'");
+            relay(&target, &format!("'{limit}={number}'"), &keys)
+        };
+        let rig = Rig::new(&text(2, 1));
+        let first = served(&rig);
+        rig.reload(&text(2, 2)).ok().said("changed: x");
+        let _second = served(&rig);
+        refused(&rig);
+        rig.reload(&text(2, 3)).ok().said("changed: x");
+        refused(&rig);
+        // Its place is free again, whichever relay it came to.
+        drop(first);
+        couplet_tests::until("a place is free", || {
+            let mut client = rig.connect("x");
+            let mut letter = [0];
+            let read = std::io::Read::read(&mut client, &mut letter);
+            (read.ok() == Some(1)).then_some(())
+        });
+        // Another limit begins anew.
+        rig.reload(&text(1, 3)).ok().said("changed: x");
+        let _other = served(&rig);
+        refused(&rig);
+    }
+}
+
+#[test]
+fn rates_count_on() {
+    let target = server(b'0');
+    for limit in ["rate-per-addr", "rate"] {
+        let text = |number: usize, timeout: usize| {
+            let keys = format!("idle-timeout = '{timeout}h'");
+            relay(&target, &format!("'{limit}={number}/1h'"), &keys)
+        };
+        let rig = Rig::new(&text(2, 1));
+        served(&rig);
+        rig.reload(&text(2, 2)).ok().said("changed: x");
+        served(&rig);
+        refused(&rig);
+        rig.reload(&text(2, 3)).ok().said("changed: x");
+        refused(&rig);
+        rig.reload(&text(1, 3)).ok().said("changed: x");
+        served(&rig);
+        refused(&rig);
+    }
+}
+
+#[test]
+fn failed_attempts_count_on() {
+    let target = server(b'0');
+    let text = |number: usize, timeout: usize| {
+        let keys = format!("idle-timeout = '{timeout}h'");
+        let options = format!("'attempts={number}/1h', 'token=@secret'");
+        relay(&target, &options, &keys)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "open sesame\n").unwrap();
+    let text = |number, timeout| {
+        text(number, timeout).replace("@secret", &format!("@{}", secret.display()))
+    };
+    let rig = Rig::new(&text(1, 1));
+    let mut guesses = rig.connect("x");
+    guesses.write_all(b"guess\n").unwrap();
+    expect_closed(&guesses);
+    refused(&rig);
+    rig.reload(&text(1, 2)).ok().said("changed: x");
+    refused(&rig);
+    rig.reload(&text(2, 2)).ok().said("changed: x");
+    let mut knows = rig.connect("x");
+    knows.write_all(b"open sesame\n").unwrap();
+    assert_eq!(greeted(&knows), '0');
+}
+
+#[test]
+fn live_pairs_count_on() {
+    let target = server(b'0');
+    let text = |number: usize, timeout: usize| {
+        let keys = format!("max-pairs = {number}\nidle-timeout = '{timeout}h'");
+        relay(&target, "'keep-alive=off'", &keys)
+    };
+    let rig = Rig::new(&text(1, 1));
+    let first = served(&rig);
+    rig.reload(&text(1, 2)).ok().said("changed: x");
+    // It waits until the first pair has ended.
+    let second = rig.connect("x");
+    rig.couplet.rest();
+    second.set_nonblocking(true).unwrap();
+    assert!(second.peek(&mut [0]).is_err(), "two pairs are live");
+    second.set_nonblocking(false).unwrap();
+    drop(first);
+    assert_eq!(greeted(&second), '0');
+    // Another bound counts the new pairs alone.
+    rig.reload(&text(2, 2)).ok().said("changed: x");
+    let _more = [served(&rig), served(&rig)];
+}
