@@ -14,7 +14,7 @@ use crate::{
     assembly::Assembly,
     lifecycle::Lifecycle,
     mode::{
-        DialForA, DialForB, HasSideB, InTurn, ManyPairs, Meet, MeetByKey, Mode, Once, Reconnects,
+        ByKey, DialForA, DialForB, HasSideB, InTurn, ManyPairs, Meet, MeetByKey, Mode, Once, Reconnects,
         Waits,
     },
     settings::Settings,
@@ -72,12 +72,12 @@ impl Connector<()> {
         K: Eq + Hash + Clone + Send + 'static,
         S: Eq + Clone + Send + 'static,
     {
-        Connector::new(MeetByKey::new(endpoint, keyed))
+        Connector::new(MeetByKey::new(endpoint, ByKey::new(keyed, None)))
     }
 
-    /// As [`keyed`](Self::keyed), where partners may also come from elsewhere: through the other end of this
-    /// [`switchboard`](couplet_pairing::switchboard). The crate `couplet-meeting` joins clients of several
-    /// nodes so.
+    /// As [`keyed`](Self::keyed), with partners from elsewhere, too: through the other end of this
+    /// [`switchboard`](couplet_pairing::switchboard). The crate `couplet-meeting` uses it to join clients of
+    /// several nodes.
     pub fn keyed_with<K, S>(
         endpoint: impl Endpoint,
         keyed: Keyed<K, S>,
@@ -87,7 +87,8 @@ impl Connector<()> {
         K: Eq + Hash + Clone + Send + 'static,
         S: Eq + Clone + Send + 'static,
     {
-        Connector::new(MeetByKey::with(endpoint, keyed, attachment))
+        let by_key = ByKey::new(keyed, Some(attachment));
+        Connector::new(MeetByKey::new(endpoint, by_key))
     }
 
     /// Accepts clients on side A, and dials side B for each of them: a TCP proxy.
@@ -153,7 +154,7 @@ impl<LA, LB, LP> Connector<Meet, LA, LB, LP> {
         K: Eq + Hash + Clone + Send + 'static,
         S: Eq + Clone + Send + 'static,
     {
-        self.map_mode(|meet| meet.by_key(keyed))
+        self.map_mode(|meet| meet.by_key(ByKey::new(keyed, None)))
     }
 }
 

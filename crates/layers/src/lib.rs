@@ -97,6 +97,7 @@ pub mod handshake;
 pub mod mux;
 pub mod observe;
 pub mod payload;
+mod shared_io;
 #[cfg(test)]
 mod testing;
 

@@ -29,7 +29,7 @@ pub struct MeetByKey {
 }
 
 /// A rendezvous by key, with the types of key and side erased.
-struct ByKey(Box<dyn FnOnce(Policy) -> (WaitSlot<BoxIo>, Replayed) + Send>);
+pub(crate) struct ByKey(Box<dyn FnOnce(Policy) -> (WaitSlot<BoxIo>, Replayed) + Send>);
 
 type Replayed = Pairs<Replay<BoxIo>, Replay<BoxIo>>;
 
@@ -44,13 +44,9 @@ impl Meet {
         Self { a, b, by_key: None }
     }
 
-    pub(crate) fn by_key<K, S>(self, keyed: Keyed<K, S>) -> Self
-    where
-        K: Eq + Hash + Clone + Send + 'static,
-        S: Eq + Clone + Send + 'static,
-    {
+    pub(crate) fn by_key(self, by_key: ByKey) -> Self {
         Self {
-            by_key: Some(ByKey::new(keyed)),
+            by_key: Some(by_key),
             ..self
         }
     }
@@ -96,32 +92,10 @@ impl<A: SideStack, B: SideStack> Starts<A, B> for Meet {
 // ===== impl MeetByKey =====
 
 impl MeetByKey {
-    pub(crate) fn new<K, S>(endpoint: impl Endpoint, keyed: Keyed<K, S>) -> Self
-    where
-        K: Eq + Hash + Clone + Send + 'static,
-        S: Eq + Clone + Send + 'static,
-    {
+    pub(crate) fn new(endpoint: impl Endpoint, by_key: ByKey) -> Self {
         Self {
             incoming: Incoming::new(endpoint),
-            by_key: ByKey::new(keyed),
-        }
-    }
-}
-
-impl MeetByKey {
-    pub(crate) fn with<K, S>(
-        endpoint: impl Endpoint,
-        keyed: Keyed<K, S>,
-        attachment: Attachment<BoxIo, K, S>,
-    ) -> Self
-    where
-        K: Eq + Hash + Clone + Send + 'static,
-        S: Eq + Clone + Send + 'static,
-    {
-        let meet = |policy| rendezvous_keyed_with(policy, keyed, attachment);
-        Self {
-            incoming: Incoming::new(endpoint),
-            by_key: ByKey(Box::new(meet)),
+            by_key,
         }
     }
 }
@@ -151,12 +125,19 @@ impl<A: SideStack, B> Starts<A, B> for MeetByKey {
 // ===== impl ByKey =====
 
 impl ByKey {
-    fn new<K, S>(keyed: Keyed<K, S>) -> Self
+    /// With partners from elsewhere, if there is an attachment.
+    pub(crate) fn new<K, S>(
+        keyed: Keyed<K, S>,
+        attachment: Option<Attachment<BoxIo, K, S>>,
+    ) -> Self
     where
         K: Eq + Hash + Clone + Send + 'static,
         S: Eq + Clone + Send + 'static,
     {
-        Self(Box::new(|policy| rendezvous_keyed(policy, keyed)))
+        Self(Box::new(|policy| match attachment {
+            None => rendezvous_keyed(policy, keyed),
+            Some(attachment) => rendezvous_keyed_with(policy, keyed, attachment),
+        }))
     }
 }
 

@@ -7,6 +7,7 @@ mod dial_for;
 mod meet;
 mod settings;
 
+pub(crate) use self::meet::ByKey;
 pub use self::{
     dial_for::{DialForA, DialForB, InTurn},
     meet::{Meet, MeetByKey},
@@ -32,12 +33,12 @@ pub enum Pairing {
     DialFor(Side),
 }
 
-/// Which way round the connections of a side come.
+/// Whether the connections of a side come by themselves, or are dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Way {
-    /// By themselves: from a listener, or from a pool that dials ahead.
+    /// Connections come by themselves: from a listener, or from a pool that dials ahead.
     Comes,
-    /// They are dialled when they are needed.
+    /// Connections are dialled when they are needed.
     Dialled,
 }
 

@@ -14,16 +14,17 @@ use tokio::{
 use yamux::Stream;
 
 use super::{OPEN, carrier::Alive};
+use crate::shared_io::{Ahead, first};
 
 /// The most bytes behind one length: with it, what yamux sends at a time.
 const PIECE: usize = 16 * 1024 - LENGTH;
 
 const LENGTH: usize = 2;
 
-/// So much is read at a time where nobody has a buffer for it.
+/// The size of a read for which the caller has no buffer.
 const SCRATCH: usize = 512;
 
-/// After so many reads that bring no byte the task yields.
+/// After this many reads that bring no byte the task yields.
 const ROUNDS: u32 = 32;
 
 /// One of many connections over a carrier.
@@ -36,8 +37,8 @@ pub struct MuxIo {
     _slot: Option<OwnedSemaphorePermit>,
     stream: Stream,
     lengths: Lengths,
-    /// Bytes that were read while somebody only asked whether the peer is there.
-    ahead: BytesMut,
+    /// Bytes that were read while the caller only asked whether the peer is there.
+    ahead: Ahead,
     out: BytesMut,
     said_end: bool,
     failed: Option<io::ErrorKind>,
@@ -65,7 +66,7 @@ impl MuxIo {
             _slot: slot,
             stream,
             lengths: Lengths::default(),
-            ahead: BytesMut::new(),
+            ahead: Ahead::default(),
             out,
             said_end: false,
             failed: None,
@@ -185,7 +186,7 @@ impl Io for MuxIo {
             }
             let mut scratch = [0; SCRATCH];
             let n = ready!(self.poll_fill(cx, &mut scratch));
-            self.ahead.extend_from_slice(&scratch[..n]);
+            self.ahead.push(&scratch[..n]);
         }
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -201,13 +202,7 @@ impl AsyncRead for MuxIo {
         if buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
-        if !self.ahead.is_empty() {
-            let n = self.ahead.len().min(buf.remaining());
-            buf.put_slice(&self.ahead[..n]);
-            self.ahead.advance(n);
-            if self.ahead.is_empty() {
-                self.ahead = BytesMut::new();
-            }
+        if self.ahead.give(buf) {
             return Poll::Ready(Ok(()));
         }
         for _ in 0..ROUNDS {
@@ -258,8 +253,7 @@ impl AsyncWrite for MuxIo {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let first = bufs.iter().find(|buf| !buf.is_empty());
-        self.poll_write(cx, first.map_or(&[], |buf| buf))
+        self.poll_write(cx, first(bufs))
     }
 
     fn is_write_vectored(&self) -> bool {

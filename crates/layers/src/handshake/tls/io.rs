@@ -9,16 +9,17 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::{TlsStream, rustls};
 
 use super::{TlsError, wire::Wire};
+use crate::shared_io::tell_end;
 
-/// How a connection that closes without a `close_notify` is taken.
+/// The meaning of a connection that closes without a `close_notify`.
 ///
 /// A TLS peer announces the end of its stream (RFC 8446, section 6.1). Without the announcement an
 /// attacker who cuts the connection can't be told from a peer that has finished.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Truncation {
-    /// An error: the partner sees a reset. Except that a *client* may close without one after the
-    /// server has finished: nothing that it could still say is awaited.
+    /// An error: the partner reads a reset. A *client* may still close without `close_notify` after the server
+    /// has finished, because no more bytes are expected from it.
     #[default]
     Refuse,
     /// An end of stream, for peers that never send a `close_notify`. An attacker who cuts the
@@ -56,7 +57,7 @@ impl<I> TlsIo<I> {
         self.stream.get_ref().0.get_ref()
     }
 
-    /// What rustls knows of the session.
+    /// The session's state in rustls.
     pub fn session(&self) -> &rustls::CommonState {
         self.stream.get_ref().1
     }
@@ -152,14 +153,7 @@ impl<I: Io> AsyncRead for TlsIo<I> {
         if self.take_plaintext(buf) {
             return Poll::Ready(Ok(()));
         }
-        match self.end.as_mut().expect("it was set above") {
-            Ok(()) => Poll::Ready(Ok(())),
-            // Told once, and then again by its kind.
-            Err(error) => {
-                let again = error.kind().into();
-                Poll::Ready(Err(std::mem::replace(error, again)))
-            }
-        }
+        Poll::Ready(tell_end(self.end.as_mut().expect("it was set above")))
     }
 }
 

@@ -5,7 +5,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf, BytesMut};
 use couplet_endpoint::{Gone, Io};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -16,11 +15,12 @@ use super::{
     mask::Masks,
     pulse::{Beat, Pulse},
 };
+use crate::shared_io::{Ahead, first, tell};
 
-/// After so many reads that bring no byte the task yields.
+/// After this many reads that bring no byte the task yields.
 const ROUNDS: u32 = 32;
 
-/// So much is read at a time where nobody has a buffer for it.
+/// The size of a read for which the caller has no buffer.
 const SCRATCH: usize = 512;
 
 /// An [`Io`] that speaks WebSocket: reads and writes are plain bytes.
@@ -39,8 +39,8 @@ struct Ws {
     decoder: Decoder,
     encoder: Encoder,
     pulse: Pulse,
-    /// Bytes that were read while somebody only asked whether the peer is there.
-    ahead: BytesMut,
+    /// Bytes that were read while the caller only asked whether the peer is there.
+    ahead: Ahead,
     said: Said,
     /// The io within has ended, or failed, behind the end of the peer's stream.
     closed: bool,
@@ -76,7 +76,7 @@ impl<I: Io> WsIo<I> {
                 decoder: Decoder::new(role == Role::Server, has_end),
                 encoder: Encoder::new((role == Role::Client).then(Masks::new)),
                 pulse: Pulse::new(ping, has_end),
-                ahead: BytesMut::new(),
+                ahead: Ahead::default(),
                 said: Said::Nothing,
                 closed: false,
                 failed: None,
@@ -94,7 +94,7 @@ impl<I: Io> WsIo<I> {
         self.io
     }
 
-    /// Whether half-closes are exact: the peer speaks `couplet.1`.
+    /// Whether half-close is exact, because the peer speaks `couplet.1`.
     pub const fn is_exact(&self) -> bool {
         self.ws.has_end
     }
@@ -244,11 +244,8 @@ impl Ws {
         }
     }
 
-    /// Told once, and then again by its kind.
     fn failure(&mut self) -> Option<io::Error> {
-        let error = self.failed.as_mut()?;
-        let again = error.kind().into();
-        Some(std::mem::replace(error, again))
+        self.failed.as_mut().map(tell)
     }
 }
 
@@ -302,7 +299,7 @@ impl<I: Io> Io for WsIo<I> {
             }
             let mut scratch = [0; SCRATCH];
             match self.poll_fill(cx, &mut scratch) {
-                Poll::Ready(n) => self.ws.ahead.extend_from_slice(&scratch[..n]),
+                Poll::Ready(n) => self.ws.ahead.push(&scratch[..n]),
                 Poll::Pending => {
                     self.drain(cx);
                     return Poll::Pending;
@@ -349,14 +346,7 @@ impl<I: Io> AsyncRead for WsIo<I> {
         if buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
-        let ahead = &mut self.ws.ahead;
-        if !ahead.is_empty() {
-            let n = ahead.len().min(buf.remaining());
-            buf.put_slice(&ahead[..n]);
-            ahead.advance(n);
-            if ahead.is_empty() {
-                *ahead = BytesMut::new();
-            }
+        if self.ws.ahead.give(buf) {
             return Poll::Ready(Ok(()));
         }
         for _ in 0..ROUNDS {
@@ -415,8 +405,7 @@ impl<I: Io> AsyncWrite for WsIo<I> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let first = bufs.iter().find(|buf| !buf.is_empty());
-        self.poll_write(cx, first.map_or(&[], |buf| buf))
+        self.poll_write(cx, first(bufs))
     }
 
     fn is_write_vectored(&self) -> bool {

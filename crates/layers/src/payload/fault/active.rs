@@ -16,6 +16,7 @@ use super::{
     late::{Late, Taken},
     switch::Watch,
 };
+use crate::shared_io::tell_end;
 
 /// The bytes read at once to be held back or discarded.
 const CHUNK: usize = 16 * 1024;
@@ -91,7 +92,7 @@ impl Active {
             return Poll::Ready(Ok(()));
         }
         if let Some(end) = &mut self.end {
-            return Poll::Ready(tell(end));
+            return Poll::Ready(tell_end(end));
         }
         if !is_on {
             self.on = None;
@@ -255,7 +256,7 @@ impl Active {
     }
 
     fn end_with(&mut self, end: io::Result<()>) -> Poll<io::Result<()>> {
-        Poll::Ready(tell(self.end.insert(end)))
+        Poll::Ready(tell_end(self.end.insert(end)))
     }
 }
 
@@ -274,13 +275,3 @@ fn poll_some<I: AsyncRead + Unpin>(
     Poll::Ready(Ok(n))
 }
 
-/// Returns an error once, and afterwards its kind.
-fn tell(end: &mut io::Result<()>) -> io::Result<()> {
-    match end {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            let again = error.kind().into();
-            Err(std::mem::replace(error, again))
-        }
-    }
-}

@@ -11,8 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
     Transform,
-    work::{CHUNK, Work, tell},
+    work::{CHUNK, Work},
 };
+use crate::shared_io::tell_end;
 
 /// The reads in a row without output before other tasks get a turn.
 const FRUITLESS: usize = 8;
@@ -44,10 +45,7 @@ impl<T: Transform + ?Sized> Reading<T> {
     ) -> Poll<io::Result<()>> {
         ready!(self.poll_output(cx, io));
         if self.work.output.is_empty() {
-            return Poll::Ready(match &mut self.end {
-                Some(Err(error)) => Err(tell(error)),
-                Some(Ok(())) | None => Ok(()),
-            });
+            return Poll::Ready(self.end.as_mut().map_or(Ok(()), tell_end));
         }
         self.take_output(buf);
         Poll::Ready(Ok(()))

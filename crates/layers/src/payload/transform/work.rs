@@ -1,6 +1,6 @@
 //! A transform with its input and output, for either direction.
 
-use std::{io, mem};
+use std::io;
 
 use bytes::{Bytes, BytesMut};
 use couplet_endpoint::BoxError;
@@ -91,12 +91,6 @@ impl<T: Transform + ?Sized> Work<T> {
             self.output = BytesMut::new();
         }
     }
-}
-
-/// Returns an error once, and afterwards its kind.
-pub(super) fn tell(error: &mut io::Error) -> io::Error {
-    let again = error.kind().into();
-    mem::replace(error, again)
 }
 
 fn failed(source: BoxError) -> io::Error {

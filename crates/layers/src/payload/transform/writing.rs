@@ -9,8 +9,9 @@ use tokio::io::AsyncWrite;
 
 use super::{
     Transform,
-    work::{CHUNK, Work, tell},
+    work::{CHUNK, Work},
 };
+use crate::shared_io::tell;
 
 /// A transform of the bytes written to an io.
 pub(crate) struct Writing<T: ?Sized = dyn Transform> {
