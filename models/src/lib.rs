@@ -60,7 +60,7 @@ fn no_close_falls_between_the_look_and_the_wait() {
         let reason = switch.reason().expect("two have given one");
         match seen {
             Poll::Ready(seen) => assert_eq!(seen, reason, "the first reason wins"),
-            Poll::Pending => assert!(flag.take(), "nobody wakes the task"),
+            Poll::Pending => assert!(flag.take(), "no wake-up comes for the task"),
         }
     });
 }
@@ -97,7 +97,7 @@ fn no_wake_of_one_that_waits_is_lost() {
         let mut seen = turn();
         io.join().expect("it does not panic");
         if seen < 2 {
-            assert!(flag.take(), "nobody wakes the keeper");
+            assert!(flag.take(), "no wake-up comes for the keeper");
             seen = turn();
         }
         assert_eq!(seen, 2, "the keeper does not look at the connection");
@@ -135,7 +135,7 @@ fn no_wake_of_a_source_that_was_dry_is_lost() {
         let mut seen = turn();
         io.join().expect("it does not panic");
         if seen < 2 {
-            assert!(flag.take(), "nobody wakes the task");
+            assert!(flag.take(), "no wake-up comes for the task");
             seen = turn();
         }
         assert_eq!(seen, 2, "the source is not asked");

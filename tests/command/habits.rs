@@ -23,7 +23,7 @@ pub(crate) const HABITS: &[Row] = &[
     ),
     (
         &["listen", "9000", "dial", "h:22"],
-        &["`listen` stands apart", "a colon: `listen:9000`"],
+        &["a blank separates `listen`", "a colon: `listen:9000`"],
     ),
     (
         &["listen:::9000", "dial:h:1"],

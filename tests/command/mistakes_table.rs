@@ -146,7 +146,7 @@ const ADDRESSES: &[Row] = &[
     ),
     (
         &["stdio", "dial:h:1", "--access-log=-"],
-        &["standard output is a side's here", "a file"],
+        &["standard output is a side here", "a file"],
     ),
     (
         &["stdio", "dial:h:1", "--reconnect"],
@@ -258,7 +258,7 @@ const FLAGS: &[Row] = &[
     ),
     (
         &["listen:1", "dial:h:1", "--once", "--once"],
-        &["`--once` stands there twice", "once"],
+        &["`--once` is given twice", "once"],
     ),
 ];
 
@@ -266,14 +266,14 @@ const OPTIONS: &[Row] = &[
     (
         &["listen:1,", "allow=10.0.0.0/8", "dial:h:1"],
         &[
-            "`allow` stands apart from its side",
+            "a blank separates `allow` from its side",
             "without a blank",
             "`listen:1,allow",
         ],
     ),
     (
         &["listen:1", ",deny=10.0.0.0/8", "dial:h:1"],
-        &["`deny` stands apart", "`listen:1,deny"],
+        &["a blank separates `deny`", "`listen:1,deny"],
     ),
     (
         &["listen:1,idle-timeout=5m", "dial:h:1"],
@@ -474,7 +474,7 @@ fn a_secret_is_not_sent_in_clear() {
     ] {
         run(side, other)
             .with(2)
-            .said("is sent in clear")
+            .said("is sent in the clear")
             .said("first, then");
     }
     run("dial:h:1,tls,token=@SECRET", "listen:1").ok();

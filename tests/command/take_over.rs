@@ -128,7 +128,7 @@ impl Traffic {
         }
     }
 
-    /// Waits until so many more are served.
+    /// Waits until this many more are served.
     pub(super) fn more(&self, number: usize) {
         let before = self.served.load(Ordering::Relaxed);
         until("clients are served", || {

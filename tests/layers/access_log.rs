@@ -39,7 +39,7 @@ fn scratch() -> (TempDir, PathBuf) {
     (scratch, file)
 }
 
-/// Waits for so many lines.
+/// Waits for this many lines.
 fn lines(file: &Path, number: usize) -> Vec<String> {
     until(&format!("{number} lines in {}", file.display()), || {
         let text = fs::read_to_string(file).unwrap_or_default();

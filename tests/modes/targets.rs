@@ -235,7 +235,7 @@ fn a_client_keeps_its_server() {
 #[test]
 fn targets_that_make_no_sense_are_errors() {
     for (side, told) in [
-        ("dial:a:1|a:1", "the target stands there twice"),
+        ("dial:a:1|a:1", "the target is given twice"),
         (
             "dial:a:1,balance=least",
             "`balance` has one target to choose from",

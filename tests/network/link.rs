@@ -35,7 +35,7 @@ pub(crate) struct Link {
 // ===== impl Link =====
 
 impl Link {
-    /// Packets of at most so many bytes pass, and such things happen to them: see `link.py`.
+    /// Packets of at most this many bytes pass, and such things happen to them: see `link.py`.
     pub(crate) fn new(mtu: u32, conditions: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let id = format!(

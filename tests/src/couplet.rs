@@ -27,7 +27,7 @@ impl Couplet {
         Self::start_as(&mut Self::command(args))
     }
 
-    /// As [`start`](Self::start), with so many descriptors at most.
+    /// As [`start`](Self::start), with this many descriptors at most.
     pub fn start_with_descriptors(most: u32, args: &[&str]) -> Self {
         let mut command = Command::new("bash");
         command
@@ -110,7 +110,7 @@ impl Couplet {
         format!("dial:{address}")
     }
 
-    /// Waits for so many events with this message, and returns them.
+    /// Waits for this many events with this message, and returns them.
     pub fn events(&self, message: &str, number: usize) -> Vec<Value> {
         self.look(&format!("{number} times `{message}`"), |lines| {
             let events: Vec<_> = lines.iter().filter_map(|line| event(line)).collect();
@@ -122,12 +122,12 @@ impl Couplet {
         })
     }
 
-    /// Waits until so many pairs were joined.
+    /// Waits until this many pairs were joined.
     pub fn joined(&self, number: usize) {
         self.events("joined", number);
     }
 
-    /// Waits until so many pairs have ended, and returns why the last of them did.
+    /// Waits until this many pairs have ended, and returns why the last of them did.
     pub fn ended(&self, number: usize) -> String {
         let last = self.events("ended", number).pop().unwrap();
         last["reason"].as_str().unwrap().to_owned()

@@ -53,7 +53,7 @@ fn a_client_that_left_is_never_joined() {
             0 => drop(gone),
             1 => reset(gone),
             _ => {
-                // What was said before a reset is not for anybody either.
+                // What was said before a reset is not for the next client either.
                 say(&gone, 1);
                 arrived(&gone);
                 reset(gone);

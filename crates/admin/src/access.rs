@@ -2,7 +2,7 @@ use std::fmt;
 
 use subtle::ConstantTimeEq;
 
-/// What requests may do.
+/// The rights of requests.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum Access {

@@ -18,10 +18,10 @@ use crate::{
 /// How many event streams run at a time.
 const STREAMS: usize = 8;
 
-/// The relays of a program, by name, and what is to be told of them. Cheap to clone; clones are the same.
+/// An admin endpoint: the relays of a program, by name. Cheap to clone; clones share their state.
 ///
 /// A relay is added once it has been [started](couplet_connector::Connector::start): connections that
-/// waited before are not in the list of those that wait.
+/// already wait then are missing in the list of waiting connections.
 #[derive(Clone, Debug)]
 pub struct Admin(pub(crate) Arc<Shared>);
 
@@ -41,7 +41,7 @@ pub(crate) struct Shared {
 // ===== impl Admin =====
 
 impl Admin {
-    /// Without relays.
+    /// An endpoint without relays.
     pub fn new() -> Self {
         Self(Arc::new(Shared {
             relays: Arc::default(),
@@ -61,15 +61,15 @@ impl Admin {
     ///
     /// # Panics
     ///
-    /// If `name` is none: see [`Relay::new`].
+    /// If `name` is not a valid name, see [`Relay::new`].
     #[must_use]
     pub fn relay(self, name: &str, handle: &Handle) -> Self {
         self.add(Relay::new(name, handle));
         self
     }
 
-    /// Answers for this relay from now on. A relay of the same name is replaced. One that
-    /// [succeeds](couplet_connector::Connector::succeeds) it goes on with what was taken down of it.
+    /// Answers for this relay from now on. A relay of the same name is replaced. A relay that
+    /// [succeeds](couplet_connector::Connector::succeeds) it continues its lists.
     pub fn add(&self, mut relay: Relay) {
         let before = self.find(relay.name());
         let stats = relay.handle().stats().clone();
@@ -80,13 +80,13 @@ impl Admin {
         self.0.relays.add(relay);
     }
 
-    /// Forgets the relay of this name, which goes on. Is it known?
+    /// Removes the relay of this name from the endpoint; the relay goes on. Returns whether there was one.
     pub fn remove(&self, name: &str) -> bool {
         self.0.relays.remove(name)
     }
 
-    /// `POST /v1/reload` calls this function. Without one there is no such route, and metrics and page show
-    /// no generation. The first call counts.
+    /// Calls this function at `POST /v1/reload`. Without a function there is no such route, and metrics and
+    /// page show no generation. The first call counts.
     pub fn on_reload<R>(&self, reload: impl Fn() -> R + Send + Sync + 'static)
     where
         R: Future<Output = Result<Reloaded, ReloadRefused>> + Send + 'static,
@@ -94,18 +94,18 @@ impl Admin {
         self.0.reloads.set(Box::new(move || Box::pin(reload())));
     }
 
-    /// What the program around the relays can do: `/v1/check`, `/v1/config`, `/v1/log`, `/v1/drain`,
+    /// Adds the routes of the program around the relays: `/v1/check`, `/v1/config`, `/v1/log`, `/v1/drain`,
     /// `/v1/stop`. The first call counts.
     pub fn program(&self, program: impl Program) {
         self.0.program.set(Box::new(program));
     }
 
-    /// Tells how a reload went, whatever asked for it: the generation that now runs, or why nothing changed.
+    /// Records the result of a reload, whatever started it: the generation that now runs, or why nothing changed.
     pub fn reloaded(&self, outcome: Result<u64, &str>) {
         self.0.reloads.tell(outcome);
     }
 
-    /// Takes requests for this host name, too: `relay.example.org`, without a port.
+    /// Accepts requests for this host name, too: `relay.example.org`, without a port.
     #[must_use]
     pub fn host(self, name: &str) -> Self {
         let mut hosts = self.0.hosts.write().unwrap_or_else(PoisonError::into_inner);

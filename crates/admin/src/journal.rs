@@ -1,4 +1,4 @@
-//! What has happened of late, and the connections that wait.
+//! Recent events, and the waiting connections.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -194,7 +194,7 @@ impl Waiting {
         self.waiting().remove(&info.id);
     }
 
-    /// So many of them, the oldest first.
+    /// This many of them, the oldest first.
     pub(crate) fn list(&self, most: usize) -> Vec<One> {
         self.waiting().values().take(most).cloned().collect()
     }

@@ -49,7 +49,7 @@
 //!
 //! # Costs
 //!
-//! A relay counts whether or not anybody looks. A scrape reads the counters of each relay and walks no
+//! A relay counts whether or not metrics are read. A scrape reads the counters of each relay and walks no
 //! pairs. The lists walk the pairs of a relay when they are asked for. The page's curves take a look at the
 //! counters each second.
 

@@ -1,4 +1,4 @@
-//! Where an admin endpoint of its own listens.
+//! The address and the listener of an admin endpoint.
 
 #[cfg(unix)]
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub enum AdminAddr {
     Unix(PathBuf),
 }
 
-/// A text that is no [`AdminAddr`].
+/// The error of a text that is not an [`AdminAddr`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("`{0}` is not an admin address: `unix:/PATH`, `IP:PORT`, or a port of this machine")]
 pub struct AdminAddrError(String);
@@ -93,7 +93,7 @@ impl Accepted {
 // ===== impl AdminAddr =====
 
 impl AdminAddr {
-    /// Does only this machine reach it?
+    /// Whether only this machine can reach the address.
     pub fn is_local(&self) -> bool {
         match self {
             Self::Tcp(addr) => addr.ip().is_loopback(),

@@ -1,4 +1,4 @@
-//! Which live pairs a list, the page or a cut is about.
+//! The filter of live pairs for a list, the page or a cut.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use couplet_connector::pairing::SessionId;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct PairQuery {
     pub(crate) relay: Option<String>,
-    /// Live for so long at least.
+    /// Live for this long at least.
     pub(crate) older: Option<Duration>,
-    /// Idle for so long at least.
+    /// Idle for this long at least.
     pub(crate) idle: Option<Duration>,
     /// A part of the text of either address.
     pub(crate) addr: Option<String>,

@@ -1,90 +1,90 @@
-//! What the program around the relays does when it is asked over the admin endpoint.
+//! What the admin endpoint can ask of the program around the relays.
 
 use std::{fmt, sync::OnceLock};
 
 use serde_json::Value;
 
-/// What a program can do beside its relays. What it does not do has no route: 404.
+/// The routes of a program beside those of its relays. A method that returns `None` has no route: 404.
 pub trait Program: Send + Sync + 'static {
-    /// `POST /v1/check`: what is wrong with this configuration, without taking it: each mistake as JSON with
-    /// `message`, `hint`, and where it is. May block.
+    /// `POST /v1/check`: checks a configuration without applying it. Each mistake is JSON with `message`, `hint`
+    /// and its place. May block.
     fn check(&self, configuration: String) -> Option<Checked> {
         let _ = configuration;
         None
     }
 
-    /// `GET /v1/config`: the configuration that runs, without its secrets.
+    /// `GET /v1/config`: the running configuration, without its secrets.
     fn config(&self, form: ConfigForm) -> Option<String> {
         let _ = form;
         None
     }
 
-    /// `POST /v1/log?level=`: logs what has this level, from now on.
+    /// `POST /v1/log?level=`: sets the level of the log.
     fn log(&self, level: LogLevel) -> Option<()> {
         let _ = level;
         None
     }
 
-    /// `POST /v1/drain` and `POST /v1/stop`: ends the program. `Err` says why it does not.
+    /// `POST /v1/drain` and `POST /v1/stop`: ends the program. `Err` is the reason for which it goes on.
     fn end(&self, how: End) -> Option<Result<(), String>> {
         let _ = how;
         None
     }
 }
 
-/// What is wrong with a configuration.
+/// The result of a check of a configuration.
 #[derive(Clone, Debug)]
 pub struct Checked {
-    /// All that is wrong, for people; empty if nothing is.
+    /// All mistakes as text; empty if there is none.
     pub text: String,
-    /// Each mistake.
+    /// The mistakes, one by one.
     pub mistakes: Vec<Value>,
 }
 
-/// How a configuration is written.
+/// The form of a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigForm {
-    /// As a file.
+    /// A file.
     File,
-    /// As command lines.
+    /// Command lines.
     Commands,
 }
 
-/// What is logged.
+/// The level of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LogLevel {
     /// Errors.
     Error,
-    /// Warnings, too.
+    /// Also warnings.
     Warn,
-    /// What happens, too.
+    /// Also events.
     Info,
-    /// More of it.
+    /// Also details.
     Debug,
     /// Everything.
     Trace,
 }
 
-/// How a program ends.
+/// The way in which a program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum End {
-    /// It takes no more connections, and its pairs may end within its own time.
+    /// The program accepts no more connections, and its pairs may end within the drain time.
     Drain,
-    /// At once.
+    /// The program ends at once.
     Stop,
 }
 
-/// The program, where one has been told of.
+/// The program, once it is set.
 #[derive(Default)]
 pub(crate) struct Known(OnceLock<Box<dyn Program>>);
 
 // ===== impl LogLevel =====
 
 impl LogLevel {
-    /// All, the fewest lines first.
+    /// All levels, the one with the fewest lines first.
     pub const ALL: [Self; 5] = [
         Self::Error,
         Self::Warn,
@@ -93,7 +93,7 @@ impl LogLevel {
         Self::Trace,
     ];
 
-    /// Its name in a query: `info`.
+    /// The level's name in a query, such as `info`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Error => "error",

@@ -10,7 +10,7 @@ use couplet_connector::{
 };
 use tokio::time::Instant;
 
-/// A look is kept at least so long: a rate over less would jump.
+/// A look is kept at least this long: a rate over less would jump.
 const MIN_AGE: Duration = Duration::from_millis(900);
 
 /// How fast the pairs of a relay move bytes, from one look at them to the next. Nothing is done for it

@@ -14,7 +14,7 @@ use crate::{
     rates::Rates,
 };
 
-/// A relay by its name, with its stacks as they are to be shown.
+/// A relay of an [`Admin`](crate::Admin): its name, its handle, and a description of its stacks.
 pub struct Relay {
     name: String,
     handle: Handle,
@@ -28,21 +28,22 @@ pub struct Relay {
     pub(crate) faults: Option<Faults>,
 }
 
-/// The faults of a relay, which can be switched off and on, as a program tells it.
+/// The faults of a relay, which can be switched off and on; given by the program.
 pub struct Faults {
-    /// Whether they are on.
+    /// Whether the faults are on.
     pub are_on: Box<dyn Fn() -> bool + Send + Sync>,
-    /// Switches them.
+    /// Switches the faults.
     pub set: Box<dyn Fn(bool) + Send + Sync>,
 }
 
-/// How a relay's clients meet those of other nodes, as a program tells it: see the crate `couplet-meeting`.
+/// The state of a node whose clients are joined with those of other nodes; given by the program. See the crate
+/// `couplet-meeting`.
 pub struct Meeting {
-    /// Whether the match-maker answers. Where it does not, the relay is ready, and degraded.
+    /// Whether the match-maker answers. If not, the relay is ready, but degraded.
     pub is_connected: Box<dyn Fn() -> bool + Send + Sync>,
-    /// How many clients are offered to other nodes now.
+    /// The number of clients that are offered to other nodes.
     pub offered: Box<dyn Fn() -> u64 + Send + Sync>,
-    /// How often what has happened, by its name.
+    /// The counts of events, by name.
     pub events: Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>,
 }
 
@@ -86,7 +87,7 @@ impl Relay {
         }
     }
 
-    /// May a relay be called so?
+    /// Whether this is a valid name of a relay.
     pub fn is_name(name: &str) -> bool {
         name.len() <= Self::MAX_NAME
             && name.starts_with(|first: char| first.is_ascii_lowercase())
@@ -95,7 +96,7 @@ impl Relay {
                 .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
     }
 
-    /// Shows a side so: what it listens on or dials, and the layers of its stack, top to bottom.
+    /// Describes a side: the address that it listens on or dials, and the layers of its stack, top to bottom.
     #[must_use]
     pub fn side(mut self, side: Side, end: &str, steps: impl IntoIterator<Item = Step>) -> Self {
         self.ends[side as usize] = Some(end.to_owned());
@@ -103,34 +104,34 @@ impl Relay {
         self
     }
 
-    /// Shows these layers of the pair stack, top to bottom.
+    /// Describes the pair stack: its layers, top to bottom.
     #[must_use]
     pub fn pair(mut self, steps: impl IntoIterator<Item = Step>) -> Self {
         self.pair = steps.into_iter().collect();
         self
     }
 
-    /// Tells of the targets of a side that dials one of several.
+    /// Adds the targets of a side that dials one of several.
     #[must_use]
     pub fn targets(mut self, side: Side, targets: TargetWatch) -> Self {
         self.targets[side as usize] = Some(targets);
         self
     }
 
-    /// How the targets of a side do.
+    /// The state of each target of a side.
     pub(crate) fn target_status(&self, side: Side) -> impl Iterator<Item = TargetStatus> {
         let watch = self.targets[side as usize].iter();
         watch.flat_map(TargetWatch::status)
     }
 
-    /// Tells how the relay's clients meet those of other nodes.
+    /// Adds the state of the node, for a relay whose clients are joined with those of other nodes.
     #[must_use]
     pub fn meeting(mut self, meeting: Meeting) -> Self {
         self.meeting = Some(meeting);
         self
     }
 
-    /// Tells of faults that can be switched.
+    /// Adds faults that can be switched.
     #[must_use]
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = Some(faults);

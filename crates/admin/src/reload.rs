@@ -9,10 +9,10 @@ use std::{
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-/// What a reload did, as JSON, with a member `generation`.
+/// The result of a reload, as JSON with a member `generation`.
 pub type Reloaded = Value;
 
-/// Why a reload changed nothing.
+/// The reason for which a reload changed nothing.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ReloadRefused {

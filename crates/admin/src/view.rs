@@ -1,4 +1,4 @@
-//! What runs, as JSON and for the page.
+//! The running relays, as JSON and for the page.
 
 use std::{sync::Arc, time::Duration};
 

@@ -121,7 +121,7 @@ pub(crate) struct SoakArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 10.0)]
     pub(crate) minutes: f64,
 
-    /// End when so many connections were made, if that is before
+    /// End when this many connections were made, if that is before
     #[arg(long, value_name = "NUMBER")]
     pub(crate) connections: Option<u64>,
 

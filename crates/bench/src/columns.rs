@@ -19,7 +19,7 @@ pub(crate) struct Clients {
     pub(crate) tls: bool,
     /// They resume no session of it.
     pub(crate) fresh: bool,
-    /// So many pairs are open and idle.
+    /// This many pairs are open and idle.
     pub(crate) beside: usize,
 }
 
@@ -36,7 +36,7 @@ const MIB: u64 = 1 << 20;
 /// How many clients make short connections side by side.
 const PARALLEL: usize = 32;
 
-/// How much work there is: what a fast relay does in about so many seconds on a machine with two cores.
+/// How much work there is: what a fast relay does in about this many seconds on a machine with two cores.
 /// Every relay has to do the same.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Amount {

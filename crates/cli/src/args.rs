@@ -53,11 +53,11 @@ Examples:
   couplet explain listen:*:9000,token=@a.secret listen:8000
                                                         print the stacks of this relay
 
-Times are like 500ms, 30s, 5m, 1h30m; where it makes sense, never. Sizes are in bytes: 1M and 1MB are
-1000000, 1MiB is 1048576. A DIRECTION is a-to-b or b-to-a; without one both count together.
-Exit status: 0 done or drained, 1 could not do it, 2 wrong usage. Of a relay of one pair (--once, or two
-dialled sides) also: 3 a peer cut the pair, 4 a time ran out for it, 5 it had reached its quota.
-SIGTERM and SIGINT drain; a second one ends at once. SIGHUP reads the files again.";
+A TIME is like 500ms, 30s, 5m, 1h30m; or never, where that makes sense. Sizes are in bytes: 1M and 1MB are
+1000000, 1MiB is 1048576. A DIRECTION is a-to-b or b-to-a; without one, both directions count together.
+Exit status: 0 done or drained, 1 failed, 2 wrong usage. A relay of one pair (--once, or two dialled sides)
+also: 3 a peer cut the pair, 4 a timeout ended the pair, 5 the quota ended the pair.
+SIGTERM and SIGINT drain; a second one ends the process at once. SIGHUP reads the files again.";
 
 /// A TCP relay: joins two connections into one, and accepts or dials each of them
 #[derive(Debug, Parser)]
@@ -170,8 +170,9 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) file: FileArgs,
 
-    /// Take the listening sockets of the process that runs with this flag, if one does, without refusing a
-    /// client, and offer them to the next one, at this Unix socket [default: $RUNTIME_DIRECTORY/take-over.sock]
+    /// Take over the listening sockets of the process that runs with this flag, if any, without refusing a
+    /// client, and offer them to the next process, at this Unix socket [default:
+    /// $RUNTIME_DIRECTORY/take-over.sock]
     #[cfg(unix)]
     #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true)]
     pub(crate) take_over: Option<Option<PathBuf>>,
@@ -182,7 +183,7 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) file: FileArgs,
 
-    /// Take secrets that every user of this machine can read for mistakes
+    /// Report secrets that every user of this machine can read as mistakes, too
     #[arg(long)]
     pub(crate) strict: bool,
 }
@@ -205,10 +206,10 @@ pub(crate) enum Tool {
     Keygen(KeygenArgs),
     /// Print a signed token for a side with signed-token=@FILE, valid until it expires
     Token(TokenArgs),
-    /// Ask a running Couplet what it does, cut pairs, pause and drain relays
+    /// Query a running Couplet; cut pairs, pause and drain relays
     #[cfg(feature = "admin")]
     Ctl(crate::ctl::CtlArgs),
-    /// Exit with 0 if a running Couplet takes connections, for containers
+    /// Exit with 0 if a running Couplet accepts connections, for containers
     #[cfg(feature = "admin")]
     Health(crate::ctl::HealthArgs),
     /// Watch a running Couplet in the terminal: relays and live pairs; cut, pause
@@ -325,8 +326,8 @@ impl RelayArgs {
             .next()
             .unwrap_or_default();
         Err(Mistake::new(
-            format!("`{option}` stands apart from its side"),
-            format!("without a blank at the comma: `{address},{option}…`"),
+            format!("a blank separates `{option}` from its side"),
+            format!("leave it out: `{address},{option}…`"),
         ))
     }
 
@@ -339,8 +340,8 @@ impl RelayArgs {
         let is_kind = |word: &str| ["listen", "dial", "exec"].contains(&word);
         if let Some(pair) = words.windows(2).find(|pair| is_kind(pair[0])) {
             return Err(Mistake::new(
-                format!("`{}` stands apart from its address", pair[0]),
-                format!("joined by a colon: `{}:{}`", pair[0], pair[1]),
+                format!("a blank separates `{}` from its address", pair[0]),
+                format!("a colon: `{}:{}`", pair[0], pair[1]),
             ));
         }
         Err(self.common.pair.joined_value(word).unwrap_or_else(|| {

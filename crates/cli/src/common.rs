@@ -45,13 +45,13 @@ pub(crate) struct CommonArgs {
     #[arg(long, value_name = "TIME", value_parser = limit)]
     pub(crate) handshake_timeout: Option<Limit<Duration>>,
 
-    /// At most NUMBER connections of a side in each handshake; beyond it the quietest of the busiest
-    /// address gives way [default: 1024]
+    /// At most NUMBER connections of a side in each handshake; beyond it, the quietest one of the address with
+    /// the most gives way [default: 1024]
     #[arg(long, value_name = "NUMBER", value_parser = count)]
     pub(crate) max_handshakes: Option<NonZeroUsize>,
 
-    /// How many connections of a side may wait for a partner, or for its dial; then the oldest gives way, of
-    /// the address that has most [default: 1024]
+    /// At most NUMBER connections of a side that wait for a partner, or for its dial; beyond it, the oldest one
+    /// of the address with the most gives way [default: 1024]
     #[arg(long, value_name = "NUMBER", value_parser = count)]
     pub(crate) max_waiting: Option<NonZeroUsize>,
 
@@ -197,7 +197,7 @@ impl CommonArgs {
         let has_stdio = sides.specs().any(|(_, side)| side.endpoint.is_stdio());
         if has_stdio && (self.capture.is_to_stdout() || self.access_log.is_to_stdout()) {
             return Err(Mistake::new(
-                "standard output is a side's here, and `-` would write into the stream",
+                "standard output is a side here, and `-` would write into its stream",
                 "a file",
             ));
         }
@@ -261,7 +261,7 @@ fn relay_name(name: &str) -> Result<String, Mistake> {
     }
 }
 
-/// What a flag says, or else so many seconds.
+/// What a flag says, or else this many seconds.
 fn timeout(given: Option<Limit<Duration>>, default: Option<u64>) -> Sourced<Option<Duration>> {
     Sourced::flag(given.map(Limit::get), default.map(Duration::from_secs))
 }

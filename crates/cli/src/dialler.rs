@@ -1,4 +1,4 @@
-//! What a dialled side dials: one target, or one for each client.
+//! Dials a side: one target, or one for each client.
 
 use std::{
     future::ready,

@@ -1,4 +1,4 @@
-//! What stands in a stack of the command, and what `couplet explain` says of it.
+//! A layer of a stack, with its description for `couplet explain`.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What is wrong with an order: what, where, and what would be right.
+//! A mistake in a command line or a file: the thing, its place, and the remedy.
 
 use std::{error::Error, fmt, ops::Range};
 

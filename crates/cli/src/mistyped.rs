@@ -180,10 +180,10 @@ fn conflict(error: &Error) -> Option<Mistake> {
     let other = form(others.first()?);
     let [flag, other] = [&flag, &other].map(|form| form.split('=').next().unwrap_or_default());
     Some(match flag == other {
-        true => Mistake::new(format!("`{flag}` stands there twice"), "once"),
+        true => Mistake::new(format!("`{flag}` is given twice"), "give it once"),
         false => Mistake::new(
             format!("`{flag}` and `{other}` contradict each other"),
-            "one of them",
+            "leave one of them out",
         ),
     })
 }

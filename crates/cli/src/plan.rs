@@ -1,4 +1,4 @@
-//! What is to be done.
+//! The plan of a relay, made from a command line or a file.
 
 use std::{num::NonZeroUsize, thread, time::Duration};
 
@@ -343,7 +343,7 @@ impl Plan {
                     "leave it out",
                 ),
                 Some(other) if spec.endpoint.routes.is_some() && !sniffs(other) => (
-                    "`route` chooses by the client's protocol, which nobody detects",
+                    "`route` chooses by the client's protocol, which no `sniff` detects",
                     "the other side needs `sniff`",
                 ),
                 Some(_) if sniffs(spec) => (

@@ -37,7 +37,7 @@ pub(crate) struct RendezvousArgs {
     #[arg(long, value_name = "@FILE")]
     tokens: Option<String>,
 
-    /// How many clients with the same key may wait, on the same side [default: 64]
+    /// At most NUMBER clients with the same key, on the same side, that wait [default: 64]
     #[arg(long, value_name = "NUMBER", value_parser = count)]
     max_waiting_per_key: Option<NonZeroUsize>,
 
@@ -50,8 +50,8 @@ pub(crate) struct RendezvousArgs {
     #[arg(long, value_name = "WHICH")]
     when_key_full: Option<Full>,
 
-    /// Choose what happens to others with the key of a live pair: they meet each other, are refused as
-    /// long as the two are joined, or waiting ones are dropped [default: queue]
+    /// Choose what happens to other clients with the key of a live pair: they wait for each other, are refused
+    /// until the pair ends, or are dropped if they wait at the join [default: queue]
     #[arg(long, value_name = "WHAT")]
     others: Option<Others>,
 

@@ -1,11 +1,11 @@
-//! What asks for an end: signals, and the admin endpoint.
+//! Requests for an end: signals, and the admin endpoint.
 
 use tokio::sync::Semaphore;
 
 /// How often an end is yet to be asked for, as if by a signal.
 static ASKED: Semaphore = Semaphore::const_new(0);
 
-/// As so many signals: the first one drains, a second one ends at once.
+/// Like as many signals: the first one drains, a second one ends at once.
 #[cfg(feature = "admin")]
 pub(crate) fn ask(times: usize) {
     ASKED.add_permits(times);

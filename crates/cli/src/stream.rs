@@ -1,4 +1,4 @@
-//! What the bytes of a side go through.
+//! The io of a side.
 
 use std::{
     io,

@@ -1,4 +1,4 @@
-//! Lines that strangers can cause without end: beyond a rate they are counted, and told in sum.
+//! Lines that strangers can cause without end: beyond a rate they are counted and summed.
 
 use std::{
     collections::HashMap,

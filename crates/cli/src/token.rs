@@ -32,7 +32,7 @@ pub(crate) struct TokenArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     expires: Duration,
 
-    /// The secret that signs the token [default: the first]
+    /// The name of the secret that signs the token [default: the first]
     #[arg(long, value_name = "NAME")]
     id: Option<String>,
 }

@@ -209,7 +209,7 @@ pub(crate) fn pool(text: &str) -> Result<NonZeroUsize, Mistake> {
 /// The library's default for those that wait on a side.
 const MOST_POOLED: usize = 1024;
 
-/// So many in a time: `10/s`, `100/m` or `20/10s`.
+/// This many in a time: `10/s`, `100/m` or `20/10s`.
 pub(crate) fn rate(text: &str) -> Result<Rate, Mistake> {
     let wrong = || {
         let form = "a number in a time, like `10/s`, `100/m` or `20/10s`";

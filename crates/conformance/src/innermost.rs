@@ -19,8 +19,7 @@ use tokio::{
 use tokio_util::sync::PollSemaphore;
 use tower_service::Service;
 
-/// What the layer that is tried stands above: on a side as a place in the pairing, on a pair as the
-/// relay.
+/// The innermost service below the tested layer: in place of the pairing on a side, of the relay on a pair.
 #[derive(Debug)]
 pub struct Innermost {
     free: PollSemaphore,
@@ -55,7 +54,7 @@ pub(super) enum Relays {
 // ===== impl Innermost =====
 
 impl Innermost {
-    /// With room for so many calls at a time.
+    /// With room for this many calls at a time.
     pub(super) fn new(room: usize, relays: Relays) -> (Self, Arrivals) {
         let (sender, let_through) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {

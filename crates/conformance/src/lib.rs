@@ -1,4 +1,4 @@
-//! Tests that check whether a layer of your own behaves as one of a relay must. One call makes them all:
+//! Tests that check whether a layer of your own behaves correctly in a relay. One call runs them all:
 //!
 //! ```
 //! use couplet_layers::CodecLayer;
@@ -10,18 +10,19 @@
 //! # }
 //! ```
 //!
-//! [`side`] takes a layer of a side stack, [`pair`] one of a pair stack. What came of it is a
-//! [`Report`] that names each [`Check`] the layer has failed, and how.
+//! [`side`] takes a layer of a side stack, [`pair`] a layer of a pair stack. The error is a [`Report`] that
+//! names each [`Check`] that the layer failed, with the reason.
 //!
-//! The layer is put between two ends, *near* and *far*, and what the one says the other must hear.
-//! On a side, near is the io that the layer lets through, and far is the peer on the wire. On a
-//! pair, near is the peer of side A and far that of side B, and the layer stands above a real relay.
-//! A layer that changes what is on the wire needs a peer that speaks it: another layer, which is put
-//! on the other end of the wire. For a handshake it is the one that answers, for a codec the codec
-//! itself; by default it is none.
+//! The layer is tested between two ends, *near* and *far*: each must receive what the other sends. On a side,
+//! near is the io below the layer, and far is the peer on the wire. On a pair, near is the peer of side A and
+//! far the peer of side B, and the layer is above a real relay.
 //!
-//! Each check has a runtime of its own whose clock is paused, so that deadlines cost no time. Both
-//! peers are at the loopback address.
+//! A layer that changes the bytes on the wire needs a peer that speaks the same format: another layer, on the
+//! other end of the wire. For a handshake that is the one that answers, for a codec the codec itself. By
+//! default there is none.
+//!
+//! Each check has a runtime of its own with a paused clock, so that deadlines cost no time. Both peers have the
+//! loopback address.
 
 mod checks;
 mod innermost;
@@ -43,17 +44,17 @@ use tower_service::Service;
 
 use self::rig::{Kind, Rig};
 
-/// What a layer goes through whose service takes an `R`. See the [module](self).
+/// The checks of a layer whose service takes an `R`. See the [module](self).
 #[derive(Clone, Debug)]
 pub struct Kit<R> {
     trial: Trial,
     takes: PhantomData<fn(R)>,
 }
 
-/// What a layer of a side stack goes through.
+/// The checks of a layer of a side stack.
 pub type SideKit = Kit<Conn<BoxIo>>;
 
-/// What a layer of a pair stack goes through.
+/// The checks of a layer of a pair stack.
 pub type PairKit = Kit<Pair<BoxIo, BoxIo>>;
 
 #[derive(Clone)]
@@ -64,7 +65,7 @@ struct Trial {
     has_end: bool,
 }
 
-/// Tries a layer of a side stack.
+/// Checks a layer of a side stack.
 pub fn side<L>(layer: L) -> SideKit
 where
     L: Layer<Innermost> + Send + Sync + 'static,
@@ -74,7 +75,7 @@ where
     Kit::new(Rig::new(Kind::Side, rig::side(layer)))
 }
 
-/// Tries a layer of a pair stack.
+/// Checks a layer of a pair stack.
 pub fn pair<L>(layer: L) -> PairKit
 where
     L: Layer<Innermost> + Send + Sync + 'static,
@@ -100,27 +101,27 @@ impl<R> Kit<R> {
         }
     }
 
-    /// How many bytes of each direction may be held where nobody reads, by the peers' layers too, and on a
-    /// pair by the relay. 1 MiB by default.
+    /// The most bytes that may be held in each direction while no peer reads; the peers' layers, and on a pair
+    /// the relay, included. 1 MiB by default.
     #[must_use]
     pub const fn holds(mut self, bytes: usize) -> Self {
         self.trial.holds = bytes;
         self
     }
 
-    /// How long a connection whose peer says nothing may take, or a pair until it is joined. 60 seconds by
-    /// default.
+    /// The longest time that a call may take whose peer is silent: a connection until it is handed on, a pair
+    /// until it is joined. 60 seconds by default.
     #[must_use]
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.trial.deadline = deadline;
         self
     }
 
-    /// Makes all checks.
+    /// Runs all checks.
     ///
     /// # Errors
     ///
-    /// When one or more have failed.
+    /// If one or more fail.
     pub fn check(self) -> Result<(), Report> {
         self.trial.check()
     }
@@ -129,7 +130,7 @@ impl<R> Kit<R> {
 // ===== impl SideKit =====
 
 impl SideKit {
-    /// The peer speaks so: this layer, on the other end of the wire.
+    /// Sets the peer: this layer, on the other end of the wire.
     #[must_use]
     pub fn peer<L>(mut self, layer: L) -> Self
     where
@@ -141,8 +142,8 @@ impl SideKit {
         self
     }
 
-    /// What is on the wire has an end of its own, so a stream without it was cut: then
-    /// [`Check::CutStreams`] is made, too.
+    /// Runs [`Check::CutStreams`], too: the format on the wire has an end mark, and a stream without the mark was
+    /// cut.
     #[must_use]
     pub const fn has_end(mut self) -> Self {
         self.trial.has_end = true;
@@ -153,7 +154,7 @@ impl SideKit {
 // ===== impl PairKit =====
 
 impl PairKit {
-    /// The peer of side A speaks so: this layer, on the other end of its wire.
+    /// Sets the peer of side A: this layer, on the other end of the wire.
     #[must_use]
     pub fn peer_a<L>(mut self, layer: L) -> Self
     where

@@ -1,28 +1,28 @@
 use std::fmt;
 
-/// Something that holds for every layer.
+/// A check that every layer must pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Check {
-    /// However the bytes are cut on the wire, each arrives, once and in order.
+    /// Each byte arrives once and in order, wherever the bytes are cut on the wire.
     Segmentation,
-    /// So do those of vectored writes.
+    /// Each byte of a vectored write arrives once and in order.
     VectoredWrites,
-    /// What was flushed arrives, without more behind it.
+    /// Flushed bytes arrive, though no further bytes are written.
     Flush,
-    /// A reader that stops stops its writer; what was held arrives once it reads again.
+    /// A reader that stops stops its writer; the bytes in between arrive once the reader goes on.
     SlowReader,
     /// The end of one direction arrives behind its last byte, and the other direction goes on.
     HalfClose,
     /// A reset arrives as a reset, and is passed on as one.
     Resets,
-    /// A stream that was cut is no stream that has ended.
+    /// A stream that was cut does not look like one that has ended.
     CutStreams,
-    /// What comes at once with the last bytes of a handshake is not lost.
+    /// Bytes that arrive together with the last bytes of a handshake are not lost.
     BytesBehindHandshake,
-    /// A call that is given up, wherever it stands, lets go of the connection and of its capacity.
+    /// A call that is dropped, at whatever point, releases the connection and its capacity.
     Cancellation,
-    /// A peer that says nothing does not hold a call for ever.
+    /// A silent peer does not hold a call for ever.
     Deadline,
     /// Readiness is reserved, taken by one call, released on drop and never cloned.
     Readiness,
@@ -32,13 +32,13 @@ pub enum Check {
 #[derive(Clone, thiserror::Error)]
 pub struct Report(Vec<Failure>);
 
-/// How a layer has failed a check.
+/// A check that a layer failed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Failure {
     /// The check.
     pub check: Check,
-    /// What happened.
+    /// The reason.
     pub why: String,
 }
 
@@ -88,7 +88,7 @@ impl Report {
         }
     }
 
-    /// What has failed, in the order of the checks.
+    /// The failures, in the order of the checks.
     pub fn failures(&self) -> &[Failure] {
         &self.0
     }

@@ -127,7 +127,7 @@ impl Rig {
         }
     }
 
-    /// The layer, above something innermost with room for so many.
+    /// The layer, above something innermost with room for this many.
     pub(super) fn subject(&self, room: usize, relays: Relays) -> Subject {
         let (innermost, arrivals) = Innermost::new(room, relays);
         Subject {

@@ -4,7 +4,7 @@ use couplet_endpoint::{ConnId, Info, Side};
 use couplet_layers::RefusalCause;
 use couplet_pairing::{CloseReason, Session};
 
-/// What happens in a relay, for [`Handle::observe`](crate::Handle::observe).
+/// An event of a relay, for [`Handle::observe`](crate::Handle::observe).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum RelayEvent<'a> {
@@ -14,16 +14,16 @@ pub enum RelayEvent<'a> {
     Ended {
         /// The session.
         session: &'a Session,
-        /// Why, and the side that ended it.
+        /// The reason, and the side that ended the session.
         reason: CloseReason,
-        /// What a layer of the pair stack or the relay returned, if that ended it.
+        /// The error of a layer of the pair stack or of the relay, if that ended the session.
         error: Option<&'a (dyn Error + 'static)>,
     },
     /// A connection was not joined.
     Refused(Refused<'a>),
     /// A connection waits in a rendezvous.
     Waits(&'a Info),
-    /// A connection waits no longer: it is joined, or `Refused` follows.
+    /// A connection no longer waits: it is joined, or `Refused` follows.
     Leaves(&'a Info),
 }
 
@@ -37,8 +37,8 @@ pub struct Refused<'a> {
     pub conn: ConnId,
     /// The peer's address, where it has one.
     pub peer: Option<SocketAddr>,
-    /// Why, as one of a closed set.
+    /// The reason, as one of a closed set.
     pub cause: RefusalCause,
-    /// Why: what a layer of the side's stack returned. `None` where the pairing refused the connection.
+    /// The error that a layer of the side's stack returned. `None` if the pairing refused the connection.
     pub error: Option<&'a (dyn Error + 'static)>,
 }

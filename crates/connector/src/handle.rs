@@ -46,7 +46,7 @@ impl Handle {
         }
     }
 
-    /// How the connections of the two sides find each other.
+    /// The pairing of the two sides.
     pub fn pairing(&self) -> Pairing {
         self.pairing
     }
@@ -130,24 +130,24 @@ impl Handle {
         self.lifecycle.observers().add(observer);
     }
 
-    /// Takes no more connections until [`resume`](Self::resume), of either side. Listening sockets stay
+    /// Accepts no more connections on either side until [`resume`](Self::resume). Listening sockets stay
     /// open, and clients wait in the accept queue (the backlog); connections that have been accepted, and
     /// pairs, go on. Nothing is dialled ahead, and a drain ends the pause.
     pub fn pause(&self) {
         self.lifecycle.pause().set(true);
     }
 
-    /// Takes connections again after a [`pause`](Self::pause).
+    /// Accepts connections again after a [`pause`](Self::pause).
     pub fn resume(&self) {
         self.lifecycle.pause().set(false);
     }
 
-    /// Is the relay [paused](Self::pause)?
+    /// Whether the relay is [paused](Self::pause).
     pub fn is_paused(&self) -> bool {
         self.lifecycle.pause().is_on()
     }
 
-    /// Has a drain begun, or an end?
+    /// Whether a drain or the end has begun.
     pub fn is_draining(&self) -> bool {
         self.lifecycle.drain().is_on() || self.lifecycle.is_stopped()
     }

@@ -106,7 +106,7 @@ impl Polled {
         }
     }
 
-    /// How many bytes of a pipe nobody has read yet.
+    /// The number of bytes in a pipe that are not read yet.
     pub(crate) fn unread(&self) -> u64 {
         rustix::io::ioctl_fionread(&self.fd).unwrap_or(0)
     }

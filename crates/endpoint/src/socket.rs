@@ -172,12 +172,12 @@ impl SocketOptions {
 // ===== impl AckTimeout =====
 
 impl AckTimeout {
-    /// That time.
+    /// A timeout of this length.
     pub const fn new(timeout: Duration) -> Self {
         Self(timeout)
     }
 
-    /// The time.
+    /// The length of the timeout.
     pub const fn get(self) -> Duration {
         self.0
     }

@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-/// So long nothing of it takes.
+/// This long nothing of it takes.
 const LONG: Duration = Duration::from_secs(20);
 
 async fn accepted() -> (TcpStream, TcpIo) {

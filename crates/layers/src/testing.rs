@@ -76,7 +76,7 @@ pub(crate) async fn read_all(peer: &mut (impl AsyncRead + Unpin)) -> (Vec<u8>, i
     (heard, end.map(drop))
 }
 
-/// Reads so many bytes.
+/// Reads this many bytes.
 pub(crate) async fn read_some(peer: &mut (impl AsyncRead + Unpin), len: usize) -> Vec<u8> {
     let mut heard = vec![0; len];
     in_time(peer.read_exact(&mut heard)).await.unwrap();

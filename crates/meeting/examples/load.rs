@@ -57,7 +57,7 @@ async fn main() -> Result<()> {
     }
 }
 
-/// So many tasks do it one after the other; each says how long it took.
+/// This many tasks do it one after the other; each says how long it took.
 async fn measure<F>(
     seconds: u64,
     tasks: u64,

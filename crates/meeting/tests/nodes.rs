@@ -126,7 +126,7 @@ async fn offers_that_the_engine_lost_are_made_again_within_a_lease() {
 async fn an_offer_that_is_found_twice_is_joined_once() {
     let found = Arc::new(std::sync::Mutex::new(None));
     let honest = honest(MemoryEngine::new());
-    // Says the first find to everyone of side B.
+    // Says the first find to each client of side B.
     let liar: Engine = Arc::new(move |node, request| {
         let (honest, found) = (Arc::clone(&honest), Arc::clone(&found));
         async move {

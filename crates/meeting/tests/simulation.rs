@@ -1,5 +1,5 @@
 //! Many clients at several nodes, with everything that can go wrong, against a model: never two of the same side,
-//! never across keys, never a client twice, and nobody lost whose partner is there.
+//! never across keys, never a client twice, and no client lost whose partner is there.
 //!
 //! `COUPLET_SIM_SEEDS=FIRST..END` runs other seeds, and more of them.
 
@@ -225,7 +225,7 @@ fn check(
             );
         }
     }
-    // Nobody is lost whose partner is there.
+    // No client is lost whose partner is there.
     let mut waiting = HashMap::<u64, [Vec<u64>; 2]>::new();
     for (number, client) in all {
         if !outcomes.contains_key(number) {

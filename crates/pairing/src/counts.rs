@@ -18,17 +18,17 @@ use couplet_endpoint::{Info, Refusal, Side};
 #[derive(Clone, Debug, Default)]
 pub struct WaitingCounts(Arc<Shared>);
 
-/// What becomes of a connection in a pairing, for [`WaitingCounts::observe`].
+/// An event of a connection in a pairing, for [`WaitingCounts::observe`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WaitEvent {
-    /// It waits in a rendezvous from now on.
+    /// The connection waits in a rendezvous from now on.
     Waits,
-    /// It waits no longer; if it was not joined, another event follows.
+    /// The connection no longer waits; if it was not joined, another event follows.
     Leaves,
-    /// It was let go for this reason.
+    /// The connection was refused for this reason.
     Refused(Refusal),
-    /// Its peer went away while it waited.
+    /// The peer left while the connection waited.
     Gone,
 }
 
@@ -62,7 +62,7 @@ impl WaitingCounts {
         self.side(side).waiting.load(Ordering::Relaxed)
     }
 
-    /// The connections whose peer went away while they waited.
+    /// The connections whose peer left while they waited.
     pub fn died(&self, side: Side) -> u64 {
         self.side(side).died.load(Ordering::Relaxed)
     }
@@ -91,8 +91,8 @@ impl WaitingCounts {
         Duration::from_micros(refused.waited.load(Ordering::Relaxed))
     }
 
-    /// Calls this function with each connection that begins or ceases to wait, from now on. Only a
-    /// rendezvous tells; where a partner is dialled, connections are counted alone. The first call counts.
+    /// Calls this function for each connection that begins or ceases to wait, from now on. Has an effect only in
+    /// a rendezvous; where a partner is dialled, connections are only counted. The first call counts.
     ///
     /// The function runs in the task that joins all connections, so it must return soon.
     pub fn observe(&self, observer: impl Fn(&Info, WaitEvent) + Send + Sync + 'static) {

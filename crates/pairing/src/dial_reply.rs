@@ -14,13 +14,13 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// How long a client whose partner was not reached has to read the reply and close.
 const CLOSES_WITHIN: Duration = Duration::from_secs(1);
 
-/// A reply that a peer waits for until its partner was dialled, in the peer's [`Info`]: of a client that
+/// The reply to a client whose partner was dialled, or could not be, in the client's [`Info`]: for a client that
 /// has asked a proxy for a connection.
 ///
-/// A handshake puts it there. [`dial_for_a`](crate::dial_for_a) and [`dial_for_b`](crate::dial_for_b) send
-/// it: when the partner is there, as the first bytes before the partner's own; or when the partner can't
-/// be had, and then they close the connection, which would be reset without a reply. The other pairings
-/// send none, as their connections bring no partner.
+/// A handshake puts the reply there. [`dial_for_a`](crate::dial_for_a) and [`dial_for_b`](crate::dial_for_b) send
+/// it: when the partner is connected, before the partner's own bytes; or when the dial has failed, and then they
+/// close the connection, which would be reset without a reply. The other pairings send no reply, because they
+/// dial no partner.
 ///
 /// ```
 /// use couplet_endpoint::{Info, Origin};
@@ -41,7 +41,7 @@ type Reply = dyn Fn(Result<&Info, &(dyn Error + 'static)>) -> Bytes + Send + Syn
 // ===== impl DialReply =====
 
 impl DialReply {
-    /// A reply that is made of what is known of the partner, or of the error.
+    /// A reply that this function makes from the partner's `Info`, or from the error.
     pub fn new<F>(reply: F) -> Self
     where
         F: Fn(Result<&Info, &(dyn Error + 'static)>) -> Bytes + Send + Sync + 'static,
@@ -49,7 +49,7 @@ impl DialReply {
         Self(Arc::new(reply))
     }
 
-    /// The client of this connection waits for the reply.
+    /// Makes the client of this connection wait for the reply.
     pub fn put_into(self, info: &mut Info) {
         info.extensions.insert(self);
     }
@@ -68,7 +68,7 @@ impl DialReply {
         timeout(WITHIN, writing).await?
     }
 
-    /// Writes the reply to a client whose partner can't be had, and closes the connection.
+    /// Writes the reply to a client whose partner was not reached, and closes the connection.
     pub(crate) fn refuses<I: Io>(
         &self,
         client: Unjoined<I>,

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 /// The pairing has ended: its stream of pairs was dropped, or no more pairs can come.
 #[derive(Debug, Error)]
-#[error("the pairing has ended")]
+#[error("pairing has ended")]
 pub struct PairingEnded(pub(crate) ());
 
 /// A connection got no partner.

@@ -20,7 +20,7 @@ use tower::ServiceExt;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// From when on a connection gives way to one that nobody has seen yet.
+/// The time after which a connection gives way to a new one.
 const AFTER: Duration = Duration::from_secs(3);
 
 fn address(ip: &str) -> Option<SocketAddr> {

@@ -265,7 +265,7 @@ async fn a_hundred_thousand_wait_and_a_join_looks_at_two() {
         // The newcomer as it comes, and both at the join.
         assert_eq!(reads.swap(0, Ordering::Relaxed), 3);
     }
-    // Nor does anybody's leaving.
+    // Nor does any other's leaving.
     drop(peers.swap_remove(7));
     until(|| counts.died(Side::A) == 1).await;
     assert_eq!(reads.swap(0, Ordering::Relaxed), 1);

@@ -65,7 +65,7 @@ async fn a_connection_that_waits_alone_is_joined_with_a_partner_from_elsewhere()
     let reserved = soon(rig.switchboard.take(notice.place)).await.unwrap();
     assert_eq!(reserved.info().id, here);
     assert!(notice.has_left());
-    // Nobody else gets it, and it is joined with no partner here.
+    // No other caller gets it, and it is joined with no partner here.
     assert!(soon(rig.switchboard.take(notice.place)).await.is_none());
     let (_, _other_peer) = rig.arrive(1, "bob");
     rig.notice().await;

@@ -48,7 +48,7 @@ struct Rest {
 // ===== impl Buffer =====
 
 impl Buffer {
-    /// Reads once into a buffer, so many bytes at most; `None` at the end of the stream. While the
+    /// Reads once into a buffer, this many bytes at most; `None` at the end of the stream. While the
     /// read is pending, no buffer is held.
     pub(crate) fn poll_read<R: AsyncRead + Unpin>(
         cx: &mut Context<'_>,

@@ -44,7 +44,7 @@ pub(crate) enum Fill {
     /// Nothing, though a read would not block: it must tell what comes next. That is the end of the
     /// stream, or urgent data (`MSG_OOB`), which splice(2) stops before, and calls an end.
     Stopped,
-    /// Nothing: no pipe is to be had, or the kernel does not splice from such a socket.
+    /// Nothing: the system gives no pipe, or the kernel does not splice from such a socket.
     Refused,
 }
 
@@ -57,7 +57,7 @@ struct Ends {
 // ===== impl Pipe =====
 
 impl Pipe {
-    /// Splices once from a socket into an empty pipe, so many bytes at most. While nothing is there,
+    /// Splices once from a socket into an empty pipe, this many bytes at most. While nothing is there,
     /// no pipe is held.
     ///
     /// Only an empty pipe is ever filled: so `WouldBlock` can only mean that the socket is dry, and

@@ -157,7 +157,7 @@ impl<A: Io, B: Io> Relaying<A, B> {
         }
     }
 
-    /// Lets the carriers of both sides do what nobody asks them for. Ready where they may be closed.
+    /// Polls the upkeep of the ios of both sides. Ready where they may be closed.
     fn poll_upkeep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let both = [self.a.poll_upkeep(cx), self.b.poll_upkeep(cx)];
         if both.iter().all(Poll::is_ready) {

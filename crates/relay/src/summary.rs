@@ -22,7 +22,7 @@ pub struct Summary {
 
 /// A connection failed while its pair was relayed.
 #[derive(Debug, Error)]
-#[error("the session ended: {}", .summary.reason)]
+#[error("session ended: {}", .summary.reason)]
 pub struct RelayError {
     summary: Summary,
     source: io::Error,

@@ -45,7 +45,7 @@ pub(crate) struct CopyOrSplice {
     much: u8,
 }
 
-/// So many reads in a row that bring much begin splicing.
+/// The number of large reads in a row after which splicing begins.
 #[cfg(target_os = "linux")]
 const IN_A_ROW: u8 = 2;
 
@@ -68,7 +68,7 @@ impl CopyOrSplice {
         }
     }
 
-    /// Takes bytes from the source, so many at most; nothing at its end. While it is pending,
+    /// Takes bytes from the source, this many at most; nothing at its end. While it is pending,
     /// nothing is held.
     pub(crate) fn poll_take<R: Io, W: Io>(
         &mut self,

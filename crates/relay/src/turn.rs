@@ -2,7 +2,7 @@
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-/// After so many reads in a row, or so many bytes, a thread that has all tasks to itself turns to the
+/// After this many reads in a row, or this many bytes, a thread that has all tasks to itself turns to the
 /// others.
 const ROUNDS: u32 = 32;
 const BYTES: u32 = 2 * 1024 * 1024;
@@ -11,7 +11,7 @@ const BYTES: u32 = 2 * 1024 * 1024;
 /// the other direction of the pair waits.
 const COPIED: u32 = 256 * 1024;
 
-/// So many times as much by splice, where other threads can take the tasks that wait. There tokio wakes
+/// This many times as much by splice, where other threads can take the tasks that wait. There tokio wakes
 /// another thread for a task that yields, and that thread takes the task, with what the caches hold of
 /// its sockets.
 const AMONG_THREADS: u32 = 4;
@@ -37,7 +37,7 @@ impl Turn {
         }
     }
 
-    /// So many bytes were taken.
+    /// This many bytes were taken.
     pub(crate) const fn took(&mut self, bytes: u32, by_splice: bool) {
         self.has_copied |= !by_splice;
         self.rounds += 1;
@@ -68,7 +68,7 @@ fn has_threads() -> bool {
 mod tests {
     use super::*;
 
-    /// How often so many bytes may be taken in one turn.
+    /// How often this many bytes may be taken in one turn.
     fn turns(bytes: u32, by_splice: bool) -> u32 {
         let mut turn = Turn::new();
         let mut taken = 0;

@@ -46,7 +46,7 @@ async fn a_reset_comes_after_the_bytes_sent_before() {
         assert_eq!(cause(&error), io::ErrorKind::ConnectionReset);
         assert_eq!(
             error.to_string(),
-            format!("the session ended: reset by {side}")
+            format!("session ended: reset by {side}")
         );
         assert_eq!(session.end_reason(), Some(CloseReason::Reset(side)));
 

@@ -1,4 +1,4 @@
-//! The handshakes whose first bytes come from anybody.
+//! The handshakes whose first bytes come from any client.
 
 use std::time::{Duration, SystemTime};
 

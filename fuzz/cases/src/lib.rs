@@ -29,7 +29,7 @@ pub use self::{
 /// A fuzz target.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
-    /// Its name, and the name of the folder of its corpus.
+    /// The target's name, and the name of the folder of its corpus.
     pub name: &'static str,
     /// Checks one input.
     pub run: fn(&[u8]),

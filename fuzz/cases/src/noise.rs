@@ -74,7 +74,7 @@ fn meddled(data: &[u8]) {
         let honest = wire.clone();
         meddle(&mut wire, change);
         far.write_all(&wire).await.expect("there is room");
-        far.shutdown().await.expect("nobody has reset it");
+        far.shutdown().await.expect("the peer has not reset it");
 
         let mut heard = Vec::new();
         let end = theirs.read_to_end(&mut heard).await;

@@ -24,7 +24,7 @@ struct Made {
 /// No more than this of what comes out is looked at.
 const ENOUGH: usize = 1 << 20;
 
-/// A transform says at most so much at once.
+/// A transform says at most this much at once.
 const AT_ONCE: usize = 256 * 1024;
 
 /// Compressed bytes of a stranger, and whether what we compress comes back.

@@ -18,7 +18,7 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: clos
 
 /// Answers so many requests for a page.
 pub(crate) fn web(requests: usize) -> (String, thread::JoinHandle<()>) {
-    Couplet::binary(); // It may have to be built, which takes longer than anybody waits.
+    Couplet::binary(); // It may have to be built, which takes longer than a client waits.
     let target = listen();
     let side = dial(&target);
     let serving = thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! The routes of what is the program's and not a relay's.
+//! The routes of the program around the relays.
 
 use axum::{
     Json,

@@ -10,27 +10,27 @@ use crate::Relay;
 pub struct Family {
     /// The name, with `_total` where it is a counter.
     pub name: &'static str,
-    /// What it is.
+    /// The kind of metric.
     pub kind: Kind,
     /// The labels beside `relay`, `le` excluded.
     pub labels: &'static [&'static str],
-    /// What it tells.
+    /// The help text.
     pub help: &'static str,
     pub(super) read: Read,
 }
 
-/// What a metric is.
+/// The kind of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// It only grows.
+    /// A number that only grows.
     Counter,
-    /// It goes up and down.
+    /// A number that goes up and down.
     Gauge,
-    /// How often something took how long.
+    /// Durations, counted in buckets.
     Histogram,
 }
 
-/// What a series says.
+/// The value of a series.
 pub(super) enum Value {
     Count(u64),
     Seconds(f64),
@@ -45,7 +45,7 @@ type Read = fn(&Relay, &mut Tell<'_>) -> fmt::Result;
 const SIDES: [(Side, &str); 2] = [(Side::A, "a"), (Side::B, "b")];
 const WAYS: [(Side, &str); 2] = [(Side::A, "a_to_b"), (Side::B, "b_to_a")];
 
-/// Every family that a relay has, in the order in which they are served.
+/// The families of every relay, in the order in which they are served.
 pub const FAMILIES: &[Family] = &[
     Family {
         name: "couplet_ready",
@@ -268,7 +268,7 @@ pub const FAMILIES: &[Family] = &[
     },
 ];
 
-/// Those that a relay has beside them whose clients meet those of other nodes.
+/// Further families of a relay whose clients are joined with those of other nodes.
 pub const MEETING_FAMILIES: &[Family] = &[
     Family {
         name: "couplet_engine_connected",

@@ -1,4 +1,4 @@
-/// How metrics are written.
+/// The format of metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {

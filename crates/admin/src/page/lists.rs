@@ -1,4 +1,4 @@
-//! Live pairs, waiting connections, and what has happened of late.
+//! Live pairs, waiting connections, and recent events.
 
 use std::{collections::BTreeMap, fmt::Write, time::SystemTime};
 

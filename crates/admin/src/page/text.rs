@@ -1,4 +1,4 @@
-//! The same as tables of text, for curl and a terminal. Nothing that a peer says is raw.
+//! The page as tables of text, for curl and a terminal. No text of a peer is raw.
 
 use std::fmt::Write;
 

@@ -19,14 +19,14 @@ const SIZE: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub(crate) enum Case {
-    /// So many connections, one after the other: accepted, dialled for, joined, one round trip,
+    /// This many connections, one after the other: accepted, dialled for, joined, one round trip,
     /// closed.
     Life,
     /// The same, with an admin endpoint without requests.
     LifeWatched,
-    /// So many round trips through one pair.
+    /// This many round trips through one pair.
     RoundTrip,
-    /// So many connections wait, and as many come that are joined with them.
+    /// This many connections wait, and as many come that are joined with them.
     Rendezvous,
     /// As many connections as that are made, and let go.
     Connections,
@@ -46,7 +46,7 @@ impl Case {
     }
 }
 
-/// Lives a case through, so many times.
+/// Lives a case through, this many times.
 pub(crate) fn live(case: Case, times: u64) -> anyhow::Result<()> {
     // One thread: with more, the count would depend on the thread that gets each task.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -130,7 +130,7 @@ async fn pair(times: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// So many connections, and their peers.
+/// This many connections, and their peers.
 fn connections(times: u64) -> (Vec<Conn<memory::MemoryStream>>, Vec<memory::MemoryStream>) {
     (0..times)
         .map(|_| {

@@ -26,7 +26,7 @@ struct Measured {
     units: u64,
 }
 
-/// The cases; so many connections wait in that of the pairing.
+/// The cases; this many connections wait in that of the pairing.
 fn measured(waiting: u64) -> [Measured; 4] {
     [
         Measured {

@@ -80,7 +80,7 @@ pub(crate) fn run(quick: bool, profile: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// As many as are wanted, or as may be with so many descriptors, and then what could not be.
+/// As many as are wanted, or as may be with this many descriptors, and then what could not be.
 fn possible(wanted: u32, allowed: u64) -> anyhow::Result<(u32, Option<String>)> {
     let needed = needed(wanted);
     if allowed >= needed {

@@ -32,7 +32,7 @@ const CLIENTS: [(u32, &str); 3] = [
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A relay that has done nothing for so long has nothing to do.
+/// A relay that has done nothing for this long has nothing to do.
 const REST: Duration = Duration::from_millis(200);
 
 const OK: &[u8] = b"ok\n";
@@ -74,7 +74,7 @@ pub(super) fn measure(size: Size, built: &Built) -> anyhow::Result<Vec<Measured>
     Ok(measured)
 }
 
-/// Waits until it has so many descriptors at least, and nothing to do any more.
+/// Waits until it has this many descriptors at least, and nothing to do any more.
 fn at_rest(relay: &Running, descriptors: usize) -> anyhow::Result<Usage> {
     let begin = Instant::now();
     let mut before = relay.usage()?;
@@ -105,7 +105,7 @@ fn is_joined(mut client: &TcpStream) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// So many clients at a time come as the partners of those.
+/// This many clients at a time come as the partners of those.
 fn join_all(
     addr: SocketAddr,
     waiting: &[TcpStream],

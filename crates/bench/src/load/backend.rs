@@ -30,7 +30,7 @@ struct Open(Arc<AtomicUsize>);
 
 impl Backend {
     /// Serves each connection so, until that returns. A relay that was looked for, and a client
-    /// that is content, end it with an error: nobody minds.
+    /// that is content, end it with an error: that is fine.
     pub(super) fn start<S, F>(setting: &Setting, serve: S) -> io::Result<Self>
     where
         S: Fn(TcpStream) -> F + Send + 'static,
@@ -61,7 +61,7 @@ impl Backend {
         Ok(Self { addr, open })
     }
 
-    /// Waits until so many connections are open. The driver ends a process that waits too long.
+    /// Waits until this many connections are open. The driver ends a process that waits too long.
     pub(super) async fn open(&self, connections: usize) {
         while self.open.load(Ordering::Relaxed) != connections {
             sleep(Duration::from_millis(2)).await;

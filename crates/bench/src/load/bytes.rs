@@ -10,7 +10,7 @@ use tokio::{
 
 static CHUNK: [u8; 256 * 1024] = [0; 256 * 1024];
 
-/// Sends so many bytes.
+/// Sends this many bytes.
 pub(super) async fn send(stream: &TcpStream, mut bytes: u64) -> io::Result<()> {
     while bytes > 0 {
         stream.writable().await?;
@@ -24,7 +24,7 @@ pub(super) async fn send(stream: &TcpStream, mut bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Receives so many bytes and lets the system throw them away, uncopied: see `MSG_TRUNC` in
+/// Receives this many bytes and lets the system throw them away, uncopied: see `MSG_TRUNC` in
 /// tcp(7).
 pub(super) async fn discard(stream: &TcpStream, mut bytes: u64) -> io::Result<()> {
     let mut nowhere = Vec::new();
@@ -45,7 +45,7 @@ pub(super) async fn discard(stream: &TcpStream, mut bytes: u64) -> io::Result<()
     Ok(())
 }
 
-/// Sends so many bytes through what is no socket.
+/// Sends this many bytes through what is no socket.
 pub(super) async fn write_out(
     to: &mut (impl AsyncWrite + Unpin),
     mut bytes: u64,
@@ -56,7 +56,7 @@ pub(super) async fn write_out(
     to.flush().await
 }
 
-/// Receives so many bytes from what is no socket.
+/// Receives this many bytes from what is no socket.
 pub(super) async fn read_away(
     from: &mut (impl AsyncRead + Unpin),
     mut bytes: u64,

@@ -83,7 +83,7 @@ impl Clients {
         Ok(Client::Tls(Box::new(stream.await?)))
     }
 
-    /// So many connections.
+    /// This many connections.
     pub(super) async fn idle(&self, connections: usize) -> io::Result<Vec<Client>> {
         stream::iter(0..connections)
             .map(|_| self.connect())

@@ -32,7 +32,7 @@ impl Latencies {
     }
 }
 
-/// The smallest value that so many percent don't exceed, in microseconds.
+/// The smallest value that this many percent don't exceed, in microseconds.
 fn percentile(sorted: &[u32], percent: usize) -> Option<f64> {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted

@@ -18,7 +18,7 @@ pub(crate) struct Setting {
     /// No client resumes a session of TLS.
     #[arg(long)]
     pub(crate) fresh: bool,
-    /// So many pairs are open and idle meanwhile.
+    /// This many pairs are open and idle meanwhile.
     #[arg(long, default_value_t = 0)]
     pub(crate) beside: usize,
     /// The backend's address.

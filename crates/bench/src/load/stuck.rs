@@ -21,7 +21,7 @@ use super::{
     outcome::Outcome,
 };
 
-/// A client that could not send for so long is stuck.
+/// A client that could not send for this long is stuck.
 const PATIENCE: Duration = Duration::from_millis(400);
 
 /// What the one that goes before them moves, to warm up.

@@ -5,30 +5,30 @@ use super::setting::Setting;
 /// What the generator does: a fixed amount, so that what it costs a relay can be divided by it.
 #[derive(Clone, Copy, Debug, PartialEq, Subcommand)]
 pub(crate) enum Work {
-    /// Each connection moves so many bytes to the backend, and so many back at the same time.
+    /// Each connection moves this many bytes to the backend, and this many back at the same time.
     Exchange {
         connections: usize,
         up: u64,
         down: u64,
     },
-    /// Each connection sends so many requests, one after the other, and is answered as much.
+    /// Each connection sends this many requests, one after the other, and is answered as much.
     Request {
         connections: usize,
         size: usize,
         requests: usize,
     },
-    /// So many clients in parallel each make so many connections, one after the other: connect,
+    /// This many clients in parallel each make this many connections, one after the other: connect,
     /// one echo, close.
     Connect { parallel: usize, connections: usize },
-    /// So many clients in parallel each make so many pairs of a connection to either listener.
+    /// This many clients in parallel each make this many pairs of a connection to either listener.
     Pairing { parallel: usize, pairs: usize },
-    /// So many pairs are held open, after some of them have moved so many bytes.
+    /// This many pairs are held open, after some of them have moved this many bytes.
     Idle {
         pairs: usize,
         movers: usize,
         bytes: u64,
     },
-    /// In so many pairs the client sends as much as goes, and the backend reads nothing.
+    /// In this many pairs the client sends as much as goes, and the backend reads nothing.
     Stuck { pairs: usize },
 }
 

@@ -9,7 +9,7 @@ pub(crate) fn today() -> String {
     format!("{year}-{month:02}-{day:02}")
 }
 
-/// The date so many days after 1970-01-01.
+/// The date this many days after 1970-01-01.
 fn date(mut days: u64) -> (u64, usize, u64) {
     let mut year = 1970;
     while days >= 365 + u64::from(is_leap(year)) {

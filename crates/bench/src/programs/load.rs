@@ -5,7 +5,7 @@ use anyhow::Context;
 /// A load, and the programs that make and serve it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Load {
-    /// iperf3: bytes one way, over so many connections.
+    /// iperf3: bytes one way, over this many connections.
     Bulk { streams: u32 },
     /// redis-benchmark: `GET` of 64 clients, over one connection each or with a connection each.
     Redis { keeps: bool },
@@ -22,7 +22,7 @@ pub(super) struct Done {
     pub(super) p99: Option<f64>,
 }
 
-/// So many requests redis-benchmark makes for each second, over connections that stay or not: it counts
+/// This many requests redis-benchmark makes for each second, over connections that stay or not: it counts
 /// requests, and no time.
 const KEPT_A_SECOND: u32 = 60_000;
 const MADE_A_SECOND: u32 = 10_000;

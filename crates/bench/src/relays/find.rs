@@ -10,7 +10,7 @@ use anyhow::Context;
 pub(super) fn program(name: &str) -> anyhow::Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
-        // Where daemons are, which is not in everyone's path.
+        // Where daemons are, which may be missing in the path.
         .chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from))
         .map(|folder| folder.join(name))
         .find(|file| file.is_file())

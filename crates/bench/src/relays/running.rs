@@ -16,7 +16,7 @@ use crate::{
     place::Place,
 };
 
-/// A relay that does not listen after so long has failed.
+/// A relay that does not listen after this long has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A relay at work; killed when dropped.

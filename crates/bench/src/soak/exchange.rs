@@ -25,7 +25,7 @@ const STUCK: Duration = Duration::from_secs(60);
 /// How many failures are told.
 const TOLD: usize = 10;
 
-/// Beyond so many it is not worth going on.
+/// Beyond this many it is not worth going on.
 const HOPELESS: u64 = 1000;
 
 /// What has become of all connections.

@@ -1,4 +1,4 @@
-//! What the admin endpoint and the page tell of the relay's stacks.
+//! Describes the stacks of a relay for the admin endpoint and the page.
 
 use couplet_admin::{Relay, Step};
 use couplet_connector::{Handle, endpoint::Side};

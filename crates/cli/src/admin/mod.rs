@@ -47,7 +47,7 @@ impl AdminArgs {
         let open = self.admin.iter().find(|addr| !addr.is_local());
         if let Some(addr) = open.filter(|_| token.is_none()) {
             return Err(Mistake::new(
-                format!("--admin={addr} tells all the network which clients are here"),
+                format!("--admin={addr} shows the whole network which clients are connected"),
                 "`--admin-token=@FILE`, or an address of this machine",
             )
             .about("--admin"));

@@ -1,4 +1,4 @@
-//! What the process does when it is asked over the admin endpoint.
+//! What the admin endpoint can ask of the process.
 
 use std::sync::{
     Arc, PoisonError, RwLock,

@@ -1,4 +1,4 @@
-//! Where the match-makers are, and how they are logged in at.
+//! The addresses of the match-makers, and the log-in.
 
 use std::fmt;
 

@@ -179,7 +179,7 @@ impl Flags {
         let kind = self.kind.name();
         if PROCESS.contains(&key) {
             return Mistake::new(
-                format!("`{key}` is the process's, not a relay's"),
+                format!("`{key}` belongs to the process, not to a relay"),
                 "at the top of the file, above the first table",
             );
         }
@@ -249,7 +249,7 @@ pub(super) fn of_several(error: &clap::Error, given: &[&str]) -> (Vec<String>, M
             let keys = [of, names(ContextKind::PriorArg)].concat();
             let named: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
             let message = format!("{} exclude each other", named.join(" and "));
-            let mistake = Mistake::new(message, "one of them");
+            let mistake = Mistake::new(message, "leave one of them out");
             (keys, mistake)
         }
         ErrorKind::MissingRequiredArgument => {

@@ -113,7 +113,7 @@ x = 1
         "a.toml:9:1: `silent` is not a key of a relay",
         "a.toml:12:21: `/nowhere` can't be read",
         "a.toml:13:1: `token` is an option of a side",
-        "a.toml:14:1: `threads` is the process's, not a relay's",
+        "a.toml:14:1: `threads` belongs to the process, not to a relay",
         "a.toml:15:8: duplicate key",
         "a.toml:17:5: a rendezvous listens, and `dial:h:1` dials",
         "a.toml:18:11: `refus` is not a value of `others`",

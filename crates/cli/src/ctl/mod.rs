@@ -22,7 +22,7 @@ pub(crate) struct CtlArgs {
     action: Action,
 }
 
-/// Asks whether a running Couplet takes connections.
+/// Asks whether a running Couplet accepts connections.
 #[derive(Debug, clap::Args)]
 pub(crate) struct HealthArgs {
     #[command(flatten)]
@@ -39,17 +39,17 @@ enum Action {
     Status,
     /// List live pairs
     Pairs(PairsArgs),
-    /// Reset pairs: by their numbers, or by what a filter chooses
+    /// Reset pairs: by their numbers, or those that match a filter
     Cut(CutArgs),
-    /// Take no more connections; clients wait in the accept queue
+    /// Accept no more connections; clients wait in the accept queue
     Pause { relay: String },
-    /// Take connections again
+    /// Accept connections again
     Resume { relay: String },
-    /// Read the configuration again: take all of it, or change nothing and list what is wrong
+    /// Read the configuration again: apply all of it, or change nothing and list all mistakes
     Reload,
-    /// Take no more connections, let the pairs end, and end the relay
+    /// Accept no more connections, let the pairs end, and end the relay
     Drain { relay: String },
-    /// Print the configuration that runs, without secrets
+    /// Print the running configuration, without secrets
     Config {
         /// As command lines
         #[arg(long)]
@@ -61,9 +61,9 @@ enum Action {
         #[arg(value_name = "on|off", action = clap::ArgAction::Set, value_parser = on_or_off)]
         on: bool,
     },
-    /// Log what has this level, from now on: error, warn, info, debug or trace
+    /// Set the level of the log: error, warn, info, debug or trace
     Log { level: String },
-    /// End the process as SIGTERM does: take no more connections, and let the pairs end
+    /// End the process as SIGTERM does: accept no more connections, and let the pairs end
     Stop {
         /// End the pairs at once
         #[arg(long)]

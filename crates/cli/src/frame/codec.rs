@@ -46,7 +46,7 @@ impl Framing {
         Self { codec, longest }
     }
 
-    /// Where it finds no messages, it makes pieces of at most so many bytes.
+    /// Where it finds no messages, it makes pieces of at most this many bytes.
     pub(super) fn pieces(mut self, most: usize) -> Self {
         if let Of::Plain(plain) = &mut self.codec {
             *plain = PlainBytes::new().max_item(most.min(MAX_PIECE));

@@ -22,7 +22,7 @@ pub(crate) struct Frame {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Form {
-    /// Before each is its length, in so many bytes.
+    /// Before each is its length, in this many bytes.
     Length(usize, Order),
     /// Each ends with one of these bytes; when we write it, with the first.
     Ends(Vec<u8>),

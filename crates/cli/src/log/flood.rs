@@ -1,4 +1,4 @@
-//! Events that strangers can cause without end: beyond a rate they are counted, and told in sum.
+//! Events that strangers can cause without end: beyond a rate they are counted and summed.
 
 use std::{fmt, sync::LazyLock};
 

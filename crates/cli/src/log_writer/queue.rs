@@ -134,7 +134,7 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Waits until every line is written or given up, or for so long. Returns how many are missing.
+    /// Waits until every line is written or given up, or for this long. Returns how many are missing.
     pub(super) fn finish(&self, within: Duration) -> usize {
         self.change(|state| state.finishing = true);
         let unwritten =
@@ -165,7 +165,7 @@ impl Queue {
         }
     }
 
-    /// For the thread: so many bytes are written.
+    /// For the thread: this many bytes are written.
     pub(super) fn written(&self, bytes: usize) {
         let Bounds { room, patience, .. } = self.bounds;
         let regained = patience.mul_f64(bytes as f64 / room as f64);

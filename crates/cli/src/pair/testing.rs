@@ -1,4 +1,4 @@
-//! What the flags make of a pair, in memory.
+//! The pair stack of some flags, in memory.
 
 use clap::Parser;
 use couplet_connector::{

@@ -77,7 +77,7 @@ impl TrafficLogArgs {
     pub(super) fn joined_value(&self, word: &str) -> Option<Mistake> {
         TrafficFormat::from_str(word, true).is_ok().then(|| {
             Mistake::new(
-                format!("`{word}` stands apart from its flag"),
+                format!("a blank separates `{word}` from its flag"),
                 format!("`--log-traffic={word}`"),
             )
         })

@@ -1,4 +1,4 @@
-//! What a reload has done, and what asks for one.
+//! The result of a reload, and the requests for one.
 
 use tokio::sync::oneshot;
 

@@ -1,4 +1,4 @@
-//! What systemd is told: sd_notify(3).
+//! Notifies systemd: sd_notify(3).
 
 use std::{env, time::Duration};
 

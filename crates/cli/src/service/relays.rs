@@ -347,7 +347,7 @@ impl Relays {
             .find(|(_, relay)| relay.number == number);
         if let Some((name, relay)) = running {
             relay.has_ended = true;
-            // Nobody accepts there any more.
+            // No relay accepts there any more.
             relay.sockets = Sockets::default();
             match result {
                 Ok(()) => tracing::info!(relay = name, "the relay has ended"),

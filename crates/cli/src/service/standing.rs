@@ -1,4 +1,4 @@
-//! How the relays of a file stand, for those that look.
+//! The state of the relays of a file, for the admin endpoint and systemd.
 
 use std::time::Duration;
 

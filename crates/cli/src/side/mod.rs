@@ -191,7 +191,7 @@ impl SideSpec {
             )),
             (Address::Dial(_), None) => Ok(()),
             (_, Some((option, given))) => {
-                let message = format!("`{}` can't be had beside `each`", option.name);
+                let message = format!("`{}` does not go with `each`", option.name);
                 Err(given.wrong(message, "one of the two"))
             }
             (address, None) => {
@@ -279,7 +279,7 @@ fn check_order(options: &[GivenOption<'_>]) -> Result<(), Mistake> {
             (Some(encryption), None) => {
                 let encryption = options[encryption].0.name;
                 let message = format!(
-                    "`{name}` stands before `{encryption}`, so its secret is sent in clear"
+                    "`{name}` stands before `{encryption}`, so its secret is sent in the clear"
                 );
                 let hint = format!(
                     "`{encryption}` first, then `{name}`; `{name}.{}={}` insists",

@@ -1,4 +1,4 @@
-//! What is said at the one end is heard at the other.
+//! The bytes that one end sends arrive at the other.
 
 use std::{io, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
     wire::{Cut, WIRE},
 };
 
-/// So many bytes that no compression makes less of, different for each seed.
+/// This many bytes that no compression makes less of, different for each seed.
 pub(super) fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(len + 8);
@@ -173,7 +173,7 @@ pub(super) async fn slow_reader(trial: &Trial) -> Result<(), Broken> {
         }
         if taken > most {
             return Err(format!(
-                "{taken} bytes from {end} are held, or more, while nobody reads: {} is the bound",
+                "{taken} bytes from {end} are held, or more, while no peer reads: {} is the bound",
                 trial.holds
             ));
         }

@@ -1,4 +1,4 @@
-//! How the layer is called, and given up.
+//! How calls of the layer begin, end and are dropped.
 
 use std::{
     future::poll_fn,
@@ -17,7 +17,7 @@ use crate::{
     wire::{Cut, Wire},
 };
 
-/// After so many polls, a call is given up at the latest.
+/// After this many polls, a call is given up at the latest.
 const POLLS: usize = 200;
 
 /// As often is readiness reserved and given back.

@@ -16,7 +16,7 @@ use futures::FutureExt;
 
 use super::{Check, Trial, rig::Broken};
 
-/// How much real time a check has: so long takes none that does not spin, even on a busy machine.
+/// How much real time a check has: this long takes none that does not spin, even on a busy machine.
 const SPINS: Duration = Duration::from_secs(600);
 
 /// Makes one check.

@@ -36,7 +36,7 @@ impl TargetAddr {
                 AddressError::of(input, place, error.message(), error.hint())
             })?;
             if all.contains(&target) {
-                let mistake = Mistake::new("the target stands there twice", "once");
+                let mistake = Mistake::new("the target is given twice", "give it once");
                 return fail(input, span, mistake);
             }
             all.push(target);
@@ -87,7 +87,7 @@ mod tests {
         for (text, at, message) in [
             ("dial:a:1|", 9..9, "a target is missing"),
             ("dial:|a:1", 5..5, "a target is missing"),
-            ("dial:a:1|a:1", 9..12, "the target stands there twice"),
+            ("dial:a:1|a:1", 9..12, "the target is given twice"),
             ("dial:a:1|b", 10..10, "a port is missing"),
             ("dial:a:x|b:1", 7..8, "`x` is not a port"),
             ("dial:a:1|unix:", 14..14, "a Unix socket needs a name"),

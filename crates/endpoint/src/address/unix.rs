@@ -81,7 +81,7 @@ impl UnixAddr {
         }
     }
 
-    /// As it stands in `sun_path`: an abstract name begins with a zero.
+    /// The bytes of `sun_path`: an abstract name begins with a zero.
     pub fn to_bytes(&self) -> Vec<u8> {
         match &self.0 {
             Name::Path(path) => path.as_os_str().as_encoded_bytes().to_vec(),
@@ -89,8 +89,8 @@ impl UnixAddr {
         }
     }
 
-    /// What a socket or a PROXY header says in `sun_path`, without the zeros that may follow a path;
-    /// `None` for a socket without a name.
+    /// Reads the `sun_path` of a socket or a PROXY header, without the zeros that may follow a path; `None`
+    /// for a socket without a name.
     #[cfg(unix)]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         use std::os::unix::ffi::OsStrExt;

@@ -6,10 +6,10 @@ use std::{
 
 use super::{CloseReason, ConnId, Extensions, Info, Refusal, Side};
 
-/// Hears the events of one connection until that connection ends.
+/// Observes the events of one connection until that connection ends.
 ///
 /// [`Info::observe`] adds an observer: a layer does so as the connection passes, an endpoint as it
-/// makes the connection. One connection may have several, which hear each event in the order in
+/// makes the connection. A connection may have several observers, which get each event in the order in
 /// which they were added. A closure `Fn(&Info, ConnEvent)` is an observer.
 ///
 /// ```text
@@ -56,7 +56,7 @@ pub enum ConnEvent {
     Ended(CloseReason),
     /// The pairing refused the connection, at once or while it waited.
     Refused(Refusal),
-    /// The peer went away while the connection waited.
+    /// The peer left while the connection waited.
     Gone,
 }
 

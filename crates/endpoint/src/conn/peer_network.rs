@@ -41,7 +41,7 @@ impl PeerNetwork {
         Self(Network::User(uid))
     }
 
-    /// Is it an address or a user?
+    /// Whether an address or a user is known.
     pub fn is_known(&self) -> bool {
         *self != Self::default()
     }
@@ -50,7 +50,7 @@ impl PeerNetwork {
 // ===== impl Info =====
 
 impl Info {
-    /// Where the peer comes from: by its address, or where it has none, by its user.
+    /// The network of the peer's address, or, without an address, its user.
     pub fn peer_network(&self) -> PeerNetwork {
         match (self.peer, self.unix()) {
             (None, Some(unix)) => PeerNetwork::of_user(unix.uid),
@@ -58,8 +58,8 @@ impl Info {
         }
     }
 
-    /// The same of a peer that has connected to us, if it is known: what is bounded is shared fairly
-    /// among such strangers. A peer that we have dialled is none.
+    /// The network of a peer that connected to us, if it is known: slots are shared fairly among these
+    /// networks. `None` for a peer that we dialled.
     pub fn stranger(&self) -> Option<PeerNetwork> {
         match self.origin {
             Origin::Accepted => Some(self.peer_network()).filter(PeerNetwork::is_known),

@@ -29,17 +29,17 @@ impl Program {
         Self { name, pid, exit }
     }
 
-    /// Its name or its path, without arguments.
+    /// The program's name or path, without arguments.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The number of its process, and of its process group.
+    /// The number of the process, and of its process group.
     pub const fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// How it has ended; `None` while it runs.
+    /// How the program ended; `None` while it runs.
     pub fn exit(&self) -> Option<Exit> {
         *self.exit.borrow()
     }

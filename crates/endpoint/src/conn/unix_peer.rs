@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::Info;
 use crate::address::UnixAddr;
 
-/// What the system knows of the peer of a Unix socket: see [`Info::unix`].
+/// The credentials of the peer of a Unix socket: see [`Info::unix`].
 ///
 /// The credentials (`SO_PEERCRED`, see unix(7)) are those the client's process had when it connected,
 /// or the server's process when it began to listen: a program that the process has started since, or
@@ -45,7 +45,7 @@ impl UnixPeer {
 // ===== impl Info =====
 
 impl Info {
-    /// What is known of the peer of a Unix socket, which has no address; `None` for any other. The
+    /// The credentials of the peer of a Unix socket, which has no address; `None` for any other peer. The
     /// endpoint has put it into the [`extensions`](Self::extensions).
     pub fn unix(&self) -> Option<&UnixPeer> {
         self.extensions.get()

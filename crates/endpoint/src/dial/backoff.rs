@@ -8,7 +8,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// The pause after the first failure is [`first`](Self::first), 500 ms, and each is
 /// [`factor`](Self::factor) times, twice, as long as the one before. It grows up to
 /// [`dial_max`](Self::dial_max), 3 s, while dials fail, so that a peer that comes back is found soon;
-/// and up to [`max`](Self::max), 60 s, while connections are made and come to nothing, as where a
+/// and up to [`max`](Self::max), 60 s, while connections are made and fail, as where a
 /// peer refuses every connection.
 ///
 /// A random [`jitter`](Self::jitter) of ±20 % keeps many that failed at the same time from dialling

@@ -152,9 +152,9 @@ impl Dial {
         self
     }
 
-    /// How old the last addresses of a name may be that are dialled while no name server answers
-    /// (`EAI_AGAIN`). 1 hour by default, 1 day at most, and 0 for never. A name server that says that there is
-    /// no such name is believed.
+    /// How long the last known addresses of a name are used while no name server answers (`EAI_AGAIN`).
+    /// 1 hour by default, 1 day at most, and 0 for never. An answer that the name does not exist (NXDOMAIN)
+    /// counts at once.
     #[must_use]
     pub fn last_answer(mut self, age: Duration) -> Self {
         self.last_answer = age;
@@ -263,11 +263,11 @@ impl Dial {
         self
     }
 
-    /// Looks up the addresses that this dials, in the order in which it does.
+    /// Looks up the addresses of the target, in the order in which they are dialled.
     ///
     /// # Errors
     ///
-    /// [`DialError`] where no address is found, or the [deadline](Self::connect_timeout) passed.
+    /// [`DialError`] if no address is found, or the [deadline](Self::connect_timeout) passed.
     pub async fn look_up(&self) -> Result<Vec<SocketAddr>, DialError> {
         let looking = timeout(self.connect_timeout, self.addrs());
         let found = looking

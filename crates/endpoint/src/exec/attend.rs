@@ -1,4 +1,4 @@
-//! What looks after a program, until it and its process group have ended.
+//! Attends a program until it and its process group have ended.
 
 use std::{pin::pin, process::Child, time::Duration};
 

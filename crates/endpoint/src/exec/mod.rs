@@ -27,26 +27,25 @@ use crate::{
     polled::Polled,
 };
 
-/// Starts a program for each connection, whose standard input and output the connection is.
+/// Starts a program for each connection: the connection is the program's standard input and output.
 ///
 /// Standard error is that of this process. The program has the environment of this process, and the
-/// variables of [`env`](Self::env) and [`for_client`](Self::for_client); no descriptor of this process but
-/// those three. It is a service as [`Dial`](crate::Dial) is, and [`Info::program`] tells its number and
-/// its exit.
+/// variables of [`env`](Self::env) and [`for_client`](Self::for_client); it inherits no other descriptor. A
+/// service, like [`Dial`](crate::Dial); [`Info::program`] has the program's process number and its exit.
 ///
-/// | of the connection | of the program |
+/// | the connection | the program |
 /// |---|---|
-/// | the end of what is written | its standard input is closed |
-/// | an end of stream | it has closed its standard output, and has exited with any status, or still runs 250 ms later |
-/// | `ECONNRESET` | its standard output was closed because a signal killed it |
-/// | back-pressure | its pipes are full, 64 KiB each: it is held up, or holds up |
-/// | a write after it has closed its input | `EPIPE`; what it writes is still read |
-/// | dropped at its end | `SIGTERM` where it still runs 5 s later |
-/// | [aborted](crate::Io::abort), then dropped | `SIGTERM` at once |
+/// | is shut down for writing | its standard input is closed |
+/// | reads an end of stream | has closed its standard output, and has exited with any status, or still runs 250 ms later |
+/// | reads `ECONNRESET` | was killed by a signal |
+/// | has back-pressure | its pipes are full, 64 KiB each |
+/// | gets `EPIPE` for a write | has closed its standard input; its output is still read |
+/// | is dropped at its end | gets `SIGTERM` if it still runs 5 s later |
+/// | is [aborted](crate::Io::abort), then dropped | gets `SIGTERM` at once |
 ///
-/// Signals are for the whole process group, of which the program is the leader, and what is left of it
-/// 5 s after `SIGTERM` is killed by `SIGKILL`. A process that has left the group, as a daemon does, goes
-/// on; one that keeps the standard output open keeps the connection open.
+/// Signals go to the whole process group, whose leader is the program. 5 s after `SIGTERM` the group gets
+/// `SIGKILL`. A process that has left the group, such as a daemon, goes on; a process that keeps the
+/// standard output open keeps the connection open.
 #[derive(Clone, Debug)]
 pub struct Exec {
     addr: ExecAddr,
@@ -57,7 +56,7 @@ pub struct Exec {
 // ===== impl Exec =====
 
 impl Exec {
-    /// To start this program.
+    /// Starts this program.
     pub fn new(addr: ExecAddr) -> Self {
         Self {
             name: addr.program().into(),
@@ -66,20 +65,19 @@ impl Exec {
         }
     }
 
-    /// What is started.
+    /// The program and its arguments.
     pub fn addr(&self) -> &ExecAddr {
         &self.addr
     }
 
-    /// A variable of its environment.
+    /// Adds a variable to the program's environment.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
         self
     }
 
-    /// Tells it of the client that it is started for, in the variables that socat(1) has for that:
-    /// `SOCAT_PEERADDR` and `SOCAT_PEERPORT`, the client's address and port, `SOCAT_SOCKADDR` and
+    /// Describes the client in the program's environment, in the variables of socat(1): `SOCAT_PEERADDR` and `SOCAT_PEERPORT`, the client's address and port, `SOCAT_SOCKADDR` and
     /// `SOCAT_SOCKPORT`, ours. An IPv6 address is in brackets, and has all its digits.
     #[must_use]
     pub fn for_client(mut self, client: &Info) -> Self {
@@ -87,21 +85,21 @@ impl Exec {
         self
     }
 
-    /// Whether there is such a program, which this process may start.
+    /// Checks that the program exists, and that this process may start it.
     ///
     /// # Errors
     ///
-    /// [`ExecError`] where there is none.
+    /// [`ExecError`] if there is no such program.
     pub fn check(&self) -> Result<(), ExecError> {
         let is_there = env::find(self.addr.program());
         is_there.map_err(|error| ExecError::new(Arc::clone(&self.name), error))
     }
 
-    /// Starts it.
+    /// Starts the program.
     ///
     /// # Errors
     ///
-    /// [`ExecError`] where the system can't.
+    /// [`ExecError`] if the system can't start the program.
     ///
     /// # Panics
     ///

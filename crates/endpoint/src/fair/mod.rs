@@ -1,4 +1,4 @@
-//! Fair shares of what is bounded: no address takes all of it.
+//! Fair shares of a bound: no address takes all of it.
 
 mod share;
 mod slots;

@@ -39,7 +39,7 @@ pub struct FairSlots {
     over: Option<Pin<Box<Sleep>>>,
 }
 
-/// Which holder of a slot gives way, and when to a newcomer of which nothing is known yet.
+/// Which holder of a slot gives way, and when to a newcomer whose network is unknown.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum GivesWay {
@@ -68,7 +68,7 @@ pub struct FairSlot {
 
 /// The slots were [closed](FairSlots::close).
 #[derive(Debug, Error)]
-#[error("no more slots are given")]
+#[error("slots are closed")]
 pub struct SlotsClosed(());
 
 #[derive(Debug)]
@@ -111,7 +111,7 @@ enum Wait {
 // ===== impl FairSlots =====
 
 impl FairSlots {
-    /// That many slots.
+    /// Makes `bound` slots.
     pub fn new(bound: usize, rule: GivesWay) -> Self {
         Self::of(Arc::new(Mutex::new(State {
             bound,
@@ -140,7 +140,7 @@ impl FairSlots {
     ///
     /// # Errors
     ///
-    /// [`SlotsClosed`] when no more slots are given.
+    /// [`SlotsClosed`] once the slots are closed.
     pub fn poll_reserve(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SlotsClosed>> {
         while self.reserved.is_none() {
             let ticket = &mut self.ticket;
@@ -196,7 +196,7 @@ impl FairSlots {
         lock(&self.shared).taken
     }
 
-    /// Gives no more slots; tasks that wait for one are told.
+    /// Closes the slots: none is handed out any more, and tasks that wait for one get an error.
     pub fn close(&self) {
         let wakes = {
             let mut state = lock(&self.shared);
@@ -405,15 +405,15 @@ impl FairSlot {
         }
     }
 
-    /// From now on the holder, a peer of this network, may have to give way. If all slots are taken, another
-    /// gives way to it at once, where its network holds fewer.
+    /// Lets the holder, a peer of this network, give way from now on. If all slots are taken, and its network
+    /// holds fewer than another, one of that network gives way at once.
     pub fn may_give_way(&mut self, network: PeerNetwork) {
         if self.number.is_none() {
             self.number = Some(with(&self.shared, |state| state.begin(network)));
         }
     }
 
-    /// The holder's task runs. Ready if the holder has to give way: it drops the slot soon.
+    /// Ready if the holder has to give way, and must drop the slot soon. Marks the holder as active.
     pub fn poll_gives_way(&self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(number) = self.number else {
             return Poll::Pending;
@@ -441,8 +441,8 @@ impl FairSlot {
         poll_fn(|cx| self.poll_gives_way(cx)).await;
     }
 
-    /// The holder keeps the slot from now on, and never gives way: its peer is no stranger any more, or it
-    /// waits for something that is bounded by itself.
+    /// Keeps the slot from now on without giving way: the peer is no stranger any more, or the holder waits
+    /// for something with a bound of its own.
     pub fn settle(&mut self) {
         if let Some(number) = self.number.take() {
             with(&self.shared, |state| state.settle(number));

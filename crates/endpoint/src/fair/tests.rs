@@ -48,7 +48,7 @@ async fn the_oldest_of_the_largest_network_gives_way_to_one_with_fewer_at_once()
     assert!(give_way(&held).is_empty());
     held.push(comes(&slots, "192.0.2.2"));
     assert_eq!(give_way(&held), [1]);
-    // Until it has gone, nobody else comes.
+    // Until it has gone, no other comes.
     let mut next = slots.clone();
     assert_pending!(reserves(&mut next).poll());
     drop(held.remove(1));

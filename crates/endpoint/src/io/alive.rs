@@ -14,7 +14,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const OFTEN: u32 = 8;
 const LAST_PAUSE: Duration = Duration::from_millis(25);
 
-/// What [`Io::begin_probe`] has changed, for [`Io::end_probe`] to set it back.
+/// The options that [`Io::begin_probe`] has changed, for [`Io::end_probe`] to restore.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Probe {
     /// `SO_KEEPALIVE`, `TCP_KEEPIDLE` and `TCP_KEEPINTVL`.
@@ -22,15 +22,15 @@ pub struct Probe {
     keep_alive: (bool, Duration, Duration),
 }
 
-/// Whether the peer has been silent for so long, a second, that only [asking](is_alive) tells whether
-/// it is there. `false` where the system does not tell.
+/// Whether the peer has been silent for a second, so that only a [probe](is_alive) tells whether it is
+/// there. `false` where the system does not know.
 pub fn may_have_vanished(io: &mut dyn Io) -> bool {
     io.heard_ago().is_some_and(|ago| ago >= FRESH)
 }
 
-/// Asks a peer that [may have vanished](may_have_vanished) whether it is there, without a byte of the
-/// stream: its system answers, whatever the program does. Returns `false` where the connection has
-/// failed, or no answer has come `within` that time; there is a question each second.
+/// Probes a peer that [may have vanished](may_have_vanished), without a byte of the stream: the peer's
+/// system answers, whatever its program does. Returns `false` if the connection has failed, or no answer
+/// came `within` that time. Sends a probe each second.
 ///
 /// An answer from nearby is seen after some milliseconds. Where the system can't ask, the peer counts
 /// as there. Not cancel-safe: dropping the future leaves the connection being probed each second.

@@ -170,11 +170,11 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         }
     }
 
-    /// Whether the peer has gone, told without taking a byte from the stream. Behind bytes that nobody
-    /// reads only a failure is told, and not at once: ask each second.
+    /// Whether the peer has gone, without consuming a byte of the stream. While unread bytes are queued, only a
+    /// failure is reported, and not at once: poll each second.
     ///
-    /// By default only what [`take_error`](Self::take_error) tells. A wrapper that passes bytes on
-    /// unchanged and holds none passes the question on. TCP and TLS tell of an end, too.
+    /// By default the failures of [`take_error`](Self::take_error). A wrapper that passes bytes on unchanged
+    /// and holds none forwards to the io within. TCP and TLS report an end of stream, too.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
         let _ = cx;
         match self.take_error() {
@@ -183,13 +183,12 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         }
     }
 
-    /// Does what a carrier has to do though nobody reads or writes: it answers a question whether we are
-    /// there, asks one itself, and closes in good order once both directions have ended. A relay calls it
-    /// whenever it is woken, and ends a connection once it is ready: nothing that was written before an end
-    /// is lost then. What fails here shows in the next read or write, or in
-    /// [`take_error`](Self::take_error).
+    /// Does the work of an io while no task reads or writes: answers the peer's pings, sends its own, and closes
+    /// in order once both directions have ended. A relay polls this whenever it is woken, and ends a connection
+    /// only when this is ready, so that no byte before an end is lost. A failure shows in the next read or write,
+    /// or in [`take_error`](Self::take_error).
     ///
-    /// By default the [inner](Self::inner_mut) io does it, and one that wraps no other is ready.
+    /// By default forwards to the [inner](Self::inner_mut) io; an io without one is ready.
     fn poll_upkeep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self.inner_mut() {
             Some(inner) => inner.poll_upkeep(cx),

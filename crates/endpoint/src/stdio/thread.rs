@@ -22,7 +22,7 @@ const CHUNK: usize = 64 * 1024;
 /// How many chunks wait.
 const CHUNKS: usize = 2;
 
-/// Reads ahead, by so many chunks.
+/// Reads ahead, by this many chunks.
 #[derive(Debug)]
 pub(super) struct ReadThread {
     chunks: mpsc::Receiver<io::Result<Bytes>>,

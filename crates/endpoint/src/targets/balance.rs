@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use twox_hash::XxHash64;
 
-/// Which of several targets is dialled for a client. Only those that are up are asked about.
+/// How one of several targets is chosen for a client. Only those that are up are asked about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Balance {

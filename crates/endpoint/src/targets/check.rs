@@ -17,10 +17,10 @@ use crate::{
     relay_name::RelayName,
 };
 
-/// How targets are checked, whether or not clients come.
+/// Dials targets at intervals, whether or not clients come, to find those that are down.
 ///
-/// A check dials a target as it is dialled for a client; the first is made at once. It has passed once it is
-/// connected, and has said what is [expected](Self::expect).
+/// A check dials a target as for a client; the first check runs at once. A check passes once the target is
+/// connected, and has sent the [expected](Self::expect) bytes.
 #[derive(Clone, Debug)]
 pub struct Check {
     every: Duration,
@@ -31,7 +31,7 @@ pub struct Check {
     expect: Arc<[u8]>,
 }
 
-/// The most that a target may say before what is expected.
+/// The most bytes in which the expected ones are looked for.
 const MOST: usize = 64 * 1024;
 
 /// The checks of all targets, which end when this is dropped.
@@ -41,7 +41,8 @@ pub(super) struct Checks(Vec<JoinHandle<()>>);
 // ===== impl Check =====
 
 impl Check {
-    /// Every 2 s, with 1 s for each; one that passes is enough, and two in a row that fail.
+    /// A check every 2 s, with a timeout of 1 s; one that passes brings a target up, two in a row that fail take
+    /// it down.
     pub fn new() -> Self {
         Self {
             every: Duration::from_secs(2),
@@ -53,7 +54,7 @@ impl Check {
         }
     }
 
-    /// The time from one check of a target to its next.
+    /// The time between two checks of a target.
     ///
     /// # Panics
     ///
@@ -65,35 +66,35 @@ impl Check {
         self
     }
 
-    /// The time that a check has; it has no more than until the next one.
+    /// The timeout of a check; a check also ends when the next one is due.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// So many in a row that pass bring a target up, 1 at least.
+    /// The number of checks in a row that must pass to bring a target up, at least 1.
     #[must_use]
     pub fn rise(mut self, checks: u32) -> Self {
         self.rise = checks.max(1);
         self
     }
 
-    /// So many in a row that fail take it down, 1 at least.
+    /// The number of checks in a row that must fail to take a target down, at least 1.
     #[must_use]
     pub fn fall(mut self, checks: u32) -> Self {
         self.fall = checks.max(1);
         self
     }
 
-    /// Sends this to the target.
+    /// Sends these bytes to the target. None by default.
     #[must_use]
     pub fn send(mut self, bytes: &[u8]) -> Self {
         self.send = bytes.into();
         self
     }
 
-    /// Waits until this is among the first 64 KiB that the target says.
+    /// Waits for these bytes among the first 64 KiB from the target. None by default.
     #[must_use]
     pub fn expect(mut self, bytes: &[u8]) -> Self {
         self.expect = bytes.into();

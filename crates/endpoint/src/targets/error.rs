@@ -16,7 +16,7 @@ impl TargetsError {
         Self { targets, last }
     }
 
-    /// Were all of them down, so that none was dialled?
+    /// Whether all targets were down, so that none was dialled.
     pub fn are_down(&self) -> bool {
         self.last.is_none()
     }

@@ -37,20 +37,19 @@ use crate::{
     io::Io,
 };
 
-/// Dials one of several targets for each connection, and another where that fails.
+/// Dials one of several targets for each connection, and the next one if a dial fails.
 ///
-/// Each target is a dial of its own, of any kind. A target that fails, to
-/// [dials in a row](Self::max_failures) or to a [check](Self::check), is *down*: it is not dialled for
-/// clients any more. Without checks, one client's dial tries it again after a second, and after pauses of
-/// twice that up to 30 s; with checks, it is up again when a check says so. A dial that fails goes on with
-/// the next target, each once, and where all have failed or are down the client's dial fails at once, or
-/// after a [time](Self::retry). No byte of the client has been read until a dial has succeeded, so none is
-/// ever sent twice.
+/// Each target is a dial of its own, of any kind. After several failed [dials](Self::max_failures) or
+/// [checks](Self::check) in a row a target is *down*, and gets no clients. Without checks, the dial of one
+/// client tries the target again after a second, then after pauses that double up to 30 s; with checks, a
+/// check that passes brings the target up. If a dial fails, the next target is dialled, each target once;
+/// when all have failed or are down, the client's dial fails at once, or after a [time](Self::retry). No byte
+/// of the client is read before a dial has succeeded, so no byte is sent twice.
 ///
-/// The failures of this machine (no permission, no free port or descriptor) are not the target's.
+/// Failures of this machine (no permission, no free port or descriptor) don't count against a target.
 ///
-/// tower's `balance` is not used here: it knows neither an order nor weights nor a target that is down, as
-/// it takes each target that is ready; a dial always is. Its choice of two at random is
+/// tower's `balance` is not used here: it has no order, no weights and no targets that are down, because it
+/// takes any target that is ready, and a dial always is. Its choice of two at random is
 /// [`Balance::RandomTwo`].
 ///
 /// ```
@@ -106,8 +105,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 // ===== impl Target =====
 
 impl<D> Target<D> {
-    /// A target of this name: for the log and metrics, and for [`Balance::HashAddr`], whose choice is by
-    /// names.
+    /// A target with a name, which is for the log and metrics; [`Balance::HashAddr`] chooses by names.
     pub fn new(name: impl Into<Arc<str>>, dial: D) -> Self {
         Self {
             name: name.into(),
@@ -117,7 +115,7 @@ impl<D> Target<D> {
         }
     }
 
-    /// Its share of the clients, in comparison with the others'. 1 by default.
+    /// The target's share of the clients, relative to the other targets. 1 by default.
     ///
     /// # Panics
     ///
@@ -129,7 +127,7 @@ impl<D> Target<D> {
         self
     }
 
-    /// Dials it only while no target is up that is not a backup.
+    /// Makes the target a backup, which is dialled only while no other target is up.
     #[must_use]
     pub fn backup(mut self) -> Self {
         self.is_backup = true;
@@ -140,7 +138,7 @@ impl<D> Target<D> {
 // ===== impl Targets =====
 
 impl<D> Targets<D> {
-    /// These targets, one after the other: [`Balance::Failover`].
+    /// Dials these targets, in this order: [`Balance::Failover`].
     ///
     /// # Panics
     ///
@@ -164,14 +162,14 @@ impl<D> Targets<D> {
         }
     }
 
-    /// Which target is dialled for a client. In their order by default.
+    /// How a target is chosen for a client. [`Balance::Failover`] by default.
     #[must_use]
     pub fn balance(mut self, balance: Balance) -> Self {
         self.balance = balance;
         self
     }
 
-    /// So many dials in a row that fail take a target down. 3 by default.
+    /// The number of failed dials in a row that take a target down. 3 by default.
     ///
     /// # Panics
     ///
@@ -186,7 +184,7 @@ impl<D> Targets<D> {
         self
     }
 
-    /// Where no target can be reached, tries again for so long, every 100 ms. 0 by default: the client's
+    /// While no target can be reached, dials all again every 100 ms for this time. 0 by default: the client's
     /// dial fails when each target has been tried.
     #[must_use]
     pub fn retry(mut self, time: Duration) -> Self {
@@ -194,7 +192,7 @@ impl<D> Targets<D> {
         self
     }
 
-    /// Checks the targets from now on, until the last clone is dropped. Not by default.
+    /// Checks the targets from now on, until the last clone is dropped. No checks by default.
     ///
     /// # Panics
     ///
@@ -210,18 +208,18 @@ impl<D> Targets<D> {
         self
     }
 
-    /// To see how they do.
+    /// Observes the targets, for a log or metrics.
     pub fn watch(&self) -> TargetWatch {
         self.watch.clone()
     }
 
-    /// Connects to one of them, for a client of this address.
+    /// Connects to one of the targets, for a client with this address.
     ///
     /// Cancel-safe: dropping the future drops the dial that is under way.
     ///
     /// # Errors
     ///
-    /// [`TargetsError`] where none was reached.
+    /// [`TargetsError`] if no target was reached.
     pub async fn connect<I>(&self, client: Option<IpAddr>) -> Result<Conn<I>, TargetsError>
     where
         D: Service<(), Response = Conn<I>, Error: Into<BoxError>> + Clone,

@@ -8,27 +8,27 @@ use std::{
 
 use super::health::{Change, Health};
 
-/// How a target does: see [`Targets::watch`](super::Targets::watch).
+/// The state of a target, see [`Targets::watch`](super::Targets::watch).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TargetStatus {
-    /// As it was given.
+    /// The target's name.
     pub name: Arc<str>,
-    /// Only dialled while no other is up.
+    /// The target is dialled only while no other is up.
     pub is_backup: bool,
-    /// Its share.
+    /// The target's share of the clients.
     pub weight: u32,
-    /// Whether clients are given to it.
+    /// The target gets clients.
     pub is_up: bool,
-    /// Its live connections.
+    /// The live connections, and dials under way.
     pub live: usize,
-    /// The dials of it for clients.
+    /// The dials for clients; checks do not count.
     pub dials: u64,
-    /// Those that failed.
+    /// The dials for clients that failed.
     pub failures: u64,
 }
 
-/// Tells how targets do.
+/// Observes the targets of a [`Targets`](super::Targets).
 #[derive(Clone, Debug)]
 pub struct TargetWatch(pub(super) Arc<[Arc<State>]>);
 
@@ -50,7 +50,7 @@ pub(super) struct Live(Arc<State>);
 // ===== impl TargetWatch =====
 
 impl TargetWatch {
-    /// How each does now, in their order.
+    /// The state of each target, in the order in which they were given.
     pub fn status(&self) -> impl Iterator<Item = TargetStatus> {
         self.0.iter().map(|state| state.status())
     }

@@ -31,9 +31,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// A server whose queue is full (`EAGAIN`; there is nothing to wait for, see unix(7)) is dialled again,
 /// after pauses of 5 ms up to 100 ms, until the [timeout](Self::connect_timeout).
 ///
-/// It is a service and an endpoint as [`Dial`](crate::Dial) is. [`Info::unix`](crate::Info::unix) holds
-/// the server's credentials. What a Unix socket does without a reset, see
-/// [`UnixListen`](super::UnixListen).
+/// A service and an endpoint, like [`Dial`](crate::Dial). [`Info::unix`](crate::Info::unix) has the server's
+/// credentials. [`UnixListen`](super::UnixListen) says what replaces a reset on a Unix socket.
 #[derive(Clone, Debug)]
 pub struct UnixDial {
     target: Arc<UnixAddr>,
@@ -50,14 +49,14 @@ pub struct UnixDialError {
 #[derive(Debug)]
 enum Reason {
     Failed(io::Error),
-    /// The queue was full for so long.
+    /// The queue was full for this long.
     Full(Duration),
 }
 
 // ===== impl UnixDial =====
 
 impl UnixDial {
-    /// To dial this socket.
+    /// A dial of this socket.
     pub fn new(target: UnixAddr) -> Self {
         Self {
             target: Arc::new(target),
@@ -65,30 +64,30 @@ impl UnixDial {
         }
     }
 
-    /// To dial this socket, as a text.
+    /// A dial of the socket with this name, as [`UnixAddr`] parses it.
     ///
     /// # Errors
     ///
-    /// [`AddressError`] where it is not the name of a Unix socket.
+    /// [`AddressError`] if the text is not the name of a Unix socket.
     pub fn to(target: &str) -> Result<Self, AddressError> {
         target.parse().map(Self::new)
     }
 
-    /// How long a server whose queue is full is dialled again. 10 s by default.
+    /// The deadline for a server whose queue is full. 10 s by default.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// Dials another socket, with all else as it is.
+    /// The same dial with another socket.
     #[must_use]
     pub fn retarget(mut self, target: UnixAddr) -> Self {
         self.target = Arc::new(target);
         self
     }
 
-    /// What it dials.
+    /// The socket that this dials.
     pub fn target(&self) -> &UnixAddr {
         &self.target
     }
@@ -176,7 +175,7 @@ impl UnixDialError {
         &self.target
     }
 
-    /// Was the server's queue full until the deadline?
+    /// Whether the server's queue was full until the deadline.
     pub fn is_timeout(&self) -> bool {
         matches!(self.reason, Reason::Full(_))
     }

@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use super::socket;
 
 /// How long another program may hold the directory's lock before we go on without: it is needed for
-/// two system calls, and must not be anybody's way to hold us up.
+/// two system calls, and must not be a way to hold us up.
 const LOCK: Duration = Duration::from_secs(1);
 
 /// How often the lock is tried for.

@@ -10,7 +10,7 @@ use crate::{
     listen::BindError,
 };
 
-/// How to listen on a Unix socket; made by [`UnixListen::options`].
+/// The options of a listening Unix socket; made by [`UnixListen::options`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing listens until it is bound"]
 pub struct UnixListenOptions {
@@ -32,16 +32,16 @@ impl UnixListenOptions {
         }
     }
 
-    /// How many connections the system keeps until they are accepted, as
-    /// [`ListenOptions::backlog`](crate::ListenOptions::backlog). 4096 by default. A client that finds
-    /// the queue full is told `EAGAIN` where it does not block.
+    /// The number of connections that the system keeps until they are accepted, as
+    /// [`ListenOptions::backlog`](crate::ListenOptions::backlog). 4096 by default. If the queue
+    /// is full, a client that does not block gets `EAGAIN`.
     pub fn backlog(mut self, connections: u32) -> Self {
         self.backlog = connections;
         self
     }
 
-    /// The permissions of the path, such as `0o660`; a client needs that of writing. By default those
-    /// that the process's umask leaves of `0o777`. An abstract name has none.
+    /// The permissions of the path, such as `0o660`; a client needs permission to write. `0o777` without
+    /// the process's umask by default. An abstract name has none.
     pub fn mode(mut self, mode: u32) -> Self {
         self.owner.mode = Some(mode);
         self

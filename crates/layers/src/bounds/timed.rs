@@ -12,7 +12,7 @@ use pin_project::pin_project;
 use tokio::time::Instant;
 use tower_service::Service;
 
-/// When a session has to end, and the reason that it then has. Implemented by the layers.
+/// Decides when a session has to end, and for which reason. Implemented by the layers.
 pub trait TimeBound: Copy {
     /// The reason.
     const REASON: CloseReason;
@@ -20,7 +20,7 @@ pub trait TimeBound: Copy {
     /// The time until the first look, from when a pair comes to the layer.
     fn first_look(self, session: &Session) -> Duration;
 
-    /// When the session has to end, as it looks then.
+    /// The time at which the session has to end, by its present state.
     fn due(self, session: &Session) -> Instant;
 }
 

@@ -223,7 +223,7 @@ impl PartnerLeft {
         self.side
     }
 
-    /// How long the other had been there.
+    /// The time for which the other side had waited.
     pub const fn waited(&self) -> Duration {
         self.waited
     }

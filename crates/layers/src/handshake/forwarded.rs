@@ -1,7 +1,7 @@
 use std::{fmt, net::SocketAddr, sync::Arc};
 
-/// The client of this connection is another node's, which joins it with a client of this node: in the
-/// extensions of [`Info`](couplet_endpoint::Info). The peer's address there is the client's.
+/// Marks a connection from another node, which joins its client with a client of this node: in the extensions
+/// of [`Info`](couplet_endpoint::Info). The peer's address there is the client's.
 ///
 /// `Display` is the name of the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Forwarded {
 // ===== impl Forwarded =====
 
 impl Forwarded {
-    /// By the node of this name, whose connection comes from this address.
+    /// A connection from the node with this name, at this address.
     pub fn new(node: impl Into<Arc<str>>, addr: Option<SocketAddr>) -> Self {
         Self {
             node: node.into(),

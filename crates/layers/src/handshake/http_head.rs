@@ -1,4 +1,4 @@
-//! The heads of HTTP requests and answers.
+//! Reads the head of an HTTP request or answer.
 
 use std::io;
 

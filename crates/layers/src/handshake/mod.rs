@@ -68,7 +68,7 @@
 //!         async move {
 //!             let mut conn = conn.map_io(Replay::new);
 //!             let line = take_line(&mut conn.io, 1024).await?;
-//!             let user = database.user(&conn.info, &line).await?.ok_or("nobody")?;
+//!             let user = database.user(&conn.info, &line).await?.ok_or("user unknown")?;
 //!             conn.info.extensions.insert(Identity::new(user));
 //!             Ok::<_, BoxError>(conn)
 //!         }

@@ -31,7 +31,7 @@ struct Carried<I>(BufStream<I>);
 /// either end lets come: the one may not know yet that a stream is over for the other.
 const SPARE: usize = 4;
 
-/// The most streams at a time, and no window larger than yamux's first: so much may be held for a stream that
+/// The most streams at a time, and no window larger than yamux's first: this much may be held for a stream that
 /// is not read.
 fn config(streams: usize) -> Config {
     let streams = streams.saturating_mul(SPARE);
@@ -44,9 +44,9 @@ fn config(streams: usize) -> Config {
     config
 }
 
-/// Drives a carrier until it ends, or until nobody needs it any more; then closes it.
+/// Drives a carrier until it ends, or until it is no longer needed; then closes it.
 ///
-/// `opens` yields the streams that are asked for at this end, and `None` once nobody needs the carrier but for
+/// `opens` yields the streams that are asked for at this end, and `None` once the carrier is needed only for
 /// the streams that are there. `came` gets the streams that the peer opens, `streams` at most at a time.
 pub(super) async fn drive(
     io: impl Io,
@@ -101,7 +101,7 @@ pub(super) async fn drive(
     .await;
     match failed {
         Some(error) => tracing::debug!(%error, "a carrier failed"),
-        // The peer's system takes what is left, or does not: nobody waits for it.
+        // The peer's system takes what is left, or does not: no task waits for it.
         None => drop(tokio::time::timeout(super::PATIENCE, close(conn)).await),
     }
 }

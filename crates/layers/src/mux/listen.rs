@@ -50,7 +50,7 @@ impl<E: Endpoint, H> MuxListen<E, H> {
         }
     }
 
-    /// At most so many streams of a carrier at a time; 1024 by default. A carrier with more is closed.
+    /// At most this many streams of a carrier at a time; 1024 by default. A carrier with more is closed.
     ///
     /// # Panics
     ///
@@ -61,7 +61,7 @@ impl<E: Endpoint, H> MuxListen<E, H> {
         self
     }
 
-    /// At most so many carriers at a time; 1024 by default. Others wait to be accepted.
+    /// At most this many carriers at a time; 1024 by default. Others wait to be accepted.
     ///
     /// # Panics
     ///
@@ -147,7 +147,7 @@ async fn carry<J: Io, X: Into<BoxError>>(
         }
     };
     let Conn { io, info } = carrier;
-    // Nobody opens a stream at this end. The carrier goes on until its peer ends it, or until the side takes no
+    // No stream is opened at this end. The carrier goes on until its peer ends it, or until the side takes no
     // more and the streams are over.
     let closed = came.clone();
     let mut closed = std::pin::pin!(closed.closed());

@@ -9,9 +9,9 @@
 //! What yamux does not tell is said within each stream:
 //!
 //! ```text
-//!  opened ── 1 ──▶ ◀── 1 ──   both ends, at once: a stream that nobody writes to is there, too,
+//!  opened ── 1 ──▶ ◀── 1 ──   both ends, at once: a stream without bytes is there, too,
 //!                             and the dial knows that the carrier is alive
-//!         ── length (2 bytes, high byte first), so many bytes, … ──▶
+//!         ── length (2 bytes, high byte first), this many bytes, … ──▶
 //!         ── length 0 ──▶     the end of this direction
 //! ```
 //!

@@ -87,7 +87,7 @@ mod tests {
 
     use super::*;
 
-    /// A disk with so much room at each write, again and again.
+    /// A disk with this much room at each write, again and again.
     struct Disk {
         written: Vec<u8>,
         room: Vec<usize>,

@@ -54,9 +54,9 @@ pub struct Offer {
     pub side: Option<Side>,
     /// The name of the connection.
     pub ticket: Ticket,
-    /// Where the node of the connection is dialled by other nodes.
+    /// The address of the connection's node, for other nodes.
     pub home: NodeAddr,
-    /// How long the offer holds unless it is renewed.
+    /// The time for which the offer holds unless it is renewed.
     pub lease: Duration,
 }
 
@@ -67,11 +67,11 @@ pub struct Peer {
     pub side: Option<Side>,
     /// The name of the connection.
     pub ticket: Ticket,
-    /// Where its node is dialled.
+    /// The address of its node, for other nodes.
     pub home: NodeAddr,
 }
 
-/// What a match-maker knows of a key: enough to compare it. `Debug` does not show it.
+/// A key as a match-maker sees it, good only for comparison. `Debug` does not show it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(pub [u8; 16]);
 
@@ -80,7 +80,7 @@ pub struct Key(pub [u8; 16]);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub [u8; 16]);
 
-/// Where a node is dialled by other nodes: `10.0.0.1:4001`. At most 255 bytes.
+/// The address of a node, which other nodes dial: `10.0.0.1:4001`. At most 255 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeAddr(std::sync::Arc<str>);
 
@@ -103,7 +103,7 @@ impl Request {
 // ===== impl Offer =====
 
 impl Offer {
-    /// Whether this connection and one of that side meet.
+    /// Whether this connection may be joined with one of that side.
     pub fn meets(&self, side: Option<Side>) -> bool {
         match (self.side, side) {
             (Some(one), Some(other)) => one != other,
@@ -111,7 +111,7 @@ impl Offer {
         }
     }
 
-    /// What another connection is told of this one.
+    /// The answer to the other connection: this one as its peer.
     pub fn peer(&self) -> Peer {
         Peer {
             side: self.side,
@@ -139,7 +139,7 @@ impl fmt::Debug for Key {
 // ===== impl Ticket =====
 
 impl Ticket {
-    /// A new one.
+    /// Makes a new ticket.
     ///
     /// # Panics
     ///

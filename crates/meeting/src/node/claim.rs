@@ -65,7 +65,7 @@ pub(super) async fn claim(node: &Shared, alone: &Notice<(), Side>, offer: &Offer
             tracing::warn!(conn = conn.get(), peer = %peer_name, node = %peer.home,
                 error = Chain(&error).to_string(),
                 "node of a partner can't be reached");
-            // A node that refuses has died with its clients. Of any other, nobody knows.
+            // A node that refuses has died with its clients. Of any other, that is unknown.
             if !error.is_refused() {
                 node.tell(Request::PutBack(offer.clone(), peer)).await;
             }

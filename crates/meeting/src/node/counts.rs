@@ -3,8 +3,8 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-/// What a node has done for the meeting of clients of several nodes. Cheap to clone; clones show the same
-/// counts.
+/// Counts the events between a node, the match-maker and other nodes. Cheap to clone; clones share their
+/// counters.
 #[derive(Clone, Debug, Default)]
 pub struct MeetingCounts(Arc<[AtomicU64; Count::ALL.len()]>);
 
@@ -24,13 +24,13 @@ pub enum Count {
     JoinedHere,
     /// Requests to other nodes over a connection that was kept ready.
     KeptReady,
-    /// Other nodes that answered that the client had left.
+    /// Tickets whose client had left at another node.
     GoneThere,
-    /// Other nodes that were answered that the client has left.
+    /// Tickets of other nodes whose client had left here.
     GoneHere,
     /// Other nodes that could not be dialled, or did not answer in time.
     Unreachable,
-    /// Other nodes that reserved a client here and did not come for it.
+    /// Other nodes that reserved a client here and did not present the ticket.
     Unclaimed,
     /// Connections to the cluster port that were refused.
     Denied,
@@ -39,7 +39,7 @@ pub enum Count {
 // ===== impl MeetingCounts =====
 
 impl MeetingCounts {
-    /// This count.
+    /// The number of these events so far.
     pub fn get(&self, count: Count) -> u64 {
         self.0[count as usize].load(Ordering::Relaxed)
     }
@@ -52,7 +52,7 @@ impl MeetingCounts {
 // ===== impl Count =====
 
 impl Count {
-    /// All of them.
+    /// All counts.
     pub const ALL: &'static [Self; 11] = &[
         Self::Answered,
         Self::Failed,

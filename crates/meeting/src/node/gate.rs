@@ -86,7 +86,7 @@ impl Gate {
     }
 }
 
-/// Before another try of what failed so often, for one connection.
+/// The pause before another try for one connection, after this many failures.
 pub(super) async fn pause_after(failures: u32) {
     if let Some(doublings) = failures.checked_sub(1) {
         let first = Duration::from_millis(10);

@@ -145,7 +145,7 @@ impl Node {
         }
     }
 
-    /// How long an offer holds unless it is renewed, which is done each third of the time. 15 s by default.
+    /// The lease of an offer; the node renews it every third of the time. 15 s by default.
     ///
     /// When a node dies, others dial it in vain until the leases of its clients are over. When the match-maker
     /// has lost its offers, clients wait for a third of a lease longer.
@@ -155,9 +155,9 @@ impl Node {
         self
     }
 
-    /// How many connections to each other node are kept ready, so that a client is joined with one there in one
-    /// round trip. 4 by default, for the 64 nodes that were dialled last, while clients of them were asked for
-    /// within the last minute; `0` dials for each.
+    /// The number of connections to each other node that are kept ready, so that two clients of two nodes are joined
+    /// in one round trip. 4 by default, for the 64 nodes that were dialled last, as long as a client of that node
+    /// was asked for within the last minute; `0` dials for each client.
     #[must_use]
     pub fn ready(mut self, connections: usize) -> Self {
         self.ready = connections;

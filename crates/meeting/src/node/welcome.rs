@@ -37,7 +37,7 @@ pub(super) const MOST_KEPT: usize = 1024;
 /// How long the other node has to say GO, and to take the answer that the client has gone.
 const GO: Duration = Duration::from_secs(2);
 
-/// A node at work: what it has done, and the service of its cluster port. Cheap to clone.
+/// The handle of a started node: its counts, and the service of its cluster port. Cheap to clone.
 #[derive(Clone)]
 pub struct Cluster {
     node: Arc<Shared>,
@@ -53,13 +53,13 @@ pub struct Cluster {
 /// read.
 pub type Port = HandshakeService<ExpectNode, Reception>;
 
-/// The handshake in which another node says what it comes for.
+/// The handshake in which another node presents a ticket.
 #[derive(Clone)]
 pub struct ExpectNode {
     node: Arc<Shared>,
 }
 
-/// Joins the client that another node comes for.
+/// Joins the client for which another node has a ticket.
 #[derive(Clone)]
 pub struct Reception {
     node: Arc<Shared>,
@@ -79,7 +79,7 @@ pub enum ClusterError {
     /// The peer is no node of this cluster.
     #[error("peer is no node of this cluster")]
     Stranger(#[source] WireError),
-    /// Another node reserved a client, and then did not come for it.
+    /// Another node reserved a client, and then did not present the ticket.
     #[error("node has not come for the client that it reserved")]
     Unclaimed(#[source] WireError),
 }
@@ -99,12 +99,12 @@ impl Cluster {
         expect.layer(Reception { node })
     }
 
-    /// What the node has done.
+    /// The counts of the node.
     pub fn counts(&self) -> MeetingCounts {
         self.node.counts.clone()
     }
 
-    /// Whether the match-maker has answered the last request. Where it has not, clients of this node still meet
+    /// Whether the match-maker has answered the last request. If not, clients of this node are still joined with
     /// each other, and live pairs go on.
     pub fn is_connected(&self) -> bool {
         self.node.gate.is_open()
@@ -115,7 +115,7 @@ impl Cluster {
         self.node.tickets.len()
     }
 
-    /// Waits until the node has ended: its rendezvous has, and its offers are taken back. Cancel-safe.
+    /// Waits until the node has ended: its rendezvous has ended, and its offers are withdrawn. Cancel-safe.
     pub async fn ended(&self) {
         self.at_work.closed().await;
     }

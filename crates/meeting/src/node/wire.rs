@@ -88,17 +88,17 @@ pub(super) enum Reply {
 #[derive(Clone)]
 pub(super) struct Transcript(Hmac<Sha256>);
 
-/// What the other node says is not right.
+/// The message of another node is refused.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum WireError {
     /// The connection failed or ended.
     #[error("connection of the other node failed")]
     Io(#[from] io::Error),
-    /// The bytes are none of a node's.
+    /// The bytes are no message of a node.
     #[error("peer is not a node of this version")]
     Malformed,
-    /// The MAC is another one.
+    /// The MAC does not match.
     #[error("other node has another cluster secret")]
     Denied,
 }
@@ -106,7 +106,7 @@ pub enum WireError {
 // ===== impl Secret =====
 
 impl Secret {
-    /// Takes these bytes; 16 or more that are random.
+    /// A secret of these bytes: 16 or more, random.
     pub fn new(bytes: impl Into<Box<[u8]>>) -> Self {
         Self(bytes.into())
     }
@@ -138,7 +138,7 @@ impl Transcript {
         Self(secret.mac(b"wire"))
     }
 
-    /// JOIN, with a nonce that nobody has used.
+    /// JOIN, with a new nonce.
     pub(super) fn join(&mut self, join: &Join) -> Vec<u8> {
         let mut said = MAGIC.to_vec();
         said.extend(random());
@@ -148,7 +148,7 @@ impl Transcript {
         self.sign(said)
     }
 
-    /// HELLO, with a nonce that nobody has used.
+    /// HELLO, with a new nonce.
     pub(super) fn hello(&mut self) -> Vec<u8> {
         let mut said = HELLO.to_vec();
         said.extend(random());

@@ -51,8 +51,8 @@ where
         Err(self.0.spawn(join(answer(a), answer(b))).id())
     }
 
-    /// The question that was answered next. `None` in place of the two where an io of somebody's own
-    /// has panicked: both connections are gone then.
+    /// The next answered question. `None` in place of the two connections if a foreign io has panicked: both
+    /// are gone then.
     pub(super) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,

@@ -100,8 +100,8 @@ impl<I: Io> Service<Conn<I>> for WaitSlot<I> {
 }
 
 impl<I> WaitSlot<I> {
-    /// Takes over those that wait in this slot's pairing, when it is told to. It keeps no slot, and does
-    /// not keep the pairing.
+    /// The handle that hands the waiting connections of this slot's pairing to another pairing. It keeps neither a
+    /// slot nor the pairing alive.
     pub fn heir(&self) -> Arc<Heir<I>> {
         Arc::clone(&self.heir)
     }
@@ -110,9 +110,9 @@ impl<I> WaitSlot<I> {
 // ===== impl Heir =====
 
 impl<I> Heir<I> {
-    /// From now on each connection that waits or comes to wait is given to this function, and is joined no
-    /// more here. Its place in the order is lost, the time it has waited, too; the bytes that were read
-    /// ahead are not. The first call counts. The function runs in the pairing's task.
+    /// Gives each connection that waits, or comes to wait, to this function from now on; no connection is joined
+    /// here any more. A connection loses its place in the order and the time that it has waited, but no bytes that
+    /// were read ahead. The first call counts. The function runs in the pairing's task.
     pub fn take_over(&self, takes: impl Fn(Conn<Replay<I>>) + Send + Sync + 'static) {
         let _ = self.takes.set(Box::new(takes));
         self.pairing.wake();

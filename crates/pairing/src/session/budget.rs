@@ -138,7 +138,7 @@ impl Budgets {
         direction.waits = false;
     }
 
-    /// No more bytes will be taken from this side, so it must not hold up other pairs.
+    /// Releases what this side has reserved, because no more bytes will be read from it.
     pub fn leave(&mut self, from: Side) {
         self.settle(from, 0);
     }

@@ -98,8 +98,8 @@ impl Meter {
         }
     }
 
-    /// Says that the other side takes no more of what came from `from`: back-pressure. It is over with the
-    /// next bytes. For the relay alone.
+    /// Marks that the other side accepts no more bytes from `from` (back-pressure), until the next bytes are
+    /// delivered. For the relay alone.
     pub fn begin_stall(&self, from: Side) {
         let stalled = &self.apart.stalled[from as usize];
         if stalled.load(Ordering::Relaxed) == 0 {
@@ -116,15 +116,14 @@ impl Meter {
         }
     }
 
-    /// Since when the other side holds up what came from `from`; `None` while bytes flow, and where none
-    /// wait.
+    /// The time since which the other side holds up bytes from `from`; `None` while bytes flow, or none wait.
     pub fn stalled_since(&self, from: Side) -> Option<Instant> {
         let since = self.apart.stalled[from as usize].load(Ordering::Relaxed);
         let since = since.checked_sub(1)?;
         Some(self.start + Duration::from_millis(since.into()))
     }
 
-    /// Were the last bytes that came from `from` spliced?
+    /// Whether the last bytes from `from` were spliced.
     pub fn is_spliced(&self, from: Side) -> bool {
         self.spliced[from as usize].load(Ordering::Relaxed)
     }

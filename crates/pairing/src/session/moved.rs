@@ -13,11 +13,10 @@ use couplet_endpoint::Side;
 /// How many threads count without disturbing each other.
 const SHARDS: usize = 8;
 
-/// What many sessions have moved in all, the live ones and those that have ended. Cheap to clone; clones
-/// count together.
+/// Counts the bytes of many sessions together, live and ended ones. Cheap to clone; clones share their counters.
 ///
 /// [`OwnedSession::count_in`](super::OwnedSession::count_in) makes a session count here as well as in its
-/// own [`Meter`](super::Meter), so that a sum needs no look at the sessions.
+/// own [`Meter`](super::Meter), so that a sum need not walk the sessions.
 #[derive(Clone, Default)]
 pub struct Moved(Arc<[Shard; SHARDS]>);
 
@@ -35,7 +34,7 @@ struct Shard {
 // ===== impl Moved =====
 
 impl Moved {
-    /// With nothing counted.
+    /// Counters that begin at zero.
     pub fn new() -> Self {
         Self::default()
     }
@@ -45,13 +44,12 @@ impl Moved {
         self.sum(|shard| &shard.delivered[from as usize])
     }
 
-    /// How many of these [`bytes`](Self::bytes) the kernel moved by splice(2); the others were copied.
+    /// The part of these [`bytes`](Self::bytes) that the kernel moved by splice(2); the others were copied.
     pub fn spliced(&self, from: Side) -> u64 {
         self.sum(|shard| &shard.spliced[from as usize])
     }
 
-    /// How long readers have held up bytes that came from `from`: back-pressure. A stall counts when it
-    /// is over.
+    /// The time for which readers held up bytes from `from` (back-pressure). A stall is counted when it ends.
     pub fn stalled(&self, from: Side) -> Duration {
         Duration::from_millis(self.sum(|shard| &shard.stalled[from as usize]))
     }

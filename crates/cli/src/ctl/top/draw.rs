@@ -1,4 +1,4 @@
-//! How `couplet top` looks.
+//! Draws `couplet top`.
 
 use std::time::Duration;
 

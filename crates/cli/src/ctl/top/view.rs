@@ -1,4 +1,4 @@
-//! What `couplet top` knows.
+//! The data that `couplet top` shows.
 
 use serde_json::Value;
 

@@ -19,7 +19,7 @@ pub(super) static ATTEMPTS: SideOption = SideOption {
     name: "attempts",
     on: On::Listen,
     value: Value::Needed("NUMBER/TIME"),
-    help: "refuse an address after NUMBER failed handshakes in TIME; stands before them",
+    help: "refuse an address after NUMBER failed handshakes in TIME; put it before the handshakes",
     settings: &[SideSetting {
         name: "delay",
         value: "TIME",

@@ -13,11 +13,11 @@ pub(super) static COMPRESS: SideOption = SideOption {
     name: "compress",
     on: On::Either,
     value: Value::Needed("zstd|zstd:LEVEL|lz4"),
-    help: "compress this side, both ways; the other end needs the same option",
+    help: "compress this side, both ways; the peer needs the same option",
     settings: &[SideSetting {
         name: "window",
         value: "SIZE",
-        help: "the largest window to take from the peer, held for each connection [default: 8MiB]",
+        help: "the largest window that the peer may use; memory of each connection [default: 8MiB]",
         many: false,
     }],
     does: Does::Layer(layer),

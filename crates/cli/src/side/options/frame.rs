@@ -15,7 +15,7 @@ pub(crate) static FRAME: SideOption = SideOption {
     name: "frame",
     on: On::Either,
     value: Value::Needed("FORM"),
-    help: "messages, which stay whole: lines, length:4 (or 1 to 8, 4le), delimiter:00 (in hex)",
+    help: "carry whole messages: lines, length:4 (or 1 to 8, 4le), delimiter:00 (in hex)",
     settings: &[SideSetting {
         name: "max",
         value: "SIZE",

@@ -59,7 +59,7 @@ pub(super) static MAX_CONNS: SideOption = SideOption {
     name: "max-conns",
     on: On::Listen,
     value: NUMBER,
-    help: "at most NUMBER open connections; stands behind max-per-addr",
+    help: "at most NUMBER open connections; put it behind max-per-addr",
     settings: OVER,
     does: Does::Layer(|given, _| conns("max-conns", ConnLimitLayer::overall, given)),
 };
@@ -77,7 +77,7 @@ pub(super) static RATE_ALL: SideOption = SideOption {
     name: "rate",
     on: On::Listen,
     value: RATE,
-    help: "at most NUMBER new connections in TIME; stands behind rate-per-addr",
+    help: "at most NUMBER new connections in TIME; put it behind rate-per-addr",
     settings: OVER,
     does: Does::Layer(|given, _| rates("rate", ConnRateLayer::overall, given)),
 };
@@ -135,7 +135,7 @@ fn over(given: &Given<'_>, name: &str) -> Result<(Over, Vec<Setting>), Mistake> 
             }
             Some((setting, _)) => Err(given.wrong(
                 format!("`{name}.{setting}` does nothing without `{name}.wait`"),
-                format!("`{name}.wait=TIME`: connections over the limit wait so long"),
+                format!("`{name}.wait=TIME`: connections over the limit wait for TIME"),
             )),
         };
     };

@@ -127,7 +127,7 @@ pub(crate) struct SideSetting {
 const IN_CLEAR: SideSetting = SideSetting {
     name: super::in_clear::CLEAR,
     value: super::in_clear::ALLOW,
-    help: "send the secret unencrypted, before `tls` or `noise`",
+    help: "permit the secret unencrypted, before `tls` or `noise`",
     many: false,
 };
 

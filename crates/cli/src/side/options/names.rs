@@ -9,7 +9,7 @@ pub(super) static FAMILY: SideOption = SideOption {
     name: "family",
     on: On::Dial,
     value: Value::Needed("4|6|prefer-4|prefer-6"),
-    help: "dial addresses of IPv4 or IPv6 alone, or first [default: as the system sorts them]",
+    help: "dial only IPv4 or IPv6 addresses, or one of them first [default: the system's order]",
     settings: &[],
     does: Does::Set(|endpoint, given| {
         let word = given.needed()?;
@@ -33,7 +33,7 @@ pub(super) static LAST_ANSWER: SideOption = SideOption {
     name: "last-answer",
     on: On::Dial,
     value: Value::Needed("TIME|never"),
-    help: "dial a name's last addresses for so long while no name server answers [default: 1h]",
+    help: "use a name's last known addresses for TIME while no name server answers [default: 1h]",
     settings: &[],
     does: Does::Set(|endpoint, given| {
         let word = given.needed()?;

@@ -16,7 +16,7 @@ pub(super) static NOISE: SideOption = SideOption {
     name: NAME,
     on: On::Either,
     value: Value::Needed("psk:@FILE|kk:@FILE"),
-    help: "encrypt, facing another couplet: by a shared secret, or by our private key",
+    help: "encrypt towards another Couplet, with a shared secret or our private key",
     settings: &[SideSetting {
         name: "peer",
         value: "KEY|@FILE",

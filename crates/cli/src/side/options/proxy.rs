@@ -24,7 +24,7 @@ pub(super) static SOCKS5: SideOption = SideOption {
     name: "socks5",
     on: On::Listen,
     value: Value::None,
-    help: "a SOCKS5 proxy: its clients say what `dial:asked` dials",
+    help: "be a SOCKS5 proxy; `dial:asked` dials the target of each client",
     settings: &[USERS],
     does: Does::Layer(|given, context| {
         layer(given, context, SocksAccept::new(), SocksAccept::users)
@@ -35,7 +35,7 @@ pub(super) static CONNECT: SideOption = SideOption {
     name: "connect",
     on: On::Listen,
     value: Value::None,
-    help: "an HTTP proxy, for CONNECT alone: its clients say what `dial:asked` dials",
+    help: "be an HTTP proxy for CONNECT; `dial:asked` dials the target of each client",
     settings: &[USERS],
     does: Does::Layer(|given, context| {
         layer(
@@ -56,7 +56,7 @@ pub(crate) const USERS_NAME: &str = "users";
 const USERS: SideSetting = SideSetting {
     name: USERS_NAME,
     value: "@FILE",
-    help: "accept these users alone, `USER:PASSWORD` a line",
+    help: "accept only these users, `USER:PASSWORD` a line",
     many: false,
 };
 

@@ -29,7 +29,7 @@ pub(super) static RENDEZVOUS: SideOption = SideOption {
         SideSetting {
             name: "side",
             value: "a|b|any",
-            help: "meet those of the other side [default: b where it is dialled for others, else a]",
+            help: "meet only clients of the other side [default: b if dialled for others, else a]",
             many: false,
         },
         SideSetting {

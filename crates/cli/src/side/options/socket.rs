@@ -101,7 +101,7 @@ pub(super) static KEEP: SideOption = SideOption {
     name: "keep",
     on: On::Dial,
     value: Value::Needed("NUMBER"),
-    help: "a pool of this many connections that wait to be joined, renewed as they are used",
+    help: "keep this many connections waiting for a partner; dial again as they are used",
     settings: &[SideSetting {
         name: "backoff",
         value: "TIME",
@@ -120,7 +120,7 @@ pub(super) static EACH: SideOption = SideOption {
     name: "each",
     on: On::Dial,
     value: Value::None,
-    help: "the pool of `keep` at every address of the name, which is looked up again",
+    help: "a pool of `keep` connections at every address of the name, which is looked up again",
     settings: &[],
     does: Does::Set(|endpoint, _| {
         endpoint.keep_each = true;

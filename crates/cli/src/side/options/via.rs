@@ -13,7 +13,7 @@ pub(super) static VIA: SideOption = SideOption {
     name: NAME,
     on: On::Dial,
     value: Value::Needed("SCHEME://[USER@]HOST:PORT"),
-    help: "through a proxy, socks5:// or http:// (CONNECT) or https://, which resolves the name; again for a chain",
+    help: "dial through a proxy, socks5://, http:// (CONNECT) or https://, which resolves the name; repeat for a chain",
     settings: &[
         SideSetting {
             name: "password",

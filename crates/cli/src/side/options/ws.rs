@@ -24,19 +24,19 @@ pub(super) static WS: SideOption = SideOption {
         SideSetting {
             name: "host",
             value: "NAME+…",
-            help: "on listen: requests for these hosts alone; on dial: the host to ask for, not that dialled",
+            help: "on listen: accept only requests for these hosts; on dial: the host to ask for [default: the dialled one]",
             many: false,
         },
         SideSetting {
             name: "origin",
             value: "SITE+…|any",
-            help: "on listen: pages of these sites may come in: https://example.org [default: none]",
+            help: "on listen: pages of these sites may connect: https://example.org [default: none]",
             many: false,
         },
         SideSetting {
             name: "ping",
             value: "TIME|never",
-            help: "ping so often; a peer that is silent twice is given up [default: 30s]",
+            help: "ping the peer every TIME; drop a peer that is silent twice in a row [default: 30s]",
             many: false,
         },
     ],

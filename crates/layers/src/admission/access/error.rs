@@ -34,7 +34,7 @@ pub enum NotListed {
     #[error("address is private, of this machine, or of another special purpose, and not listed")]
     Special,
     /// There is an allow list, and the peer has no address.
-    #[error("no address to look up in the allow list")]
+    #[error("address unknown, and there is an allow list")]
     NoAddress,
 }
 

@@ -72,14 +72,14 @@ impl Networks {
         contains(&self.networks, address.to_canonical())
     }
 
-    /// Is the address in a network that lies within a block of special purpose? Everybody,
+    /// Is the address in a network that lies within a block of special purpose? The whole internet,
     /// `0.0.0.0/0`, does not.
     pub(super) fn name_special(&self, address: IpAddr) -> bool {
         contains(&self.special, address.to_canonical())
     }
 
-    /// Is the peer in one of them, by its address, or by its user or group where it has come over a
-    /// Unix socket?
+    /// Whether the peer is in one of the networks, by its address, or, over a Unix socket, by its user or
+    /// group.
     pub fn contain(&self, info: &Info) -> bool {
         let by_address = info.peer.is_some_and(|peer| self.contains(peer.ip()));
         by_address

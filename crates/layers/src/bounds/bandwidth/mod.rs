@@ -16,7 +16,7 @@
 //! Bytes are counted as by the [meter](couplet_pairing::Meter): after transforms. Bytes that are
 //! discarded because no peer can take them any more do not count.
 //!
-//! **Idle and half-close timeouts** do not run while a direction waits for its turn, and start anew
+//! **Idle and half-close timeouts** do not run while a direction waits for its turn, and start again
 //! afterwards: a delayed pair is not idle. The peer's own timeouts, and its `TCP_USER_TIMEOUT`, run on.
 //!
 //! **Where:** anywhere on a pair stack. **Splice:** costs none. **Memory:** a few hundred bytes a

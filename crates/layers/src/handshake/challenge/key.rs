@@ -68,7 +68,7 @@ impl Ed25519PublicKey {
     }
 }
 
-/// A key of small order is refused: anybody can sign for it.
+/// A key of small order is refused: a signature for it needs no private key.
 impl FromStr for Ed25519PublicKey {
     type Err = InvalidKey;
 

@@ -162,7 +162,7 @@ async fn any_other_answer_is_refused() {
         "couplet-answer1  \n".into(),
         format!("couplet-answer1 {} AAAA\n", key.public()),
         format!("couplet-answer2 {} {}\n", key.public(), "A".repeat(86)),
-        // A key of small order: anyone could sign for it.
+        // A key of small order: a signature for it needs no private key.
         format!(
             "couplet-answer1 ed25519:AQ{} {}\n",
             "A".repeat(41),

@@ -50,7 +50,7 @@ pub enum HttpConnectRefused {
     #[error("method is not CONNECT")]
     Method,
     /// The request has no user and password, or another scheme, and one of the users is asked for.
-    #[error("no user and password")]
+    #[error("user and password missing")]
     NoLogin,
     /// The user is unknown, or the password is another.
     #[error("unknown user, or wrong password")]

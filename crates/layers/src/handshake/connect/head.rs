@@ -1,4 +1,4 @@
-//! The heads of requests and answers.
+//! The fields of a CONNECT request and of its answer.
 
 use httparse::{EMPTY_HEADER, Header, Status};
 

@@ -11,7 +11,7 @@ use super::DialFailure;
 #[non_exhaustive]
 pub enum ProxyError {
     /// The connection's `Info` names no target.
-    #[error("no target: the `Info` of the connection to a proxy needs one")]
+    #[error("target missing: the `Info` of the connection to a proxy needs one")]
     NoTarget,
     /// The target can't be named to a proxy.
     #[error(
@@ -52,7 +52,7 @@ pub enum ProxyError {
 // ===== impl ProxyError =====
 
 impl ProxyError {
-    /// Why the target was not reached, as far as the proxy tells.
+    /// The reason for which the target was not reached, as far as the proxy reports it.
     pub const fn failure(&self) -> DialFailure {
         match self {
             Self::Refused { failure, .. } => *failure,

@@ -5,13 +5,13 @@ use couplet_endpoint::{DialError, find_cause, is_caused_by};
 use super::{ProxyError, ViaError};
 use crate::AccessRefused;
 
-/// Why a target was not reached: what the protocols of proxies have words for.
+/// The reason for which a target was not reached, as the protocols of proxies distinguish them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DialFailure {
     /// The target refused the connection: no program listens there.
     Refused,
-    /// There is no way to the target's network or machine.
+    /// There is no route to the target's network or machine.
     Unreachable,
     /// The target's name has no address.
     NotFound,
@@ -26,7 +26,7 @@ pub enum DialFailure {
 // ===== impl DialFailure =====
 
 impl DialFailure {
-    /// What an error of a dial means: of a [`Dial`](couplet_endpoint::Dial), of a [`Via`](super::Via), or of
+    /// The reason behind an error of a dial: of a [`Dial`](couplet_endpoint::Dial), of a [`Via`](super::Via), or of
     /// the side's stack.
     ///
     /// Of several addresses that failed, one that refused the connection counts most, then one that was

@@ -26,7 +26,7 @@ pub enum InvalidTarget {
 // ===== impl RequestedTarget =====
 
 impl RequestedTarget {
-    /// What the client of this connection has asked for.
+    /// The target that the client of this connection has asked for.
     pub fn of(info: &Info) -> Option<&Self> {
         info.extensions.get()
     }

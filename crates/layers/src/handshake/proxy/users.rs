@@ -34,7 +34,7 @@ pub enum InvalidUsers {
     #[error("line {0} has a user that another line has, too")]
     Twice(usize),
     /// There is no user.
-    #[error("no user in the file: no client could use the proxy")]
+    #[error("user missing: without one, no client could use the proxy")]
     Empty,
 }
 

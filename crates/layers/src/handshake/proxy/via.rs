@@ -64,7 +64,7 @@ struct Shown<'a>(Option<&'a DialAddr>, Reason);
 // ===== impl Via =====
 
 impl<D, H> Via<D, H> {
-    /// Through the proxy that `dial` connects to, which is asked by `handshake`.
+    /// Dials through the proxy that `dial` connects to, with the protocol of `handshake`.
     pub const fn new(dial: D, handshake: H) -> Self {
         Self {
             dial,
@@ -73,8 +73,8 @@ impl<D, H> Via<D, H> {
         }
     }
 
-    /// The deadline for all: the dial of the proxy, and the proxy's answer, which comes once the proxy has
-    /// dialled. 10 s by default.
+    /// The deadline for everything from the dial of the proxy to its answer, which comes once the proxy has
+    /// dialled the target. 10 s by default.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -148,7 +148,7 @@ where
 // ===== impl ViaTo =====
 
 impl<D, H> ViaTo<D, H> {
-    /// Dials another target, with all else as it is.
+    /// The same dial with another target.
     #[must_use]
     pub fn retarget(self, target: DialAddr) -> Self {
         self.via.to(target)
@@ -195,7 +195,7 @@ impl ViaError {
         self.target.as_deref()
     }
 
-    /// Why the target was not reached, as far as the proxy tells. Where the proxy itself is not reached it
+    /// The reason for which the target was not reached, as far as the proxy reports it. Where the proxy itself is not reached it
     /// is [`DialFailure::Other`].
     pub fn failure(&self) -> DialFailure {
         match (self.reason, &self.source) {

@@ -18,7 +18,7 @@ pub(super) enum Frame {
     Perhaps,
     /// A signature, and a part of its header.
     Partial,
-    /// A header of so many bytes.
+    /// A header of this many bytes.
     Whole(usize),
     /// The beginning of a header that is too long.
     TooLong,

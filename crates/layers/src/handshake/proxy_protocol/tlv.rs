@@ -24,7 +24,7 @@ pub struct Tlv {
     pub(super) value: Bytes,
 }
 
-/// What is known of a client and can be added to a header of version 2.
+/// A detail of a client that can be added to a header of version 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Addition {

@@ -50,7 +50,7 @@ pub enum InvalidClaims {
 // ===== impl Claims =====
 
 impl Claims {
-    /// For this session, on either side, until this time (in whole seconds).
+    /// Allows this session, on either side, until this time (in whole seconds).
     ///
     /// # Errors
     ///

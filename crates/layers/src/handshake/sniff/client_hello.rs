@@ -24,7 +24,7 @@ const HOST_NAME: u8 = 0;
 enum Message<'a> {
     /// The message, without its header.
     Whole(Cow<'a, [u8]>),
-    /// At least so many bytes are needed.
+    /// At least this many bytes are needed.
     Short(usize),
     /// Something else.
     Other,

@@ -18,7 +18,7 @@ pub(super) enum Look {
 /// When there is something new to be seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Until {
-    /// When so many bytes have come in all.
+    /// When this many bytes have come in all.
     Len(usize),
     /// When another line has ended.
     LineFeed,

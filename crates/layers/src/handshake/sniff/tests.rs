@@ -57,7 +57,7 @@ fn hello(extensions: &[Vec<u8>]) -> Vec<u8> {
     [&[1], &len[1..], &body].concat()
 }
 
-/// In records of so many bytes.
+/// In records of this many bytes.
 fn records(message: &[u8], size: usize) -> Vec<u8> {
     let record = |part: &[u8]| [&[22, 3, 1][..], &u16_prefixed(part)].concat();
     message.chunks(size).flat_map(record).collect()

@@ -54,7 +54,7 @@ pub enum SocksRefused {
     #[error("first byte is {0:02x}: not SOCKS5, whose first is 05")]
     Version(u8),
     /// The client offers no method of authentication that is accepted here.
-    #[error("no method of authentication in common")]
+    #[error("method of authentication not shared by client and proxy")]
     NoMethod,
     /// The user is unknown, or the password is another.
     #[error("unknown user, or wrong password")]

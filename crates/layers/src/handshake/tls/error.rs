@@ -28,10 +28,10 @@ pub enum TlsError {
     )]
     Truncated,
     /// A client asks for a server name (SNI) that no certificate is for.
-    #[error("no certificate for the server name (SNI) {0:?} that the client asks for")]
+    #[error("certificate missing for the server name (SNI) {0:?} that the client asks for")]
     UnknownName(String),
     /// A client asks for no server name (SNI), and no certificate is for that.
-    #[error("no certificate for a client that asks for no server name (SNI)")]
+    #[error("certificate missing for a client without a server name (SNI)")]
     NoName,
     /// A client that must show a certificate shows none.
     #[error("client certificate missing")]
@@ -81,10 +81,10 @@ pub enum TlsError {
     #[error("invalid certificate")]
     Certificate(#[source] rustls::Error),
     /// Both ends have application protocols (ALPN), and none in common.
-    #[error("no application protocol (ALPN) in common")]
+    #[error("application protocol (ALPN) not shared by the two ends")]
     NoCommonProtocol,
     /// The two ends have no TLS version, or no cipher suite, in common.
-    #[error("no TLS version and cipher suite in common: this end speaks 1.2 and 1.3")]
+    #[error("TLS version or cipher suite not shared by the two ends: this end speaks 1.2 and 1.3")]
     Incompatible(#[source] rustls::Error),
     /// The server asks for a client certificate, and there is none to show.
     #[error("client certificate needed: the server asks for one")]
@@ -173,7 +173,7 @@ pub enum TlsConfigError {
     #[error("invalid key pin, it is `sha256//` and 44 characters of base64")]
     Pin,
     /// No CA and no pinned key is trusted.
-    #[error("no trust anchor, trust a CA or pin a key")]
+    #[error("trust anchor missing: trust a CA or pin a key")]
     NoTrust,
     /// An application protocol's name is empty, or longer than 255 bytes.
     #[error("invalid application protocol (ALPN) of {0} bytes, a name has 1 to 255")]

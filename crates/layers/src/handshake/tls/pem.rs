@@ -52,7 +52,7 @@ enum Wrong {
     NoEnd,
     #[error("END without a BEGIN, the block's first line is missing")]
     NoBegin,
-    #[error("a `\\` in the base64, line breaks must be line breaks and not `\\n`")]
+    #[error("`\\` in the base64: line breaks must be line breaks, not `\\n`")]
     Backslash,
     #[error("invalid character in the base64")]
     Character,
@@ -62,7 +62,7 @@ enum Wrong {
     Kind(&'static str),
     #[error("block of an unknown kind")]
     Unknown,
-    #[error("a second private key, a file holds one")]
+    #[error("second private key: a file holds one")]
     SecondKey,
 }
 

@@ -59,12 +59,12 @@ impl Tokens {
         }
     }
 
-    /// How many there are.
+    /// The number of tokens.
     pub fn len(&self) -> usize {
         self.all.len()
     }
 
-    /// Whether there is none: of a file that is an error.
+    /// Whether there is no token; a file without tokens is an error.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }

@@ -78,7 +78,7 @@ impl WsAccept {
         self
     }
 
-    /// Pings so often; 30 s by default, `None` for never.
+    /// Pings the peer at this interval; 30 s by default, `None` for never.
     #[must_use]
     pub fn ping(mut self, every: Option<Duration>) -> Self {
         Arc::make_mut(&mut self.settings).ping = every;

@@ -54,7 +54,7 @@ impl WsConnect {
         self
     }
 
-    /// Pings so often; 30 s by default, `None` for never.
+    /// Pings the peer at this interval; 30 s by default, `None` for never.
     #[must_use]
     pub const fn ping(mut self, every: Option<Duration>) -> Self {
         self.ping = every;

@@ -116,7 +116,7 @@ impl Decoder {
         }
     }
 
-    /// Takes what was read; what it carries is then at its beginning, so many bytes. Those count also
+    /// Takes what was read; what it carries is then at its beginning, this many bytes. Those count also
     /// where a bad frame is behind them.
     pub(super) fn decode(&mut self, bytes: &mut [u8]) -> (usize, Result<(), BadFrame>) {
         let (mut from, mut to) = (0, 0);

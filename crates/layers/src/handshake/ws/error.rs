@@ -25,7 +25,7 @@ pub enum WsRefused {
     #[error("request asks for no WebSocket of version 13")]
     NoWebSocket,
     /// There is no WebSocket at this path.
-    #[error("no WebSocket at {}", .0.escape_debug())]
+    #[error("path has no WebSocket: {}", .0.escape_debug())]
     Path(String),
     /// The request is for another host.
     #[error("request is for another host: {}", .0.escape_debug())]

@@ -5,10 +5,10 @@ use std::io;
 /// XORed with what a frame carries, over and over.
 pub(super) type Mask = [u8; 4];
 
-/// So many bytes are masked at a time: the compiler makes vector instructions of it.
+/// This many bytes are masked at a time: the compiler makes vector instructions of it.
 const STRIDE: usize = 32;
 
-/// Masks that nobody can foresee, some at a time.
+/// Unpredictable masks, some at a time.
 #[derive(Debug)]
 pub(super) struct Masks {
     random: [u8; 64],

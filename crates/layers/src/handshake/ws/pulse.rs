@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// So many times in a row nothing may be heard of the peer.
+/// The number of pings in a row for which the peer may be silent.
 const MISSES: u8 = 2;
 
 #[derive(Debug)]

@@ -94,19 +94,19 @@ struct OwnedQueue(Arc<Queue>);
 // ===== impl Capture =====
 
 impl Capture {
-    /// To this file, which is replaced if it exists, or to this named pipe.
+    /// Writes to this file, which is replaced if it exists, or to this named pipe.
     pub fn to_file(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         Self::new(Target::File { path, roll: None })
     }
 
-    /// To a file for each pair in this directory, named after the time and the session:
+    /// Writes a file for each pair to this directory, named after the time and the session:
     /// `20261123T091502.000123Z-7.pcapng`.
     pub fn to_directory(path: impl Into<PathBuf>) -> Self {
         Self::new(Target::Directory(path.into()))
     }
 
-    /// To a writer, such as the standard output. It is flushed whenever nothing more waits to be
+    /// Writes to a writer, such as the standard output. It is flushed whenever nothing more waits to be
     /// written.
     pub fn to_writer(writer: impl io::Write + Send + 'static) -> Self {
         Self::new(Target::Writer(Mutex::new(Some(Box::new(writer)))))
@@ -119,7 +119,7 @@ impl Capture {
         }
     }
 
-    /// Goes on in a new file before one grows beyond so many bytes: `trace.pcapng`, then
+    /// Starts a new file before a file exceeds this many bytes: `trace.pcapng`, then
     /// `trace-2.pcapng`, and so on. For a regular file alone. Never, by default.
     #[must_use]
     pub fn roll(mut self, bytes: u64) -> Self {
@@ -155,7 +155,7 @@ impl Capture {
         self.target.path()
     }
 
-    /// Are packets taken?
+    /// Whether packets are captured.
     pub fn is_active(&self) -> bool {
         self.queue.0.is_active()
     }

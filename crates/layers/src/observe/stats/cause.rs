@@ -10,23 +10,23 @@ use crate::{
     handshake::{LineError, sniff::SniffError},
 };
 
-/// Why a connection was not joined: one of a closed set, for a label of a metric.
+/// The reason for which a connection was not joined: one of a closed set, for a label of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum RefusalCause {
     /// The client's network is on the deny list, or not on the allow list.
     Network,
-    /// The rule of an [`AccessLayer`](crate::AccessLayer) refused it: a program of the operator's own.
+    /// A rule of the program, in an [`AccessLayer`](crate::AccessLayer), refused the client.
     Rule,
-    /// As many connections of its address are open as may be.
+    /// Too many connections of the client's address are open.
     LimitAddress,
-    /// As many connections are open as may be.
+    /// Too many connections are open.
     LimitAll,
-    /// Its address opens connections too fast.
+    /// The client's address opens connections too fast.
     RateAddress,
     /// All clients together open connections too fast.
     RateAll,
-    /// Too many handshakes of its address have failed.
+    /// Too many handshakes of the client's address have failed.
     Attempts,
     /// The PROXY header is missing, malformed, or from a network that is not trusted.
     ProxyHeader,
@@ -44,7 +44,7 @@ pub enum RefusalCause {
     Meeting,
     /// Another handshake failed, or the connection broke during one.
     Handshake,
-    /// A handshake was not done in time.
+    /// A handshake took too long.
     Timeout,
     /// All slots of a handshake were taken.
     Busy,
@@ -58,19 +58,19 @@ pub enum RefusalCause {
     Expired,
     /// The connection has no key, or an unknown one.
     UnknownKey,
-    /// As many connections wait as may.
+    /// Too many connections wait.
     Full,
-    /// As many connections with the same key wait as may.
+    /// Too many connections with the same key wait.
     KeyFull,
     /// A newer connection with the same key took its place.
     Replaced,
-    /// A newer connection took its place, as all were taken.
+    /// A newer connection took its place, because all were taken.
     Evicted,
-    /// The peer sent a byte before it was joined, where it must not.
+    /// The peer sent a byte before the join, which was not allowed.
     Impatient,
     /// Two others with the same key were joined.
     Redundant,
-    /// A proxy looked whether a relay listens; nothing is wrong with it.
+    /// A proxy checked that the relay listens; nothing is wrong.
     HealthCheck,
     /// The relay stopped.
     Shutdown,
@@ -81,7 +81,7 @@ pub enum RefusalCause {
 // ===== impl RefusalCause =====
 
 impl RefusalCause {
-    /// Every cause there is.
+    /// All causes.
     pub const ALL: &[Self] = &[
         Self::Network,
         Self::Rule,

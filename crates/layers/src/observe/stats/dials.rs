@@ -9,7 +9,7 @@ use couplet_endpoint::{DialError, find_cause};
 
 use super::histogram::{Histogram, SHORT};
 
-/// How a dial went: one of a closed set, for a label of a metric.
+/// The outcome of a dial: one of a closed set, for a label of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum DialOutcome {
@@ -19,11 +19,11 @@ pub enum DialOutcome {
     Refused,
     /// No answer in time (`ETIMEDOUT`).
     Timeout,
-    /// No way there (`EHOSTUNREACH`, `ENETUNREACH`).
+    /// No route to the server (`EHOSTUNREACH`, `ENETUNREACH`).
     Unreachable,
     /// The name has no address, or no name server answered.
     Name,
-    /// As many dials of the target were under way as may be.
+    /// The bound on dials of the target was reached.
     Busy,
     /// Anything else.
     Other,
@@ -42,7 +42,7 @@ struct Counted {
 // ===== impl DialOutcome =====
 
 impl DialOutcome {
-    /// Every outcome there is.
+    /// All outcomes.
     pub const ALL: &[Self] = &[
         Self::Ok,
         Self::Refused,
@@ -53,7 +53,7 @@ impl DialOutcome {
         Self::Other,
     ];
 
-    /// The outcome that an error of a dial tells.
+    /// The outcome behind an error of a dial.
     pub fn of(error: &(dyn Error + 'static)) -> Self {
         let Some(error) = find_cause::<DialError>(error) else {
             return Self::Other;

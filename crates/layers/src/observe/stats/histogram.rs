@@ -1,14 +1,14 @@
 use std::time::Duration;
 
-/// How long something took, in buckets.
+/// Durations, counted in buckets.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Histogram {
     /// The buckets' upper bounds, inclusive, in seconds. A last one has no bound.
     pub bounds: &'static [f64],
-    /// How many fell into each bucket, and not into one below; one more than there are bounds.
+    /// The number of durations in each bucket, without those of the buckets below; one more than there are bounds.
     pub counts: Vec<u64>,
-    /// All times together.
+    /// The sum of all durations.
     pub sum: Duration,
 }
 
@@ -36,7 +36,7 @@ impl Histogram {
         }
     }
 
-    /// How many there were.
+    /// The number of all durations.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }

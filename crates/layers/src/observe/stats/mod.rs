@@ -70,18 +70,18 @@ struct Shared {
 // ===== impl Stats =====
 
 impl Stats {
-    /// With nothing counted.
+    /// Statistics that begin at zero.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Shows from now on the waiting connections of this pairing. The first call counts.
+    /// Includes the waiting connections of this pairing from now on. The first call counts.
     pub fn watch(&self, waiting: WaitingCounts) {
         let _ = self.0.waiting.set(waiting);
     }
 
-    /// Shows the waiting connections of this pairing, too: it has come after the one that is
-    /// [watched](Self::watch).
+    /// Includes the waiting connections of a further pairing, which came after the
+    /// [watched](Self::watch) one.
     pub fn watch_also(&self, waiting: WaitingCounts) {
         if let Err(waiting) = self.0.waiting.set(waiting) {
             let mut later = self.0.later.write().unwrap_or_else(PoisonError::into_inner);
@@ -89,7 +89,7 @@ impl Stats {
         }
     }
 
-    /// Are these the same, and not merely equal?
+    /// Whether the two share their counters.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -100,7 +100,7 @@ impl Stats {
         self.0.waiting.get()
     }
 
-    /// How it stands now. Costs no look at the sessions.
+    /// A copy of the counters. Does not walk the sessions.
     pub fn snapshot(&self) -> Snapshot {
         let moved = &self.0.moved;
         let pairs = self.pairs();
@@ -120,36 +120,34 @@ impl Stats {
         &self.0.moved
     }
 
-    /// How many pairs have ended in each [`termination_state`](CloseReason::termination_state).
+    /// The number of pairs that ended in each [`termination_state`](CloseReason::termination_state).
     pub fn ended(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
         let ended = self.pairs().ended.clone();
         CloseReason::STATES.iter().copied().zip(ended)
     }
 
-    /// How long the pairs that have ended had lasted.
+    /// The durations of the pairs that have ended.
     pub fn durations(&self) -> Histogram {
         self.pairs().durations.clone()
     }
 
-    /// How long the connections of a side that were paired had taken through its stack. Only a pairing
-    /// tells.
+    /// The time that paired connections took through the stack of a side.
     pub fn handshakes(&self, side: Side) -> Histogram {
         self.pairs().handshakes[side as usize].clone()
     }
 
-    /// How long the connections of a side that were paired had then waited for their partner, to come or
-    /// to be dialled.
+    /// The time that paired connections of a side then waited for their partner, to come or to be dialled.
     pub fn waits(&self, side: Side) -> Histogram {
         self.pairs().waits[side as usize].clone()
     }
 
-    /// How many connections of a side are on their way through its stack.
+    /// The number of connections of a side that are in its stack now.
     pub fn arriving(&self, side: Side) -> u64 {
         self.side(side).arriving()
     }
 
-    /// How many connections of a side were not joined, by cause: what was [told](Self::refuse), and what
-    /// the pairing refused, if it is [watched](Self::watch).
+    /// The number of connections of a side that were not joined, by cause: those of [`refuse`](Self::refuse), and
+    /// those that the [watched](Self::watch) pairing refused.
     pub fn refusals(&self, side: Side) -> Vec<(RefusalCause, u64)> {
         let mut refusals = self.side(side).refusals();
         for waiting in self.all_waiting() {
@@ -170,12 +168,12 @@ impl Stats {
         self.side(side).refuse(cause);
     }
 
-    /// How many dials of a side went how.
+    /// The number of dials of a side, by outcome.
     pub fn dials(&self, side: Side) -> Vec<(DialOutcome, u64)> {
         self.side(side).dials.outcomes()
     }
 
-    /// How long the dials of a side took, also those that failed.
+    /// The durations of the dials of a side, also of those that failed.
     pub fn dial_durations(&self, side: Side) -> Histogram {
         self.side(side).dials.took()
     }
@@ -197,7 +195,7 @@ impl Stats {
         self.pairs().live.get(&id).cloned()
     }
 
-    /// How many pairs are live now.
+    /// The number of live pairs.
     pub fn live_pairs(&self) -> usize {
         self.pairs().live.len()
     }

@@ -52,7 +52,7 @@ use std::{
     time::Duration,
 };
 
-/// What goes wrong with the bytes of a direction.
+/// A fault of one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -64,13 +64,13 @@ pub enum Fault {
         /// How much more or less that may be.
         jitter: Duration,
     },
-    /// So many bytes a second come, evenly, of each pair. A timer that fires late is made up for: no
+    /// Delivers this many bytes a second, evenly, for each pair. A timer that fires late is made up for: no
     /// burst is longer than 100 ms.
     Slow {
         /// How many.
         bytes_per_second: NonZeroU64,
     },
-    /// So many bytes come at once, and at least this pause after each piece.
+    /// Delivers this many bytes at once, with at least this pause after each piece.
     Slice {
         /// The size of a piece.
         size: NonZeroUsize,
@@ -87,12 +87,12 @@ pub enum Fault {
         /// How long after it was switched on, or after the pair began to be relayed.
         after: Duration,
     },
-    /// After so many bytes the connection is reset.
+    /// Resets the connection after this many bytes.
     Reset {
         /// How many that come while it is on.
         after: u64,
     },
-    /// After so many bytes the stream ends, as if its peer had closed it.
+    /// Ends the stream after this many bytes, as if its peer had closed it.
     Limit {
         /// How many that come while it is on.
         bytes: u64,

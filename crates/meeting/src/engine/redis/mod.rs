@@ -94,21 +94,21 @@ pub enum RedisError {
     },
 }
 
-/// What is to be said of a server at the start.
+/// The result of [`RedisEngine::check`] for a usable server.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Checked {
-    /// All is well: the server's name and version.
+    /// The server is fit: its name and version.
     Well(String),
-    /// It can be used, but may forget offers: the reason and what would be right.
+    /// The server may forget offers: the reason and what would be right.
     Warning(String),
 }
 
-/// A server that can't be a match-maker, or is not there now.
+/// A server can't be a match-maker, or can't be reached now.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CheckError {
-    /// The server lacks what is needed; it will not get it by itself.
+    /// The server lacks something that is needed, and trying again does not help.
     #[error("{server} can't be a match-maker: {lacks}")]
     Unfit {
         /// The server, without secrets.
@@ -152,14 +152,14 @@ impl RedisEngine {
         self
     }
 
-    /// How long a request may take. A second by default; longer than a pause of the server that is usual.
+    /// The deadline of a request. 1 s by default, which is longer than a usual pause of the server.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// Looks at each server once: its version, whether it runs scripts, and whether it may drop keys.
+    /// Checks each server once: the version, whether the server runs scripts, and whether it may drop keys.
     pub async fn check(&self) -> Vec<Result<Checked, CheckError>> {
         let mut checked = Vec::new();
         for link in self.links.iter() {

@@ -13,16 +13,16 @@ use super::{address::Place, conn::Conn, server_error::ServerError};
 #[cfg(feature = "redis-tls")]
 use super::tls::RedisTls;
 
-/// A Redis or Valkey server, or what finds one. `Debug` and [`name`](Self::name) show no secrets.
+/// The address of a Redis or Valkey server, of sentinels, or of a cluster. `Debug` and [`name`](Self::name) show no secrets.
 ///
 /// | address | |
 /// |---|---|
 /// | `redis://[USER@]HOST[:6379][/DATABASE]` | a server |
-/// | `redis+unix:///PATH` | the same, by a Unix socket |
-/// | `redis+sentinel://[USER@]HOST[:26379],HOST…/MASTER[/DATABASE]` | the master of this name, asked of the sentinels at each new connection |
-/// | `redis+cluster://[USER@]HOST[:6379],HOST…` | a Redis Cluster, by some of its servers |
+/// | `redis+unix:///PATH` | the same, over a Unix socket |
+/// | `redis+sentinel://[USER@]HOST[:26379],HOST…/MASTER[/DATABASE]` | the master of this name; each new connection asks the sentinels for its address |
+/// | `redis+cluster://[USER@]HOST[:6379],HOST…` | a Redis Cluster; some of its servers are enough |
 ///
-/// `valkey` is the same as `redis`; `rediss` and `valkeys` are by TLS (feature `redis-tls`).
+/// `valkey` is the same as `redis`; `rediss` and `valkeys` are over TLS (feature `redis-tls`).
 #[derive(Clone)]
 pub struct RedisServer {
     place: Place,
@@ -61,18 +61,18 @@ impl RedisServer {
         self
     }
 
-    /// Logs in at the sentinels with this password. Without it, no password is sent there.
+    /// Logs in at the sentinels with this password. Without one, no password is sent to them.
     #[must_use]
     pub fn sentinel_password(mut self, password: &str) -> Self {
         self.sentinel_password = Some(password.into());
         self
     }
 
-    /// The files for TLS: of the servers, and of the sentinels.
+    /// Sets the files for TLS, of the servers and of the sentinels.
     ///
     /// # Errors
     ///
-    /// If the address is not by TLS, or a file can't be used.
+    /// If the address has no TLS, or a file can't be used.
     #[cfg(feature = "redis-tls")]
     pub fn tls(mut self, tls: RedisTls) -> Result<Self, ServerError> {
         if !self.place.is_tls() {
@@ -86,13 +86,13 @@ impl RedisServer {
         Ok(self)
     }
 
-    /// Whether the address has a password in it, which other users of the machine may see.
+    /// Whether the address contains a password, which other users of the machine may see.
     pub fn has_password(&self) -> bool {
         let mut infos = self.place.infos().iter();
         infos.any(|info| info.redis_settings().password().is_some())
     }
 
-    /// Whether sentinels are asked for the server.
+    /// Whether sentinels tell the address of the server.
     pub fn is_by_sentinel(&self) -> bool {
         matches!(self.place, Place::Sentinel(..))
     }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-/// Not the address of a server.
+/// The error of a text that is not the address of a server.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ServerError {

@@ -34,7 +34,7 @@ pub(super) struct Guests<I, T> {
     joins: VecDeque<(Waiting<I, T>, Unjoined<I>)>,
 }
 
-/// Somebody waits for a connection.
+/// A caller waits for a connection.
 #[derive(Debug)]
 pub(super) struct Taking<I> {
     reply: oneshot::Sender<Reserved<I>>,
@@ -46,7 +46,7 @@ pub(super) struct Taking<I> {
 pub(super) enum Errand<I, T> {
     /// Take this one out, if it waits alone.
     Take(u64, oneshot::Sender<Reserved<I>>),
-    /// Goes on waiting; given back so often.
+    /// Goes on waiting; was given back this often.
     PutBack(Waiting<I, T>, u32),
     /// Is gone.
     Vanished(Waiting<I, T>),
@@ -76,7 +76,7 @@ impl<I: Io, T: Send + 'static> Guests<I, T> {
     /// The next errand, if there is one.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Option<Errand<I, T>> {
         while let Poll::Ready(Some(answer)) = self.asked.poll_join_next(cx) {
-            // Where an io of somebody's own has panicked, the connection is gone.
+            // Where a foreign io has panicked, the connection is gone.
             if let Ok((Answer { waiting, is_alive }, taking)) = answer {
                 match is_alive {
                     true => self.reserve(waiting, taking),
@@ -130,7 +130,7 @@ impl<I: Io, T: Send + 'static> Guests<I, T> {
         let info = waiting.info().clone();
         let asking = self.asking.clone();
         self.reserved.insert(number, (waiting, returned));
-        // Where nobody waits for it any more, its drop gives it back.
+        // If no caller waits for it any more, its drop gives it back.
         let _ = reply.send(Reserved::new(number, info, returned, asking));
     }
 }

@@ -89,7 +89,7 @@ impl<K, S> Index<K, S> {
         self.notifier.as_ref()?.returned(number)
     }
 
-    /// The connection that is entered now was taken and given back so often.
+    /// The connection that is entered now was taken and given back this often.
     pub(super) fn is_returned(&mut self, times: u32) {
         if let Some(notifier) = &mut self.notifier {
             notifier.returned = times;

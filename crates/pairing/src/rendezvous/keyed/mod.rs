@@ -47,14 +47,14 @@ pub struct Keyed<K, S = Side> {
 
 type Extract<T> = dyn Fn(&Info) -> Option<T> + Send + Sync;
 
-/// Which connection is refused when another comes at the bound.
+/// Which connection is refused when the bound is reached and another comes.
 ///
 /// Before this rule, a connection whose peer has ended its stream gives way, and then one beyond the
 /// fair share of its address ([`FairShare`](crate::FairShare)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenFull {
-    /// The newcomer.
+    /// The new connection.
     Refuse,
     /// The connection that has waited longest.
     Evict,
@@ -64,7 +64,7 @@ pub enum WhenFull {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Third {
-    /// They wait for each other.
+    /// Further connections wait for each other.
     Queue,
     /// A connection that comes while two are about to be joined, or during their session, is refused.
     Refuse,
@@ -143,8 +143,7 @@ impl<K, S> Keyed<K, S> {
         self
     }
 
-    /// Which connection is refused at the bound of [all keys](Policy::max_waiting); by default the
-    /// newcomer.
+    /// Which connection is refused at the bound of [all keys](Policy::max_waiting); by default the new one.
     #[must_use]
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.full = when_full;
@@ -260,8 +259,7 @@ where
     start(policy, keyed, None)
 }
 
-/// As [`rendezvous_keyed`], where partners may also come from elsewhere: through the other end of this
-/// [`switchboard`].
+/// As [`rendezvous_keyed`], with partners from elsewhere, too: through the other end of this [`switchboard`].
 ///
 /// # Panics
 ///

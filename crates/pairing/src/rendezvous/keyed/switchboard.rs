@@ -8,7 +8,7 @@
 //!
 //! The rendezvous stays the only authority for its connections. A connection is offered elsewhere while it
 //! waits alone; a partner is joined with it only after [`Switchboard::take`], which is the
-//! compare-and-swap: the first caller gets the connection, and nobody else does.
+//! compare-and-swap: the first caller gets the connection, and no other does.
 
 use std::{collections::HashMap, fmt};
 
@@ -17,15 +17,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::unjoined::Unjoined;
 
-/// The handle of a rendezvous by key for a program that finds partners elsewhere: takes connections that
-/// wait alone, to join them with connections of its own. Cheap to clone; made by [`switchboard`].
+/// The handle of a rendezvous by key for a program that finds partners elsewhere: takes connections that wait
+/// alone, to join them with connections of the program. Cheap to clone; made by [`switchboard`].
 #[derive(Debug)]
 pub struct Switchboard<I> {
     asks: mpsc::UnboundedSender<Ask<I>>,
 }
 
-/// The end of a [`switchboard`] that belongs into
-/// [`rendezvous_keyed_with`](crate::rendezvous_keyed_with).
+/// The end of a [`switchboard`] for [`rendezvous_keyed_with`](crate::rendezvous_keyed_with).
 #[derive(Debug)]
 pub struct Attachment<I, K, S = Side> {
     pub(super) asks: mpsc::UnboundedReceiver<Ask<I>>,
@@ -33,10 +32,9 @@ pub struct Attachment<I, K, S = Side> {
     pub(super) notices: mpsc::UnboundedSender<Notice<K, S>>,
 }
 
-/// The connections that wait alone, one [`Notice`] each time a connection begins to. Ends with the
-/// rendezvous.
+/// A stream with a [`Notice`] each time a connection begins to wait alone. Ends with the rendezvous.
 ///
-/// Has to be read: unread notices are kept.
+/// Must be read, because unread notices are kept.
 pub type Notices<K, S = Side> = mpsc::UnboundedReceiver<Notice<K, S>>;
 
 /// A connection has begun to wait alone: no partner with its key is here.
@@ -46,7 +44,7 @@ pub struct Notice<K, S = Side> {
     pub place: Place,
     /// The key.
     pub key: K,
-    /// The side; `None` for one that meets any.
+    /// The side; `None` for a connection that meets any.
     pub side: Option<S>,
     /// How often this connection was taken and given back before.
     pub returned: u32,
@@ -57,8 +55,8 @@ pub struct Notice<K, S = Side> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place(pub(super) u64);
 
-/// A connection that was taken to be joined with a partner from elsewhere. It is no longer joined here,
-/// nor watched: keep it for seconds. Dropping it gives the connection back, which goes on waiting.
+/// A connection that was taken to be joined with a partner from elsewhere. It is no longer joined here, nor
+/// watched, so keep it for seconds at most. Dropping it gives the connection back, which goes on waiting.
 #[must_use = "dropping it gives the connection back"]
 pub struct Reserved<I> {
     number: u64,
@@ -181,13 +179,13 @@ impl<K, S> Notice<K, S> {
         }
     }
 
-    /// Waits until the connection waits alone no longer: it has found a partner, was taken, refused, or
-    /// its peer has gone. Cancel-safe.
+    /// Waits until the connection no longer waits alone: it has found a partner, was taken or refused, or its peer
+    /// has left. Cancel-safe.
     pub async fn left(&mut self) {
         let _ = (&mut self.left).await;
     }
 
-    /// Whether the connection waits alone no longer.
+    /// Whether the connection no longer waits alone.
     pub fn has_left(&mut self) -> bool {
         !matches!(
             self.left.try_recv(),
@@ -213,7 +211,7 @@ impl<I> Reserved<I> {
         }
     }
 
-    /// What is known about the connection.
+    /// The `Info` of the connection.
     pub fn info(&self) -> &Info {
         &self.info
     }
@@ -280,7 +278,7 @@ impl<K, S> Notifier<K, S> {
             returned: self.returned,
             left,
         };
-        // Without a reader, nobody looks elsewhere.
+        // Without a reader, no partner is looked for elsewhere.
         if self.notices.send(notice).is_ok() {
             self.told.insert(number, told);
         }

@@ -22,7 +22,7 @@ use self::{one::Health, wake::Woken};
 use super::slot::Arrival;
 use crate::{Policy, Refusal, WaitingCounts};
 
-/// How often connections are looked at whose io wakes nobody any more.
+/// How often connections are polled whose io wakes no task any more.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// Waiting connections in the order of their arrival, each with a tag of its matchmaker's.
@@ -223,7 +223,7 @@ impl<I: Io, T> WaitingSet<I, T> {
         waiting.stays(self.policy.early, self.silent)
     }
 
-    /// Looks at this one from time to time, as its io wakes nobody.
+    /// Polls this one from time to time, because its io wakes no task.
     fn sweeps(&mut self, number: u64) {
         self.unwatched.insert(number);
         self.sweep.get_or_insert_with(|| Instant::now() + SWEEP);

@@ -22,7 +22,7 @@ pub(super) static TLS: SideOption = SideOption {
     name: NAME,
     on: On::Either,
     value: Value::Optional("CERT.pem|NAME"),
-    help: "TLS: on listen with this certificate, on dial with the server of this name, or that dialled",
+    help: "TLS: on listen with this certificate; on dial as the client, for this name or the dialled one",
     settings: &[
         SideSetting {
             name: "key",
@@ -33,7 +33,7 @@ pub(super) static TLS: SideOption = SideOption {
         SideSetting {
             name: "cert",
             value: "CERT.pem",
-            help: "on listen one more certificate, chosen by SNI; on dial the one that we show",
+            help: "on listen one more certificate, chosen by SNI; on dial our client certificate",
             many: true,
         },
         SideSetting {

@@ -27,7 +27,7 @@ fn flood(mut peer: MemoryStream) {
     tokio::spawn(async move { while peer.write_all(&[b'x'; 16 * 1024]).await.is_ok() {} });
 }
 
-/// Reads for so long, and tells how much came.
+/// Reads for this long, and tells how much came.
 async fn read_for(peer: &mut MemoryStream, time: Duration) -> u64 {
     let mut buf = vec![0; BUFFER];
     let mut heard = 0;

@@ -28,8 +28,8 @@ pub enum UnknownName {
     Refuse,
 }
 
-/// Whether clients show a certificate that one of these CAs has signed. A certificate by another CA
-/// or one that has expired is refused in either case.
+/// Whether clients must show a certificate that one of these CAs has signed. An expired certificate, or one by
+/// another CA, is refused in either case.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ClientCertificates {

@@ -178,7 +178,7 @@ fn a_configuration_without_trust_anchors_is_refused() {
         ),
     ];
     for told in told_by {
-        assert!(told.starts_with("no trust anchor"), "{told}");
+        assert!(told.starts_with("trust anchor missing"), "{told}");
     }
 }
 

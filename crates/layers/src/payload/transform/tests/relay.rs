@@ -144,7 +144,7 @@ async fn a_failure_ends_the_pair_with_a_reset() {
         assert_eq!(error.summary().reason, CloseReason::Failed(from));
         assert_eq!(
             chain(&error),
-            format!("the session ended: {from} failed: transform failed: too loud")
+            format!("session ended: {from} failed: transform failed: too loud")
         );
         assert_reset(&read_all(&mut this).await.1);
     }

@@ -79,7 +79,7 @@ fn xor() -> impl Transform {
     })
 }
 
-/// Is read at most so many bytes at a time.
+/// Is read at most this many bytes at a time.
 struct Narrow<I>(I, usize);
 
 couplet_endpoint::forward_async_write!(impl[I: tokio::io::AsyncWrite + Unpin] for Narrow<I>, 0);
