@@ -267,7 +267,7 @@ const OPTIONS: &[Row] = &[
         &["listen:1,", "allow=10.0.0.0/8", "dial:h:1"],
         &[
             "a blank separates `allow` from its side",
-            "without a blank",
+            "leave it out",
             "`listen:1,allow",
         ],
     ),

@@ -14,8 +14,8 @@ use crate::{
     assembly::Assembly,
     lifecycle::Lifecycle,
     mode::{
-        ByKey, DialForA, DialForB, HasSideB, InTurn, ManyPairs, Meet, MeetByKey, Mode, Once, Reconnects,
-        Waits,
+        ByKey, DialForA, DialForB, HasSideB, InTurn, ManyPairs, Meet, MeetByKey, Mode, Once,
+        Reconnects, Waits,
     },
     settings::Settings,
     slot::Slot,

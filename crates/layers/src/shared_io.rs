@@ -21,7 +21,10 @@ pub(crate) fn tell(error: &mut io::Error) -> io::Error {
 
 /// The same of an end of stream, which may be clean.
 pub(crate) fn tell_end(end: &mut io::Result<()>) -> io::Result<()> {
-    end.as_mut().map(|()| ()).map_err(tell)
+    match end {
+        Ok(()) => Ok(()),
+        Err(error) => Err(tell(error)),
+    }
 }
 
 /// The first slice with bytes in it, for an io that writes one slice at a time.

@@ -44,10 +44,7 @@ async fn a_reset_comes_after_the_bytes_sent_before() {
         assert_eq!(bytes_from(side, error.summary()), 10);
         assert_eq!(error.summary().session, session.id());
         assert_eq!(cause(&error), io::ErrorKind::ConnectionReset);
-        assert_eq!(
-            error.to_string(),
-            format!("session ended: reset by {side}")
-        );
+        assert_eq!(error.to_string(), format!("session ended: reset by {side}"));
         assert_eq!(session.end_reason(), Some(CloseReason::Reset(side)));
 
         let (heard, end) = read_now(&mut other);

@@ -126,10 +126,7 @@ impl<A: SideStack, B> Starts<A, B> for MeetByKey {
 
 impl ByKey {
     /// With partners from elsewhere, if there is an attachment.
-    pub(crate) fn new<K, S>(
-        keyed: Keyed<K, S>,
-        attachment: Option<Attachment<BoxIo, K, S>>,
-    ) -> Self
+    pub(crate) fn new<K, S>(keyed: Keyed<K, S>, attachment: Option<Attachment<BoxIo, K, S>>) -> Self
     where
         K: Eq + Hash + Clone + Send + 'static,
         S: Eq + Clone + Send + 'static,

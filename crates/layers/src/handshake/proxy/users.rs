@@ -147,7 +147,7 @@ mod tests {
             ("a:b\na:secret", "line 2 has a user"),
             (&format!("a:{}", "secret".repeat(50)), "line 1"),
             ("a:sec\x1bret", "line 1"),
-            ("\n# a:secret\n", "no user"),
+            ("\n# a:secret\n", "user missing"),
         ] {
             let error = text.parse::<Users>().unwrap_err();
             let shown = crate::testing::chain(&error);

@@ -277,9 +277,19 @@ async fn each_refusal_is_told_in_the_clients_protocol() {
     let after = |start: &[u8], rest: Vec<u8>| [start, &rest].concat();
     let long = [&[5, 1, 0, 5, 1, 0, 3, 255][..], &[b'a'; 255], &[0, 80]].concat();
     for (accept, said_, heard, text) in [
-        (users(), &[5, 1, 0][..], vec![5, 0xff], "no method"),
-        (users(), &[5, 0], vec![5, 0xff], "no method"),
-        (SocksAccept::new(), &[5, 1, 2], vec![5, 0xff], "no method"),
+        (
+            users(),
+            &[5, 1, 0][..],
+            vec![5, 0xff],
+            "method of authentication",
+        ),
+        (users(), &[5, 0], vec![5, 0xff], "method of authentication"),
+        (
+            SocksAccept::new(),
+            &[5, 1, 2],
+            vec![5, 0xff],
+            "method of authentication",
+        ),
         (
             users(),
             b"\x05\x01\x02\x01\x02me\x05wrong",

@@ -274,4 +274,3 @@ fn poll_some<I: AsyncRead + Unpin>(
     buf.advance(n);
     Poll::Ready(Ok(n))
 }
-

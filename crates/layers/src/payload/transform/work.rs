@@ -1,6 +1,6 @@
 //! A transform with its input and output, for either direction.
 
-use std::io;
+use std::{io, mem};
 
 use bytes::{Bytes, BytesMut};
 use couplet_endpoint::BoxError;

@@ -31,7 +31,7 @@ fn an_error_names_the_fault_of_a_certificate() {
         (&*certificate, encrypted, "openssl pkey"),
         (&*certificate, bad_key, "not supported (damaged"),
         (&*certificate, &*other_key, "belongs to another certificate"),
-        (&*certificate, &*two_keys, "line 6: a second private key"),
+        (&*certificate, &*two_keys, "line 6: second private key"),
         (
             &*certificate,
             openssh,

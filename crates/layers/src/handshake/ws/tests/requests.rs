@@ -45,7 +45,11 @@ async fn a_request_that_is_not_right_is_refused_with_a_status() {
     for (request, status, told) in [
         (changed("GET", "POST"), "405", "method is not GET"),
         (changed("HTTP/1.1", "HTTP/1.0"), "405", "method"),
-        (changed("/relay", "/other"), "404", "path has no WebSocket: /other"),
+        (
+            changed("/relay", "/other"),
+            "404",
+            "path has no WebSocket: /other",
+        ),
         (changed("/relay", "/relay/"), "404", "path has no WebSocket"),
         (without("Upgrade"), "426", "no WebSocket"),
         (without("Connection"), "426", "no WebSocket"),
