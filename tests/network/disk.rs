@@ -100,7 +100,7 @@ fn echo(client: &std::net::TcpStream, server: &std::net::TcpStream) {
     pattern::expect(client, 2, 1000);
 }
 
-/// Waits until so many lines have this in them.
+/// Waits until this many lines have this in them.
 fn says(process: &Process, text: &str, number: usize) {
     process.look(&format!("{number} times `{text}`"), |lines| {
         let number_of = lines.iter().filter(|line| line.contains(text)).count();
