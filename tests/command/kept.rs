@@ -2,9 +2,9 @@
 
 use std::{fs, io::Write, net::TcpStream};
 
-use couplet_tests::net::expect_closed;
+use couplet_tests::{Couplet, net::expect_closed};
 
-use crate::service::{Rig, greeted, server};
+use crate::service::{Rig, echo, greeted, server};
 
 /// The relay `x` with these options of side A and these keys.
 fn relay(target: &str, options: &str, keys: &str) -> String {
@@ -120,4 +120,49 @@ fn live_pairs_count_on() {
     // Another bound counts the new pairs alone.
     rig.reload(&text(2, 2)).ok().said("changed: x");
     let _more = [served(&rig), served(&rig)];
+}
+
+#[test]
+fn pairs_from_before_a_reload_have_their_time() {
+    let target = server(b'0');
+    let text = |timeout: usize, time: &str| {
+        let keys = format!("generations = '{time}'\nidle-timeout = '{timeout}h'");
+        relay(&target, "'keep-alive=off'", &keys)
+    };
+    let rig = Rig::new(&text(1, "never"));
+    let first = served(&rig);
+    rig.reload(&text(2, "never")).ok().said("changed: x");
+    let second = served(&rig);
+    rig.reload(&text(3, "100ms")).ok().said("changed: x");
+    let third = served(&rig);
+    expect_closed(&first);
+    expect_closed(&second);
+    rig.couplet.events("pairs from before a reload end", 1);
+    echo(&third, 1);
+
+    Couplet::run(&["listen:1", "dial:h:1", "--generations=1h"])
+        .with(2)
+        .said("only a relay of a file is changed by a reload");
+}
+
+#[test]
+fn pairs_of_fifty_relays_before_go_on() {
+    let target = server(b'0');
+    let text = |timeout: usize| {
+        let keys = format!("idle-timeout = '{timeout}h'");
+        relay(&target, "'keep-alive=off'", &keys)
+    };
+    let rig = Rig::new(&text(1));
+    let mut clients = vec![served(&rig)];
+    for reload in 1..=51 {
+        rig.reload(&text(1 + reload)).ok().said("changed: x");
+        clients.push(served(&rig));
+        if reload == 50 {
+            echo(&clients[0], reload);
+        }
+    }
+    expect_closed(&clients[0]);
+    for (number, client) in clients.iter().enumerate().skip(1) {
+        echo(client, number);
+    }
 }

@@ -94,7 +94,7 @@ pub(super) fn greeted(mut client: &TcpStream) -> char {
     letter[0].into()
 }
 
-fn echo(client: &TcpStream, number: usize) {
+pub(super) fn echo(client: &TcpStream, number: usize) {
     pattern::send(client, number, 5000);
     pattern::expect(client, number, 5000);
 }

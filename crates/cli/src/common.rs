@@ -75,6 +75,11 @@ pub(crate) struct CommonArgs {
     #[arg(long, value_name = "TIME", value_parser = limit)]
     pub(crate) drain_timeout: Option<Limit<Duration>>,
 
+    /// After a reload that has changed the relay, end its pairs from before after TIME, or never
+    /// [default: never]
+    #[arg(long, value_name = "TIME", value_parser = limit)]
+    generations: Option<Limit<Duration>>,
+
     /// Join at most NUMBER pairs at a time [default: any number]
     #[arg(long, value_name = "NUMBER", value_parser = count)]
     pub(crate) max_pairs: Option<NonZeroUsize>,
@@ -151,6 +156,7 @@ impl CommonArgs {
             idle_timeout: timeout(self.idle_timeout, None),
             max_lifetime: timeout(self.max_lifetime, None),
             drain_timeout: timeout(self.drain_timeout, Some(30)),
+            generations: timeout(self.generations, None),
             max_pairs: self.max_pairs.map(NonZeroUsize::get),
             once: false,
             exit_when_idle: self.exit_when_idle,
@@ -238,6 +244,18 @@ impl CommonArgs {
     /// How long live pairs may take to end.
     pub(crate) fn drain_timeout(&self) -> Option<Duration> {
         timeout(self.drain_timeout, Some(30)).value
+    }
+
+    /// Fails where a flag is about reloads of a file, and there is none.
+    pub(crate) fn refuse_file_flags(&self) -> Result<(), Mistake> {
+        match self.generations {
+            Some(_) => Err(Mistake::new(
+                "--generations would do nothing here: only a relay of a file is changed by a reload",
+                "a key of the file of `couplet run`",
+            )
+            .about("--generations")),
+            None => Ok(()),
+        }
     }
 
     /// Does the flag ask for several?

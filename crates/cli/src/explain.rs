@@ -76,6 +76,7 @@ pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
     specs(to, &plan.pair)?;
     for (name, timeout) in [
         ("max-lifetime", plan.max_lifetime),
+        ("generations", plan.generations),
         ("idle-timeout", plan.idle_timeout),
     ] {
         if timeout.value.is_some() {

@@ -130,7 +130,10 @@ pub fn run_command() -> ExitCode {
             print(|out| Ok(out.write_all(written.as_bytes())?))
         }
         Some(Tool::Rendezvous(rendezvous)) => {
-            let plan = || or_usage_error(rendezvous.plan(), Some(RENDEZVOUS));
+            let plan = || {
+                or_usage_error(rendezvous.common.refuse_file_flags(), Some(RENDEZVOUS));
+                or_usage_error(rendezvous.plan(), Some(RENDEZVOUS))
+            };
             run(plan, &rendezvous.common.log, LevelFilter::INFO)
         }
         Some(Tool::Keygen(keygen)) => print(|out| keygen.run(out)),
@@ -155,7 +158,10 @@ pub fn run_command() -> ExitCode {
                 true => LevelFilter::WARN,
                 false => LevelFilter::INFO,
             };
-            let plan = || or_usage_error(args.relay.plan(), None);
+            let plan = || {
+                or_usage_error(args.relay.common.refuse_file_flags(), None);
+                or_usage_error(args.relay.plan(), None)
+            };
             run(plan, &args.relay.common.log, level)
         }
     }

@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) idle_timeout: Sourced<Option<Duration>>,
     pub(crate) max_lifetime: Sourced<Option<Duration>>,
     pub(crate) drain_timeout: Sourced<Option<Duration>>,
+    /// How long pairs from before a reload may go on.
+    pub(crate) generations: Sourced<Option<Duration>>,
     pub(crate) max_pairs: Option<usize>,
     pub(crate) once: bool,
     pub(crate) exit_when_idle: Option<Duration>,

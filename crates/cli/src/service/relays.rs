@@ -28,6 +28,10 @@ use crate::{
     side::Endpoint,
 };
 
+/// How many relays before the one of a name may have pairs: those of the oldest are ended. As many as with
+/// HAProxy.
+const GENERATIONS: usize = 50;
+
 /// Those that run, and those that still end.
 pub(super) struct Relays {
     pub(super) running: BTreeMap<String, Running>,
@@ -269,8 +273,9 @@ impl Relays {
             addr.map(|addr| addr.to_string())
         });
         tracing::info!(relay = name, a, b, "running");
-        self.ending
-            .extend(before.map(|before| before.into_ending(&name)));
+        if let Some(before) = before {
+            self.replaced(before.into_ending(&name), &plan, &handle);
+        }
         let number = self.next;
         self.next += 1;
         let ends = handle.clone();
@@ -289,6 +294,28 @@ impl Relays {
         };
         self.running.insert(name, running);
         Ok(())
+    }
+
+    /// The pairs of a relay that is changed go on, within bounds.
+    fn replaced(&mut self, before: Ending, plan: &Plan, handle: &Handle) {
+        let name = RelayName::new(&*before.name);
+        if let (Some(time), Some(last)) = (plan.generations.value, before.last) {
+            let handle = handle.clone();
+            tokio::spawn(name.clone().scope(async move {
+                tokio::time::sleep(time).await;
+                Ending::cut(&handle, last);
+            }));
+        }
+        self.ending.push(before);
+        let name_is = name.as_str();
+        let same = self
+            .ending
+            .iter()
+            .filter(|relay| Some(&*relay.name) == name_is);
+        let mut too_many = same.rev().skip(GENERATIONS);
+        if let Some(last) = too_many.find_map(|relay| relay.last) {
+            name.in_scope(|| Ending::cut(handle, last));
+        }
     }
 
     /// A relay that is gone from the file drains alone.

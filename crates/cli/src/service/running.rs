@@ -3,6 +3,7 @@
 use couplet_connector::{
     Handle,
     endpoint::{Address, LocalAddr, Side, handoff::HandOver},
+    pairing::{CloseReason, Session, SessionId},
 };
 
 use crate::{
@@ -26,6 +27,8 @@ pub(super) struct Running {
 /// A relay whose pairs end.
 pub(super) struct Ending {
     pub(super) number: u64,
+    /// Its last session, and those of relays before it have smaller numbers.
+    pub(super) last: Option<SessionId>,
     pub(super) name: String,
     pub(super) plan: Plan,
     pub(super) handle: Handle,
@@ -77,10 +80,32 @@ impl Running {
     pub(super) fn into_ending(self, name: &str) -> Ending {
         Ending {
             number: self.number,
+            last: self.handle.sessions().last().map(Session::id),
             name: name.to_owned(),
             plan: self.plan,
             handle: self.handle,
             has_ended: self.has_ended,
+        }
+    }
+}
+
+// ===== impl Ending =====
+
+impl Ending {
+    /// Ends the pairs of this relay and of those that it took over from. `handle` is that of the relay in its
+    /// place, which has all pairs.
+    pub(super) fn cut(handle: &Handle, last: SessionId) {
+        let sessions = handle.sessions();
+        let old: Vec<_> = sessions
+            .iter()
+            .take_while(|session| session.id() <= last)
+            .collect();
+        if old.is_empty() {
+            return;
+        }
+        tracing::info!(live = old.len(), "pairs from before a reload end");
+        for session in old {
+            session.close(CloseReason::Closed);
         }
     }
 }

@@ -207,6 +207,7 @@ pub(crate) const FLAGS: &[&str] = &[
     "admin",
     "admin-token",
     "access-log-every",
+    "generations",
     "access-log-format",
     "capture",
     "capture-dir",
