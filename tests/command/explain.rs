@@ -171,3 +171,56 @@ fn explain_relays_nothing() {
     let a = format!("listen:{}", taken.local_addr().unwrap());
     explain(&[&a, "dial:localhost:22"]);
 }
+
+/// The settings of a node, of a rendezvous and of a queue.
+#[test]
+fn explain_tells_how_clients_of_other_nodes_are_met() {
+    let scratch = tempfile::tempdir().unwrap();
+    let secret = scratch.path().join("secret");
+    std::fs::write(&secret, "0123456789abcdef\n").unwrap();
+    let secret = format!("--cluster-secret=@{}", secret.display());
+    let node = [
+        "--engine=redis://h",
+        "--engine=redis+sentinel://h/main",
+        "--cluster=listen:127.0.0.1:4001,allow=10.0.0.0/8",
+        &secret,
+        "--node-addr=a.test:4001",
+        "--node-name=a",
+        "--lease=30s",
+        "--cluster-ready=0",
+    ];
+    let of_node = "engine redis://h:6379/0 redis+sentinel://h:26379/main/0 (flag), node-addr a.test:4001 (flag), ";
+    let rest = "node-name a (flag), lease 30s (flag), cluster-ready 0 (flag)";
+    let explained = explain(
+        &[
+            &["rendezvous", "listen:4000", "--public-addr=p.test:4000"],
+            &node[..],
+        ]
+        .concat(),
+    );
+    assert!(
+        explained.contains(&format!("{of_node}public-addr p.test:4000 (flag), {rest}")),
+        "{explained}"
+    );
+    let explained_queue =
+        explain(&[&["listen:9000", "listen:8000", "--queue=jobs"], &node[..]].concat());
+    assert!(
+        explained_queue.contains(&format!("{of_node}{rest}")),
+        "{explained_queue}"
+    );
+    assert!(
+        explained_queue.contains("queue jobs (flag)"),
+        "{explained_queue}"
+    );
+    for explained in [explained, explained_queue] {
+        assert!(
+            explained.contains("cluster: listen:127.0.0.1:4001"),
+            "{explained}"
+        );
+        assert!(
+            explained.contains("allow             networks 10.0.0.0/8 (side)"),
+            "{explained}"
+        );
+        assert!(!explained.contains("0123456789abcdef"));
+    }
+}

@@ -396,6 +396,56 @@ const OPTIONS: &[Row] = &[
     ),
     (&["listen:1,sniff=3", "dial:h:1"], &["needs a unit", "`3s`"]),
     (
+        &["listen:1", "dial:h:1,rendezvous=k,rendezvous.redirect=h:0"],
+        &["`h:0` names no relays", "`*.example.org`"],
+    ),
+    (
+        &[
+            "listen:1",
+            "dial:unix:/s,rendezvous=k,rendezvous.redirect=h",
+        ],
+        &[
+            "no other relay can be dialled in place of",
+            "`dial:HOST:PORT`",
+        ],
+    ),
+    (
+        &[
+            "listen:1",
+            "listen:2",
+            "--engine=redis://h",
+            "--cluster=listen:3",
+            "--cluster-secret=@FOLDER/secret",
+        ],
+        &[
+            "`--engine` joins clients of the same queue, and none is named",
+            "`--queue=NAME`",
+        ],
+    ),
+    (
+        &[
+            "listen:1",
+            "dial:h:2",
+            "--queue=q",
+            "--engine=redis://h",
+            "--cluster=listen:3",
+            "--cluster-secret=@FOLDER/secret",
+        ],
+        &["a side is dialled for the other", "`couplet rendezvous`"],
+    ),
+    (
+        &[
+            "listen:1",
+            "listen:2",
+            "--queue=q",
+            "--engine=redis://h",
+            "--cluster=listen:3",
+            "--cluster-secret=@FOLDER/secret",
+            "--public-addr=h:1",
+        ],
+        &["`--public-addr` would do nothing", "leave it out"],
+    ),
+    (
         &["listen:1,keep-alive=60", "dial:h:1"],
         &["`60` does not say how to probe", "60s/10s/5"],
     ),
@@ -408,6 +458,7 @@ fn every_message_names_the_thing_the_reason_and_the_remedy() {
     for (name, text) in [
         ("networks", "10.0.0.0/8\n"),
         ("empty", ""),
+        ("secret", "0123456789abcdef\n"),
         ("routes", "ssh h:22\ntsl h:443\n"),
     ] {
         fs::write(scratch.path().join(name), text).unwrap();

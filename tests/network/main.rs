@@ -14,6 +14,9 @@ mod disk;
 mod each;
 mod flap;
 mod link;
+#[path = "../programs/match_maker.rs"]
+#[expect(dead_code, reason = "only its programs are run here")]
+mod match_maker;
 mod meeting;
 mod mesh;
 mod names;

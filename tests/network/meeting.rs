@@ -6,6 +6,7 @@
 use std::{
     fs,
     net::SocketAddr,
+    path::Path,
     process::Command,
     sync::{
         Arc, Mutex,
@@ -16,9 +17,10 @@ use std::{
 };
 
 use couplet_tests::{Couplet, Process, need, until};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::{crowd::Crowd, is_wanted, mesh::Mesh};
+use crate::{crowd::Crowd, is_wanted, match_maker::Brand, mesh::Mesh};
 
 /// The places of the mesh, by the last number of their addresses.
 const NODES: [usize; 3] = [2, 3, 4];
@@ -28,10 +30,14 @@ const MASTER: u16 = 6379;
 const REPLICA: u16 = 6380;
 const SENTINEL: u16 = 26379;
 
+/// How many kinds of trouble there are.
+const TROUBLES: usize = 11;
+
 /// How long each trouble lasts.
 const LASTS: Duration = Duration::from_secs(2);
 
 struct Cluster {
+    brand: Brand,
     mesh: Mesh,
     scratch: TempDir,
     /// By their ports.
@@ -42,10 +48,11 @@ struct Cluster {
 // ===== impl Cluster =====
 
 impl Cluster {
-    fn start() -> Self {
+    fn start(brand: Brand) -> Self {
         let scratch = TempDir::new().unwrap();
         fs::write(scratch.path().join("secret"), "a secret of some bytes\n").unwrap();
         let cluster = Self {
+            brand,
             mesh: Mesh::new(5),
             scratch,
             redis: Mutex::default(),
@@ -75,7 +82,8 @@ impl Cluster {
     }
 
     fn redis_server(&self) -> Command {
-        self.mesh.places[REDIS - 1].program(&need("redis-server"))
+        let server = self.brand.program();
+        self.mesh.places[REDIS - 1].program(Path::new(server.get_program()))
     }
 
     fn server(&self, port: u16, options: &[&str]) {
@@ -129,6 +137,15 @@ impl Cluster {
         self.server(lost, &["--replicaof", &ip, &taken.to_string()]);
     }
 
+    /// Kills the master (SIGKILL), and starts it again at once, with nothing in it.
+    fn restart(&self) {
+        let lost = self.master();
+        let mut redis = self.redis.lock().unwrap();
+        redis.retain(|(port, _)| *port != lost);
+        drop(redis);
+        self.server(lost, &[]);
+    }
+
     fn revive(&self, node: usize) {
         let place = &self.mesh.places[NODES[node] - 1];
         let ip = place.ip;
@@ -161,7 +178,7 @@ impl Cluster {
                 return round;
             }
             let [one, other] = [NODES[round % 3], NODES[(round + 1) % 3]];
-            match round % 9 {
+            match round % TROUBLES {
                 0 => {
                     between(one, other, r#""loss": 1"#);
                     thread::sleep(LASTS);
@@ -190,12 +207,19 @@ impl Cluster {
                 }
                 6 => drop(self.ask(SENTINEL, &["SENTINEL", "FAILOVER", "main"])),
                 7 => {
-                    crowd.killed.fetch_add(1, Ordering::SeqCst);
-                    drop(self.nodes.lock().unwrap()[round % 3].take());
+                    crowd.kill(|| drop(self.nodes.lock().unwrap()[round % 3].take()));
                     thread::sleep(Duration::from_millis(500));
                     self.revive(round % 3);
                 }
-                _ => self.fail_over(),
+                8 => self.fail_over(),
+                9 => {
+                    let node = &self.nodes.lock().unwrap()[round % 3];
+                    let node = node.as_ref().unwrap();
+                    node.signal(Signal::STOP);
+                    thread::sleep(LASTS);
+                    node.signal(Signal::CONT);
+                }
+                _ => self.restart(),
             }
             thread::sleep(Duration::from_millis(300));
         }
@@ -214,12 +238,21 @@ impl Drop for Over<'_> {
 
 #[test]
 fn clients_of_three_nodes_meet_whatever_happens_to_links_nodes_and_redis() {
+    meet_through_all(Brand::Redis);
+}
+
+#[test]
+fn the_same_with_valkey() {
+    meet_through_all(Brand::Valkey);
+}
+
+fn meet_through_all(brand: Brand) {
     if !is_wanted() {
         return;
     }
     let pairs = std::env::var("COUPLET_MEETING_PAIRS").ok();
     let pairs = pairs.map_or(400, |pairs| pairs.parse().unwrap());
-    let cluster = Cluster::start();
+    let cluster = Cluster::start(brand);
     let address = |place: &usize| SocketAddr::new(cluster.mesh.places[place - 1].ip, 4000);
     let crowd = Arc::new(Crowd::new(NODES.iter().map(address).collect()));
     let over = AtomicBool::new(false);
@@ -232,10 +265,11 @@ fn clients_of_three_nodes_meet_whatever_happens_to_links_nodes_and_redis() {
     });
     let book = crowd.book.lock().unwrap();
     println!(
-        "{pairs} pairs met through {rounds} troubles; {} nodes killed; {} attempts failed, {} of them with no node killed meanwhile",
-        crowd.killed.load(Ordering::SeqCst),
+        "{pairs} pairs met through {rounds} troubles; {} nodes killed; {} attempts failed, {} of them with no node killed meanwhile: {:#?}",
+        crowd.kills(),
         book.failed.len(),
+        book.dropped_live.len(),
         book.dropped_live,
     );
-    assert!(rounds >= 9, "each trouble was there: {rounds}");
+    assert!(rounds >= TROUBLES, "each trouble was there: {rounds}");
 }

@@ -33,15 +33,15 @@ pub(crate) struct Book {
     met: HashMap<u64, u64>,
     pub(crate) failed: HashSet<u64>,
     wrong: Vec<String>,
-    /// Of those that failed, how many with no node killed meanwhile.
-    pub(crate) dropped_live: u64,
+    /// Why those failed during which no node was killed: the node, how far they had come, the error.
+    pub(crate) dropped_live: Vec<String>,
 }
 
 /// The clients of some nodes.
 pub(crate) struct Crowd {
     nodes: Vec<SocketAddr>,
-    /// How often nodes were killed.
-    pub(crate) killed: AtomicU64,
+    /// Counts when a node begins to be killed, and when it is dead.
+    killed: AtomicU64,
     pub(crate) book: Mutex<Book>,
     news: Notify,
     numbers: AtomicU64,
@@ -59,6 +59,18 @@ impl Crowd {
             news: Notify::new(),
             numbers: AtomicU64::new(0),
         }
+    }
+
+    /// Kills a node: what fails meanwhile may fail because of it.
+    pub(crate) fn kill(&self, kill: impl FnOnce()) {
+        self.killed.fetch_add(1, Ordering::SeqCst);
+        kill();
+        self.killed.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How often nodes were killed.
+    pub(crate) fn kills(&self) -> u64 {
+        self.killed.load(Ordering::SeqCst) / 2
     }
 
     /// So many pairs meet, a hundred at a time, one after the other with this pause.
@@ -106,7 +118,9 @@ impl Crowd {
             let number = self.numbers.fetch_add(1, Ordering::SeqCst);
             let killed = self.killed.load(Ordering::SeqCst);
             let node = usize::try_from(fastrand(number)).unwrap() % self.nodes.len();
-            let met = tokio::time::timeout(PATIENCE, self.attempt(number, node, key, side)).await;
+            let mut stage = "";
+            let attempt = self.attempt(number, node, key, side, &mut stage);
+            let met = tokio::time::timeout(PATIENCE, attempt).await;
             let met = met.unwrap_or_else(|_| {
                 panic!(
                     "key {key} {}: number {number} lost at node {node}",
@@ -117,8 +131,10 @@ impl Crowd {
                 Ok(partner) => partner,
                 Err(error) => {
                     let is_there = error.kind() != io::ErrorKind::ConnectionRefused;
-                    let is_live = killed == self.killed.load(Ordering::SeqCst);
-                    self.failed(number, is_there && is_live);
+                    let after = self.killed.load(Ordering::SeqCst);
+                    let is_live = is_there && killed == after && after.is_multiple_of(2);
+                    let why = || format!("node {node}, {stage}: {error}");
+                    self.failed(number, is_live.then(why));
                     self.news.notify_waiters();
                     tokio::time::sleep(Duration::from_millis(20)).await;
                     continue;
@@ -148,19 +164,29 @@ impl Crowd {
         }
     }
 
-    /// This attempt has failed, though its node lives.
-    fn failed(&self, number: u64, is_live: bool) {
+    /// This attempt has failed; and why, if its node lives.
+    fn failed(&self, number: u64, dropped_live: Option<String>) {
         let mut book = self.book.lock().unwrap();
         book.failed.insert(number);
-        book.dropped_live += u64::from(is_live);
+        book.dropped_live.extend(dropped_live);
     }
 
-    async fn attempt(&self, number: u64, node: usize, key: u64, side: u8) -> io::Result<u64> {
+    async fn attempt(
+        &self,
+        number: u64,
+        node: usize,
+        key: u64,
+        side: u8,
+        stage: &mut &str,
+    ) -> io::Result<u64> {
+        *stage = "connecting";
         let mut io = TcpStream::connect(self.nodes[node]).await?;
         let line = format!("couplet/1 {:032x} {}\n", key + 1, char::from(side));
         io.write_all(line.as_bytes()).await?;
+        *stage = "waiting";
         let mut answer = [0; 3];
         io.read_exact(&mut answer).await?;
+        *stage = "joined";
         if &answer != b"ok\n" {
             return Err(io::ErrorKind::PermissionDenied.into());
         }

@@ -1,12 +1,10 @@
 //! Clients that came to different nodes meet, by a real Redis: with everything that can go wrong.
 //!
-//! `COUPLET_MEETING_PAIRS=10000` makes more pairs; `COUPLET_TEST_REDIS=PROGRAM` takes another server, such as
-//! valkey-server.
+//! `COUPLET_MEETING_PAIRS=10000` makes more pairs.
 
 use std::{
     fs,
     net::SocketAddr,
-    process::Command,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -15,58 +13,14 @@ use std::{
     time::Duration,
 };
 
-use couplet_tests::{Couplet, Process, net::free_port, program, until};
+use couplet_tests::{Couplet, net::free_port, program, until};
 use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-use crate::crowd::Crowd;
-
-struct Redis {
-    scratch: TempDir,
-    server: Mutex<Option<Process>>,
-}
-
-impl Redis {
-    fn start() -> Self {
-        let redis = Self {
-            scratch: TempDir::new().unwrap(),
-            server: Mutex::new(None),
-        };
-        redis.restart();
-        redis
-    }
-
-    fn socket(&self) -> String {
-        self.scratch.path().join("s").display().to_string()
-    }
-
-    /// Kills it (SIGKILL), and starts it again with nothing in it.
-    fn restart(&self) {
-        let mut server = self.server.lock().unwrap();
-        drop(server.take());
-        let _ = fs::remove_file(self.socket());
-        let mut command = match std::env::var_os("COUPLET_TEST_REDIS") {
-            Some(program) => Command::new(program),
-            None => program("redis-server"),
-        };
-        command
-            .args(["--port", "0", "--save", "", "--appendonly", "no"])
-            .args(["--unixsocket", &self.socket(), "--dir"])
-            .arg(self.scratch.path());
-        let started = Process::spawn("redis-server", &mut command);
-        started.find("it is ready", |line| {
-            let line = line.to_lowercase();
-            line.contains("ready to accept connections").then_some(())
-        });
-        *server = Some(started);
-    }
-
-    fn run(&self, words: &[&str]) -> String {
-        let mut command = program("redis-cli");
-        let output = command.args(["-s", &self.socket()]).args(words).output();
-        String::from_utf8(output.unwrap().stdout).unwrap()
-    }
-}
+use crate::{
+    crowd::Crowd,
+    match_maker::{Brand, Redis},
+};
 
 /// Three nodes at fixed ports, some of which are dead at times.
 struct Nodes {
@@ -84,7 +38,7 @@ impl Nodes {
         fs::write(&secret, "a secret of some bytes\n").unwrap();
         let nodes = Self {
             secret: format!("--cluster-secret=@{}", secret.display()),
-            engine: format!("--engine=redis+unix://{}", redis.socket()),
+            engine: format!("--engine={}", redis.url()),
             ports: (0..number).map(|_| [0; 3].map(|_| free_port())).collect(),
             alive: Mutex::new((0..number).map(|_| None).collect()),
             _scratch: scratch,
@@ -145,8 +99,12 @@ struct Test {
 }
 
 /// So many pairs meet, a hundred at a time, while trouble goes on. Returns what it was like.
-fn meet(pairs: u64, trouble: impl FnOnce(&Redis, &Test, &AtomicBool) + Send) -> (Test, Redis) {
-    let redis = Redis::start();
+fn meet(
+    brand: Brand,
+    pairs: u64,
+    trouble: impl FnOnce(&Redis, &Test, &AtomicBool) + Send,
+) -> (Test, Redis) {
+    let redis = Redis::start(brand);
     let nodes = Nodes::start(&redis, 3);
     let addresses = (0..3).map(|node| nodes.address(node)).collect();
     let crowd = Arc::new(Crowd::new(addresses));
@@ -162,8 +120,8 @@ fn meet(pairs: u64, trouble: impl FnOnce(&Redis, &Test, &AtomicBool) + Send) -> 
     println!(
         "{pairs} pairs met; {} attempts failed, {} of them with no node killed meanwhile; {} nodes killed; there {}, here {}, kept ready {}, gone {}, unreachable {}, unclaimed {}",
         book.failed.len(),
-        book.dropped_live,
-        test.crowd.killed.load(Ordering::SeqCst),
+        book.dropped_live.len(),
+        test.crowd.kills(),
         test.nodes.count("joined_there"),
         test.nodes.count("joined_here"),
         test.nodes.count("kept_ready"),
@@ -184,14 +142,44 @@ impl Drop for Over<'_> {
     }
 }
 
-fn pairs(default: u64) -> u64 {
+fn pairs(brand: Brand) -> u64 {
     let pairs = std::env::var("COUPLET_MEETING_PAIRS").ok();
-    pairs.map_or(default, |pairs| pairs.parse().unwrap())
+    pairs.map_or_else(
+        || match brand {
+            Brand::Redis => 500,
+            Brand::Valkey => 200,
+        },
+        |pairs| pairs.parse().unwrap(),
+    )
 }
 
-#[test]
-fn clients_of_three_nodes_meet_and_no_byte_is_lost() {
-    let (test, _redis) = meet(pairs(500), |_, _, _| {});
+/// Each test on each of the servers.
+macro_rules! on_each_server {
+    ($($name:ident,)*) => {
+        mod redis {
+            $(#[test]
+            fn $name() {
+                super::$name(super::Brand::Redis);
+            })*
+        }
+        mod valkey {
+            $(#[test]
+            fn $name() {
+                super::$name(super::Brand::Valkey);
+            })*
+        }
+    };
+}
+
+on_each_server! {
+    clients_of_three_nodes_meet_and_no_byte_is_lost,
+    a_match_maker_that_is_wiped_paused_full_and_killed_loses_nobody,
+    nodes_that_are_killed_take_only_their_own_clients_with_them,
+    a_node_without_its_match_maker_is_ready_and_degraded_and_joins_its_own_clients,
+}
+
+fn clients_of_three_nodes_meet_and_no_byte_is_lost(brand: Brand) {
+    let (test, _redis) = meet(brand, pairs(brand), |_, _, _| {});
     let book = test.crowd.book.lock().unwrap();
     assert_eq!(
         book.failed.len(),
@@ -207,9 +195,8 @@ fn clients_of_three_nodes_meet_and_no_byte_is_lost() {
     assert!(there > 0);
 }
 
-#[test]
-fn a_match_maker_that_is_wiped_paused_full_and_killed_loses_nobody() {
-    let (test, _redis) = meet(pairs(500), |redis, _, over| {
+fn a_match_maker_that_is_wiped_paused_full_and_killed_loses_nobody(brand: Brand) {
+    let (test, _redis) = meet(brand, pairs(brand), |redis, _, over| {
         for round in 0.. {
             if over.load(Ordering::SeqCst) {
                 return;
@@ -236,15 +223,13 @@ fn a_match_maker_that_is_wiped_paused_full_and_killed_loses_nobody() {
     );
 }
 
-#[test]
-fn nodes_that_are_killed_take_only_their_own_clients_with_them() {
-    let (test, _redis) = meet(pairs(500), |redis, test, over| {
+fn nodes_that_are_killed_take_only_their_own_clients_with_them(brand: Brand) {
+    let (test, _redis) = meet(brand, pairs(brand), |redis, test, over| {
         for round in 0.. {
             if over.load(Ordering::SeqCst) {
                 return;
             }
-            test.crowd.killed.fetch_add(1, Ordering::SeqCst);
-            test.nodes.kill(round % 3);
+            test.crowd.kill(|| test.nodes.kill(round % 3));
             thread::sleep(Duration::from_millis(300));
             test.nodes.revive(round % 3);
             if round % 4 == 3 {
@@ -253,15 +238,14 @@ fn nodes_that_are_killed_take_only_their_own_clients_with_them() {
             thread::sleep(Duration::from_millis(700));
         }
     });
-    assert!(test.crowd.killed.load(Ordering::SeqCst) > 0);
+    assert!(test.crowd.kills() > 0);
 }
 
-#[test]
-fn a_node_without_its_match_maker_is_ready_and_degraded_and_joins_its_own_clients() {
-    let redis = Redis::start();
+fn a_node_without_its_match_maker_is_ready_and_degraded_and_joins_its_own_clients(brand: Brand) {
+    let redis = Redis::start(brand);
     let nodes = Nodes::start(&redis, 1);
     assert_eq!(nodes.get(0, "ready"), r#"{"not_ready":{},"ready":true}"#);
-    drop(redis.server.lock().unwrap().take());
+    redis.kill();
     let crowd = Arc::new(Crowd::new(vec![nodes.address(0)]));
     let test = Test { nodes, crowd };
     let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -105,6 +105,20 @@ pub(crate) struct RelayArgs {
     #[arg(long, conflicts_with = "max_pairs")]
     once: bool,
 
+    /// Join the first client of A with the first of B, whichever node of this queue each came to: with --engine
+    #[cfg(feature = "meeting")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "engine",
+        conflicts_with = "once"
+    )]
+    queue: Option<String>,
+
+    #[cfg(feature = "meeting")]
+    #[command(flatten)]
+    cluster: crate::cluster::ClusterArgs,
+
     /// Dial both sides again when their pair has ended
     #[arg(long, conflicts_with = "once")]
     reconnect: bool,
@@ -268,6 +282,10 @@ impl RelayArgs {
         // Of two sides that are dialled there is one pair without being told.
         plan.once = self.once || (once && is_incoming);
         plan.reconnect = self.reconnect;
+        #[cfg(feature = "meeting")]
+        {
+            plan.queue = self.queue(&plan).map_err(|mistake| vec![mistake])?;
+        }
         let wrong: Mistakes = [
             plan.refuse_same_port(),
             self.refuse_idle_flags(&plan),
@@ -281,6 +299,36 @@ impl RelayArgs {
             true => Ok(plan),
             false => Err(wrong),
         }
+    }
+
+    /// The queue across nodes.
+    #[cfg(feature = "meeting")]
+    fn queue(&self, plan: &Plan) -> Result<Option<crate::plan::Queue>, Mistake> {
+        let Some(cluster) = self.cluster.spec(self.common.handshakes())? else {
+            return Ok(None);
+        };
+        if plan.pairing() != Pairing::Rendezvous {
+            return Err(Mistake::new(
+                "`--engine` joins clients of several nodes, and a side is dialled for the other",
+                "two sides that listen, or `couplet rendezvous`",
+            )
+            .about("engine"));
+        }
+        let Some(name) = self.queue.clone().filter(|name| !name.is_empty()) else {
+            return Err(Mistake::new(
+                "`--engine` joins clients of the same queue, and none is named",
+                "`--queue=NAME`, the same at each node",
+            )
+            .about("engine"));
+        };
+        if cluster.public.is_some() {
+            return Err(Mistake::new(
+                "`--public-addr` would do nothing: only clients of a `couplet rendezvous` are sent elsewhere",
+                "leave it out",
+            )
+            .about("public-addr"));
+        }
+        Ok(Some(crate::plan::Queue { name, cluster }))
     }
 
     /// The sides as they were given, and another in place of each.

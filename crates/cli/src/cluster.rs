@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, bail};
 use couplet_connector::{
     BoxError, Conn, Dial, Handle, SideLayers,
-    endpoint::{BoxIo, Endpoint as _, LocalAddr, SocketOptions},
+    endpoint::{BoxIo, DialAddr, Endpoint as _, LocalAddr, RelayName, Side, SocketOptions},
     layers::handshake::meet::MeetingKey,
     pairing::{Attachment, switchboard},
     serve,
@@ -21,13 +21,14 @@ use couplet_meeting::{
     redis::{CheckError, Checked, RedisEngine, RedisServer},
 };
 use futures::TryStreamExt;
-use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+use tower::{Layer, ServiceBuilder, service_fn};
 
 use crate::{
     handshakes::Handshakes,
+    incoming::{Incoming, Kept},
     layer_spec::{Setting, Source, Sourced},
     mistake::{Mistake, first},
-    side::{DialledFor, Endpoint, EndpointFlags, SideSpec, SideWords, options::secret},
+    side::{DialledFor, Endpoint, EndpointFlags, SideSpec, SideWords, options::secret, through},
     units::{Limit, duration},
 };
 
@@ -65,6 +66,11 @@ pub(crate) struct ClusterArgs {
     #[arg(long, value_name = "HOST:PORT", requires = "engine")]
     node_addr: Option<String>,
 
+    /// The address at which clients reach this node: those with rendezvous.redirect that came to another one
+    /// are sent here, where their partner waits [default: none]
+    #[arg(long, value_name = "HOST:PORT", requires = "engine")]
+    public_addr: Option<DialAddr>,
+
     /// The name of this node in the logs of others [default: its address]
     #[arg(long, value_name = "NAME", requires = "engine")]
     node_name: Option<String>,
@@ -72,6 +78,14 @@ pub(crate) struct ClusterArgs {
     /// How long the match-maker keeps an offer unless it is renewed [default: 15s]
     #[arg(long, value_name = "TIME", value_parser = duration, requires = "engine")]
     lease: Option<Duration>,
+}
+
+/// A node that can be started: nothing of it fails any more.
+#[derive(Debug)]
+pub(crate) struct OpenCluster {
+    engine: RedisEngine,
+    pub(crate) port: Incoming,
+    addr: NodeAddr,
 }
 
 /// How this node meets others.
@@ -83,6 +97,7 @@ pub(crate) struct ClusterSpec {
     dialled: SideSpec,
     ready: Sourced<u8>,
     addr: Option<String>,
+    pub(crate) public: Option<DialAddr>,
     name: Option<String>,
     lease: Sourced<Duration>,
     /// The node, once it is started.
@@ -115,6 +130,7 @@ impl ClusterArgs {
             dialled: dialled(self.cluster_dial.as_deref(), handshakes)?,
             ready: Sourced::flag(self.cluster_ready, 4),
             addr: self.node_addr.clone(),
+            public: self.public_addr.clone(),
             name: self.node_name.clone(),
             lease: Sourced::flag(self.lease, Duration::from_secs(15)),
             running: Arc::default(),
@@ -160,7 +176,12 @@ impl ClusterSpec {
     pub(crate) fn settings(&self) -> Vec<Setting> {
         let names: Vec<_> = self.servers.iter().map(|server| server.name()).collect();
         let mut settings = vec![Setting::new("engine", names.join(" "), Source::Flag)];
-        let named = [("node-addr", &self.addr), ("node-name", &self.name)];
+        let public = self.public.as_ref().map(ToString::to_string);
+        let named = [
+            ("node-addr", &self.addr),
+            ("public-addr", &public),
+            ("node-name", &self.name),
+        ];
         for (name, value) in named {
             if let Some(value) = value {
                 settings.push(Setting::new(name, value, Source::Flag));
@@ -178,12 +199,12 @@ impl ClusterSpec {
         &self.dialled
     }
 
-    /// Starts the node, and the relay with the other end of its switchboard.
-    pub(crate) async fn start(
+    /// Looks at the match-makers, and listens for other nodes; a socket that is there already is taken over.
+    pub(crate) async fn open(
         &self,
         flags: EndpointFlags,
-        relay: impl FnOnce(Attachment<BoxIo, MeetingKey>) -> anyhow::Result<Handle>,
-    ) -> anyhow::Result<Handle> {
+        kept: Option<Kept>,
+    ) -> anyhow::Result<OpenCluster> {
         let engine = RedisEngine::new(self.servers.clone());
         for checked in engine.check().await {
             match checked {
@@ -195,33 +216,74 @@ impl ClusterSpec {
                 Ok(_) => {}
             }
         }
-        let Endpoint::Incoming(port) = self.port.endpoint.open(flags).await? else {
+        let Endpoint::Incoming(port) = self.port.endpoint.open_or_adopt(flags, kept).await? else {
             bail!("--cluster listens: `listen:HOST:PORT`");
         };
         let addr = self.node_addr(port.local_addr())?;
+        Ok(OpenCluster { engine, port, addr })
+    }
+
+    /// Starts the node of a rendezvous by key, and the rendezvous with the other end of its switchboard.
+    pub(crate) fn start(
+        &self,
+        opened: OpenCluster,
+        relay: impl FnOnce(Attachment<BoxIo, MeetingKey>) -> anyhow::Result<Handle>,
+    ) -> anyhow::Result<Handle> {
+        let (switchboard, notices, attachment) = switchboard();
+        let (node, port) = self.node(opened, |engine| engine);
+        let relay = relay(attachment)?;
+        self.serve(node.start(switchboard, notices), port);
+        Ok(relay)
+    }
+
+    /// The same of a queue, whose relay has two listening sides.
+    pub(crate) fn start_queue(
+        &self,
+        opened: OpenCluster,
+        queue: &str,
+        relay: impl FnOnce(Attachment<BoxIo, Side, ()>) -> anyhow::Result<Handle>,
+    ) -> anyhow::Result<Handle> {
+        let (switchboard, notices, attachment) = switchboard();
+        // Each node has its own bound of those that wait.
+        let (node, port) = self.node(opened, |engine| engine.per_key(u32::MAX as usize));
+        let relay = relay(attachment)?;
+        self.serve(node.start_queue(queue, switchboard, notices), port);
+        Ok(relay)
+    }
+
+    fn node(
+        &self,
+        OpenCluster { engine, port, addr }: OpenCluster,
+        bound: impl FnOnce(RedisEngine) -> RedisEngine,
+    ) -> (Node, Incoming) {
         let name = self.name.as_deref().unwrap_or(addr.as_str());
         tracing::info!(node = name, address = %addr, "node of a cluster");
         let engine = ServiceBuilder::new()
             .concurrency_limit(IN_FLIGHT)
-            .service(engine);
+            .service(bound(engine));
         let layers = Arc::new(self.dialled.stack());
         let socket = SocketOptions::new();
         let dial = service_fn(move |addr| dial(addr, socket, Arc::clone(&layers)));
         let node = Node::new(name, addr.clone(), self.secret.clone(), engine, dial);
-        let (switchboard, notices, attachment) = switchboard();
-        let relay = relay(attachment)?;
         let node = node.lease(self.lease.value).ready(self.ready.value.into());
-        let cluster = node.start(switchboard, notices);
+        let node = match &self.public {
+            Some(public) => node.public(public.clone()),
+            None => node,
+        };
+        (node, port)
+    }
+
+    /// Serves other nodes until this one has ended.
+    fn serve(&self, cluster: Cluster, port: Incoming) {
         let stack = self.port.stack().layer(cluster.port());
-        let conns = port.map_ok(Conn::boxed);
-        let serving = tokio::spawn(serve(conns, stack));
+        let serving = serve(port.map_ok(Conn::boxed), stack);
+        let serving = tokio::spawn(RelayName::current().scope(serving));
         let ended = cluster.clone();
         tokio::spawn(async move {
             ended.ended().await;
             serving.abort();
         });
         let _ = self.running.set(cluster);
-        Ok(relay)
     }
 
     /// The node, once it is started.
@@ -264,17 +326,5 @@ async fn dial(
         .socket(socket)
         .connect()
         .await?;
-    let (send, arrived) = tokio::sync::oneshot::channel();
-    let send = Arc::new(std::sync::Mutex::new(Some(send)));
-    let arrives = service_fn(move |conn: Conn<BoxIo>| {
-        let send = send.lock().map(|mut send| send.take());
-        if let Ok(Some(send)) = send {
-            let _ = send.send(conn);
-        }
-        std::future::ready(Ok::<_, BoxError>(()))
-    });
-    let mut stack = layers.layer(arrives);
-    let stack = ServiceExt::<Conn<BoxIo>>::ready(&mut stack).await?;
-    stack.call(conn.boxed()).await?;
-    Ok(arrived.await?)
+    through(&layers, conn.boxed()).await
 }

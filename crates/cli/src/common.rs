@@ -158,6 +158,8 @@ impl CommonArgs {
             drain_timeout: timeout(self.drain_timeout, Some(30)),
             generations: timeout(self.generations, None),
             max_pairs: self.max_pairs.map(NonZeroUsize::get),
+            #[cfg(feature = "meeting")]
+            queue: None,
             once: false,
             exit_when_idle: self.exit_when_idle,
             reconnect: false,

@@ -54,21 +54,29 @@ pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
         Sides::Meeting(_, meeting) => {
             line(to, "by-key", &[&[wait, max], &*meeting.settings].concat())?;
             #[cfg(feature = "meeting")]
-            if let Some(cluster) = &meeting.cluster {
-                line(to, "cluster", &cluster.settings())?;
-                writeln!(to, "cluster: {}", cluster.port.endpoint.address)?;
-                line(
-                    to,
-                    "sockets",
-                    &cluster.port.endpoint.settings(plan.endpoint_flags),
-                )?;
-                specs(to, &cluster.port.layers)?;
-                writeln!(to, "cluster, dialled")?;
-                specs(to, &cluster.dialled().layers)?;
+            if let Some(of) = &meeting.cluster {
+                cluster(to, of, plan)?;
             }
         }
         Sides::Two(..) if plan.pairing() == Pairing::Rendezvous => {
-            line(to, "rendezvous", &[wait, max])?
+            #[cfg(feature = "meeting")]
+            let queue = plan.queue.as_ref().map(|queue| {
+                let name = Setting::new("queue", &queue.name, Source::Flag);
+                (name, &queue.cluster)
+            });
+            #[cfg(feature = "meeting")]
+            let named = queue.iter().map(|(name, _)| name.clone());
+            #[cfg(not(feature = "meeting"))]
+            let named = std::iter::empty();
+            line(
+                to,
+                "rendezvous",
+                &[wait, max].into_iter().chain(named).collect::<Vec<_>>(),
+            )?;
+            #[cfg(feature = "meeting")]
+            if let Some((_, of)) = queue {
+                cluster(to, of, plan)?;
+            }
         }
         Sides::Two(..) => line(to, "dial-for", &[max])?,
     }
@@ -97,6 +105,25 @@ pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
         writeln!(to, "  {from} to {}: {}", !from, movement(plan, from))?;
     }
     Ok(())
+}
+
+/// How clients of other nodes are met.
+#[cfg(feature = "meeting")]
+fn cluster(
+    to: &mut dyn Write,
+    cluster: &crate::cluster::ClusterSpec,
+    plan: &Plan,
+) -> io::Result<()> {
+    line(to, "cluster", &cluster.settings())?;
+    writeln!(to, "cluster: {}", cluster.port.endpoint.address)?;
+    line(
+        to,
+        "sockets",
+        &cluster.port.endpoint.settings(plan.endpoint_flags),
+    )?;
+    specs(to, &cluster.port.layers)?;
+    writeln!(to, "cluster, dialled")?;
+    specs(to, &cluster.dialled().layers)
 }
 
 /// What a Unix socket costs.

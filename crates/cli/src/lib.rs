@@ -41,6 +41,7 @@ mod pair;
 mod passed;
 mod plan;
 mod proxy_sides;
+mod redial;
 mod relay_name;
 mod reload;
 mod rendezvous;

@@ -41,6 +41,9 @@ pub(crate) struct Plan {
     /// How long pairs from before a reload may go on.
     pub(crate) generations: Sourced<Option<Duration>>,
     pub(crate) max_pairs: Option<usize>,
+    /// Two listening sides that are joined with those of other nodes.
+    #[cfg(feature = "meeting")]
+    pub(crate) queue: Option<Queue>,
     pub(crate) once: bool,
     pub(crate) exit_when_idle: Option<Duration>,
     pub(crate) reconnect: bool,
@@ -77,6 +80,14 @@ pub(crate) struct Meeting {
     pub(crate) cluster: Option<crate::cluster::ClusterSpec>,
 }
 
+/// The queue of two listening sides, at several nodes.
+#[cfg(feature = "meeting")]
+#[derive(Debug)]
+pub(crate) struct Queue {
+    pub(crate) name: String,
+    pub(crate) cluster: crate::cluster::ClusterSpec,
+}
+
 /// The name of the capture's layer.
 const CAPTURE: &str = "capture";
 
@@ -111,16 +122,16 @@ impl Plan {
     pub(crate) fn cluster(&self) -> Option<&crate::cluster::ClusterSpec> {
         match &self.sides {
             Sides::Meeting(_, meeting) => meeting.cluster.as_ref(),
-            Sides::Two(..) => None,
+            Sides::Two(..) => self.queue.as_ref().map(|queue| &queue.cluster),
         }
     }
 
-    /// Is it a node of a cluster?
-    pub(crate) fn is_node(&self) -> bool {
+    /// Where other nodes connect.
+    pub(crate) fn cluster_port(&self) -> Option<&Address> {
         #[cfg(feature = "meeting")]
-        return self.cluster().is_some();
+        return self.cluster().map(|cluster| &cluster.port.endpoint.address);
         #[cfg(not(feature = "meeting"))]
-        false
+        None
     }
 
     /// Waits until other nodes are told that the clients of this relay are gone.

@@ -110,15 +110,31 @@ async fn relay(plan: &Plan) -> anyhow::Result<Option<CloseReason>> {
 }
 
 pub(crate) async fn start(plan: &Plan) -> anyhow::Result<Handle> {
-    let ends = open(plan, [None, None]).await?;
-    join(plan, ends, None).await
+    let ends = open(plan, Sockets::default()).await?;
+    join(plan, ends, None)
+}
+
+/// Listening sockets that are there already.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets {
+    pub(crate) sides: [Option<Kept>; 2],
+    /// Of the cluster port.
+    pub(crate) cluster: Option<Kept>,
+}
+
+/// What is opened for a relay.
+#[derive(Debug)]
+pub(crate) struct Ends {
+    pub(crate) sides: Vec<Endpoint>,
+    #[cfg(feature = "meeting")]
+    pub(crate) cluster: Option<crate::cluster::OpenCluster>,
 }
 
 /// Opens the sides, and takes over the sockets that are there already.
-pub(crate) async fn open(plan: &Plan, kept: [Option<Kept>; 2]) -> anyhow::Result<Vec<Endpoint>> {
-    let mut ends = Vec::new();
-    for ((_, side), kept) in plan.sides.specs().zip(kept) {
-        ends.push(
+pub(crate) async fn open(plan: &Plan, kept: Sockets) -> anyhow::Result<Ends> {
+    let mut sides = Vec::new();
+    for ((_, side), kept) in plan.sides.specs().zip(kept.sides) {
+        sides.push(
             side.endpoint
                 .open_or_adopt(plan.endpoint_flags, kept)
                 .await?,
@@ -130,28 +146,40 @@ pub(crate) async fn open(plan: &Plan, kept: [Option<Kept>; 2]) -> anyhow::Result
             refused.with_context(|| format!("side {side}"))?;
         }
     }
-    Ok(ends)
+    #[cfg(feature = "meeting")]
+    let cluster = match plan.cluster() {
+        Some(cluster) => Some(Box::pin(cluster.open(plan.endpoint_flags, kept.cluster)).await?),
+        None => None,
+    };
+    Ok(Ends {
+        sides,
+        #[cfg(feature = "meeting")]
+        cluster,
+    })
 }
 
 /// Starts to join the connections of opened sides, in place of the relay before.
-pub(crate) async fn join(
-    plan: &Plan,
-    ends: Vec<Endpoint>,
-    before: Option<&Handle>,
-) -> anyhow::Result<Handle> {
-    let mut ends = ends.into_iter();
-    match (&plan.sides, ends.next(), ends.next()) {
+pub(crate) fn join(plan: &Plan, ends: Ends, before: Option<&Handle>) -> anyhow::Result<Handle> {
+    let mut sides = ends.sides.into_iter();
+    match (&plan.sides, sides.next(), sides.next()) {
         (Sides::Meeting(side, meeting), Some(listen), None) => {
             #[cfg(feature = "meeting")]
-            if let Some(cluster) = &meeting.cluster {
-                let relay = |attachment| {
+            if let (Some(cluster), Some(opened)) = (&meeting.cluster, ends.cluster) {
+                return cluster.start(opened, |attachment| {
                     stacks::meet(listen, side, meeting, Some(attachment), plan, before)
-                };
-                return cluster.start(plan.endpoint_flags, relay).await;
+                });
             }
             stacks::meet(listen, side, meeting, None, plan, before)
         }
         (Sides::Two(a, b), Some(end_a), Some(end_b)) => {
+            #[cfg(feature = "meeting")]
+            if let (Some(queue), Some(opened)) = (&plan.queue, ends.cluster) {
+                return queue
+                    .cluster
+                    .start_queue(opened, &queue.name, |attachment| {
+                        stacks::queue(end_a, end_b, [a, b], attachment, plan, before)
+                    });
+            }
             Ok(stacks::join(end_a, end_b, [a, b], plan, before))
         }
         _ => anyhow::bail!("a side was not opened"),

@@ -10,6 +10,11 @@ use couplet_connector::{
     relay::Relay,
     stack::{SideStack, Slot},
 };
+#[cfg(feature = "meeting")]
+use couplet_connector::{
+    endpoint::Side,
+    pairing::{Keyed, WhenFull},
+};
 use tower::{
     Layer,
     layer::util::{Identity, Stack},
@@ -81,6 +86,28 @@ pub(crate) fn meet(
         None => Connector::keyed(listen, keyed),
     };
     let connector = with_pair(connector.layer_a(spec.stack()), plan, before);
+    Ok(start(connector.wait_timeout(plan.wait_timeout.value), plan))
+}
+
+/// Starts to join the connections of two sides in the order in which they come, and with those of other nodes.
+#[cfg(feature = "meeting")]
+pub(crate) fn queue(
+    a: Endpoint,
+    b: Endpoint,
+    specs: [&SideSpec; 2],
+    attachment: Attachment<BoxIo, Side, ()>,
+    plan: &Plan,
+    before: Option<&Handle>,
+) -> anyhow::Result<Handle> {
+    let (Endpoint::Incoming(a), Endpoint::Incoming(b)) = (a, b) else {
+        bail!("a queue is of two listening sides");
+    };
+    // The node joins them: here no two meet.
+    let apart = Keyed::new(|info| info.side)
+        .side(|_| Some(()))
+        .per_key(plan.max_waiting.value, WhenFull::Refuse);
+    let connector = Connector::listen_listen(a, b).by_key_with(apart, attachment);
+    let connector = two_sided(connector, specs, plan, before);
     Ok(start(connector.wait_timeout(plan.wait_timeout.value), plan))
 }
 

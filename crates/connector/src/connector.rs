@@ -156,6 +156,17 @@ impl<LA, LB, LP> Connector<Meet, LA, LB, LP> {
     {
         self.map_mode(|meet| meet.by_key(ByKey::new(keyed, None)))
     }
+
+    /// As [`by_key`](Self::by_key), where partners may also come from elsewhere: through the other end of this
+    /// [`switchboard`](couplet_pairing::switchboard).
+    pub fn by_key_with<K, S>(self, keyed: Keyed<K, S>, attachment: Attachment<BoxIo, K, S>) -> Self
+    where
+        K: Eq + Hash + Clone + Send + 'static,
+        S: Eq + Clone + Send + 'static,
+    {
+        let by_key = ByKey::new(keyed, Some(attachment));
+        self.map_mode(|meet| meet.by_key(by_key))
+    }
 }
 
 impl<M> Connector<M> {

@@ -63,7 +63,7 @@
 //! | [`HandshakeLayer`] with `WsAccept`, `WsConnect` (feature `ws`) | side | WebSocket, as the server or as the client | in both directions |
 //! | [`HandshakeLayer`] with [`ExpectToken`] | side | expects a shared secret as the first line | until what was read ahead is delivered |
 //! | [`HandshakeLayer`] with `ExpectSignedToken` (feature `signed-token`) | side | expects a token as the first line that is signed and expires | until what was read ahead is delivered |
-//! | [`HandshakeLayer`] with `ExpectMeeting`, `Meet` (feature `meet`) | side | peers meet by a key, at a relay that both dial | until what was read ahead is delivered |
+//! | [`HandshakeLayer`] with `ExpectMeeting`, `Meet`, `Follow` (feature `meet`) | side | peers meet by a key, at a relay that both dial | until what was read ahead is delivered |
 //! | [`HandshakeLayer`] with [`SendToken`] | side | sends a token of either kind as the first line | no |
 //! | [`HandshakeLayer`] with `Challenge`, `AnswerChallenge` (feature `challenge`) | side | the peer signs a challenge with a known key | until what was read ahead is delivered |
 //! | [`HandshakeLayer`] with `SocksAccept`, `SocksConnect` (feature `socks`) | side | SOCKS5, as the proxy or as its client | no |

@@ -112,6 +112,7 @@ async fn engine(url: &str, seconds: u64, in_flight: u64) -> Result<()> {
                 ticket: Ticket::random(),
                 home: home.clone(),
                 lease: Duration::from_secs(15),
+                waited: None,
             };
             let waits = engine
                 .clone()

@@ -331,3 +331,76 @@ async fn connections_that_were_kept_ready_to_a_dead_node_are_not_used() {
         (0, 0)
     );
 }
+
+/// The line of a client of the key 1 of [`come`].
+fn line(rest: &str) -> String {
+    let key = couplet_connector::layers::handshake::meet::MeetingKey::of(1_u64.to_be_bytes());
+    format!("couplet/1 {key}{rest}\n")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_follows_is_sent_to_the_node_of_its_partner() {
+    let engine = MemoryEngine::new();
+    let world = World::of_public_nodes(3, honest(engine.clone()));
+    let waits = come(&world, 1, 0, Side::A);
+    sleep(SECOND).await;
+    let answer = world.answer(1, &line(" b +goto")).await.unwrap();
+    assert_eq!(answer, format!("goto {}\n", helper::world::public(0)));
+    assert_eq!(world.cluster(1).counts().get(Count::Redirected), 1);
+    // The partner waits on, and is neither reserved nor forgotten.
+    sleep(LEASE / 2).await;
+    assert_eq!((world.cluster(0).offered(), engine.len()), (1, 1));
+    // A client that does not follow is forwarded, as ever.
+    let other = come(&world, 2, 2, Side::B);
+    assert_eq!(waits.await.unwrap(), Outcome::Met(2));
+    assert_eq!(other.await.unwrap(), Outcome::Met(1));
+    let counts = world.cluster(0).counts();
+    assert_eq!(counts.get(Count::Unclaimed), 0);
+    assert_eq!(counts.get(Count::JoinedHere), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_follows_is_forwarded_where_the_node_of_its_partner_has_no_public_address() {
+    let (world, _engine) = world(2);
+    let waits = come(&world, 1, 0, Side::A);
+    sleep(SECOND).await;
+    assert_eq!(world.answer(1, &line(" b +goto")).await.unwrap(), "ok\n");
+    assert_eq!(world.cluster(1).counts().get(Count::Redirected), 0);
+    drop(waits);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_sent_to_a_node_whose_client_has_left() {
+    let engine = MemoryEngine::new();
+    let lost = Arc::new(std::sync::Mutex::new(None));
+    let truth = honest(engine);
+    // Gives the first offer to each client that comes, though it is gone.
+    let stale: Engine = Arc::new(move |node, request| {
+        let (truth, lost) = (Arc::clone(&truth), Arc::clone(&lost));
+        async move {
+            if let Request::Meet(offer) = &request {
+                let mut lost = lost.lock().unwrap();
+                match (&*lost, offer.side) {
+                    (None, Some(Side::A)) => *lost = Some(offer.peer()),
+                    (Some(peer), Some(Side::B)) if peer.home != offer.home => {
+                        return Ok(Answer::Found(peer.clone()));
+                    }
+                    _ => {}
+                }
+            }
+            truth(node, request).await
+        }
+        .boxed()
+    });
+    let world = World::of_public_nodes(2, stale);
+    let leaves = come(&world, 1, 0, Side::A);
+    sleep(SECOND).await;
+    leaves.abort();
+    sleep(SECOND).await;
+    let line = line(" b +goto");
+    let asked = timeout(SECOND, world.answer(1, &line)).await;
+    assert!(asked.is_err(), "{asked:?}");
+    let counts = world.cluster(1).counts();
+    assert!(counts.get(Count::GoneThere) > 0);
+    assert_eq!(counts.get(Count::Redirected), 0);
+}

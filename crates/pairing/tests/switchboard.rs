@@ -246,3 +246,24 @@ async fn a_rendezvous_without_clients_to_come_ends_when_none_is_taken() {
     assert!(soon(pairs.next()).await.is_none());
     until(|| rig.notices.try_recv().is_err()).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_refused_for_elsewhere_gets_a_reply_of_its_own() {
+    struct Because(&'static str);
+    let keyed =
+        by_key_and_name().refusal_reply(std::time::Duration::from_secs(1), |info, refusal| {
+            let because: &Because = info.extensions.get()?;
+            Some(format!("{refusal}: {}", because.0).into())
+        });
+    let mut rig = Rig::new(Policy::default(), keyed);
+    let (_, mut peer) = rig.arrive(1, "ann");
+    let place = rig.notice().await.place;
+    let reserved = soon(rig.switchboard.take(place)).await.unwrap();
+    reserved.refuse(Refusal::Redirected, Because("over there"));
+    let mut heard = String::new();
+    peer.read_to_string(&mut heard).await.unwrap();
+    assert_eq!(heard, format!("{}: over there", Refusal::Redirected));
+    assert_eq!(rig.ends.1.counts().refused(Side::A, Refusal::Redirected), 1);
+    assert!(soon(rig.switchboard.take(place)).await.is_none());
+    rig.hears_nothing().await;
+}

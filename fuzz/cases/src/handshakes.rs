@@ -1,16 +1,23 @@
 //! The handshakes whose first bytes come from any client.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    future::ready,
+    time::{Duration, SystemTime},
+};
 
 use couplet_connector::{
-    endpoint::{Conn, Info},
+    endpoint::{BoxIo, Conn, Info},
     layers::{
         AnswerChallenge, AuthorizedKeys, Challenge, Ed25519Key, ExpectMeeting, ExpectProxyHeader,
         ExpectSignedToken, ExpectToken, Handshake, Identity, Keyring, Networks, Protocol,
         SignedClaims, Sniff, Token,
-        handshake::{meet::Meeting, proxy_protocol::Proxied},
+        handshake::{
+            meet::{Follow, Meet, Meeting, MeetingKey, Redial},
+            proxy_protocol::Proxied,
+        },
     },
 };
+use tower::service_fn;
 
 use crate::{
     assert_printable,
@@ -115,6 +122,17 @@ pub fn lines(data: &[u8]) {
             claims(info);
         },
     );
+
+    // What a relay answers its client: with a way to another relay, and without.
+    let meet = || Meet::new(MeetingKey::of("demo"));
+    line_of(stranger, &meet(), |_| {});
+    let nowhere = service_fn(|redial: Redial| {
+        if let Some(to) = redial.to() {
+            assert_printable(&to.to_string());
+        }
+        ready(Err::<Conn<BoxIo>, _>("nowhere"))
+    });
+    line_of(stranger, &Follow::new(meet(), nowhere), |_| {});
 
     let key: Ed25519Key = SECRET_KEY.parse().expect("a key");
     line_of(stranger, &AnswerChallenge::new(key), |_| {});

@@ -1,9 +1,11 @@
 //! The listening sockets of the relays, for the next process.
 
 #[cfg(unix)]
-use couplet_connector::endpoint::{Address, Side};
+use couplet_connector::endpoint::Address;
 
 use super::relays::Relays;
+#[cfg(unix)]
+use super::running::Place;
 #[cfg(unix)]
 use super::take_over::{Items, Role, leave_path};
 #[cfg(unix)]
@@ -22,7 +24,7 @@ impl Relays {
     }
 
     #[cfg(unix)]
-    fn sockets(&self) -> impl Iterator<Item = &(Side, Address, Kept)> {
+    fn sockets(&self) -> impl Iterator<Item = &(Place, Address, Kept)> {
         self.running.values().flat_map(|relay| &relay.sockets.kept)
     }
 

@@ -198,7 +198,7 @@ async fn reload(
     let reading = source.clone();
     let read = tokio::task::spawn_blocking(move || reading.load()).await;
     let outcome = match read {
-        Ok(Ok(config)) => relays.reload(config).await,
+        Ok(Ok(config)) => Box::pin(relays.reload(config)).await,
         Ok(Err(mistakes)) => Err(mistakes),
         Err(panic) => Err(vec![Mistake::new(
             format!("the file could not be read: {panic}"),

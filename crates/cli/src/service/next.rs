@@ -94,12 +94,6 @@ impl Before {
             return Ok(());
         }
         for relay in &config.relays {
-            if relay.plan.is_node() {
-                bail!(
-                    "relay {}: a node of a cluster can't be taken over: restart the process",
-                    relay.name
-                );
-            }
             let capture = relay.plan.capture.as_ref();
             if let Some(path) = capture.and_then(|capture| capture.path()) {
                 bail!(

@@ -14,7 +14,7 @@ use super::{
     changes::Changes,
     given::Given,
     memory,
-    running::{Ending, Prepared, Running, Sockets},
+    running::{Ending, Place, Prepared, Running, Sockets},
 };
 use crate::{
     config::{Config, RelayConfig},
@@ -24,7 +24,7 @@ use crate::{
     own_addresses as own, passed,
     plan::Plan,
     reload::do_all,
-    run::{join, open},
+    run::{self, join, open},
     side::Endpoint,
 };
 
@@ -118,19 +118,6 @@ impl Relays {
             .collect();
 
         let (mut prepared, mut wrong) = (Vec::new(), Mistakes::new());
-        for relay in &other {
-            let before = self.running.get(&relay.name);
-            let before = before.is_some_and(|before| before.plan.is_node());
-            if before || relay.plan.is_node() {
-                wrong.push(Mistake::new(
-                    format!("`{}` is a node of a cluster, which can't come or change while the process runs", relay.name),
-                    "leave it as it was, or restart the process",
-                ));
-            }
-        }
-        if !wrong.is_empty() {
-            return Err(wrong);
-        }
         for relay in other {
             let name = relay.name.clone();
             let mut given = Given::default();
@@ -213,26 +200,30 @@ impl Relays {
         if let Some(before) = before {
             memory::keep(&mut config.plan, &before.plan);
         }
-        let mut kept = [None, None];
+        let mut take = |of: Place, address: &Address| match given.take(address) {
+            Some(kept) => Ok(Some(kept)),
+            None => {
+                let kept = self.kept(&config.name, of, address, same);
+                kept.map(Kept::try_clone).transpose()
+            }
+        };
+        let mut kept = run::Sockets::default();
         for (side, spec) in config.plan.sides.specs() {
-            let address = &spec.endpoint.address;
-            kept[side as usize] = match given.take(address) {
-                Some(kept) => Some(kept),
-                None => self
-                    .kept(&config.name, side, address, same)
-                    .map(Kept::try_clone)
-                    .transpose()?,
-            };
+            kept.sides[side as usize] = take(Place::Side(side), &spec.endpoint.address)?;
+        }
+        if let Some(port) = config.plan.cluster_port() {
+            kept.cluster = take(Place::Cluster, port)?;
         }
         let ends = open(&config.plan, kept).await?;
         let mut sockets = Sockets::default();
-        for ((side, spec), end) in config.plan.sides.specs().zip(&ends) {
+        for ((side, spec), end) in config.plan.sides.specs().zip(&ends.sides) {
             if let Endpoint::Incoming(incoming) = end {
-                let address = spec.endpoint.address.clone();
-                let kept = incoming.kept()?;
-                sockets.kept.extend(kept.map(|kept| (side, address, kept)));
-                sockets.addrs.extend(incoming.addrs());
+                sockets.keep(Place::Side(side), &spec.endpoint.address, incoming)?;
             }
+        }
+        #[cfg(feature = "meeting")]
+        if let (Some(address), Some(opened)) = (config.plan.cluster_port(), &ends.cluster) {
+            sockets.keep(Place::Cluster, address, &opened.port)?;
         }
         Ok(Prepared {
             config,
@@ -242,10 +233,10 @@ impl Relays {
     }
 
     /// The socket at this address, of the relay of this name, or of another that does not stay as it is.
-    fn kept(&self, name: &str, side: Side, address: &Address, same: &[String]) -> Option<&Kept> {
+    fn kept(&self, name: &str, of: Place, address: &Address, same: &[String]) -> Option<&Kept> {
         let own = self.running.get(name).into_iter();
         let mut own = own.flat_map(|relay| &relay.sockets.kept);
-        if let Some((.., kept)) = own.find(|(at, known, _)| *at == side && known == address) {
+        if let Some((.., kept)) = own.find(|(at, known, _)| *at == of && known == address) {
             return Some(kept);
         }
         // A port that the system chooses is another one each time.
@@ -266,7 +257,7 @@ impl Relays {
             sockets,
         } = relay;
         let before = self.running.remove(&name);
-        let joining = join(&plan, ends, before.as_ref().map(|before| &before.handle));
+        let joining = async { join(&plan, ends, before.as_ref().map(|before| &before.handle)) };
         let handle = RelayName::new(&*name).scope(joining).await?;
         let [a, b] = [Side::A, Side::B].map(|side| {
             let addr = handle.local_addr(side).ok();

@@ -9,9 +9,9 @@ use couplet_connector::{
 use crate::{
     config::{RelayConfig, RelayWords},
     hand_over,
-    incoming::Kept,
+    incoming::{Incoming, Kept},
     plan::Plan,
-    side::Endpoint,
+    run::Ends,
 };
 
 /// A relay at work.
@@ -35,17 +35,25 @@ pub(super) struct Ending {
     pub(super) has_ended: bool,
 }
 
+/// Which of the listening sockets of a relay.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Place {
+    Side(Side),
+    /// Where other nodes connect.
+    Cluster,
+}
+
 /// The listening sockets of a relay, which outlive it.
 #[derive(Default)]
 pub(super) struct Sockets {
-    pub(super) kept: Vec<(Side, Address, Kept)>,
+    pub(super) kept: Vec<(Place, Address, Kept)>,
     pub(super) addrs: Vec<LocalAddr>,
 }
 
 /// A relay that is ready to be started.
 pub(super) struct Prepared {
     pub(super) config: RelayConfig,
-    pub(super) ends: Vec<Endpoint>,
+    pub(super) ends: Ends,
     pub(super) sockets: Sockets,
 }
 
@@ -63,6 +71,20 @@ impl Prepared {
 // ===== impl Sockets =====
 
 impl Sockets {
+    /// Keeps what this one listens on.
+    pub(super) fn keep(
+        &mut self,
+        of: Place,
+        address: &Address,
+        incoming: &Incoming,
+    ) -> std::io::Result<()> {
+        let kept = incoming.kept()?;
+        self.kept
+            .extend(kept.map(|kept| (of, address.clone(), kept)));
+        self.addrs.extend(incoming.addrs());
+        Ok(())
+    }
+
     /// What other relays hand connections over with.
     pub(super) fn routes(&self) -> Option<HandOver> {
         let mut kept = self.kept.iter();

@@ -7,12 +7,14 @@ pub(crate) mod options;
 pub(crate) mod secrets;
 #[cfg(test)]
 mod tests;
+mod through;
 mod word;
 
 pub(crate) use self::{
     endpoint::{Endpoint, EndpointFlags, EndpointSpec},
     help::{help, is_option, option_form},
     options::SideLayerSpec,
+    through::through,
     word::{Given, SideWords, Word},
 };
 
@@ -121,6 +123,7 @@ impl SideSpec {
                 }
             }
         }
+        side.endpoint.lead_again_through(&side.layers);
         match wrong.is_empty() {
             true => Ok(side),
             false => Err(wrong),

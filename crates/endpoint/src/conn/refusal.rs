@@ -21,6 +21,8 @@ pub enum Refusal {
     Impatient,
     /// Two other connections with the same key were joined.
     Redundant,
+    /// The partner waits at another node, to which the peer was sent.
+    Redirected,
 }
 
 // ===== impl Refusal =====
@@ -36,6 +38,7 @@ impl Refusal {
         Self::Evicted,
         Self::Impatient,
         Self::Redundant,
+        Self::Redirected,
     ];
 }
 
@@ -50,6 +53,7 @@ impl fmt::Display for Refusal {
             Self::Evicted => "gave way to a newer connection",
             Self::Impatient => "sent a byte before it was joined",
             Self::Redundant => "others with the same key were joined",
+            Self::Redirected => "sent to the node where its partner waits",
         })
     }
 }

@@ -19,7 +19,7 @@ const ANSWERED: Duration = Duration::from_secs(10);
 
 /// A match-maker within the process, on tokio's clock. Cheap to clone; clones are the same match-maker.
 ///
-/// The offer that was entered first is found first. Memory: the offers, each until the end of its lease, and
+/// The offer that was entered first, or has [waited](Offer::waited) longest, is found first. Memory: the offers, each until the end of its lease, and
 /// the answers of the last ten seconds.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryEngine(Arc<Mutex<Shared>>);
@@ -36,6 +36,8 @@ struct Shared {
 struct Entered {
     offer: Offer,
     until: Instant,
+    /// Its place in the line.
+    arrived: Option<Instant>,
 }
 
 // ===== impl MemoryEngine =====
@@ -96,11 +98,13 @@ impl Shared {
                     side,
                     ticket,
                     home,
+                    // The wait is not known: it is the last until it is renewed.
+                    waited: asker.waited.map(|_| Duration::ZERO),
                     ..asker
                 };
                 self.change(offer.key, now, |offers| {
                     if offers.iter().all(|entered| entered.offer.ticket != ticket) {
-                        offers.push(Entered::new(offer, now));
+                        enter(offers, Entered::new(offer, now));
                     }
                 });
                 Answer::Done
@@ -129,8 +133,13 @@ impl Shared {
             match (&found, own) {
                 (Some(_), Some(own)) => drop(offers.remove(own)),
                 (Some(_), None) => {}
-                (None, Some(own)) => offers[own] = Entered::new(offer, now),
-                (None, None) => offers.push(Entered::new(offer, now)),
+                (None, own) => {
+                    let renewed = own.map(|own| offers.remove(own));
+                    let arrived = renewed.and_then(|before| before.arrived);
+                    let mut entered = Entered::new(offer, now);
+                    entered.arrived = arrived.into_iter().chain(entered.arrived).min();
+                    enter(offers, entered);
+                }
             }
         });
         match found {
@@ -154,12 +163,19 @@ impl Shared {
     }
 }
 
+/// Behind those that arrived before.
+fn enter(offers: &mut Vec<Entered>, entered: Entered) {
+    let place = offers.partition_point(|before| before.arrived <= entered.arrived);
+    offers.insert(place, entered);
+}
+
 // ===== impl Entered =====
 
 impl Entered {
     fn new(offer: Offer, now: Instant) -> Self {
         Self {
             until: now + offer.lease,
+            arrived: now.checked_sub(offer.waited.unwrap_or_default()),
             offer,
         }
     }

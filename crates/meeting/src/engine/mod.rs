@@ -5,6 +5,8 @@
 //! - [`Request::Meet`] answers [`Answer::Found`] with an offer of the same key and of a side that meets the
 //!   asker's, never the asker's own, and takes that offer out; or it enters the asker's offer until the end of
 //!   its lease and answers [`Answer::Waits`].
+//! - Of the offers of a key whose askers say how long they have [waited](Offer::waited), the one that has waited
+//!   longest is found; of others, any.
 //! - It is idempotent for a ticket: to ask again renews the lease, or gives the same answer again, for a reply
 //!   may be lost.
 //! - It may forget an offer, and may give one out twice. It should do neither often.
@@ -58,6 +60,9 @@ pub struct Offer {
     pub home: NodeAddr,
     /// The time for which the offer holds unless it is renewed.
     pub lease: Duration,
+    /// How long the connection has waited, where those of its key are found in the order in which they came. All of
+    /// a key have it, and a side, or none has.
+    pub waited: Option<Duration>,
 }
 
 /// A connection that waits for the asker.

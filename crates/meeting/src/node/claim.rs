@@ -3,8 +3,9 @@
 use std::{io, time::Duration};
 
 use couplet_connector::{
-    endpoint::{BoxError, BoxIo, Chain, Conn, Replay, Side, find_cause},
-    pairing::{Notice, Reserved},
+    endpoint::{BoxError, BoxIo, Chain, Conn, DialAddr, Refusal, Replay, Side, find_cause},
+    layers::handshake::meet::{Meeting, Redirect},
+    pairing::{Notice, Place, Reserved},
 };
 use thiserror::Error;
 use tokio::{io::AsyncWriteExt, time::timeout};
@@ -30,6 +31,14 @@ struct Met {
     origin: Origin,
 }
 
+/// What another node has answered.
+enum Asked {
+    Met(Box<Met>),
+    Gone,
+    /// The client is to go there itself.
+    At(DialAddr),
+}
+
 /// Another node could not be asked.
 #[derive(Debug, Error)]
 enum NotAsked {
@@ -43,6 +52,10 @@ enum NotAsked {
 
 /// The client is joined, or given back to its rendezvous, which tells of it again.
 pub(super) async fn claim(node: &Shared, alone: &Notice<(), Side>, offer: &Offer, peer: Peer) {
+    if node.is_queue && peer.home == node.home {
+        let place = node.tickets.take(&peer.ticket, &offer.key, offer.side);
+        return join_here(node, alone, place).await;
+    }
     let Some(reserved) = node.switchboard.take(alone.place).await else {
         // It has left, or another node has come for it: the peer is for the next.
         return node.tell(Request::PutBack(offer.clone(), peer)).await;
@@ -54,8 +67,14 @@ pub(super) async fn claim(node: &Shared, alone: &Notice<(), Side>, offer: &Offer
     let asking = timeout(WITHIN, ask(node, &reserved, offer, &peer)).await;
     let (conn, peer_name) = (reserved.info().id, reserved.info().peer_name());
     match asking.unwrap_or(Err(NotAsked::Late)) {
-        Ok(Some(met)) => join(node, reserved, met).await,
-        Ok(None) => {
+        Ok(Asked::Met(met)) => join(node, reserved, *met).await,
+        Ok(Asked::At(addr)) => {
+            node.counts.add(Count::Redirected);
+            tracing::info!(conn = conn.get(), peer = %peer_name, node = %peer.home, to = %addr,
+                "partner waits at another node, to which the client is sent");
+            reserved.refuse(Refusal::Redirected, Redirect::new(addr));
+        }
+        Ok(Asked::Gone) => {
             node.counts.add(Count::GoneThere);
             tracing::debug!(conn = conn.get(), peer = %peer_name, node = %peer.home,
                 "partner at another node has gone");
@@ -73,17 +92,34 @@ pub(super) async fn claim(node: &Shared, alone: &Notice<(), Side>, offer: &Offer
     }
 }
 
-/// `None` if the client of the other node has gone.
+/// Joins a client of a queue with the one at this place of the same node. If either has gone, the other waits on, and
+/// is told of again.
+pub(super) async fn join_here(node: &Shared, alone: &Notice<(), Side>, partner: Option<Place>) {
+    let Some(one) = node.switchboard.take(alone.place).await else {
+        // The ticket of the partner is taken: given back, it is told of again, and gets another.
+        if let Some(place) = partner {
+            drop(node.switchboard.take(place).await);
+        }
+        return;
+    };
+    if let Some(place) = partner
+        && let Some(other) = node.switchboard.take(place).await
+    {
+        one.join_here(other);
+    }
+}
+
 async fn ask(
     node: &Shared,
     reserved: &Reserved<BoxIo>,
     offer: &Offer,
     peer: &Peer,
-) -> Result<Option<Met>, NotAsked> {
+) -> Result<Asked, NotAsked> {
     let join = Join {
         ticket: peer.ticket,
         key: offer.key,
         origin: node.origin(reserved.info()),
+        follows: Meeting::of(reserved.info()).is_some_and(Meeting::follows),
     };
     // One that turns out to be dead has not said whether the client is reserved. Asked again, the node gives a
     // client that it had reserved back, and says GONE.
@@ -104,7 +140,7 @@ async fn ask(
     Ok(met)
 }
 
-async fn exchange(spare: Spare, join: &Join) -> Result<Option<Met>, WireError> {
+async fn exchange(spare: Spare, join: &Join) -> Result<Asked, WireError> {
     let Spare {
         mut conn,
         mut transcript,
@@ -112,13 +148,14 @@ async fn exchange(spare: Spare, join: &Join) -> Result<Option<Met>, WireError> {
     conn.io.write_all(&transcript.join(join)).await?;
     conn.io.flush().await?;
     match transcript.read_reply(&mut conn.io).await? {
-        Reply::Ok(origin) => Ok(Some(Met {
+        Reply::Ok(origin) => Ok(Asked::Met(Box::new(Met {
             conn,
             transcript,
             origin,
-        })),
-        Reply::Gone => Ok(None),
-        Reply::Ready => Err(WireError::Malformed),
+        }))),
+        Reply::Gone => Ok(Asked::Gone),
+        Reply::At(addr) if join.follows => Ok(Asked::At(addr)),
+        Reply::At(_) | Reply::Ready => Err(WireError::Malformed),
     }
 }
 

@@ -22,6 +22,8 @@ pub enum Count {
     JoinedThere,
     /// Clients of this node joined with a client whose node dialled.
     JoinedHere,
+    /// Clients of this node that were sent to the node of their partner.
+    Redirected,
     /// Requests to other nodes over a connection that was kept ready.
     KeptReady,
     /// Tickets whose client had left at another node.
@@ -53,12 +55,13 @@ impl MeetingCounts {
 
 impl Count {
     /// All counts.
-    pub const ALL: &'static [Self; 11] = &[
+    pub const ALL: &'static [Self; 12] = &[
         Self::Answered,
         Self::Failed,
         Self::Full,
         Self::JoinedThere,
         Self::JoinedHere,
+        Self::Redirected,
         Self::KeptReady,
         Self::GoneThere,
         Self::GoneHere,
@@ -75,6 +78,7 @@ impl Count {
             Self::Full => "full",
             Self::JoinedThere => "joined_there",
             Self::JoinedHere => "joined_here",
+            Self::Redirected => "redirected",
             Self::KeptReady => "kept_ready",
             Self::GoneThere => "gone_there",
             Self::GoneHere => "gone_here",

@@ -12,6 +12,9 @@
 //! node, the *home*, and says which ticket it comes for. The home takes the client of that ticket out of its
 //! rendezvous and answers OK, or GONE if there is none. The claimer says GO, and both join. A client that was
 //! taken in vain is given back, and is offered again under a new ticket.
+//!
+//! A client that goes where it is sent is not forwarded: the home answers AT in place of OK, with the address at
+//! which clients reach it, and its own client waits on there.
 
 mod claim;
 mod counts;
@@ -31,9 +34,9 @@ pub use self::{
 use std::{fmt, sync::Arc, time::Duration};
 
 use couplet_connector::{
-    endpoint::{BoxError, BoxIo, Conn, Info, Io, Side, io::ResetUnlessShut},
+    endpoint::{BoxError, BoxIo, Conn, DialAddr, Info, Io, RelayName, Side, io::ResetUnlessShut},
     layers::{Forwarded, handshake::Identity},
-    pairing::{Notices, Switchboard},
+    pairing::{Notice, Notices, Switchboard},
 };
 use tokio::{
     sync::{Semaphore, mpsc},
@@ -43,7 +46,7 @@ use tokio::{
 use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 
 use self::{gate::Gate, spares::Spares, tickets::Tickets, wire::Origin};
-use crate::engine::{Answer, NodeAddr, Request};
+use crate::engine::{Answer, Key, NodeAddr, Request};
 
 /// How long an offer holds at the match-maker unless it is renewed.
 const LEASE: Duration = Duration::from_secs(15);
@@ -89,6 +92,7 @@ pub struct Node {
     dial: Dial,
     lease: Duration,
     ready: usize,
+    public: Option<DialAddr>,
 }
 
 type Engine = BoxCloneSyncService<Request, Answer, BoxError>;
@@ -102,6 +106,9 @@ pub(crate) struct Shared {
     engine: Engine,
     dial: Dial,
     lease: Duration,
+    public: Option<DialAddr>,
+    /// All clients are of one queue, in which the first of a side meets the first of the other.
+    is_queue: bool,
     switchboard: Switchboard<BoxIo>,
     tickets: Tickets,
     gate: Gate,
@@ -142,6 +149,7 @@ impl Node {
             dial: BoxCloneSyncService::new(dial),
             lease: LEASE,
             ready: READY,
+            public: None,
         }
     }
 
@@ -164,6 +172,15 @@ impl Node {
         self
     }
 
+    /// Where clients reach this node. Those of other nodes whose partner waits here, and that
+    /// [follow](couplet_connector::layers::handshake::meet::Meeting::follows), are sent here: their bytes then go
+    /// through one node. None by default: all are forwarded.
+    #[must_use]
+    pub fn public(mut self, addr: DialAddr) -> Self {
+        self.public = Some(addr);
+        self
+    }
+
     /// Starts the node, as a task that ends with the rendezvous.
     ///
     /// # Panics
@@ -173,6 +190,53 @@ impl Node {
     where
         K: fmt::Display + Send + 'static,
     {
+        self.run(false, switchboard, notices, |secret, notice| {
+            let key = secret.key(b"", notice.key.to_string().as_bytes());
+            (notice.map(|_, side| ((), side)), key)
+        })
+    }
+
+    /// Starts the node of a relay with two listening sides, as a task that ends with the relay: the first client of
+    /// side A is joined with the first of side B, whichever node of this `queue` each came to.
+    ///
+    /// The match-maker alone knows the order, so it is asked for each client, and the relay joins none by itself:
+    /// its key is the side, and all connections have the same [`side`](couplet_connector::pairing::Keyed::side). While
+    /// the match-maker is away, the clients of each node are joined in their order there.
+    ///
+    /// ```
+    /// # use couplet_connector::{Connector, endpoint::{BoxIo, Endpoint, Side}, pairing::{Attachment, Keyed}};
+    /// # fn relay(a: impl Endpoint, b: impl Endpoint, attachment: Attachment<BoxIo, Side, ()>) {
+    /// let apart = Keyed::new(|info| info.side).side(|_| Some(())).per_key(1024, couplet_connector::pairing::WhenFull::Refuse);
+    /// let connector = Connector::listen_listen(a, b).by_key_with(apart, attachment);
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn start_queue(
+        self,
+        queue: &str,
+        switchboard: Switchboard<BoxIo>,
+        notices: Notices<Side, ()>,
+    ) -> Cluster {
+        let key = self.secret.key(b"queue ", queue.as_bytes());
+        self.run(true, switchboard, notices, move |_, notice| {
+            (notice.map(|side, _| ((), Some(side))), key)
+        })
+    }
+
+    fn run<K, S>(
+        self,
+        is_queue: bool,
+        switchboard: Switchboard<BoxIo>,
+        notices: Notices<K, S>,
+        of: impl Fn(&Secret, Notice<K, S>) -> (Notice<(), Side>, Key) + Send + 'static,
+    ) -> Cluster
+    where
+        K: Send + 'static,
+        S: Send + 'static,
+    {
         let shared = Arc::new(Shared {
             name: self.name,
             home: self.home,
@@ -180,6 +244,8 @@ impl Node {
             engine: self.engine,
             dial: self.dial,
             lease: self.lease,
+            public: self.public,
+            is_queue,
             switchboard,
             tickets: Tickets::default(),
             gate: Gate::new(),
@@ -188,11 +254,11 @@ impl Node {
             kept: Semaphore::new(welcome::MOST_KEPT),
         });
         let (at_work, working) = mpsc::channel(1);
-        let work = work(Arc::clone(&shared), notices);
-        tokio::spawn(async move {
+        let work = work(Arc::clone(&shared), notices, of);
+        tokio::spawn(RelayName::current().scope(async move {
             work.await;
             drop(working);
-        });
+        }));
         Cluster::new(shared, at_work)
     }
 }
@@ -209,7 +275,11 @@ impl fmt::Debug for Node {
 
 /// Seeks a partner for each connection that waits alone, until the rendezvous has ended and all offers are
 /// taken back.
-async fn work<K: fmt::Display>(shared: Arc<Shared>, mut notices: Notices<K, Side>) {
+async fn work<K, S>(
+    shared: Arc<Shared>,
+    mut notices: Notices<K, S>,
+    of: impl Fn(&Secret, Notice<K, S>) -> (Notice<(), Side>, Key),
+) {
     let mut seeking = JoinSet::new();
     let mut keeping = std::pin::pin!(spares::keep(&shared));
     loop {
@@ -217,8 +287,9 @@ async fn work<K: fmt::Display>(shared: Arc<Shared>, mut notices: Notices<K, Side
             () = &mut keeping => {}
             notice = notices.recv() => match notice {
                 Some(notice) => {
-                    let key = shared.secret.key(notice.key.to_string().as_bytes());
-                    seeking.spawn(seek::seek(Arc::clone(&shared), notice.map_key(drop), key));
+                    let (notice, key) = of(&shared.secret, notice);
+                    let seek = seek::seek(Arc::clone(&shared), notice, key);
+                    seeking.spawn(RelayName::current().scope(seek));
                 }
                 None => break,
             },

@@ -4,15 +4,27 @@ use std::{sync::Arc, time::Duration};
 
 use couplet_connector::{
     endpoint::{Chain, Side},
-    pairing::Notice,
+    pairing::{Notice, Place},
 };
 use tokio::time::sleep;
 use tower::ServiceExt;
 
-use super::{Count, Shared, claim::claim, gate};
+use super::{
+    Count, Shared,
+    claim::{claim, join_here},
+    gate,
+};
 use crate::engine::{Answer, Key, Offer, Peer, Request, Ticket};
 
 type Alone = Notice<(), Side>;
+
+/// A partner.
+enum Found {
+    /// The match-maker has told.
+    Told(Peer),
+    /// The match-maker is away, and one waits at this node.
+    Here(Place),
+}
 
 /// Until the connection waits alone no longer.
 pub(super) async fn seek(node: Arc<Shared>, mut alone: Alone, key: Key) {
@@ -27,11 +39,16 @@ pub(super) async fn seek(node: Arc<Shared>, mut alone: Alone, key: Key) {
         ticket: Ticket::random(),
         home: node.home.clone(),
         lease: node.lease,
+        waited: node.is_queue.then(|| alone.since.elapsed()),
     };
     let listed = node.tickets.list(&offer, alone.place);
-    if let Some(peer) = find(&node, &mut alone, &offer).await {
-        drop(listed);
-        return claim(&node, &alone, &offer, peer).await;
+    match find(&node, &mut alone, &offer).await {
+        Some(Found::Told(peer)) => {
+            drop(listed);
+            return claim(&node, &alone, &offer, peer).await;
+        }
+        Some(Found::Here(place)) => return join_here(&node, &alone, Some(place)).await,
+        None => {}
     }
     // Where another node has come, the match-maker knows.
     if listed.is_untaken() {
@@ -40,21 +57,32 @@ pub(super) async fn seek(node: Arc<Shared>, mut alone: Alone, key: Key) {
 }
 
 /// Asks until a partner is found, or the connection has left. A partner that is found then is put back.
-async fn find(node: &Shared, alone: &mut Alone, offer: &Offer) -> Option<Peer> {
+async fn find(node: &Shared, alone: &mut Alone, offer: &Offer) -> Option<Found> {
     loop {
+        // The rendezvous joins no clients of a queue itself.
+        if node.is_queue
+            && !node.gate.is_open()
+            && let Some(place) = node.tickets.take_first_for(offer)
+        {
+            return Some(Found::Here(place));
+        }
         let leave = tokio::select! {
             leave = node.gate.pass() => leave,
             () = alone.left() => return None,
         };
         // Not given up when the connection leaves: the request may take a partner out all the same.
-        let answer = node.ask(Request::Meet(offer.clone())).await;
+        let asked = Offer {
+            waited: offer.waited.map(|_| alone.since.elapsed()),
+            ..offer.clone()
+        };
+        let answer = node.ask(Request::Meet(asked)).await;
         drop(leave);
         match answer {
             Some(Answer::Found(peer)) if alone.has_left() => {
                 node.tell(Request::PutBack(offer.clone(), peer)).await;
                 return None;
             }
-            Some(Answer::Found(peer)) => return Some(peer),
+            Some(Answer::Found(peer)) => return Some(Found::Told(peer)),
             Some(answer) => {
                 if answer == Answer::Full {
                     node.counts.add(Count::Full);

@@ -39,6 +39,34 @@ impl Tickets {
         })
     }
 
+    /// The connection that came first of those that this one of the same node meets. Takes the tickets of both, so
+    /// that no other gets either.
+    pub(super) fn take_first_for(&self, offer: &Offer) -> Option<Place> {
+        self.with(|tickets| {
+            if !tickets.contains_key(&offer.ticket) {
+                return None;
+            }
+            let meets = |(ticket, (_, other)): &(&Ticket, &(Place, Offer))| {
+                **ticket != offer.ticket && other.key == offer.key && other.meets(offer.side)
+            };
+            let partners = tickets.iter().filter(meets);
+            // Places are numbered as they are taken.
+            let (ticket, (place, _)) = partners.min_by_key(|(_, (place, _))| *place)?;
+            let (ticket, place) = (*ticket, *place);
+            tickets.remove(&ticket);
+            tickets.remove(&offer.ticket);
+            Some(place)
+        })
+    }
+
+    /// Whether the connection of a ticket is there for a client of this key and side.
+    pub(super) fn has(&self, ticket: &Ticket, key: &Key, side: Option<Side>) -> bool {
+        self.with(|tickets| {
+            let listed = tickets.get(ticket);
+            listed.is_some_and(|(_, offer)| offer.key == *key && offer.meets(side))
+        })
+    }
+
     pub(super) fn len(&self) -> usize {
         self.with(|tickets| tickets.len())
     }

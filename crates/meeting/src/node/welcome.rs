@@ -34,8 +34,13 @@ const KEPT: Duration = Duration::from_secs(60);
 /// How many are kept, of all nodes.
 pub(super) const MOST_KEPT: usize = 1024;
 
-/// How long the other node has to say GO, and to take the answer that the client has gone.
-const GO: Duration = Duration::from_secs(2);
+/// How long the other node has to say GO. Its client may have been told by then that it is joined, so that a GO which
+/// is lost on a link that is cut is waited for until TCP has sent it a few times more. A node that dies is known to be
+/// dead sooner, but where its machine does.
+const GO: Duration = Duration::from_secs(10);
+
+/// How long the other node has to take an answer that is the last.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The handle of a started node: its counts, and the service of its cluster port. Cheap to clone.
 #[derive(Clone)]
@@ -223,6 +228,14 @@ async fn receive(node: &Shared, mut conn: Conn<Replay<BoxIo>>) -> Result<(), Clu
             None => return Ok(()),
         },
     };
+    if join.follows
+        && let Some(public) = &node.public
+        && node.tickets.has(&join.ticket, &join.key, join.origin.side)
+    {
+        let reply = transcript.reply(&Reply::At(public.clone()));
+        send_and_close(conn.io, &reply, PATIENCE).await;
+        return Ok(());
+    }
     // The compare-and-swap: the ticket is taken once, and so is the connection.
     let place = node.tickets.take(&join.ticket, &join.key, join.origin.side);
     let reserved = match place {
@@ -232,7 +245,7 @@ async fn receive(node: &Shared, mut conn: Conn<Replay<BoxIo>>) -> Result<(), Clu
     let Some(reserved) = reserved else {
         node.counts.add(Count::GoneHere);
         let reply = transcript.reply(&Reply::Gone);
-        send_and_close(conn.io, &reply, GO).await;
+        send_and_close(conn.io, &reply, PATIENCE).await;
         return Ok(());
     };
     let claimed = timeout(GO, async {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! claimer ─▶ home   magic 8 | nonce 16 | ticket 16 | key 16 | length 2 | origin | mac 32     JOIN
-//! home ─▶ claimer   code 1 | nonce 16 | length 2 | origin | mac 32                           OK, GONE
+//! home ─▶ claimer   code 1 | nonce 16 | length 2 | origin | mac 32                           OK, GONE, AT
 //! claimer ─▶ home   mac 32                                                                   GO
 //! ```
 //!
@@ -14,12 +14,15 @@
 //! claimer ─▶ home   mac 32                                                                   KNOWN
 //! ```
 //!
+//! Where the claimer's client goes where it is sent, the magic of JOIN is another one. A home that clients reach
+//! then answers AT, with its address for them in place of an origin, and reserves nothing.
+//!
 //! A MAC is HMAC-SHA256 with the secret of the cluster, over what is said and all that was said before, so that
 //! nothing of one connection is worth anything in another. Numbers are big-endian.
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use couplet_connector::endpoint::{Io, Replay, Side};
+use couplet_connector::endpoint::{DialAddr, Io, Replay, Side};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
@@ -28,6 +31,7 @@ use thiserror::Error;
 use crate::engine::{Key, Ticket};
 
 const MAGIC: &[u8; 8] = b"couplet\x01";
+const MAGIC_FOLLOWS: &[u8; 8] = b"couplet\x02";
 const HELLO: &[u8; 8] = b"couplet\x00";
 const NONCE: usize = 16;
 const MAC: usize = 32;
@@ -65,6 +69,8 @@ pub(super) struct Join {
     /// The key of the client that comes: that of the ticket, whatever a match-maker says.
     pub(super) key: Key,
     pub(super) origin: Origin,
+    /// The client that comes goes where it is sent.
+    pub(super) follows: bool,
 }
 
 /// What another node begins with.
@@ -80,6 +86,8 @@ pub(super) enum Reply {
     Ok(Origin),
     /// No connection waits under this ticket.
     Gone,
+    /// The connection waits: its partner can come here itself.
+    At(DialAddr),
     /// A JOIN may come, some time.
     Ready,
 }
@@ -112,8 +120,9 @@ impl Secret {
     }
 
     /// What the match-maker knows of a key: no key can be found from it without the secret.
-    pub(super) fn key(&self, key: &[u8]) -> Key {
-        let tag = self.mac(b"key").chain_update(key).finalize().into_bytes();
+    pub(super) fn key(&self, kind: &[u8], key: &[u8]) -> Key {
+        let tag = self.mac(b"key").chain_update(kind).chain_update(key);
+        let tag = tag.finalize().into_bytes();
         let mut key = [0; 16];
         key.copy_from_slice(&tag[..16]);
         Key(key)
@@ -140,7 +149,11 @@ impl Transcript {
 
     /// JOIN, with a new nonce.
     pub(super) fn join(&mut self, join: &Join) -> Vec<u8> {
-        let mut said = MAGIC.to_vec();
+        let mut said = match join.follows {
+            true => MAGIC_FOLLOWS,
+            false => MAGIC,
+        }
+        .to_vec();
         said.extend(random());
         said.extend(join.ticket.0);
         said.extend(join.key.0);
@@ -182,7 +195,10 @@ impl Transcript {
     }
 
     pub(super) async fn read_join(&mut self, io: &mut Replay<impl Io>) -> Result<Join, WireError> {
-        let said = self.read(io, JOIN_HEAD, MAGIC).await?;
+        fill(io, MAGIC.len()).await?;
+        let follows = io.ahead().starts_with(MAGIC_FOLLOWS);
+        let magic = if follows { MAGIC_FOLLOWS } else { MAGIC };
+        let said = self.read(io, JOIN_HEAD, magic).await?;
         let (ticket, rest) = said[MAGIC.len() + NONCE..]
             .split_first_chunk()
             .ok_or(WireError::Malformed)?;
@@ -192,6 +208,7 @@ impl Transcript {
             ticket: Ticket(*ticket),
             key: Key(*key),
             origin,
+            follows,
         })
     }
 
@@ -199,11 +216,18 @@ impl Transcript {
         let mut said = vec![match reply {
             Reply::Ok(_) => b'O',
             Reply::Gone => b'G',
+            Reply::At(_) => b'A',
             Reply::Ready => b'R',
         }];
         said.extend(random());
         match reply {
             Reply::Ok(origin) => origin.write(&mut said),
+            Reply::At(addr) => {
+                let addr = addr.to_string();
+                let addr = cut(&addr);
+                said.extend((addr.len() as u16).to_be_bytes());
+                said.extend(addr.as_bytes());
+            }
             Reply::Gone | Reply::Ready => said.extend([0, 0]),
         }
         self.sign(said)
@@ -219,6 +243,11 @@ impl Transcript {
                 .map(Reply::Ok)
                 .ok_or(WireError::Malformed),
             (b'G', []) => Ok(Reply::Gone),
+            (b'A', addr) => std::str::from_utf8(addr)
+                .ok()
+                .and_then(|addr| addr.parse().ok())
+                .map(Reply::At)
+                .ok_or(WireError::Malformed),
             (b'R', []) => Ok(Reply::Ready),
             _ => Err(WireError::Malformed),
         }

@@ -3,7 +3,7 @@
 use std::{fmt::Debug, time::Duration};
 
 use couplet_connector::endpoint::Side;
-use couplet_meeting::engine::{Answer, Request};
+use couplet_meeting::engine::{Answer, Offer, Request};
 use tower::Service;
 
 use super::{LEASE, ask, meet, offer};
@@ -22,6 +22,8 @@ pub(crate) async fn holds(engine: &impl Engine, pass: impl AsyncFn(Duration)) {
     one_that_was_put_back_is_found_again(engine).await;
     a_lease_ends_unless_it_is_renewed(engine, &pass).await;
     a_short_lease_does_not_end_a_long_one(engine, &pass).await;
+    of_a_line_the_one_that_came_first_is_found_first(engine, &pass).await;
+    a_line_keeps_to_leases_and_leaves(engine, &pass).await;
 }
 
 async fn the_second_finds_the_first(engine: &impl Engine) {
@@ -126,4 +128,70 @@ async fn a_short_lease_does_not_end_a_long_one(
     let found = meet(engine, &offer(36, Side::B)).await;
     assert_eq!(found, Answer::Found(long.peer()));
     assert_eq!(meet(engine, &offer(36, Side::B)).await, Answer::Waits);
+}
+
+/// An offer of a connection that has waited so long.
+fn in_line(of: u8, side: Side, waited: Duration) -> Offer {
+    Offer {
+        waited: Some(waited),
+        ..offer(of, side)
+    }
+}
+
+const LONG: Duration = Duration::from_secs(3600);
+
+async fn of_a_line_the_one_that_came_first_is_found_first(
+    engine: &impl Engine,
+    pass: &impl AsyncFn(Duration),
+) {
+    let minute = Duration::from_secs(60);
+    let waiting = [3, 1, 4, 0, 2].map(|place| in_line(37, Side::A, LONG - minute * place));
+    for one in &waiting {
+        assert_eq!(meet(engine, one).await, Answer::Waits);
+    }
+    // Renewed in any order, their order stays.
+    pass(LEASE / 3).await;
+    for one in waiting.iter().rev() {
+        let renewed = Offer {
+            waited: one.waited.map(|waited| waited + LEASE / 3),
+            ..one.clone()
+        };
+        assert_eq!(meet(engine, &renewed).await, Answer::Waits);
+    }
+    for at in [3, 1, 4, 0, 2] {
+        let other = in_line(37, Side::B, Duration::ZERO);
+        let found = Answer::Found(waiting[at].peer());
+        assert_eq!(meet(engine, &other).await, found);
+        // Asked again, it says the same.
+        assert_eq!(meet(engine, &other).await, found);
+    }
+    let last = in_line(37, Side::B, Duration::ZERO);
+    assert_eq!(meet(engine, &last).await, Answer::Waits);
+}
+
+async fn a_line_keeps_to_leases_and_leaves(engine: &impl Engine, pass: &impl AsyncFn(Duration)) {
+    let [ends, leaves, back] = [0; 3].map(|_| in_line(38, Side::A, LONG));
+    let mut stays = in_line(38, Side::A, Duration::ZERO);
+    stays.lease = LEASE * 100;
+    for one in [&ends, &stays] {
+        assert_eq!(meet(engine, one).await, Answer::Waits);
+    }
+    pass(LEASE * 2).await;
+    for one in [&leaves, &back] {
+        assert_eq!(meet(engine, one).await, Answer::Waits);
+    }
+    assert_eq!(ask(engine, Request::Leave(leaves)).await, Answer::Done);
+    let other = in_line(38, Side::B, Duration::ZERO);
+    assert_eq!(meet(engine, &other).await, Answer::Found(back.peer()));
+    // Put back, it is behind the others.
+    assert_eq!(
+        ask(engine, Request::PutBack(other, back.peer())).await,
+        Answer::Done
+    );
+    for found in [stays, back] {
+        let other = in_line(38, Side::B, Duration::ZERO);
+        assert_eq!(meet(engine, &other).await, Answer::Found(found.peer()));
+    }
+    let other = in_line(38, Side::B, Duration::ZERO);
+    assert_eq!(meet(engine, &other).await, Answer::Waits);
 }

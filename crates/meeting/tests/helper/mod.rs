@@ -31,6 +31,7 @@ pub(crate) fn offer(of: u8, side: impl Into<Option<Side>>) -> Offer {
         ticket: Ticket::random(),
         home: home("node:1"),
         lease: LEASE,
+        waited: None,
     }
 }
 

@@ -53,6 +53,8 @@ struct Shared {
     engine: Engine,
     nodes: Mutex<Vec<Option<Alive>>>,
     link: Box<dyn Fn(usize, usize) -> Link + Send + Sync>,
+    /// Clients reach each node.
+    public: bool,
     /// How often each client was joined, by what its partner says.
     met: Mutex<HashMap<u64, Vec<u64>>>,
 }
@@ -83,8 +85,23 @@ impl World {
         engine: Engine,
         link: impl Fn(usize, usize) -> Link + Send + Sync + 'static,
     ) -> Self {
+        Self::start_all(nodes, engine, false, link)
+    }
+
+    /// The same, where clients may go to the node of their partner: [`public`].
+    pub(crate) fn of_public_nodes(nodes: usize, engine: Engine) -> Self {
+        Self::start_all(nodes, engine, true, |_, _| Link::Up)
+    }
+
+    fn start_all(
+        nodes: usize,
+        engine: Engine,
+        public: bool,
+        link: impl Fn(usize, usize) -> Link + Send + Sync + 'static,
+    ) -> Self {
         let world = Self(Arc::new(Shared {
             engine,
+            public,
             nodes: Mutex::new((0..nodes).map(|_| None).collect()),
             link: Box::new(link),
             met: Mutex::default(),
@@ -113,7 +130,11 @@ impl World {
         });
         let home = NodeAddr::try_from(&*node.to_string()).unwrap();
         let secret = Secret::new(*b"the secret of all");
-        let started = Node::new(&format!("node {node}"), home, secret, engine, dial).lease(LEASE);
+        let mut started =
+            Node::new(&format!("node {node}"), home, secret, engine, dial).lease(LEASE);
+        if self.0.public {
+            started = started.public(public(node));
+        }
         let cluster = started.start(switchboard, notices);
         let port = tokio::spawn(serve(accepted_nodes, cluster.port())).abort_handle();
         let keyed = meet::by_key().per_key(64, WhenFull::Refuse);
@@ -227,10 +248,29 @@ impl World {
         Ok(u64::from_be_bytes(partner))
     }
 
+    /// What a node answers a client that says this line.
+    pub(crate) async fn answer(&self, node: usize, line: &str) -> io::Result<String> {
+        let clients = self.0.nodes.lock().unwrap()[node]
+            .as_ref()
+            .map(|it| it.clients.clone());
+        let mut io = Leaving(clients.unwrap().connect().await?);
+        io.0.write_all(line.as_bytes()).await?;
+        let mut answer = Vec::new();
+        while answer.last() != Some(&b'\n') {
+            answer.push(io.0.read_u8().await?);
+        }
+        Ok(String::from_utf8(answer).unwrap())
+    }
+
     /// The clients that a client says it has met, by the met one.
     pub(crate) fn met(&self) -> HashMap<u64, Vec<u64>> {
         self.0.met.lock().unwrap().clone()
     }
+}
+
+/// Where clients reach a node, if they do.
+pub(crate) fn public(node: usize) -> couplet_connector::endpoint::DialAddr {
+    format!("node-{node}:4000").parse().unwrap()
 }
 
 /// A client that leaves resets its connection: an end of stream could mean that it waits for an answer.

@@ -6,14 +6,23 @@ mod settings;
 use std::{net::IpAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use couplet_connector::{
+    SideLayers,
     endpoint::{Address, DialAddr, Family, Host, KeepAlive, TargetAddr, UnixAddr},
     layers::{AccessList, Replaceable},
     mode::Way,
 };
 
 use crate::{
-    dialler::Dialler, frame::Frame, incoming::Incoming, reload::OnReload, routes::Routes,
-    targets::TargetsSpec, units::Limit, via::ProxySpec,
+    dialler::Dialler,
+    frame::Frame,
+    incoming::Incoming,
+    redial::Redialler,
+    reload::OnReload,
+    routes::Routes,
+    side::{SideLayerSpec, options::rendezvous},
+    targets::TargetsSpec,
+    units::Limit,
+    via::ProxySpec,
 };
 
 /// Where a side comes from, and how its sockets are set. What is `None` was not said.
@@ -39,6 +48,8 @@ pub(crate) struct EndpointSpec {
     /// The longest pause before the pool dials again.
     pub(crate) keep_backoff: Option<Duration>,
     pub(crate) routes: Option<Replaceable<Arc<Routes>>>,
+    /// How a client of a rendezvous goes to another relay, where it may.
+    pub(crate) redial: Option<Redialler>,
     /// The proxies on the way, in their order.
     pub(crate) via: Vec<ProxySpec>,
     /// It speaks in messages.
@@ -113,6 +124,7 @@ impl EndpointSpec {
             keep_each: false,
             keep_backoff: None,
             routes: None,
+            redial: None,
             via: Vec::new(),
             frame: None,
             access: Vec::new(),
@@ -122,6 +134,21 @@ impl EndpointSpec {
             tcp_only: None,
             targets: TargetsSpec::default(),
         }
+    }
+
+    /// What a connection meets before its rendezvous, it meets again where it is dialled anew.
+    pub(super) fn lead_again_through(&self, layers: &[SideLayerSpec]) {
+        let Some(redial) = &self.redial else {
+            return;
+        };
+        let mut above = SideLayers::new();
+        for layer in layers
+            .iter()
+            .take_while(|layer| layer.name != rendezvous::NAME)
+        {
+            above.append(layer.layers.clone());
+        }
+        redial.lead_through(above);
     }
 
     pub(crate) fn is_dialled(&self) -> bool {
@@ -184,6 +211,11 @@ impl EndpointSpec {
             TargetAddr::Unix(addr) => Some(addr),
             TargetAddr::Tcp(_) => None,
         })
+    }
+
+    /// Are all of several targets dialled by TCP?
+    pub(crate) fn is_all_tcp(&self) -> bool {
+        self.unix_targets().next().is_none()
     }
 
     /// Is it a Unix socket?

@@ -28,12 +28,6 @@ use crate::{
 };
 
 impl EndpointSpec {
-    /// Listens, or gets ready to dial.
-    #[cfg(feature = "meeting")]
-    pub(crate) async fn open(&self, flags: EndpointFlags) -> anyhow::Result<Endpoint> {
-        self.open_or_adopt(flags, None).await
-    }
-
     /// Listens, or gets ready to dial. A socket that is there already is taken over.
     pub(crate) async fn open_or_adopt(
         &self,
@@ -52,6 +46,7 @@ impl EndpointSpec {
             }
             Address::Dial(addr) => {
                 self.check_source()?;
+                self.may_redial(flags);
                 let dial = self.tcp_dial(Some(addr), flags);
                 let target = TargetAddr::Tcp(addr.clone());
                 Ok(self.dials(self.checked(target, dial), flags))
@@ -62,6 +57,7 @@ impl EndpointSpec {
             }
             Address::DialSeveral(targets) => {
                 self.check_source()?;
+                self.may_redial(flags);
                 let dial = |target: &TargetAddr| {
                     let dial = match target {
                         TargetAddr::Tcp(addr) => self.tcp_dial(Some(addr), flags),
@@ -288,6 +284,18 @@ impl EndpointSpec {
         if let Some(target) = target {
             dial = dial.retarget(target);
         }
+        self.judged(dial)
+    }
+
+    /// A client of a rendezvous may be sent elsewhere from now on, if it is to go there.
+    fn may_redial(&self, flags: EndpointFlags) {
+        if let Some(redial) = &self.redial {
+            redial.dial_with(self.judged(self.prompt_dial(flags)));
+        }
+    }
+
+    /// The dial of addresses that pass the lists.
+    fn judged(&self, dial: Dial) -> Dial {
         self.lists().into_iter().fold(dial, |dial, list| {
             dial.permit(move |addr| {
                 let mut info = Info::new(Origin::Dialled);
@@ -316,6 +324,11 @@ impl EndpointSpec {
 
     /// A dial with the settings of this side and a target that is yet to be said: no port 0 can be dialled.
     fn bare_dial(&self, flags: EndpointFlags) -> Dial {
+        self.prompt_dial(flags).defer_options()
+    }
+
+    /// The same, which sets all options of a socket at once.
+    fn prompt_dial(&self, flags: EndpointFlags) -> Dial {
         let dial = Dial::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
         let dial = match self.last_answer {
             Some(age) => dial.last_answer(age.get().unwrap_or_default()),
@@ -325,7 +338,6 @@ impl EndpointSpec {
             .socket(self.socket(flags))
             .connect_timeout(self.sourced_connect_timeout(flags).value)
             .source(self.source)
-            .defer_options()
             .permit(own::refuse)
     }
 

@@ -1,17 +1,26 @@
 //! `rendezvous=KEY`: the dialled relay joins us with a peer that presents the same key.
 
-use couplet_connector::{
-    endpoint::Side,
-    layers::{
-        HandshakeLayer, Replaceable, SignedToken,
-        handshake::meet::{Meet, MeetingKey},
-    },
-};
+use std::time::Duration;
 
-use super::{Context, Does, IN_CLEAR, On, SideLayerSpec, SideOption, SideSetting, Value, secret};
+use couplet_connector::{
+    Conn,
+    endpoint::{Address, BoxIo, Io, Side},
+    layers::{
+        Handshake, HandshakeLayer, Replaceable, SignedToken,
+        handshake::meet::{Follow, Meet, MeetingKey},
+    },
+    stack::{SideStack, Slot},
+};
+use tower::Layer;
+
+use super::{
+    Context, Does, EndpointSpec, IN_CLEAR, On, SideLayerSpec, SideOption, SideSetting, Value, Word,
+    secret,
+};
 use crate::{
     layer_spec::{LayerSpec, Source, Sourced},
     mistake::Mistake,
+    redial::Redialler,
     reload::OnReload,
     side::Given,
     units::{Limit, limit},
@@ -19,6 +28,9 @@ use crate::{
 
 /// The name of the option and of its layer.
 pub(crate) const NAME: &str = "rendezvous";
+
+/// The name of the setting with the relays that a client may be sent to.
+const REDIRECT: &str = "redirect";
 
 pub(super) static RENDEZVOUS: SideOption = SideOption {
     name: NAME,
@@ -44,12 +56,28 @@ pub(super) static RENDEZVOUS: SideOption = SideOption {
             help: "how long to wait for the peer [default: never]",
             many: false,
         },
+        SideSetting {
+            name: REDIRECT,
+            value: "HOST[:PORT]+…",
+            help: "go to the relay where the peer waits, if it is one of these [default: none]",
+            many: false,
+        },
         IN_CLEAR,
     ],
-    does: Does::Layer(layer),
+    does: Does::Both(set, layer),
 };
 
+fn set(endpoint: &mut EndpointSpec, given: &Given<'_>) -> Result<(), Mistake> {
+    let redirect = given.setting(REDIRECT);
+    let redial = redirect.map(|relays| relays.parse(Redialler::parse));
+    endpoint.redial = redial.transpose()?;
+    Ok(())
+}
+
 fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
+    if let Some(redirect) = given.setting(REDIRECT) {
+        check_redirect(redirect, context.endpoint)?;
+    }
     let value = given.needed()?;
     let (_, shown) = value.parse(key)?;
     if !value.text.starts_with('@') {
@@ -94,13 +122,20 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mist
     };
     let meet = Replaceable::new(value.parse(|_| make())?);
     // The others of this process are bounded by what they are dialled for, or by their pool.
-    let waiting = HandshakeLayer::new(meet.clone()).timeout(wait.value.get());
     let shown_side = match side.value {
         Some(Side::A) => "a",
         Some(Side::B) => "b",
         None => "any",
     };
-    let mut spec = LayerSpec::handshake(NAME, waiting.bound(usize::MAX))
+    let spec = match context.endpoint.redial.clone() {
+        None => waits(meet.clone(), wait.value),
+        Some(redial) => {
+            let meet = meet.clone();
+            let follow = move |conn| Follow::new(meet.current(), redial.clone()).handshake(conn);
+            waits(follow, wait.value)
+        }
+    };
+    let mut spec = spec
         .set("key", shown, Source::Side)
         .set("side", shown_side, side.from)
         .set("wait", wait.value, wait.from);
@@ -113,6 +148,30 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mist
         spec = spec.on_reload(OnReload::replace(meet, file, make));
     }
     Ok(spec)
+}
+
+/// A handshake that takes its time.
+fn waits<H, I>(meet: H, wait: Limit<Duration>) -> SideLayerSpec
+where
+    H: Handshake<Conn<BoxIo>, Output = Conn<I>>,
+    HandshakeLayer<H>: Layer<Slot, Service: SideStack + Clone> + Send + Sync + 'static,
+    I: Io,
+{
+    let waiting = HandshakeLayer::new(meet).timeout(wait.get());
+    LayerSpec::handshake(NAME, waiting.bound(usize::MAX))
+}
+
+/// A client that is sent elsewhere is dialled anew.
+fn check_redirect(redirect: Word<'_>, endpoint: &EndpointSpec) -> Result<(), Mistake> {
+    let is_dialled_directly = endpoint.via.is_empty() && endpoint.routes.is_none();
+    match &endpoint.address {
+        Address::Dial(_) if is_dialled_directly => Ok(()),
+        Address::DialSeveral(_) if is_dialled_directly && endpoint.is_all_tcp() => Ok(()),
+        address => Err(redirect.wrong(
+            format!("no other relay can be dialled in place of `{address}`, from here"),
+            "`dial:HOST:PORT`, without `via` and `route`",
+        )),
+    }
 }
 
 /// The token of `@FILE`.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use couplet_pairing::{Keyed, Refusal};
 
-use super::{Meeting, MeetingKey};
+use super::{Meeting, MeetingKey, Redirect};
 use crate::AnnounceJoin;
 
 /// The answer when the partner is there.
@@ -16,8 +16,12 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 pub fn by_key() -> Keyed<MeetingKey> {
     Keyed::new(|info| Some(Meeting::of(info)?.key()))
         .side(|info| Meeting::of(info)?.side())
-        .refusal_reply(PATIENCE, |_, refusal| {
-            Some(format!("{}\n", answer(refusal)).into())
+        .refusal_reply(PATIENCE, |info, refusal| {
+            let redirect: Option<&Redirect> = info.extensions.get();
+            Some(match (refusal, redirect) {
+                (Refusal::Redirected, Some(redirect)) => redirect.line().into(),
+                _ => format!("{}\n", answer(refusal)).into(),
+            })
         })
 }
 
@@ -37,6 +41,8 @@ pub fn answer(refusal: Refusal) -> &'static str {
         Refusal::Evicted => "evicted",
         Refusal::Impatient => "impatient",
         Refusal::Redundant => "redundant",
+        // Without an address.
+        Refusal::Redirected => "redirected",
         _ => "refused",
     }
 }

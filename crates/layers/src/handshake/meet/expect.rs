@@ -34,6 +34,7 @@ pub struct ExpectMeeting {
 pub struct Meeting {
     key: MeetingKey,
     side: Option<Side>,
+    follows: bool,
 }
 
 /// A connection's first line was refused.
@@ -116,15 +117,21 @@ impl ExpectMeeting {
         line: &[u8],
         info: &Info,
     ) -> Result<(Meeting, Option<SignedClaims>), MeetingRefused> {
-        let Request { key, side, token } = Request::parse(line).ok_or(MeetingRefused::Malformed)?;
+        let Request {
+            key,
+            side,
+            token,
+            follows,
+        } = Request::parse(line).ok_or(MeetingRefused::Malformed)?;
         if let (Some(on), Some(side)) = (info.side, side)
             && on != side
         {
             return Err(MeetingRefused::OtherSide);
         }
         let side = side.or(info.side);
+        let meeting = |side| Meeting { key, side, follows };
         let Some(keyring) = &self.tokens else {
-            return Ok((Meeting { key, side }, None));
+            return Ok((meeting(side), None));
         };
         let token = token.ok_or(MeetingRefused::NoToken)?;
         let claims = keyring.verify(token, (self.clock)())?;
@@ -137,7 +144,7 @@ impl ExpectMeeting {
             return Err(SignedTokenRefused::OtherSide.into());
         }
         let side = side.or(claims.allowed_side());
-        Ok((Meeting { key, side }, Some(claims)))
+        Ok((meeting(side), Some(claims)))
     }
 }
 
@@ -179,6 +186,11 @@ impl Meeting {
     /// The side; `None` for either.
     pub const fn side(&self) -> Option<Side> {
         self.side
+    }
+
+    /// Whether the client goes where it is sent: [`Redirect`](super::Redirect).
+    pub const fn follows(&self) -> bool {
+        self.follows
     }
 }
 

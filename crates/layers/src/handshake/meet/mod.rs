@@ -12,9 +12,13 @@
 //! ```
 //!
 //! The key is the first half of the SHA-256 of a name ([`MeetingKey::of`]). Its length and place are
-//! fixed, so that a balancer in front of several relays can choose by it. A line has at most 560 bytes
+//! fixed, so that a balancer in front of several relays can choose by it. A line has at most 566 bytes
 //! and may end in a carriage return and a line feed. A word is followed by one space. Bytes behind the
 //! line are the partner's, and are delivered after the join.
+//!
+//! A client that goes where the relay sends it says so with a last word, `+goto`. Where its partner waits at
+//! another relay, it may get `goto HOST:PORT\n` in place of `ok`: then it asks there, with the same line. A
+//! client without that word never gets this answer. [`Follow`] is such a client.
 //!
 //! The answer is `ok\n` as soon as the partner is there, which may take hours, or a line with a reason,
 //! after which the relay closes the connection:
@@ -74,14 +78,18 @@
 
 mod answer;
 mod expect;
+mod follow;
 mod key;
+mod redirect;
 mod request;
 mod send;
 
 pub use self::{
     answer::{announce, answer, by_key},
     expect::{ExpectMeeting, Meeting, MeetingRefused},
+    follow::{Follow, Redial},
     key::MeetingKey,
+    redirect::Redirect,
     send::{Meet, NotMet},
 };
 

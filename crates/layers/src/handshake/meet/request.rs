@@ -4,8 +4,11 @@ use super::MeetingKey;
 
 const VERSION: &[u8] = b"couplet/1 ";
 
+/// The last word of a client that goes where the relay sends it.
+const FOLLOWS: &[u8] = b" +goto";
+
 /// The longest line, with its end: a token has at most 512 bytes.
-pub(super) const MAX_LINE: usize = 560;
+pub(super) const MAX_LINE: usize = 566;
 
 /// The content of a client's line, which proves nothing.
 #[derive(Debug, PartialEq)]
@@ -13,6 +16,8 @@ pub(super) struct Request<'a> {
     pub(super) key: MeetingKey,
     pub(super) side: Option<Side>,
     pub(super) token: Option<&'a [u8]>,
+    /// It goes where the relay sends it.
+    pub(super) follows: bool,
 }
 
 // ===== impl Request =====
@@ -24,6 +29,10 @@ impl<'a> Request<'a> {
             .strip_prefix(VERSION)?
             .split_at_checked(MeetingKey::DIGITS)?;
         let key = MeetingKey::parse(key)?;
+        let (rest, follows) = match rest.strip_suffix(FOLLOWS) {
+            Some(rest) => (rest, true),
+            None => (rest, false),
+        };
         let (mut side, mut token) = (None, None);
         if !rest.is_empty() {
             let mut words = rest.strip_prefix(b" ")?.split(|byte| *byte == b' ');
@@ -33,11 +42,18 @@ impl<'a> Request<'a> {
                 Some(_) => words.next(),
                 None => Some(first),
             };
-            if words.next().is_some() || token.is_some_and(<[u8]>::is_empty) {
+            // A word that begins so is none of this version.
+            let is_word = |token: &[u8]| !token.is_empty() && token[0] != b'+';
+            if words.next().is_some() || !token.is_none_or(is_word) {
                 return None;
             }
         }
-        Some(Self { key, side, token })
+        Some(Self {
+            key,
+            side,
+            token,
+            follows,
+        })
     }
 
     /// The line, with its end.
@@ -53,6 +69,9 @@ impl<'a> Request<'a> {
         if let Some(token) = self.token {
             line.push(b' ');
             line.extend(token);
+        }
+        if self.follows {
+            line.extend(FOLLOWS);
         }
         line.push(b'\n');
         line
@@ -81,9 +100,11 @@ mod tests {
         fn a_request_line_is_read(
             version in prop_oneof![Just(VERSION), Just(&b"couplet/2 "[..])],
             key in "[0-9a-fA-F]{31,33}",
-            rest in vec(prop_oneof![Just(b' '), Just(b'a'), Just(b'b'), any::<u8>()], 0..8),
+            rest in vec(prop_oneof![Just(b' '), Just(b'a'), Just(b'b'), Just(b'+'), any::<u8>()], 0..8),
+            follows in any::<bool>(),
         ) {
-            let said = [version, key.as_bytes(), &rest].concat();
+            let last = if follows { FOLLOWS } else { b"" };
+            let said = [version, key.as_bytes(), &rest, last].concat();
             if let Some(request) = Request::parse(&said) {
                 let line = request.line();
                 prop_assert_eq!(&line[..line.len() - 1], &said[..]);
@@ -96,12 +117,19 @@ mod tests {
         let key = MeetingKey::of("foo");
         for side in [None, Some(Side::A), Some(Side::B)] {
             for token in [None, Some(&b"couplet1.x"[..])] {
-                let request = Request { key, side, token };
-                let line = request.line();
-                assert_eq!(line[10..42], *key.to_string().as_bytes());
-                let (end, line) = line.split_last().unwrap();
-                assert_eq!(*end, b'\n');
-                assert_eq!(Request::parse(line), Some(request));
+                for follows in [false, true] {
+                    let request = Request {
+                        key,
+                        side,
+                        token,
+                        follows,
+                    };
+                    let line = request.line();
+                    assert_eq!(line[10..42], *key.to_string().as_bytes());
+                    let (end, line) = line.split_last().unwrap();
+                    assert_eq!(*end, b'\n');
+                    assert_eq!(Request::parse(line), Some(request));
+                }
             }
         }
     }
@@ -125,6 +153,11 @@ mod tests {
             &format!("couplet/1 {key} a  token"),
             &format!("couplet/1 {key} a token more"),
             &format!("couplet/1 {key} token a"),
+            &format!("couplet/1 {key} a token +goto more"),
+            &format!("couplet/1 {key} +goto +goto"),
+            &format!("couplet/1 {key} +else"),
+            &format!("couplet/1 {key}+goto"),
+            &format!("couplet/1 {key}  +goto"),
             &format!("couplet/1 {key}\ttoken"),
             &format!("couplet/1 {}", key.to_uppercase()),
             &format!("Couplet/1 {key}"),

@@ -1,18 +1,18 @@
 use std::io;
 
-use couplet_endpoint::{Conn, Io, Replay, Side};
+use couplet_endpoint::{BoxError, Conn, Io, Replay, Side};
 use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
 use tokio::io::AsyncWriteExt;
 
-use super::{MeetingKey, answer::OK, request::Request};
+use super::{MeetingKey, Redirect, answer::OK, request::Request};
 use crate::{
     handshake::signed_token::SignedToken,
     handshake::{Handshake, LineError, take_line},
 };
 
-/// The longest answer that is read, with its end.
-const MAX_ANSWER: usize = 256;
+/// The longest answer that is read, with its end: a name and port in it are shorter.
+const MAX_ANSWER: usize = 280;
 
 /// Asks the relay for a partner, and waits until the partner is there. See the [module](super).
 ///
@@ -23,6 +23,12 @@ pub struct Meet {
     key: MeetingKey,
     side: Option<Side>,
     token: Option<SignedToken>,
+}
+
+/// What a relay has answered.
+pub(super) enum Answer<I> {
+    Met(Conn<Replay<I>>),
+    Goto(Conn<Replay<I>>, Redirect),
 }
 
 /// The rendezvous gave no partner.
@@ -38,6 +44,9 @@ pub enum NotMet {
     /// The relay's reason. `Display` escapes it.
     #[error("rendezvous refuses: {}", .0.escape_debug())]
     Refused(String),
+    /// The relay had sent the client to another one, and can't be dialled again.
+    #[error("rendezvous can't be dialled again")]
+    Redial(#[source] BoxError),
 }
 
 // ===== impl Meet =====
@@ -66,21 +75,26 @@ impl Meet {
         self
     }
 
-    pub(super) fn line(&self) -> Vec<u8> {
+    pub(super) fn line(&self, follows: bool) -> Vec<u8> {
         let token = self.token.as_ref();
         let token = token.map(|token| token.as_str().as_bytes());
         let Self { key, side, .. } = *self;
-        Request { key, side, token }.line()
+        let request = Request {
+            key,
+            side,
+            token,
+            follows,
+        };
+        request.line()
     }
-}
 
-impl<I: Io> Handshake<Conn<I>> for Meet {
-    type Output = Conn<Replay<I>>;
-    type Error = NotMet;
-    type Future = BoxFuture<'static, Result<Self::Output, NotMet>>;
-
-    fn handshake(&self, mut conn: Conn<I>) -> Self::Future {
-        let (line, key) = (self.line(), self.key);
+    /// Asks, and waits for the answer. A client that follows may be sent elsewhere.
+    pub(super) fn ask<I: Io>(
+        &self,
+        mut conn: Conn<I>,
+        follows: bool,
+    ) -> impl Future<Output = Result<Answer<I>, NotMet>> + Send + use<I> {
+        let (line, key) = (self.line(follows), self.key);
         async move {
             conn.io.write_all(&line).await.map_err(NotMet::Send)?;
             conn.io.flush().await.map_err(NotMet::Send)?;
@@ -91,11 +105,32 @@ impl<I: Io> Handshake<Conn<I>> for Meet {
             let answer = take_line(&mut conn.io, MAX_ANSWER)
                 .await
                 .map_err(NotMet::Answer)?;
-            match *answer == *OK.as_bytes() {
-                true => Ok(conn),
-                false => Err(NotMet::Refused(
-                    String::from_utf8_lossy(&answer).into_owned(),
-                )),
+            if *answer == *OK.as_bytes() {
+                return Ok(Answer::Met(conn));
+            }
+            match Redirect::parse(&answer).filter(|_| follows) {
+                Some(redirect) => Ok(Answer::Goto(conn, redirect)),
+                None => Err(refused(&answer)),
+            }
+        }
+    }
+}
+
+fn refused(answer: &[u8]) -> NotMet {
+    NotMet::Refused(String::from_utf8_lossy(answer).into_owned())
+}
+
+impl<I: Io> Handshake<Conn<I>> for Meet {
+    type Output = Conn<Replay<I>>;
+    type Error = NotMet;
+    type Future = BoxFuture<'static, Result<Self::Output, NotMet>>;
+
+    fn handshake(&self, conn: Conn<I>) -> Self::Future {
+        let asking = self.ask(conn, false);
+        async move {
+            match asking.await? {
+                Answer::Met(conn) => Ok(conn),
+                Answer::Goto(_, redirect) => Err(refused(redirect.line().trim_end().as_bytes())),
             }
         }
         .boxed()

@@ -1,9 +1,13 @@
-use std::time::{Duration, SystemTime};
+use std::{
+    future::ready,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
 
-use couplet_endpoint::{Conn, Replay, Side, memory, memory::MemoryStream};
+use couplet_endpoint::{BoxIo, Conn, Replay, Side, memory, memory::MemoryStream};
 use couplet_pairing::{Pair, Policy, Refusal, rendezvous_keyed};
-use tokio::io::AsyncWriteExt;
-use tower::{Service, ServiceExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tower::{Service, ServiceExt, service_fn};
 
 use super::*;
 use crate::{
@@ -184,6 +188,7 @@ fn every_refusal_has_its_own_reply() {
         (Refusal::Evicted, "evicted"),
         (Refusal::Impatient, "impatient"),
         (Refusal::Redundant, "redundant"),
+        (Refusal::Redirected, "redirected"),
     ] {
         assert_eq!(answer(refusal), words);
     }
@@ -215,7 +220,7 @@ async fn answered(
 ) -> (Vec<u8>, Result<Conn<Replay<MemoryStream>>, NotMet>) {
     let (mut relay, io) = memory::connection(1024);
     let meeting = tokio::spawn(meet.handshake(conn(io)));
-    let line = read_some(&mut relay, meet.line().len()).await;
+    let line = read_some(&mut relay, meet.line(false).len()).await;
     assert!(!meeting.is_finished(), "there is no partner yet");
     relay.write_all(text).await.unwrap();
     drop(relay);
@@ -250,6 +255,141 @@ async fn any_other_reply_of_the_relay_is_shown_escaped() {
         let error = answered(&meet, cut.as_bytes()).await.1.unwrap_err();
         assert!(matches!(error, NotMet::Answer(_)), "{cut:?}");
     }
+    // It has not said that it goes elsewhere.
+    let error = answered(&meet, b"goto elsewhere:1\n").await.1.unwrap_err();
+    assert_eq!(chain(&error), "rendezvous refuses: goto elsewhere:1");
     let error = answered(&meet, &[b'x'; 300]).await.1.unwrap_err();
     assert!(matches!(error, NotMet::Answer(_)));
+}
+
+// ===== a client that is sent to another relay =====
+
+/// Relays in memory: what each is asked, and what it answers; a relay without an answer can't be dialled.
+#[derive(Clone, Default)]
+struct Relays(Arc<Mutex<Vec<(String, String)>>>);
+
+impl Relays {
+    /// The connection to a relay that answers so.
+    fn answers(&self, name: &str, answer: &'static str) -> Conn<BoxIo> {
+        let (mut relay, io) = memory::connection(1024);
+        let (asked, name) = (Arc::clone(&self.0), name.to_owned());
+        tokio::spawn(async move {
+            let mut line = Vec::new();
+            while line.last() != Some(&b'\n') {
+                line.push(relay.read_u8().await.unwrap());
+            }
+            let line = String::from_utf8(line).unwrap();
+            asked.lock().unwrap().push((name, line));
+            relay.write_all(answer.as_bytes()).await.unwrap();
+            // Until the client has gone.
+            let _ = relay.read_u8().await;
+        });
+        conn(io).boxed()
+    }
+
+    fn asked(&self) -> Vec<(String, String)> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// What becomes of a client of these relays, the first of which it has dialled, and which relay was asked what.
+async fn follows(
+    relays: &'static [(&'static str, &'static str)],
+) -> (Result<Conn<Replay<BoxIo>>, NotMet>, Vec<(String, String)>) {
+    let all = Relays::default();
+    let mut first = all.answers(relays[0].0, relays[0].1);
+    first.info.target = Some(Arc::new(relays[0].0.parse().unwrap()));
+    let id = first.info.id;
+    let dialled = all.clone();
+    let visits = Arc::new(Mutex::new(vec![relays[0].0.to_owned()]));
+    let redial = service_fn(move |redial: Redial| {
+        let to = match redial.to() {
+            Some(to) => to.to_string(),
+            None => redial.first().target.as_ref().unwrap().to_string(),
+        };
+        // Of those with the same name, the next each time.
+        let mut visits = visits.lock().unwrap();
+        let before = visits.iter().filter(|name| **name == to).count();
+        visits.push(to.clone());
+        let answer = relays.iter().filter(|(name, _)| *name == to).nth(before);
+        ready(match answer {
+            Some((name, answer)) => Ok(redial.replaces(dialled.answers(name, answer))),
+            None => Err("no such relay"),
+        })
+    });
+    let follow = Follow::new(Meet::new(MeetingKey::of("demo")).side(Side::B), redial);
+    let met = follow.handshake(first).await;
+    if let Ok(met) = &met {
+        assert_eq!(met.info.id, id);
+    }
+    (met, all.asked())
+}
+
+fn asked(relays: &[(&str, &str)]) -> Vec<(String, String)> {
+    let asked = relays.iter();
+    asked
+        .map(|(name, rest)| ((*name).to_owned(), line(rest)))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_client_goes_where_the_relay_sends_it() {
+    let (met, said) = follows(&[("a:1", "goto b:1\n"), ("b:1", "ok\nhello")]).await;
+    assert_eq!(said, asked(&[("a:1", " b +goto"), ("b:1", " b +goto")]));
+    assert_eq!(read_some(&mut met.unwrap().io, 5).await, b"hello");
+}
+
+#[tokio::test]
+async fn a_client_that_can_not_go_there_comes_back_and_is_forwarded() {
+    let (met, said) = follows(&[("a:1", "goto b:1\n"), ("a:1", "ok\n")]).await;
+    assert_eq!(said, asked(&[("a:1", " b +goto"), ("a:1", " b")]));
+    assert!(met.is_ok());
+    let (met, _) = follows(&[("a:1", "goto b:1\n")]).await;
+    assert_eq!(
+        chain(&met.err().unwrap()),
+        "rendezvous can't be dialled again: no such relay"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_is_sent_on_and_on_stays_where_it_came_to() {
+    let (met, said) = follows(&[
+        ("a:1", "goto b:1\n"),
+        ("b:1", "goto a:1\n"),
+        ("a:1", "goto b:1\n"),
+        ("b:1", "ok\n"),
+    ])
+    .await;
+    let expected = [
+        ("a:1", " b +goto"),
+        ("b:1", " b +goto"),
+        ("a:1", " b +goto"),
+        ("b:1", " b"),
+    ];
+    assert_eq!(said, asked(&expected));
+    assert!(met.is_ok());
+}
+
+#[tokio::test]
+async fn a_refusal_is_no_place_to_go() {
+    for answer in [
+        "goto nowhere\n",
+        "goto b:0\n",
+        "full\n",
+        "goto b:1 or c:1\n",
+    ] {
+        let relays = Box::leak(Box::new([("a:1", answer), ("b:1", "ok\n")]));
+        let (met, said) = follows(relays).await;
+        assert!(matches!(met, Err(NotMet::Refused(_))), "{answer}");
+        assert_eq!(said.len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_relay_knows_which_client_goes_elsewhere_and_says_where() {
+    let expect = ExpectMeeting::new();
+    for (rest, follows) in [("", false), (" +goto", true), (" b +goto", true)] {
+        let conn = says(&expect, line(rest).as_bytes(), 7).await.unwrap();
+        assert_eq!(Meeting::of(&conn.info).unwrap().follows(), follows);
+    }
 }

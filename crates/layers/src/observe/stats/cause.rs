@@ -70,6 +70,8 @@ pub enum RefusalCause {
     Impatient,
     /// Two others with the same key were joined.
     Redundant,
+    /// The partner waits at another node, to which the client was sent; nothing is wrong.
+    Redirected,
     /// A proxy checked that the relay listens; nothing is wrong.
     HealthCheck,
     /// The relay stopped.
@@ -111,6 +113,7 @@ impl RefusalCause {
         Self::Evicted,
         Self::Impatient,
         Self::Redundant,
+        Self::Redirected,
         Self::HealthCheck,
         Self::Shutdown,
         Self::Other,
@@ -279,6 +282,7 @@ impl RefusalCause {
             Self::Evicted => "evicted",
             Self::Impatient => "impatient",
             Self::Redundant => "redundant",
+            Self::Redirected => "redirected",
             Self::HealthCheck => "health_check",
             Self::Shutdown => "shutdown",
             Self::Other => "other",
@@ -328,6 +332,7 @@ impl From<Refusal> for RefusalCause {
             Refusal::Evicted => Self::Evicted,
             Refusal::Impatient => Self::Impatient,
             Refusal::Redundant => Self::Redundant,
+            Refusal::Redirected => Self::Redirected,
             _ => Self::Other,
         }
     }

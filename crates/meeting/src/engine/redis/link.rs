@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use couplet_connector::endpoint::RelayName;
 use redis::{AsyncConnectionConfig, ServerErrorKind};
 use tokio::{
     sync::{Notify, watch},
@@ -81,7 +82,7 @@ impl Link {
         let (send, up) = watch::channel(None);
         let broken = Arc::<Broken>::default();
         let keeping = keep(server.clone(), send, Arc::clone(&broken));
-        let keeper = tokio::spawn(keeping).abort_handle();
+        let keeper = tokio::spawn(RelayName::current().scope(keeping)).abort_handle();
         Self(Arc::new(Shared {
             server,
             up,

@@ -4,7 +4,9 @@
 //! offers and whose scores are the ends of their leases, and each answer is kept for ten seconds, so that an
 //! asker whose reply was lost is told the same again. All keys of a request have one hash tag.
 //!
-//! Of several offers the one whose lease is freshest is found: it is the least likely to be a dead node's.
+//! Of several offers the one whose lease is freshest is found: it is the least likely to be a dead node's. Where
+//! offers say how long they have waited, the one that has waited longest is, and a second sorted set has the ends of
+//! the leases.
 //!
 //! **Servers:** Redis 6.2 or newer, Valkey 7.2 or newer, with scripts. A server that may drop keys
 //! (`maxmemory-policy` other than `noeviction`, with a `maxmemory`) forgets offers, which costs a wait, and

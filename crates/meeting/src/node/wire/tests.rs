@@ -19,6 +19,7 @@ fn join() -> Join {
         ticket: Ticket([7; 16]),
         key: Key([9; 16]),
         origin: origin(),
+        follows: false,
     }
 }
 
@@ -58,6 +59,23 @@ async fn gone_is_read_as_gone() {
     let said = home.reply(&Reply::Gone);
     let reply = claimer.read_reply(&mut sent(&said).await).await;
     assert_eq!(reply.unwrap(), Reply::Gone);
+}
+
+#[tokio::test]
+async fn a_node_says_where_its_clients_are_reached() {
+    let secret = Secret::new(*b"0123456789abcdef");
+    let (mut claimer, mut home) = (Transcript::new(&secret), Transcript::new(&secret));
+    let join = Join {
+        follows: true,
+        ..join()
+    };
+    let said = claimer.join(&join);
+    let first = home.read_first(&mut sent(&said).await).await;
+    assert_eq!(first.unwrap(), First::Join(join));
+    let at = Reply::At("relay.example.org:4000".parse().unwrap());
+    let said = home.reply(&at);
+    let reply = claimer.read_reply(&mut sent(&said).await).await;
+    assert_eq!(reply.unwrap(), at);
 }
 
 #[tokio::test]
@@ -129,7 +147,7 @@ async fn another_secret_or_connection_is_denied() {
 #[test]
 fn the_match_maker_knows_another_key_with_each_secret() {
     let secrets = [*b"0123456789abcdef", *b"0123456789abcdeF"].map(Secret::new);
-    let keys = [b"one", b"two"].map(|key| secrets.each_ref().map(|secret| secret.key(key)));
+    let keys = [b"one", b"two"].map(|key| secrets.each_ref().map(|secret| secret.key(b"", key)));
     let mut keys = keys.concat();
     keys.sort();
     keys.dedup();

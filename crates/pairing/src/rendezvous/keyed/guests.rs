@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use couplet_endpoint::Io;
+use couplet_endpoint::{Io, Refusal};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
@@ -31,7 +31,16 @@ pub(super) struct Guests<I, T> {
     /// With how often each was given back before.
     reserved: HashMap<u64, (Waiting<I, T>, u32)>,
     /// Those that are joined as soon as a pair is requested.
-    joins: VecDeque<(Waiting<I, T>, Unjoined<I>)>,
+    joins: VecDeque<(Waiting<I, T>, Partner<I, T>)>,
+}
+
+/// The partner of one that is taken.
+#[derive(Debug)]
+pub(super) enum Partner<I, T> {
+    /// It comes from elsewhere.
+    There(Unjoined<I>),
+    /// It was taken here, too.
+    Here(Waiting<I, T>),
 }
 
 /// A caller waits for a connection.
@@ -50,6 +59,8 @@ pub(super) enum Errand<I, T> {
     PutBack(Waiting<I, T>, u32),
     /// Is gone.
     Vanished(Waiting<I, T>),
+    /// Is refused.
+    Refuse(Waiting<I, T>, Refusal),
 }
 
 // ===== impl Guests =====
@@ -95,7 +106,19 @@ impl<I: Io, T: Send + 'static> Guests<I, T> {
                 }
                 Ask::Join(number, partner) => {
                     if let Some((waiting, _)) = self.reserved.remove(&number) {
-                        self.joins.push_back((waiting, partner));
+                        self.joins.push_back((waiting, Partner::There(partner)));
+                    }
+                }
+                Ask::Couple(one, other) => {
+                    let two = [one, other].map(|number| self.reserved.remove(&number));
+                    if let [Some((one, _)), Some((other, _))] = two {
+                        self.joins.push_back((one, Partner::Here(other)));
+                    }
+                }
+                Ask::Refuse(number, refusal, extensions) => {
+                    if let Some((mut waiting, _)) = self.reserved.remove(&number) {
+                        waiting.info_mut().extensions = extensions;
+                        return Some(Errand::Refuse(waiting, refusal));
                     }
                 }
             }
@@ -121,7 +144,7 @@ impl<I: Io, T: Send + 'static> Guests<I, T> {
     }
 
     /// The next two to be joined.
-    pub(super) fn next_join(&mut self) -> Option<(Waiting<I, T>, Unjoined<I>)> {
+    pub(super) fn next_join(&mut self) -> Option<(Waiting<I, T>, Partner<I, T>)> {
         self.joins.pop_front()
     }
 

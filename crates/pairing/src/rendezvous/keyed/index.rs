@@ -5,6 +5,8 @@ use std::{
     hash::Hash,
 };
 
+use tokio::time::Instant;
+
 use super::switchboard::Notifier;
 use crate::{FairShare, PeerNetwork};
 
@@ -89,10 +91,10 @@ impl<K, S> Index<K, S> {
         self.notifier.as_ref()?.returned(number)
     }
 
-    /// The connection that is entered now was taken and given back this often.
-    pub(super) fn is_returned(&mut self, times: u32) {
+    /// The connection that is entered now was taken and given back this often, and has waited since then.
+    pub(super) fn is_returned(&mut self, returned: Option<(u32, Instant)>) {
         if let Some(notifier) = &mut self.notifier {
-            notifier.returned = times;
+            notifier.returned = returned;
         }
     }
 

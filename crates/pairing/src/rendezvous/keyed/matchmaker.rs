@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     Keyed, Third, WhenFull,
-    guests::{Errand, Guests},
+    guests::{Errand, Guests, Partner},
     index::{Index, Rank, Tag},
     switchboard::{Attachment, Notifier, Reserved},
 };
@@ -287,13 +287,16 @@ where
             match errand {
                 Errand::Take(number, reply) => self.give(number, reply),
                 Errand::PutBack(waiting, times) => {
-                    self.index.is_returned(times);
+                    self.index.is_returned(Some((times, waiting.since())));
                     self.put_back(waiting);
-                    self.index.is_returned(0);
+                    self.index.is_returned(None);
                 }
                 Errand::Vanished(waiting) => {
                     let removed = self.waiting.vanished(waiting);
                     self.removed(removed);
+                }
+                Errand::Refuse(waiting, refusal) => {
+                    self.left(waiting, Some(refusal));
                 }
             }
         }
@@ -316,18 +319,35 @@ where
         else {
             return false;
         };
-        match self.waiting.is_alive(&mut waiting) {
-            Ok(()) => {
+        let alive = self.waiting.is_alive(&mut waiting);
+        match (alive, partner) {
+            (Ok(()), Partner::There(partner)) => {
                 let mut partner = partner.take().map_io(Replay::new);
                 partner.info.is_through();
                 self.join(waiting, partner);
             }
-            Err(refusal) => {
-                let removed = self.waiting.part_from(waiting, refusal);
-                self.removed(removed);
+            (Ok(()), Partner::Here(mut other)) => match self.waiting.is_alive(&mut other) {
+                Ok(()) if waiting.number() < other.number() => self.join(waiting, other.leave()),
+                Ok(()) => self.join(other, waiting.leave()),
+                Err(refusal) => {
+                    self.left(other, refusal);
+                    self.put_back(waiting);
+                }
+            },
+            (Err(refusal), partner) => {
+                self.left(waiting, refusal);
+                if let Partner::Here(other) = partner {
+                    self.put_back(other);
+                }
             }
         }
         true
+    }
+
+    /// One that was taken has left.
+    fn left(&mut self, waiting: Waiting<I, Tag<K, S>>, refusal: Option<Refusal>) {
+        let removed = self.waiting.part_from(waiting, refusal);
+        self.removed(removed);
     }
 
     /// Gives the connections to the pairing that takes them over, if there is one.

@@ -12,8 +12,11 @@
 
 use std::{collections::HashMap, fmt};
 
-use couplet_endpoint::{Conn, Info, Io, Side};
-use tokio::sync::{mpsc, oneshot};
+use couplet_endpoint::{Conn, Extensions, Info, Io, Refusal, Side};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 use crate::unjoined::Unjoined;
 
@@ -48,6 +51,8 @@ pub struct Notice<K, S = Side> {
     pub side: Option<S>,
     /// How often this connection was taken and given back before.
     pub returned: u32,
+    /// When the connection came to wait here; of one that was given back, the first time.
+    pub since: Instant,
     left: oneshot::Receiver<()>,
 }
 
@@ -72,6 +77,10 @@ pub(super) enum Ask<I> {
     Take(u64, oneshot::Sender<Reserved<I>>),
     Back(u64),
     Join(u64, Unjoined<I>),
+    /// Both wait here.
+    Couple(u64, u64),
+    /// With the extensions of its info.
+    Refuse(u64, Refusal, Extensions),
 }
 
 /// What the index tells of connections that wait alone.
@@ -79,8 +88,8 @@ pub(super) enum Ask<I> {
 pub(super) struct Notifier<K, S> {
     notices: mpsc::UnboundedSender<Notice<K, S>>,
     told: HashMap<u64, Told>,
-    /// Of the connection that is put back now.
-    pub(super) returned: u32,
+    /// Of the connection that is put back now: how often before, and since when it waits.
+    pub(super) returned: Option<(u32, Instant)>,
 }
 
 #[derive(Debug)]
@@ -161,20 +170,23 @@ impl<I> Clone for Switchboard<I> {
 // ===== impl Notice =====
 
 impl<K, S> Notice<K, S> {
-    /// The same notice with another key.
-    pub fn map_key<T>(self, map: impl FnOnce(K) -> T) -> Notice<T, S> {
+    /// The same notice with another key, and another side.
+    pub fn map<T, U>(self, map: impl FnOnce(K, Option<S>) -> (T, Option<U>)) -> Notice<T, U> {
         let Self {
             place,
             key,
             side,
             returned,
+            since,
             left,
         } = self;
+        let (key, side) = map(key, side);
         Notice {
             place,
-            key: map(key),
+            key,
             side,
             returned,
+            since,
             left,
         }
     }
@@ -234,6 +246,28 @@ impl<I> Reserved<I> {
             let _ = asks.send(Ask::Join(self.number, Unjoined::new(partner)));
         }
     }
+
+    /// Joins the connection with another of the same rendezvous that was taken, whatever their keys, as soon as
+    /// the pair stack has room. If the peer of one has gone by then, the other goes on waiting.
+    ///
+    /// Of the two, the one on side A ([`Info::side`]) is A; where neither is, the older.
+    pub fn join_here(mut self, mut other: Self) {
+        if let (Some(asks), Some(_)) = (self.asks.take(), other.asks.take()) {
+            let _ = asks.send(Ask::Couple(self.number, other.number));
+        }
+    }
+
+    /// Refuses the connection, with the reply that [`Keyed::refusal_reply`] makes of its info, in whose
+    /// extensions `because` is then.
+    ///
+    /// [`Keyed::refusal_reply`]: crate::Keyed::refusal_reply
+    pub fn refuse<T: Send + Sync + 'static>(mut self, refusal: Refusal, because: T) {
+        if let Some(asks) = self.asks.take() {
+            let mut extensions = std::mem::take(&mut self.info.extensions);
+            extensions.insert(because);
+            let _ = asks.send(Ask::Refuse(self.number, refusal, extensions));
+        }
+    }
 }
 
 impl<I> Drop for Reserved<I> {
@@ -260,22 +294,24 @@ impl<K, S> Notifier<K, S> {
         Self {
             notices,
             told: HashMap::new(),
-            returned: 0,
+            returned: None,
         }
     }
 
     /// This connection waits alone from now on.
     pub(super) fn alone(&mut self, number: u64, key: K, side: Option<S>) {
         let (stays, left) = oneshot::channel();
+        let (returned, since) = self.returned.unwrap_or_else(|| (0, Instant::now()));
         let told = Told {
-            returned: self.returned,
+            returned,
             _stays: stays,
         };
         let notice = Notice {
             place: Place(number),
             key,
             side,
-            returned: self.returned,
+            returned,
+            since,
             left,
         };
         // Without a reader, no partner is looked for elsewhere.

@@ -137,8 +137,17 @@ impl<I, T> Waiting<I, T> {
         self.number
     }
 
+    /// Since when it waits; of one that was put back, too.
+    pub(in crate::rendezvous) fn since(&self) -> Instant {
+        self.since
+    }
+
     pub(in crate::rendezvous) fn info(&self) -> &Info {
         &self.conn.info
+    }
+
+    pub(in crate::rendezvous) fn info_mut(&mut self) -> &mut Info {
+        &mut self.conn.info
     }
 
     /// Whether the peer may still send; a look at the connection finds it out.
