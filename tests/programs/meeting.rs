@@ -114,7 +114,7 @@ fn meet(
         scope.spawn(|| trouble(&redis, &test, &over));
         // Also where it panics, so that the trouble ends.
         let _over = Over(&over);
-        test.crowd.meet(pairs, Duration::ZERO);
+        test.crowd.meet(pairs, Duration::ZERO, || true);
     });
     let book = test.crowd.book.lock().unwrap();
     println!(
