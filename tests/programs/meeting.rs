@@ -262,14 +262,32 @@ fn a_node_without_its_match_maker_is_ready_and_degraded_and_joins_its_own_client
     until("it is degraded", || {
         (test.nodes.get(0, "ready") == degraded).then_some(())
     });
+    // It tries again and again, and does nothing else.
+    test.nodes.alive.lock().unwrap()[0].as_ref().unwrap().rest();
     redis.restart();
     let ready = r#"{"not_ready":{},"ready":true}"#;
     until("it is not degraded", || {
         (test.nodes.get(0, "ready") == ready).then_some(())
     });
-    assert!(
-        test.nodes
-            .get(0, "metrics")
-            .contains("couplet_engine_connected{relay=\"relay\"} 1")
-    );
+    let metrics = test.nodes.get(0, "metrics");
+    assert!(metrics.contains("couplet_engine_connected{relay=\"relay\"} 1"));
+    // Each event of the page, and no other.
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/meeting.md");
+    let page = fs::read_to_string(page).unwrap();
+    let (_, page) = page.split_once("| `event` | |\n|---|---|\n").unwrap();
+    let rows = page.lines().take_while(|line| line.starts_with("| "));
+    let mut events: Vec<_> = rows
+        .flat_map(|row| row.split('|').nth(1).unwrap().split(','))
+        .map(|event| event.trim().trim_matches('`'))
+        .collect();
+    let shown = metrics.lines().filter_map(|line| {
+        let (_, event) = line
+            .strip_prefix("couplet_meeting_events_total{")?
+            .split_once("event=\"")?;
+        Some(event.split('"').next().unwrap())
+    });
+    let mut shown: Vec<_> = shown.collect();
+    events.sort_unstable();
+    shown.sort_unstable();
+    assert_eq!(events, shown);
 }

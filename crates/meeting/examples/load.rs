@@ -1,8 +1,8 @@
 //! The load of `docs/meeting-figures`: a match-maker, and nodes.
 //!
 //! ```text
-//! load engine URL SECONDS IN_FLIGHT        matches of the match-maker alone
-//! load echo SECONDS IN_FLIGHT              round trips of one byte on loopback
+//! load engine URL SECONDS IN_FLIGHT [rest] matches of the match-maker alone; with `rest` each after a pause
+//! load echo SECONDS IN_FLIGHT [rest]       round trips of one byte on loopback, to another process
 //! load nodes SECONDS IN_FLIGHT PORT…       matches of two clients: of one node, or of the next and the one after
 //! load wait SECONDS CLIENTS PORT…          clients wait alone
 //! ```
@@ -26,7 +26,7 @@ use couplet_meeting::{
     redis::{RedisEngine, RedisServer},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
     task::JoinSet,
     time::{Instant, sleep},
@@ -49,8 +49,9 @@ async fn main() -> Result<()> {
             .collect::<std::result::Result<_, _>>()?)
     };
     match args.first().map(String::as_str) {
-        Some("engine") => engine(&args[1], number(2)?, number(3)?).await,
-        Some("echo") => echo(number(1)?, number(2)?).await,
+        Some("engine") => engine(&args[1], number(2)?, number(3)?, rests(&args)).await,
+        Some("echo") => echo(number(1)?, number(2)?, rests(&args)).await,
+        Some("echoes") => echoes().await,
         Some("nodes") => nodes(number(1)?, number(2)?, ports()?).await,
         Some("wait") => wait(number(1)?, number(2)?, ports()?).await,
         _ => Err("engine, echo, nodes or wait".into()),
@@ -97,7 +98,7 @@ where
 }
 
 /// A match is two requests: one waits, the other finds it.
-async fn engine(url: &str, seconds: u64, in_flight: u64) -> Result<()> {
+async fn engine(url: &str, seconds: u64, in_flight: u64, rests: Duration) -> Result<()> {
     let engine = RedisEngine::new([RedisServer::new(url)?]);
     while !engine.is_connected() {
         sleep(Duration::from_millis(10)).await;
@@ -118,6 +119,7 @@ async fn engine(url: &str, seconds: u64, in_flight: u64) -> Result<()> {
                 .clone()
                 .oneshot(Request::Meet(offer(Side::A)))
                 .await?;
+            sleep(rests).await;
             let begun = Instant::now();
             let found = engine.oneshot(Request::Meet(offer(Side::B))).await?;
             match (waits, found) {
@@ -129,18 +131,40 @@ async fn engine(url: &str, seconds: u64, in_flight: u64) -> Result<()> {
     .await
 }
 
-async fn echo(seconds: u64, in_flight: u64) -> Result<()> {
+/// The pause before each, as long as a match of nodes has one: everything has gone to sleep by then.
+fn rests(args: &[String]) -> Duration {
+    match args.last().map(String::as_str) {
+        Some("rest") => BEFORE,
+        _ => Duration::ZERO,
+    }
+}
+
+/// Says where it listens, and sends back each byte.
+async fn echoes() -> Result<()> {
     let listen = TcpListener::bind("127.0.0.1:0").await?;
-    let addr = listen.local_addr()?;
-    tokio::spawn(async move {
-        while let Ok((mut io, _)) = listen.accept().await {
-            let _ = io.set_nodelay(true);
-            tokio::spawn(async move {
-                let (mut read, mut write) = io.split();
-                let _ = tokio::io::copy(&mut read, &mut write).await;
-            });
-        }
-    });
+    println!("{}", listen.local_addr()?);
+    while let Ok((mut io, _)) = listen.accept().await {
+        io.set_nodelay(true)?;
+        tokio::spawn(async move {
+            let (mut read, mut write) = io.split();
+            let _ = tokio::io::copy(&mut read, &mut write).await;
+        });
+    }
+    Ok(())
+}
+
+async fn echo(seconds: u64, in_flight: u64, rests: Duration) -> Result<()> {
+    let mut other = tokio::process::Command::new(std::env::current_exe()?)
+        .arg("echoes")
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let said = other
+        .stdout
+        .take()
+        .ok_or("the other process says nothing")?;
+    let addr = BufReader::new(said).lines().next_line().await?;
+    let addr: SocketAddr = addr.ok_or("the other process has ended")?.parse()?;
     let ready: Arc<tokio::sync::Mutex<Vec<TcpStream>>> = Arc::default();
     measure(seconds, in_flight, move |_| {
         let ready = Arc::clone(&ready);
@@ -151,6 +175,7 @@ async fn echo(seconds: u64, in_flight: u64) -> Result<()> {
                 None => TcpStream::connect(addr).await?,
             };
             io.set_nodelay(true)?;
+            sleep(rests).await;
             let begun = Instant::now();
             io.write_all(b"x").await?;
             io.read_exact(&mut [0]).await?;

@@ -156,6 +156,7 @@ async fn an_offer_that_is_found_twice_is_joined_once() {
     let mut third = come(&world, 3, 2, Side::B);
     assert!(timeout(SECOND, &mut third).await.is_err());
     assert_eq!(world.cluster(2).counts().get(Count::GoneThere), 1);
+    assert_eq!(world.cluster(2).counts().get(Count::Retried), 1);
     assert_eq!(world.cluster(0).counts().get(Count::GoneHere), 1);
     // It waits on.
     let fourth = come(&world, 4, 0, Side::A);

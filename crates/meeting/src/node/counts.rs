@@ -30,6 +30,8 @@ pub enum Count {
     GoneThere,
     /// Tickets of other nodes whose client had left here.
     GoneHere,
+    /// Clients of this node that were taken in vain, and were offered again.
+    Retried,
     /// Other nodes that could not be dialled, or did not answer in time.
     Unreachable,
     /// Other nodes that reserved a client here and did not present the ticket.
@@ -55,7 +57,7 @@ impl MeetingCounts {
 
 impl Count {
     /// All counts.
-    pub const ALL: &'static [Self; 12] = &[
+    pub const ALL: &'static [Self; 13] = &[
         Self::Answered,
         Self::Failed,
         Self::Full,
@@ -65,6 +67,7 @@ impl Count {
         Self::KeptReady,
         Self::GoneThere,
         Self::GoneHere,
+        Self::Retried,
         Self::Unreachable,
         Self::Unclaimed,
         Self::Denied,
@@ -82,6 +85,7 @@ impl Count {
             Self::KeptReady => "kept_ready",
             Self::GoneThere => "gone_there",
             Self::GoneHere => "gone_here",
+            Self::Retried => "retried",
             Self::Unreachable => "unreachable",
             Self::Unclaimed => "unclaimed",
             Self::Denied => "denied",

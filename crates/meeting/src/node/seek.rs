@@ -28,6 +28,9 @@ enum Found {
 
 /// Until the connection waits alone no longer.
 pub(super) async fn seek(node: Arc<Shared>, mut alone: Alone, key: Key) {
+    if alone.returned > 0 {
+        node.counts.add(Count::Retried);
+    }
     // One that was taken in vain: not at once, if that has happened before.
     tokio::select! {
         () = gate::pause_after(alone.returned.saturating_sub(1)) => {}
