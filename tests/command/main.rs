@@ -7,6 +7,7 @@ mod config;
 mod docs;
 mod explain;
 mod habits;
+mod impossible;
 mod kept;
 mod killed;
 mod mistakes;

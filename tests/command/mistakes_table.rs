@@ -5,7 +5,10 @@ use std::fs;
 
 use couplet_tests::Couplet;
 
-use crate::habits::{HABITS, Row};
+use crate::{
+    habits::{HABITS, Row},
+    impossible::IMPOSSIBLE,
+};
 
 const ADDRESSES: &[Row] = &[
     (
@@ -292,7 +295,7 @@ const OPTIONS: &[Row] = &[
     ),
     (
         &["listen:1,reuse-port,reuse-port", "dial:h:1"],
-        &["`reuse-port` is there twice", "once"],
+        &["`reuse-port` is given twice", "once"],
     ),
     (
         &["listen:1,source=::1", "dial:h:1"],
@@ -387,68 +390,6 @@ const OPTIONS: &[Row] = &[
             "did you mean `tls`?",
         ],
     ),
-    (
-        &["listen:1,frame=lines,max-conns=5", "dial:h:1"],
-        &[
-            "`max-conns` stands behind `frame`",
-            "`frame` as the last option",
-        ],
-    ),
-    (&["listen:1,sniff=3", "dial:h:1"], &["needs a unit", "`3s`"]),
-    (
-        &["listen:1", "dial:h:1,rendezvous=k,rendezvous.redirect=h:0"],
-        &["`h:0` names no relays", "`*.example.org`"],
-    ),
-    (
-        &[
-            "listen:1",
-            "dial:unix:/s,rendezvous=k,rendezvous.redirect=h",
-        ],
-        &[
-            "no other relay can be dialled in place of",
-            "`dial:HOST:PORT`",
-        ],
-    ),
-    (
-        &[
-            "listen:1",
-            "listen:2",
-            "--engine=redis://h",
-            "--cluster=listen:3",
-            "--cluster-secret=@FOLDER/secret",
-        ],
-        &[
-            "`--engine` joins clients of the same queue, and none is named",
-            "`--queue=NAME`",
-        ],
-    ),
-    (
-        &[
-            "listen:1",
-            "dial:h:2",
-            "--queue=q",
-            "--engine=redis://h",
-            "--cluster=listen:3",
-            "--cluster-secret=@FOLDER/secret",
-        ],
-        &["a side is dialled for the other", "`couplet rendezvous`"],
-    ),
-    (
-        &[
-            "listen:1",
-            "listen:2",
-            "--queue=q",
-            "--engine=redis://h",
-            "--cluster=listen:3",
-            "--cluster-secret=@FOLDER/secret",
-            "--public-addr=h:1",
-        ],
-        &["`--public-addr` would do nothing", "leave it out"],
-    ),
-    (
-        &["listen:1,keep-alive=60", "dial:h:1"],
-        &["`60` does not say how to probe", "60s/10s/5"],
-    ),
 ];
 
 #[test]
@@ -463,7 +404,7 @@ fn every_message_names_the_thing_the_reason_and_the_remedy() {
     ] {
         fs::write(scratch.path().join(name), text).unwrap();
     }
-    let rows = [ADDRESSES, SUBCOMMANDS, FLAGS, OPTIONS, HABITS].concat();
+    let rows = [ADDRESSES, SUBCOMMANDS, FLAGS, OPTIONS, HABITS, IMPOSSIBLE].concat();
     let mut wrong = Vec::new();
     for (words, parts) in rows {
         let words: Vec<_> = words

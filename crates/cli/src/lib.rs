@@ -143,7 +143,10 @@ pub fn run_command() -> ExitCode {
             print(|out| token.run(&keyring, out))
         }
         #[cfg(feature = "admin")]
-        Some(Tool::Ctl(ctl)) => print(|out| ctl.run(out)),
+        Some(Tool::Ctl(ctl)) => {
+            or_usage_error(ctl.check(), Some("ctl"));
+            print(|out| ctl.run(out))
+        }
         #[cfg(feature = "admin")]
         Some(Tool::Health(health)) => print(|out| health.run(out)),
         #[cfg(feature = "admin")]
@@ -171,9 +174,10 @@ pub fn run_command() -> ExitCode {
 /// The words of the command line; `explain FILE` is short for `explain run FILE`.
 fn words() -> Vec<OsString> {
     let mut words: Vec<_> = std::env::args_os().collect();
+    let is_file = |path: &Path| path.exists() || path.extension().is_some_and(|it| it == "toml");
     if let [_, tool, file] = &words[..]
         && tool == "explain"
-        && Path::new(file).exists()
+        && is_file(Path::new(file))
     {
         words.insert(2, "run".into());
     }

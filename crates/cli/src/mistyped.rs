@@ -62,6 +62,11 @@ fn meant(error: &Error, words: &[&str], tool: &Command) -> Option<Mistake> {
             let message = format!("`{word}` is not a subcommand of `{}`", name(tool));
             Some(Mistake::unknown(message, word, &known))
         }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let known: Vec<_> = tool.get_subcommands().map(Command::get_name).collect();
+            let message = format!("`{}` needs a subcommand", name(tool));
+            Some(Mistake::new(message, alternatives(&known)))
+        }
         ErrorKind::MissingRequiredArgument => {
             let missing = texts(error, ContextKind::InvalidArg);
             match missing.contains(&"<B>") {

@@ -161,7 +161,7 @@ async fn a_program_that_is_not_there_is_named() {
     for (program, told) in [
         (
             "no-such-program",
-            "cannot start `no-such-program`, no such program in PATH: ",
+            "cannot start `no-such-program`, no such program in PATH",
         ),
         (
             "/bin/no-such-program",

@@ -7,10 +7,13 @@ pub(crate) use self::client::{Client, EndpointArgs};
 
 use std::{io::Write, time::Duration};
 
-use anyhow::bail;
-use clap::Subcommand;
+use clap::{
+    Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use couplet_admin::LogLevel;
 
-use crate::units::duration;
+use crate::{mistake::Mistake, units::duration};
 
 /// Asks a running Couplet over its admin endpoint.
 #[derive(Debug, clap::Args)]
@@ -58,11 +61,14 @@ enum Action {
     /// Switch the faults of a relay on or off
     Faults {
         relay: String,
-        #[arg(value_name = "on|off", action = clap::ArgAction::Set, value_parser = on_or_off)]
+        #[arg(value_name = "on|off", action = clap::ArgAction::Set, value_parser = on_or_off())]
         on: bool,
     },
     /// Set the level of the log: error, warn, info, debug or trace
-    Log { level: String },
+    Log {
+        #[arg(value_parser = LogLevel::ALL.map(LogLevel::name))]
+        level: String,
+    },
     /// End the process as SIGTERM does: accept no more connections, and let the pairs end
     Stop {
         /// End the pairs at once
@@ -76,8 +82,8 @@ struct PairsArgs {
     #[command(flatten)]
     filter: Filter,
 
-    /// age, rate, bytes, stall or idle
-    #[arg(long, value_name = "ORDER")]
+    /// Sort by this, the largest first
+    #[arg(long, value_name = "ORDER", value_parser = ["age", "rate", "bytes", "stall", "idle"])]
     sort: Option<String>,
 
     /// List at most NUMBER pairs [default: 100]
@@ -129,6 +135,14 @@ struct Filter {
 // ===== impl CtlArgs =====
 
 impl CtlArgs {
+    /// What clap does not see: words that contradict each other, or choose nothing.
+    pub(crate) fn check(&self) -> Result<(), Mistake> {
+        match &self.action {
+            Action::Cut(cut) => cut.check(),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn run(&self, out: &mut Vec<u8>) -> anyhow::Result<()> {
         let client = self.endpoint.client()?;
         match &self.action {
@@ -188,12 +202,8 @@ impl CtlArgs {
     }
 }
 
-fn on_or_off(word: &str) -> Result<bool, &'static str> {
-    match word {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err("`on` or `off`"),
-    }
+fn on_or_off() -> impl TypedValueParser<Value = bool> {
+    PossibleValuesParser::new(["on", "off"]).map(|word| word == "on")
 }
 
 fn tell(client: &Client, relay: &str, verb: &str, out: &mut Vec<u8>) -> anyhow::Result<()> {
@@ -207,22 +217,29 @@ fn tell(client: &Client, relay: &str, verb: &str, out: &mut Vec<u8>) -> anyhow::
 // ===== impl CutArgs =====
 
 impl CutArgs {
+    fn check(&self) -> Result<(), Mistake> {
+        let is_filtered = !self.filter.query().0.is_empty();
+        match (self.ids.is_empty(), is_filtered) {
+            (false, true) => Err(Mistake::new(
+                "pairs are chosen by their numbers and by a filter",
+                "leave one of them out",
+            )),
+            (true, false) if !self.all => Err(Mistake::new(
+                "no pair is chosen",
+                "numbers of pairs, a filter such as `--older=1h`, or `--all`",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn run(&self, client: &Client) -> anyhow::Result<u64> {
-        let mut query = self.filter.query();
         if !self.ids.is_empty() {
-            if !query.0.is_empty() {
-                bail!(
-                    "the pairs are chosen by their numbers or by a filter: leave one of them out"
-                );
-            }
             for id in &self.ids {
                 client.change("DELETE", &format!("/v1/pairs/{id}"))?;
             }
             return Ok(self.ids.len() as u64);
         }
-        if query.0.is_empty() && !self.all {
-            bail!("no pair is chosen: numbers of pairs, a filter such as `--older=1h`, or `--all`");
-        }
+        let mut query = self.filter.query();
         query.add("all", self.all.then_some("true").as_ref());
         let answer = client.change("DELETE", &query.path("/v1/pairs"))?;
         Ok(answer["cut"].as_u64().unwrap_or(0))

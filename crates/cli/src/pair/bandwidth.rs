@@ -102,6 +102,7 @@ fn bound(
 /// `10MiB/s`, or `a-to-b:10MiB/s`.
 fn rate(text: &str) -> Result<Directed<ByteSize>, Mistake> {
     Directed::read(text, |text| {
+        refuse_direction(text)?;
         let Some(text) = text.strip_suffix("/s") else {
             return Err(Mistake::new(
                 format!("`{text}` is not a bandwidth"),
@@ -112,9 +113,18 @@ fn rate(text: &str) -> Result<Directed<ByteSize>, Mistake> {
     })
 }
 
+/// What stands before a colon is not one of the two.
+fn refuse_direction(text: &str) -> Result<(), Mistake> {
+    text.split_once(':').map_or(Ok(()), |(way, _)| {
+        let message = format!("`{way}` is not a direction");
+        Err(Mistake::unknown(message, way, &["a-to-b", "b-to-a"]))
+    })
+}
+
 /// `1GiB`, or `a-to-b:1GiB`.
 fn quota(text: &str) -> Result<Directed<ByteSize>, Mistake> {
     Directed::read(text, |text| {
+        refuse_direction(text)?;
         size(text).map_err(|mistake| mistake.or("`a-to-b:1GiB` for one direction"))
     })
 }

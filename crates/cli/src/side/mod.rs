@@ -195,7 +195,7 @@ impl SideSpec {
             (Address::Dial(_), None) => Ok(()),
             (_, Some((option, given))) => {
                 let message = format!("`{}` does not go with `each`", option.name);
-                Err(given.wrong(message, "one of the two"))
+                Err(given.wrong(message, "leave one of the two out"))
             }
             (address, None) => {
                 let message =
@@ -311,16 +311,16 @@ fn take<'a>(word: Word<'a>, options: &mut Vec<GivenOption<'a>>) -> Result<(), Mi
     let Some(setting) = setting else {
         let there = options.iter().any(|(other, _)| other.name == option.name);
         if there && !option.is_many() {
-            return Err(name.wrong(format!("`{}` is there twice", option.name), "give it once"));
+            return Err(name.wrong(format!("`{}` is given twice", option.name), "give it once"));
         }
         match (option.value, value) {
             (Value::None, Some(value)) => {
                 let message = format!("`{}` takes no value", option.name);
                 return Err(value.wrong(message, format!("`{}`", option.name)));
             }
-            (Value::Needed(form), None) => return Err(name.empty(form)),
+            (Value::Needed(form), None) => return Err(name.empty(form, option.help)),
             (Value::Needed(form) | Value::Optional(form), Some(value)) if value.text.is_empty() => {
-                return Err(name.empty(form));
+                return Err(name.empty(form, option.help));
             }
             _ => {}
         }
@@ -340,21 +340,21 @@ fn take<'a>(word: Word<'a>, options: &mut Vec<GivenOption<'a>>) -> Result<(), Mi
     };
     let Some((_, given)) = options.iter_mut().rfind(|(o, _)| o.name == option_name) else {
         let message = format!(
-            "`{}` is a setting of `{option_name}`, which does not stand before it",
+            "`{}` is a setting of `{option_name}`, which is missing before it",
             name.text
         );
         let hint = format!("`{},{}=…`", help::form(option), name.text);
         return Err(name.wrong(message, hint));
     };
     if value.is_none_or(|value| value.text.is_empty()) {
-        return Err(name.empty(known.value));
+        return Err(name.empty(known.value, known.help));
     }
     let there = given
         .settings
         .iter()
         .any(|(other, _)| other.text == name.text);
     if there && !known.many {
-        return Err(name.wrong(format!("`{}` is there twice", name.text), "give it once"));
+        return Err(name.wrong(format!("`{}` is given twice", name.text), "give it once"));
     }
     given.settings.push((name, value));
     Ok(())

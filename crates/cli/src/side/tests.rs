@@ -65,10 +65,7 @@ fn each_mistake_has_its_own_message() {
             "did you mean `proxy-protocol`?",
         ),
         ("listen:9000,token.file=1", "not a setting of `token`"),
-        (
-            "listen:9000,tls.key=1",
-            "`tls`, which does not stand before it",
-        ),
+        ("listen:9000,tls.key=1", "`tls`, which is missing before it"),
         (
             "listen:9000,allow=10.0.0.0/8,10.1.0.0/16",
             "joined by `+`: `allow=10.0.0.0/8+10.1.0.0/16`",
@@ -94,7 +91,7 @@ fn each_mistake_has_its_own_message() {
         ("listen:9000,max-conns=1,max-conns.wait=2", "needs a unit"),
         (
             "listen:9000,rate.wait=2s",
-            "`rate`, which does not stand before it",
+            "`rate`, which is missing before it",
         ),
         ("dial:h:1,max-per-addr=1", "listening side"),
         ("listen:9000,tls", "needs a certificate"),

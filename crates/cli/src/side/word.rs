@@ -125,12 +125,13 @@ impl<'a> Word<'a> {
         Mistake::new(message, hint).at(self.input, self.span())
     }
 
-    /// This word is the name of an option or setting, and has no value of this form.
-    pub(super) fn empty(&self, form: &str) -> Mistake {
+    /// This word is the name of an option or setting, and has no value of this form. The help says what
+    /// the value is for.
+    pub(super) fn empty(&self, form: &str, help: &str) -> Mistake {
         let name = self.text;
         self.wrong(
             format!("`{name}` needs a value"),
-            format!("`{name}={form}`"),
+            format!("`{name}={form}`: {help}"),
         )
     }
 

@@ -48,8 +48,18 @@ pub(super) fn check(name: &str) -> Result<(), (Range<usize>, Mistake)> {
                 "a hyphen stands between letters or digits",
             )
         } else if is_last && label.bytes().all(|b| b.is_ascii_digit()) {
-            let message = format!("`{name}` is not an IPv4 address");
-            let hint = "an address is four numbers from 0 to 255 without leading zeros";
+            // `listen:9000:8000`: two ports.
+            let (kind, hint) = match name.contains('.') {
+                true => (
+                    "an IPv4 address",
+                    "an address is four numbers from 0 to 255 without leading zeros",
+                ),
+                false => (
+                    "a host",
+                    "a host is a name or an address; a number alone is a port",
+                ),
+            };
+            let message = format!("`{name}` is not {kind}");
             return Err((0..name.len(), Mistake::new(message, hint)));
         } else {
             continue;

@@ -1,6 +1,6 @@
 use std::{error::Error, fmt, io, sync::Arc};
 
-/// A program could not be started. The source is the [`io::Error`].
+/// A program could not be started. The source is the system's [`io::Error`], if there is one.
 #[derive(Debug)]
 pub struct ExecError {
     program: Arc<str>,
@@ -34,6 +34,7 @@ impl fmt::Display for ExecError {
 
 impl Error for ExecError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.error)
+        // The text above says as much as an error that the system has not given.
+        self.error.raw_os_error().map(|_| &self.error as _)
     }
 }

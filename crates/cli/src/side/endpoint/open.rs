@@ -171,9 +171,8 @@ impl EndpointSpec {
     /// Fails where it is to dial from an address that this machine does not have.
     fn check_source(&self) -> anyhow::Result<()> {
         match self.source {
-            Some(source) => {
-                has_address(source).with_context(|| format!("source={source} is not ours"))
-            }
+            Some(source) => has_address(source)
+                .with_context(|| format!("source={source} is not an address of this machine")),
             None => Ok(()),
         }
     }

@@ -1,9 +1,14 @@
 //! `family` and `last-answer`: which addresses of a name are dialled.
 
+use std::time::Duration;
+
 use couplet_connector::endpoint::Family;
 
 use super::{Does, On, SideOption, Value};
 use crate::units::{Limit, duration};
+
+/// The longest time for which old addresses are used.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) static FAMILY: SideOption = SideOption {
     name: "family",
@@ -39,7 +44,16 @@ pub(super) static LAST_ANSWER: SideOption = SideOption {
         let word = given.needed()?;
         endpoint.last_answer = Some(match word.text {
             "never" => Limit::Off,
-            _ => Limit::At(word.parse(duration)?),
+            _ => match word.parse(duration)? {
+                time if time > LONGEST => {
+                    let message = format!(
+                        "`{}` is too long for addresses that may be outdated",
+                        word.text
+                    );
+                    return Err(word.wrong(message, "`1d` at most, or `never`"));
+                }
+                time => Limit::At(time),
+            },
         });
         Ok(())
     }),
