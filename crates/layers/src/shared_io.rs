@@ -2,13 +2,13 @@
 
 use std::{io, mem};
 
-#[cfg(any(feature = "mux", feature = "ws"))]
+#[cfg(any(feature = "mux", feature = "tls", feature = "ws"))]
 use bytes::{Buf, BytesMut};
-#[cfg(any(feature = "mux", feature = "ws"))]
+#[cfg(any(feature = "mux", feature = "tls", feature = "ws"))]
 use tokio::io::ReadBuf;
 
 /// Bytes that were read before a reader asked for them. Empty, it holds no memory.
-#[cfg(any(feature = "mux", feature = "ws"))]
+#[cfg(any(feature = "mux", feature = "tls", feature = "ws"))]
 #[derive(Default)]
 pub(crate) struct Ahead(BytesMut);
 
@@ -28,7 +28,7 @@ pub(crate) fn tell_end(end: &mut io::Result<()>) -> io::Result<()> {
 }
 
 /// The first slice with bytes in it, for an io that writes one slice at a time.
-#[cfg(any(feature = "mux", feature = "ws"))]
+#[cfg(any(feature = "mux", feature = "tls", feature = "ws"))]
 pub(crate) fn first<'a>(slices: &'a [io::IoSlice<'_>]) -> &'a [u8] {
     let first = slices.iter().find(|slice| !slice.is_empty());
     first.map_or(&[], |slice| slice)
@@ -36,7 +36,7 @@ pub(crate) fn first<'a>(slices: &'a [io::IoSlice<'_>]) -> &'a [u8] {
 
 // ===== impl Ahead =====
 
-#[cfg(any(feature = "mux", feature = "ws"))]
+#[cfg(any(feature = "mux", feature = "tls", feature = "ws"))]
 impl Ahead {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()

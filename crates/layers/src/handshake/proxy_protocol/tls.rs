@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 use couplet_endpoint::{Info, Origin};
-use tokio_rustls::rustls::{CipherSuite, ProtocolVersion};
+use rustls::{CipherSuite, ProtocolVersion};
 
 use super::{Addition, Tlv, tlv::kind};
 use crate::TlsInfo;

@@ -47,6 +47,8 @@ mod tests;
 
 pub use self::protocol::{ClientHello, Protocol};
 
+#[cfg(feature = "tls")]
+use std::net::IpAddr;
 use std::{io, time::Duration};
 
 use couplet_endpoint::{Conn, Io, Replay};
@@ -115,6 +117,25 @@ impl<I: Io> Handshake<Conn<I>> for Sniff {
             Ok(conn)
         }
         .boxed()
+    }
+}
+
+/// The server name (SNI) that a TLS client asks for in these first bytes, if it asks for one; or how many
+/// bytes have to come before that is known. An address is no name to ask for (RFC 6066, section 3).
+#[cfg(feature = "tls")]
+pub(crate) fn server_name(bytes: &[u8]) -> Result<Option<Box<str>>, usize> {
+    let look = match bytes {
+        [] => return Err(1),
+        [client_hello::RECORD, ..] => client_hello::look(bytes),
+        _ => return Ok(None),
+    };
+    match look {
+        Look::Is(Protocol::Tls(hello)) => {
+            let name = hello.server_name;
+            Ok(name.filter(|name| name.parse::<IpAddr>().is_err()))
+        }
+        Look::Perhaps(Until::Len(len)) | Look::Begun(Until::Len(len)) => Err(len),
+        _ => Ok(None),
     }
 }
 

@@ -1,6 +1,6 @@
 use std::{fmt, fs, path::Path, sync::Arc};
 
-use tokio_rustls::rustls::{
+use rustls::{
     self, RootCertStore,
     pki_types::{
         CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,

@@ -4,10 +4,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use rustls::{self, AlertDescription, CertificateError, InvalidMessage, pki_types::UnixTime};
 use thiserror::Error;
-use tokio_rustls::rustls::{
-    self, AlertDescription, CertificateError, InvalidMessage, pki_types::UnixTime,
-};
 
 use super::{KeyPin, PemError, connect::NotPinned};
 

@@ -1,9 +1,7 @@
 use std::fmt;
 
 use couplet_endpoint::Info;
-use tokio_rustls::rustls::{
-    CipherSuite, CommonState, HandshakeKind, ProtocolVersion, pki_types::CertificateDer,
-};
+use rustls::{CipherSuite, CommonState, HandshakeKind, ProtocolVersion, pki_types::CertificateDer};
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, parse_x509_certificate};
 
 use super::Fingerprint;

@@ -5,11 +5,10 @@ use std::{
 };
 
 use couplet_endpoint::{Gone, Io};
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
-use tokio_rustls::{TlsStream, rustls};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{TlsError, wire::Wire};
-use crate::shared_io::tell_end;
+use super::{TlsError, rustls, session::Session, stream::Stream};
+use crate::shared_io::{first, tell_end};
 
 /// The meaning of a connection that closes without a `close_notify`.
 ///
@@ -35,7 +34,7 @@ pub enum Truncation {
 /// down sends no `close_notify`: the peer sees a cut.
 pub struct TlsIo<I> {
     /// Boxed, because a session is a kilobyte and connections are moved about.
-    pub(super) stream: Box<TlsStream<Wire<I>>>,
+    stream: Box<Stream<I>>,
     pub(super) truncation: Truncation,
     /// How the peer's stream has ended.
     end: Option<io::Result<()>>,
@@ -44,9 +43,9 @@ pub struct TlsIo<I> {
 // ===== impl TlsIo =====
 
 impl<I> TlsIo<I> {
-    pub(super) fn new(stream: impl Into<TlsStream<Wire<I>>>, truncation: Truncation) -> Self {
+    pub(super) const fn new(stream: Box<Stream<I>>, truncation: Truncation) -> Self {
         Self {
-            stream: Box::new(stream.into()),
+            stream,
             truncation,
             end: None,
         }
@@ -54,44 +53,29 @@ impl<I> TlsIo<I> {
 
     /// The io within, which carries the records.
     pub fn get_ref(&self) -> &I {
-        self.stream.get_ref().0.get_ref()
+        self.stream.wire().get_ref()
     }
 
     /// The session's state in rustls.
     pub fn session(&self) -> &rustls::CommonState {
-        self.stream.get_ref().1
+        self.stream.session()
     }
 
     fn io(&mut self) -> &mut I {
-        self.stream.get_mut().0.io_mut()
-    }
-
-    /// What was decrypted before an error came: that much is authentic.
-    fn take_plaintext(&mut self, buf: &mut ReadBuf<'_>) -> bool {
-        let mut reader = match &mut *self.stream {
-            TlsStream::Client(stream) => stream.get_mut().1.reader(),
-            TlsStream::Server(stream) => stream.get_mut().1.reader(),
-        };
-        match io::Read::read(&mut reader, buf.initialize_unfilled()) {
-            Ok(n) => {
-                buf.advance(n);
-                n > 0
-            }
-            Err(_) => false,
-        }
+        self.stream.wire_mut().io_mut()
     }
 
     /// How an error ends the stream.
     fn judge(&self, error: io::Error) -> io::Result<()> {
-        let wire = self.stream.get_ref().0;
+        let wire = self.stream.wire();
         if error.kind() != io::ErrorKind::UnexpectedEof || !wire.has_ended() {
             return Err(TlsError::of_io(error));
         }
         // After the server's end nothing of the client's is awaited; a server's answer always is.
         let server_has_finished =
-            matches!(*self.stream, TlsStream::Server(_)) && wire.has_said_goodbye();
+            matches!(self.stream.session(), Session::Server(_)) && wire.has_said_goodbye();
         let tolerated = self.truncation == Truncation::Tolerate || server_has_finished;
-        match tolerated && wire.is_between_records() {
+        match tolerated && self.stream.is_between_records() {
             true => Ok(()),
             false => Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
@@ -108,16 +92,16 @@ impl<I: Io> Io for TlsIo<I> {
     }
 
     fn abort(&mut self) {
-        self.stream.get_mut().0.abort();
+        self.stream.wire_mut().abort();
         self.io().abort();
     }
 
     /// Decrypts what has come, and holds it.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
         if self.end.is_none() {
-            match Pin::new(&mut self.stream).poll_fill_buf(cx) {
-                Poll::Ready(Ok([])) => self.end = Some(Ok(())),
-                Poll::Ready(Ok(_)) | Poll::Pending => {
+            match self.stream.poll_heard(cx) {
+                Poll::Ready(Ok(false)) => self.end = Some(Ok(())),
+                Poll::Ready(Ok(true)) | Poll::Pending => {
                     return match self.take_error() {
                         Some(_) => Poll::Ready(Gone::Failed),
                         None => Poll::Pending,
@@ -144,14 +128,11 @@ impl<I: Io> AsyncRead for TlsIo<I> {
         }
         if self.end.is_none() {
             let before = buf.filled().len();
-            match ready!(Pin::new(&mut self.stream).poll_read(cx, buf)) {
+            match ready!(self.stream.poll_read(cx, buf)) {
                 Ok(()) if buf.filled().len() > before => return Poll::Ready(Ok(())),
                 Ok(()) => self.end = Some(Ok(())),
                 Err(error) => self.end = Some(self.judge(error)),
             }
-        }
-        if self.take_plaintext(buf) {
-            return Poll::Ready(Ok(()));
         }
         Poll::Ready(tell_end(self.end.as_mut().expect("it was set above")))
     }
@@ -164,28 +145,28 @@ impl<I: Io> AsyncWrite for TlsIo<I> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        self.stream.poll_write(cx, buf)
     }
 
+    /// Of the first that is not empty.
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        self.stream.poll_write(cx, first(bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        false
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.stream.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Of the io below this only flushes, see `Wire`.
-        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        ready!(self.stream.poll_goodbye(cx))?;
         match self.end {
             Some(Ok(())) => Pin::new(self.io()).poll_shutdown(cx),
             _ => Poll::Ready(Ok(())),

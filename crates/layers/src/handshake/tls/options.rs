@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use tokio_rustls::rustls::crypto::CryptoProvider;
+use rustls::crypto::CryptoProvider;
 
 use super::{TlsConfigError, default_provider};
 

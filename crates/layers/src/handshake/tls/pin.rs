@@ -1,12 +1,12 @@
 use std::{fmt, str::FromStr};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use sha2::{Digest, Sha256};
-use tokio_rustls::rustls::{
+use rustls::{
     self,
     pki_types::{CertificateDer, SubjectPublicKeyInfoDer},
     server::ParsedCertificate,
 };
+use sha2::{Digest, Sha256};
 
 use super::TlsConfigError;
 

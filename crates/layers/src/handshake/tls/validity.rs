@@ -5,7 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use tokio_rustls::rustls::pki_types::CertificateDer;
+use rustls::pki_types::CertificateDer;
 use x509_parser::{certificate::X509Certificate, parse_x509_certificate};
 
 /// Logs each certificate that has expired or is not valid yet.

@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
-use tokio_rustls::rustls::{
-    RootCertStore, ServerConfig, crypto::CryptoProvider, server::WebPkiClientVerifier,
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::{CryptoProvider, ring::Ticketer},
+    server::WebPkiClientVerifier,
 };
 
 use super::names::Names;
@@ -97,6 +99,7 @@ impl TlsAcceptConfig {
     /// If client certificates are asked for and there is no CA, or a protocol's name is empty or
     /// longer than 255 bytes.
     pub fn build(self) -> Result<Arc<ServerConfig>, TlsConfigError> {
+        let is_ring = self.options.provider.is_none();
         let (alpn, provider) = self.options.build()?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -127,6 +130,10 @@ impl TlsAcceptConfig {
         let names = Names::new(&self.certificates, self.unknown_name);
         let mut config = builder.with_cert_resolver(Arc::new(names));
         config.alpn_protocols = alpn;
+        // Clients keep their sessions, any number of them, sealed with a key that changes every six hours.
+        if is_ring {
+            config.ticketer = Ticketer::new().map_err(TlsConfigError::Refused)?;
+        }
         Ok(Arc::new(config))
     }
 }

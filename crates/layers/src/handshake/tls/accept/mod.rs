@@ -9,12 +9,15 @@ use std::{fmt, io, sync::Arc};
 
 use couplet_endpoint::{Conn, Io};
 use futures::{FutureExt, future::BoxFuture};
-use tokio_rustls::{
-    LazyConfigAcceptor,
-    rustls::{self, ServerConfig, server::Acceptor},
-};
 
-use super::{TlsError, TlsInfo, TlsIo, Truncation, info::add_identity, wire::Wire};
+use super::{
+    TlsError, TlsInfo, TlsIo, Truncation,
+    info::add_identity,
+    rustls::{self, ServerConfig, server::UnbufferedServerConnection},
+    session::Session,
+    stream::Stream,
+    wire::Wire,
+};
 use crate::{handshake::Handshake, handshake::replaceable::Replaceable};
 
 /// Speaks TLS as the server with the client of a connection. See the [module](super).
@@ -32,10 +35,11 @@ pub struct TlsAccept {
 // ===== impl TlsAccept =====
 
 impl TlsAccept {
-    /// Uses what [`TlsAcceptConfig`] has built, or any configuration of rustls.
+    /// Uses what [`TlsAcceptConfig`] has built, or any configuration of rustls; but no early data (0-RTT),
+    /// which an attacker may record and send again.
     pub fn new(config: Arc<ServerConfig>) -> Self {
         Self {
-            config: Replaceable::new(config),
+            config: Replaceable::new(without_early_data(config)),
             truncation: Truncation::Refuse,
         }
     }
@@ -53,7 +57,7 @@ impl TlsAccept {
     ///
     /// Build the new one first: if that fails, the old one stays.
     pub fn replace(&self, config: Arc<ServerConfig>) {
-        self.config.replace(config);
+        self.config.replace(without_early_data(config));
     }
 
     /// The configuration for the next connection.
@@ -72,34 +76,30 @@ impl<I: Io> Handshake<Conn<I>> for TlsAccept {
     }
 }
 
+fn without_early_data(mut config: Arc<ServerConfig>) -> Arc<ServerConfig> {
+    if config.max_early_data_size > 0 {
+        Arc::make_mut(&mut config).max_early_data_size = 0;
+    }
+    config
+}
+
 async fn accept<I: Io>(
     conn: Conn<I>,
     config: Arc<ServerConfig>,
     truncation: Truncation,
 ) -> Result<Conn<TlsIo<I>>, TlsError> {
     let Conn { io, mut info } = conn;
-    let mut acceptor = LazyConfigAcceptor::new(Acceptor::default(), Wire::new(io));
-    let begun = match (&mut acceptor).await {
-        Ok(begun) => begun,
-        Err(error) => {
-            if let Some(wire) = acceptor.take_io() {
-                wire.close_after_alert(&error).await;
-            }
-            return Err(TlsError::of_handshake(error));
-        }
-    };
-    let name = begun.client_hello().server_name().map(str::to_owned);
-    let stream = match begun.into_stream(config).into_fallible().await {
-        Ok(stream) => stream,
-        Err((error, wire)) => {
-            wire.close_after_alert(&error).await;
-            return Err(match is_nameless(&error) {
-                true => name.map_or(TlsError::NoName, TlsError::UnknownName),
-                false => TlsError::of_handshake(error),
-            });
-        }
-    };
-    let session = stream.get_ref().1;
+    let session = UnbufferedServerConnection::new(config)?;
+    let mut stream = Box::new(Stream::new(Wire::new(io), Session::Server(session)));
+    let name = stream.server_name().await.map_err(TlsError::of_handshake)?;
+    if let Err(error) = stream.shake().await {
+        stream.close_after_alert().await;
+        return Err(match is_nameless(&error) {
+            true => name.map_or(TlsError::NoName, |name| TlsError::UnknownName(name.into())),
+            false => TlsError::of_handshake(error),
+        });
+    }
+    let session = stream.session();
     add_identity(&mut info, session);
     let found = TlsInfo::new(session, name.as_deref());
     info.extensions.insert(found.of_client(session));

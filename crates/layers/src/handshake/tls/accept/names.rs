@@ -1,6 +1,6 @@
 use std::{collections::HashMap, sync::Arc};
 
-use tokio_rustls::rustls::{
+use rustls::{
     SignatureScheme,
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,

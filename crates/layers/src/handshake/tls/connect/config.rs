@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use tokio_rustls::rustls::{
+use rustls::{
     ClientConfig, RootCertStore,
     client::{WebPkiServerVerifier, danger::ServerCertVerifier},
     crypto::CryptoProvider,

@@ -10,12 +10,14 @@ use std::{fmt, sync::Arc};
 
 use couplet_endpoint::{Conn, Host, Info, Io};
 use futures::{FutureExt, future::BoxFuture};
-use tokio_rustls::{
-    TlsConnector,
-    rustls::{ClientConfig, pki_types::ServerName},
-};
 
-use super::{TlsError, TlsInfo, TlsIo, Truncation, wire::Wire};
+use super::{
+    TlsError, TlsInfo, TlsIo, Truncation,
+    rustls::{ClientConfig, client::UnbufferedClientConnection, pki_types::ServerName},
+    session::Session,
+    stream::Stream,
+    wire::Wire,
+};
 use crate::handshake::Handshake;
 
 /// Speaks TLS as the client with the server of a connection. See the [module](super).
@@ -80,15 +82,13 @@ async fn connect<I: Io>(
     let name = name.ok_or(TlsError::NoServerName)?;
     let Conn { io, mut info } = conn;
     let text = name.to_str().into_owned();
-    let connecting = TlsConnector::from(config).connect(name, Wire::new(io));
-    let stream = match connecting.into_fallible().await {
-        Ok(stream) => stream,
-        Err((error, wire)) => {
-            wire.close_after_alert(&error).await;
-            return Err(TlsError::of_handshake(error));
-        }
-    };
-    let session = stream.get_ref().1;
+    let session = UnbufferedClientConnection::new(config, name)?;
+    let mut stream = Box::new(Stream::new(Wire::new(io), Session::Client(session)));
+    if let Err(error) = stream.shake().await {
+        stream.close_after_alert().await;
+        return Err(TlsError::of_handshake(error));
+    }
+    let session = stream.session();
     info.extensions.insert(TlsInfo::new(session, Some(&text)));
     let io = TlsIo::new(stream, truncation);
     Ok(Conn { io, info })

@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
-use thiserror::Error;
-use tokio_rustls::rustls::{
+use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{
@@ -9,6 +8,7 @@ use tokio_rustls::rustls::{
     },
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
+use thiserror::Error;
 
 use crate::handshake::tls::KeyPin;
 

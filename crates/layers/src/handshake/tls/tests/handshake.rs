@@ -153,6 +153,44 @@ async fn a_protocol_of_one_peer_alone_is_not_chosen() {
 }
 
 #[tokio::test]
+async fn a_client_that_comes_again_resumes_its_session() {
+    use rustls::HandshakeKind::{Full, Resumed};
+
+    let ca = Ca::new();
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let accept = ca.accept(&["server.test"]);
+        let config = rustls::ClientConfig::builder_with_provider(default_provider())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(ca.roots())
+            .with_no_client_auth();
+        let name = "server.test".try_into().unwrap();
+        let connect = TlsConnect::new(Arc::new(config)).server_name(name);
+        // More than rustls remembers sessions of by default.
+        for (expected, others) in [(Full, 150), (Resumed, 0), (Resumed, 0)] {
+            let (server, client) = shake(&accept, &connect).await;
+            let (mut server, mut client) = (server.unwrap(), client.unwrap());
+            for conn in [&server, &client] {
+                assert_eq!(conn.io.session().handshake_kind(), Some(expected));
+                assert_eq!(info(conn).server_name(), Some("server.test"));
+            }
+            // The client reads the tickets before that.
+            server.io.write_all(b"x").await.unwrap();
+            server.io.flush().await.unwrap();
+            assert_eq!(client.io.read_u8().await.unwrap(), b'x');
+            for _ in 0..others {
+                let (server, _client) = shake(&accept, &ca.connect()).await;
+                server.unwrap();
+            }
+        }
+        accept.replace(ca.accept(&["server.test"]).config());
+        let (server, client) = shake(&accept, &connect).await;
+        assert_eq!(server.unwrap().io.session().handshake_kind(), Some(Full));
+        client.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn certificates_are_replaced_for_later_clients() {
     let ca = Ca::new();
     let accept = ca.accept(&["server.test"]);

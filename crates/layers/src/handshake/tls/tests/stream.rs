@@ -7,7 +7,7 @@ use std::{
 
 use couplet_endpoint::Io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio_rustls::TlsStream;
+use tokio_rustls::TlsConnector;
 use tokio_test::{assert_pending, assert_ready, task};
 
 use super::*;
@@ -29,17 +29,6 @@ enum Last {
 // ===== impl Apart =====
 
 impl Apart {
-    fn of(client: TlsIo<MemoryStream>) -> Self {
-        let TlsStream::Client(stream) = *client.stream else {
-            panic!("it is a client")
-        };
-        let (mut wire, session) = stream.into_inner();
-        Self {
-            wire: std::mem::replace(wire.io_mut(), memory::connection(1).0),
-            session,
-        }
-    }
-
     /// The records that say this.
     fn says(&mut self, text: &[u8]) -> Vec<u8> {
         self.session.writer().write_all(text).unwrap();
@@ -71,9 +60,22 @@ impl Apart {
     }
 }
 
+/// A server, and a client that is none of ours.
 async fn apart() -> (TlsIo<MemoryStream>, Apart) {
-    let (server, client) = joined(64 * 1024).await;
-    (server, Apart::of(client))
+    let ca = Ca::new();
+    let accept = ca.accept_without_tickets();
+    apart_from(&accept, &ca).await
+}
+
+async fn apart_from(accept: &TlsAccept, ca: &Ca) -> (TlsIo<MemoryStream>, Apart) {
+    let (server, client) = memory::connection(64 * 1024);
+    let config = TlsConnectConfig::with_roots(ca.roots()).build().unwrap();
+    let name = "server.test".try_into().unwrap();
+    let accepting = accept.handshake(Conn::new(server, Origin::Accepted));
+    let connecting = TlsConnector::from(config).connect(name, client);
+    let (server, client) = tokio::join!(accepting, connecting);
+    let (wire, session) = client.unwrap().into_inner();
+    (server.unwrap().io, Apart { wire, session })
 }
 
 fn is_cut(error: &io::Error) -> bool {
@@ -218,6 +220,78 @@ async fn a_server_that_just_closes_was_cut_though_the_client_has_finished() {
     let (heard, end) = read_all(&mut client).await;
     assert_eq!(heard, b"half");
     assert!(is_cut(&end.unwrap_err()));
+}
+
+#[tokio::test]
+async fn a_session_may_change_its_keys() {
+    let (mut server, mut client) = apart().await;
+    for _ in 0..3 {
+        client.session.refresh_traffic_keys().unwrap();
+        let script = client.says(b"hello");
+        client.wire.write_all(&script).await.unwrap();
+        assert_eq!(read_some(&mut server, 5).await, b"hello");
+        server.write_all(b"answer").await.unwrap();
+        server.flush().await.unwrap();
+        assert_eq!(client.hears().await.0, b"answer");
+    }
+}
+
+/// A message that is spread over records, some of which have come, is no obstacle to a writer.
+#[tokio::test]
+async fn a_client_writes_in_the_middle_of_a_session_ticket() {
+    let ca = Ca::new();
+    let mut config = Arc::unwrap_or_clone(ca.accept(&["server.test"]).config());
+    config.max_fragment_size = Some(32);
+    let mut server = rustls::ServerConnection::new(Arc::new(config)).unwrap();
+    let (mut wire, io) = memory::connection(64 * 1024);
+    let mut come = vec![0; 64 * 1024];
+    let connect = ca.connect();
+    let mut connecting =
+        task::spawn(connect.handshake(Conn::new(io, couplet_endpoint::Origin::Dialled)));
+    assert_pending!(connecting.poll());
+    let mut answer = async |wire: &mut MemoryStream| {
+        let n = wire.read(&mut come).await.unwrap();
+        server.read_tls(&mut &come[..n]).unwrap();
+        let state = server.process_new_packets().unwrap();
+        let mut heard = vec![0; state.plaintext_bytes_to_read()];
+        io::Read::read_exact(&mut server.reader(), &mut heard).unwrap();
+        let mut records = Vec::new();
+        while server.wants_write() {
+            server.write_tls(&mut records).unwrap();
+        }
+        (heard, records)
+    };
+    let (_, flight) = answer(&mut wire).await;
+    wire.write_all(&flight).await.unwrap();
+    let mut client = assert_ready!(connecting.poll()).unwrap().io;
+    let (_, tickets) = answer(&mut wire).await;
+    assert!(tickets.len() > 3 * 32);
+
+    let mut buf = [0];
+    for byte in tickets {
+        wire.write_all(&[byte]).await.unwrap();
+        assert_pending!(task::spawn(client.read(&mut buf)).poll());
+        client.write_all(b"x").await.unwrap();
+        client.flush().await.unwrap();
+        assert_eq!(answer(&mut wire).await.0, b"x");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_with_much_room_gets_all_records_that_have_come() {
+    let (mut server, mut client) = apart().await;
+    let script: Vec<_> = (0..9).flat_map(|n| client.says(&[n; 1000])).collect();
+    client.wire.write_all(&script).await.unwrap();
+    for (room, expected) in [(500, 500), (4000, 3500), (64 * 1024, 5000)] {
+        let mut heard = vec![0; room];
+        assert_eq!(server.read(&mut heard).await.unwrap(), expected);
+    }
+}
+
+#[test]
+fn a_session_is_small() {
+    let size = size_of::<crate::handshake::tls::stream::Stream<couplet_endpoint::BoxIo>>();
+    assert!(size <= 1400, "{size}");
 }
 
 // ===== half-close =====
