@@ -21,6 +21,9 @@ pub(crate) type Figures = Vec<(Metric, f64)>;
 /// The tasks of the last connections may end after their clients are content.
 const TAIL: Duration = Duration::from_millis(50);
 
+/// After that time a pair is idle: what is done once in a connection's first second has been done.
+const SETTLED: Duration = Duration::from_secs(2);
+
 /// How long a relay may take to let go of pairs whose clients are gone.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -90,7 +93,11 @@ async fn load(
 
     let before = relay.usage()?;
     let outcome = generator.go().await?;
-    sleep(TAIL).await;
+    sleep(match work {
+        Work::Idle { .. } => SETTLED,
+        _ => TAIL,
+    })
+    .await;
     let after = relay.usage()?;
     let mut figures = figures(work, before, after, outcome);
     if let Work::Idle { pairs, .. } = work {

@@ -5,9 +5,8 @@ use std::{
     time::Duration,
 };
 
-use couplet_endpoint::{BoxError, FairSlot};
+use couplet_endpoint::{BoxError, FairSlot, QueuedTimer};
 use pin_project::pin_project;
-use tokio::time::Sleep;
 use tower_service::Service;
 
 use super::{HandshakeError, HandshakeRequest, departure::Departure};
@@ -29,8 +28,7 @@ enum State<F, S, O, C> {
     Shaking {
         #[pin]
         handshake: F,
-        #[pin]
-        deadline: Option<Sleep>,
+        deadline: Option<QueuedTimer>,
         timeout: Duration,
         inner: S,
         slot: FairSlot,
@@ -60,7 +58,7 @@ where
         Self {
             state: State::Shaking {
                 handshake,
-                deadline: timeout.map(tokio::time::sleep),
+                deadline: timeout.map(QueuedTimer::new),
                 timeout: timeout.unwrap_or_default(),
                 inner,
                 slot,
@@ -101,7 +99,7 @@ where
                             outcome.map_err(source)?
                         }
                         Poll::Pending => {
-                            if let Some(deadline) = deadline.as_pin_mut() {
+                            if let Some(deadline) = deadline {
                                 ready!(deadline.poll(cx));
                                 return Poll::Ready(Err(HandshakeError::Timeout(*timeout).into()));
                             }
