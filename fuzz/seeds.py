@@ -154,6 +154,8 @@ for name, line in {
     "meeting": meeting("foo"),
     "meeting-side": meeting("foo", "a"),
     "meeting-token": meeting("foo", "b", signed("foo", "b")),
+    "meeting-goto": meeting("foo", "a", "+goto"),
+    "goto": "goto relay.example.org:4000\n",
     "challenge": f"couplet-challenge1 {b64(bytes(range(32)))}\n",
     "answer": f"couplet-answer1 {PUBLIC} {b64(bytes(64))}\n",
     "endless": "x" * 600,
