@@ -184,6 +184,8 @@ fn output_of_the_zstd_and_lz4_commands_is_read_at_every_level() {
         ("zstd", &["--fast=5", "--no-check"]),
         ("lz4", &["-1"]),
         ("lz4", &["-9", "-BD"]),
+        // Small blocks, each with the one before as its dictionary.
+        ("lz4", &["-9", "-B4", "-BD"]),
         ("lz4", &["-12", "-B4", "-BX"]),
         ("lz4", &["--fast=9", "-B6", "-BD", "-BX", "--no-frame-crc"]),
     ] {
