@@ -91,3 +91,65 @@ impl Serialize for Members {
         serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    /// What the lines of these events are.
+    fn lines(events: impl FnOnce()) -> String {
+        #[derive(Clone, Default)]
+        struct Lines(Arc<Mutex<Vec<u8>>>);
+        impl io::Write for Lines {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let lines = Lines::default();
+        let to = lines.clone();
+        let layer = tracing_subscriber::fmt::layer()
+            .with_writer(move || to.clone())
+            .event_format(JsonLines { with_module: true });
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::with_default(subscriber, events);
+        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// Whatever an event calls its fields.
+    #[test]
+    fn each_name_is_there_once_and_a_number_is_a_number() {
+        let line = lines(|| {
+            RelayName::new("x").in_scope(|| {
+                tracing::info!(
+                    level = 7,
+                    module = "m",
+                    relay = "y",
+                    session = 1_u64,
+                    "said"
+                );
+            });
+        });
+        for name in ["time", "level", "module", "relay", "session", "message"] {
+            assert_eq!(line.matches(&format!("\"{name}\":")).count(), 1, "{line}");
+        }
+        for member in [
+            r#""level":"INFO""#,
+            r#""relay":"y""#,
+            r#""session":1"#,
+            r#""message":"said""#,
+        ] {
+            assert!(line.contains(member), "no {member}: {line}");
+        }
+    }
+}
