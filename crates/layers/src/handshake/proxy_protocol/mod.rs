@@ -57,6 +57,7 @@
 //!
 //! [HAProxy's specification]: https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt
 
+mod addition;
 mod crc32c;
 mod expect;
 mod frame;
@@ -71,9 +72,10 @@ mod tlv;
 mod unix;
 
 pub use self::{
+    addition::Addition,
     expect::{ExpectProxyHeader, ProxyHeaderRefused},
     parse::MalformedHeader,
     proxied::Proxied,
     send::{SendProxyHeader, SendProxyHeaderBeforeJoin, SendProxyHeaderError},
-    tlv::{Addition, Tlv},
+    tlv::Tlv,
 };

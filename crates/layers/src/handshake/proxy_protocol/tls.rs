@@ -1,10 +1,9 @@
-//! What our TLS with a client has found out, as additions to a header of version 2.
+//! What our TLS with a client has found out, as an addition to a header of version 2.
 
 use bytes::{BufMut, BytesMut};
-use couplet_endpoint::{Info, Origin};
 use rustls::{CipherSuite, ProtocolVersion};
 
-use super::{Addition, Tlv, tlv::kind};
+use super::tlv::{Tlv, kind};
 use crate::TlsInfo;
 
 /// `PP2_CLIENT_SSL`, `_CERT_CONN`, `_CERT_SESS`: section 2.2.6 of the specification.
@@ -12,21 +11,7 @@ const OVER_TLS: u8 = 0x01;
 const CERTIFICATE_NOW: u8 = 0x02;
 const CERTIFICATE_OF_SESSION: u8 = 0x04;
 
-/// The addition, as far as our TLS with the client knows it.
-pub(super) fn addition(what: Addition, client: &Info) -> Option<Tlv> {
-    if client.origin != Origin::Accepted {
-        return None; // What is known is of a server.
-    }
-    let tls: &TlsInfo = client.extensions.get()?;
-    match what {
-        Addition::Authority => tls.server_name().map(Tlv::authority),
-        Addition::Alpn => tls.alpn().map(Tlv::alpn),
-        Addition::UniqueId => None,
-        Addition::Tls => Some(of(tls)),
-    }
-}
-
-fn of(tls: &TlsInfo) -> Tlv {
+pub(super) fn of(tls: &TlsInfo) -> Tlv {
     // A certificate that is not verified ends the handshake.
     let has_certificate = tls.fingerprint().is_some();
     let client = OVER_TLS

@@ -22,12 +22,9 @@ use super::{
     conn::Conn,
     info::{Info, Lacks},
     script::{self, Scripts},
-    server::RedisServer,
+    server::{CONNECT, RESPONSE, RedisServer},
 };
 use crate::engine::{Answer, Request};
-
-/// How long making a connection and the check may take.
-pub(super) const CONNECT: Duration = Duration::from_secs(2);
 
 /// The first and the longest pause between two attempts.
 const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(500)];
@@ -37,9 +34,6 @@ const PING: Duration = Duration::from_secs(1);
 
 /// How many tries in a row may be without an answer: a server that pauses is not gone.
 const TRIES: u32 = 3;
-
-/// A bound for the crate's own books: each request has a deadline of its own, which is shorter.
-pub(super) const RESPONSE: Duration = Duration::from_secs(30);
 
 /// The connection to a server. Clones share it; with the last, the task that keeps it ends.
 #[derive(Clone, Debug)]

@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, RedisResult,
@@ -12,6 +12,12 @@ use super::{address::Place, conn::Conn, server_error::ServerError};
 
 #[cfg(feature = "redis-tls")]
 use super::tls::RedisTls;
+
+/// How long making a connection and the check may take.
+pub(super) const CONNECT: Duration = Duration::from_secs(2);
+
+/// A bound for the crate's own books: each request has a deadline of its own, which is shorter.
+pub(super) const RESPONSE: Duration = Duration::from_secs(30);
 
 /// The address of a Redis or Valkey server, of sentinels, or of a cluster. `Debug` and [`name`](Self::name) show no secrets.
 ///
@@ -160,8 +166,8 @@ impl RedisServer {
     ) -> RedisResult<(Conn, MultiplexedConnection)> {
         let builder = ClusterClientBuilder::new(infos.to_vec())
             .tcp_settings(TcpSettings::default().set_nodelay(true))
-            .connection_timeout(super::link::CONNECT)
-            .response_timeout(super::link::RESPONSE);
+            .connection_timeout(CONNECT)
+            .response_timeout(RESPONSE);
         #[cfg(feature = "redis-tls")]
         let builder = match self.place.is_tls() {
             true => builder.tls(redis::TlsMode::Secure).certs(self.tls.read()?),
