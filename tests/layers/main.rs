@@ -12,6 +12,7 @@ mod fault;
 mod frame;
 mod hangup;
 mod limits;
+mod mux;
 mod noise;
 mod order;
 mod proxies;

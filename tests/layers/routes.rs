@@ -146,6 +146,44 @@ fn a_reload_changes_where_routes_lead_and_loses_no_client() {
 }
 
 #[test]
+fn a_line_may_lead_to_one_of_several_targets() {
+    let (one, two) = (listen(), listen());
+    let routes = format!(
+        "ssh {}|{}\n",
+        one.local_addr().unwrap(),
+        two.local_addr().unwrap()
+    );
+    let rig = Rig::new(&routes, "");
+    // The first, as long as it is there; what became of it is known to the next client.
+    for _ in 0..2 {
+        let client = rig.speaks(SSH);
+        served(&one, &client, SSH);
+    }
+    let gone = one.local_addr().unwrap();
+    drop(one);
+    couplet_tests::net::listens_no_more(gone);
+    for _ in 0..4 {
+        let client = rig.speaks(SSH);
+        served(&two, &client, SSH);
+    }
+    let down = rig.couplet.events("target is down", 1);
+    assert_eq!(down[0]["target"], gone.to_string());
+    // Another file, with the other way to balance of the side.
+    let (three, four) = (listen(), listen());
+    let more = format!(
+        "ssh {}|{}\n",
+        three.local_addr().unwrap(),
+        four.local_addr().unwrap()
+    );
+    rig.reload(&routes, &more, 1);
+    rig.reload("route=@routes", "route=@routes,balance=round-robin", 2);
+    for server in [&three, &four, &three, &four] {
+        let client = rig.speaks(SSH);
+        served(server, &client, SSH);
+    }
+}
+
+#[test]
 fn a_relay_that_has_ended_takes_no_connection() {
     let target = listen();
     let relays = format!(

@@ -18,10 +18,21 @@ fn an_address_of_the_other_family_is_not_dialled() {
         drop((client, accept(own)));
         couplet.ended(1);
     }
-    let side = format!("dial:{},family=6", addr(&v4));
-    let couplet = Couplet::start(&["listen:0", &side]);
-    drop(connect(couplet.address('A')));
-    let refused = couplet.events("refused", 1).remove(0);
-    let error = refused["error"].as_str().unwrap();
-    assert!(error.contains("has no IPv6 address"), "{error}");
+    for (side, told) in [
+        (format!("dial:{},family=6", addr(&v4)), "no address of IPv6"),
+        (format!("dial:{},family=4", addr(&v6)), "no address of IPv4"),
+        (
+            "dial:h:1,family=4,via=socks5://[::1]:1".to_owned(),
+            "no address of IPv4",
+        ),
+        (
+            "dial:[::1]:1|[::2]:1,family=4".to_owned(),
+            "`[::1]:1` is no address of IPv4",
+        ),
+    ] {
+        Couplet::run(&["listen:0", &side]).with(2).said(told);
+    }
+    // A name is looked up as ever.
+    let side = format!("dial:localhost:{},family=prefer-6", addr(&v4).port());
+    Couplet::run(&["explain", "listen:0", &side]).ok();
 }

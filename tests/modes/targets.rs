@@ -209,6 +209,67 @@ fn a_client_waits_for_a_target_that_comes_up() {
 }
 
 #[test]
+fn the_port_is_closed_while_all_targets_are_down_and_open_again_when_one_is_up() {
+    let (one, two) = (Server::start(0), Server::start(0));
+    let couplet = Couplet::start(&[
+        &format!("listen:127.0.0.1:{}", net::free_port()),
+        &dial(
+            &[&one, &two],
+            ",check=100ms,check.fall=1,check.all-down=close",
+        ),
+    ]);
+    let address = couplet.address('A');
+    assert_eq!(ask(address).unwrap().1, one.address.port());
+    one.kill();
+    two.kill();
+    for round in 1..=2 {
+        couplet.events("all targets are down: listens no more", round);
+        net::listens_no_more(address);
+        let back = Server::start(two.address.port());
+        couplet.events("a target is up: listens again", round);
+        for _ in 0..3 {
+            assert_eq!(ask(address).unwrap().1, back.address.port());
+        }
+        back.kill();
+    }
+    couplet.terminate();
+    couplet.finish().ok();
+}
+
+#[test]
+fn a_check_goes_through_the_stack_where_it_is_told_to() {
+    // It accepts, and speaks no TLS: only a look behind the connection shows that.
+    let mute = Server::start(0);
+    let scratch = tempfile::tempdir().unwrap();
+    let pem = scratch.path().join("pem");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&pem, made.cert.pem() + &made.signing_key.serialize_pem()).unwrap();
+    let pem = pem.display();
+    let behind = Server::start(0);
+    let tls = Couplet::start(&[
+        &format!(
+            "listen:127.0.0.1:0,proxy-protocol=require,proxy-protocol.from=127.0.0.0/8,tls={pem}"
+        ),
+        &dial(&[&behind], ""),
+    ]);
+    let target = tls.address('A');
+    let couplet = Couplet::start(&[
+        "listen:127.0.0.1:0",
+        &format!(
+            "dial:{}|{target},proxy-protocol=v2,tls=localhost,tls.ca={pem},check=100ms,check.stack=on,check.rise=2",
+            mute.address
+        ),
+    ]);
+    let down = couplet.events("target is down", 1);
+    assert_eq!(down[0]["target"], mute.address.to_string());
+    assert_eq!(ask(couplet.address('A')).unwrap().1, behind.address.port());
+    let told = format!("dial:{target},rendezvous=k,check,check.stack=on");
+    Couplet::run(&["listen:0", &told])
+        .with(2)
+        .said("where a check would meet a client");
+}
+
+#[test]
 fn a_client_keeps_its_server() {
     let servers = [Server::start(0), Server::start(0), Server::start(0)];
     let [one, two, three] = &servers;
@@ -261,7 +322,20 @@ fn targets_that_make_no_sense_are_errors() {
             "no proxy dials `unix:/b`",
         ),
         ("exec:cat,check", "not for a program"),
+        (
+            "dial:a:1,check,check.all-down=refuse",
+            "`refuse` is not done to clients while all targets are down",
+        ),
+        (
+            "dial:a:1,check,check.stack=off",
+            "`off` is not a value of `check.stack`",
+        ),
     ] {
         Couplet::run(&["listen:0", side]).with(2).said(told);
+    }
+    for a in ["listen:unix:@none", "listen:127.0.0.1:0"] {
+        Couplet::run(&[a, "dial:a:1,check,check.all-down=close"])
+            .with(2)
+            .said("closes the port of the other side, which has none of its own");
     }
 }

@@ -82,6 +82,38 @@ fn sixteen_sessions_of_ssh_rsync_and_git_meet_at_once() {
     });
 }
 
+/// docs/recipes.md, a home behind a NAT with one connection.
+#[test]
+fn sessions_of_ssh_go_over_the_one_connection_of_a_home() {
+    let sshd = Sshd::start();
+    let secret = sshd.file("secret").display().to_string();
+    Couplet::run(&["keygen", &secret, "--kind=secret"]).ok();
+    let rendezvous = Couplet::start(&["rendezvous", "listen:0"]);
+    let side = format!("{},rendezvous=@{secret},mux", rendezvous.dial('A'));
+    let relay = Couplet::start(&["listen:0", &side]);
+    let home = Couplet::start(&[&side, &sshd.dial()]);
+    let way = Way {
+        sshd,
+        port: relay.address('A').port(),
+    };
+    thread::scope(|scope| {
+        for number in 0..4 {
+            let way = &way;
+            scope.spawn(move || {
+                let said = way.ssh(&format!("echo hello-{number}")).ok();
+                assert_eq!(said.log, format!("hello-{number}"));
+            });
+        }
+    });
+    way.rsync("tree", "rsync");
+    relay.events("ended", 5);
+    for couplet in [&relay, &home] {
+        assert_eq!(couplet.events("a carrier is there", 1).len(), 1);
+    }
+    // The carrier is one pair for the rendezvous, which was joined once.
+    assert_eq!(rendezvous.events("joined", 1).len(), 1);
+}
+
 /// A command of this program, wherever it is: the other end's path may be another.
 fn there(name: &str, command: &str) -> String {
     command.replacen(name, &need(name).display().to_string(), 1)

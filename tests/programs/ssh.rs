@@ -42,11 +42,40 @@ fn compressed(test: impl Fn(&Way)) {
 /// Through standard input and output of the command: ssh's `ProxyCommand`.
 fn through_a_proxy_command(test: impl Fn(&Way)) {
     let sshd = Sshd::start();
+    let dial = sshd.dial();
+    by_stdio(sshd, &dial, test);
+}
+
+/// The same over wss, which Couplet serves itself: docs/recipes.md, through what lets web traffic alone pass.
+fn over_wss(test: impl Fn(&Way)) {
+    let sshd = Sshd::start();
+    let pem = sshd.file("pem");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(&pem, made.cert.pem() + &made.signing_key.serialize_pem()).unwrap();
+    fs::set_permissions(&pem, fs::Permissions::from_mode(0o600)).unwrap();
+    let pem = pem.display();
+    let far = Couplet::start(&[
+        &format!("listen:127.0.0.1:0,tls={pem},ws=/relay"),
+        &sshd.dial(),
+    ]);
+    let dial = format!("{},tls=localhost,tls.ca={pem},ws=/relay", far.dial('A'));
+    by_stdio(sshd, &dial, test);
+}
+
+fn by_stdio(sshd: Sshd, dial: &str, test: impl Fn(&Way)) {
     let couplet = Couplet::binary().display();
-    let script = format!("#!/bin/sh\nexec {couplet} stdio {}\n", sshd.dial());
+    let script = format!("#!/bin/sh\nexec {couplet} stdio {dial}\n");
     fs::write(sshd.file(PROXY), script).unwrap();
     fs::set_permissions(sshd.file(PROXY), fs::Permissions::from_mode(0o755)).unwrap();
     test(&Way { sshd, port: 22 });
+}
+
+#[test]
+fn ssh_and_rsync_go_over_wss() {
+    over_wss(|way| {
+        sessions(way);
+        rsync(way);
+    });
 }
 
 #[test]

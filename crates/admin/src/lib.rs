@@ -75,7 +75,7 @@ pub use self::{
     admin::Admin,
     listen::{AdminAddr, AdminAddrError, AdminListener, AdminSocket, BindAdminError},
     program::{Checked, ConfigForm, End, LogLevel, Program},
-    relay::{Faults, Meeting, Relay, Step},
+    relay::{CarrierStatus, Carriers, Faults, Meeting, Relay, Step},
     reload::{ReloadRefused, Reloaded},
     serve::Server,
 };

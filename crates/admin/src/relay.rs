@@ -22,6 +22,7 @@ pub struct Relay {
     pub(crate) ends: [Option<String>; 2],
     pub(crate) pair: Vec<Step>,
     targets: [Option<TargetWatch>; 2],
+    carriers: [Option<Carriers>; 2],
     pub(crate) rates: Rates,
     pub(crate) waiting: Arc<Waiting>,
     pub(crate) meeting: Option<Meeting>,
@@ -34,6 +35,31 @@ pub struct Faults {
     pub are_on: Box<dyn Fn() -> bool + Send + Sync>,
     /// Switches the faults.
     pub set: Box<dyn Fn(bool) + Send + Sync>,
+}
+
+/// The carriers of a side, as a program tells it: see `MuxWatch` of the crate `couplet-layers`.
+pub struct Carriers {
+    /// How they do.
+    pub status: Box<dyn Fn() -> CarrierStatus + Send + Sync>,
+}
+
+/// How the carriers of a side do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CarrierStatus {
+    /// Carriers that are there.
+    pub carriers: u64,
+    /// Carriers that were ever there.
+    pub total_carriers: u64,
+    /// Connections that are carried.
+    pub streams: u64,
+    /// Connections that were ever carried.
+    pub total_streams: u64,
+    /// Carriers that came to nothing.
+    pub refused: u64,
+    /// Carriers that were lost.
+    pub failed: u64,
+    /// Carriers that were given up, as their peers were silent.
+    pub silent: u64,
 }
 
 /// The state of a node whose clients are joined with those of other nodes; given by the program. See the crate
@@ -80,6 +106,7 @@ impl Relay {
             ends: [None, None],
             pair: Vec::new(),
             targets: [None, None],
+            carriers: [None, None],
             rates: Rates::default(),
             waiting: Arc::default(),
             meeting: None,
@@ -122,6 +149,23 @@ impl Relay {
     pub(crate) fn target_status(&self, side: Side) -> impl Iterator<Item = TargetStatus> {
         let watch = self.targets[side as usize].iter();
         watch.flat_map(TargetWatch::status)
+    }
+
+    /// Tells of the carriers of a side whose connections are carried, many over one.
+    #[must_use]
+    pub fn carriers(mut self, side: Side, carriers: Carriers) -> Self {
+        self.carriers[side as usize] = Some(carriers);
+        self
+    }
+
+    pub(crate) fn has_carriers(&self) -> bool {
+        self.carriers.iter().any(Option::is_some)
+    }
+
+    /// How the carriers of a side do, if it has some.
+    pub(crate) fn carrier_status(&self, side: Side) -> Option<CarrierStatus> {
+        let carriers = self.carriers[side as usize].as_ref()?;
+        Some((carriers.status)())
     }
 
     /// Adds the state of the node, for a relay whose clients are joined with those of other nodes.
@@ -247,6 +291,12 @@ pub(crate) fn peer(info: &Info) -> String {
 impl fmt::Debug for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Faults").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Carriers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Carriers").finish_non_exhaustive()
     }
 }
 

@@ -209,7 +209,7 @@ pub(crate) fn relay(relay: &Relay) -> Value {
             .filter(|(_, count)| *count > 0)
             .map(|(cause, count)| (cause.label().to_owned(), count.into()))
             .collect();
-        json!({
+        let mut shown = json!({
             "end": relay.end(side),
             "stack": steps(&relay.sides[side as usize]),
             "connections": counts.connections,
@@ -217,7 +217,19 @@ pub(crate) fn relay(relay: &Relay) -> Value {
             "waiting": counts.waiting,
             "addresses": counts.addresses,
             "refused": refused,
-        })
+        });
+        if let Some(status) = relay.carrier_status(side) {
+            shown["carriers"] = json!({
+                "there": status.carriers,
+                "total": status.total_carriers,
+                "streams": status.streams,
+                "total_streams": status.total_streams,
+                "refused": status.refused,
+                "lost": status.failed,
+                "silent": status.silent,
+            });
+        }
+        shown
     };
     let moved = stats.moved();
     let way = |from| {

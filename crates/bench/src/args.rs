@@ -24,6 +24,8 @@ Relays:  couplet couplet-one-thread haproxy-splice haproxy-copy haproxy-two-thre
   of couplet couplet-one-thread haproxy-splice haproxy-copy nginx
 --table layers:
   bulk-1 request-64b-64 connect-32 idle of couplet-ten-layers no-layers
+--table mux:
+  bulk-1000 duplex-1000 request-64b-64 connect-32 idle of couplet-mux each-by-tls
 
 A name's beginning stands for all that begin so, unless it is a name itself:
   --columns bulk,request-64b --relays couplet,haproxy";

@@ -190,6 +190,34 @@ pub(crate) fn layers(amount: Amount) -> Vec<Column> {
     all
 }
 
+/// A thousand pairs between two relays.
+pub(crate) fn mux(amount: Amount) -> Vec<Column> {
+    let pairs = if amount.quick { 40 } else { 1000 };
+    vec![
+        Column::load(
+            "bulk-1000",
+            "bulk, 1,000 connections",
+            amount.exchange(500 << 20, pairs, false),
+        ),
+        Column::load(
+            "duplex-1000",
+            "both ways, 1,000 connections",
+            amount.exchange(500 << 20, pairs, true),
+        ),
+        Column::load(
+            "request-64b-64",
+            "64 B requests × 64",
+            amount.request(64, 64, 40_000),
+        ),
+        Column::load(
+            "connect-32",
+            "connect, echo, close × 32",
+            amount.connect(2000),
+        ),
+        Column::load("idle", "idle pairs", amount.idle(1000, 20)),
+    ]
+}
+
 // ===== impl Amount =====
 
 impl Amount {
@@ -303,7 +331,7 @@ mod tests {
 
     use super::*;
 
-    const TABLES: [fn(Amount) -> Vec<Column>; 4] = [relays, tls, growth, layers];
+    const TABLES: [fn(Amount) -> Vec<Column>; 5] = [relays, tls, growth, layers, mux];
 
     #[test]
     fn column_names_differ() {

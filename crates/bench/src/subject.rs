@@ -18,6 +18,8 @@ pub(crate) enum Subject {
     Growth,
     /// Couplet with ten layers, and without
     Layers,
+    /// Many pairs over one connection, and over one each, both in TLS
+    Mux,
 }
 
 // ===== impl Subject =====
@@ -29,6 +31,7 @@ impl Subject {
             Self::Tls => columns::tls(amount),
             Self::Growth => columns::growth(amount),
             Self::Layers => columns::layers(amount),
+            Self::Mux => columns::mux(amount),
         }
     }
 
@@ -39,6 +42,7 @@ impl Subject {
             Self::Tls => &relays::TLS,
             Self::Growth => &relays::GROWTH,
             Self::Layers => &relays::LAYERS,
+            Self::Mux => &relays::MUX,
         }
     }
 
@@ -49,6 +53,7 @@ impl Subject {
             Self::Tls => "-tls",
             Self::Growth => "-growth",
             Self::Layers => "-layers",
+            Self::Mux => "-mux",
         };
         format!("performance{of}{}", if veth { "-veth" } else { "" })
     }
@@ -59,6 +64,7 @@ impl Subject {
             Self::Tls => "Performance in TLS",
             Self::Growth => "Performance beside idle pairs",
             Self::Layers => "What layers cost",
+            Self::Mux => "Many pairs over one connection",
         }
     }
 }

@@ -265,6 +265,7 @@ impl RelayArgs {
         let b_way = b.as_ref().map_or(Way::Dialled, |b| b.endpoint.way());
         let dialled_for = match Pairing::of(Way::Dialled, b_way, once) {
             Pairing::DialFor(Side::A) => DialledFor::Other,
+            Pairing::Rendezvous => DialledFor::Ahead,
             _ => DialledFor::Itself,
         };
         let a = side(Side::A, &self.a, dialled_for);

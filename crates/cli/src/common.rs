@@ -136,7 +136,7 @@ impl CommonArgs {
         }
         if let Some(access_log) = &access_log {
             for (side, spec) in sides.specs_mut() {
-                spec.layers.insert(0, access_log.side(side));
+                spec.put_on_top(access_log.side(side));
             }
         }
         Ok(Plan {

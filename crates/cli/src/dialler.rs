@@ -1,21 +1,25 @@
 //! Dials a side: one target, or one for each client.
 
 use std::{
+    fmt,
     future::ready,
     io,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError, Weak},
     task::{Context, Poll},
 };
 
 #[cfg(unix)]
 use couplet_connector::endpoint::{Exec, Stdio, UnixDial};
 use couplet_connector::{
+    SideHandshake,
     endpoint::{
-        BoxError, Conn, Dial, DialAddr, DialError, Host, Info, Origin, Targets, TargetsError, TcpIo,
+        BoxError, Conn, Dial, DialAddr, DialError, Host, Info, Origin, TargetAddr, Targets,
+        TargetsError, TcpIo, UnixAddr,
     },
     layers::{
-        AccessList, AccessRule, DialledForLayer, Identity, Protocol, Replaceable, RequestedTarget,
+        AccessList, AccessRule, DialledForLayer, Handshake, Identity, Protocol, Replaceable,
+        RequestedTarget,
     },
 };
 use futures::{
@@ -51,6 +55,22 @@ pub(crate) struct Routed {
     /// The same of a Unix socket.
     #[cfg(unix)]
     pub(crate) unix: UnixDial,
+    /// How one of several targets is dialled.
+    pub(crate) several: Several,
+}
+
+/// The dials of lines with several targets: what is known of a target stays from client to client.
+#[derive(Clone)]
+pub(crate) struct Several {
+    dial: Arc<dyn Fn(Vec<(TargetAddr, AnyDial)>) -> AnyDial + Send + Sync>,
+    known: Arc<Mutex<Known>>,
+}
+
+/// Those of one state of the file.
+#[derive(Debug, Default)]
+struct Known {
+    of: Weak<Routes>,
+    dials: Vec<(Vec<TargetAddr>, AnyDial)>,
 }
 
 /// A dial of any kind.
@@ -65,9 +85,21 @@ pub(crate) enum AnyDial {
     Stdio,
     /// One of several.
     Several(Box<SeveralDial>),
+    /// Through the layers of the side, too.
+    Shaken(Box<ShakenDial>),
+    /// A stream over a carrier.
+    #[cfg(feature = "mux")]
+    Mux(crate::mux::CarriedDial),
     /// Starts a program.
     #[cfg(unix)]
     Exec(Exec),
+}
+
+/// A dial, and the layers that a connection goes through then.
+#[derive(Clone, Debug)]
+pub(crate) struct ShakenDial {
+    pub(crate) dial: AnyDial,
+    pub(crate) handshake: SideHandshake,
 }
 
 /// A dial of one of several targets.
@@ -117,19 +149,15 @@ impl Dialler {
         let Some(routed) = &self.routes else {
             return Ok(self.dial.clone().for_client(client));
         };
-        match routed.routes.current().find(client) {
+        let routes = routed.routes.current();
+        match routes.find(client) {
             Some(Target::Dial(addr)) => {
                 let dial = routed.tcp.clone().for_client(client);
                 Ok(dial.retarget(addr.clone()))
             }
-            #[cfg(unix)]
-            Some(Target::Unix(addr)) => {
-                let dial = routed.unix.clone().retarget(addr.clone());
-                Ok(AnyDial::Unix(dial))
-            }
-            #[cfg(not(unix))]
-            Some(Target::Unix(addr)) => {
-                Err(format!("no Unix sockets on this system: {addr}").into())
+            Some(Target::Unix(addr)) => routed.unix(addr),
+            Some(Target::Several(targets)) => {
+                Ok(routed.several(&routes, targets)?.for_client(client))
             }
             Some(Target::Refuse) => {
                 let protocol = client.extensions.get().unwrap_or(&Protocol::Unknown);
@@ -180,6 +208,66 @@ impl Service<()> for Dialler {
     }
 }
 
+// ===== impl Routed =====
+
+impl Routed {
+    #[cfg(unix)]
+    fn unix(&self, addr: &UnixAddr) -> Result<AnyDial> {
+        Ok(AnyDial::Unix(self.unix.clone().retarget(addr.clone())))
+    }
+
+    #[cfg(not(unix))]
+    fn unix(&self, addr: &UnixAddr) -> Result<AnyDial> {
+        Err(format!("no Unix sockets on this system: {addr}").into())
+    }
+
+    /// The dial of a line of these routes.
+    fn several(&self, routes: &Arc<Routes>, targets: &[TargetAddr]) -> Result<AnyDial> {
+        let mut known = self
+            .several
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !std::ptr::eq(known.of.as_ptr(), Arc::as_ptr(routes)) {
+            // The file was read again: lines that are gone are checked no more.
+            known.of = Arc::downgrade(routes);
+            known.dials.retain(|(known, _)| routes.leads_to(known));
+        }
+        if let Some((_, dial)) = known.dials.iter().find(|(known, _)| known == targets) {
+            return Ok(dial.clone());
+        }
+        let dial = |target: &TargetAddr| {
+            let dial = match target {
+                TargetAddr::Tcp(addr) => self.tcp.clone().retarget(addr.clone()),
+                TargetAddr::Unix(addr) => self.unix(addr)?,
+            };
+            Ok((target.clone(), dial))
+        };
+        let dials = targets.iter().map(dial).collect::<Result<_>>()?;
+        let dial = (self.several.dial)(dials);
+        known.dials.push((targets.to_vec(), dial.clone()));
+        Ok(dial)
+    }
+}
+
+impl Several {
+    /// Each line's targets are dialled so.
+    pub(crate) fn new(
+        dial: impl Fn(Vec<(TargetAddr, AnyDial)>) -> AnyDial + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            dial: Arc::new(dial),
+            known: Arc::default(),
+        }
+    }
+}
+
+impl fmt::Debug for Several {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Several").finish_non_exhaustive()
+    }
+}
+
 // ===== impl AnyDial =====
 
 impl AnyDial {
@@ -215,6 +303,9 @@ impl AnyDial {
             #[cfg(unix)]
             Self::Exec(exec) => Self::Exec(exec),
             Self::Several(dial) => Self::Several(dial),
+            Self::Shaken(dial) => Self::Shaken(dial),
+            #[cfg(feature = "mux")]
+            Self::Mux(dial) => Self::Mux(dial),
             Self::Via(dial) => Self::Via(Box::new(ViaDial {
                 target: Some(target),
                 ..*dial
@@ -249,6 +340,26 @@ impl<R> Service<R> for AnyDial {
             }
             Self::Via(dial) => dial.dial().right_future(),
             Self::Several(dial) => dial.dial().err_into().boxed().right_future(),
+            Self::Shaken(dial) => {
+                let ShakenDial { dial, handshake } = ShakenDial::clone(dial);
+                // A PROXY header says that there is no client.
+                let mut dial = DialledForLayer.layer(dial);
+                let dialling = async move {
+                    let conn = dial.call(Info::new(Origin::Accepted)).await?;
+                    let shaken = handshake.handshake(conn).await?;
+                    Ok(shaken.map_io(Stream::Boxed))
+                };
+                dialling.boxed().right_future()
+            }
+            #[cfg(feature = "mux")]
+            Self::Mux(dial) => {
+                let as_stream = |conn: Conn<_>| conn.boxed().map_io(Stream::Boxed);
+                dial.call(())
+                    .map_ok(as_stream)
+                    .err_into()
+                    .boxed()
+                    .right_future()
+            }
             #[cfg(unix)]
             Self::Stdio => {
                 let dialling = async {

@@ -14,16 +14,24 @@ use couplet_connector::endpoint::{
 use couplet_connector::endpoint::{UnixListen, UnixListenSocket};
 use futures::StreamExt;
 
+#[cfg(target_os = "linux")]
+use crate::while_up::WhileUp;
 use crate::{dialler::Dialler, hand_over::PLACES, stream::Stream};
 
 #[derive(Debug)]
 pub(crate) enum Incoming {
     Listen(Listen),
+    /// While a target of the other side is up.
+    #[cfg(target_os = "linux")]
+    WhileUp(Box<WhileUp>),
     #[cfg(unix)]
     Unix(UnixListen),
     Routes(RoutesListen),
     Pool(Box<Pool<Dialler>>),
     PoolEach(Box<PoolEach<Dialler>>),
+    /// The streams of carriers.
+    #[cfg(feature = "mux")]
+    Mux(Box<crate::mux::CarriedListen>),
 }
 
 /// What other relays hand over by their routes.
@@ -85,10 +93,14 @@ impl Incoming {
             Self::Listen(listen) => Ok(Some(Kept::Tcp(listen.sockets()?))),
             #[cfg(not(unix))]
             Self::Listen(_) => Ok(None),
+            #[cfg(target_os = "linux")]
+            Self::WhileUp(listen) => Ok(Some(Kept::Tcp(listen.listen.sockets()?))),
             #[cfg(unix)]
             Self::Unix(listen) => Ok(Some(Kept::Unix(listen.socket()?))),
             Self::Routes(listen) => Ok(Some(Kept::Routes(listen.clone()))),
             Self::Pool(_) | Self::PoolEach(_) => Ok(None),
+            #[cfg(feature = "mux")]
+            Self::Mux(mux) => mux.get_ref().kept(),
         }
     }
 
@@ -96,9 +108,13 @@ impl Incoming {
     pub(crate) fn addrs(&self) -> Vec<LocalAddr> {
         match self {
             Self::Listen(listen) => listen.local_addrs().map(Into::into).collect(),
+            #[cfg(target_os = "linux")]
+            Self::WhileUp(listen) => listen.listen.local_addrs().map(Into::into).collect(),
             #[cfg(unix)]
             Self::Unix(listen) => vec![listen.addr().clone().into()],
             Self::Routes(_) | Self::Pool(_) | Self::PoolEach(_) => Vec::new(),
+            #[cfg(feature = "mux")]
+            Self::Mux(mux) => mux.get_ref().addrs(),
         }
     }
 }
@@ -109,11 +125,17 @@ impl futures::Stream for Incoming {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         match &mut *self {
             Self::Listen(listen) => next(listen.poll_next_unpin(cx), Stream::Tcp),
+            #[cfg(target_os = "linux")]
+            Self::WhileUp(listen) => next(listen.poll_next_unpin(cx), Stream::Tcp),
             #[cfg(unix)]
             Self::Unix(listen) => next(listen.poll_next_unpin(cx), Stream::Unix),
             Self::Routes(routes) => next(routes.listen.poll_next_unpin(cx), Stream::Boxed),
             Self::Pool(pool) => next(pool.poll_next_unpin(cx), std::convert::identity),
             Self::PoolEach(pools) => next(pools.poll_next_unpin(cx), std::convert::identity),
+            #[cfg(feature = "mux")]
+            Self::Mux(mux) => next(mux.poll_next_unpin(cx), |io| {
+                Stream::Boxed(couplet_connector::endpoint::io::boxed(io))
+            }),
         }
     }
 }
@@ -125,9 +147,13 @@ impl endpoint::Endpoint for Incoming {
     fn local_addr(&self) -> Option<LocalAddr> {
         match self {
             Self::Listen(listen) => Some(listen.local_addr().into()),
+            #[cfg(target_os = "linux")]
+            Self::WhileUp(listen) => endpoint::Endpoint::local_addr(&**listen),
             #[cfg(unix)]
             Self::Unix(listen) => Some(listen.addr().clone().into()),
             Self::Routes(_) | Self::Pool(_) | Self::PoolEach(_) => None,
+            #[cfg(feature = "mux")]
+            Self::Mux(mux) => mux.local_addr(),
         }
     }
 }

@@ -35,6 +35,8 @@ mod log_writer;
 mod man;
 mod mistake;
 mod mistyped;
+#[cfg(feature = "mux")]
+mod mux;
 mod networks;
 mod own_addresses;
 mod pair;
@@ -58,6 +60,8 @@ mod targets;
 mod token;
 mod units;
 mod via;
+#[cfg(target_os = "linux")]
+mod while_up;
 
 use std::{
     ffi::OsString,

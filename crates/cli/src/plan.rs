@@ -101,18 +101,15 @@ impl Plan {
     pub(crate) fn on_reload(&self) -> Vec<OnReload> {
         let log = self.access_log.iter().map(|log| log.file.on_reload());
         let sides = self.sides.specs().flat_map(|(_, spec)| {
-            let specs = spec.layers.iter().map(|spec| &spec.on_reload);
-            specs.chain([&spec.endpoint.on_reload]).flatten().cloned()
+            let layers = spec.layers.iter().filter_map(|spec| spec.on_reload.clone());
+            layers.chain(spec.endpoint.on_reload.iter().cloned())
         });
         #[cfg(feature = "meeting")]
         let sides = sides.chain(self.cluster().into_iter().flat_map(|cluster| {
             let sides = [&cluster.port, cluster.dialled()];
             let layers = sides.into_iter().flat_map(|side| &side.layers);
-            let specs = layers.map(|spec| &spec.on_reload);
-            specs
-                .chain([&cluster.port.endpoint.on_reload])
-                .flatten()
-                .cloned()
+            let layers = layers.filter_map(|spec| spec.on_reload.clone());
+            layers.chain(cluster.port.endpoint.on_reload.iter().cloned())
         }));
         log.chain(sides).collect()
     }
@@ -134,11 +131,18 @@ impl Plan {
         None
     }
 
-    /// Waits until other nodes are told that the clients of this relay are gone.
+    /// Waits until other nodes are told that the clients of this relay are gone, and carriers have delivered
+    /// what they were given.
     pub(crate) async fn leave_others(&self) {
         #[cfg(feature = "meeting")]
         if let Some(cluster) = self.cluster() {
             cluster.ended().await;
+        }
+        #[cfg(feature = "mux")]
+        for (_, side) in self.sides.specs() {
+            if let Some(mux) = &side.endpoint.mux {
+                mux.ended().await;
+            }
         }
     }
 
@@ -318,8 +322,9 @@ impl Plan {
             return Ok(());
         };
         let pairing = self.pairing();
-        let sniffs = |spec: &SideSpec| spec.layers.iter().any(|spec| spec.name == sniff::NAME);
-        let waits = |spec: &SideSpec| spec.layers.iter().any(|spec| spec.name == rendezvous::NAME);
+        let has = |spec: &SideSpec, name| spec.own_layers().iter().any(|spec| spec.name == name);
+        let sniffs = |spec: &SideSpec| has(spec, sniff::NAME);
+        let waits = |spec: &SideSpec| has(spec, rendezvous::NAME);
         for (side, spec, other) in [(Side::A, a, b), (Side::B, b, a)] {
             if let Some(keep) = spec
                 .endpoint
@@ -339,8 +344,16 @@ impl Plan {
             // It is a listening side that holds its connections up, or their rendezvous.
             let endless = !waits(spec) && other.endpoint.is_dialled() && !waits(other);
             let for_others = (pairing == Pairing::DialFor(side)).then_some(other);
+            let is_port = match &other.endpoint.address {
+                Address::Listen(addr) => addr.port() != 0 && !other.endpoint.has_mux(),
+                _ => false,
+            };
             let wrong = match for_others {
-                _ if has_pool && endless => (
+                _ if spec.endpoint.targets.closes && !is_port => (
+                    "`check.all-down=close` closes the port of the other side, which has none of its own",
+                    "`check.all-down=reset`, or `listen:PORT` on the other side, with a port that is not 0",
+                ),
+                _ if has_pool && endless && !spec.endpoint.keeps_carriers() => (
                     "`keep` would dial without end: each connection of the pool is joined at once, \
                      which makes room for the next",
                     "with `rendezvous` the connections wait for a partner",

@@ -7,13 +7,15 @@ use couplet_connector::{Handle, endpoint::Address, pairing::CloseReason};
 use futures::future::Either;
 use tokio::runtime::{Builder, Runtime};
 
+#[cfg(target_os = "linux")]
+use crate::while_up::WhileUp;
 use crate::{
     fault_signal,
-    incoming::Kept,
+    incoming::{Incoming, Kept},
     passed,
     plan::{Plan, Sides},
     reload::Hangups,
-    side::Endpoint,
+    side::{Endpoint, SideSpec},
     signals::Signals,
     stacks,
 };
@@ -140,6 +142,8 @@ pub(crate) async fn open(plan: &Plan, kept: Sockets) -> anyhow::Result<Ends> {
                 .await?,
         );
     }
+    #[cfg(target_os = "linux")]
+    let ends = close_while_down(plan, ends);
     if let Sides::Two(..) = &plan.sides {
         for (side, spec) in plan.sides.specs() {
             let refused = spec.endpoint.refuse_itself();
@@ -156,6 +160,24 @@ pub(crate) async fn open(plan: &Plan, kept: Sockets) -> anyhow::Result<Ends> {
         #[cfg(feature = "meeting")]
         cluster,
     })
+}
+
+/// A port whose clients would be reset may be closed in place of that.
+#[cfg(target_os = "linux")]
+fn close_while_down(plan: &Plan, ends: Vec<Endpoint>) -> Vec<Endpoint> {
+    let Sides::Two(a, b) = &plan.sides else {
+        return ends;
+    };
+    let with_other = ends.into_iter().zip([b, a]);
+    let close =
+        |(end, other): (Endpoint, &SideSpec)| match (end, other.endpoint.targets.closes_port()) {
+            (Endpoint::Incoming(Incoming::Listen(listen)), Some(targets)) => {
+                let listen = WhileUp::new(listen, targets.clone());
+                Endpoint::Incoming(Incoming::WhileUp(Box::new(listen)))
+            }
+            (end, _) => end,
+        };
+    with_other.map(close).collect()
 }
 
 /// Starts to join the connections of opened sides, in place of the relay before.

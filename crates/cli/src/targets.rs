@@ -6,10 +6,13 @@ use std::{
     time::Duration,
 };
 
-use couplet_connector::endpoint::{Balance, Check, Target, TargetAddr, TargetWatch, Targets};
+use couplet_connector::{
+    Side, SideLayers,
+    endpoint::{Balance, Check, Target, TargetAddr, TargetWatch, Targets},
+};
 
 use crate::{
-    dialler::{AnyDial, SeveralDial},
+    dialler::{AnyDial, SeveralDial, ShakenDial},
     layer_spec::{Setting, Source},
 };
 
@@ -23,6 +26,10 @@ pub(crate) struct TargetsSpec {
     pub(crate) failures: u32,
     pub(crate) retry: Duration,
     pub(crate) check: Option<Check>,
+    /// Checks go through these layers, too.
+    pub(crate) stack: Option<SideLayers>,
+    /// While all are down the port of the other side is closed.
+    pub(crate) closes: bool,
     /// As they were given, for `explain`.
     said: Vec<Setting>,
     /// How they do, once they are dialled.
@@ -40,6 +47,8 @@ impl Default for TargetsSpec {
             failures: 3,
             retry: Duration::ZERO,
             check: None,
+            stack: None,
+            closes: false,
             said: Vec::new(),
             watch: Arc::default(),
         }
@@ -61,25 +70,54 @@ impl TargetsSpec {
         self.watch.get()
     }
 
+    /// Those that close the port of the other side while they are down, once they are dialled.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn closes_port(&self) -> Option<&TargetWatch> {
+        self.watch.get().filter(|_| self.closes)
+    }
+
     /// Dials them, each so.
     pub(crate) fn dial(&self, targets: Vec<(TargetAddr, AnyDial)>) -> AnyDial {
         let all = targets.into_iter().enumerate().map(|(at, (addr, dial))| {
-            let target = Target::new(addr.to_string(), dial);
+            let target = self.target(&addr, dial);
             let target = target.weight(self.weights.get(at).copied().unwrap_or(1));
             match self.is_backup.get(at) {
                 Some(true) => target.backup(),
                 _ => target,
             }
         });
-        let mut targets = Targets::new(all)
-            .balance(self.balance)
-            .max_failures(self.failures)
-            .retry(self.retry);
-        if let Some(check) = &self.check {
-            targets = targets.check(check);
-        }
+        let targets = self.of(Targets::new(all));
         // It is opened once.
         let _ = self.watch.set(targets.watch());
         AnyDial::Several(Box::new(SeveralDial::new(targets)))
+    }
+
+    /// The same of other targets than the side's own, which have no weights.
+    pub(crate) fn dial_equals(&self, targets: Vec<(TargetAddr, AnyDial)>) -> AnyDial {
+        let targets = targets.into_iter();
+        let all = targets.map(|(addr, dial)| self.target(&addr, dial));
+        AnyDial::Several(Box::new(SeveralDial::new(self.of(Targets::new(all)))))
+    }
+
+    fn target(&self, addr: &TargetAddr, dial: AnyDial) -> Target<AnyDial> {
+        let target = Target::new(addr.to_string(), dial.clone());
+        match &self.stack {
+            Some(layers) => target.checked_by(AnyDial::Shaken(Box::new(ShakenDial {
+                dial,
+                handshake: layers.handshake(Side::B),
+            }))),
+            None => target,
+        }
+    }
+
+    fn of(&self, targets: Targets<AnyDial>) -> Targets<AnyDial> {
+        let targets = targets
+            .balance(self.balance)
+            .max_failures(self.failures)
+            .retry(self.retry);
+        match &self.check {
+            Some(check) => targets.check(check),
+            None => targets,
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use couplet_connector::{
     endpoint::{BoxError, BoxIo, Conn, Dial, DialAddr, Host, Io},
     layers::{
-        Handshake, HttpConnect, SocksConnect, Via,
+        Handshake, HttpConnect, Replaceable, SocksConnect, Via,
         handshake::proxy::{Login, ViaError},
     },
 };
@@ -17,7 +17,8 @@ use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 pub(crate) struct ProxySpec {
     pub(crate) scheme: Scheme,
     pub(crate) addr: DialAddr,
-    pub(crate) login: Option<Login>,
+    /// Its password may be read again.
+    pub(crate) login: Option<Replaceable<Login>>,
     /// What TLS needs, where the scheme has it.
     pub(crate) tls: Option<Tls>,
 }
@@ -46,13 +47,8 @@ type BoxedDial = BoxCloneSyncService<(), Conn<BoxIo>, BoxError>;
 #[derive(Clone, Debug)]
 pub(crate) struct Hop {
     tls: Option<Tls>,
-    asks: Asks,
-}
-
-#[derive(Clone, Debug)]
-enum Asks {
-    Socks(SocksConnect),
-    Http(HttpConnect),
+    scheme: Scheme,
+    login: Option<Replaceable<Login>>,
 }
 
 // ===== impl Proxies =====
@@ -91,15 +87,10 @@ where
 
 impl Hop {
     fn new(proxy: &ProxySpec) -> Self {
-        let asks = match (proxy.scheme, proxy.login.clone()) {
-            (Scheme::Socks5, None) => Asks::Socks(SocksConnect::new()),
-            (Scheme::Socks5, Some(login)) => Asks::Socks(SocksConnect::new().login(login)),
-            (_, None) => Asks::Http(HttpConnect::new()),
-            (_, Some(login)) => Asks::Http(HttpConnect::new().login(login)),
-        };
         Self {
             tls: proxy.tls.clone(),
-            asks,
+            scheme: proxy.scheme,
+            login: proxy.login.clone(),
         }
     }
 }
@@ -110,23 +101,27 @@ impl Handshake<Conn<BoxIo>> for Hop {
     type Future = Shaking;
 
     fn handshake(&self, conn: Conn<BoxIo>) -> Shaking {
-        let Self { tls, asks } = self.clone();
+        let login = self
+            .login
+            .as_ref()
+            .map(|login| Login::clone(&login.current()));
+        let Self { tls, scheme, .. } = self.clone();
         async move {
             let conn = match tls {
                 Some(Tls(shake)) => shake(conn).await?,
                 None => conn,
             };
-            match asks {
-                Asks::Socks(asks) => asks
-                    .handshake(conn)
-                    .await
-                    .map(Conn::boxed)
-                    .map_err(Into::into),
-                Asks::Http(asks) => asks
-                    .handshake(conn)
-                    .await
-                    .map(Conn::boxed)
-                    .map_err(Into::into),
+            match scheme {
+                Scheme::Socks5 => {
+                    let asks = SocksConnect::new();
+                    let asks = login.into_iter().fold(asks, SocksConnect::login);
+                    Ok(asks.handshake(conn).await?.boxed())
+                }
+                Scheme::Http | Scheme::Https => {
+                    let asks = HttpConnect::new();
+                    let asks = login.into_iter().fold(asks, HttpConnect::login);
+                    Ok(asks.handshake(conn).await?.boxed())
+                }
             }
         }
         .boxed()
@@ -155,7 +150,7 @@ impl fmt::Display for ProxySpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://", self.scheme)?;
         if let Some(login) = &self.login {
-            write!(f, "{}@", login.user())?;
+            write!(f, "{}@", login.current().user())?;
         }
         self.addr.fmt(f)
     }

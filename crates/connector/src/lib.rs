@@ -103,7 +103,7 @@ pub use self::{
     error::ConnectorError,
     event::{Refused, RelayEvent},
     handle::Handle,
-    layer_list::{PairLayers, SideLayers},
+    layer_list::{PairLayers, SideHandshake, SideLayers},
     serve::serve,
 };
 

@@ -59,6 +59,71 @@ fn replaceable() {
     side(expect).peer(send).check().unwrap();
 }
 
+/// The stream of a carrier, at either end.
+#[cfg(feature = "mux")]
+#[test]
+fn mux() {
+    use std::{
+        convert::Infallible,
+        future::ready,
+        pin::Pin,
+        sync::{Arc, Mutex},
+        task::{Context, Poll},
+    };
+
+    use couplet_endpoint::{BoxError, Endpoint};
+    use couplet_layers::mux::{MuxDial, MuxIo, MuxListen, plain};
+    use futures::{FutureExt, Stream, StreamExt, TryFutureExt, future::BoxFuture};
+    use tower::{ServiceExt, service_fn};
+
+    /// The only carrier.
+    struct One(Option<Conn<BoxIo>>);
+
+    impl Stream for One {
+        type Item = Result<Conn<BoxIo>, Infallible>;
+
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            Poll::Ready(self.0.take().map(Ok))
+        }
+    }
+
+    impl Endpoint for One {
+        type Io = BoxIo;
+        type Error = Infallible;
+    }
+
+    fn opens(conn: Conn<BoxIo>) -> BoxFuture<'static, Result<Conn<MuxIo>, BoxError>> {
+        let info = conn.info.clone();
+        let carrier = Arc::new(Mutex::new(Some(conn)));
+        let dial = service_fn(move |()| {
+            let carrier = carrier.lock().unwrap().take();
+            ready(carrier.ok_or("the carrier is gone"))
+        });
+        let opening = MuxDial::new(dial, plain::<BoxIo>).oneshot(());
+        let with_info = |stream: Conn<MuxIo>| Conn {
+            io: stream.io,
+            info,
+        };
+        opening.map_ok(with_info).err_into().boxed()
+    }
+
+    fn takes(conn: Conn<BoxIo>) -> BoxFuture<'static, Result<Conn<MuxIo>, BoxError>> {
+        let info = conn.info.clone();
+        let mut streams = MuxListen::new(One(Some(conn)), plain::<BoxIo>);
+        async move {
+            let Ok(stream) = streams.next().await.ok_or("the carrier has no stream")?;
+            let io = stream.io;
+            Ok(Conn { io, info })
+        }
+        .boxed()
+    }
+
+    let (opens, takes) = (HandshakeLayer::new(opens), HandshakeLayer::new(takes));
+    let both = side(takes.clone()).peer(opens.clone());
+    both.has_end().check().unwrap();
+    side(opens).peer(takes).has_end().check().unwrap();
+}
+
 /// The relay, and its clients; the reply at the join is a pair's.
 #[cfg(feature = "meet")]
 #[test]

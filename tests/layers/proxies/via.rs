@@ -166,3 +166,99 @@ fn a_proxy_may_have_a_proxy_itself_and_passes_its_answer_on() {
     hears(&client, "HTTP/1.1 403 ");
     nobody_comes(&proxy);
 }
+
+#[test]
+fn a_password_is_read_again_at_a_hangup() {
+    let scratch = tempfile::tempdir().unwrap();
+    let users = file(&scratch, "users", "me:first\n");
+    let password = file(&scratch, "password", "first\n");
+    let target = listen();
+    let proxy = Couplet::start(&[&format!("listen:0,socks5,socks5.users=@{users}"), ASKED]);
+    let side = format!(
+        "{},via=socks5://me@127.0.0.1:{},via.password=@{password}",
+        dial(&target),
+        proxy.address('A').port()
+    );
+    let couplet = Couplet::start(&["listen:0", &side]);
+    let client = connect(couplet.address('A'));
+    half_closes(&client, &accept(&target));
+    file(&scratch, "users", "me:second\n");
+    proxy.signal(rustix::process::Signal::HUP);
+    proxy.events("read again", 1);
+    expect_reset(&connect(couplet.address('A')));
+    file(&scratch, "password", "second\n");
+    couplet.signal(rustix::process::Signal::HUP);
+    couplet.events("read again", 1);
+    let client = connect(couplet.address('A'));
+    half_closes(&client, &accept(&target));
+}
+
+#[test]
+fn the_environment_names_a_proxy_and_the_hosts_without_one() {
+    let target = listen();
+    let users = "me:hunter%202\n";
+    let scratch = tempfile::tempdir().unwrap();
+    let users = file(&scratch, "users", &users.replace("%20", " "));
+    let proxy = Couplet::start(&[&format!("listen:0,socks5,socks5.users=@{users}"), ASKED]);
+    let port = proxy.address('A').port();
+    let side = format!("{},via=env", dial(&target));
+    let explain = |variables: &[(&str, &str)]| {
+        let mut command = Couplet::command(&["explain", "listen:0", &side]);
+        for name in [
+            "all_proxy",
+            "ALL_PROXY",
+            "https_proxy",
+            "HTTPS_PROXY",
+            "http_proxy",
+            "no_proxy",
+            "NO_PROXY",
+        ] {
+            command.env_remove(name);
+        }
+        couplet_tests::finish("couplet", command.envs(variables.iter().copied()))
+            .ok()
+            .log
+    };
+    let url = format!("socks5h://me:hunter%202@127.0.0.1:{port}/");
+    let by_proxy = explain(&[("ALL_PROXY", &url)]);
+    assert!(
+        by_proxy.contains(&format!("via socks5://me@127.0.0.1:{port} (side)")),
+        "{by_proxy}"
+    );
+    assert!(!by_proxy.contains("hunter"), "{by_proxy}");
+    let web = explain(&[
+        ("http_proxy", "proxy.example.net:3128"),
+        ("HTTP_PROXY", "wrong:1"),
+    ]);
+    assert!(
+        web.contains("via http://proxy.example.net:3128 (side)"),
+        "{web}"
+    );
+    for variables in [
+        &[("HTTP_PROXY", url.as_str())][..],
+        &[("ALL_PROXY", &url), ("no_proxy", "localhost, 127.0.0.0/8")],
+    ] {
+        let direct = explain(variables);
+        assert!(!direct.contains("via "), "{direct}");
+    }
+    let mut command = Couplet::command(&["stdio", &side]);
+    command
+        .env_remove("no_proxy")
+        .env_remove("NO_PROXY")
+        .env_remove("all_proxy");
+    let through = std::thread::spawn(move || {
+        let served = accept(&target);
+        served.shutdown(std::net::Shutdown::Both).unwrap();
+    });
+    let mut couplet =
+        couplet_tests::Process::spawn("couplet stdio", command.env("ALL_PROXY", &url));
+    through.join().unwrap();
+    couplet_tests::until("it ends", || (!couplet.is_running()).then_some(()));
+    proxy.joined(1);
+    for (side, told) in [
+        ("dial:asked,via=env", "`via=env` is for one target"),
+        ("dial:a:1|b:1,via=env", "`via=env` is for one target"),
+    ] {
+        Couplet::run(&["listen:0,socks5", side]).with(2).said(told);
+    }
+}

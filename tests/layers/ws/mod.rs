@@ -28,7 +28,7 @@ fn answer(address: SocketAddr, request: &str) -> String {
 }
 
 /// A half-close each way, and what comes after it; then a reset each way.
-fn ends_are_exact(pair: impl Fn() -> (TcpStream, TcpStream)) {
+pub(crate) fn ends_are_exact(pair: impl Fn() -> (TcpStream, TcpStream)) {
     for client_first in [true, false] {
         let (client, server) = pair();
         let (first, second) = match client_first {

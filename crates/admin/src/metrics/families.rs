@@ -39,10 +39,10 @@ pub(super) enum Value {
 }
 
 type Labels<'a> = &'a [(&'a str, &'a str)];
-type Tell<'a> = dyn FnMut(Labels<'_>, Value) -> fmt::Result + 'a;
+pub(super) type Tell<'a> = dyn FnMut(Labels<'_>, Value) -> fmt::Result + 'a;
 type Read = fn(&Relay, &mut Tell<'_>) -> fmt::Result;
 
-const SIDES: [(Side, &str); 2] = [(Side::A, "a"), (Side::B, "b")];
+pub(super) const SIDES: [(Side, &str); 2] = [(Side::A, "a"), (Side::B, "b")];
 const WAYS: [(Side, &str); 2] = [(Side::A, "a_to_b"), (Side::B, "b_to_a")];
 
 /// The families of every relay, in the order in which they are served.

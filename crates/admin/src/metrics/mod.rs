@@ -4,12 +4,14 @@
 //! identity, a key or a server name. A relay's series are there, at 0, from when it is added, so that `rate()` sees the first
 //! event. The families are in [`FAMILIES`]; docs/metrics.md explains each.
 
+mod carriers;
 mod config;
 mod families;
 mod format;
 mod process;
 
 pub use self::{
+    carriers::CARRIER_FAMILIES,
     families::{FAMILIES, Family, Kind, MEETING_FAMILIES},
     format::Format,
 };
@@ -80,7 +82,11 @@ impl Collector for Scrape {
             true => MEETING_FAMILIES,
             false => &[],
         };
-        for family in FAMILIES.iter().chain(meeting) {
+        let carriers = match self.relays.iter().any(|relay| relay.has_carriers()) {
+            true => CARRIER_FAMILIES,
+            false => &[],
+        };
+        for family in FAMILIES.iter().chain(carriers).chain(meeting) {
             let mut metric = encoder.encode_descriptor(
                 family.short_name(),
                 family.help,

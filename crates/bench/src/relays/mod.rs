@@ -10,6 +10,7 @@ mod port;
 mod running;
 mod socat;
 mod stunnel;
+mod tunnel;
 
 use std::{
     fmt::Debug,
@@ -102,6 +103,9 @@ pub(crate) const GROWTH: [&str; 5] = [
 /// Couplet with layers and without.
 pub(crate) const LAYERS: [&str; 2] = [couplet::LAYERS, couplet::NO_LAYERS];
 
+/// Two Couplets, with one carrier between them and with a connection for each client.
+pub(crate) const MUX: [&str; 2] = [tunnel::MUX, tunnel::EACH];
+
 /// A relay by its name.
 pub(crate) fn find(name: &'static str, built: &Built) -> Result<Box<dyn Relay>, Missing> {
     let found: anyhow::Result<Box<dyn Relay>> = match name {
@@ -119,6 +123,8 @@ pub(crate) fn find(name: &'static str, built: &Built) -> Result<Box<dyn Relay>, 
         nginx::TWO_WORKERS => nginx::Nginx::find(2, false).map(boxed),
         nginx::TLS => nginx::Nginx::find(1, true).map(boxed),
         stunnel::NAME => stunnel::Stunnel::find().map(boxed),
+        tunnel::MUX => tunnel::Tunnel::new(built, true).map(boxed),
+        tunnel::EACH => tunnel::Tunnel::new(built, false).map(boxed),
         socat::NAME => socat::Socat::find().map(boxed),
         _ => Ok(boxed(by_hand::ByHand::new(built))),
     };

@@ -27,6 +27,10 @@ pub(crate) fn relay(plan: &Plan, handle: &Handle) -> Relay {
             if let Some(targets) = spec.endpoint.targets.watch() {
                 relay = relay.targets(side, targets.clone());
             }
+            #[cfg(feature = "mux")]
+            if let Some(mux) = &spec.endpoint.mux {
+                relay = relay.carriers(side, carriers(mux.watch.clone()));
+            }
         }
     }
     let faults = plan.faults();
@@ -48,6 +52,25 @@ pub(crate) fn relay(plan: &Plan, handle: &Handle) -> Relay {
         relay = relay.meeting(meeting(cluster));
     }
     relay
+}
+
+/// The carriers of a side.
+#[cfg(feature = "mux")]
+fn carriers(watch: couplet_connector::layers::mux::MuxWatch) -> couplet_admin::Carriers {
+    couplet_admin::Carriers {
+        status: Box::new(move || {
+            let status = watch.status();
+            couplet_admin::CarrierStatus {
+                carriers: status.carriers,
+                total_carriers: status.total_carriers,
+                streams: status.streams,
+                total_streams: status.total_streams,
+                refused: status.refused,
+                failed: status.failed,
+                silent: status.silent,
+            }
+        }),
+    }
 }
 
 /// How clients of other nodes are met.

@@ -5,7 +5,7 @@ mod pattern;
 
 use std::{fmt, fs};
 
-use couplet_connector::endpoint::{AddressError, DialAddr, Info, UnixAddr};
+use couplet_connector::endpoint::{AddressError, DialAddr, Info, TargetAddr, UnixAddr};
 
 use self::pattern::{PATTERNS, Pattern};
 use crate::{
@@ -25,12 +25,15 @@ pub(crate) struct Routes {
 pub(crate) enum Target {
     Dial(DialAddr),
     Unix(UnixAddr),
+    /// To one of several, as the side's `balance` says.
+    Several(Vec<TargetAddr>),
     /// To another relay of the file, with a stack of its own.
     Relay(String),
     Refuse,
 }
 
-const TARGET: &str = "`HOST:PORT`, `unix:PATH`, `relay:NAME` or `refuse`";
+const TARGET: &str =
+    "`HOST:PORT`, `unix:PATH`, several with `|` between them, `relay:NAME` or `refuse`";
 
 /// What stands before the name of a relay.
 const RELAY: &str = "relay:";
@@ -56,6 +59,12 @@ impl Routes {
         let mut lines = self.lines.iter();
         let line = lines.find(|(pattern, _)| pattern.fits(client));
         line.map(|(_, target)| target)
+    }
+
+    /// Does a line lead to one of these?
+    pub(crate) fn leads_to(&self, several: &[TargetAddr]) -> bool {
+        let mut targets = self.lines.iter().map(|(_, target)| target);
+        targets.any(|target| matches!(target, Target::Several(these) if these == several))
     }
 
     /// The relays that lines lead to.
@@ -137,6 +146,9 @@ impl Target {
         if text == "refuse" {
             return Ok(Self::Refuse);
         }
+        if text.contains('|') {
+            return Self::several(text);
+        }
         if text.starts_with("unix:") {
             let addr = text
                 .parse()
@@ -152,6 +164,24 @@ impl Target {
                 Mistake::unknown(message, text, &known)
             }),
         }
+    }
+}
+
+impl Target {
+    fn several(text: &str) -> Result<Self, Mistake> {
+        let mut targets = Vec::<TargetAddr>::new();
+        for one in text.split('|') {
+            let target = one.parse().map_err(|_| {
+                let message = format!("`{one}` is not one of several targets");
+                Mistake::new(message, "`HOST:PORT` or `unix:PATH`, with `|` between them")
+            })?;
+            if targets.contains(&target) {
+                let message = format!("`{one}` stands there twice");
+                return Err(Mistake::new(message, "each target once"));
+            }
+            targets.push(target);
+        }
+        Ok(Self::Several(targets))
     }
 }
 
@@ -266,6 +296,11 @@ mod tests {
                 "http alpn=h2 b:2",
                 "line 1, column 6: a client that speaks no TLS",
             ),
+            (
+                "ssh a:1|relay:b",
+                "line 1, column 5: `relay:b` is not one of several targets",
+            ),
+            ("ssh a:1|a:1", "line 1, column 5: `a:1` stands there twice"),
             ("ssh relay:", "line 1, column 5: `relay:` names no relay"),
             (
                 "tls a:1\ntls alpn=h2 b:2",

@@ -16,6 +16,7 @@ pub(super) const TALKS: &[&str] = &[
     "tls",
     "noise",
     "ws",
+    "mux",
     "token",
     "signed-token",
     "challenge",

@@ -26,7 +26,9 @@ use couplet_connector::{
     endpoint::{Address, Host},
 };
 
-use self::options::{ALL, Context, Does, SideOption, TCP_ONLY, Value, frame, proxy, via};
+use self::options::{
+    ALL, Context, Does, SideOption, TCP_ONLY, Value, frame, proxy, rendezvous, via,
+};
 use crate::{
     handshakes::Handshakes,
     mistake::{Mistake, Mistakes},
@@ -38,6 +40,8 @@ pub(crate) struct SideSpec {
     pub(crate) endpoint: EndpointSpec,
     /// Top to bottom.
     pub(crate) layers: Vec<SideLayerSpec>,
+    /// So many of them are those of a carrier, which stand before `mux`.
+    carrier: usize,
 }
 
 /// What a side is dialled for, if it is dialled and keeps no pool.
@@ -45,6 +49,8 @@ pub(crate) struct SideSpec {
 pub(crate) enum DialledFor {
     /// One pair after the other, of which it is the first.
     Itself,
+    /// The only connection of the other side, before that has come.
+    Ahead,
     /// The connections of the other side.
     Other,
 }
@@ -86,6 +92,7 @@ impl SideSpec {
         let mut side = Self {
             endpoint: EndpointSpec::new(address),
             layers: Vec::new(),
+            carrier: 0,
         };
         let mut fit = Vec::new();
         for (option, given) in &options {
@@ -98,9 +105,12 @@ impl SideSpec {
             // What is true of the side as a whole, one after the other.
             let checked = side
                 .check_source(&options)
+                .and_then(|()| side.check_family(&options))
                 .and_then(|()| side.check_proxies(&options))
                 .and_then(|()| side.check_lists(&options))
                 .and_then(|()| side.check_each(&options))
+                .and_then(|()| side.check_stack(&options))
+                .and_then(|()| side.check_mux(&options, dialled_for))
                 .and_then(|()| check_order(&options));
             wrong.extend(checked.err());
         }
@@ -114,6 +124,9 @@ impl SideSpec {
                 };
                 match layer(given, &context) {
                     Ok(mut spec) => {
+                        if option.name == MUX {
+                            side.carrier = side.layers.len();
+                        }
                         for setting in option.settings {
                             spec.explain(setting.name, given.all(setting.name));
                         }
@@ -123,11 +136,50 @@ impl SideSpec {
                 }
             }
         }
-        side.endpoint.lead_again_through(&side.layers);
+        // What a dialled connection goes through: a carrier, where there are some.
+        let (carrier, own) = side.layers.split_at(side.carrier);
+        let has_mux = side.endpoint.has_mux();
+        let through = if has_mux { carrier } else { own };
+        side.endpoint.lead_again_through(through);
+        if let Some(stack) = &mut side.endpoint.targets.stack {
+            *stack = list(through);
+        }
+        #[cfg(feature = "mux")]
+        if let Some(mux) = &mut side.endpoint.mux {
+            mux.layers = list(carrier);
+        }
         match wrong.is_empty() {
             true => Ok(side),
             false => Err(wrong),
         }
+    }
+
+    /// A check would be joined with a client.
+    fn check_stack(&self, options: &[GivenOption<'_>]) -> Result<(), Mistake> {
+        let mut waits = options.iter().filter(|(o, _)| o.name == rendezvous::NAME);
+        match (&self.endpoint.targets.stack, waits.next()) {
+            (Some(_), Some((_, given))) => Err(given.wrong(
+                "`check.stack=on` can't go through a rendezvous, where a check would meet a client",
+                "`check` alone, which connects",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    #[cfg(feature = "mux")]
+    fn check_mux(
+        &mut self,
+        options: &[GivenOption<'_>],
+        dialled_for: DialledFor,
+    ) -> Result<(), Mistake> {
+        let named = options.iter().map(|(option, given)| (option.name, given));
+        let is_for_others = dialled_for != DialledFor::Itself;
+        options::mux::check(&mut self.endpoint, named, is_for_others)
+    }
+
+    #[cfg(not(feature = "mux"))]
+    fn check_mux(&self, _: &[GivenOption<'_>], _: DialledFor) -> Result<(), Mistake> {
+        Ok(())
     }
 
     fn check_source(&self, options: &[GivenOption<'_>]) -> Result<(), Mistake> {
@@ -137,6 +189,18 @@ impl SideSpec {
             let source = given.needed()?;
             let message = format!("{target} can't be reached from {}", source.text);
             return Err(source.wrong(message, "both IPv4, or both IPv6"));
+        }
+        Ok(())
+    }
+
+    /// A literal address has a family of its own.
+    fn check_family(&self, options: &[GivenOption<'_>]) -> Result<(), Mistake> {
+        if let Some(target) = self.endpoint.of_another_family()
+            && let Some((_, given)) = options.iter().find(|(option, _)| option.name == "family")
+        {
+            let family = given.needed()?;
+            let message = format!("`{target}` is no address of IPv{}", family.text);
+            return Err(family.wrong(message, "leave it out, or dial a name"));
         }
         Ok(())
     }
@@ -207,11 +271,17 @@ impl SideSpec {
 
     /// The layers of its stack.
     pub(crate) fn stack(&self) -> SideLayers {
-        let mut layers = SideLayers::new();
-        for spec in &self.layers {
-            layers.append(spec.layers.clone());
-        }
-        layers
+        list(self.own_layers())
+    }
+
+    /// Those of its stack, without those of a carrier.
+    pub(crate) fn own_layers(&self) -> &[SideLayerSpec] {
+        &self.layers[self.carrier..]
+    }
+
+    /// Puts a layer above all of its stack.
+    pub(crate) fn put_on_top(&mut self, layer: SideLayerSpec) {
+        self.layers.insert(self.carrier, layer);
     }
 
     fn set(&mut self, option: &SideOption, given: &Given<'_>) -> Result<(), Mistake> {
@@ -228,6 +298,17 @@ impl SideSpec {
         }
         Ok(())
     }
+}
+
+/// The name of the option that carries many connections over one.
+const MUX: &str = "mux";
+
+fn list(specs: &[SideLayerSpec]) -> SideLayers {
+    let mut layers = SideLayers::new();
+    for spec in specs {
+        layers.append(spec.layers.clone());
+    }
+    layers
 }
 
 /// The order of the options is the order in which a connection meets their layers.

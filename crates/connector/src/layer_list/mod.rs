@@ -32,8 +32,10 @@
 
 mod pair;
 mod side;
+mod side_handshake;
 
 pub use self::{
     pair::{PairLayers, PairSlot},
     side::SideLayers,
+    side_handshake::SideHandshake,
 };

@@ -1,8 +1,13 @@
 use std::{fmt, sync::Arc};
 
+use couplet_endpoint::Side;
 use tower::Layer;
 
-use crate::{slot::Slot, stack::SideStack};
+use super::SideHandshake;
+use crate::{
+    slot::{Passage, Slot},
+    stack::SideStack,
+};
 
 /// A list of side layers, top to bottom, made at run time.
 #[derive(Clone, Default)]
@@ -32,6 +37,11 @@ impl SideLayers {
     /// Adds the layers of another list below the earlier ones.
     pub fn append(&mut self, layers: Self) {
         self.0.extend(layers.0);
+    }
+
+    /// All of them as one handshake, for connections that are on this side and have no place in its stack.
+    pub fn handshake(&self, side: Side) -> SideHandshake {
+        SideHandshake::new(Passage::new(side, |slot| self.layer(slot)))
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Extensions, Program};
+use super::{Extensions, Program, observer};
 use crate::address::{DialAddr, UnixAddr};
 
 /// Everything known about a connection.
@@ -105,6 +105,25 @@ impl Info {
             extensions: Extensions::new(),
             through: 0,
         }
+    }
+
+    /// The info of a connection that this one carries: with the same addresses and values, and a number, a
+    /// time and observers of its own. What is this connection's alone is left out: its observers, its place
+    /// in a pool, the options of its socket.
+    #[must_use]
+    pub fn carries(&self, origin: Origin) -> Self {
+        let mut carried = Self {
+            target: self.target.clone(),
+            peer: self.peer,
+            local: self.local,
+            extensions: self.extensions.clone(),
+            ..Self::new(origin)
+        };
+        observer::leave_out(&mut carried.extensions);
+        carried.extensions.remove::<crate::dial::Pooled>();
+        #[cfg(unix)]
+        carried.extensions.remove::<crate::io::DeferredOptions>();
+        carried
     }
 
     /// How long the connection took from its beginning through its side's stack: its handshakes. `None`
@@ -216,6 +235,33 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         info.is_through();
         assert_eq!(info.handshake(), Some(Duration::from_micros(1500)));
+    }
+
+    #[test]
+    fn what_is_carried_has_the_values_of_its_carrier_and_no_observer() {
+        use std::sync::atomic::AtomicU32;
+
+        use crate::conn::ConnEvent;
+
+        let heard = Arc::new(AtomicU32::new(0));
+        let mut carrier = Info::new(Origin::Dialled);
+        carrier.peer = Some(([192, 0, 2, 1], 7).into());
+        carrier.extensions.insert("identity");
+        carrier.observe({
+            let heard = Arc::clone(&heard);
+            move |_: &Info, _| {
+                heard.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let carried = carrier.carries(Origin::Accepted);
+        assert_ne!(carried.id, carrier.id);
+        assert_eq!(carried.origin, Origin::Accepted);
+        assert_eq!(carried.peer, carrier.peer);
+        assert_eq!(carried.extensions.get(), Some(&"identity"));
+        carried.tell(ConnEvent::Waits);
+        assert_eq!(heard.load(Ordering::Relaxed), 0);
+        carrier.tell(ConnEvent::Waits);
+        assert_eq!(heard.load(Ordering::Relaxed), 1);
     }
 
     #[test]

@@ -98,6 +98,11 @@ impl Info {
     }
 }
 
+/// Without those that hear of another connection.
+pub(super) fn leave_out(extensions: &mut Extensions) {
+    extensions.remove::<Observers>();
+}
+
 #[cold]
 fn tell(extensions: &Extensions, info: &Info, event: ConnEvent) {
     if let Some(Observers(observers)) = extensions.get() {

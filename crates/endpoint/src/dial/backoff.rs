@@ -104,6 +104,11 @@ impl Backoff {
         self
     }
 
+    /// The pause after a dial that failed, when that many failed before it in a row.
+    pub fn after_dial(&self, failed_before: u32) -> Duration {
+        self.pause(failed_before, Fruitless::Dial)
+    }
+
     /// Whether a connection has lasted long enough.
     pub(super) fn is_reset_by(&self, lasted: Duration) -> bool {
         lasted >= self.reset_after

@@ -121,6 +121,39 @@ impl Listen {
             .collect()
     }
 
+    /// Refuses clients (`ECONNREFUSED`) until it [listens again](Self::resume), and keeps the port, unless the
+    /// system has chosen that: it may choose another. Clients in
+    /// the accept queue are reset. Whichever process shares a socket refuses, too. Polled meanwhile, it yields
+    /// an error.
+    ///
+    /// # Errors
+    ///
+    /// Where the system refuses it. Only Linux shuts a listening socket down so that it can listen again.
+    #[cfg(target_os = "linux")]
+    pub fn suspend(&mut self) -> io::Result<()> {
+        let mut sockets = self.sockets.iter();
+        sockets.try_for_each(|socket| {
+            SockRef::from(&socket.listener).shutdown(std::net::Shutdown::Both)
+        })
+    }
+
+    /// Listens again after [`suspend`](Self::suspend), with the default [backlog](ListenOptions::backlog).
+    ///
+    /// # Errors
+    ///
+    /// Without descriptors (`EMFILE`), and where another program has the port by now (`EADDRINUSE`): it may be
+    /// called again.
+    #[cfg(target_os = "linux")]
+    pub fn resume(&mut self) -> io::Result<()> {
+        // Registered anew: the runtime holds the sockets that were shut down for closed.
+        let listeners = self.sockets()?;
+        self.sockets = Self::options()
+            .socket(self.options)
+            .adopt(listeners)?
+            .sockets;
+        Ok(())
+    }
+
     /// There must be at least one listener.
     fn new(listeners: Vec<std::net::TcpListener>, options: SocketOptions) -> io::Result<Self> {
         let sockets: io::Result<Vec<_>> = listeners.into_iter().map(Accepting::new).collect();

@@ -128,7 +128,12 @@ impl ListenOptions {
         }
         for listener in &listeners {
             listener.set_nonblocking(true)?;
-            self.socket.apply(&SockRef::from(listener))?;
+            let socket = SockRef::from(listener);
+            self.socket.apply(&socket)?;
+            // It may be one that was suspended.
+            if !socket.is_listener()? {
+                socket.listen(i32::try_from(self.backlog).unwrap_or(i32::MAX))?;
+            }
         }
         Listen::new(listeners, self.socket)
     }

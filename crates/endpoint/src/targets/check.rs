@@ -108,8 +108,8 @@ impl Check {
         I: Io,
     {
         let start = |member: &Member<D>| {
-            let (check, dial, state) =
-                (self.clone(), member.dial.clone(), Arc::clone(&member.state));
+            let (check, state) = (self.clone(), Arc::clone(&member.state));
+            let dial = member.check.as_ref().unwrap_or(&member.dial).clone();
             let checking = async move { check.run(dial, &state).await };
             tokio::spawn(RelayName::current().scope(checking))
         };

@@ -89,6 +89,7 @@ pub struct Targets<D> {
 pub struct Target<D> {
     name: Arc<str>,
     dial: D,
+    check: Option<D>,
     weight: u32,
     is_backup: bool,
 }
@@ -96,6 +97,8 @@ pub struct Target<D> {
 #[derive(Debug)]
 struct Member<D> {
     dial: D,
+    /// How it is dialled for a check, if not as for a client.
+    check: Option<D>,
     state: Arc<State>,
 }
 
@@ -110,6 +113,7 @@ impl<D> Target<D> {
         Self {
             name: name.into(),
             dial,
+            check: None,
             weight: 1,
             is_backup: false,
         }
@@ -124,6 +128,14 @@ impl<D> Target<D> {
     pub fn weight(mut self, weight: u32) -> Self {
         assert!(weight > 0, "`weight` is 0: leave the target out");
         self.weight = weight;
+        self
+    }
+
+    /// A [check](Targets::check) dials it so, and not as a client's dial does: with the handshakes of TLS and a
+    /// token, say, which a client's connection goes through behind its dial.
+    #[must_use]
+    pub fn checked_by(mut self, dial: D) -> Self {
+        self.check = Some(dial);
         self
     }
 
@@ -146,6 +158,7 @@ impl<D> Targets<D> {
     pub fn new(targets: impl IntoIterator<Item = Target<D>>) -> Self {
         let member = |target: Target<D>| Member {
             dial: target.dial,
+            check: target.check,
             state: Arc::new(State::new(target.name, target.weight, target.is_backup)),
         };
         let members: Arc<[_]> = targets.into_iter().map(member).collect();

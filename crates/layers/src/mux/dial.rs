@@ -1,63 +1,57 @@
 use std::{
+    error::Error as StdError,
     fmt,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
-use couplet_endpoint::{BoxError, Conn, Info, Io, Origin};
+use couplet_endpoint::{BoxError, Chain, Conn, Io};
 use futures::{FutureExt, future::BoxFuture};
-use thiserror::Error;
-use tokio::{
-    sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
-    time::timeout,
-};
+use tokio::{sync::oneshot, task::AbortHandle, time::sleep};
 use tower_service::Service;
 use yamux::Mode;
 
 use super::{
-    MuxIo, PATIENCE, STREAMS,
-    carrier::{Open, drive},
+    MuxIo, MuxWatch, Settings,
+    carrier::drive,
+    carriers::{Carrier, Carriers, Dialling, Next, dialling},
+    control::Notice,
 };
 use crate::Handshake;
 
-/// Opens streams of one carrier, which it dials when it is first needed, and again when it has failed. See the
-/// [module](super). Clones share the carrier.
+/// The carriers of a dial, by default.
+const CARRIERS: usize = 16;
+
+/// Opens streams of carriers, which it dials when they are needed. See the [module](super). Clones share the
+/// carriers.
 ///
-/// The carrier is closed when no stream and no clone is left.
+/// A call opens a stream of the carrier with most room. Where there is none with room, another is dialled, for
+/// all calls that come meanwhile; their clients may go, the dial goes on. A carrier is closed when no stream
+/// and no clone is left. It has no deadline for the dial or the handshake, which have their own.
 pub struct MuxDial<D, H>(Arc<Shared<D, H>>);
 
 struct Shared<D, H> {
-    dial: D,
-    handshake: H,
-    carrier: Mutex<Option<Carrier>>,
-}
-
-/// How streams are asked for.
-#[derive(Clone)]
-struct Carrier {
-    opens: mpsc::Sender<Open>,
-    /// For streams.
-    slots: Arc<Semaphore>,
-    /// The carrier's own.
-    info: Arc<Info>,
+    // To be cloned.
+    dial: Mutex<D>,
+    handshake: Arc<H>,
+    most: usize,
+    settings: Settings,
+    carriers: Carriers,
 }
 
 /// No stream was opened.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum MuxDialError {
     /// The carrier can't be dialled.
-    #[error(transparent)]
-    Dial(BoxError),
+    Dial(Arc<dyn StdError + Send + Sync>),
     /// The carrier's handshake failed.
-    #[error("handshake of the carrier failed")]
-    Handshake(#[source] BoxError),
-    /// The carrier's handshake was not done in time.
-    #[error("handshake of the carrier not done within {PATIENCE:?}")]
-    Timeout,
+    Handshake(Arc<dyn StdError + Send + Sync>),
     /// The peer opens no stream, over a new carrier too.
-    #[error("peer opens no stream: it must have `mux`, too")]
     NotOpened,
+    /// All carriers have as many streams as they may, and no other may be dialled.
+    Full(usize),
 }
 
 // ===== impl MuxDial =====
@@ -66,72 +60,178 @@ impl<D, H> MuxDial<D, H> {
     /// Dials carriers so, each with this handshake.
     pub fn new(dial: D, handshake: H) -> Self {
         Self(Arc::new(Shared {
-            dial,
-            handshake,
-            carrier: Mutex::new(None),
+            dial: Mutex::new(dial),
+            handshake: Arc::new(handshake),
+            most: CARRIERS,
+            settings: Settings::default(),
+            carriers: Carriers::default(),
         }))
+    }
+
+    /// At most so many streams of a carrier at a time; 1024 by default.
+    ///
+    /// # Panics
+    ///
+    /// If it is 0, or there are clones already.
+    #[must_use]
+    pub fn streams(self, streams: usize) -> Self {
+        assert!(streams > 0, "no stream could be opened: 1 or more");
+        self.set(|shared| shared.settings.streams = streams)
+    }
+
+    /// At most so many carriers at a time; 16 by default. Another is dialled when those that are there are full.
+    ///
+    /// # Panics
+    ///
+    /// If it is 0, or there are clones already.
+    #[must_use]
+    pub fn carriers(self, carriers: usize) -> Self {
+        assert!(carriers > 0, "no carrier could be dialled: 1 or more");
+        self.set(|shared| shared.most = carriers)
+    }
+
+    /// Pings a peer that has been silent for so long, and gives the carrier up when it stays silent for as long
+    /// again. 30 s by default; never with `None`.
+    ///
+    /// # Panics
+    ///
+    /// If there are clones already.
+    #[must_use]
+    pub fn ping(self, after: Option<Duration>) -> Self {
+        self.set(|shared| shared.settings.ping = after)
+    }
+
+    /// Counts the carriers and streams there.
+    ///
+    /// # Panics
+    ///
+    /// If there are clones already.
+    #[must_use]
+    pub fn watch(self, watch: MuxWatch) -> Self {
+        self.set(|shared| shared.settings.watch = watch)
+    }
+
+    fn set(mut self, set: impl FnOnce(&mut Shared<D, H>)) -> Self {
+        set(Arc::get_mut(&mut self.0).expect("it is set before it is cloned"));
+        self
     }
 }
 
 impl<D, H, I, J> Shared<D, H>
 where
-    D: Service<(), Response = Conn<I>, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync,
-    H: Handshake<Conn<I>, Output = Conn<J>, Future: Send> + Send + Sync,
+    D: Service<(), Response = Conn<I>, Error: Into<BoxError>, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    H: Handshake<Conn<I>, Output = Conn<J>, Future: Send> + Send + Sync + 'static,
     I: Io,
     J: Io,
 {
     async fn connect(&self) -> Result<Conn<MuxIo>, MuxDialError> {
-        // The carrier that is there may be full, or dead, and so may another's new one.
-        for _ in 0..3 {
-            let carrier = self.carrier().await?;
-            if let Ok(slot) = Arc::clone(&carrier.slots).try_acquire_owned()
-                && let Some(conn) = carrier.open(slot).await
-            {
-                return Ok(conn);
+        let mut tries = 0;
+        loop {
+            match self.carriers.next(self.most, |pause| self.begin(pause)) {
+                Next::Open(carrier, slot) => {
+                    if let Some(conn) = carrier.open(slot).await {
+                        self.carriers.works();
+                        return Ok(conn);
+                    }
+                    // It may be dead, or take no more streams, and so may another's new one.
+                    self.carriers.lost(carrier.known());
+                    tries += 1;
+                    if tries == 3 {
+                        return Err(MuxDialError::NotOpened);
+                    }
+                }
+                Next::Wait(dialled) => dialled.await?,
+                Next::Full => return Err(MuxDialError::Full(self.most)),
             }
-            self.give_up(&carrier).await;
         }
-        Err(MuxDialError::NotOpened)
     }
 
-    /// The carrier that is there, or a new one. Calls that come meanwhile wait for it.
-    async fn carrier(&self) -> Result<Carrier, MuxDialError> {
-        let mut there = self.carrier.lock().await;
-        if let Some(carrier) = there.as_ref().filter(|carrier| !carrier.opens.is_closed()) {
-            return Ok(carrier.clone());
-        }
-        let mut dial = self.dial.clone();
-        let dialled = async {
-            std::future::poll_fn(|cx| dial.poll_ready(cx)).await?;
-            dial.call(()).await
+    /// Begins the dial of a carrier, after a pause.
+    fn begin(&self, pause: Duration) -> (Dialling, AbortHandle) {
+        let dial = self
+            .dial
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let handshake = Arc::clone(&self.handshake);
+        let (settings, carriers) = (self.settings.clone(), self.carriers.clone());
+        let (tell, told) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            sleep(pause).await;
+            let watch = settings.watch.clone();
+            let dialled = establish(dial, &*handshake, settings, carriers.clone()).await;
+            let (carrier, result) = match dialled {
+                Ok(carrier) => (Some(carrier), Ok(())),
+                Err(error) => {
+                    // Of a carrier that came to be, its driver tells.
+                    if !matches!(error, MuxDialError::NotOpened) {
+                        watch.refused();
+                        tracing::debug!(error = %Chain(&error), "a carrier could not be dialled");
+                    }
+                    (None, Err(error))
+                }
+            };
+            carriers.dialled(carrier);
+            let _ = tell.send(result);
+        });
+        (dialling(told), task.abort_handle())
+    }
+}
+
+/// Dials a carrier, and waits until its peer speaks.
+async fn establish<D, H, I, J>(
+    mut dial: D,
+    handshake: &H,
+    settings: Settings,
+    carriers: Carriers,
+) -> Result<Carrier, MuxDialError>
+where
+    D: Service<(), Response = Conn<I>, Error: Into<BoxError>, Future: Send>,
+    H: Handshake<Conn<I>, Output = Conn<J>, Future: Send> + Sync,
+    J: Io,
+{
+    let dialled = async {
+        std::future::poll_fn(|cx| dial.poll_ready(cx)).await?;
+        dial.call(()).await
+    };
+    let shared = |error: BoxError| Arc::<dyn StdError + Send + Sync>::from(error);
+    let conn = dialled.await;
+    let conn = conn.map_err(|error: D::Error| MuxDialError::Dial(shared(error.into())))?;
+    let shaken = handshake.handshake(conn).await;
+    let shaken = shaken.map_err(|error| MuxDialError::Handshake(shared(error.into())));
+    let Conn { io, info } = shaken?;
+    let (carrier, mut asked) = Carrier::new(settings.streams, info.clone());
+    let (begins, begun) = oneshot::channel();
+    let mut begins = Some(begins);
+    let known = carrier.known().clone();
+    tokio::spawn(async move {
+        let mut counted = None;
+        let notices = |notice| match notice {
+            Notice::Begun => {
+                tracing::info!(peer = %info.peer_name(), "a carrier is there");
+                counted = Some(settings.watch.carrier());
+                if let Some(begins) = begins.take() {
+                    let _ = begins.send(());
+                }
+            }
+            Notice::Away => {
+                tracing::info!(peer = %info.peer_name(), "a carrier takes no more streams");
+                carriers.leave(&known);
+            }
         };
-        let conn = dialled
-            .await
-            .map_err(|error: D::Error| MuxDialError::Dial(error.into()))?;
-        let shaken = timeout(PATIENCE, self.handshake.handshake(conn)).await;
-        let shaken = shaken.map_err(|_| MuxDialError::Timeout)?;
-        let Conn { io, info } = shaken.map_err(|error| MuxDialError::Handshake(error.into()))?;
-        let (opens, mut asked) = mpsc::channel(1);
         let asks = move |cx: &mut Context<'_>| asked.poll_recv(cx);
         // Streams that the peer opens are cut: this end opens them.
-        tokio::spawn(drive(io, Mode::Client, STREAMS, asks, |_, _| {}));
-        let carrier = there.insert(Carrier {
-            opens,
-            slots: Arc::new(Semaphore::new(STREAMS)),
-            info: Arc::new(info),
-        });
-        Ok(carrier.clone())
-    }
-
-    /// The next call dials another, unless one did already.
-    async fn give_up(&self, carrier: &Carrier) {
-        let mut there = self.carrier.lock().await;
-        if there
-            .as_ref()
-            .is_some_and(|there| there.opens.same_channel(&carrier.opens))
-        {
-            *there = None;
-        }
+        let ended = drive(io, Mode::Client, &settings, asks, |_, _| {}, notices).await;
+        ended.tell(&info, &settings.watch);
+        carriers.lost(&known);
+        drop(counted);
+    });
+    match begun.await {
+        Ok(()) => Ok(carrier),
+        Err(_) => Err(MuxDialError::NotOpened),
     }
 }
 
@@ -140,7 +240,6 @@ where
     D: Service<(), Response = Conn<I>, Error: Into<BoxError>, Future: Send>
         + Clone
         + Send
-        + Sync
         + 'static,
     H: Handshake<Conn<I>, Output = Conn<J>, Future: Send> + Send + Sync + 'static,
     I: Io,
@@ -166,31 +265,42 @@ impl<D, H> Clone for MuxDial<D, H> {
     }
 }
 
+impl<D, H> Drop for Shared<D, H> {
+    fn drop(&mut self) {
+        self.carriers.stop();
+    }
+}
+
 impl<D, H> fmt::Debug for MuxDial<D, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MuxDial").finish_non_exhaustive()
     }
 }
 
-// ===== impl Carrier =====
+// ===== impl MuxDialError =====
 
-impl Carrier {
-    /// A stream, if the peer opens it, too.
-    async fn open(&self, slot: OwnedSemaphorePermit) -> Option<Conn<MuxIo>> {
-        let opened = async {
-            let (open, opened) = oneshot::channel();
-            self.opens.send(open).await.ok()?;
-            let (stream, alive) = opened.await.ok()?;
-            let mut io = MuxIo::new(stream, alive, Some(slot));
-            io.open().await.ok()?;
-            Some(io)
-        };
-        let io = timeout(PATIENCE, opened).await.ok().flatten()?;
-        let mut info = Info::new(Origin::Dialled);
-        info.target = self.info.target.clone();
-        info.peer = self.info.peer;
-        info.local = self.info.local;
-        info.extensions = self.info.extensions.clone();
-        Some(Conn { io, info })
+impl fmt::Display for MuxDialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dial(_) => f.write_str("carrier not dialled"),
+            Self::Handshake(_) => f.write_str("handshake of the carrier failed"),
+            Self::NotOpened => f.write_str("peer opens no stream: it must have `mux`, too"),
+            Self::Full(carriers) => {
+                write!(
+                    f,
+                    "carriers full: all {carriers} have as many streams as they may"
+                )
+            }
+        }
+    }
+}
+
+impl StdError for MuxDialError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            // What it is, and not the count of its owners.
+            Self::Dial(error) | Self::Handshake(error) => Some(&**error),
+            Self::NotOpened | Self::Full(_) => None,
+        }
     }
 }

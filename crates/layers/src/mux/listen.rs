@@ -1,75 +1,120 @@
 use std::{
     fmt,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
 };
 
-use couplet_endpoint::{BoxError, Conn, Endpoint, Info, Io, LocalAddr, Origin};
-use futures::Stream;
+use couplet_endpoint::{
+    BoxError, Chain, Conn, ConnEvent, Endpoint, FairSlot, FairSlots, GivesWay, Info, Io, LocalAddr,
+    Origin, Side,
+};
+use futures::{
+    FutureExt, Stream, TryFutureExt,
+    future::{Either, select},
+};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     time::timeout,
 };
-use tokio_util::sync::PollSemaphore;
 use yamux::Mode;
 
-use super::{
-    MuxIo, PATIENCE, STREAMS,
-    carrier::{Alive, drive},
-};
+use super::{MuxIo, MuxWatch, PATIENCE, Settings, carrier::drive, control::Notice};
 use crate::Handshake;
+
+/// The carriers of an endpoint, by default.
+const CARRIERS: usize = 128;
+
+/// A carrier gives way while it has brought no stream.
+const GIVES_WAY: GivesWay = GivesWay::Oldest {
+    after: Duration::from_secs(1),
+};
 
 /// The streams of all carriers that come to an endpoint. See the [module](super).
 ///
 /// A connection has the addresses of its carrier, and what the carrier's handshake has put into the
-/// extensions of its [`Info`].
+/// extensions of its [`Info`]. When this is dropped the carriers take no more streams, which their peers are
+/// told, and end with those that are there. The handshake has its own deadline, or none.
 #[must_use = "an endpoint does nothing unless polled"]
 pub struct MuxListen<E: Endpoint, H> {
     endpoint: Pin<Box<E>>,
     handshake: H,
-    streams: usize,
-    slots: PollSemaphore,
-    slot: Option<OwnedSemaphorePermit>,
-    came: (mpsc::Sender<Conn<MuxIo>>, mpsc::Receiver<Conn<MuxIo>>),
+    settings: Settings,
+    slots: FairSlots,
+    /// A slot is reserved.
+    is_ready: bool,
+    /// `None` once the endpoint has ended: the carriers that are there have theirs.
+    comes: Option<UnboundedSender<Conn<MuxIo>>>,
+    // What is not taken is bounded by the carriers and their streams.
+    came: UnboundedReceiver<Conn<MuxIo>>,
+}
+
+/// A carrier's place, which it has for sure once it has brought a stream.
+struct Place {
+    slot: FairSlot,
+    is_used: Arc<AtomicBool>,
 }
 
 // ===== impl MuxListen =====
 
 impl<E: Endpoint, H> MuxListen<E, H> {
-    /// Accepts carriers from this endpoint, each after this handshake.
+    /// Takes carriers from this endpoint, each after this handshake.
     pub fn new(endpoint: E, handshake: H) -> Self {
+        let (comes, came) = unbounded_channel();
         Self {
             endpoint: Box::pin(endpoint),
             handshake,
-            streams: STREAMS,
-            slots: PollSemaphore::new(Arc::new(Semaphore::new(1024))),
-            slot: None,
-            // A stream that is not taken waits in a task of its own.
-            came: mpsc::channel(1),
+            settings: Settings::default(),
+            slots: FairSlots::new(CARRIERS, GIVES_WAY),
+            is_ready: false,
+            comes: Some(comes),
+            came,
         }
     }
 
-    /// At most this many streams of a carrier at a time; 1024 by default. A carrier with more is closed.
+    /// At most so many streams of a carrier at a time; 1024 by default. One more is cut.
     ///
     /// # Panics
     ///
     /// If it is 0.
-    pub const fn streams(mut self, streams: usize) -> Self {
+    pub fn streams(mut self, streams: usize) -> Self {
         assert!(streams > 0, "no stream could come: 1 or more");
-        self.streams = streams;
+        self.settings.streams = streams;
         self
     }
 
-    /// At most this many carriers at a time; 1024 by default. Others wait to be accepted.
+    /// At most so many carriers at a time; 128 by default. Others wait to be accepted.
     ///
     /// # Panics
     ///
     /// If it is 0.
     pub fn carriers(mut self, carriers: usize) -> Self {
         assert!(carriers > 0, "no carrier could come: 1 or more");
-        self.slots = PollSemaphore::new(Arc::new(Semaphore::new(carriers)));
+        self.slots = FairSlots::new(carriers, GIVES_WAY);
         self
+    }
+
+    /// Pings a peer that has been silent for so long, and gives the carrier up when it stays silent for as long
+    /// again. 30 s by default; never with `None`.
+    pub fn ping(mut self, after: Option<Duration>) -> Self {
+        self.settings.ping = after;
+        self
+    }
+
+    /// Counts the carriers and streams there.
+    pub fn watch(mut self, watch: MuxWatch) -> Self {
+        self.settings.watch = watch;
+        self
+    }
+
+    /// The endpoint that the carriers come from.
+    pub fn get_ref(&self) -> &E {
+        &self.endpoint
     }
 }
 
@@ -83,21 +128,33 @@ where
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            if let Poll::Ready(Some(conn)) = self.came.1.poll_recv(cx) {
+            let came = self.came.poll_recv(cx);
+            let Some(comes) = &self.comes else {
+                return came.map(|conn| conn.map(Ok));
+            };
+            if let Poll::Ready(Some(conn)) = came {
                 return Poll::Ready(Some(Ok(conn)));
             }
-            if self.slot.is_none() {
-                self.slot = ready!(self.slots.poll_acquire(cx));
+            let comes = comes.clone();
+            if !self.is_ready {
+                // They are never closed.
+                if self.slots.poll_reserve(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                self.is_ready = true;
             }
             match self.endpoint.as_mut().poll_next(cx) {
                 Poll::Ready(Some(Ok(carrier))) => {
-                    let shaking = self.handshake.handshake(carrier);
-                    let came = self.came.0.clone();
-                    let slot = self.slot.take();
-                    tokio::spawn(carry(shaking, self.streams, came, slot));
+                    self.is_ready = false;
+                    let mut slot = self.slots.take();
+                    if let Some(network) = carrier.info.stranger() {
+                        slot.may_give_way(network);
+                    }
+                    let shaking = self.handshake.handshake(carrier).map_err(Into::into);
+                    tokio::spawn(carry(shaking, self.settings.clone(), comes, slot));
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
-                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(None) => self.comes = None,
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -118,63 +175,118 @@ where
     }
 }
 
-impl<E: Endpoint, H> fmt::Debug for MuxListen<E, H> {
+impl<E: Endpoint + fmt::Debug, H> fmt::Debug for MuxListen<E, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MuxListen")
-            .field("streams", &self.streams)
+            .field("endpoint", &self.endpoint)
             .finish_non_exhaustive()
     }
 }
 
 /// A carrier, from its handshake to its end.
-async fn carry<J: Io, X: Into<BoxError>>(
-    shaking: impl Future<Output = Result<Conn<J>, X>>,
-    streams: usize,
-    came: mpsc::Sender<Conn<MuxIo>>,
-    _slot: Option<OwnedSemaphorePermit>,
+async fn carry<J: Io>(
+    shaking: impl Future<Output = Result<Conn<J>, BoxError>>,
+    settings: Settings,
+    comes: UnboundedSender<Conn<MuxIo>>,
+    slot: FairSlot,
 ) {
-    let carrier = match timeout(PATIENCE, shaking).await {
-        Ok(Ok(carrier)) => carrier,
-        Ok(Err(error)) => {
-            let error: BoxError = error.into();
-            let error = couplet_endpoint::Chain(&*error).to_string();
-            tracing::info!(error, "a carrier is refused");
-            return;
+    let watch = settings.watch.clone();
+    let mut place = Place {
+        slot,
+        is_used: Arc::default(),
+    };
+    let shaken = {
+        let (shaking, closed) = (pin!(shaking), pin!(comes.closed()));
+        let lost = pin!(place.lost());
+        match select(select(shaking, closed), lost).await {
+            Either::Left((Either::Left((shaken, _)), _)) => shaken,
+            // The side takes no more.
+            Either::Left((Either::Right(_), _)) => return,
+            Either::Right(_) => {
+                watch.refused();
+                tracing::info!("a carrier gives way to one of another network");
+                return;
+            }
         }
-        Err(_) => {
-            tracing::info!("a carrier is refused: its handshake is not done within {PATIENCE:?}");
+    };
+    let Conn { io, mut info } = match shaken {
+        Ok(carrier) => carrier,
+        Err(error) => {
+            watch.refused();
+            tracing::info!(error = %Chain(&*error), "a carrier is refused");
             return;
         }
     };
-    let Conn { io, info } = carrier;
-    // No stream is opened at this end. The carrier goes on until its peer ends it, or until the side takes no
+    // It has none, and an observer asks for one.
+    let side = *info.side.get_or_insert(Side::A);
+    let info = info;
+    let mut counted = None;
+    let notices = |notice| match notice {
+        Notice::Begun => {
+            tracing::info!(peer = %info.peer_name(), "a carrier is there");
+            counted = Some(watch.carrier());
+        }
+        // A pool dials another in its place.
+        Notice::Away => info.tell(ConnEvent::FirstByte(side)),
+    };
+    let is_used = Arc::clone(&place.is_used);
+    // Nobody opens a stream at this end. The carrier goes on until its peer ends it, or until the side takes no
     // more and the streams are over.
-    let closed = came.clone();
-    let mut closed = std::pin::pin!(closed.closed());
+    let mut closed = pin!(comes.closed().fuse());
     let opens = |cx: &mut Context<'_>| closed.as_mut().poll(cx).map(|()| None);
-    let begins = |stream, alive: Alive| {
-        let begin = begin(
-            MuxIo::new(stream, alive, None),
-            stream_info(&info),
-            came.clone(),
-        );
-        tokio::spawn(begin);
+    let came = |stream, alive| {
+        is_used.store(true, Ordering::Relaxed);
+        let io = MuxIo::new(stream, alive, None);
+        begin(io, info.carries(Origin::Accepted), &comes);
     };
-    drive(io, Mode::Server, streams, opens, begins).await;
+    let driving = drive(io, Mode::Server, &settings, opens, came, notices);
+    let ended = {
+        let (driving, lost) = (pin!(driving), pin!(place.lost()));
+        match select(driving, lost).await {
+            Either::Left((ended, _)) => Some(ended),
+            Either::Right(_) => None,
+        }
+    };
+    match ended {
+        Some(ended) => ended.tell(&info, &watch),
+        None => {
+            watch.refused();
+            tracing::info!(peer = %info.peer_name(), "a carrier gives way to one of another network");
+        }
+    }
+    drop(counted);
 }
 
-/// Hands a stream on, once its peer has said that it is open.
-async fn begin(mut io: MuxIo, info: Info, came: mpsc::Sender<Conn<MuxIo>>) {
-    if let Ok(Ok(())) = timeout(PATIENCE, io.open()).await {
-        // A side that takes no more: the stream is cut.
-        let _ = came.send(Conn { io, info }).await;
+/// Hands a stream on, once its peer has said that it is open: mostly at once.
+fn begin(mut io: MuxIo, info: Info, comes: &UnboundedSender<Conn<MuxIo>>) {
+    let comes = comes.clone();
+    let mut opening = async move {
+        // A side that takes no more: the stream is cut before it is open, so that its peer opens another
+        // elsewhere.
+        if !comes.is_closed()
+            && let Ok(Ok(())) = timeout(PATIENCE, io.open()).await
+        {
+            let _ = comes.send(Conn { io, info });
+        }
+    }
+    .boxed();
+    if opening.as_mut().now_or_never().is_none() {
+        tokio::spawn(opening);
     }
 }
 
-fn stream_info(carrier: &Info) -> Info {
-    let mut info = Info::new(Origin::Accepted);
-    info.peer = carrier.peer;
-    info.local = carrier.local;
-    info.extensions = carrier.extensions.clone();
-    info
+// ===== impl Place =====
+
+impl Place {
+    /// Ends when the carrier has to give way.
+    async fn lost(&mut self) {
+        poll_fn(|cx| {
+            if self.is_used.load(Ordering::Relaxed) {
+                self.slot.settle();
+                return Poll::Pending;
+            }
+            self.slot.poll_gives_way(cx)
+        })
+        .await;
+    }
 }

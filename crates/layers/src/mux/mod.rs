@@ -1,17 +1,25 @@
 //! Many connections over one, by [yamux](https://docs.rs/yamux): a home behind a NAT, or a tunnel of many
 //! short connections, needs one connection that was dialled, secured and admitted once.
 //!
-//! [`MuxListen`] is an endpoint over another: it accepts *carriers*, and yields the streams that come over
-//! them as connections. [`MuxDial`] is a dial over another: it dials one carrier, and each call opens a
-//! stream of it; when the carrier has failed, the next call dials another. A [handshake](crate::Handshake)
-//! prepares each carrier, as TLS, Noise, WebSocket or a token do; the stacks of the sides see the streams.
+//! [`MuxListen`] is an endpoint over another: it takes *carriers*, accepted or dialled, and yields the streams
+//! that come over them as connections. [`MuxDial`] is a dial over another: it dials a carrier, and each call
+//! opens a stream of it; when the carrier has failed or is full, the next call dials another. A
+//! [handshake](crate::Handshake) prepares each carrier, as TLS, Noise, WebSocket or a token do; the stacks of
+//! the sides see the streams.
 //!
-//! What yamux does not tell is said within each stream:
+//! What yamux does not tell is said within the streams. The first of a carrier is the carrier's own:
 //!
 //! ```text
-//!  opened ── 1 ──▶ ◀── 1 ──   both ends, at once: a stream without bytes is there, too,
-//!                             and the dial knows that the carrier is alive
-//!         ── length (2 bytes, high byte first), this many bytes, … ──▶
+//!         ── 2 ──▶ ◀── 2 ──   both ends: so each knows that the other speaks this, and is alive
+//!         ── 1 ──▶ ◀── 2 ──   then a ping, where nothing came for a while, and its answer
+//!         ◀── 3 ──            the end that takes streams takes no more; those that are there go on
+//! ```
+//!
+//! All others are connections:
+//!
+//! ```text
+//!  opened ── 1 ──▶ ◀── 1 ──   both ends, at once: a stream that nobody writes to is there, too
+//!         ── length (2 bytes, high byte first), so many bytes, … ──▶
 //!         ── length 0 ──▶     the end of this direction
 //! ```
 //!
@@ -23,14 +31,16 @@
 //! - **Back-pressure:** a peer sends at most 256 KiB ahead of its reader. A reader that stops holds up no
 //!   other stream.
 //!
-//! The carrier is one TCP connection: a packet that is lost holds up all streams until it comes again. A dead
-//! one is noticed by the carrier's own keep-alive and acknowledgement timeout, and by a stream that is not
-//! opened within 10 s: then the carrier is given up, and the next dial makes another.
+//! The carrier is one connection: over TCP a packet that is lost holds up all streams until it comes again. A
+//! dead one is noticed by a [ping](MuxDial::ping) that is not answered, by the keep-alive and acknowledgement
+//! timeout of its socket, and by a stream that is not opened within 10 s: then the carrier is given up, and the
+//! next dial makes another. While carriers can't be dialled there is a pause between two dials, of 3 s at most.
 //!
-//! **Bounds:** [1024 streams](MuxListen::streams) a carrier, [1024 carriers](MuxListen::carriers), 10 s for
-//! the handshake of a carrier and for the beginning of a stream. **Where:** above the side's stack, in place
-//! of its endpoint. **Splice:** none, both directions are copied. **Memory:** of a stream some 2 KiB, and up to
-//! 256 KiB while it is not read; of a carrier 96 KiB.
+//! **Bounds:** [1024 streams](MuxListen::streams) a carrier, [128 carriers](MuxListen::carriers) of an
+//! endpoint and [16](MuxDial::carriers) of a dial, 10 s until a carrier is begun and until a stream is. A
+//! carrier that was accepted and has brought no stream gives way to a newcomer whose network has fewer. **Where:**
+//! above the side's stack, in place of its endpoint. **Splice:** none, both directions are copied. **Memory:**
+//! of a stream some 2 KiB, and up to 256 KiB while it is not read; of a carrier 96 KiB.
 //!
 //! ```
 //! use couplet_endpoint::{Dial, Listen, TcpIo};
@@ -43,28 +53,59 @@
 //! # }
 //! ```
 
+mod carried;
 mod carrier;
+mod carriers;
+mod control;
 mod dial;
 mod io;
 mod listen;
 mod plain;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use self::{
     dial::{MuxDial, MuxDialError},
     io::MuxIo,
     listen::MuxListen,
     plain::plain,
+    watch::{MuxStatus, MuxWatch},
 };
 
 use std::time::Duration;
 
-/// How long a carrier's handshake may take, and the beginning of a stream.
+/// How long the beginning of a carrier may take, and that of a stream.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The streams of a carrier, by default.
 const STREAMS: usize = 1024;
 
+/// How often a silent carrier is pinged, by default.
+const PING: Duration = Duration::from_secs(30);
+
 /// What both ends of a stream say first.
 const OPEN: u8 = 1;
+
+/// What both ends say first of the stream that is the carrier's own.
+const CONTROL: u8 = 2;
+
+/// What the two ends of a carrier have in common.
+#[derive(Clone, Debug)]
+struct Settings {
+    streams: usize,
+    ping: Option<Duration>,
+    watch: MuxWatch,
+}
+
+// ===== impl Settings =====
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            streams: STREAMS,
+            ping: Some(PING),
+            watch: MuxWatch::default(),
+        }
+    }
+}

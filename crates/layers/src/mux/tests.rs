@@ -212,6 +212,214 @@ async fn many_streams_share_a_carrier_and_one_too_many_has_another() {
     assert_eq!(counted.await.unwrap(), 2);
 }
 
+#[tokio::test]
+async fn a_side_that_takes_no_more_lets_its_streams_end_and_the_next_is_opened_elsewhere() {
+    let (dial, mut carriers) = memory::endpoint();
+    let mut dial = MuxDial::new(dial, plain as Shake);
+    let (mut old, give) = handed();
+    let dialling = tokio::spawn(dial.call(()));
+    give(carriers.next().await.unwrap().unwrap().io);
+    let mut accepted = old.next().await.unwrap().unwrap().io;
+    let mut dialled = dialling.await.unwrap().unwrap().io;
+    drop(old);
+    // The peer is told, and opens the next stream over a carrier of its own.
+    let (mut new, give) = handed();
+    let dialling = tokio::spawn(dial.call(()));
+    give(carriers.next().await.unwrap().unwrap().io);
+    let _newer = new.next().await.unwrap().unwrap().io;
+    let _newest = dialling.await.unwrap().unwrap().io;
+    dialled.write_all(b"still there").await.unwrap();
+    dialled.shutdown().await.unwrap();
+    assert_eq!(read_all(&mut accepted).await.0, b"still there");
+    accepted.shutdown().await.unwrap();
+    read_all(&mut dialled).await.1.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_that_was_open_when_its_side_ends_is_handed_on() {
+    let (mut dial, mut listen) = ends();
+    let first = stream(&mut dial, &mut listen).await;
+    let dialled: Vec<_> = futures::future::join_all((0..9).map(|_| dial.call(()))).await;
+    for conn in dialled {
+        conn.unwrap();
+        assert!(
+            listen.next().now_or_never().is_some(),
+            "it is there at once"
+        );
+    }
+    drop(first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_carrier_that_falls_silent_is_given_up_and_dialled_again() {
+    let (dial, mut carriers) = memory::endpoint();
+    let watch = MuxWatch::default();
+    let mut dial = MuxDial::new(dial, plain as Shake).watch(watch.clone());
+    let (mut far, give) = handed();
+    let dialling = tokio::spawn(dial.call(()));
+    let carrier = carriers.next().await.unwrap().unwrap().io;
+    let (near, passed) = memory::connection(64 * 1024);
+    give(passed);
+    let (stops, stopped) = tokio::sync::oneshot::channel::<()>();
+    let kept = tokio::spawn(async move {
+        let (mut carrier, mut near) = (carrier, near);
+        {
+            let passing = std::pin::pin!(tokio::io::copy_bidirectional(&mut carrier, &mut near));
+            futures::future::select(passing, stopped).await;
+        }
+        // Both are there, and nothing goes through.
+        futures::future::pending::<()>().await;
+        drop((carrier, near));
+    });
+    let _accepted = far.next().await.unwrap().unwrap();
+    let mut dialled = dialling.await.unwrap().unwrap().io;
+    // An idle carrier that answers lives on.
+    tokio::time::sleep(20 * PING).await;
+    assert_eq!(watch.status().carriers, 1);
+    stops.send(()).unwrap();
+    let since = tokio::time::Instant::now();
+    let (_, end) = read_all(&mut dialled).await;
+    assert_reset(&end);
+    assert!(since.elapsed() <= 3 * PING, "{:?}", since.elapsed());
+    assert_eq!(watch.status().silent, 1);
+    let (mut far, give) = handed();
+    let dialling = tokio::spawn(dial.call(()));
+    give(carriers.next().await.unwrap().unwrap().io);
+    far.next().await.unwrap().unwrap();
+    dialling.await.unwrap().unwrap();
+    kept.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_share_a_dial_and_its_failure_and_the_next_comes_after_a_pause() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    let dials = std::sync::Arc::new(AtomicU32::new(0));
+    let refuses = tower::service_fn({
+        let dials = dials.clone();
+        move |()| {
+            dials.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(Err::<Conn<MemoryStream>, _>(std::io::Error::from(
+                ErrorKind::ConnectionRefused,
+            )))
+        }
+    });
+    let mut dial = MuxDial::new(refuses, plain as Shake);
+    let since = tokio::time::Instant::now();
+    for round in 1..=4 {
+        let calls = (0..50).map(|_| dial.call(()));
+        for conn in futures::future::join_all(calls).await {
+            let error = conn.unwrap_err();
+            let cause = couplet_endpoint::find_cause::<std::io::Error>(&error).unwrap();
+            assert_eq!(cause.kind(), ErrorKind::ConnectionRefused);
+        }
+        assert_eq!(dials.load(Ordering::Relaxed), round);
+    }
+    assert!(
+        since.elapsed() >= Duration::from_secs(2),
+        "{:?}",
+        since.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn carriers_are_bounded_and_full_ones_are_told_of() {
+    let (dial, listen) = memory::endpoint();
+    let mut listen = MuxListen::new(listen, plain as Shake);
+    let mut dial = MuxDial::new(dial, plain as Shake).streams(2).carriers(2);
+    let mut all = Vec::new();
+    for _ in 0..4 {
+        all.push(stream(&mut dial, &mut listen).await);
+    }
+    let error = dial.call(()).await.unwrap_err();
+    assert!(matches!(error, MuxDialError::Full(2)), "{error}");
+    drop(all.pop());
+    stream(&mut dial, &mut listen).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn carriers_without_a_stream_give_way_to_one_of_another_network() {
+    let (dial, listen) = memory::endpoint();
+    let from = move |last: u8| {
+        let mut dial = dial.clone();
+        async move {
+            let mut conn: Conn<MemoryStream> = dial.call(()).await.unwrap();
+            conn.io.write_all(&[last]).await.unwrap();
+            conn
+        }
+    };
+    // The first byte says where a client is.
+    let named = listen.then(async |conn: Result<Conn<MemoryStream>, _>| {
+        let mut conn = conn.unwrap();
+        let mut last = [0];
+        tokio::io::AsyncReadExt::read_exact(&mut conn.io, &mut last)
+            .await
+            .unwrap();
+        conn.info.peer = Some(([192, 0, 2, last[0]], 1).into());
+        Ok::<_, Infallible>(conn)
+    });
+    let mut listen = MuxListen::new(Named(named.boxed()), plain as Shake).carriers(4);
+    let mut idle = Vec::new();
+    for _ in 0..8 {
+        idle.push(from(1).await);
+    }
+    let newcomer = tower::service_fn(move |()| from(2).map(Ok::<_, Infallible>));
+    let mut newcomer = MuxDial::new(newcomer, plain as Shake);
+    let (dialled, accepted) = tokio::join!(newcomer.call(()), listen.next());
+    dialled.unwrap();
+    assert_eq!(
+        accepted
+            .unwrap()
+            .unwrap()
+            .info
+            .peer
+            .unwrap()
+            .ip()
+            .to_string(),
+        "192.0.2.2"
+    );
+}
+
+/// An endpoint of connections that were changed.
+struct Named(futures::stream::BoxStream<'static, Result<Conn<MemoryStream>, Infallible>>);
+
+impl futures::Stream for Named {
+    type Item = Result<Conn<MemoryStream>, Infallible>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        self.0.poll_next_unpin(cx)
+    }
+}
+
+impl couplet_endpoint::Endpoint for Named {
+    type Io = MemoryStream;
+    type Error = Infallible;
+}
+
+#[tokio::test]
+async fn a_watch_counts_and_tells_when_all_carriers_have_ended() {
+    let (dial, listen) = memory::endpoint();
+    let watch = MuxWatch::default();
+    let mut listen = MuxListen::new(listen, plain as Shake).watch(watch.clone());
+    let mut dial = MuxDial::new(dial, plain as Shake);
+    let streams = [
+        stream(&mut dial, &mut listen).await,
+        stream(&mut dial, &mut listen).await,
+    ];
+    let status = watch.status();
+    assert_eq!((status.carriers, status.streams), (1, 2));
+    assert!(watch.carriers_ended().now_or_never().is_none());
+    drop((streams, dial));
+    watch.carriers_ended().await;
+    let status = watch.status();
+    assert_eq!((status.carriers, status.streams), (0, 0));
+    assert_eq!((status.total_carriers, status.total_streams), (1, 2));
+    assert_eq!(status.failed + status.refused + status.silent, 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_peer_without_mux_is_told_of() {
     let (dial, mut listen) = memory::endpoint();

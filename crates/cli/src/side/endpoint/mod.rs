@@ -57,7 +57,7 @@ pub(crate) struct EndpointSpec {
     /// Which networks are let in, or may be reached.
     pub(crate) access: Vec<Access>,
     /// What is done at SIGHUP.
-    pub(crate) on_reload: Option<OnReload>,
+    pub(crate) on_reload: Vec<OnReload>,
     /// Of the path of a Unix socket.
     pub(crate) path: PathSpec,
     /// A layer has to know the client of a dialled connection.
@@ -66,6 +66,9 @@ pub(crate) struct EndpointSpec {
     pub(crate) tcp_only: Option<(&'static str, &'static str)>,
     /// Of several targets, or of one with checks.
     pub(crate) targets: TargetsSpec,
+    /// Its connections are carried, many over one.
+    #[cfg(feature = "mux")]
+    pub(crate) mux: Option<crate::mux::MuxSpec>,
 }
 
 /// The permissions and the owner of a listening Unix socket.
@@ -128,11 +131,13 @@ impl EndpointSpec {
             via: Vec::new(),
             frame: None,
             access: Vec::new(),
-            on_reload: None,
+            on_reload: Vec::new(),
             path: PathSpec::default(),
             tells_for_whom: false,
             tcp_only: None,
             targets: TargetsSpec::default(),
+            #[cfg(feature = "mux")]
+            mux: None,
         }
     }
 
@@ -161,6 +166,22 @@ impl EndpointSpec {
                 | Address::Stdio
                 | Address::Exec(_)
         )
+    }
+
+    /// Are its connections carried, many over one?
+    pub(crate) fn has_mux(&self) -> bool {
+        #[cfg(feature = "mux")]
+        return self.mux.is_some();
+        #[cfg(not(feature = "mux"))]
+        false
+    }
+
+    /// Is it a pool of carriers, over which the peer opens connections?
+    pub(crate) fn keeps_carriers(&self) -> bool {
+        #[cfg(feature = "mux")]
+        return self.keep.is_some() && self.mux.as_ref().is_some_and(|mux| !mux.opens());
+        #[cfg(not(feature = "mux"))]
+        false
     }
 
     /// Is it standard input and output, of which there is one connection?
@@ -247,16 +268,37 @@ impl EndpointSpec {
     /// What is to be dialled, if that is an address of another family than its source.
     pub(super) fn out_of_reach(&self) -> Option<&DialAddr> {
         let from = self.source?;
-        let addr = match (self.via.first(), &self.address) {
-            (Some(proxy), _) => &proxy.addr,
-            (None, Address::Dial(addr)) => addr,
-            _ => return None,
+        self.of_family_other_than(from.is_ipv4())
+    }
+
+    /// The same, if it is of another family than the only one that is to be dialled.
+    pub(super) fn of_another_family(&self) -> Option<&DialAddr> {
+        match self.family? {
+            Family::Ipv4 => self.of_family_other_than(true),
+            Family::Ipv6 => self.of_family_other_than(false),
+            _ => None,
+        }
+    }
+
+    fn of_family_other_than(&self, ipv4: bool) -> Option<&DialAddr> {
+        let is_other = |addr: &&DialAddr| match addr.host() {
+            Host::Ip(to) => to.is_ipv4() != ipv4,
+            Host::Scoped(..) => ipv4,
+            _ => false,
         };
-        let is_ipv4 = match addr.host() {
-            Host::Ip(to) => to.is_ipv4(),
-            Host::Scoped(..) => false,
-            _ => return None,
-        };
-        (is_ipv4 != from.is_ipv4()).then_some(addr)
+        match (self.via.first(), &self.address) {
+            (Some(proxy), _) => Some(&proxy.addr).filter(is_other),
+            (None, Address::Dial(addr)) => Some(addr).filter(is_other),
+            // A choice is left, unless all are.
+            (None, Address::DialSeveral(targets)) => {
+                let mut addrs = targets.iter().map(|target| match target {
+                    TargetAddr::Tcp(addr) => Some(addr).filter(is_other),
+                    TargetAddr::Unix(_) => None,
+                });
+                let first = addrs.next()??;
+                addrs.all(|addr| addr.is_some()).then_some(first)
+            }
+            _ => None,
+        }
     }
 }

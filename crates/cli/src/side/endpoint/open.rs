@@ -20,7 +20,7 @@ use tokio::net::TcpSocket;
 
 use super::{Endpoint, EndpointFlags, EndpointSpec};
 use crate::{
-    dialler::{AnyDial, Dialler, Routed, ViaDial},
+    dialler::{AnyDial, Dialler, Routed, Several, ViaDial},
     incoming::{Incoming, Kept, RoutesListen},
     own_addresses as own, passed,
     routes::Routes,
@@ -30,6 +30,22 @@ use crate::{
 impl EndpointSpec {
     /// Listens, or gets ready to dial. A socket that is there already is taken over.
     pub(crate) async fn open_or_adopt(
+        &self,
+        flags: EndpointFlags,
+        kept: Option<Kept>,
+    ) -> anyhow::Result<Endpoint> {
+        let end = self.open_bare(flags, kept).await?;
+        #[cfg(feature = "mux")]
+        if let Some(mux) = self.mux.as_ref().filter(|mux| !mux.opens())
+            && let Endpoint::Incoming(carriers) = end
+        {
+            let listen = Box::new(mux.listen(carriers));
+            return Ok(Endpoint::Incoming(Incoming::Mux(listen)));
+        }
+        Ok(end)
+    }
+
+    async fn open_bare(
         &self,
         flags: EndpointFlags,
         kept: Option<Kept>,
@@ -196,6 +212,8 @@ impl EndpointSpec {
             },
             Some(routes) => self.dialler_by_routes(dial, routes, flags),
         };
+        #[cfg(feature = "mux")]
+        let dialler = self.carried(dialler);
         match self.keep {
             None => Endpoint::Dial(Box::new(dialler)),
             Some(slots) if self.keep_each => self.pool_each(dialler, slots.get()),
@@ -203,6 +221,25 @@ impl EndpointSpec {
                 let pool = pool(dialler, slots.get(), self.known_backoff());
                 Endpoint::Incoming(Incoming::Pool(Box::new(pool)))
             }
+        }
+    }
+
+    /// Where connections are opened over carriers, it is those that are dialled so.
+    #[cfg(feature = "mux")]
+    fn carried(&self, dialler: Dialler) -> Dialler {
+        let Some(mux) = self.mux.as_ref().filter(|mux| mux.opens()) else {
+            return dialler;
+        };
+        let tells_for_whom = dialler.tells_for_whom;
+        let carriers = Dialler {
+            tells_for_whom: false,
+            ..dialler
+        };
+        Dialler {
+            dial: AnyDial::Mux(mux.dial(carriers)),
+            routes: None,
+            is_asked: false,
+            tells_for_whom,
         }
     }
 
@@ -234,6 +271,7 @@ impl EndpointSpec {
             let nowhere = UnixAddr::abstract_name("nowhere").expect("it is a name");
             self.dial_unix(nowhere, flags)
         };
+        let spec = self.targets.clone();
         Dialler {
             dial,
             is_asked: false,
@@ -242,6 +280,7 @@ impl EndpointSpec {
                 tcp,
                 #[cfg(unix)]
                 unix,
+                several: Several::new(move |targets| spec.dial_equals(targets)),
             }),
             tells_for_whom: self.tells_for_whom,
         }

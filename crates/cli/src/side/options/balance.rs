@@ -1,6 +1,9 @@
 //! `balance` and `check`: of a side that dials several targets.
 
-use couplet_connector::endpoint::{Address, Balance, Check, TargetAddr};
+use couplet_connector::{
+    SideLayers,
+    endpoint::{Address, Balance, Check, TargetAddr},
+};
 
 use super::{Does, On, SideOption, SideSetting, Value};
 use crate::{
@@ -62,6 +65,16 @@ pub(super) static CHECK: SideOption = SideOption {
             "NUMBER",
             "checks in a row that take it down [default: 2]",
         ),
+        setting(
+            "stack",
+            "on",
+            "checks go through the options behind the address, too, such as tls and token",
+        ),
+        setting(
+            "all-down",
+            "reset|close",
+            "while no target is up: reset clients, or close the port that they come to [default: reset]",
+        ),
     ],
     does: Does::Set(check),
 };
@@ -84,9 +97,15 @@ const WAYS: &[(&str, Balance)] = &[
 ];
 
 fn balance(endpoint: &mut EndpointSpec, given: &Given<'_>) -> Result<(), Mistake> {
-    let Address::DialSeveral(targets) = &endpoint.address else {
-        let message = "`balance` has one target to choose from";
-        return Err(given.wrong(message, "`dial:HOST:PORT|HOST:PORT`"));
+    let targets: &[TargetAddr] = match &endpoint.address {
+        Address::DialSeveral(targets) => targets,
+        // A line may have several.
+        _ if endpoint.routes.is_some() => &[],
+        _ => {
+            let message = "`balance` has one target to choose from";
+            let hint = "`dial:HOST:PORT|HOST:PORT`, or `route` before it";
+            return Err(given.wrong(message, hint));
+        }
     };
     let word = given.needed()?;
     let names: Vec<_> = WAYS.iter().map(|(name, _)| *name).collect();
@@ -186,7 +205,33 @@ fn check(endpoint: &mut EndpointSpec, given: &Given<'_>) -> Result<(), Mistake> 
         }
     }
     spec.check = Some(check);
+    if let Some(word) = given.setting("stack") {
+        if word.text != "on" {
+            let message = format!("`{}` is not a value of `check.stack`", word.text);
+            return Err(word.unknown(message, &["on"]));
+        }
+        // What is in it is known at the end.
+        spec.stack = Some(SideLayers::new());
+        spec.say("check.stack", word.text);
+    }
+    if let Some(word) = given.setting("all-down") {
+        spec.closes = word.parse(all_down)?;
+        spec.say("check.all-down", word.text);
+    }
     Ok(())
+}
+
+/// Is the port to be closed?
+fn all_down(text: &str) -> Result<bool, Mistake> {
+    match text {
+        "reset" => Ok(false),
+        "close" if cfg!(target_os = "linux") => Ok(true),
+        "close" => Err(Mistake::new("`close` is for Linux", "`reset`")),
+        _ => {
+            let message = format!("`{text}` is not done to clients while all targets are down");
+            Err(Mistake::unknown(message, text, &["reset", "close"]))
+        }
+    }
 }
 
 type Set = fn(Check, Word<'_>) -> Result<Check, Mistake>;

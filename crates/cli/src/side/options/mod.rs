@@ -11,6 +11,8 @@ mod challenge;
 mod compress;
 pub(crate) mod frame;
 mod limits;
+#[cfg(feature = "mux")]
+pub(crate) mod mux;
 mod names;
 #[cfg(feature = "noise")]
 mod noise;
@@ -26,6 +28,7 @@ mod tls;
 mod token;
 mod unix;
 pub(crate) mod via;
+mod via_env;
 #[cfg(feature = "ws")]
 mod ws;
 
@@ -77,6 +80,8 @@ pub(crate) static ALL: &[&SideOption] = &[
     &noise::NOISE,
     #[cfg(feature = "ws")]
     &ws::WS,
+    #[cfg(feature = "mux")]
+    &mux::MUX,
     &token::TOKEN,
     &signed_token::SIGNED_TOKEN,
     &challenge::CHALLENGE,
@@ -98,6 +103,8 @@ pub(crate) static LEFT_OUT: &[&str] = &[
     "compress",
     #[cfg(not(feature = "ws"))]
     "ws",
+    #[cfg(not(feature = "mux"))]
+    "mux",
 ];
 
 /// An option of a side: `name`, or `name=value`, and its settings behind it, `name.setting=value`.
@@ -159,8 +166,8 @@ pub(crate) static SOCKET_ONLY: &[&str] = &[
     "via",
 ];
 
-/// Those that standard input and output do not have either: they are there already.
-pub(crate) static NOT_STDIO: &[&str] = &["route", "proxy-protocol"];
+/// Those that standard input and output do not have either: they are there already, and once.
+pub(crate) static NOT_STDIO: &[&str] = &["route", "proxy-protocol", "mux"];
 
 /// Those of a listening socket: connections that are handed over have one that is another relay's.
 pub(crate) static NOT_HANDED_OVER: &[&str] =
@@ -260,7 +267,7 @@ impl SideOption {
 impl Context<'_> {
     /// Is it dialled, and not for a connection that is there already?
     fn is_dialled_by_itself(&self) -> bool {
-        self.endpoint.keep.is_some() || self.dialled_for == DialledFor::Itself
+        self.endpoint.keep.is_some() || self.dialled_for != DialledFor::Other
     }
 
     /// How long a handshake waits for a peer that may say nothing, and then goes on: that has to be

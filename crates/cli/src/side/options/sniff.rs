@@ -20,7 +20,7 @@ pub(super) static ROUTE: SideOption = SideOption {
     name: "route",
     on: On::Dial,
     value: Value::Needed("@FILE"),
-    help: "choose the address by the client's protocol: lines like `tls:example.org HOST:PORT`, `ssh relay:NAME`, `* refuse`",
+    help: "choose the address by the client's protocol: lines like `tls:example.org HOST:PORT`, `http HOST:PORT|HOST:PORT`, `ssh relay:NAME`, `* refuse`",
     settings: &[],
     does: Does::Set(|endpoint, given| {
         let (routes, again) = of_list(given.needed()?, |value| match value.strip_prefix('@') {
@@ -31,7 +31,7 @@ pub(super) static ROUTE: SideOption = SideOption {
             )),
         })?;
         endpoint.routes = Some(routes);
-        endpoint.on_reload = Some(again);
+        endpoint.on_reload.push(again);
         Ok(())
     }),
 };

@@ -1,8 +1,11 @@
 //! `via=URL`: the proxies that a dialled side goes through.
 
-use couplet_connector::{endpoint::DialAddr, layers::handshake::proxy::Login};
+use couplet_connector::{
+    endpoint::DialAddr,
+    layers::{Replaceable, handshake::proxy::Login},
+};
 
-use super::{Does, On, SideOption, SideSetting, Value, secret};
+use super::{Does, On, SideOption, SideSetting, Value, of_file, secret, via_env};
 use crate::{
     mistake::Mistake,
     side::{EndpointSpec, Given, Word},
@@ -12,8 +15,8 @@ use crate::{
 pub(super) static VIA: SideOption = SideOption {
     name: NAME,
     on: On::Dial,
-    value: Value::Needed("SCHEME://[USER@]HOST:PORT"),
-    help: "dial through a proxy, socks5://, http:// (CONNECT) or https://, which resolves the name; repeat for a chain",
+    value: Value::Needed("SCHEME://[USER@]HOST:PORT|env"),
+    help: "dial through a proxy, socks5://, http:// (CONNECT) or https://, which resolves the name; repeat for a chain; env: as $ALL_PROXY and $NO_PROXY say",
     settings: &[
         SideSetting {
             name: "password",
@@ -38,11 +41,19 @@ const FORM: &str = "`via=socks5://HOST:PORT`, `via=http://HOST:PORT` or `via=htt
 
 fn set(endpoint: &mut EndpointSpec, given: &Given<'_>) -> Result<(), Mistake> {
     let url = given.needed()?;
+    if url.text == "env" {
+        return of_env(endpoint, given, url);
+    }
     let (scheme, user, addr) = url.parse(read)?;
     let mut passwords = given.all("password");
     let login = match (user, passwords.next()) {
         (None, None) => None,
-        (Some(user), Some(file)) => Some(login(user, file)?),
+        (Some(user), Some(file)) => {
+            let user = user.to_owned();
+            let (login, again) = of_file(file, move |value| login(&user, value))?;
+            endpoint.on_reload.push(again);
+            Some(login)
+        }
         (Some(user), None) => {
             let message = format!("the user `{user}` needs a password");
             return Err(url.wrong(message, "`via.password=@FILE` behind it"));
@@ -78,13 +89,37 @@ fn set(endpoint: &mut EndpointSpec, given: &Given<'_>) -> Result<(), Mistake> {
     Ok(())
 }
 
-fn login(user: &str, file: Word<'_>) -> Result<Login, Mistake> {
-    file.parse(|value| {
-        let password = secret::line(value, "via.password=@FILE")?;
-        Login::new(user, password).map_err(|error| {
-            let hint = "up to 255 bytes each, without a colon in the user";
-            Mistake::new(error.to_string(), hint)
-        })
+/// What the environment says: a proxy, or none for this target.
+fn of_env(endpoint: &mut EndpointSpec, given: &Given<'_>, url: Word<'_>) -> Result<(), Mistake> {
+    if let Some(password) = given.setting("password") {
+        let message = "`via.password` is of a user that the environment names";
+        return Err(password.wrong(message, "the password in the variable, or `via=URL`"));
+    }
+    let found = url.parse(|_| via_env::proxy(endpoint))?;
+    let Some((name, text, login)) = found else {
+        tracing::info!("the environment names no proxy for this target");
+        return Ok(());
+    };
+    let (scheme, _, addr) =
+        read(&text).map_err(|mistake| url.place(mistake.within(format!("${name}"))))?;
+    let tls = match scheme {
+        Scheme::Https => Some(tls::of(url, given.setting("ca"), addr.host())?),
+        _ => None,
+    };
+    endpoint.via.push(ProxySpec {
+        scheme,
+        addr,
+        login: login.map(Replaceable::new),
+        tls,
+    });
+    Ok(())
+}
+
+fn login(user: &str, value: &str) -> Result<Login, Mistake> {
+    let password = secret::line(value, "via.password=@FILE")?;
+    Login::new(user, password).map_err(|error| {
+        let hint = "up to 255 bytes each, without a colon in the user";
+        Mistake::new(error.to_string(), hint)
     })
 }
 
