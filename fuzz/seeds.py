@@ -298,6 +298,40 @@ for name, said in {
     stranger("ws", name, said)
 stranger("ws", "stalls", frame(0x82, b"half")[:-2], end=STALLS)
 
+# ===== many connections over one =====
+
+SYN, ACK, FIN, RST = 1, 2, 4, 8
+DATA, WINDOW, PING, GO_AWAY = 0, 1, 2, 3
+
+
+def muxed(kind, flags, stream, carried=b"", number=None):
+    return struct.pack("!BBHII", 0, kind, flags, stream, len(carried) if number is None else number) + carried
+
+
+def piece(text):
+    return struct.pack("!H", len(text)) + text
+
+
+BEGUN = muxed(DATA, SYN, 1, b"\2")
+for name, said in {
+    "begun": BEGUN,
+    "pings": BEGUN + muxed(DATA, 0, 1, b"\1\1\2\3"),
+    "stream": BEGUN + muxed(DATA, SYN, 3, b"\1" + piece(b"all") + piece(b"")) + muxed(DATA, FIN, 3),
+    "cut": BEGUN + muxed(DATA, SYN, 3, b"\1" + piece(b"half")) + muxed(DATA, RST, 3),
+    "closed": BEGUN + muxed(DATA, SYN, 3, b"\1" + piece(b"half")) + muxed(DATA, FIN, 3),
+    "two": BEGUN + muxed(DATA, SYN, 3, b"\1") + muxed(WINDOW, SYN, 5, number=9) + muxed(DATA, 0, 5, b"\1")
+    + muxed(DATA, 0, 3, piece(b"one")) + muxed(DATA, 0, 5, piece(b"two")) + muxed(DATA, FIN, 3, piece(b"")),
+    "many": BEGUN + b"".join(muxed(DATA, SYN, 3 + 2 * at, b"\1" + piece(b"x")) for at in range(12)),
+    "no-stream": BEGUN + muxed(DATA, 0, 7, b"lost") + muxed(DATA, SYN, 2, b"\1"),
+    "too-long": BEGUN + muxed(DATA, SYN, 3, b"\1", number=0x7FFFFFFF),
+    "behind-the-end": BEGUN + muxed(DATA, SYN, 3, b"\1" + piece(b"") + b"more"),
+    "yamux": BEGUN + muxed(PING, SYN, 0, number=7) + muxed(GO_AWAY, 0, 0, number=1),
+    "answers": muxed(DATA, ACK, 1, b"\2") + muxed(DATA, ACK, 3, b"\1" + piece(b"hello") + piece(b"")),
+    "away": muxed(DATA, ACK, 1, b"\2\3") + muxed(DATA, ACK, 3, b"\1"),
+}.items():
+    stranger("mux", name, said)
+    stranger("mux", f"{name}-stalls", said, end=STALLS)
+
 # ===== noise, the traffic log, the relay =====
 
 for kind in range(3):

@@ -54,7 +54,7 @@ pub struct CarrierStatus {
     pub streams: u64,
     /// Connections that were ever carried.
     pub total_streams: u64,
-    /// Carriers that came to nothing.
+    /// Carriers that could not be dialled, or were refused.
     pub refused: u64,
     /// Carriers that were lost.
     pub failed: u64,

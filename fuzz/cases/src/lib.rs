@@ -6,6 +6,7 @@
 mod command;
 mod handshakes;
 mod keys;
+mod mux;
 mod noise;
 mod proxies;
 mod relay;
@@ -18,6 +19,7 @@ pub use self::{
     command::{address, command},
     handshakes::{lines, proxy, sniff},
     keys::keys,
+    mux::mux,
     noise::noise,
     proxies::{connect, socks},
     relay::relay,
@@ -42,7 +44,7 @@ macro_rules! cases {
 }
 
 /// All fuzz targets.
-pub const CASES: &[Case] = cases![address command compress connect frames keys lines noise proxy relay shown sniff socks ws];
+pub const CASES: &[Case] = cases![address command compress connect frames keys lines mux noise proxy relay shown sniff socks ws];
 
 /// Fails if a text that people read has control characters in it: a terminal would obey them.
 #[track_caller]

@@ -130,7 +130,7 @@ impl<'a> Stranger<'a> {
 }
 
 /// Longer than any patience of ours; the clock goes on by itself when all wait.
-const LONG: Duration = Duration::from_secs(3600);
+pub(crate) const LONG: Duration = Duration::from_secs(3600);
 
 /// Runs it to its end, with a clock that stands still while there is work to do.
 pub(crate) fn run<F: Future>(future: F) -> F::Output {

@@ -5,7 +5,7 @@ use std::fmt;
 use super::families::{Family, Kind, SIDES, Tell, Value};
 use crate::{Relay, relay::CarrierStatus};
 
-/// Those that a relay has beside the others whose connections are carried over others.
+/// The further families of a relay whose connections are carried over others.
 pub const CARRIER_FAMILIES: &[Family] = &[
     Family {
         name: "couplet_carriers",

@@ -35,10 +35,10 @@ pub(super) type Open = oneshot::Sender<(Stream, Alive)>;
 #[derive(Debug, Error)]
 pub(super) enum Ended {
     /// This end has closed it.
-    #[error("not needed any more")]
+    #[error("carrier not needed any more")]
     Unneeded,
     /// The other end has closed it.
-    #[error("closed by its peer")]
+    #[error("peer has closed it")]
     Closed,
     #[error("peer does not speak mux")]
     Foreign,
@@ -54,7 +54,7 @@ pub(super) enum Ended {
 /// either end lets come: the one may not know yet that a stream is over for the other.
 const SPARE: usize = 4;
 
-/// The most streams at a time, and no window larger than yamux's first: so much may be held for a stream that
+/// The most streams at a time, and no window larger than yamux's first: this much may be held for a stream that
 /// is not read.
 fn config(streams: usize) -> Config {
     // And the carrier's own.
@@ -68,9 +68,9 @@ fn config(streams: usize) -> Config {
     config
 }
 
-/// Drives a carrier until it ends, or until nobody needs it any more; then closes it.
+/// Drives a carrier until it ends, or until it is no longer needed; then closes it.
 ///
-/// `opens` yields the streams that are asked for at this end, and `None` once nobody needs the carrier but for
+/// `opens` yields the streams that are asked for at this end, and `None` once the carrier is needed only for
 /// the streams that are there, which the peer is told. `came` gets the streams that the peer opens, as many as
 /// the settings allow at a time.
 pub(super) async fn drive(
@@ -154,7 +154,7 @@ pub(super) async fn drive(
     let ended = match ended {
         // Streams end one by one where a carrier ends well.
         Ended::Closed if streams.count() > 0 => Ended::Lost,
-        // It was closed while this end had yet to say something that nobody needs.
+        // It was closed while this end had yet to say something that is not needed.
         Ended::Failed(ConnectionError::Io(error))
             if streams.count() == 0 && is_of_peer(error.kind()) =>
         {
@@ -163,7 +163,7 @@ pub(super) async fn drive(
         ended => ended,
     };
     match ended {
-        // The peer's system takes what is left, or does not: nobody waits for it.
+        // The peer's system takes what is left, or does not: no task waits for it.
         Ended::Unneeded => {
             let closed = timeout(PATIENCE, poll_fn(|cx| conn.poll_close(cx))).await;
             if closed.is_err() {

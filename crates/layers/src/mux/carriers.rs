@@ -188,7 +188,7 @@ impl Carrier {
 }
 
 /// What ends with the sender, if it does not tell.
-pub(super) fn dialling(told: oneshot::Receiver<Result<(), MuxDialError>>) -> Dialling {
+pub(super) fn told_by(told: oneshot::Receiver<Result<(), MuxDialError>>) -> Dialling {
     told.map(|told| told.unwrap_or(Err(MuxDialError::NotOpened)))
         .boxed()
         .shared()

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use couplet_endpoint::{BoxError, Chain, Conn, Io};
+use couplet_endpoint::{BoxError, Chain, Conn, Io, RelayName};
 use futures::{FutureExt, future::BoxFuture};
 use tokio::{sync::oneshot, task::AbortHandle, time::sleep};
 use tower_service::Service;
@@ -15,13 +15,16 @@ use yamux::Mode;
 use super::{
     MuxIo, MuxWatch, Settings,
     carrier::drive,
-    carriers::{Carrier, Carriers, Dialling, Next, dialling},
+    carriers::{Carrier, Carriers, Dialling, Next, told_by},
     control::Notice,
 };
 use crate::Handshake;
 
 /// The carriers of a dial, by default.
 const CARRIERS: usize = 16;
+
+/// The new carriers that a call waits for.
+const WAITS: u32 = 8;
 
 /// Opens streams of carriers, which it dials when they are needed. See the [module](super). Clones share the
 /// carriers.
@@ -68,7 +71,7 @@ impl<D, H> MuxDial<D, H> {
         }))
     }
 
-    /// At most so many streams of a carrier at a time; 1024 by default.
+    /// At most this many streams of a carrier at a time; 1024 by default.
     ///
     /// # Panics
     ///
@@ -79,7 +82,7 @@ impl<D, H> MuxDial<D, H> {
         self.set(|shared| shared.settings.streams = streams)
     }
 
-    /// At most so many carriers at a time; 16 by default. Another is dialled when those that are there are full.
+    /// At most this many carriers at a time; 16 by default. Another is dialled when those that are there are full.
     ///
     /// # Panics
     ///
@@ -90,7 +93,7 @@ impl<D, H> MuxDial<D, H> {
         self.set(|shared| shared.most = carriers)
     }
 
-    /// Pings a peer that has been silent for so long, and gives the carrier up when it stays silent for as long
+    /// Pings a peer that has been silent for this long, and gives the carrier up when it stays silent for as long
     /// again. 30 s by default; never with `None`.
     ///
     /// # Panics
@@ -128,7 +131,7 @@ where
     J: Io,
 {
     async fn connect(&self) -> Result<Conn<MuxIo>, MuxDialError> {
-        let mut tries = 0;
+        let (mut tries, mut waits) = (0, 0);
         loop {
             match self.carriers.next(self.most, |pause| self.begin(pause)) {
                 Next::Open(carrier, slot) => {
@@ -143,7 +146,14 @@ where
                         return Err(MuxDialError::NotOpened);
                     }
                 }
-                Next::Wait(dialled) => dialled.await?,
+                Next::Wait(dialled) => {
+                    dialled.await?;
+                    // Each may end before a stream of it is opened.
+                    waits += 1;
+                    if waits == WAITS {
+                        return Err(MuxDialError::NotOpened);
+                    }
+                }
                 Next::Full => return Err(MuxDialError::Full(self.most)),
             }
         }
@@ -159,7 +169,7 @@ where
         let handshake = Arc::clone(&self.handshake);
         let (settings, carriers) = (self.settings.clone(), self.carriers.clone());
         let (tell, told) = oneshot::channel();
-        let task = tokio::spawn(async move {
+        let dialling = async move {
             sleep(pause).await;
             let watch = settings.watch.clone();
             let dialled = establish(dial, &*handshake, settings, carriers.clone()).await;
@@ -176,8 +186,9 @@ where
             };
             carriers.dialled(carrier);
             let _ = tell.send(result);
-        });
-        (dialling(told), task.abort_handle())
+        };
+        let task = tokio::spawn(RelayName::current().scope(dialling));
+        (told_by(told), task.abort_handle())
     }
 }
 
@@ -207,7 +218,7 @@ where
     let (begins, begun) = oneshot::channel();
     let mut begins = Some(begins);
     let known = carrier.known().clone();
-    tokio::spawn(async move {
+    let driving = async move {
         let mut counted = None;
         let notices = |notice| match notice {
             Notice::Begun => {
@@ -228,7 +239,8 @@ where
         ended.tell(&info, &settings.watch);
         carriers.lost(&known);
         drop(counted);
-    });
+    };
+    tokio::spawn(RelayName::current().scope(driving));
     match begun.await {
         Ok(()) => Ok(carrier),
         Err(_) => Err(MuxDialError::NotOpened),

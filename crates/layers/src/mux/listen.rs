@@ -12,7 +12,7 @@ use std::{
 
 use couplet_endpoint::{
     BoxError, Chain, Conn, ConnEvent, Endpoint, FairSlot, FairSlots, GivesWay, Info, Io, LocalAddr,
-    Origin, Side,
+    Origin, RelayName, Side,
 };
 use futures::{
     FutureExt, Stream, TryFutureExt,
@@ -77,7 +77,7 @@ impl<E: Endpoint, H> MuxListen<E, H> {
         }
     }
 
-    /// At most so many streams of a carrier at a time; 1024 by default. One more is cut.
+    /// At most this many streams of a carrier at a time; 1024 by default. One more is cut.
     ///
     /// # Panics
     ///
@@ -88,7 +88,7 @@ impl<E: Endpoint, H> MuxListen<E, H> {
         self
     }
 
-    /// At most so many carriers at a time; 128 by default. Others wait to be accepted.
+    /// At most this many carriers at a time; 128 by default. Others wait to be accepted.
     ///
     /// # Panics
     ///
@@ -99,7 +99,7 @@ impl<E: Endpoint, H> MuxListen<E, H> {
         self
     }
 
-    /// Pings a peer that has been silent for so long, and gives the carrier up when it stays silent for as long
+    /// Pings a peer that has been silent for this long, and gives the carrier up when it stays silent for as long
     /// again. 30 s by default; never with `None`.
     pub fn ping(mut self, after: Option<Duration>) -> Self {
         self.settings.ping = after;
@@ -151,7 +151,8 @@ where
                         slot.may_give_way(network);
                     }
                     let shaking = self.handshake.handshake(carrier).map_err(Into::into);
-                    tokio::spawn(carry(shaking, self.settings.clone(), comes, slot));
+                    let carrying = carry(shaking, self.settings.clone(), comes, slot);
+                    tokio::spawn(RelayName::current().scope(carrying));
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                 Poll::Ready(None) => self.comes = None,
@@ -230,7 +231,7 @@ async fn carry<J: Io>(
         Notice::Away => info.tell(ConnEvent::FirstByte(side)),
     };
     let is_used = Arc::clone(&place.is_used);
-    // Nobody opens a stream at this end. The carrier goes on until its peer ends it, or until the side takes no
+    // No stream is opened at this end. The carrier goes on until its peer ends it, or until the side takes no
     // more and the streams are over.
     let mut closed = pin!(comes.closed().fuse());
     let opens = |cx: &mut Context<'_>| closed.as_mut().poll(cx).map(|()| None);
@@ -271,7 +272,7 @@ fn begin(mut io: MuxIo, info: Info, comes: &UnboundedSender<Conn<MuxIo>>) {
     }
     .boxed();
     if opening.as_mut().now_or_never().is_none() {
-        tokio::spawn(opening);
+        tokio::spawn(RelayName::current().scope(opening));
     }
 }
 

@@ -18,8 +18,8 @@
 //! All others are connections:
 //!
 //! ```text
-//!  opened ── 1 ──▶ ◀── 1 ──   both ends, at once: a stream that nobody writes to is there, too
-//!         ── length (2 bytes, high byte first), so many bytes, … ──▶
+//!  opened ── 1 ──▶ ◀── 1 ──   both ends, at once: a stream without bytes is there, too
+//!         ── length (2 bytes, high byte first), this many bytes, … ──▶
 //!         ── length 0 ──▶     the end of this direction
 //! ```
 //!

@@ -40,7 +40,7 @@ pub struct MuxStatus {
     pub total_carriers: u64,
     /// Streams that were ever there.
     pub total_streams: u64,
-    /// Carriers that came to nothing: not dialled, refused by a handshake, or of a peer without mux.
+    /// Carriers that could not be dialled, that a handshake refused, or whose peer has no mux.
     pub refused: u64,
     /// Carriers that were lost: their connection failed, or ended without a word.
     pub failed: u64,

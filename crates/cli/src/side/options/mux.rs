@@ -26,17 +26,17 @@ pub(super) static MUX: SideOption = SideOption {
         setting(
             "carriers",
             "NUMBER",
-            "at most so many carriers; where they are dialled to accept, `keep` says it [default: 128 on listen, 16 on dial]",
+            "at most this many carriers; where they are dialled to accept, `keep` says it [default: 128 on listen, 16 on dial]",
         ),
         setting(
             "streams",
             "NUMBER",
-            "at most so many connections over a carrier at a time [default: 1024]",
+            "at most this many connections over a carrier at a time [default: 1024]",
         ),
         setting(
             "ping",
             "TIME|never",
-            "ping so often; a carrier that is silent twice is given up [default: 30s]",
+            "ping this often; a carrier that is silent twice is given up [default: 30s]",
         ),
     ],
     does: Does::Both(set, layer),
@@ -109,7 +109,7 @@ fn layer(_: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake>
         .set("ping", ping, mux.ping.from))
 }
 
-/// What `mux` can't be had with. Decides which end opens, where that was not said.
+/// Refuses what does not go with `mux`, and decides which end opens, where that was not said.
 pub(crate) fn check<'a>(
     endpoint: &mut EndpointSpec,
     options: impl Iterator<Item = (&'static str, &'a Given<'a>)> + Clone,
