@@ -30,6 +30,8 @@ pub(super) struct Signs {
     heard: AtomicBool,
     /// Nothing that is still to be sent is worth a wait.
     given_up: AtomicBool,
+    /// The connection has ended, and yamux said nothing of that before.
+    ended: AtomicBool,
 }
 
 // ===== impl Signs =====
@@ -37,6 +39,10 @@ pub(super) struct Signs {
 impl Signs {
     pub(super) fn take_heard(&self) -> bool {
         self.heard.swap(false, Ordering::Relaxed)
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     pub(super) fn give_up(&self) {
@@ -75,8 +81,10 @@ impl<I: Io> futures::io::AsyncRead for Carried<I> {
         let _ = self.io.get_mut().poll_upkeep(cx);
         let mut buf = ReadBuf::new(buf);
         let read = Pin::new(&mut self.io).poll_read(cx, &mut buf);
-        if !buf.filled().is_empty() {
-            self.signs.heard.store(true, Ordering::Relaxed);
+        match (&read, buf.filled().is_empty()) {
+            (_, false) => self.signs.heard.store(true, Ordering::Relaxed),
+            (Poll::Ready(Ok(())), true) => self.signs.ended.store(true, Ordering::Relaxed),
+            _ => {}
         }
         read.map_ok(|()| buf.filled().len())
     }

@@ -152,8 +152,8 @@ pub(super) async fn drive(
     })
     .await;
     let ended = match ended {
-        // Streams end one by one where a carrier ends well.
-        Ended::Closed if streams.count() > 0 => Ended::Lost,
+        // A peer that closes a carrier says so (GoAway), and its streams have ended before.
+        Ended::Closed if signs.has_ended() && streams.count() > 0 => Ended::Lost,
         // It was closed while this end had yet to say something that is not needed.
         Ended::Failed(ConnectionError::Io(error))
             if streams.count() == 0 && is_of_peer(error.kind()) =>
