@@ -143,7 +143,7 @@ pub(crate) async fn open(plan: &Plan, kept: Sockets) -> anyhow::Result<Ends> {
         );
     }
     #[cfg(target_os = "linux")]
-    let ends = close_while_down(plan, ends);
+    let sides = close_while_down(plan, sides);
     if let Sides::Two(..) = &plan.sides {
         for (side, spec) in plan.sides.specs() {
             let refused = spec.endpoint.refuse_itself();

@@ -102,7 +102,7 @@ fn a_carrier_whose_far_end_is_killed_resets_its_connections_and_is_dialled_again
 #[test]
 fn a_carrier_that_falls_silent_is_noticed_at_both_ends_and_dialled_again() {
     let mut wire = None;
-    let tunnel = Tunnel::through(",mux,mux.ping=300ms", ",mux,mux.ping=300ms", |address| {
+    let tunnel = Tunnel::through(",mux,mux.ping=2s", ",mux,mux.ping=2s", |address| {
         wire.insert(Wire::to(address)).address
     });
     let wire = wire.unwrap();
