@@ -48,7 +48,9 @@ pub use self::{
         Attachment, Heir, Keyed, Notice, Notices, Place, Reserved, Switchboard, Third, WaitSlot,
         WhenFull, rendezvous, rendezvous_keyed, rendezvous_keyed_with, switchboard,
     },
-    session::{Budget, Budgets, Meter, Moved, OwnedSession, Scope, Session, SessionId},
+    session::{
+        Budget, Budgets, Meter, Moved, OwnedSession, Scope, Session, SessionId, Tap, Tapped,
+    },
 };
 
 pub use couplet_endpoint::{CloseReason, FairShare, PeerNetwork, Refusal};

@@ -76,6 +76,15 @@ impl Buffer {
         Poll::Ready(Ok(n))
     }
 
+    /// What waits in it.
+    pub(crate) fn filled(&self) -> &[u8] {
+        let bytes = self
+            .bytes
+            .as_ref()
+            .expect("the buffer is not being dropped");
+        &bytes[self.start as usize..self.end as usize]
+    }
+
     /// How many bytes wait in it.
     pub(crate) fn len(&self) -> u32 {
         self.end - self.start

@@ -24,7 +24,7 @@ use std::{
 };
 
 use couplet_endpoint::{Io, Side};
-use couplet_pairing::{Budgets, Meter};
+use couplet_pairing::{Budgets, Meter, Tap};
 
 use crate::{
     buffer::Buffer,
@@ -149,11 +149,12 @@ impl Direction {
         source: &mut R,
         sink: &mut W,
         (meter, budgets): (&Meter, Option<&mut Budgets>),
+        tap: Option<&dyn Tap>,
         other: Option<Outcome>,
     ) -> Poll<Event> {
         match self.state {
             State::Flow { source_broken } => {
-                match ready!(self.poll_flow(cx, source, sink, meter, budgets)) {
+                match ready!(self.poll_flow(cx, source, sink, (meter, budgets), tap)) {
                     Event::SourceEnded if source_broken => {
                         self.state = State::Fail;
                         let error = io::ErrorKind::ConnectionReset.into();
@@ -202,9 +203,10 @@ impl Direction {
         cx: &mut Context<'_>,
         source: &mut R,
         sink: &mut W,
-        meter: &Meter,
-        mut budgets: Option<&mut Budgets>,
+        (meter, mut budgets): (&Meter, Option<&mut Budgets>),
+        tap: Option<&dyn Tap>,
     ) -> Poll<Event> {
+        let may_splice = tap.is_none();
         let mut turn = Turn::new();
         loop {
             if let Err(error) = ready!(self.poll_write(cx, sink, meter)) {
@@ -216,13 +218,16 @@ impl Direction {
             let taken = match &mut budgets {
                 None => self
                     .way
-                    .poll_take(cx, source, sink, u32::MAX)
+                    .poll_take(cx, source, sink, u32::MAX, may_splice)
                     .map_err(Event::SourceFailed),
-                Some(budgets) => self.poll_take_within(cx, source, sink, budgets),
+                Some(budgets) => self.poll_take_within(cx, source, sink, budgets, may_splice),
             };
             match taken {
                 Poll::Ready(Ok(Held::Nothing)) => return Poll::Ready(Event::SourceEnded),
                 Poll::Ready(Ok(held)) => {
+                    if let Some(tap) = tap {
+                        tap.data(self.from, held.bytes());
+                    }
                     turn.took(held.len(), held.is_in_pipe());
                     self.held = held;
                 }
@@ -247,10 +252,11 @@ impl Direction {
         source: &mut R,
         sink: &W,
         budgets: &mut Budgets,
+        may_splice: bool,
     ) -> Poll<Result<Held, Event>> {
         let way = &mut self.way;
         let (taken, most) = ready!(budgets.poll_take(cx, self.from, |cx, most| {
-            let taken = way.poll_take(cx, source, sink, most);
+            let taken = way.poll_take(cx, source, sink, most, may_splice);
             taken.map(|taken| {
                 let n = taken.as_ref().map_or(0, Held::len);
                 (taken, n)

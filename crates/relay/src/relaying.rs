@@ -9,7 +9,7 @@ use std::{
 };
 
 use couplet_endpoint::{Io, Side};
-use couplet_pairing::{CloseReason, OwnedSession, Pair};
+use couplet_pairing::{CloseReason, OwnedSession, Pair, Tap};
 use tokio::time::{Instant, Sleep};
 
 use crate::{
@@ -91,22 +91,26 @@ impl<A: Io, B: Io> Relaying<A, B> {
     }
 
     /// Lets both directions go as far as they can.
-    fn drive(&mut self, cx: &mut Context<'_>) {
+    fn drive(&mut self, cx: &mut Context<'_>, tap: Option<&dyn Tap>) {
         loop {
             let (a, b) = (&mut self.a, &mut self.b);
             let counts = self.session.meter_and_budgets();
-            let forth = self.a_to_b.poll(cx, a, b, counts, self.b_to_a.outcome());
+            let outcome = self.b_to_a.outcome();
+            let forth = self.a_to_b.poll(cx, a, b, counts, tap, outcome);
             let forth_waits = forth.is_pending();
             // Before the other direction is polled: the system reports a reset once (`SO_ERROR`), and
             // a read after the write that was told ECONNRESET is told an end of stream.
             if let Poll::Ready(event) = forth {
+                tell(tap, Side::A, &event);
                 self.on_event(Side::A, event);
             }
             let (a, b) = (&mut self.a, &mut self.b);
             let counts = self.session.meter_and_budgets();
-            let back = self.b_to_a.poll(cx, b, a, counts, self.a_to_b.outcome());
+            let outcome = self.a_to_b.outcome();
+            let back = self.b_to_a.poll(cx, b, a, counts, tap, outcome);
             let back_waits = back.is_pending();
             if let Poll::Ready(event) = back {
+                tell(tap, Side::B, &event);
                 self.on_event(Side::B, event);
             }
             if forth_waits && back_waits {
@@ -121,6 +125,18 @@ impl<A: Io, B: Io> Relaying<A, B> {
             }
             meter.held_up(budgets.is_waited_for());
         }
+    }
+
+    /// Does what is asked of a relay now and then; returns the tap, if there is one that is not done.
+    #[cold]
+    fn answer(&mut self) -> Option<Arc<dyn Tap>> {
+        if self.session.meter().is_asked_for_sent()
+            && let Some(sent) = last_sent(&mut self.a, &mut self.b, Instant::now())
+        {
+            self.session.meter().sent(sent);
+        }
+        let tap = self.session.current_tap();
+        tap.filter(|tap| !tap.is_done())
     }
 
     /// Draws the consequences of an event of the direction that comes from this side.
@@ -330,14 +346,14 @@ impl<A: Io, B: Io> Future for Relaying<A, B> {
         if let Poll::Ready(reason) = this.session.poll_close_requested(cx) {
             return Poll::Ready(this.finish(reason));
         }
-        if this.session.meter().is_asked_for_sent()
-            && let Some(sent) = last_sent(&mut this.a, &mut this.b, Instant::now())
-        {
-            this.session.meter().sent(sent);
-        }
-        this.drive(cx);
+        // A load alone, as a rule.
+        let tap = match this.session.meter().is_asked() {
+            true => this.answer(),
+            false => None,
+        };
+        this.drive(cx, tap.as_deref());
         if this.look_for_vanished(cx) {
-            this.drive(cx);
+            this.drive(cx, tap.as_deref());
         }
         this.poll_over(cx).map(|reason| this.finish(reason))
     }
@@ -356,6 +372,21 @@ impl<A: Io, B: Io> fmt::Debug for Relaying<A, B> {
             .field("a_to_b", &self.a_to_b)
             .field("b_to_a", &self.b_to_a)
             .finish_non_exhaustive()
+    }
+}
+
+/// Tells the tap of an event of the direction that comes from this side.
+fn tell(tap: Option<&dyn Tap>, from: Side, event: &Event) {
+    let Some(tap) = tap else {
+        return;
+    };
+    match event {
+        Event::SourceEnded => tap.ended(from),
+        Event::SourceFailed(error) => tap.failed(from, error),
+        // A peer that refuses what comes and has had its say is not reset yet.
+        Event::SinkFailed(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Event::SinkFailed(error) => tap.failed(!from, error),
+        Event::Exhausted | Event::Done => {}
     }
 }
 

@@ -70,15 +70,20 @@ impl CopyOrSplice {
 
     /// Takes bytes from the source, this many at most; nothing at its end. While it is pending,
     /// nothing is held.
+    /// Where nothing may be spliced, what is taken is [there](Held::bytes) to be seen.
     pub(crate) fn poll_take<R: Io, W: Io>(
         &mut self,
         cx: &mut Context<'_>,
         source: &mut R,
         sink: &W,
         most: u32,
+        may_splice: bool,
     ) -> Poll<io::Result<Held>> {
+        #[cfg(not(target_os = "linux"))]
+        let _ = may_splice;
         #[cfg(target_os = "linux")]
         if self.much >= IN_A_ROW
+            && may_splice
             && self.splice == Splice::Auto
             && sink.splice_sink().is_some()
             && let Some(socket) = source.splice_source()
@@ -157,6 +162,14 @@ impl Held {
         return matches!(self, Self::Pipe(_));
         #[cfg(not(target_os = "linux"))]
         false
+    }
+
+    /// What was just taken; nothing of what is in a pipe.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Buffer(buffer) => buffer.filled(),
+            _ => &[],
+        }
     }
 
     pub(crate) fn len(&self) -> u32 {

@@ -2,7 +2,7 @@ use std::{
     fmt,
     sync::{
         OnceLock,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -23,8 +23,8 @@ pub struct Meter {
     b_to_a: AtomicU64,
     /// Milliseconds since the start, rounded down; or [`HELD_UP`].
     progress: AtomicU64,
-    /// See [`Meter::ask_for_sent`].
-    asked_for_sent: AtomicBool,
+    /// [`SENT`] and [`TAPPED`], in one, so that the relay looks at both at once.
+    asked: AtomicU8,
     /// Whether the last bytes from each side were spliced.
     spliced: [AtomicBool; 2],
     /// Where the bytes count, too.
@@ -43,6 +43,12 @@ pub(super) struct Apart {
 /// The progress of a pair that waits for its budget.
 const HELD_UP: u64 = u64::MAX;
 
+/// See [`Meter::ask_for_sent`].
+const SENT: u8 = 1;
+
+/// There is a tap.
+const TAPPED: u8 = 2;
+
 // ===== impl Meter =====
 
 impl Meter {
@@ -55,7 +61,7 @@ impl Meter {
             a_to_b: AtomicU64::new(0),
             b_to_a: AtomicU64::new(0),
             progress: AtomicU64::new(0),
-            asked_for_sent: AtomicBool::new(false),
+            asked: AtomicU8::new(0),
             spliced: [const { AtomicBool::new(false) }; 2],
             moved: OnceLock::new(),
             start: Instant::now(),
@@ -171,15 +177,31 @@ impl Meter {
     /// Asks the relay to count, once, the system's sending of earlier bytes as progress. The answer is in
     /// [`last_progress`](Self::last_progress) after the next poll of the relay's future.
     pub fn ask_for_sent(&self) {
-        self.asked_for_sent.store(true, Ordering::Relaxed);
+        self.asked.fetch_or(SENT, Ordering::Relaxed);
+    }
+
+    /// Is anything asked of the relay, or is there a tap? For the relay alone, which looks at each poll.
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed) != 0
+    }
+
+    pub(super) fn set_tapped(&self, is_tapped: bool) {
+        match is_tapped {
+            true => self.asked.fetch_or(TAPPED, Ordering::Relaxed),
+            false => self.asked.fetch_and(!TAPPED, Ordering::Relaxed),
+        };
+    }
+
+    pub(super) fn is_tapped(&self) -> bool {
+        self.asked.load(Ordering::Relaxed) & TAPPED != 0
     }
 
     /// Whether [`ask_for_sent`](Self::ask_for_sent) was called since the last call of this. For the relay
     /// alone.
     pub fn is_asked_for_sent(&self) -> bool {
-        // A load alone, as a rule: the relay looks at each poll.
-        self.asked_for_sent.load(Ordering::Relaxed)
-            && self.asked_for_sent.swap(false, Ordering::Relaxed)
+        // A load alone, as a rule: it is looked at at each poll.
+        self.asked.load(Ordering::Relaxed) & SENT != 0
+            && self.asked.fetch_and(!SENT, Ordering::Relaxed) & SENT != 0
     }
 
     /// Counts the system's sending at this time as progress. For the relay alone.

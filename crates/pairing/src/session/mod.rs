@@ -5,11 +5,13 @@ mod close_switch;
 mod meter;
 mod moved;
 mod source;
+mod tap;
 
 pub use self::{
     budget::{Budget, Budgets, Scope},
     meter::Meter,
     moved::Moved,
+    tap::{Tap, Tapped},
 };
 
 use std::{
@@ -201,6 +203,7 @@ impl OwnedSession {
             for from in [Side::A, Side::B] {
                 self.meter().end_stall(from);
             }
+            self.end_tap_at_end();
             self.meter().tell(ConnEvent::Ended(reason));
             self.session.0.ended.notify_waiters();
         }

@@ -29,6 +29,12 @@
 //! The thread also opens a named pipe (FIFO), because opening waits for a reader; until there is one,
 //! packets wait in the queue, and the log says so.
 //!
+//! # A live pair
+//!
+//! [`Capture::tap`] captures a pair that is live already, from now on, and needs no layer: it sees what the
+//! relay reads, so below all layers of the pair. Its packets begin with an opening handshake that is made
+//! up, too.
+//!
 //! **Where:** on a pair stack. **Splice:** a captured direction is copied, until its
 //! [limit](CaptureLayer::limit) is reached or the capture has stopped. **Memory:** some 400 bytes a
 //! pair; one file a pair costs a descriptor besides. Files can be read by their owner alone, those
@@ -55,6 +61,7 @@ mod conversation;
 mod files;
 mod frame;
 mod layer;
+mod live;
 mod message;
 mod pcapng;
 mod queue;
@@ -65,6 +72,7 @@ mod watch;
 
 pub use self::{
     layer::{CaptureLayer, CaptureService},
+    live::LiveCapture,
     watch::{Captured, Watch},
 };
 
@@ -74,6 +82,8 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
+
+use couplet_pairing::Session;
 
 use self::{message::Message, queue::Queue, target::Target};
 
@@ -166,6 +176,13 @@ impl Capture {
     pub fn finish(&self, within: Duration) -> bool {
         self.queue.0.close();
         self.queue.0.wait(within)
+    }
+
+    /// Captures the bytes of a live session, from now on: until the guard is dropped, the session ends or the
+    /// capture stops. Meanwhile the bytes are copied, also where they were spliced before. `None` if the
+    /// session has ended, or is captured so already.
+    pub fn tap(&self, session: &Session) -> Option<LiveCapture> {
+        LiveCapture::begin(self, session)
     }
 
     fn push(&self, message: Message) {

@@ -38,6 +38,8 @@ struct State {
     closed: bool,
     /// A write has failed.
     failed: bool,
+    /// A message was not taken.
+    overflowed: bool,
 }
 
 // ===== impl Queue =====
@@ -85,10 +87,13 @@ impl Queue {
         }
         if state.bytes + message.len() > self.room {
             let unread = state.waits_for_reader;
+            state.overflowed = true;
             self.end(state);
             match unread {
                 true => tracing::warn!("the capture stops: no program reads the named pipe"),
-                false => tracing::warn!("the capture stops: the disk is too slow for the traffic"),
+                false => tracing::warn!(
+                    "the capture stops: the disk, or the reader, is too slow for the traffic"
+                ),
             }
             return;
         }
@@ -96,6 +101,12 @@ impl Queue {
         state.messages.push_back(message);
         drop(state);
         self.changed.notify_all();
+    }
+
+    /// Whether all that came was taken, and could be written so far.
+    pub(super) fn is_whole(&self) -> bool {
+        let state = self.state();
+        !state.failed && !state.overflowed
     }
 
     /// Accepts no more messages.
