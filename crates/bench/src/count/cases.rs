@@ -26,6 +26,8 @@ pub(crate) enum Case {
     LifeWatched,
     /// This many round trips through one pair.
     RoundTrip,
+    /// The same, with an admin endpoint without requests.
+    RoundTripWatched,
     /// This many connections wait, and as many come that are joined with them.
     Rendezvous,
     /// As many connections as that are made, and let go.
@@ -40,6 +42,7 @@ impl Case {
             Self::Life => "life",
             Self::LifeWatched => "life-watched",
             Self::RoundTrip => "round-trip",
+            Self::RoundTripWatched => "round-trip-watched",
             Self::Rendezvous => "rendezvous",
             Self::Connections => "connections",
         }
@@ -56,7 +59,8 @@ pub(crate) fn live(case: Case, times: u64) -> anyhow::Result<()> {
         match case {
             Case::Life => life(times, false).await,
             Case::LifeWatched => life(times, true).await,
-            Case::RoundTrip => round_trip(times).await,
+            Case::RoundTrip => round_trip(times, false).await,
+            Case::RoundTripWatched => round_trip(times, true).await,
             Case::Rendezvous => pair(times).await,
             Case::Connections => {
                 black_box([connections(times), connections(times)]);
@@ -93,14 +97,17 @@ async fn life(times: u64, is_watched: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn round_trip(times: u64) -> anyhow::Result<()> {
+async fn round_trip(times: u64, is_watched: bool) -> anyhow::Result<()> {
     let (clients, mut backend, handle) = relay();
+    let admin = is_watched.then(|| Admin::new().relay("relay", &handle));
+    let router = admin.as_ref().map(Admin::router);
     let mut client = clients.connect().await?;
     let mut server = accept(&mut backend).await?;
     let mut message = [0; SIZE];
     for _ in 0..times {
         there_and_back(&mut client, &mut server, &mut message).await?;
     }
+    drop(router);
     handle.close().await;
     Ok(())
 }

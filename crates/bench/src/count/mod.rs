@@ -27,7 +27,7 @@ struct Measured {
 }
 
 /// The cases; this many connections wait in that of the pairing.
-fn measured(waiting: u64) -> [Measured; 4] {
+fn measured(waiting: u64) -> [Measured; 5] {
     [
         Measured {
             title: "a connection's life: accepted, dialled for, joined, one round trip, closed"
@@ -49,6 +49,13 @@ fn measured(waiting: u64) -> [Measured; 4] {
             unit: "round trip",
             more: (Case::RoundTrip, 3000),
             fewer: (Case::RoundTrip, 1000),
+            units: 2000,
+        },
+        Measured {
+            title: "the same with metrics and an admin endpoint".into(),
+            unit: "round trip",
+            more: (Case::RoundTripWatched, 3000),
+            fewer: (Case::RoundTripWatched, 1000),
             units: 2000,
         },
         Measured {
