@@ -1,6 +1,6 @@
 //! A real browser: Chromium, driven by its own WebDriver server.
 
-use std::process::Command;
+use std::{io::Write, process::Command};
 
 use couplet_tests::{
     Process, finish, need,
@@ -17,19 +17,32 @@ pub(crate) struct Browser {
 
 impl Browser {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With more arguments of Chromium's.
+    pub(crate) fn start_with(more: &[&str]) -> Self {
         let port = free_port();
         let mut driver = Command::new(need("chromedriver"));
         driver.arg(format!("--port={port}"));
         let driver = Process::spawn("chromedriver", &mut driver);
         let base = format!("http://127.0.0.1:{port}");
         let chromium = need("chromium");
+        let args = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--window-size=1280,900",
+            "--hide-scrollbars",
+        ];
+        let args = [&args[..], more].concat();
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
             "goog:loggingPrefs": {"browser": "ALL"},
             "goog:chromeOptions": {
                 "binary": chromium,
-                "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                         "--window-size=1280,900", "--hide-scrollbars"],
+                "args": args,
             },
         }}});
         listens(port);
@@ -108,8 +121,11 @@ fn call(method: &str, url: &str, body: &Value) -> Value {
         "-H",
         "Content-Type: application/json",
     ]);
+    // A script may be longer than an argument can be.
+    let mut file = tempfile::NamedTempFile::new().unwrap();
     if !body.is_null() {
-        curl.args(["-d", &body.to_string()]);
+        file.write_all(body.to_string().as_bytes()).unwrap();
+        curl.args(["--data-binary", &format!("@{}", file.path().display())]);
     }
     serde_json::from_str(&finish("curl", curl.arg(url)).log).unwrap_or(Value::Null)
 }

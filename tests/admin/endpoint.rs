@@ -101,7 +101,7 @@ fn an_address_of_the_network_needs_a_token() {
     assert!(
         refused
             .log
-            .contains("`--admin-token=@FILE`, or an address of this machine"),
+            .contains("`--admin-token=@FILE`, `allow=NETWORK`, or an address of this machine"),
         "{}",
         refused.log
     );

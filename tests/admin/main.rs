@@ -3,12 +3,18 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
 
+mod attacks;
 mod browser;
+mod capture;
 mod ctl;
 mod endpoint;
 mod page;
+mod page_of_several;
 mod program;
 mod prometheus;
+mod several;
+mod side;
+mod top;
 mod websocket;
 
 use std::{

@@ -1,30 +1,21 @@
 //! The page in Chromium: content, updates, cutting a pair, phones, dark mode, keyboard.
 
-use std::{env, fs, process::Command};
+use std::{env, fs};
 
 use couplet_tests::{
-    Process, need,
-    net::{connect, expect_reset, free_port, listens},
+    Process,
+    net::{connect, expect_reset},
 };
 use serde_json::json;
 
-use crate::{Rig, browser::Browser};
+use crate::{Rig, browser::Browser, several};
 
-/// The Unix socket on a port, as `ssh -L` would have it: there everything is allowed.
 fn forwarded(rig: &Rig) -> (Process, String) {
-    let port = free_port();
-    let socket = rig.folder.path().join("admin.sock");
-    let mut socat = Command::new(need("socat"));
-    socat
-        .arg(format!("TCP-LISTEN:{port},fork,bind=127.0.0.1,reuseaddr"))
-        .arg(format!("UNIX-CONNECT:{}", socket.display()));
-    let socat = Process::spawn("socat", &mut socat);
-    listens(port);
-    (socat, format!("http://localhost:{port}/"))
+    several::forwarded(&rig.folder.path().join("admin.sock"))
 }
 
 /// Keeps a picture where the environment names a folder for it.
-fn keep(browser: &Browser, name: &str) {
+pub(crate) fn keep(browser: &Browser, name: &str) {
     if let Some(folder) = env::var_os("COUPLET_SCREENSHOTS") {
         let file = std::path::Path::new(&folder).join(format!("{name}.base64"));
         fs::write(file, browser.screenshot()).unwrap();
@@ -142,31 +133,4 @@ fn the_page_fits_a_phone_and_says_what_it_is_to_a_screen_reader() {
     assert_eq!(browser.script("return document.documentElement.lang"), "en");
     let console = browser.console();
     assert!(console.is_empty(), "{console:?}");
-}
-
-#[test]
-fn a_page_of_another_origin_is_told_nothing_by_a_real_browser() {
-    let rig = Rig::new("", &[]);
-    let (_socat, url) = forwarded(&rig);
-    let (_client, _server) = rig.pair();
-    let browser = Browser::start();
-    // Another port is another origin.
-    browser.open(&format!("http://{}/", rig.address()));
-    let attack = format!(
-        "const tried = []; \
-         for (const options of [{{}}, {{mode: 'no-cors'}}, {{method: 'POST', mode: 'no-cors', body: 'x'}}, \
-           {{method: 'DELETE', headers: {{'Couplet-Admin': '1', 'Content-Type': 'application/json'}}}}]) \
-           tried.push(fetch('{url}v1/pairs?all=true', options).then(a => a.type + a.status, () => 'refused')); \
-         return Promise.all(tried)"
-    );
-    let told = browser.script(&attack);
-    assert_eq!(told, json!(["refused", "refused", "refused", "refused"]));
-    assert_eq!(
-        rig.ctl(&["pairs", "--json"])
-            .ok()
-            .log
-            .matches("\"id\"")
-            .count(),
-        1
-    );
 }

@@ -26,7 +26,7 @@ mod wait;
 pub use self::{
     couplet::{Couplet, example},
     mode::{Mode, Rig, over_unix},
-    need::{need, program, python_program},
+    need::{need, program, python_file, python_program},
     process::{Finished, Process, finish},
     wait::{LIMIT, until},
 };

@@ -1,5 +1,5 @@
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -28,6 +28,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("redis-server", "redis-server"),
     ("rsync", "rsync"),
     ("scp", "openssh-client"),
+    ("script", "bsdutils"),
     ("socat", "socat"),
     ("ssh", "openssh-client"),
     ("ssh-keygen", "openssh-client"),
@@ -87,6 +88,28 @@ pub fn python_program(name: &str) -> Command {
     let file = target.join("python/bin").join(name);
     assert!(is_program(&file), "`{name}` is missing: use tests/run");
     Command::new(file)
+}
+
+/// A file of a Python package that this test can't do without: `tests/run` installs it, as a program.
+///
+/// # Panics
+///
+/// When it is not there.
+#[track_caller]
+pub fn python_file(name: &str) -> PathBuf {
+    let test = env::current_exe().expect("a test has a program");
+    let target = test
+        .ancestors()
+        .nth(3)
+        .expect("it is in `target/PROFILE/deps`");
+    // The folder depends on Python's version.
+    let folders = fs::read_dir(target.join("python/lib"));
+    let mut folders = folders.into_iter().flatten().flatten();
+    let found = folders.find_map(|folder| {
+        let file = folder.path().join("site-packages").join(name);
+        file.is_file().then_some(file)
+    });
+    found.unwrap_or_else(|| panic!("`{name}` is missing: use tests/run"))
 }
 
 fn is_program(file: &Path) -> bool {

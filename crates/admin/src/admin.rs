@@ -18,6 +18,9 @@ use crate::{
 /// How many event streams run at a time.
 const STREAMS: usize = 8;
 
+/// How many pairs are captured at a time: each has a thread.
+const CAPTURES: usize = 4;
+
 /// An admin endpoint: the relays of a program, by name. Cheap to clone; clones share their state.
 ///
 /// A relay is added once it has been [started](couplet_connector::Connector::start): connections that
@@ -33,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) journal: Arc<Journal>,
     pub(crate) history: Arc<History>,
     pub(crate) streams: Arc<Semaphore>,
+    pub(crate) captures: Arc<Semaphore>,
     pub(crate) since: Instant,
     pub(crate) reloads: Reloads,
     pub(crate) program: Known,
@@ -50,6 +54,7 @@ impl Admin {
             journal: Arc::default(),
             history: Arc::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
+            captures: Arc::new(Semaphore::new(CAPTURES)),
             since: Instant::now(),
             reloads: Reloads::default(),
             program: Known::default(),
@@ -74,7 +79,10 @@ impl Admin {
         let before = self.find(relay.name());
         let stats = relay.handle().stats().clone();
         match before.filter(|before| before.handle().stats().is(&stats)) {
-            Some(before) => relay.waiting = Arc::clone(&before.waiting),
+            Some(before) => {
+                relay.waiting = Arc::clone(&before.waiting);
+                relay.captures = Arc::clone(&before.captures);
+            }
             None => relay.observe(&self.0.journal),
         }
         self.0.relays.add(relay);

@@ -13,8 +13,8 @@
 //! }
 //! ```
 //!
-//! or let the crate [serve](Server) it, on a Unix socket or a TCP port of its own, as the command
-//! `couplet` does with `--admin`:
+//! or let the crate [serve](Server) it on a listener of its own, below the layers of a side if there are to
+//! be some, as the command `couplet` does with `--admin`:
 //!
 //! | route | answers |
 //! |---|---|
@@ -24,6 +24,7 @@
 //! | `GET /metrics` | [Prometheus](metrics) text, or OpenMetrics by `Accept` |
 //! | `GET /v1/status`, `/v1/relays`, `/v1/relays/NAME` | what runs, and its counters |
 //! | `GET /v1/pairs`, `/v1/pairs/ID` | live pairs: `relay addr identity older idle sort limit after` |
+//! | `GET /v1/pairs/ID/capture` | the bytes of a live pair as pcapng, from now on, as they come |
 //! | `GET /v1/waiting`, `/v1/ended`, `/v1/refused` | waiting connections, and the last 200 ends and refusals |
 //! | `GET /v1/events` | the same as they happen: server-sent events, and a summary each second |
 //! | `DELETE /v1/pairs/ID`, `DELETE /v1/pairs?…` | cuts pairs: both connections are reset |
@@ -40,25 +41,24 @@
 //! | `Host` is an IP literal, `localhost`, or [`Admin::host`] | 421 |
 //! | `Origin`, where there is one, is that host; `Sec-Fetch-Site` is `same-origin` or `none` | 403 |
 //! | `Authorization` has the [token](Access::Token), where there is one; not for `/live` | 401 |
-//! | `POST` and `DELETE` are [allowed](Access), and have the header `Couplet-Admin: 1` | 403 |
-//! | … and the content type `application/json` | 415 |
+//! | `POST`, `DELETE` and a capture are [allowed](Access), and have the header `Couplet-Admin: 1` | 403 |
+//! | `POST` and `DELETE` have the content type `application/json` | 415 |
 //!
 //! There is no CORS header, ever. Answers have a Content-Security-Policy, `nosniff` and `no-store`. A body
-//! has 64 KiB, and eight event streams run at a time. A [`Server`] gives a request's head 10 s and takes 16
+//! has 64 KiB; eight event streams and four captures run at a time. A [`Server`] gives a request's head 10 s and takes 16
 //! connections. Secrets are not shown: the crate never sees them.
 //!
 //! # Costs
 //!
 //! A relay counts whether or not metrics are read. A scrape reads the counters of each relay and walks no
 //! pairs. The lists walk the pairs of a relay when they are asked for. The page's curves take a look at the
-//! counters each second.
+//! counters each second. A pair that is captured is copied meanwhile, and no other.
 
 mod access;
 mod admin;
 mod history;
 mod http;
 mod journal;
-mod listen;
 pub mod metrics;
 mod page;
 mod pair_query;
@@ -73,7 +73,7 @@ mod view;
 pub use self::{
     access::Access,
     admin::Admin,
-    listen::{AdminAddr, AdminAddrError, AdminListener, AdminSocket, BindAdminError},
+    http::routes,
     program::{Checked, ConfigForm, End, LogLevel, Program},
     relay::{CarrierStatus, Carriers, Faults, Meeting, Relay, Step},
     reload::{ReloadRefused, Reloaded},

@@ -1,6 +1,6 @@
 use std::{
     fmt,
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::AtomicU64},
 };
 
 use couplet_connector::{
@@ -21,10 +21,13 @@ pub struct Relay {
     pub(crate) sides: [Vec<Step>; 2],
     pub(crate) ends: [Option<String>; 2],
     pub(crate) pair: Vec<Step>,
+    pub(crate) moves: [Option<String>; 2],
     targets: [Option<TargetWatch>; 2],
     carriers: [Option<Carriers>; 2],
     pub(crate) rates: Rates,
     pub(crate) waiting: Arc<Waiting>,
+    /// How many of its pairs are captured over the endpoint.
+    pub(crate) captures: Arc<AtomicU64>,
     pub(crate) meeting: Option<Meeting>,
     pub(crate) faults: Option<Faults>,
 }
@@ -105,10 +108,12 @@ impl Relay {
             sides: [Vec::new(), Vec::new()],
             ends: [None, None],
             pair: Vec::new(),
+            moves: [None, None],
             targets: [None, None],
             carriers: [None, None],
             rates: Rates::default(),
             waiting: Arc::default(),
+            captures: Arc::default(),
             meeting: None,
             faults: None,
         }
@@ -135,6 +140,13 @@ impl Relay {
     #[must_use]
     pub fn pair(mut self, steps: impl IntoIterator<Item = Step>) -> Self {
         self.pair = steps.into_iter().collect();
+        self
+    }
+
+    /// Says how the bytes from this side are moved, and why: `by copy, because of tls`.
+    #[must_use]
+    pub fn moves(mut self, from: Side, how: &str) -> Self {
+        self.moves[from as usize] = Some(how.to_owned());
         self
     }
 

@@ -1,16 +1,28 @@
-use std::{convert::Infallible, future::poll_fn, io, pin::pin, time::Duration};
+use std::{
+    io,
+    pin::pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::Router;
-use couplet_connector::endpoint::{FairSlots, GivesWay};
-use futures::future::select;
+use couplet_connector::{
+    BoxError, Conn,
+    endpoint::{FairSlots, GivesWay, Io, PeerNetwork},
+};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Either, select},
+};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
+use tower::Service;
 
-use crate::{Access, Admin, AdminListener, listen::Accepted};
+use crate::{Access, Admin};
 
 /// How long the head of a request may take, also the next one's on the same connection.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -27,14 +39,29 @@ const GIVES_WAY: GivesWay = GivesWay::Oldest {
     after: Duration::from_secs(3),
 };
 
-/// The pause after an accept that failed, as without descriptors (`EMFILE`).
-const PAUSE: Duration = Duration::from_millis(50);
-
-/// Serves an [`Admin`] over connections of its own.
+/// Serves an [`Admin`] over connections of its own: HTTP/1.1.
+///
+/// It is the innermost service of a side's stack: below it may stand any layers of a side, such as TLS with
+/// client certificates, lists of networks and limits. A listener is driven into it by
+/// [`serve`](couplet_connector::serve):
+///
+/// ```no_run
+/// use couplet_admin::{Access, Admin, Server};
+/// use couplet_connector::{BoxError, Listen, serve};
+///
+/// # async fn start(admin: &Admin) -> Result<(), BoxError> {
+/// let listen = Listen::bind("127.0.0.1:9180").await?;
+/// tokio::spawn(serve(listen, Server::new(admin, Access::Look)));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// On a Unix socket that its owner alone may connect to, requests may do
+/// [everything](Access::Everything): `UnixListen::options().mode(0o600)`.
 ///
 /// At most 16 connections are served at a time. Beyond that, the oldest of the address that has most gives way
 /// to one of an address with fewer, and after 3 s to any; the others wait to be accepted. A request has 10 s for its
-/// head, and so has the next one on the same connection.
+/// head, and so has the next one on the same connection. A connection that fails is no error of the service.
 #[derive(Clone, Debug)]
 pub struct Server {
     router: Router,
@@ -56,45 +83,7 @@ impl Server {
         }
     }
 
-    /// Accepts connections and serves them, without end. Dropping the future stops the accepting;
-    /// connections that are served go on until their client leaves.
-    pub async fn run(self, mut listener: AdminListener) -> Infallible {
-        let mut connections = self.connections.clone();
-        loop {
-            let reserved = poll_fn(|cx| connections.poll_reserve(cx)).await;
-            reserved.expect("the slots are never closed");
-            match listener.accept().await {
-                Ok(accepted) => {
-                    let server = self.clone();
-                    let mut slot = connections.take();
-                    if let Some(network) = accepted.network() {
-                        slot.may_give_way(network);
-                    }
-                    tokio::spawn(async move {
-                        let gives_way = pin!(slot.gives_way());
-                        select(pin!(server.serve_accepted(accepted)), gives_way).await;
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the admin endpoint can't accept; tries again");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-        }
-    }
-
-    async fn serve_accepted(&self, accepted: Accepted) {
-        let served = match accepted {
-            Accepted::Tcp(io) => self.serve(io).await,
-            #[cfg(unix)]
-            Accepted::Unix(io) => self.serve(io).await,
-        };
-        if let Err(error) = served {
-            tracing::debug!(error, "an admin connection failed");
-        }
-    }
-
-    /// Serves one connection to its end: HTTP/1.1.
+    /// Serves one connection to its end, beside the 16.
     ///
     /// # Errors
     ///
@@ -102,7 +91,7 @@ impl Server {
     pub async fn serve(
         &self,
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    ) -> Result<(), couplet_connector::BoxError> {
+    ) -> Result<(), BoxError> {
         let service = TowerToHyperService::new(self.router.clone());
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -111,5 +100,33 @@ impl Server {
             .serve_connection(TokioIo::new(io), service)
             .await;
         served.map_err(io::Error::other).map_err(Into::into)
+    }
+}
+
+impl<I: Io> Service<Conn<I>> for Server {
+    type Response = ();
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<(), BoxError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.connections.poll_reserve(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, conn: Conn<I>) -> Self::Future {
+        let mut slot = self.connections.take();
+        // A client of a Unix socket has no address, and never gives way.
+        if let Some(peer) = conn.info.peer {
+            slot.may_give_way(PeerNetwork::of(Some(peer.ip())));
+        }
+        let server = self.clone();
+        async move {
+            let serving = pin!(server.serve(conn.io));
+            let gives_way = pin!(slot.gives_way());
+            if let Either::Left((Err(error), _)) = select(serving, gives_way).await {
+                tracing::debug!(error, "an admin connection failed");
+            }
+            Ok(())
+        }
+        .boxed()
     }
 }

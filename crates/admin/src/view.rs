@@ -69,6 +69,7 @@ impl PairView {
             "b": leg(self.session.info(Side::B)),
             "a_to_b": a_to_b,
             "b_to_a": b_to_a,
+            "captured": self.session.is_tapped(),
         })
     }
 }

@@ -3,6 +3,7 @@
 mod helper;
 
 use couplet_admin::{Access, Server};
+use couplet_connector::{Listen, serve};
 use helper::*;
 
 /// The head of a request, and the status of the answer.
@@ -353,12 +354,9 @@ async fn silent_clients_of_one_address_keep_no_other_out() {
     };
 
     let rig = Rig::new();
-    let addr = "127.0.0.1:0".parse().unwrap();
-    let listener = couplet_admin::AdminListener::bind(&addr).await.unwrap();
-    let Some(couplet_admin::AdminAddr::Tcp(addr)) = listener.local_addr() else {
-        panic!("a TCP address");
-    };
-    let serving = tokio::spawn(rig.server(Access::Look).run(listener));
+    let listen = Listen::bind("127.0.0.1:0").await.unwrap();
+    let addr = listen.local_addr();
+    let serving = tokio::spawn(serve(listen, rig.server(Access::Look)));
     let mut silent = Vec::new();
     for _ in 0..16 {
         silent.push(TcpStream::connect(addr).await.unwrap());

@@ -4,6 +4,10 @@ mod helper;
 
 use axum::Router;
 use couplet_admin::{Access, Server};
+use couplet_connector::{
+    endpoint::{UnixAddr, UnixListen},
+    serve,
+};
 use helper::*;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
@@ -252,9 +256,9 @@ async fn a_unix_socket_serves() {
     let rig = Rig::new();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("admin.sock");
-    let addr = format!("unix:{}", path.display()).parse().unwrap();
-    let listener = couplet_admin::AdminListener::bind(&addr).await.unwrap();
-    let serving = tokio::spawn(Server::new(&rig.admin, Access::Everything).run(listener));
+    let addr = UnixAddr::path(&path).unwrap();
+    let listen = UnixListen::options().mode(0o600).bind(addr).await.unwrap();
+    let serving = tokio::spawn(serve(listen, Server::new(&rig.admin, Access::Everything)));
     let mut client = tokio::net::UnixStream::connect(&path).await.unwrap();
     let request = b"GET /live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     client.write_all(request).await.unwrap();

@@ -25,6 +25,10 @@ pub(crate) fn write_all(config: &Config, to: &mut dyn Write) -> io::Result<()> {
         }
         write(&relay.plan, to)?;
     }
+    #[cfg(feature = "admin")]
+    if let Ok(spec) = config.process.common.admin.spec() {
+        admin(&spec, to)?;
+    }
     Ok(())
 }
 
@@ -100,6 +104,8 @@ pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
     writeln!(to, "  {}", plan.threads())?;
     writeln!(to, "run")?;
     line(to, "settings", &run(plan))?;
+    #[cfg(feature = "admin")]
+    admin(&plan.admin, to)?;
     writeln!(to, "bytes")?;
     for from in [Side::A, Side::B] {
         writeln!(to, "  {from} to {}: {}", !from, movement(plan, from))?;
@@ -124,6 +130,20 @@ fn cluster(
     specs(to, &cluster.port.layers)?;
     writeln!(to, "cluster, dialled")?;
     specs(to, &cluster.dialled().layers)
+}
+
+/// The sides of the admin endpoint.
+#[cfg(feature = "admin")]
+fn admin(admin: &crate::admin::AdminSpec, to: &mut dyn Write) -> io::Result<()> {
+    for side in admin.sides() {
+        writeln!(to, "admin: {}", side.endpoint.address)?;
+        let sockets = side
+            .endpoint
+            .settings(crate::side::EndpointFlags::default());
+        line(to, "sockets", &sockets)?;
+        specs(to, &side.layers)?;
+    }
+    Ok(())
 }
 
 /// What a Unix socket costs.
@@ -158,19 +178,10 @@ fn run(plan: &Plan) -> Vec<Setting> {
         flag("exit-when-idle", idle),
         flag("reconnect", on(plan.reconnect)),
     ];
-    #[cfg(feature = "admin")]
-    let admin = plan
-        .admin
-        .addrs
-        .iter()
-        .map(|addr| Setting::new("admin", addr, Source::Flag));
-    #[cfg(not(feature = "admin"))]
-    let admin = std::iter::empty();
     let always = [threads, time("drain-timeout", plan.drain_timeout)];
     always
         .into_iter()
         .chain(given.into_iter().flatten())
-        .chain(admin)
         .collect()
 }
 
@@ -193,7 +204,7 @@ fn time(name: &'static str, timeout: Sourced<Option<std::time::Duration>>) -> Se
 }
 
 /// How the bytes that come from this side move, and why.
-fn movement(plan: &Plan, from: Side) -> String {
+pub(crate) fn movement(plan: &Plan, from: Side) -> String {
     if !cfg!(target_os = "linux") {
         return "by copy: splice(2) is Linux's".into();
     }

@@ -17,6 +17,13 @@ pub(crate) fn add<A: Into<LocalAddr>>(addrs: impl Iterator<Item = A>) {
     listening.extend(addrs.map(Into::into));
 }
 
+/// From now on these may be dialled.
+#[cfg(feature = "admin")]
+pub(crate) fn remove(addrs: &[LocalAddr]) {
+    let mut listening = LISTENING.write().unwrap_or_else(PoisonError::into_inner);
+    listening.retain(|own| !addrs.contains(own));
+}
+
 /// From now on these may not be dialled, and all others may.
 pub(crate) fn set(addrs: Vec<LocalAddr>) {
     *LISTENING.write().unwrap_or_else(PoisonError::into_inner) = addrs;

@@ -111,6 +111,8 @@ impl Plan {
             let layers = layers.filter_map(|spec| spec.on_reload.clone());
             layers.chain(cluster.port.endpoint.on_reload.iter().cloned())
         }));
+        #[cfg(feature = "admin")]
+        let sides = sides.chain(self.admin.on_reload());
         log.chain(sides).collect()
     }
 

@@ -75,7 +75,10 @@ async fn relay(plan: &Plan) -> anyhow::Result<Option<CloseReason>> {
             _ => {}
         }
     }
-    passed::refuse_unused(plan.sides.specs().map(|(_, side)| &side.endpoint.address))?;
+    let addresses = plan.sides.specs().map(|(_, side)| &side.endpoint.address);
+    #[cfg(feature = "admin")]
+    let addresses = addresses.chain(plan.admin.addresses());
+    passed::refuse_unused(addresses)?;
     #[cfg(feature = "admin")]
     let admin = plan.admin.bind().await?;
     // The name to listen at may have to be looked up.

@@ -56,20 +56,24 @@ fn refuse(state: &State, request: &Request) -> Option<Response> {
         let problem = Problem::new(StatusCode::UNAUTHORIZED, detail);
         return Some((challenge, problem).into_response());
     }
-    if matches!(*request.method(), Method::GET | Method::HEAD) {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    if is_read && !tells_secrets(request.uri().path()) {
         return None;
     }
     if !state.access.may_change() {
         return problem(
             StatusCode::FORBIDDEN,
-            "this address only looks: nothing can be changed here",
+            "this address only looks: nothing can be changed or captured here",
         );
     }
     if one(headers, "couplet-admin").map(HeaderValue::as_bytes) != Some(b"1") {
         return problem(
             StatusCode::FORBIDDEN,
-            "a request that changes something has the header `Couplet-Admin: 1`",
+            "a request that changes or captures something has the header `Couplet-Admin: 1`",
         );
+    }
+    if is_read {
+        return None;
     }
     let content_type = one(headers, header::CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok());
@@ -83,6 +87,11 @@ fn refuse(state: &State, request: &Request) -> Option<Response> {
         );
     }
     None
+}
+
+/// Is it more than a look? A capture has what the peers say, and costs the pair its splice.
+fn tells_secrets(path: &str) -> bool {
+    path.trim_end_matches('/').ends_with("/capture")
 }
 
 /// The value of a header that is there once.

@@ -181,7 +181,7 @@ pub(super) async fn cut_many(
     Ok(Json(json!({"cut": pairs.len()})))
 }
 
-fn find(state: &State, number: SessionId) -> Result<(Arc<Relay>, Session), Problem> {
+pub(super) fn find(state: &State, number: SessionId) -> Result<(Arc<Relay>, Session), Problem> {
     let found = state.admin.relays().into_iter().find_map(|relay| {
         let session = relay.handle().session(number)?;
         Some((relay, session))

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, sync::atomic::Ordering};
 
 use couplet_connector::{Side, endpoint::TargetStatus, layers::observe::stats::Histogram};
 
@@ -264,6 +264,29 @@ pub const FAMILIES: &[Family] = &[
                 tell(&[("dir", dir)], Value::Seconds(stalled.as_secs_f64()))?;
             }
             Ok(())
+        },
+    },
+    Family {
+        name: "couplet_captures_on",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Pairs that are captured over the admin endpoint now",
+        read: |relay, tell| {
+            let captures = relay.captures.load(Ordering::Relaxed);
+            tell(&[], Value::Gauge(captures))
+        },
+    },
+    Family {
+        name: "couplet_faults_on",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Whether the relay's faults are on; 0 where it has none",
+        read: |relay, tell| {
+            let are_on = relay
+                .faults
+                .as_ref()
+                .is_some_and(|faults| (faults.are_on)());
+            tell(&[], Value::Gauge(are_on.into()))
         },
     },
 ];

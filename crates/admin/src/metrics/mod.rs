@@ -16,6 +16,9 @@ pub use self::{
     format::Format,
 };
 
+#[cfg(target_os = "linux")]
+pub(crate) use self::process::open_fds;
+
 use std::{fmt, sync::Arc};
 
 use prometheus_client::{

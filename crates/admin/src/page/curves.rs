@@ -30,7 +30,11 @@ pub(super) fn tiles(admin: &Admin) -> String {
         let _ = write!(
             html,
             "<div class=\"tile\"><h3>{name}</h3><p class=\"value\">{shown}</p><p class=\"about\">{about}</p>{}</div>",
-            svg(name, curve)
+            if curve.is_empty() {
+                String::new()
+            } else {
+                svg(name, curve)
+            }
         );
     };
     tile(
@@ -71,7 +75,23 @@ pub(super) fn tiles(admin: &Admin) -> String {
         format!("{} in all", now.refused),
         &refused,
     );
+    if let Some((open, most)) = descriptors() {
+        let about = most.map_or_else(|| "open".to_owned(), |most| format!("of {most}"));
+        tile("Descriptors", open.to_string(), about, &[]);
+    }
     html
+}
+
+/// How many descriptors are open, of how many.
+#[cfg(target_os = "linux")]
+fn descriptors() -> Option<(u64, Option<u64>)> {
+    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    Some((crate::metrics::open_fds()?, most))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn descriptors() -> Option<(u64, Option<u64>)> {
+    None
 }
 
 /// A curve from the left to the right, its highest point at the top.

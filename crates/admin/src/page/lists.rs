@@ -27,7 +27,10 @@ pub(super) fn pairs(admin: &Admin, query: &PairQuery, may_change: bool) -> Strin
     ] {
         let _ = write!(html, "<th scope=\"col\">{head}</th>");
     }
-    html += "<th scope=\"col\"><span class=\"js\" hidden>Cut</span></th></tr></thead><tbody>";
+    html += match may_change {
+        true => "<th scope=\"col\"><span class=\"js\" hidden>Do</span></th></tr></thead><tbody>",
+        false => "</tr></thead><tbody>",
+    };
     for pair in &pairs {
         row(&mut html, pair, may_change);
     }
@@ -64,7 +67,7 @@ fn row(html: &mut String, pair: &PairView, may_change: bool) {
     let _ = write!(
         html,
         "<tr><th scope=\"row\">{id}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
-         <td>{}</td><td>",
+         <td>{}</td>",
         pair.relay.name(),
         end(pair.session.info(Side::A)),
         end(pair.session.info(Side::B)),
@@ -77,11 +80,12 @@ fn row(html: &mut String, pair: &PairView, may_change: bool) {
     if may_change {
         let _ = write!(
             html,
-            "<button class=\"js\" hidden data-delete=\"v1/pairs/{id}\" data-key=\"cut-{id}\" aria-label=\"Cut pair \
-             {id}\">Cut</button>"
+            "<td><button class=\"js\" hidden data-delete=\"v1/pairs/{id}\" data-key=\"cut-{id}\" aria-label=\"Cut pair \
+             {id}\">Cut</button> <button class=\"js\" hidden data-capture=\"{id}\" data-key=\"capture-{id}\" \
+             aria-label=\"Capture pair {id}\">Capture</button></td>"
         );
     }
-    *html += "</td></tr>";
+    *html += "</tr>";
 }
 
 /// A connection's other end: its address, the target of a dial, and a proven identity.

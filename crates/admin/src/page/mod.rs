@@ -78,13 +78,13 @@ pub(crate) fn html(admin: &Admin, query: &PairQuery, base: &str, may_change: boo
          <section aria-label=\"Now\"><div id=\"tiles\" class=\"tiles\">{}</div></section>\
          <section aria-labelledby=\"h-relays\"><h2 id=\"h-relays\">Relays</h2><div id=\"relays\">{}</div></section>\
          <section aria-labelledby=\"h-pairs\"><h2 id=\"h-pairs\">Live pairs</h2>{}\
-         <div id=\"pairs\" class=\"list\" tabindex=\"0\" role=\"region\" aria-labelledby=\"h-pairs\">{}</div></section>\
+         <div id=\"pairs\" class=\"list\" tabindex=\"0\" role=\"region\" aria-label=\"Live pairs: table\">{}</div></section>\
          <section aria-labelledby=\"h-waiting\"><h2 id=\"h-waiting\">Waiting</h2>\
-         <div id=\"waiting\" class=\"list\" tabindex=\"0\" role=\"region\" aria-labelledby=\"h-waiting\">{}</div></section>\
+         <div id=\"waiting\" class=\"list\" tabindex=\"0\" role=\"region\" aria-label=\"Waiting: table\">{}</div></section>\
          <section aria-labelledby=\"h-ended\"><h2 id=\"h-ended\">Ended</h2>\
-         <div id=\"ended\" class=\"list\" tabindex=\"0\" role=\"region\" aria-labelledby=\"h-ended\">{}</div></section>\
+         <div id=\"ended\" class=\"list\" tabindex=\"0\" role=\"region\" aria-label=\"Ended: table\">{}</div></section>\
          <section aria-labelledby=\"h-refused\"><h2 id=\"h-refused\">Refused</h2>\
-         <div id=\"refused\" class=\"list\" tabindex=\"0\" role=\"region\" aria-labelledby=\"h-refused\">{}</div></section>\
+         <div id=\"refused\" class=\"list\" tabindex=\"0\" role=\"region\" aria-label=\"Refused: table\">{}</div></section>\
          </main><script>{SCRIPT}</script></body></html>\n",
         section("state"),
         section("tiles"),
@@ -112,10 +112,12 @@ fn state(admin: &Admin) -> String {
         None => String::new(),
         Some(Told {
             failure: Some(why), ..
-        }) => format!(
-            " <b class=\"bad\">the last reload changed nothing: {}</b>",
-            Escaped(&why)
-        ),
+        }) => {
+            // A line break is the only one that is kept: a field of an event is a line.
+            let lines = why.lines().map(|line| Escaped(line).to_string());
+            let lines = lines.collect::<Vec<_>>().join("<br>");
+            format!(" <b class=\"bad told\">the last reload changed nothing:<br>{lines}</b>")
+        }
         Some(told) => format!(" · generation {}", told.generation),
     };
     format!(

@@ -69,6 +69,15 @@ pub(crate) fn duration(time: Duration) -> String {
     }
 }
 
+/// `12ms`, for what is mostly short.
+pub(crate) fn short(time: Duration) -> String {
+    match time.as_millis() {
+        0 => "<1ms".to_owned(),
+        millis @ 1..1000 => format!("{millis}ms"),
+        _ => duration(time),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +112,14 @@ mod tests {
             (90_000_000, "1d 1h"),
         ] {
             assert_eq!(duration(Duration::from_millis(millis)), shown);
+        }
+        for (micros, shown) in [
+            (999, "<1ms"),
+            (1000, "1ms"),
+            (999_999, "999ms"),
+            (1_234_000, "1.2s"),
+        ] {
+            assert_eq!(short(Duration::from_micros(micros)), shown);
         }
     }
 }

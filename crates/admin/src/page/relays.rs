@@ -1,10 +1,14 @@
 //! Each relay: its stacks as boxes in the order in which a connection and a pair meet them.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
-use couplet_connector::{Side, layers::RefusalCause};
+use couplet_connector::{
+    Side,
+    layers::{RefusalCause, observe::stats::Histogram},
+    mode::Pairing,
+};
 
-use super::parts::{Escaped, bytes, duration};
+use super::parts::{Escaped, bytes, short};
 use crate::{Admin, Relay};
 
 pub(super) fn relays(admin: &Admin, may_change: bool) -> String {
@@ -39,7 +43,10 @@ fn relay(relay: &Relay, may_change: bool) -> String {
     html += "</h3><ol class=\"flow\">";
     side(&mut html, relay, Side::A);
     middle(&mut html, relay);
-    side(&mut html, relay, Side::B);
+    // Of a rendezvous by key both come to side A.
+    if relay.handle().pairing() != Pairing::Keyed {
+        side(&mut html, relay, Side::B);
+    }
     html + "</ol></article>"
 }
 
@@ -54,6 +61,7 @@ fn side(html: &mut String, relay: &Relay, side: Side) {
     };
     let mut refusals: Vec<_> = stats.refusals(side);
     refusals.retain(|(_, count)| *count > 0);
+    let mut passed = counts.connections;
     let mut steps = Vec::new();
     for step in &relay.sides[side as usize] {
         let causes = causes(&step.name);
@@ -63,11 +71,9 @@ fn side(html: &mut String, relay: &Relay, side: Side) {
             refused += if is_its { *count } else { 0 };
             !is_its
         });
-        steps.push(one(
-            &Escaped(&step.name),
-            &Escaped(&step.about),
-            &refused_text(refused),
-        ));
+        passed = passed.saturating_sub(refused);
+        let told = format!("{passed} passed{}", refused_text(refused));
+        steps.push(one(&Escaped(&step.name), &Escaped(&step.about), &told));
     }
     // What no box of the stack tells.
     let refused: u64 = refusals.iter().map(|(_, count)| count).sum();
@@ -79,6 +85,12 @@ fn side(html: &mut String, relay: &Relay, side: Side) {
         true => write!(told, ", {} dials failed", failed_dials(relay, side)),
         false => Ok(()),
     };
+    let through = stats.handshakes(side);
+    if let Some(average) = average(&through)
+        && !steps.is_empty()
+    {
+        let _ = write!(told, ", {} through the stack", Escaped(&short(average)));
+    }
     told += &refused_text(refused);
     let end = relay.end(side);
     let end = one(&format_args!("side {side}"), &Escaped(&end), &told);
@@ -87,6 +99,11 @@ fn side(html: &mut String, relay: &Relay, side: Side) {
         Side::B => steps.into_iter().rev().chain([end]).collect(),
     };
     html.extend(boxes);
+}
+
+fn average(times: &Histogram) -> Option<Duration> {
+    let count = u32::try_from(times.count()).ok()?;
+    times.sum.checked_div(count)
 }
 
 fn failed_dials(relay: &Relay, side: Side) -> u64 {
@@ -99,10 +116,9 @@ fn middle(html: &mut String, relay: &Relay) {
     let stats = relay.handle().stats();
     let snapshot = stats.snapshot();
     let waiting = snapshot.a.waiting + snapshot.b.waiting;
-    let waits = stats.waits(Side::A);
     let mut told = format!("{waiting} waiting");
-    if let Some(average) = u32::try_from(waits.count()).ok().filter(|count| *count > 0) {
-        let _ = write!(told, ", {} on average", duration(waits.sum / average));
+    if let Some(average) = average(&stats.waits(Side::A)) {
+        let _ = write!(told, ", {} on average", Escaped(&short(average)));
     }
     *html += &one(&relay.pairing(), &"pairing", &told);
     for step in &relay.pair {
@@ -121,7 +137,16 @@ fn middle(html: &mut String, relay: &Relay) {
         snapshot.total_pairs,
         bytes(total as f64)
     );
-    *html += &one(&"relay", &"moves the bytes", &told);
+    *html += &one(&"relay", &Escaped(&moves(relay)), &told);
+}
+
+/// How the bytes are moved, and why.
+fn moves(relay: &Relay) -> String {
+    match &relay.moves {
+        [Some(forth), Some(back)] if forth == back => forth.clone(),
+        [Some(forth), Some(back)] => format!("A to B {forth}; B to A {back}"),
+        _ => "moves the bytes".to_owned(),
+    }
 }
 
 fn refused_text(count: u64) -> String {
@@ -149,6 +174,7 @@ fn causes(step: &str) -> &'static [RefusalCause] {
         "proxy-protocol" => &[Cause::ProxyHeader, Cause::HealthCheck],
         "tls" => &[Cause::Tls],
         "noise" => &[Cause::Noise],
+        "ws" => &[Cause::WebSocket],
         "token" | "signed-token" => &[Cause::Token],
         "challenge" => &[Cause::Challenge],
         "rendezvous" => &[Cause::Meeting, Cause::UnknownKey],

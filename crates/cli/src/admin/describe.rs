@@ -33,6 +33,9 @@ pub(crate) fn relay(plan: &Plan, handle: &Handle) -> Relay {
             }
         }
     }
+    for from in [Side::A, Side::B] {
+        relay = relay.moves(from, &crate::explain::movement(plan, from));
+    }
     let faults = plan.faults();
     if let Some(first) = faults.first().cloned() {
         relay = relay.faults(couplet_admin::Faults {

@@ -26,7 +26,11 @@ pub(super) const PROCESS: &[&str] = &[
     "quiet",
     "admin",
     "admin-token",
+    "admin-host",
 ];
+
+/// Those of them whose values are sides.
+pub(super) const SIDES: &[&str] = &["admin"];
 
 /// Those of them that a relay has to know, too.
 pub(super) const PROCESS_OF_RELAYS: &[&str] =
@@ -110,6 +114,12 @@ impl Flags {
             (Value::Many(items), ArgAction::Set) if items.len() != 1 => {
                 Err(Mistake::new(format!("`{key}` is given once"), form()))
             }
+            _ if SIDES.contains(&&**key) => {
+                let sides = entry.sides().into_iter();
+                Ok(sides
+                    .map(|(side, _)| format!("--{key}={}", side.text()))
+                    .collect())
+            }
             _ => {
                 let items = entry.items().iter();
                 Ok(items.map(|item| format!("--{key}={}", item.text)).collect())
@@ -122,7 +132,8 @@ impl Flags {
         let words = self
             .words(entry)
             .map_err(|mistake| vec![text.place(mistake, entry.span.clone())])?;
-        if entry.items().is_empty() {
+        // A side is read as a whole, and then told where it is wrong.
+        if entry.items().is_empty() || SIDES.contains(&&*entry.key) {
             return Ok(());
         }
         let wrong: Mistakes = words

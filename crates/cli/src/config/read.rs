@@ -150,12 +150,24 @@ fn process(top: Option<(&Text, &Table)>, wrong: &mut Mistakes) -> Option<Parsed>
         placed(keys.first().map(String::as_str), mistake)
     });
     #[cfg(feature = "admin")]
-    let parsed = parsed.and_then(|parsed| match parsed.0.relay.common.admin.spec() {
-        Ok(_) => Ok(parsed),
-        Err(mistake) => {
-            let key = mistake.key().map(str::to_owned);
-            Err(placed(key.as_deref(), mistake))
-        }
+    let parsed = parsed.and_then(|mut parsed| {
+        let entry = top.and_then(|(_, top)| top.get("admin"));
+        let sides = entry.map(Entry::sides).unwrap_or_default();
+        let admin = &mut parsed.0.relay.common.admin;
+        admin.set_sides(sides.iter().map(|(side, _)| side.clone()).collect());
+        let Err(mistake) = admin.spec() else {
+            return Ok(parsed);
+        };
+        let at = sides
+            .iter()
+            .find_map(|(side, items)| in_short_side(items, side, &mistake));
+        Err(match (top, at) {
+            (Some((text, _)), Some(at)) => text.place(mistake, at),
+            _ => {
+                let key = mistake.key().map(str::to_owned);
+                placed(key.as_deref(), mistake)
+            }
+        })
     });
     parsed.map_err(|mistake| wrong.push(mistake)).ok()
 }
@@ -444,24 +456,32 @@ impl Place<'_> {
 
 /// Where in the file a part of a side is.
 fn in_side(entry: &Entry, side: &SideWords, span: Range<usize>) -> Range<usize> {
-    match &entry.value {
-        Value::Many(items) => {
-            let parts = side.spans().iter().zip(items);
-            let is_in = |(part, _): &(&Range<usize>, &Item)| span.start <= part.end;
-            let found = parts.into_iter().find(is_in);
-            found.map_or(entry.span.clone(), |(part, item)| {
-                let start = span.start.saturating_sub(part.start);
-                let end = (span.end.min(part.end))
-                    .saturating_sub(part.start)
-                    .max(start);
-                item.part(start..end)
-            })
-        }
-        _ => {
-            let item = entry.items().first();
-            item.map_or(entry.span.clone(), |item| item.part(span))
-        }
+    in_items(entry.items(), side, span).unwrap_or(entry.span.clone())
+}
+
+/// The same, where `listen:` may have been left out.
+#[cfg(feature = "admin")]
+fn in_short_side(items: &[Item], side: &SideWords, mistake: &Mistake) -> Option<Range<usize>> {
+    const LEFT_OUT: &str = "listen:";
+    let of_whole = || {
+        let span = mistake.span_in(&format!("{LEFT_OUT}{}", side.text()))?;
+        let moved = |at: usize| at.saturating_sub(LEFT_OUT.len());
+        Some(moved(span.start)..moved(span.end))
+    };
+    let span = mistake.span_in(side.text()).or_else(of_whole)?;
+    in_items(items, side, span)
+}
+
+/// A side is one string, or its parts.
+fn in_items(items: &[Item], side: &SideWords, span: Range<usize>) -> Option<Range<usize>> {
+    if let [word] = items {
+        return Some(word.part(span));
     }
+    let mut parts = side.spans().iter().zip(items);
+    let (part, item) = parts.find(|(part, _)| span.start <= part.end)?;
+    let start = span.start.saturating_sub(part.start);
+    let end = (span.end.min(part.end)).saturating_sub(part.start);
+    Some(item.part(start..end.max(start)))
 }
 
 // ===== impl Inherited =====

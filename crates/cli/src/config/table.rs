@@ -11,6 +11,7 @@ use super::text::Text;
 use crate::{
     mistake::{Mistake, Mistakes},
     relay_name::is_name,
+    side::SideWords,
 };
 
 /// A table: keys and values, in the order of the file.
@@ -231,6 +232,31 @@ impl Entry {
             Value::Many(items) => items,
         }
     }
+}
+
+impl Entry {
+    /// The sides of a key that may have several, each with its items: a string is a word, cut at its commas;
+    /// in an array the options that stand behind an address are its parts.
+    pub(super) fn sides(&self) -> Vec<(SideWords, &[Item])> {
+        let items = self.items();
+        let starts = (0..items.len()).filter(|at| *at == 0 || is_address(&items[*at].text));
+        let starts: Vec<_> = starts.chain([items.len()]).collect();
+        let sides = starts.windows(2).map(|ends| {
+            let items = &items[ends[0]..ends[1]];
+            let words = match items {
+                [word] => word.text.as_str().into(),
+                parts => SideWords::of_parts(parts.iter().map(|item| &item.text)),
+            };
+            (words, items)
+        });
+        sides.collect()
+    }
+}
+
+/// And not an option, `NAME` or `NAME=VALUE`?
+fn is_address(text: &str) -> bool {
+    let name = text.split('=').next().unwrap_or_default();
+    name.contains(':') || text.parse::<u16>().is_ok()
 }
 
 // ===== impl Item =====

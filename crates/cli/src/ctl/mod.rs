@@ -5,7 +5,10 @@ pub(crate) mod top;
 
 pub(crate) use self::client::{Client, EndpointArgs};
 
-use std::{io::Write, time::Duration};
+use std::{
+    io::{IsTerminal, Write},
+    time::Duration,
+};
 
 use clap::{
     Subcommand,
@@ -44,6 +47,11 @@ enum Action {
     Pairs(PairsArgs),
     /// Reset pairs: by their numbers, or those that match a filter
     Cut(CutArgs),
+    /// Write the bytes of a live pair to standard output, from now on, as packets for Wireshark (pcapng)
+    Capture {
+        #[arg(value_name = "NUMBER")]
+        id: u64,
+    },
     /// Accept no more connections; clients wait in the accept queue
     Pause { relay: String },
     /// Accept connections again
@@ -160,6 +168,16 @@ impl CtlArgs {
                 writeln!(out, "{}", listed.trim_end())?;
             }
             Action::Cut(cut) => writeln!(out, "{} cut", cut.run(&client)?)?,
+            Action::Capture { id } => {
+                let path = format!("/v1/pairs/{id}/capture");
+                let mut out = std::io::stdout();
+                if out.is_terminal() {
+                    bail!(
+                        "packets are not for a terminal: `couplet ctl capture {id} | wireshark -k -i -`, or into a file"
+                    );
+                }
+                client.stream(&path, &mut out)?;
+            }
             Action::Pause { relay } => tell(&client, relay, "pause", out)?,
             Action::Resume { relay } => tell(&client, relay, "resume", out)?,
             Action::Reload => {

@@ -81,7 +81,7 @@ impl<'a> Service<'a> {
         #[cfg(feature = "admin")]
         let admin = {
             let spec = config.process.common.admin.spec()?;
-            let endpoint = spec.bind_or_adopt(|addr| before.admin(addr)).await?;
+            let endpoint = spec.bind_or_adopt(|address| before.admin(address)).await?;
             (spec, endpoint)
         };
         let started = tokio::select! {
@@ -99,8 +99,9 @@ impl<'a> Service<'a> {
         #[cfg(feature = "admin")]
         {
             let (spec, endpoint) = admin;
-            next.keep_admin(&spec, &endpoint)?;
+            next.keep_admin(&endpoint)?;
             let serving = endpoint.serve(std::iter::empty());
+            relays.admin_files = spec.on_reload().collect();
             relays.show(
                 serving.as_ref().map(|serving| serving.admin.clone()),
                 ask.clone(),

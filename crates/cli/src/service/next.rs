@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::bail;
 #[cfg(feature = "admin")]
-use couplet_admin::AdminAddr;
+use couplet_connector::endpoint::Address;
 use tokio::task::JoinHandle;
 
 pub(super) use super::take_over::Taker;
@@ -19,7 +19,7 @@ use super::{
 };
 #[cfg(feature = "admin")]
 use crate::{
-    admin::{AdminEndpoint, AdminServing, AdminSpec},
+    admin::{AdminEndpoint, AdminServing},
     incoming::Kept,
 };
 use crate::{config::Config, mistake::Mistake, passed};
@@ -44,7 +44,7 @@ pub(super) struct Next {
     /// One that has been given the sockets, and starts.
     starting: Option<JoinHandle<io::Result<Taker>>>,
     #[cfg(feature = "admin")]
-    admin_sockets: Vec<(AdminAddr, Kept)>,
+    admin_sockets: Vec<(Address, Kept)>,
     #[cfg(feature = "admin")]
     pub(super) admin: Option<AdminServing>,
 }
@@ -107,8 +107,8 @@ impl Before {
     }
 
     #[cfg(feature = "admin")]
-    pub(super) fn admin(&mut self, addr: &AdminAddr) -> Option<Kept> {
-        self.given.items.take(&Role::of_admin(addr))
+    pub(super) fn admin(&mut self, address: &Address) -> Option<Kept> {
+        self.given.items.take(&Role::of_admin(address)?)
     }
 
     pub(super) fn given(&mut self) -> &mut Given {
@@ -156,12 +156,8 @@ impl Next {
     }
 
     #[cfg(feature = "admin")]
-    pub(super) fn keep_admin(
-        &mut self,
-        spec: &AdminSpec,
-        endpoint: &AdminEndpoint,
-    ) -> io::Result<()> {
-        self.admin_sockets = endpoint.kept(spec)?;
+    pub(super) fn keep_admin(&mut self, endpoint: &AdminEndpoint) -> io::Result<()> {
+        self.admin_sockets = endpoint.kept()?;
         Ok(())
     }
 
@@ -201,8 +197,10 @@ impl Next {
             items.add(Role::Systemd(name), socket);
         }
         #[cfg(feature = "admin")]
-        for (addr, socket) in &self.admin_sockets {
-            items.add(Role::of_admin(addr), socket.try_clone()?);
+        for (address, socket) in &self.admin_sockets {
+            if let Some(role) = Role::of_admin(address) {
+                items.add(role, socket.try_clone()?);
+            }
         }
         self.offer.add_to(&mut items)?;
         Ok(items)

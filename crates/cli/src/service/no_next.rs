@@ -3,13 +3,13 @@
 use std::convert::Infallible;
 
 #[cfg(feature = "admin")]
-use couplet_admin::AdminAddr;
+use couplet_connector::endpoint::Address;
 
 use super::{given::Given, relays::Relays};
 use crate::config::Config;
 #[cfg(feature = "admin")]
 use crate::{
-    admin::{AdminEndpoint, AdminServing, AdminSpec},
+    admin::{AdminEndpoint, AdminServing},
     incoming::Kept,
 };
 
@@ -49,7 +49,7 @@ impl Before {
     }
 
     #[cfg(feature = "admin")]
-    pub(super) fn admin(&mut self, _: &AdminAddr) -> Option<Kept> {
+    pub(super) fn admin(&mut self, _: &Address) -> Option<Kept> {
         None
     }
 
@@ -71,7 +71,7 @@ impl Next {
     }
 
     #[cfg(feature = "admin")]
-    pub(super) fn keep_admin(&mut self, _: &AdminSpec, _: &AdminEndpoint) -> std::io::Result<()> {
+    pub(super) fn keep_admin(&mut self, _: &AdminEndpoint) -> std::io::Result<()> {
         Ok(())
     }
 

@@ -47,6 +47,9 @@ pub(super) struct Relays {
     pub(super) admin: Option<couplet_admin::Admin>,
     #[cfg(feature = "admin")]
     pub(super) words: crate::admin::program::Running,
+    /// What the admin endpoint reads again.
+    #[cfg(feature = "admin")]
+    pub(super) admin_files: Vec<crate::reload::OnReload>,
 }
 
 // ===== impl Relays =====
@@ -68,6 +71,8 @@ impl Relays {
             admin: None,
             #[cfg(feature = "admin")]
             words: crate::admin::program::Running::default(),
+            #[cfg(feature = "admin")]
+            admin_files: Vec::new(),
         };
         let mut prepared = Vec::new();
         for relay in config.relays {
@@ -157,6 +162,8 @@ impl Relays {
             let all = relay.plan.on_reload().into_iter();
             all.map(move |it| it.of(&name))
         });
+        #[cfg(feature = "admin")]
+        let read_again = read_again.chain(self.admin_files.iter().cloned());
         do_all(read_again.collect()).await;
         if let Err(error) = self.settle() {
             tracing::warn!("{error:#}");
@@ -458,7 +465,12 @@ fn refuse_unused(config: &Config) -> anyhow::Result<()> {
         .relays
         .iter()
         .flat_map(|relay| relay.plan.sides.specs());
-    passed::refuse_unused(sides.map(|(_, side)| &side.endpoint.address))
+    let addresses = sides.map(|(_, side)| &side.endpoint.address);
+    #[cfg(feature = "admin")]
+    let admin = config.process.common.admin.spec()?;
+    #[cfg(feature = "admin")]
+    let addresses = addresses.chain(admin.addresses());
+    passed::refuse_unused(addresses)
 }
 
 /// Files may take their time.

@@ -208,6 +208,7 @@ pub(crate) const FLAGS: &[&str] = &[
     "admin-token",
     "access-log-every",
     "generations",
+    "admin-host",
     "access-log-format",
     "capture",
     "capture-dir",

@@ -49,17 +49,14 @@ impl Role {
         }
     }
 
-    /// That of an admin endpoint.
+    /// That of an admin endpoint; none where systemd has passed its socket.
     #[cfg(feature = "admin")]
-    pub(crate) fn of_admin(addr: &couplet_admin::AdminAddr) -> Self {
-        use couplet_admin::AdminAddr;
-
-        Self::Admin(match addr {
-            AdminAddr::Unix(path) => {
-                UnixAddr::path(path).map_or_else(|_| addr.to_string(), |addr| whole(&addr))
-            }
-            _ => addr.to_string(),
-        })
+    pub(crate) fn of_admin(address: &Address) -> Option<Self> {
+        match address {
+            Address::Listen(_) => Some(Self::Admin(address.to_string())),
+            Address::ListenUnix(addr) => Some(Self::Admin(whole(addr))),
+            _ => None,
+        }
     }
 
     fn read(role: &str, name: &str) -> Option<Self> {
