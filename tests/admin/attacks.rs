@@ -161,7 +161,7 @@ fn attack(browser: &Browser, base: &str, routes: &[(&str, String)]) -> Vec<(Stri
         .collect()
 }
 
-/// A page of nobody's, on a port of its own.
+/// A page of another origin: on a port of its own.
 fn foreign_page() -> String {
     use std::io::{Read, Write};
 

@@ -113,7 +113,7 @@ async fn next(capturing: Option<Capturing>) -> Option<(io::Result<Bytes>, Option
 
 impl io::Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Where the reader has left, the capture ends by itself: there is nobody to be told of an error.
+        // Where the reader has left, the capture ends by itself, and no client is left to hear of an error.
         let _ = self.0.blocking_send(Bytes::copy_from_slice(bytes));
         Ok(bytes.len())
     }

@@ -31,7 +31,7 @@ const FOREIGN: &[(&str, &str)] = &[
     ("frame", "HTTP is no protocol of messages"),
     ("socks5", "it dials nothing for its clients"),
     ("connect", "it dials nothing for its clients"),
-    ("rendezvous", "its clients meet nobody"),
+    ("rendezvous", "its clients are not joined"),
 ];
 
 /// Options whose layers let no stranger through.

@@ -184,7 +184,7 @@ impl Client {
         let passed = through(&self.side.stack(), conn).await;
         passed
             .map_err(anyhow::Error::from_boxed)
-            .with_context(|| format!("{} let nobody in", self.shown))
+            .with_context(|| format!("{} refused this client", self.shown))
     }
 }
 

@@ -180,7 +180,7 @@ impl Meter {
         self.asked.fetch_or(SENT, Ordering::Relaxed);
     }
 
-    /// Is anything asked of the relay, or is there a tap? For the relay alone, which looks at each poll.
+    /// Whether something is asked of the relay, or there is a tap. For the relay alone, which looks at each poll.
     pub fn is_asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed) != 0
     }

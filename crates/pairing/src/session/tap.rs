@@ -65,7 +65,7 @@ impl Session {
         self.end_reason().is_none().then_some(tapped)
     }
 
-    /// Is there a [`tap`](Self::tap)?
+    /// Whether there is a [`tap`](Self::tap).
     pub fn is_tapped(&self) -> bool {
         self.meter().is_tapped()
     }

@@ -35,8 +35,8 @@ impl LiveCapture {
         })
     }
 
-    /// Has all been taken so far? Not where the writer was too slow, or has failed: the capture has stopped
-    /// then.
+    /// Whether all packets have been taken so far. Not where the writer was too slow, or has failed: the capture
+    /// has stopped then.
     pub fn is_whole(&self) -> bool {
         self.queue.is_whole()
     }
