@@ -209,8 +209,6 @@ pub(crate) const FLAGS: &[&str] = &[
     "admin-host",
     "access-log-every",
     "generations",
-    "admin-host",
-    "access-log-every",
     "access-log-format",
     "capture",
     "capture-dir",
