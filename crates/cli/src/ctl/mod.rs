@@ -172,9 +172,9 @@ impl CtlArgs {
                 let path = format!("/v1/pairs/{id}/capture");
                 let mut out = std::io::stdout();
                 if out.is_terminal() {
-                    bail!(
-                        "packets are not for a terminal: `couplet ctl capture {id} | wireshark -k -i -`, or into a file"
-                    );
+                    let right =
+                        format!("`couplet ctl capture {id} | wireshark -k -i -`, or a file");
+                    return Err(Mistake::new("packets are not for a terminal", right).into());
                 }
                 client.stream(&path, &mut out)?;
             }
