@@ -188,7 +188,7 @@ fn what_makes_no_sense_is_an_error() {
             "dial:h:1",
             "`both` is not a way of `mux`",
         ),
-        ("listen:0,mux,mux", "dial:h:1", "`mux` is there twice"),
+        ("listen:0,mux,mux", "dial:h:1", "`mux` is given twice"),
         (
             "listen:0,socks5",
             "dial:asked,mux",
