@@ -332,6 +332,41 @@ for name, said in {
     stranger("mux", name, said)
     stranger("mux", f"{name}-stalls", said, end=STALLS)
 
+# ===== before TLS, and before a virtual machine =====
+
+HELLO = b"\x16\x03\x01\x00\x05hello"
+SSL, GSS = b"\0\0\0\x08\x04\xd2\x16\x2f", b"\0\0\0\x08\x04\xd2\x16\x30"
+for name, said in {
+    "ssl": SSL + HELLO,
+    "gss": GSS + SSL + HELLO,
+    "gss-twice": GSS + GSS,
+    "direct": HELLO,
+    "login": b"\0\0\0\x0d\0\x03\0\0user\0",
+    "cancel": b"\0\0\0\x10\x04\xd2\x16\x2e\0\0\0\x01\0\0\0\x02",
+    "yes": b"S" + HELLO,
+    "no": b"N",
+    "error": b"E\0\0\0\x05\0",
+    "smtp": b"EHLO me\r\nNOOP\r\nSTARTTLS\r\n" + HELLO,
+    "smtp-quit": b"HELO me\nMAIL FROM:<>\r\nSTARTTLS now\r\nfoo\r\nQUIT\r\n",
+    "smtp-long": b"x" * 600,
+    "smtp-many": b"NOOP\r\n" * 21,
+    "server": b"220-hi\r\n220 hi\r\n250-x\r\n250-STARTTLS\r\n250 HELP\r\n220 go\r\n" + HELLO,
+    "server-without": b"220 hi\r\n250 HELP\r\n",
+    "server-refuses": b"554 no \x1b\r\n",
+}.items():
+    stranger("starttls", name, said)
+stranger("starttls", "stalls", SSL[:5], end=STALLS)
+for name, said in {
+    "ok": b"OK 1073741824\nhello",
+    "carriage-return": b"OK 7\r\n",
+    "no-port": b"OK \n",
+    "no-number": b"OK 1\x1b\n",
+    "long": b"O" * 40,
+    "other": b"CONNECT 5000\n",
+}.items():
+    stranger("vsock", name, said)
+stranger("vsock", "stalls", b"OK 1", end=STALLS)
+
 # ===== noise, the traffic log, the relay =====
 
 for kind in range(3):

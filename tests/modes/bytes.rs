@@ -6,12 +6,19 @@ use std::{
     time::Duration,
 };
 
-use couplet_tests::{Mode, Rig, in_every_mode_and_over_unix, net::expect_end, pattern, until};
+use couplet_tests::{
+    Mode, Rig, in_every_mode_and_over_unix, in_every_mode_over_quic, net::expect_end, pattern,
+    until,
+};
 
 in_every_mode_and_over_unix! {
     words_go_both_ways
     large_transfers_both_ways_at_a_time
     a_slow_reader_holds_its_sender_up
+}
+
+in_every_mode_over_quic! {
+    words_go_both_ways
 }
 
 const MIB: usize = 1024 * 1024;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use couplet_tests::{
-    Mode, Rig, in_every_mode, in_every_mode_and_over_unix,
+    Mode, Rig, in_every_mode, in_every_mode_and_over_unix, in_every_mode_over_quic,
     net::{arrived, expect_end, expect_reset, reset},
     pattern,
 };
@@ -17,6 +17,15 @@ in_every_mode_and_over_unix! {
     the_answer_to_a_half_close_may_come_late
     a_half_closed_pair_ends_when_it_is_idle
     a_half_closed_pair_lives_while_bytes_come
+}
+
+// Of an early answer there is less to be seen through a second command, which reads on for the test.
+in_every_mode_over_quic! {
+    the_answer_to_a_half_close_may_come_late
+    a_half_closed_pair_ends_when_it_is_idle
+    a_half_closed_pair_lives_while_bytes_come
+    a_reset_is_passed_on_after_the_bytes
+    a_reset_of_an_idle_pair_is_passed_on
 }
 
 // Over Unix sockets a close with bytes unread takes back the end that was sent before it.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use couplet_tests::{
-    Couplet, LIMIT, Mode, Rig, in_every_mode, in_every_mode_and_over_unix,
+    Couplet, LIMIT, Mode, Rig, in_every_mode, in_every_mode_and_over_unix, in_every_mode_over_quic,
     net::{connect, expect_end, expect_reset},
     pattern,
 };
@@ -11,6 +11,11 @@ use rustix::process::Signal;
 
 in_every_mode_and_over_unix! {
     the_live_pair_finishes
+    what_is_left_after_the_drain_is_cut
+    the_second_signal_ends_at_once
+}
+
+in_every_mode_over_quic! {
     what_is_left_after_the_drain_is_cut
     the_second_signal_ends_at_once
 }

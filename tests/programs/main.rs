@@ -5,6 +5,7 @@
 mod balancer;
 mod cluster_port;
 mod crowd;
+mod ends;
 mod git;
 mod inetd;
 mod match_maker;

@@ -110,6 +110,15 @@ impl Couplet {
         format!("dial:{address}")
     }
 
+    /// The port of UDP on which a side listens for QUIC.
+    pub fn quic_port(&self, side: char) -> u16 {
+        self.find("it listens", |line| {
+            let (at, address) = listening_at(line)?;
+            let port = address.strip_prefix("quic:")?.rsplit(':').next()?;
+            (at == side).then(|| port.parse().unwrap())
+        })
+    }
+
     /// Waits for this many events with this message, and returns them.
     pub fn events(&self, message: &str, number: usize) -> Vec<Value> {
         self.look(&format!("{number} times `{message}`"), |lines| {

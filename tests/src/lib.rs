@@ -14,6 +14,7 @@
     reason = "what can't be done here fails the test, and the line says what it was"
 )]
 
+mod certificate;
 mod couplet;
 mod mode;
 mod need;
@@ -24,8 +25,9 @@ pub mod schema;
 mod wait;
 
 pub use self::{
+    certificate::Certificate,
     couplet::{Couplet, example},
-    mode::{Mode, Rig, over_unix},
+    mode::{Mode, Rig, over_quic, over_unix},
     need::{need, program, python_file, python_program},
     process::{Finished, Process, finish},
     wait::{LIMIT, until},

@@ -8,7 +8,7 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    Couplet,
+    Certificate, Couplet,
     net::{accept, connect, dial, listen, listens_no_more, unix},
 };
 
@@ -32,13 +32,23 @@ pub struct Rig {
     pub couplet: Couplet,
     a: End,
     b: End,
-    /// Where the Unix sockets are.
+    /// Where the Unix sockets are, or the certificates.
     _scratch: Option<TempDir>,
+    /// What speaks QUIC in place of the test.
+    _helpers: Vec<Couplet>,
+}
+
+/// What the sides of a rig are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Over {
+    Tcp,
+    Unix,
+    Quic,
 }
 
 thread_local! {
-    /// Does the test of this thread use Unix sockets?
-    static OVER_UNIX: Cell<bool> = const { Cell::new(false) };
+    /// What the test of this thread uses.
+    static OVER: Cell<Over> = const { Cell::new(Over::Tcp) };
 }
 
 /// Runs a test whose [`Rig`]s have Unix sockets at both ends.
@@ -46,7 +56,14 @@ thread_local! {
 /// The test handles them as [`TcpStream`]s, which is right for what any socket can do: read, write,
 /// peek, shut down, wait with a bound.
 pub fn over_unix(test: impl FnOnce()) {
-    OVER_UNIX.set(true);
+    OVER.set(Over::Unix);
+    test();
+}
+
+/// Runs a test whose [`Rig`]s have QUIC at both ends. The test handles TCP: a second command at each end speaks
+/// QUIC for it, so what is seen there has gone through three of them.
+pub fn over_quic(test: impl FnOnce()) {
+    OVER.set(Over::Quic);
     test();
 }
 
@@ -127,6 +144,38 @@ macro_rules! in_every_mode_and_over_unix {
     };
 }
 
+/// The same, over QUIC alone.
+#[macro_export]
+macro_rules! in_every_mode_over_quic {
+    ($($test:ident)*) => {
+        mod quic {
+            $(mod $test {
+                use $crate::{Mode, over_quic};
+
+                #[test]
+                fn listen_listen() {
+                    over_quic(|| super::super::$test(Mode::ListenListen));
+                }
+
+                #[test]
+                fn listen_dial() {
+                    over_quic(|| super::super::$test(Mode::ListenDial));
+                }
+
+                #[test]
+                fn dial_listen() {
+                    over_quic(|| super::super::$test(Mode::DialListen));
+                }
+
+                #[test]
+                fn dial_dial() {
+                    over_quic(|| super::super::$test(Mode::DialDial));
+                }
+            })*
+        }
+    };
+}
+
 // ===== impl Rig =====
 
 impl Rig {
@@ -138,8 +187,10 @@ impl Rig {
             Mode::DialListen => (true, false),
             Mode::DialDial => (true, true),
         };
-        if OVER_UNIX.get() {
-            return Self::over_unix([a_dials, b_dials], options);
+        match OVER.get() {
+            Over::Tcp => {}
+            Over::Unix => return Self::over_unix([a_dials, b_dials], options),
+            Over::Quic => return Self::over_quic([a_dials, b_dials], options),
         }
         let target = |dials: bool| dials.then(listen);
         let (a, b) = (target(a_dials), target(b_dials));
@@ -158,6 +209,50 @@ impl Rig {
             a,
             b,
             _scratch: None,
+            _helpers: Vec::new(),
+        }
+    }
+
+    fn over_quic(dials: [bool; 2], options: &[&str]) -> Self {
+        let certificate = Certificate::new();
+        let mut helpers = Vec::new();
+        // A helper that is dialled is there first.
+        let targets = dials.map(|dials| {
+            dials.then(|| {
+                let target = listen();
+                let helper = Couplet::start(&[&certificate.listens(), &dial(&target)]);
+                let side = certificate.dials(helper.quic_port('A'));
+                helpers.push(helper);
+                (side, target)
+            })
+        });
+        let side = |target: &Option<(String, TcpListener)>| match target {
+            Some((side, _)) => side.clone(),
+            None => certificate.listens(),
+        };
+        let sides = [side(&targets[0]), side(&targets[1])];
+        let couplet = Couplet::start(&[&[&*sides[0], &*sides[1]], options].concat());
+        let mut ends = targets
+            .into_iter()
+            .zip(['A', 'B'])
+            .map(|(target, side)| match target {
+                Some((_, target)) => End::Accept(target),
+                None => {
+                    let helper = certificate.dials(couplet.quic_port(side));
+                    let helper = Couplet::start(&["listen:0", &helper]);
+                    let address = helper.address('A');
+                    helpers.push(helper);
+                    End::Connect(address)
+                }
+            });
+        let (a, b) = (ends.next().unwrap(), ends.next().unwrap());
+        drop(ends);
+        Self {
+            couplet,
+            a,
+            b,
+            _scratch: Some(certificate.folder),
+            _helpers: helpers,
         }
     }
 
@@ -181,6 +276,7 @@ impl Rig {
             a: a.1,
             b: b.1,
             _scratch: Some(scratch),
+            _helpers: Vec::new(),
         }
     }
 

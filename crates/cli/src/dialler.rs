@@ -9,8 +9,12 @@ use std::{
     task::{Context, Poll},
 };
 
+#[cfg(target_os = "linux")]
+use couplet_connector::endpoint::VsockDial;
 #[cfg(unix)]
 use couplet_connector::endpoint::{Exec, Stdio, UnixDial};
+#[cfg(feature = "quic")]
+use couplet_connector::layers::quic::QuicDial;
 use couplet_connector::{
     SideHandshake,
     endpoint::{
@@ -93,6 +97,10 @@ pub(crate) enum AnyDial {
     /// Starts a program.
     #[cfg(unix)]
     Exec(Exec),
+    #[cfg(target_os = "linux")]
+    Vsock(VsockDial),
+    #[cfg(feature = "quic")]
+    Quic(QuicDial),
 }
 
 /// A dial, and the layers that a connection goes through then.
@@ -302,6 +310,10 @@ impl AnyDial {
             Self::Stdio => Self::Stdio,
             #[cfg(unix)]
             Self::Exec(exec) => Self::Exec(exec),
+            #[cfg(target_os = "linux")]
+            Self::Vsock(dial) => Self::Vsock(dial),
+            #[cfg(feature = "quic")]
+            Self::Quic(dial) => Self::Quic(dial),
             Self::Several(dial) => Self::Several(dial),
             Self::Shaken(dial) => Self::Shaken(dial),
             #[cfg(feature = "mux")]
@@ -376,6 +388,21 @@ impl<R> Service<R> for AnyDial {
                 let started = exec.start();
                 let conn = started.map(|conn| conn.map_io(|io| Stream::Exec(Box::new(io))));
                 ready(conn.map_err(Into::into)).boxed().right_future()
+            }
+            #[cfg(target_os = "linux")]
+            Self::Vsock(dial) => {
+                let dial = dial.clone();
+                let dialling = async move { Ok(dial.connect().await?.map_io(Stream::Vsock)) };
+                dialling.boxed().right_future()
+            }
+            #[cfg(feature = "quic")]
+            Self::Quic(dial) => {
+                let dial = dial.clone();
+                let dialling = async move {
+                    let conn = dial.connect().await?;
+                    Ok(conn.map_io(|io| Stream::Quic(Box::new(io))))
+                };
+                dialling.boxed().right_future()
             }
         }
     }

@@ -39,6 +39,7 @@ pub(crate) fn write(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
         line(to, "sockets", &spec.endpoint.settings(plan.endpoint_flags))?;
         let resets = match &spec.endpoint {
             endpoint if endpoint.is_unix() => Some(NO_RESET),
+            endpoint if endpoint.is_vsock() => Some(NO_RESET_OF_VSOCK),
             endpoint if endpoint.is_stdio() => Some(NO_RESET_OF_STDIO),
             endpoint if endpoint.is_exec() => Some(RESETS_OF_PROGRAM),
             _ => None,
@@ -156,6 +157,10 @@ const HALF_CLOSE: &str = "the proxy decides: ssh -D, dante and couplet deliver w
 /// The same of standard output.
 const NO_RESET_OF_STDIO: &str = "come in from a socket; none goes out: the reader sees an end, and the exit status says how it was";
 
+/// The same of vsock.
+const NO_RESET_OF_VSOCK: &str =
+    "none come in, and none go out: a connection that is cut reads as one that has ended";
+
 /// The same of a program.
 const RESETS_OF_PROGRAM: &str =
     "come in where a signal kills the program; one that goes out is SIGTERM to its process group";
@@ -215,7 +220,11 @@ pub(crate) fn movement(plan: &Plan, from: Side) -> String {
         .map(|spec| (spec.name, spec.bytes()[0]));
     let on_pair = plan.pair.iter().map(|spec| (spec.name, spec.bytes()[way]));
     let written = sink.layers.iter().map(|spec| (spec.name, spec.bytes()[1]));
-    let all: Vec<_> = read.chain(on_pair).chain(written).collect();
+    let carried = [source, sink]
+        .into_iter()
+        .filter(|side| side.endpoint.is_quic());
+    let carried = carried.map(|_| ("quic", Bytes::Copied)).take(1);
+    let all: Vec<_> = carried.chain(read).chain(on_pair).chain(written).collect();
     let copy: Vec<_> = all
         .iter()
         .filter(|(_, bytes)| *bytes == Bytes::Copied)

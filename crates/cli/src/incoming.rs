@@ -12,6 +12,10 @@ use couplet_connector::endpoint::{
 };
 #[cfg(unix)]
 use couplet_connector::endpoint::{UnixListen, UnixListenSocket};
+#[cfg(target_os = "linux")]
+use couplet_connector::endpoint::{VsockListen, VsockListenSocket};
+#[cfg(feature = "quic")]
+use couplet_connector::layers::quic::QuicListen;
 use futures::StreamExt;
 
 #[cfg(target_os = "linux")]
@@ -26,6 +30,10 @@ pub(crate) enum Incoming {
     WhileUp(Box<WhileUp>),
     #[cfg(unix)]
     Unix(UnixListen),
+    #[cfg(target_os = "linux")]
+    Vsock(VsockListen),
+    #[cfg(feature = "quic")]
+    Quic(QuicListen),
     Routes(RoutesListen),
     Pool(Box<Pool<Dialler>>),
     PoolEach(Box<PoolEach<Dialler>>),
@@ -47,6 +55,11 @@ pub(crate) enum Kept {
     Tcp(Vec<std::net::TcpListener>),
     #[cfg(unix)]
     Unix(UnixListenSocket),
+    #[cfg(target_os = "linux")]
+    Vsock(VsockListenSocket),
+    /// Not the socket alone: connections of QUIC live in the process.
+    #[cfg(feature = "quic")]
+    Quic(QuicListen),
     Routes(RoutesListen),
 }
 
@@ -61,6 +74,10 @@ impl Kept {
             }
             #[cfg(unix)]
             Self::Unix(socket) => Self::Unix(socket.try_clone()?),
+            #[cfg(target_os = "linux")]
+            Self::Vsock(socket) => Self::Vsock(socket.try_clone()?),
+            #[cfg(feature = "quic")]
+            Self::Quic(listen) => Self::Quic(listen.clone()),
             Self::Routes(listen) => Self::Routes(listen.clone()),
         })
     }
@@ -97,6 +114,10 @@ impl Incoming {
             Self::WhileUp(listen) => Ok(Some(Kept::Tcp(listen.listen.sockets()?))),
             #[cfg(unix)]
             Self::Unix(listen) => Ok(Some(Kept::Unix(listen.socket()?))),
+            #[cfg(target_os = "linux")]
+            Self::Vsock(listen) => Ok(Some(Kept::Vsock(listen.socket()?))),
+            #[cfg(feature = "quic")]
+            Self::Quic(listen) => Ok(Some(Kept::Quic(listen.clone()))),
             Self::Routes(listen) => Ok(Some(Kept::Routes(listen.clone()))),
             Self::Pool(_) | Self::PoolEach(_) => Ok(None),
             #[cfg(feature = "mux")]
@@ -112,6 +133,10 @@ impl Incoming {
             Self::WhileUp(listen) => listen.listen.local_addrs().map(Into::into).collect(),
             #[cfg(unix)]
             Self::Unix(listen) => vec![listen.addr().clone().into()],
+            #[cfg(target_os = "linux")]
+            Self::Vsock(listen) => vec![(*listen.addr()).into()],
+            #[cfg(feature = "quic")]
+            Self::Quic(listen) => listen.local_addrs().map(LocalAddr::Quic).collect(),
             Self::Routes(_) | Self::Pool(_) | Self::PoolEach(_) => Vec::new(),
             #[cfg(feature = "mux")]
             Self::Mux(mux) => mux.get_ref().addrs(),
@@ -129,6 +154,10 @@ impl futures::Stream for Incoming {
             Self::WhileUp(listen) => next(listen.poll_next_unpin(cx), Stream::Tcp),
             #[cfg(unix)]
             Self::Unix(listen) => next(listen.poll_next_unpin(cx), Stream::Unix),
+            #[cfg(target_os = "linux")]
+            Self::Vsock(listen) => next(listen.poll_next_unpin(cx), Stream::Vsock),
+            #[cfg(feature = "quic")]
+            Self::Quic(listen) => next(listen.poll_next_unpin(cx), |io| Stream::Quic(Box::new(io))),
             Self::Routes(routes) => next(routes.listen.poll_next_unpin(cx), Stream::Boxed),
             Self::Pool(pool) => next(pool.poll_next_unpin(cx), std::convert::identity),
             Self::PoolEach(pools) => next(pools.poll_next_unpin(cx), std::convert::identity),
@@ -151,6 +180,10 @@ impl endpoint::Endpoint for Incoming {
             Self::WhileUp(listen) => endpoint::Endpoint::local_addr(&**listen),
             #[cfg(unix)]
             Self::Unix(listen) => Some(listen.addr().clone().into()),
+            #[cfg(target_os = "linux")]
+            Self::Vsock(listen) => Some((*listen.addr()).into()),
+            #[cfg(feature = "quic")]
+            Self::Quic(listen) => endpoint::Endpoint::local_addr(listen),
             Self::Routes(_) | Self::Pool(_) | Self::PoolEach(_) => None,
             #[cfg(feature = "mux")]
             Self::Mux(mux) => mux.local_addr(),

@@ -43,6 +43,8 @@ mod pair;
 mod passed;
 mod plan;
 mod proxy_sides;
+#[cfg(feature = "quic")]
+mod quic;
 mod redial;
 mod relay_name;
 mod reload;

@@ -39,6 +39,20 @@ pub(crate) fn refuse(target: SocketAddr) -> Result<(), &'static str> {
     }
 }
 
+/// The same of a dial over QUIC.
+#[cfg(feature = "quic")]
+pub(crate) fn refuse_quic(target: SocketAddr) -> Result<(), &'static str> {
+    let listening = LISTENING.read().unwrap_or_else(PoisonError::into_inner);
+    let mut own = listening.iter().filter_map(|own| match own {
+        LocalAddr::Quic(own) => Some(*own),
+        _ => None,
+    });
+    match own.any(|own| is_same(own, target)) {
+        true => Err(ITSELF),
+        false => Ok(()),
+    }
+}
+
 /// Fails where a target leads back to this process for certain, which is known without a look-up of an
 /// address and of `localhost`: no client would ever be served.
 pub(crate) fn refuse_at_start(target: &DialAddr) -> anyhow::Result<()> {

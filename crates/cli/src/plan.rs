@@ -260,6 +260,8 @@ impl Plan {
         }
         let same = match (&a.endpoint.address, &b.endpoint.address) {
             (Address::Listen(a), Address::Listen(b)) => a == b && a.port() != 0,
+            (Address::ListenQuic(a), Address::ListenQuic(b)) => a == b && a.port() != 0,
+            (Address::ListenVsock(a), Address::ListenVsock(b)) => a == b && a.port() != 0,
             (Address::ListenUnix(a), Address::ListenUnix(b)) => a == b,
             (Address::ListenSystemd(a), Address::ListenSystemd(b)) => a == b,
             _ => false,

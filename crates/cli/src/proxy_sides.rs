@@ -89,7 +89,7 @@ fn layer(spec: &SideSpec) -> Option<&SideLayerSpec> {
 
 fn is_on_loopback(address: &Address) -> bool {
     match address {
-        Address::Listen(addr) => match addr.host() {
+        Address::Listen(addr) | Address::ListenQuic(addr) => match addr.host() {
             Some(Host::Ip(ip)) => ip.to_canonical().is_loopback(),
             Some(Host::Name(name)) => name
                 .as_str()

@@ -23,6 +23,10 @@ use crate::{
 /// How long the pair of a process that hangs up may take to deliver what has been read.
 const HANGUP_GRACE: Duration = Duration::from_secs(1);
 
+/// How long what has been written to connections of QUIC may take to arrive.
+#[cfg(feature = "quic")]
+const FAREWELL: Duration = Duration::from_secs(3);
+
 /// How long a thread that looks a name up may take to notice that the process ends.
 pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_millis(100);
 
@@ -65,6 +69,10 @@ async fn relay(plan: &Plan) -> anyhow::Result<Option<CloseReason>> {
         match &spec.endpoint.address {
             Address::Dial(addr) => tracing::info!(%side, target = %addr, "dials"),
             Address::DialUnix(addr) => tracing::info!(%side, target = %addr, "dials"),
+            Address::DialVsock(addr) => tracing::info!(%side, target = %addr, "dials"),
+            Address::DialQuic(addr) => {
+                tracing::info!(%side, target = format!("quic:{addr}"), "dials");
+            }
             Address::DialSeveral(targets) => {
                 for target in targets {
                     tracing::info!(%side, %target, "dials");
@@ -111,6 +119,10 @@ async fn relay(plan: &Plan) -> anyhow::Result<Option<CloseReason>> {
         }
     };
     plan.leave_others().await;
+    #[cfg(feature = "quic")]
+    if plan.sides.specs().any(|(_, side)| side.endpoint.is_quic()) {
+        couplet_connector::layers::quic::delivered(FAREWELL).await;
+    }
     ended
 }
 

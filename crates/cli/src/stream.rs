@@ -20,6 +20,10 @@ pub(crate) enum Stream {
     Stdio(Box<couplet_connector::endpoint::Stdio>),
     #[cfg(unix)]
     Exec(Box<couplet_connector::endpoint::ExecIo>),
+    #[cfg(target_os = "linux")]
+    Vsock(couplet_connector::endpoint::VsockIo),
+    #[cfg(feature = "quic")]
+    Quic(Box<couplet_connector::layers::quic::QuicIo>),
 }
 
 /// The stream of any kind.
@@ -34,6 +38,10 @@ macro_rules! any {
             Stream::Stdio($io) => $does,
             #[cfg(unix)]
             Stream::Exec($io) => $does,
+            #[cfg(target_os = "linux")]
+            Stream::Vsock($io) => $does,
+            #[cfg(feature = "quic")]
+            Stream::Quic($io) => $does,
         }
     };
 }

@@ -2,7 +2,12 @@ use std::{fmt, net::SocketAddr};
 
 use futures::Stream;
 
-use crate::{address::UnixAddr, conn::Conn, error::BoxError, io::Io};
+use crate::{
+    address::{UnixAddr, VsockAddr},
+    conn::Conn,
+    error::BoxError,
+    io::Io,
+};
 
 /// A side of a relay: a stream of connections, accepted or dialled.
 ///
@@ -33,6 +38,10 @@ pub enum LocalAddr {
     Tcp(SocketAddr),
     /// On a Unix socket.
     Unix(UnixAddr),
+    /// On a port of vsock.
+    Vsock(VsockAddr),
+    /// On a port of UDP, for QUIC.
+    Quic(SocketAddr),
 }
 
 // ===== impl LocalAddr =====
@@ -42,15 +51,15 @@ impl LocalAddr {
     pub const fn tcp(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(addr) => Some(*addr),
-            Self::Unix(_) => None,
+            _ => None,
         }
     }
 
     /// The name, where it is a Unix socket's.
     pub const fn unix(&self) -> Option<&UnixAddr> {
         match self {
-            Self::Tcp(_) => None,
             Self::Unix(addr) => Some(addr),
+            _ => None,
         }
     }
 }
@@ -67,11 +76,19 @@ impl From<UnixAddr> for LocalAddr {
     }
 }
 
+impl From<VsockAddr> for LocalAddr {
+    fn from(addr: VsockAddr) -> Self {
+        Self::Vsock(addr)
+    }
+}
+
 impl fmt::Display for LocalAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(addr) => addr.fmt(f),
             Self::Unix(addr) => addr.fmt(f),
+            Self::Vsock(addr) => addr.fmt(f),
+            Self::Quic(addr) => write!(f, "quic:{addr}"),
         }
     }
 }

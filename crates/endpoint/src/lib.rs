@@ -41,7 +41,7 @@
 //! * the connection: [`Conn`], its [`Info`], and [`Io`], its stream of bytes; [`Replay`] for bytes
 //!   read ahead, [`Opaque`] for foreign streams;
 //! * the endpoints: [`Listen`], [`Dial`] with [`once`], [`repeat`] and [`pool`]; the same over Unix
-//!   sockets, [`UnixListen`] and [`UnixDial`]; [`Exec`], a program; [`Stdio`]; [`memory`] for tests; [`handoff`],
+//!   sockets, [`UnixListen`] and [`UnixDial`], and over vsock, `VsockListen` and `VsockDial`; [`Exec`], a program; [`Stdio`]; [`memory`] for tests; [`handoff`],
 //!   for connections that another relay of the process has accepted; [`Endpoint`] is the trait for your
 //!   own;
 //! * [`Targets`]: one of several dials for each connection, with balance and checks;
@@ -79,6 +79,8 @@ mod stdio;
 mod targets;
 #[cfg(unix)]
 mod unix;
+#[cfg(target_os = "linux")]
+mod vsock;
 
 #[cfg(unix)]
 pub use self::exec::{Exec, ExecError, ExecIo};
@@ -86,14 +88,16 @@ pub use self::exec::{Exec, ExecError, ExecIo};
 pub use self::stdio::Stdio;
 #[cfg(unix)]
 pub use self::unix::{UnixDial, UnixDialError, UnixListen, UnixListenOptions, UnixListenSocket};
+#[cfg(target_os = "linux")]
+pub use self::vsock::{VsockDial, VsockDialError, VsockIo, VsockListen, VsockListenSocket};
 pub use self::{
     address::{
         Address, AddressError, DialAddr, ExecAddr, Host, HostName, ListenAddr, SocketName,
-        TargetAddr, UnixAddr,
+        TargetAddr, UnixAddr, VsockAddr,
     },
     conn::{
         CloseReason, Conn, ConnEvent, ConnId, ConnObserver, Exit, Extensions, Info, Origin,
-        PeerName, PeerNetwork, Program, Refusal, Side, UnixPeer,
+        PeerName, PeerNetwork, Program, Refusal, Side, UnixPeer, VsockPeer,
     },
     dial::{
         Backoff, Dial, DialBy, DialError, Family, Once, Pool, PoolEach, Pooled, Repeat, dial_by,

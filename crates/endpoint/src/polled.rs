@@ -61,6 +61,37 @@ impl Polled {
         polled.ok_or_else(|| io::Error::other("the runtime can't wait for a pipe"))
     }
 
+    /// A socket that does not block.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn both_ways(fd: OwnedFd) -> io::Result<Self> {
+        let interest = Interest::READABLE | Interest::WRITABLE | Interest::ERROR;
+        Ok(Self {
+            fd: async_fd(fd, interest)?,
+            kind: FileType::Socket,
+        })
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) async fn writable(&self) -> io::Result<()> {
+        self.fd.writable().await?.retain_ready();
+        Ok(())
+    }
+
+    /// What a system call that reads makes of it, once it does not block.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn poll_read_with<T>(
+        &self,
+        cx: &mut Context<'_>,
+        mut call: impl FnMut(&OwnedFd) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        loop {
+            let mut ready = ready!(self.fd.poll_read_ready(cx))?;
+            if let Ok(done) = ready.try_io(|fd| call(fd.get_ref())) {
+                return Poll::Ready(done);
+            }
+        }
+    }
+
     fn wait_for(fd: OwnedFd, kind: FileType, interest: Interest) -> Option<Self> {
         // What can't be waited for, as /dev/null, is EPERM.
         let fd = async_fd(fd, interest | Interest::ERROR);
@@ -116,6 +147,12 @@ impl Polled {
         if self.kind == FileType::Socket {
             let _ = SockRef::from(&self.fd.get_ref().as_fd()).set_linger(Some(Duration::ZERO));
         }
+    }
+}
+
+impl AsFd for Polled {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.fd.get_ref().as_fd()
     }
 }
 

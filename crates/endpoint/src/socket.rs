@@ -153,7 +153,11 @@ impl SocketOptions {
             // Zero would mean the system's default.
             socket.set_tcp_user_timeout(Some(timeout.max(Duration::from_millis(1))))?;
         }
-        socket.set_out_of_band_inline(true)
+        match socket.set_out_of_band_inline(true) {
+            // Multipath TCP, where urgent data is in line as it is.
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+            done => done,
+        }
     }
 
     /// Marks a connection of a socket with these options, if a relay has to see to what the system
@@ -235,6 +239,17 @@ impl KeepAlive {
     pub const fn count(mut self, count: u32) -> Self {
         self.count = count;
         self
+    }
+
+    /// The [idle](Self::idle) time.
+    pub const fn idle_time(&self) -> Duration {
+        self.idle
+    }
+
+    /// How long a peer is silent until it is given up.
+    pub const fn dead_after(&self) -> Duration {
+        self.idle
+            .saturating_add(self.interval.saturating_mul(self.count))
     }
 
     #[cfg(any(

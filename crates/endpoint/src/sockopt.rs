@@ -41,6 +41,19 @@ const LAST_ACK_RECEIVED: usize = 14;
 
 sockopt_impl!(TcpInfo, GetOnly, libc::IPPROTO_TCP, libc::TCP_INFO, Info);
 
+/// As much of it as has `tcpi_notsent_bytes`, since Linux 4.6.
+type LongInfo = [u32; NOT_SENT + 1];
+
+const NOT_SENT: usize = 36;
+
+sockopt_impl!(
+    TcpLongInfo,
+    GetOnly,
+    libc::IPPROTO_TCP,
+    libc::TCP_INFO,
+    LongInfo
+);
+
 /// Lets a socket that is bound to an address alone share its port (`IP_BIND_ADDRESS_NO_PORT`, since
 /// Linux 4.2). An older kernel goes on without.
 pub(crate) fn bind_address_no_port(socket: &impl AsFd) {
@@ -91,6 +104,11 @@ pub(crate) fn unanswered(socket: &impl AsFd) -> Option<Unanswered> {
             _ => retransmits.max(probes).into(),
         },
     })
+}
+
+/// How many written bytes the kernel has not sent yet. `None` where the kernel does not tell.
+pub(crate) fn unsent(socket: &impl AsFd) -> Option<u32> {
+    Some(socket::getsockopt(socket, TcpLongInfo).ok()?[NOT_SENT])
 }
 
 /// How long ago the kernel last sent bytes to the peer and had an acknowledgement: the older of

@@ -58,6 +58,8 @@
 //! | [`HandshakeLayer`] with `ExpectProxyHeader` (feature `proxy-protocol`) | side | reads a PROXY protocol header: the address of the client behind a proxy | until what was read ahead is delivered |
 //! | [`HandshakeLayer`] with `SendProxyHeader`, `SendProxyHeaderBeforeJoin` (feature `proxy-protocol`) | side, pair | writes a PROXY protocol header for a server | no |
 //! | [`HandshakeLayer`] with [`Sniff`] | side | detects the client's protocol (TLS with SNI and ALPN, SSH, HTTP, none) without consuming bytes | until what was read ahead is delivered |
+//! | [`HandshakeLayer`] with [`StartTlsAccept`], [`StartTlsConnect`] | side | what PostgreSQL and SMTP say before TLS, as the server or as the client | until what was read ahead is delivered |
+//! | [`HandshakeLayer`] with [`VsockConnect`] | side | a port of a virtual machine, behind the Unix socket of its hypervisor | until what was read ahead is delivered |
 //! | [`HandshakeLayer`] with `TlsAccept`, `TlsConnect` (feature `tls`) | side | TLS, as the server or as the client | in both directions |
 //! | [`HandshakeLayer`] with `NoiseInitiator`, `NoiseResponder` (feature `noise`) | side | Noise: encrypts, by a shared secret or known keys | in both directions |
 //! | [`HandshakeLayer`] with `WsAccept`, `WsConnect` (feature `ws`) | side | WebSocket, as the server or as the client | in both directions |
@@ -83,7 +85,8 @@
 //! | [`MaxLifetimeLayer`] | pair | ends sessions that last longer than allowed | no |
 //!
 //! Beside the layers there is `mux` (feature `mux`): `MuxListen` and `MuxDial` stand in place of a side's
-//! endpoint, and carry many connections over one. It costs splice in both directions.
+//! endpoint, and carry many connections over one. So does `quic` (feature `quic`), whose `QuicListen` and
+//! `QuicDial` are endpoints over UDP. Each costs splice in both directions.
 //!
 //! A test measures the costs in this table. The crate `couplet-conformance` checks a layer of your own.
 
@@ -97,6 +100,8 @@ pub mod handshake;
 pub mod mux;
 pub mod observe;
 pub mod payload;
+#[cfg(feature = "quic")]
+pub mod quic;
 mod shared_io;
 #[cfg(test)]
 mod testing;
@@ -144,6 +149,8 @@ pub use self::handshake::ws::{WsAccept, WsConnect, WsIo};
 pub use self::mux::{MuxDial, MuxIo, MuxListen};
 #[cfg(feature = "fault")]
 pub use self::payload::fault::{Fault, FaultLayer, FaultSwitch};
+#[cfg(feature = "quic")]
+pub use self::quic::{QuicDial, QuicIo, QuicListen, QuicOptions};
 pub use self::{
     admission::access::{AccessLayer, AccessRefused, AccessRule},
     admission::attempts::{AttemptCounts, Attempts, AttemptsLayer, FailedAttempt, TooManyAttempts},
@@ -156,7 +163,9 @@ pub use self::{
     handshake::announce_join::{AnnounceJoin, PartnerLeft},
     handshake::dialled_for::{DialledFor, DialledForLayer},
     handshake::sniff::{Protocol, Sniff},
+    handshake::starttls::{StartTls, StartTlsAccept, StartTlsConnect, StartTlsError},
     handshake::token::{ExpectToken, InvalidToken, SendToken, Token, TokenRefused, Tokens},
+    handshake::vsock_connect::{VsockConnect, VsockConnectError},
     handshake::{
         Departed, Forwarded, Handshake, HandshakeError, HandshakeLayer, HandshakeRequest,
         HealthCheck, Identity, LineError, Replaceable, take_line,

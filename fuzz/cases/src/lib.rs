@@ -8,6 +8,7 @@ mod handshakes;
 mod keys;
 mod mux;
 mod noise;
+mod preludes;
 mod proxies;
 mod relay;
 mod shown;
@@ -21,6 +22,7 @@ pub use self::{
     keys::keys,
     mux::mux,
     noise::noise,
+    preludes::{starttls, vsock},
     proxies::{connect, socks},
     relay::relay,
     shown::shown,
@@ -44,7 +46,7 @@ macro_rules! cases {
 }
 
 /// All fuzz targets.
-pub const CASES: &[Case] = cases![address command compress connect frames keys lines mux noise proxy relay shown sniff socks ws];
+pub const CASES: &[Case] = cases![address command compress connect frames keys lines mux noise proxy relay shown sniff socks starttls vsock ws];
 
 /// Fails if a text that people read has control characters in it: a terminal would obey them.
 #[track_caller]

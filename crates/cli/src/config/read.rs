@@ -245,7 +245,8 @@ fn refuse_same_addresses(places: &[Place<'_>], relays: &[RelayConfig], wrong: &m
         for (side, spec) in relay.plan.sides.specs() {
             let (address, shared) = (&spec.endpoint.address, spec.endpoint.reuse_port);
             let is_one = match address {
-                Address::Listen(addr) => addr.port() != 0,
+                Address::Listen(addr) | Address::ListenQuic(addr) => addr.port() != 0,
+                Address::ListenVsock(addr) => addr.port() != 0,
                 Address::ListenUnix(_) | Address::ListenSystemd(_) | Address::Stdio => true,
                 _ => false,
             };

@@ -7,7 +7,8 @@ use crate::mistake::{Mistake, alternatives, nearest};
 use super::{
     EndpointSpec, Given, Word,
     options::{
-        ALL, LEFT_OUT, NOT_HANDED_OVER, NOT_STDIO, On, SOCKET_ONLY, SideOption, TCP_ONLY, Value,
+        ALL, DIAL_UNIX_ONLY, LEFT_OUT, NOT_HANDED_OVER, NOT_QUIC, NOT_STDIO, NOT_VSOCK, On,
+        QUIC_ONLY, SOCKET_ONLY, SideOption, TCP_ONLY, Value,
     },
 };
 
@@ -80,10 +81,11 @@ pub(super) fn names(endpoint: &EndpointSpec) -> String {
         } else {
             "listening"
         },
-        if endpoint.is_unix() {
-            "Unix socket"
-        } else {
-            "side"
+        match endpoint {
+            endpoint if endpoint.is_unix() => "Unix socket",
+            endpoint if endpoint.is_vsock() => "port of vsock",
+            endpoint if endpoint.is_quic() => "side of QUIC",
+            _ => "side",
         },
     );
     format!("a {way} {unix} has {}", names.join(", "))
@@ -94,12 +96,24 @@ pub(super) fn does_not_fit(option: &SideOption, endpoint: &EndpointSpec) -> Opti
     let name = option.name;
     let right = match option.on {
         On::Listen if endpoint.is_dialled() => "a listening side",
-        On::Listen
-            if name == "reuse-port" && matches!(endpoint.address, Address::ListenSystemd(_)) =>
+        On::Listen | On::Either
+            if matches!(endpoint.address, Address::ListenSystemd(_)) && name == "reuse-port" =>
         {
             "a port that Couplet opens; systemd has `ReusePort=`"
         }
+        On::Either if matches!(endpoint.address, Address::ListenSystemd(_)) && name == "mptcp" => {
+            "a port that Couplet opens; systemd has `SocketProtocol=mptcp`"
+        }
+        _ if QUIC_ONLY.contains(&name) && !endpoint.is_quic() => {
+            "QUIC, `listen:quic:PORT` or `dial:quic:HOST:PORT`"
+        }
+        _ if endpoint.is_vsock() && NOT_VSOCK.contains(&name) => {
+            "peers with an address of a network, not for vsock"
+        }
         On::Dial if !endpoint.is_dialled() => "a dialled side",
+        On::Dial if name == DIAL_UNIX_ONLY && !endpoint.is_unix() => {
+            "a dialled Unix socket, `dial:unix:PATH`; a machine is `dial:vsock:CID:PORT`"
+        }
         On::ListenUnix if endpoint.is_dialled() || !endpoint.is_unix() => {
             "a listening Unix socket, `listen:unix:PATH`"
         }
@@ -108,10 +122,18 @@ pub(super) fn does_not_fit(option: &SideOption, endpoint: &EndpointSpec) -> Opti
         }
         _ if endpoint.is_stdio() && [SOCKET_ONLY, NOT_STDIO].concat().contains(&name) => "a socket",
         _ if endpoint.is_exec() && SOCKET_ONLY.contains(&name) => "a socket, not for a program",
+        _ if endpoint.is_quic() => {
+            let (_, why) = NOT_QUIC.iter().find(|(option, _)| *option == name)?;
+            return Some(format!("`{name}` is not for QUIC: {why}"));
+        }
         _ => {
-            let mut tcp_only = TCP_ONLY.iter().filter(|_| endpoint.is_unix());
-            let (_, why) = tcp_only.find(|(option, _)| *option == name)?;
-            return Some(format!("`{name}` is for TCP, not for a Unix socket: {why}"));
+            let kind = match endpoint {
+                endpoint if endpoint.is_unix() => "a Unix socket",
+                endpoint if endpoint.is_vsock() => "vsock",
+                _ => return None,
+            };
+            let (_, why) = TCP_ONLY.iter().find(|(option, _)| *option == name)?;
+            return Some(format!("`{name}` is for TCP, not for {kind}: {why}"));
         }
     };
     Some(format!("`{name}` is for {right}"))
@@ -166,6 +188,16 @@ pub(super) fn unknown(
 
 /// The address of a side.
 pub(super) fn address(word: Word<'_>) -> Result<Address, Mistake> {
+    let address = any_address(word)?;
+    #[cfg(not(feature = "quic"))]
+    if let Address::ListenQuic(_) | Address::DialQuic(_) = address {
+        let message = "this program was built without `quic`";
+        return Err(word.wrong(message, "one built with `--features quic`"));
+    }
+    Ok(address)
+}
+
+fn any_address(word: Word<'_>) -> Result<Address, Mistake> {
     word.text.parse().map_err(|error: AddressError| {
         let (scheme, rest) = word.cut(':');
         let near = nearest(scheme.text, ["listen", "dial"]);

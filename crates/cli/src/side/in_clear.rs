@@ -12,6 +12,8 @@ pub(super) const ALLOW: &str = "allow";
 /// Options whose layers read from the client or write to it, or carry its bytes otherwise.
 pub(super) const TALKS: &[&str] = &[
     "proxy-protocol",
+    "vsock-connect",
+    "starttls",
     "sniff",
     "tls",
     "noise",

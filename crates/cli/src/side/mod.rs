@@ -82,6 +82,7 @@ impl SideSpec {
         });
         let mut wrong = Mistakes::new();
         let mut options = Vec::new();
+        let address_word = address;
         let address = help::address(address).map_err(|mistake| wrong.push(mistake));
         for word in words {
             wrong.extend(take(word, &mut options).err());
@@ -106,6 +107,8 @@ impl SideSpec {
             let checked = side
                 .check_source(&options)
                 .and_then(|()| side.check_family(&options))
+                .and_then(|()| side.check_multipath(&options))
+                .and_then(|()| side.check_quic(address_word, &options))
                 .and_then(|()| side.check_proxies(&options))
                 .and_then(|()| side.check_lists(&options))
                 .and_then(|()| side.check_each(&options))
@@ -203,6 +206,40 @@ impl SideSpec {
             return Err(family.wrong(message, "leave it out, or dial a name"));
         }
         Ok(())
+    }
+
+    /// Of what Multipath TCP lacks in the system nothing is asked for.
+    fn check_multipath(&self, options: &[GivenOption<'_>]) -> Result<(), Mistake> {
+        let lacking = ["ack-timeout", "user-timeout"];
+        let mut lacking = options
+            .iter()
+            .filter(|(option, _)| lacking.contains(&option.name));
+        match lacking.next().filter(|_| self.endpoint.multipath) {
+            Some((option, given)) => {
+                let message = format!("`{}` can't be had over Multipath TCP", option.name);
+                Err(given.wrong(message, "leave it out, or `mptcp`"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// There is no QUIC without TLS.
+    fn check_quic(&self, address: Word<'_>, options: &[GivenOption<'_>]) -> Result<(), Mistake> {
+        let has_tls = options.iter().any(|(option, _)| option.name == "tls");
+        match self.endpoint.is_quic() && !has_tls {
+            true if self.endpoint.is_dialled() => Err(address.wrong(
+                "QUIC has TLS within, and the side names no CA",
+                format!(
+                    "`{},tls`, and `tls.ca=CA.pem` for a CA of your own",
+                    address.text
+                ),
+            )),
+            true => Err(address.wrong(
+                "QUIC has TLS within, and needs a certificate",
+                format!("`{},tls=CERT.pem`", address.text),
+            )),
+            false => Ok(()),
+        }
     }
 
     /// No proxy dials a Unix socket.

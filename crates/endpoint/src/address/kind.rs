@@ -1,7 +1,7 @@
 //! Reads the kind of an address, `listen:` or `dial:`.
 
 use super::{
-    Address, AddressError, ExecAddr, SocketName, TargetAddr, UnixAddr,
+    Address, AddressError, ExecAddr, SocketName, TargetAddr, UnixAddr, VsockAddr,
     error::Mistake,
     parse::{Form, Input, fail, legible, shows},
 };
@@ -34,6 +34,9 @@ const UNIX: &str = "unix:";
 
 /// What stands behind `listen:`, before the name of a socket that systemd passes.
 pub(super) const SYSTEMD: &str = "systemd:";
+
+/// What stands before the host and the port of QUIC.
+pub(super) const QUIC: &str = "quic:";
 
 /// What stands behind `dial:` where the clients say the target.
 pub(super) const ASKED: &str = "asked";
@@ -70,6 +73,14 @@ pub(super) fn address(input: &str) -> Result<Address, AddressError> {
         let at = input.len() - rest.len() + SYSTEMD.len();
         return SocketName::read(input, at).map(Address::ListenSystemd);
     }
+    if rest.starts_with(super::vsock::KIND) {
+        let at = input.len() - rest.len() + super::vsock::KIND.len();
+        match kind {
+            "listen" => return VsockAddr::read(input, at, true).map(Address::ListenVsock),
+            "dial" => return VsockAddr::read(input, at, false).map(Address::DialVsock),
+            _ => {}
+        }
+    }
     if rest.starts_with(['/', '@']) && matches!(kind, "listen" | "dial") && !rest.starts_with("//")
     {
         let span = input.len() - rest.len()..input.len();
@@ -81,12 +92,16 @@ pub(super) fn address(input: &str) -> Result<Address, AddressError> {
         );
     }
     legible(input, &url(input).unwrap_or(FORMS.to_owned()))?;
+    // A host of that name is `quic.`, with the dot that ends a whole name.
+    let is_quic = rest.starts_with(QUIC);
     let of_form = |form| Input {
         whole: input,
-        at: input.len() - rest.len(),
+        at: input.len() - rest.len() + if is_quic { QUIC.len() } else { 0 },
         form,
     };
     match kind {
+        "listen" if is_quic => of_form(Form::Listen).listen().map(Address::ListenQuic),
+        "dial" if is_quic => of_form(Form::Dial).dial().map(Address::DialQuic),
         "listen" if rest == ROUTES => Ok(Address::ListenRoutes),
         "listen" => of_form(Form::Listen).listen().map(Address::Listen),
         "dial" if rest == ASKED => Ok(Address::DialAsked),

@@ -8,9 +8,11 @@ mod kind;
 mod listen;
 mod name;
 mod parse;
+mod service;
 mod socket_name;
 mod target;
 mod unix;
+mod vsock;
 
 pub use self::{
     dial::DialAddr,
@@ -21,6 +23,7 @@ pub use self::{
     socket_name::SocketName,
     target::TargetAddr,
     unix::UnixAddr,
+    vsock::VsockAddr,
 };
 
 use std::{fmt, str::FromStr};
@@ -32,6 +35,8 @@ use std::{fmt, str::FromStr};
 ///           | "dial:" host ":" port
 ///           | ( "listen:" | "dial:" ) "unix:" ( path | "@" name )
 ///           | "listen:systemd:" name
+///           | "listen:vsock:" [ cid ":" ] number | "dial:vsock:" cid ":" number
+///           | "listen:quic:" [ here ":" ] port | "dial:quic:" host ":" port
 ///           | "dial:" target "|" target { "|" target }
 ///           | "dial:asked"
 ///           | "listen:routes"
@@ -39,8 +44,9 @@ use std::{fmt, str::FromStr};
 ///           | "exec:" program { " " argument }
 /// here      = "*" | host
 /// target    = host ":" port | "unix:" ( path | "@" name )
+/// cid       = number | "host" | "local" | "hypervisor"
 /// host      = name | IPv4 | "[" IPv6 [ "%" interface ] "]"
-/// port      = 0 … 65535
+/// port      = 0 … 65535 | service
 /// ```
 ///
 /// | written | means |
@@ -49,10 +55,13 @@ use std::{fmt, str::FromStr};
 /// | `listen:*:9000` | port 9000 of all interfaces, over IPv6 and IPv4 |
 /// | `listen:192.0.2.1:0` | any free port of this interface |
 /// | `listen:[::1]:9000` | an IPv6 address is in brackets |
+/// | `dial:example.org:ssh` | a service's name, as in services(5): the port is looked up when the address is read |
 /// | `dial:example.org:22` | the name is looked up whenever it is dialled |
 /// | `listen:unix:/run/app.sock` | a Unix socket in the file system |
 /// | `dial:unix:@app` | a Unix socket in Linux's abstract namespace |
 /// | `listen:systemd:web` | the sockets that systemd passes with this name: see [`SocketName`] |
+/// | `listen:vsock:5000`, `dial:vsock:host:5000` | between virtual machines and their host: see [`VsockAddr`] |
+/// | `listen:quic:9000`, `dial:quic:example.org:9000` | streams of QUIC, over UDP |
 /// | `dial:a:80|b:80` | one of several targets |
 /// | `dial:asked` | the target that each client asks for, as of a proxy |
 /// | `listen:routes` | the connections that the routes of other relays of the process lead here |
@@ -88,6 +97,14 @@ pub enum Address {
     ListenSystemd(SocketName),
     /// We connect to a Unix socket.
     DialUnix(UnixAddr),
+    /// Others connect to us over vsock.
+    ListenVsock(VsockAddr),
+    /// We connect to a port of vsock.
+    DialVsock(VsockAddr),
+    /// Others open streams of QUIC to us.
+    ListenQuic(ListenAddr),
+    /// We open streams of QUIC to a server.
+    DialQuic(DialAddr),
     /// We connect to one of these.
     DialSeveral(Box<[TargetAddr]>),
     /// We connect to what each client asks for.
@@ -118,6 +135,10 @@ impl fmt::Display for Address {
             Self::ListenUnix(addr) => write!(f, "listen:{addr}"),
             Self::ListenSystemd(name) => write!(f, "listen:{}{name}", kind::SYSTEMD),
             Self::DialUnix(addr) => write!(f, "dial:{addr}"),
+            Self::ListenVsock(addr) => write!(f, "listen:{addr}"),
+            Self::DialVsock(addr) => write!(f, "dial:{addr}"),
+            Self::ListenQuic(addr) => write!(f, "listen:{}{addr}", kind::QUIC),
+            Self::DialQuic(addr) => write!(f, "dial:{}{addr}", kind::QUIC),
             Self::DialSeveral(targets) => {
                 let targets: Vec<_> = targets.iter().map(ToString::to_string).collect();
                 write!(f, "dial:{}", targets.join(&target::SEPARATOR.to_string()))

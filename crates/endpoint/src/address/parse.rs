@@ -5,7 +5,12 @@ use std::{
     ops::Range,
 };
 
-use super::{AddressError, DialAddr, Host, HostName, ListenAddr, error::Mistake, name};
+use super::{
+    AddressError, DialAddr, Host, HostName, ListenAddr,
+    error::Mistake,
+    name,
+    service::{self, Found},
+};
 
 /// The host part of an address: `*` or a host.
 enum Here {
@@ -246,12 +251,33 @@ impl<'a> Input<'a> {
                 Ok(port) => Ok(port),
                 Err(_) => self.fail(all, format!("`{text}` is too big for a port"), range),
             },
+            _ if service::is_name(text) => self.service(all, text, range),
             Some(c) if digits == 0 || c.is_alphanumeric() || "+-._".contains(c) => {
                 self.fail(all, format!("`{text}` is not a port"), range)
             }
             Some(_) => {
                 let right = format!("end the address after `{}`", &text[..digits]);
                 self.fail(at + digits..all.end, "nothing may follow the port", right)
+            }
+        }
+    }
+
+    /// The port of a service's name.
+    fn service(self, span: Range<usize>, name: &str, range: &str) -> Result<u16, AddressError> {
+        let file = service::FILE;
+        match service::port(name) {
+            Found::Port(port) => Ok(port),
+            Found::Unknown(Some(near)) => {
+                let message = format!("`{name}` is no service of {file}");
+                self.fail(span, message, format!("did you mean `{near}`?"))
+            }
+            Found::Unknown(None) => {
+                let message = format!("`{name}` is no service of {file}");
+                self.fail(span, message, format!("{range}, or a service's name"))
+            }
+            Found::NoNames => {
+                let message = format!("`{name}` can't be looked up: this machine has no {file}");
+                self.fail(span, message, range)
             }
         }
     }
@@ -266,8 +292,12 @@ impl<'a> Input<'a> {
     }
 
     /// The kind with its colon, or nothing.
-    fn prefix(self) -> &'static str {
-        if self.at == 0 { "" } else { self.form.kind() }
+    fn prefix(self) -> &'a str {
+        match &self.whole[..self.at] {
+            // The colon may be missing.
+            written if written.is_empty() || written.ends_with(':') => written,
+            _ => self.form.kind(),
+        }
     }
 
     /// The hint: the form that would be right.

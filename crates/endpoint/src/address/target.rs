@@ -89,7 +89,7 @@ mod tests {
             ("dial:|a:1", 5..5, "a target is missing"),
             ("dial:a:1|a:1", 9..12, "the target is given twice"),
             ("dial:a:1|b", 10..10, "a port is missing"),
-            ("dial:a:x|b:1", 7..8, "`x` is not a port"),
+            ("dial:a:x|b:1", 7..8, "`x` is no service of /etc/services"),
             ("dial:a:1|unix:", 14..14, "a Unix socket needs a name"),
         ] {
             let error = text.parse::<Address>().unwrap_err();

@@ -30,6 +30,9 @@ fn every_address_has_a_canonical_form() {
         ("dial:Example.Org.:22", "dial:Example.Org.:22"),
         ("dial:_ldap.3com.com:65535", "dial:_ldap.3com.com:65535"),
         ("dial:[2001:DB8::1]:22", "dial:[2001:db8::1]:22"),
+        ("dial:example.org:ssh", "dial:example.org:22"),
+        ("listen:*:www", "listen:*:80"),
+        ("dial:a:ssh|[::1]:https", "dial:a:22|[::1]:443"),
         ("dial:listen:1", "dial:listen:1"),
         ("listen:unix:/run/a.sock", "listen:unix:/run/a.sock"),
         ("dial:unix:a", "dial:unix:a"),
@@ -38,6 +41,11 @@ fn every_address_has_a_canonical_form() {
         ("listen:systemd:80", "listen:systemd:80"),
         ("listen:systemd:web.socket", "listen:systemd:web.socket"),
         ("dial:systemd:80", "dial:systemd:80"),
+        ("listen:quic:9000", "listen:quic:localhost:9000"),
+        ("listen:quic:*:https", "listen:quic:*:443"),
+        ("dial:quic:example.org:9000", "dial:quic:example.org:9000"),
+        ("dial:quic:[::1]:9000", "dial:quic:[::1]:9000"),
+        ("dial:quic.:9000", "dial:quic.:9000"),
         ("dial:asked", "dial:asked"),
         ("listen:routes", "listen:routes"),
         ("dial:asked:1", "dial:asked:1"),
@@ -169,15 +177,17 @@ fn a_port_is_a_number() {
         ),
         (
             "listen:80a",
-            "`80a` is not a port: a port is a number from 0 to 65535\nlisten:80a\n       ^^^",
+            "`80a` is no service of /etc/services: a port is a number from 0 to 65535, or a service's name\n\
+             listen:80a\n       ^^^",
         ),
         (
             "listen:-1",
             "`-1` is not a port: a port is a number from 0 to 65535\nlisten:-1\n       ^^",
         ),
         (
-            "dial:h:ssh",
-            "`ssh` is not a port: a port is a number from 1 to 65535\ndial:h:ssh\n       ^^^",
+            "dial:h:postgresq",
+            "`postgresq` is no service of /etc/services: did you mean `postgresql`?\n\
+             dial:h:postgresq\n       ^^^^^^^^^",
         ),
         (
             "dial:h:+22",
@@ -211,6 +221,7 @@ fn a_host_is_a_name_or_an_address() {
     let cases = [
         ("dial:", "a host and a port are missing"),
         ("dial:9000", "a dialled address needs a host"),
+        ("dial:quic:9000", "a dialled address needs a host"),
         ("dial::22", "the host is empty"),
         ("listen::22", "the host is empty"),
         ("dial:*:22", "`*` can't be dialled"),

@@ -12,7 +12,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{Extensions, Program, observer};
-use crate::address::{DialAddr, UnixAddr};
+use crate::address::{DialAddr, UnixAddr, VsockAddr};
 
 /// Everything known about a connection.
 ///
@@ -67,6 +67,7 @@ enum Name {
     /// The socket of a server.
     Socket(Arc<UnixAddr>),
     Program(Program),
+    Vsock(VsockAddr),
 }
 
 /// Whether a connection was accepted or dialled.
@@ -143,11 +144,15 @@ impl Info {
     }
 
     /// The peer's address, for a log line. Over a Unix socket a client is its user, `uid:1000`, and
-    /// a server its socket, `unix:/run/app.sock`. A program is its name, `exec:cat`. `?` for a peer of
+    /// a server its socket, `unix:/run/app.sock`. A program is its name, `exec:cat`, and a machine over vsock its address,
+    /// `vsock:3:1024`. `?` for a peer of
     /// which nothing is known.
     pub fn peer_name(&self) -> PeerName {
         if let Some(program) = self.program() {
             return PeerName(Name::Program(program.clone()));
+        }
+        if let (None, Some(addr)) = (self.peer, self.vsock()) {
+            return PeerName(Name::Vsock(*addr));
         }
         PeerName(match (self.peer, self.unix(), self.origin) {
             (Some(peer), ..) => Name::Ip(peer),
@@ -174,6 +179,7 @@ impl fmt::Display for PeerName {
             Name::User(uid) => write!(f, "uid:{uid}"),
             Name::Socket(socket) => socket.fmt(f),
             Name::Program(program) => program.fmt(f),
+            Name::Vsock(addr) => addr.fmt(f),
             Name::Unknown => f.write_str("?"),
         }
     }

@@ -8,6 +8,7 @@ mod peer_network;
 mod program;
 mod refusal;
 mod unix_peer;
+mod vsock_peer;
 
 pub use self::{
     close_reason::CloseReason,
@@ -18,6 +19,7 @@ pub use self::{
     program::{Exit, Program},
     refusal::Refusal,
     unix_peer::UnixPeer,
+    vsock_peer::VsockPeer,
 };
 
 use crate::io::{BoxIo, Io};

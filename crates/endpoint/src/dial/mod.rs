@@ -91,6 +91,7 @@ pub struct Dial {
     last_answer: Duration,
     /// The only address of the target that is dialled; it is not looked up.
     only: Option<SocketAddr>,
+    multipath: bool,
 }
 
 /// Options that are set late: see [`Dial::defer_options`].
@@ -118,6 +119,7 @@ impl Dial {
             family: Family::default(),
             last_answer: LAST_ANSWER,
             only: None,
+            multipath: false,
         }
     }
 
@@ -160,6 +162,27 @@ impl Dial {
     pub fn last_answer(mut self, age: Duration) -> Self {
         self.last_answer = age;
         self
+    }
+
+    /// Dials over Multipath TCP (RFC 8684), which uses several ways to the server at once, or one after the
+    /// other, where both systems have them; with a server that has only TCP it is TCP. Off by default. Linux
+    /// alone has it, and [`check_multipath`](Self::check_multipath) tells whether it does.
+    ///
+    /// `TCP_USER_TIMEOUT` and the [time for an acknowledgement](SocketOptions::ack_timeout) are not to be had
+    /// over it: leave both off. What is spliced from such a socket is copied by the kernel.
+    #[must_use]
+    pub fn multipath(mut self, multipath: bool) -> Self {
+        self.multipath = multipath;
+        self
+    }
+
+    /// Whether this system has Multipath TCP.
+    ///
+    /// # Errors
+    ///
+    /// Where it has not, or has it switched off: the sysctl `net.mptcp.enabled`.
+    pub fn check_multipath() -> io::Result<()> {
+        tcp::check_multipath()
     }
 
     /// The options of the sockets, set before the sockets connect. [`SocketOptions::new`] by default.
@@ -277,6 +300,36 @@ impl Dial {
         found.map_err(|reason| DialError::new((*self.target).clone(), reason, Vec::new()))
     }
 
+    /// Looks up the addresses that this may dial: those that [no rule](Self::permit) refuses, the two families in
+    /// turn. For a dial over another transport.
+    ///
+    /// # Errors
+    ///
+    /// As [`look_up`](Self::look_up), and where every address is refused.
+    pub async fn candidates(&self) -> Result<Vec<SocketAddr>, DialError> {
+        let mut failed = Vec::new();
+        let mut addrs = self.look_up().await?;
+        self.refuse(&mut addrs, &mut failed);
+        match addrs.is_empty() {
+            true => Err(DialError::new(
+                (*self.target).clone(),
+                Reason::AllFailed,
+                failed,
+            )),
+            false => Ok(interleave(addrs)),
+        }
+    }
+
+    /// The [deadline](Self::connect_timeout).
+    pub const fn deadline(&self) -> Duration {
+        self.connect_timeout
+    }
+
+    /// The [source](Self::source).
+    pub const fn source_addr(&self) -> Option<IpAddr> {
+        self.source
+    }
+
     /// The address that this dials.
     pub fn target(&self) -> &DialAddr {
         &self.target
@@ -338,6 +391,14 @@ impl Dial {
         failed: &mut Vec<(SocketAddr, io::Error)>,
     ) -> Result<Conn<TcpIo>, Reason> {
         let mut addrs = self.addrs().await?;
+        self.refuse(&mut addrs, failed);
+        race(interleave(addrs), failed, |addr| self.open(addr))
+            .await
+            .ok_or(Reason::AllFailed)
+    }
+
+    /// Leaves out the addresses that a rule refuses.
+    fn refuse(&self, addrs: &mut Vec<SocketAddr>, failed: &mut Vec<(SocketAddr, io::Error)>) {
         addrs.retain(|addr| match self.permits.check(*addr) {
             Ok(()) => true,
             Err(error) => {
@@ -345,9 +406,6 @@ impl Dial {
                 false
             }
         });
-        race(interleave(addrs), failed, |addr| self.open(addr))
-            .await
-            .ok_or(Reason::AllFailed)
     }
 
     async fn addrs(&self) -> Result<Vec<SocketAddr>, Reason> {
@@ -373,7 +431,7 @@ impl Dial {
     }
 
     async fn open(&self, peer: SocketAddr) -> io::Result<Conn<TcpIo>> {
-        let socket = tcp::socket_for(peer)?;
+        let socket = tcp::socket_for(peer, self.multipath)?;
         let deferred = self.deferred.as_ref();
         let late = deferred.filter(|deferred| deferred.are_taken.load(Ordering::Relaxed));
         match late {

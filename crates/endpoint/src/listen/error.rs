@@ -51,6 +51,16 @@ impl BindError {
         Self::new(addr, why, error)
     }
 
+    /// Of an endpoint of your own: where it was to listen, and the error.
+    pub fn of(addr: &impl fmt::Display, error: io::Error) -> Self {
+        let why = match error.kind() {
+            io::ErrorKind::AddrInUse => ", port already in use",
+            io::ErrorKind::AddrNotAvailable => ", not an address of this machine",
+            _ => "",
+        };
+        Self::new(addr, why, error)
+    }
+
     fn new(addr: &impl fmt::Display, why: &'static str, error: io::Error) -> Self {
         Self {
             at: addr.to_string(),

@@ -71,6 +71,8 @@ pub struct Listen {
 struct Accepting {
     listener: TcpListener,
     local: SocketAddr,
+    /// Whether an accepted socket has the options already, and need not set them again.
+    inherited: bool,
     retry: AcceptRetry,
 }
 
@@ -171,6 +173,7 @@ impl Accepting {
     fn new(listener: std::net::TcpListener) -> io::Result<Self> {
         Ok(Self {
             local: listener.local_addr()?,
+            inherited: INHERITED && !is_multipath(&listener),
             listener: TcpListener::from_std(listener)?,
             retry: AcceptRetry::default(),
         })
@@ -183,7 +186,9 @@ impl Accepting {
     ) -> Poll<io::Result<Conn<TcpIo>>> {
         let accept = |cx: &mut Context<'_>| {
             let (io, peer) = ready!(self.listener.poll_accept(cx))?;
-            if !INHERITED && let Err(error) = options.apply(&SockRef::from(&io)) {
+            if !self.inherited
+                && let Err(error) = options.apply(&SockRef::from(&io))
+            {
                 // The listening socket took the same options, so the client must have gone.
                 debug!(%peer, %error, "an accepted connection took no options");
                 return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
@@ -235,6 +240,18 @@ impl Endpoint for Listen {
     fn local_addr(&self) -> Option<LocalAddr> {
         Some(Self::local_addr(self).into())
     }
+}
+
+/// A listener of Multipath TCP lacks options that its connections of TCP alone have.
+#[cfg(target_os = "linux")]
+fn is_multipath(listener: &std::net::TcpListener) -> bool {
+    let protocol = SockRef::from(listener).protocol();
+    matches!(protocol, Ok(Some(socket2::Protocol::MPTCP)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_multipath(_: &std::net::TcpListener) -> bool {
+    false
 }
 
 /// The IPv4 address of an IPv4-mapped IPv6 one (RFC 4291, section 2.5.5.2).

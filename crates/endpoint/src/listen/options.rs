@@ -3,11 +3,12 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
 };
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 
 use super::{BindError, Listen};
 use crate::{
     address::{AddressError, ListenAddr},
+    io::tcp,
     resolve::{LAST_ANSWER, resolve},
     socket::SocketOptions,
 };
@@ -35,6 +36,7 @@ pub struct ListenOptions {
     backlog: u32,
     reuse_port: bool,
     v6_only: bool,
+    multipath: bool,
     socket: SocketOptions,
 }
 
@@ -46,6 +48,7 @@ impl ListenOptions {
             backlog: 4096,
             reuse_port: false,
             v6_only: false,
+            multipath: false,
             socket: SocketOptions::new(),
         }
     }
@@ -68,6 +71,15 @@ impl ListenOptions {
     /// `[::]` and `*` take both, whatever the system's own default is.
     pub fn v6_only(mut self, v6_only: bool) -> Self {
         self.v6_only = v6_only;
+        self
+    }
+
+    /// Listens for Multipath TCP (RFC 8684), too: a client that has it may use several ways at once, or one
+    /// after the other; one that has only TCP is as ever. Off by default. Linux alone has it;
+    /// [`bind`](Self::bind) fails where the system has it not. What it costs, see
+    /// [`Dial::multipath`](crate::Dial::multipath).
+    pub fn multipath(mut self, multipath: bool) -> Self {
+        self.multipath = multipath;
         self
     }
 
@@ -158,7 +170,12 @@ impl ListenOptions {
     }
 
     fn open(&self, addr: SocketAddr) -> io::Result<TcpListener> {
-        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+        let protocol = tcp::protocol(self.multipath)?;
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(protocol));
+        let socket = match self.multipath {
+            true => socket.map_err(tcp::no_multipath)?,
+            false => socket?,
+        };
         // Set only where the address is IPv6: OpenBSD can't turn it off.
         if addr.is_ipv6() && (self.v6_only || addr.ip().is_unspecified()) {
             socket.set_only_v6(self.v6_only)?;

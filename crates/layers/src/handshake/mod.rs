@@ -111,11 +111,13 @@ pub mod signed_token;
 pub mod sniff;
 #[cfg(feature = "socks")]
 pub mod socks;
+pub mod starttls;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "tls")]
 pub mod tls;
 pub mod token;
+pub mod vsock_connect;
 #[cfg(feature = "ws")]
 pub mod ws;
 

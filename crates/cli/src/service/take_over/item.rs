@@ -6,6 +6,8 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
+#[cfg(target_os = "linux")]
+use couplet_connector::endpoint::VsockListenSocket;
 use couplet_connector::endpoint::{Address, UnixAddr, UnixListenSocket};
 use serde_json::{Value, json};
 
@@ -45,6 +47,8 @@ impl Role {
             Address::Listen(addr) if addr.port() == 0 => None,
             Address::Listen(_) => Some(Self::Side(address.to_string())),
             Address::ListenUnix(addr) => Some(Self::Side(whole(addr))),
+            Address::ListenVsock(addr) if addr.port() == 0 => None,
+            Address::ListenVsock(_) => Some(Self::Side(address.to_string())),
             _ => None,
         }
     }
@@ -93,9 +97,13 @@ fn whole(addr: &UnixAddr) -> String {
 
 impl Items {
     pub(crate) fn add(&mut self, role: Role, sockets: Kept) {
-        // What routes lead to has no socket.
-        if !matches!(sockets, Kept::Routes(_)) {
-            self.0.push(Item { role, sockets });
+        match sockets {
+            // What routes lead to has no socket.
+            Kept::Routes(_) => {}
+            // Connections of QUIC are more than a socket.
+            #[cfg(feature = "quic")]
+            Kept::Quic(_) => {}
+            sockets => self.0.push(Item { role, sockets }),
         }
     }
 
@@ -135,7 +143,11 @@ impl Items {
             let (kind, count, path) = match &item.sockets {
                 Kept::Tcp(sockets) => ("tcp", sockets.len(), false),
                 Kept::Unix(socket) => ("unix", 1, socket.has_path()),
+                #[cfg(target_os = "linux")]
+                Kept::Vsock(_) => ("vsock", 1, false),
                 Kept::Routes(_) => ("routes", 0, false),
+                #[cfg(feature = "quic")]
+                Kept::Quic(_) => ("quic", 0, false),
             };
             json!({"for": role, "name": name, "kind": kind, "count": count, "path": path})
         });
@@ -148,7 +160,11 @@ impl Items {
         let sockets = self.0.iter().flat_map(|item| match &item.sockets {
             Kept::Tcp(sockets) => sockets.iter().map(AsFd::as_fd).collect(),
             Kept::Unix(socket) => vec![socket.as_fd()],
+            #[cfg(target_os = "linux")]
+            Kept::Vsock(socket) => vec![socket.as_fd()],
             Kept::Routes(_) => Vec::new(),
+            #[cfg(feature = "quic")]
+            Kept::Quic(_) => Vec::new(),
         });
         (about.to_string(), sockets.collect())
     }
@@ -182,6 +198,11 @@ impl Items {
                         true => socket.with_path()?,
                         false => socket,
                     })
+                }
+                #[cfg(target_os = "linux")]
+                ("vsock", 1) => {
+                    let socket = own.next().expect("it is one");
+                    Kept::Vsock(VsockListenSocket::of(socket)?)
                 }
                 (kind, _) => return Err(wrong(format!("a socket of the kind `{kind}`"))),
             };

@@ -62,6 +62,10 @@ pub(crate) struct EndpointSpec {
     pub(crate) path: PathSpec,
     /// A layer has to know the client of a dialled connection.
     pub(crate) tells_for_whom: bool,
+    /// Multipath TCP.
+    pub(crate) multipath: bool,
+    #[cfg(feature = "quic")]
+    pub(crate) quic: crate::quic::QuicSpec,
     /// An option that a Unix socket can't have, and why, where only the start shows which kind it is.
     pub(crate) tcp_only: Option<(&'static str, &'static str)>,
     /// Of several targets, or of one with checks.
@@ -134,6 +138,9 @@ impl EndpointSpec {
             on_reload: Vec::new(),
             path: PathSpec::default(),
             tells_for_whom: false,
+            multipath: false,
+            #[cfg(feature = "quic")]
+            quic: crate::quic::QuicSpec::default(),
             tcp_only: None,
             targets: TargetsSpec::default(),
             #[cfg(feature = "mux")]
@@ -162,6 +169,8 @@ impl EndpointSpec {
             Address::Dial(_)
                 | Address::DialAsked
                 | Address::DialUnix(_)
+                | Address::DialVsock(_)
+                | Address::DialQuic(_)
                 | Address::DialSeveral(_)
                 | Address::Stdio
                 | Address::Exec(_)
@@ -239,6 +248,19 @@ impl EndpointSpec {
         self.unix_targets().next().is_none()
     }
 
+    /// Is it a port of vsock?
+    pub(crate) fn is_vsock(&self) -> bool {
+        matches!(
+            self.address,
+            Address::ListenVsock(_) | Address::DialVsock(_)
+        )
+    }
+
+    /// Is it QUIC?
+    pub(crate) fn is_quic(&self) -> bool {
+        matches!(self.address, Address::ListenQuic(_) | Address::DialQuic(_))
+    }
+
     /// Is it a Unix socket?
     pub(crate) fn is_unix(&self) -> bool {
         matches!(self.address, Address::ListenUnix(_) | Address::DialUnix(_))
@@ -288,7 +310,7 @@ impl EndpointSpec {
         };
         match (self.via.first(), &self.address) {
             (Some(proxy), _) => Some(&proxy.addr).filter(is_other),
-            (None, Address::Dial(addr)) => Some(addr).filter(is_other),
+            (None, Address::Dial(addr) | Address::DialQuic(addr)) => Some(addr).filter(is_other),
             // A choice is left, unless all are.
             (None, Address::DialSeveral(targets)) => {
                 let mut addrs = targets.iter().map(|target| match target {

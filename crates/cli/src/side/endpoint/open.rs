@@ -9,6 +9,8 @@ use std::{
 use anyhow::Context;
 #[cfg(unix)]
 use couplet_connector::endpoint::{Exec, UnixDial, UnixListen, UnixListenOptions};
+#[cfg(target_os = "linux")]
+use couplet_connector::endpoint::{VsockDial, VsockListen};
 use couplet_connector::{
     endpoint::{
         Address, Backoff, Dial, DialAddr, Info, Listen, ListenOptions, Origin, SocketOptions,
@@ -133,6 +135,43 @@ impl EndpointSpec {
                 let target = TargetAddr::Unix(addr.clone());
                 Ok(self.dials(self.checked(target, dial), flags))
             }
+            #[cfg(target_os = "linux")]
+            Address::ListenVsock(addr) => {
+                let listen = match kept {
+                    Some(Kept::Vsock(socket)) => VsockListen::adopt(socket)?,
+                    _ => VsockListen::bind(*addr)?,
+                };
+                Ok(Endpoint::Incoming(Incoming::Vsock(listen)))
+            }
+            #[cfg(target_os = "linux")]
+            Address::DialVsock(addr) => {
+                let timeout = self.sourced_connect_timeout(flags).value;
+                let dial = VsockDial::new(*addr).connect_timeout(timeout);
+                dial.check()
+                    .with_context(|| format!("{addr} can't be dialled"))?;
+                Ok(self.dials(AnyDial::Vsock(dial), flags))
+            }
+            #[cfg(feature = "quic")]
+            Address::ListenQuic(addr) => {
+                let kept = match kept {
+                    Some(Kept::Quic(listen)) => Some(listen),
+                    _ => None,
+                };
+                let keep_alive = self.sourced_quic_keep_alive(flags).value;
+                let listen = self.quic.listen(addr, keep_alive, self.reuse_port, kept);
+                let incoming = Incoming::Quic(listen.await?);
+                own::add(incoming.addrs().into_iter());
+                Ok(Endpoint::Incoming(incoming))
+            }
+            #[cfg(feature = "quic")]
+            Address::DialQuic(addr) => {
+                self.check_source()?;
+                let keep_alive = self.sourced_quic_keep_alive(flags).value;
+                let dial = self.any_dial(flags).permit(own::refuse_quic);
+                let dial = self.judged(dial.retarget(addr.clone()));
+                let dial = self.quic.dial(dial, keep_alive)?;
+                Ok(self.dials(AnyDial::Quic(dial), flags))
+            }
             Address::ListenRoutes => {
                 let listen = match kept {
                     Some(Kept::Routes(listen)) => listen,
@@ -166,6 +205,10 @@ impl EndpointSpec {
                 }
                 Ok(Incoming::Unix(UnixListen::options().adopt(socket)?))
             }
+            #[cfg(target_os = "linux")]
+            Kept::Vsock(socket) => Ok(Incoming::Vsock(VsockListen::adopt(socket)?)),
+            #[cfg(feature = "quic")]
+            Kept::Quic(listen) => Ok(Incoming::Quic(listen)),
             Kept::Routes(listen) => Ok(Incoming::Routes(listen)),
         }
     }
@@ -184,8 +227,11 @@ impl EndpointSpec {
         }
     }
 
-    /// Fails where it is to dial from an address that this machine does not have.
+    /// Fails where it is to dial from an address that this machine does not have, or over what it does not have.
     fn check_source(&self) -> anyhow::Result<()> {
+        if self.multipath {
+            Dial::check_multipath().context("`mptcp` can't be had")?;
+        }
         match self.source {
             Some(source) => has_address(source)
                 .with_context(|| format!("source={source} is not an address of this machine")),
@@ -263,6 +309,10 @@ impl EndpointSpec {
         let tcp = match &dial {
             #[cfg(unix)]
             AnyDial::Unix(_) | AnyDial::Stdio | AnyDial::Exec(_) => self.tcp_dial(None, flags),
+            #[cfg(target_os = "linux")]
+            AnyDial::Vsock(_) => self.tcp_dial(None, flags),
+            #[cfg(feature = "quic")]
+            AnyDial::Quic(_) => self.tcp_dial(None, flags),
             AnyDial::Several(_) => self.tcp_dial(None, flags),
             _ => dial.clone(),
         };
@@ -296,6 +346,7 @@ impl EndpointSpec {
     fn listen_options(&self, flags: EndpointFlags) -> ListenOptions {
         Listen::options()
             .reuse_port(self.reuse_port)
+            .multipath(self.multipath)
             .socket(self.socket(flags))
     }
 
@@ -367,6 +418,11 @@ impl EndpointSpec {
 
     /// The same, which sets all options of a socket at once.
     fn prompt_dial(&self, flags: EndpointFlags) -> Dial {
+        self.any_dial(flags).permit(own::refuse)
+    }
+
+    /// The same, which may come back to this relay.
+    fn any_dial(&self, flags: EndpointFlags) -> Dial {
         let dial = Dial::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
         let dial = match self.last_answer {
             Some(age) => dial.last_answer(age.get().unwrap_or_default()),
@@ -376,7 +432,7 @@ impl EndpointSpec {
             .socket(self.socket(flags))
             .connect_timeout(self.sourced_connect_timeout(flags).value)
             .source(self.source)
-            .permit(own::refuse)
+            .multipath(self.multipath)
     }
 
     fn socket(&self, flags: EndpointFlags) -> SocketOptions {

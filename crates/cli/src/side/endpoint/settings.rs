@@ -20,6 +20,12 @@ impl EndpointSpec {
     /// What is in effect, for `explain`.
     pub(crate) fn settings(&self, flags: EndpointFlags) -> Vec<Setting> {
         let mut settings = match self.is_tcp() {
+            #[cfg(feature = "quic")]
+            false if self.is_quic() => {
+                let keep_alive = self.sourced_quic_keep_alive(flags);
+                let shown = Setting::new("keep-alive", keep_alive.value, keep_alive.from);
+                [shown].into_iter().chain(self.quic.settings()).collect()
+            }
             false => self.path.settings(),
             true => {
                 let keep_alive = self.sourced_keep_alive(flags);
@@ -69,6 +75,9 @@ impl EndpointSpec {
         for proxy in &self.via {
             settings.push(Setting::new("via", proxy, Source::Side));
         }
+        if self.multipath {
+            settings.push(Setting::new("mptcp", "on", Source::Side));
+        }
         if self.reuse_port {
             settings.push(Setting::new("reuse-port", "on", Source::Side));
         }
@@ -80,11 +89,34 @@ impl EndpointSpec {
     }
 
     pub(super) fn sourced_ack_timeout(&self, flags: EndpointFlags) -> Sourced<Limit<Duration>> {
-        Sourced::flag(flags.ack_timeout, Limit::At(ACK_TIMEOUT)).unless(self.ack_timeout)
+        match self.multipath {
+            // The system has neither over Multipath TCP.
+            true => Sourced::flag(None, Limit::Off),
+            false => {
+                Sourced::flag(flags.ack_timeout, Limit::At(ACK_TIMEOUT)).unless(self.ack_timeout)
+            }
+        }
+    }
+
+    /// As of TCP, with a default of its own: it also keeps the way through NATs open, which forget UDP soon.
+    #[cfg(feature = "quic")]
+    pub(super) fn sourced_quic_keep_alive(
+        &self,
+        flags: EndpointFlags,
+    ) -> Sourced<Limit<KeepAlive>> {
+        const DEFAULT: KeepAlive = KeepAlive::new()
+            .idle(Duration::from_secs(15))
+            .interval(Duration::from_secs(5))
+            .count(3);
+
+        Sourced::flag(flags.keep_alive, Limit::At(DEFAULT)).unless(self.keep_alive)
     }
 
     pub(super) fn sourced_user_timeout(&self, flags: EndpointFlags) -> Sourced<Limit<Duration>> {
-        Sourced::flag(flags.user_timeout, Limit::Off).unless(self.user_timeout)
+        match self.multipath {
+            true => Sourced::flag(None, Limit::Off),
+            false => Sourced::flag(flags.user_timeout, Limit::Off).unless(self.user_timeout),
+        }
     }
 
     /// Where a side has several targets, one of them in a black hole takes no more than a quarter of the

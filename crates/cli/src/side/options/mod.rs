@@ -18,17 +18,21 @@ mod names;
 mod noise;
 pub(crate) mod proxy;
 mod proxy_protocol;
+#[cfg(feature = "quic")]
+mod quic;
 pub(crate) mod rendezvous;
 pub(crate) mod secret;
 mod signed_token;
 pub(crate) mod sniff;
 mod socket;
+mod starttls;
 #[cfg(feature = "tls")]
 mod tls;
 mod token;
 mod unix;
 pub(crate) mod via;
 mod via_env;
+mod vsock;
 #[cfg(feature = "ws")]
 mod ws;
 
@@ -51,6 +55,11 @@ pub(crate) static ALL: &[&SideOption] = &[
     &socket::ACK_TIMEOUT,
     &socket::USER_TIMEOUT,
     &socket::REUSE_PORT,
+    &socket::MPTCP,
+    #[cfg(feature = "quic")]
+    &quic::STREAMS,
+    #[cfg(feature = "quic")]
+    &quic::WINDOW,
     &socket::CONNECT_TIMEOUT,
     &socket::SOURCE,
     &names::FAMILY,
@@ -72,6 +81,8 @@ pub(crate) static ALL: &[&SideOption] = &[
     &balance::CHECK,
     &via::VIA,
     &proxy_protocol::PROXY_PROTOCOL,
+    &vsock::VSOCK_CONNECT,
+    &starttls::STARTTLS,
     &sniff::SNIFF,
     &attempts::ATTEMPTS,
     #[cfg(feature = "tls")]
@@ -105,6 +116,9 @@ pub(crate) static LEFT_OUT: &[&str] = &[
     "ws",
     #[cfg(not(feature = "mux"))]
     "mux",
+    // Of an address, and what goes with it.
+    #[cfg(not(feature = "quic"))]
+    "quic",
 ];
 
 /// An option of a side: `name`, or `name=value`, and its settings behind it, `name.setting=value`.
@@ -157,6 +171,7 @@ pub(crate) static SOCKET_ONLY: &[&str] = &[
     "source",
     "family",
     "last-answer",
+    "mptcp",
     "keep",
     "each",
     "allow",
@@ -169,9 +184,17 @@ pub(crate) static SOCKET_ONLY: &[&str] = &[
 /// Those that standard input and output do not have either: they are there already, and once.
 pub(crate) static NOT_STDIO: &[&str] = &["route", "proxy-protocol", "mux"];
 
+/// That of the Unix socket of a hypervisor.
+pub(crate) static DIAL_UNIX_ONLY: &str = vsock::NAME;
+
 /// Those of a listening socket: connections that are handed over have one that is another relay's.
-pub(crate) static NOT_HANDED_OVER: &[&str] =
-    &["keep-alive", "ack-timeout", "user-timeout", "reuse-port"];
+pub(crate) static NOT_HANDED_OVER: &[&str] = &[
+    "keep-alive",
+    "ack-timeout",
+    "user-timeout",
+    "reuse-port",
+    "mptcp",
+];
 
 /// Those of TCP: a Unix socket has none of them, and why.
 pub(crate) static TCP_ONLY: &[(&str, &str)] = &[
@@ -179,6 +202,7 @@ pub(crate) static TCP_ONLY: &[(&str, &str)] = &[
     ("ack-timeout", "no data of a local peer is unacknowledged"),
     ("user-timeout", "no data of a local peer is unacknowledged"),
     ("reuse-port", "one program alone has a path"),
+    ("mptcp", "there is one way to a local peer"),
     ("via", "a proxy dials no path"),
     ("source", "the client has no address"),
     ("family", "a path has no address"),
@@ -188,6 +212,34 @@ pub(crate) static TCP_ONLY: &[(&str, &str)] = &[
         "attempts",
         "it counts by address, and a local peer has none",
     ),
+];
+
+/// Those that a port of vsock does not have beside: its peers have no address of a network.
+pub(crate) static NOT_VSOCK: &[&str] = &[
+    "allow",
+    "deny",
+    "max-per-addr",
+    "rate-per-addr",
+    "balance",
+    "check",
+];
+
+/// Those that QUIC alone has.
+pub(crate) static QUIC_ONLY: &[&str] = &["streams", "window"];
+
+/// Those that QUIC does not have, and why.
+pub(crate) static NOT_QUIC: &[(&str, &str)] = &[
+    ("ack-timeout", "`keep-alive` finds a peer that has vanished"),
+    (
+        "user-timeout",
+        "`keep-alive` finds a peer that has vanished",
+    ),
+    ("mptcp", "QUIC itself moves from one network to another"),
+    ("via", "no proxy of TCP carries UDP"),
+    ("max-per-target", "its connections share one of UDP"),
+    ("each", "a pool is kept at one address"),
+    ("balance", "it is for targets of TCP"),
+    ("check", "it is for targets of TCP"),
 ];
 
 #[derive(Clone, Copy, Debug)]

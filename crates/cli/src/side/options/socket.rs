@@ -54,6 +54,18 @@ pub(super) static REUSE_PORT: SideOption = SideOption {
     }),
 };
 
+pub(super) static MPTCP: SideOption = SideOption {
+    name: "mptcp",
+    on: On::Either,
+    value: Value::None,
+    help: "Multipath TCP, with peers that have it: several ways at once, or one after the other",
+    settings: &[],
+    does: Does::Set(|endpoint, _| {
+        endpoint.multipath = true;
+        Ok(())
+    }),
+};
+
 pub(super) static CONNECT_TIMEOUT: SideOption = SideOption {
     name: "connect-timeout",
     on: On::Dial,

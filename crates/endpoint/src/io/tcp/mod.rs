@@ -30,10 +30,38 @@ use super::{Gone, Io};
 #[cfg(target_os = "linux")]
 use super::{Probe, Unanswered};
 
+/// TCP, or Multipath TCP: see mptcp in the kernel's networking documentation.
+pub(crate) fn protocol(multipath: bool) -> io::Result<Protocol> {
+    match multipath {
+        false => Ok(Protocol::TCP),
+        #[cfg(target_os = "linux")]
+        true => Ok(Protocol::MPTCP),
+        #[cfg(not(target_os = "linux"))]
+        true => Err(no_multipath(io::ErrorKind::Unsupported.into())),
+    }
+}
+
+/// Whether this system has Multipath TCP.
+///
+/// # Errors
+///
+/// Where it has not, or has it switched off: `net.mptcp.enabled` of Linux.
+pub(crate) fn check_multipath() -> io::Result<()> {
+    let socket = socket2::Socket::new(Domain::IPV4, Type::STREAM, Some(protocol(true)?));
+    socket.map(drop).map_err(no_multipath)
+}
+
+pub(crate) fn no_multipath(error: io::Error) -> io::Error {
+    let text = format!(
+        "this system has no Multipath TCP, or has it switched off (sysctl net.mptcp.enabled): {error}"
+    );
+    io::Error::new(io::ErrorKind::Unsupported, text)
+}
+
 /// A socket to [`connect`] to this peer with. It does not block.
-pub(crate) fn socket_for(peer: SocketAddr) -> io::Result<socket2::Socket> {
+pub(crate) fn socket_for(peer: SocketAddr, multipath: bool) -> io::Result<socket2::Socket> {
     let domain = Domain::for_address(peer);
-    let protocol = Some(Protocol::TCP);
+    let protocol = Some(protocol(multipath)?);
     #[cfg(target_os = "linux")]
     return socket2::Socket::new(domain, Type::STREAM.nonblocking(), protocol);
     #[cfg(not(target_os = "linux"))]
@@ -162,7 +190,15 @@ fn has_unsent(socket: &socket2::Socket) -> bool {
         return false;
     }
     let mut fds = [PollFd::new(socket, PollFlags::OUT)];
-    matches!(poll(&mut fds, Some(&AT_ONCE)), Ok(0))
+    matches!(poll(&mut fds, Some(&AT_ONCE)), Ok(0)) || is_behind_multipath(socket)
+}
+
+/// A socket of Multipath TCP whose peer has only TCP is two sockets. The poll asks the outer one, which has
+/// handed all bytes to the inner one at once.
+#[cfg(target_os = "linux")]
+fn is_behind_multipath(socket: &socket2::Socket) -> bool {
+    socket.protocol().ok().flatten() == Some(Protocol::MPTCP)
+        && crate::sockopt::unsent(socket).is_some_and(|bytes| bytes > 0)
 }
 
 #[cfg(not(target_os = "linux"))]

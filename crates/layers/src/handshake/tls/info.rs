@@ -47,6 +47,21 @@ impl TlsInfo {
         }
     }
 
+    /// Of a carrier of QUIC, whose TLS is 1.3.
+    #[cfg(feature = "quic")]
+    pub(crate) fn of_quic(
+        alpn: Option<&[u8]>,
+        server_name: Option<&str>,
+        leaf: Option<&CertificateDer<'_>>,
+    ) -> Self {
+        Self {
+            version: Some(ProtocolVersion::TLSv1_3),
+            alpn: alpn.map(Into::into),
+            server_name: server_name.map(Into::into),
+            fingerprint: leaf.map(Fingerprint::of),
+        }
+    }
+
     /// The protocol's version.
     pub fn version(&self) -> Option<ProtocolVersion> {
         self.version
@@ -109,7 +124,14 @@ impl fmt::Display for TlsInfo {
 /// Adds the identity of a client that has shown a certificate.
 pub(super) fn add_identity(info: &mut Info, session: &CommonState) {
     let leaf = session.peer_certificates().and_then(<[_]>::first);
-    if let Some(identity) = leaf.and_then(identity) {
+    if let Some(leaf) = leaf {
+        put_identity(info, leaf);
+    }
+}
+
+/// The same of a certificate.
+pub(crate) fn put_identity(info: &mut Info, leaf: &CertificateDer<'_>) {
+    if let Some(identity) = identity(leaf) {
         identity.put_into(info);
     }
 }

@@ -77,6 +77,8 @@ mod tests;
 mod validity;
 mod wire;
 
+#[cfg(feature = "quic")]
+pub(crate) use self::info::put_identity;
 pub use self::{
     accept::{ClientCertificates, TlsAccept, TlsAcceptConfig, UnknownName},
     certificate::{TlsCertificate, roots_from_file, roots_from_pem},

@@ -8,7 +8,7 @@ use std::{
 
 use couplet_endpoint::{
     BoxError, Chain, ConnEvent, ConnId, Info, Origin, Program, Refusal, RelayName, Side, UnixPeer,
-    is_caused_by,
+    VsockAddr, is_caused_by,
 };
 use couplet_pairing::{PairError, PairingEnded};
 use tokio::time::Instant;
@@ -25,6 +25,7 @@ pub(super) struct Entry {
     origin: Origin,
     local: Option<SocketAddr>,
     unix: Option<UnixPeer>,
+    vsock: Option<VsockAddr>,
     program: Option<Program>,
     since: Instant,
     pub(super) received: AtomicU64,
@@ -59,6 +60,7 @@ impl Entry {
             origin: info.origin,
             local: info.local,
             unix: info.unix().cloned(),
+            vsock: info.vsock().copied(),
             program: info.program().cloned(),
             since: info.since,
             received: AtomicU64::new(0),
@@ -132,6 +134,7 @@ impl Entry {
             peer: progress.peer.map(canonical),
             local: self.local.map(canonical),
             unix: self.unix.clone(),
+            vsock: self.vsock,
             program: self.program.clone(),
             identity: progress.identity.clone(),
             node: None,
@@ -195,6 +198,7 @@ impl Leg {
             peer: info.peer.map(canonical),
             local: info.local.map(canonical),
             unix: info.unix().cloned(),
+            vsock: info.vsock().copied(),
             program: info.program().cloned(),
             identity: info.extensions.get().cloned(),
             node,

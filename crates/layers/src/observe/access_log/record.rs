@@ -4,7 +4,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use couplet_endpoint::{ConnId, Exit, Origin, Program, RelayName, Side, UnixPeer};
+use couplet_endpoint::{ConnId, Exit, Origin, Program, RelayName, Side, UnixPeer, VsockAddr};
 use couplet_pairing::{CloseReason, SessionId};
 
 use crate::{Forwarded, Identity};
@@ -52,6 +52,8 @@ pub struct Leg {
     pub local: Option<SocketAddr>,
     /// The peer of a Unix socket.
     pub unix: Option<UnixPeer>,
+    /// The peer over vsock.
+    pub vsock: Option<VsockAddr>,
     /// The program that was started.
     pub program: Option<Program>,
     /// The proven identity of the peer.
@@ -108,7 +110,7 @@ pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
 
 impl Leg {
     /// The other end, as a log names it: its address; over a Unix socket the user of a client, the
-    /// socket of a server; the name of a program.
+    /// socket of a server; over vsock the machine and its port; the name of a program.
     pub fn peer_text(&self) -> Option<String> {
         let unix = || {
             let unix = self.unix.as_ref()?;
@@ -118,8 +120,9 @@ impl Leg {
             })
         };
         let program = || Some(self.program.as_ref()?.to_string());
+        let vsock = || self.vsock.map(|vsock| vsock.to_string());
         let peer = self.peer.map(|peer| peer.to_string());
-        peer.or_else(unix).or_else(program)
+        peer.or_else(unix).or_else(vsock).or_else(program)
     }
 
     /// Our end, likewise.

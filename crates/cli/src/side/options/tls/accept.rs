@@ -4,6 +4,8 @@ use couplet_connector::layers::handshake::tls::{
     ClientCertificates, TlsAccept, TlsAcceptConfig, UnknownName, roots_from_file,
     rustls::ServerConfig,
 };
+#[cfg(feature = "quic")]
+use couplet_connector::{SideLayers, layers::Replaceable};
 
 use super::{
     Context, Given, NAME, SideLayerSpec, Unusable, alpn, certificate, file, files, truncation,
@@ -106,27 +108,55 @@ impl Server {
 
 // ===== the layer =====
 
+/// For the endpoint, where it is QUIC.
+#[cfg(feature = "quic")]
+pub(super) fn quic(given: &Given<'_>) -> Result<crate::quic::QuicTls, Mistake> {
+    let config = Server::read(given)?.config().map_err(|why| why.at(given));
+    let config = given.needed()?.parse(|_| config)?;
+    Ok(crate::quic::QuicTls::Server(Replaceable::new(config)))
+}
+
+/// What new certificates are for.
+type Replace = Box<dyn Fn(Arc<ServerConfig>) + Send + Sync>;
+
 pub(super) fn spec(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let server = Server::read(given)?;
     let config = server.config().map_err(|why| why.at(given));
     let config = given.needed()?.parse(|_| config)?;
+    #[cfg(feature = "quic")]
+    if let Some(crate::quic::QuicTls::Server(tls)) = &context.endpoint.quic.tls {
+        let tls = tls.clone();
+        let spec = LayerSpec::new(NAME, SideLayers::new());
+        let replace = Box::new(move |config| tls.replace(config));
+        return Ok(explained(spec, given, server, replace));
+    }
     let accept = TlsAccept::new(config).truncation(truncation(given)?);
-    let layer = context.handshakes.layer(accept.clone());
+    let spec = LayerSpec::handshake(NAME, context.handshakes.layer(accept.clone()));
+    let replace = Box::new(move |config| accept.replace(config));
+    Ok(explained(spec, given, server, replace))
+}
 
+/// With its settings, and what is done at SIGHUP.
+fn explained(
+    spec: SideLayerSpec,
+    given: &Given<'_>,
+    server: Server,
+    replace: Replace,
+) -> SideLayerSpec {
     let first = &server.certificates[0];
-    let mut spec = LayerSpec::handshake(NAME, layer).set("certificate", first, Source::Side);
+    let mut spec = spec.set("certificate", first, Source::Side);
     if server.client_ca.is_some() && given.setting("client").is_none() {
         spec = spec.set("client", "require", Source::Default);
     }
-    Ok(spec.on_reload(OnReload::new(move || {
+    spec.on_reload(OnReload::new(move || {
         let first = &server.certificates[0];
         match server.config() {
             Ok(config) => {
-                accept.replace(config);
+                replace(config);
                 tracing::info!(path = first, "certificates read again");
                 Ok(())
             }
             Err(why) => anyhow::bail!("the old certificates stay: {}", why.mistake),
         }
-    })))
+    }))
 }

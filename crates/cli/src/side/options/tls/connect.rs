@@ -1,5 +1,7 @@
 use std::{path::Path, sync::Arc};
 
+#[cfg(feature = "quic")]
+use couplet_connector::SideLayers;
 use couplet_connector::layers::{
     Replaceable,
     handshake::tls::{
@@ -111,9 +113,28 @@ impl Client {
 
 // ===== the layer =====
 
+/// For the endpoint, where it is QUIC.
+#[cfg(feature = "quic")]
+pub(super) fn quic(given: &Given<'_>) -> Result<crate::quic::QuicTls, Mistake> {
+    let config = given.name.parse(|_| Client::read(given)?.config())?;
+    let name = given
+        .value()
+        .map(|name| name.parse(server_name))
+        .transpose()?;
+    Ok(crate::quic::QuicTls::Client(Replaceable::new(config), name))
+}
+
 pub(super) fn spec(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let client = Client::read(given)?;
     let truncation = truncation(given)?;
+    #[cfg(feature = "quic")]
+    if let Some(crate::quic::QuicTls::Client(tls, _)) = &context.endpoint.quic.tls {
+        let tls = tls.clone();
+        let spec = LayerSpec::new(NAME, SideLayers::new());
+        return Ok(explained(spec, given, |file| {
+            OnReload::replace(tls, file, move || client.config())
+        }));
+    }
     let name = given.value().map(|name| name.parse(server_name));
     let name = name.transpose()?;
     let make = move || {
@@ -126,7 +147,18 @@ pub(super) fn spec(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayer
     let connect = Replaceable::new(given.name.parse(|_| make())?);
     let layer = context.handshakes.layer(connect.clone());
 
-    let mut spec = LayerSpec::handshake(NAME, layer);
+    let spec = LayerSpec::handshake(NAME, layer);
+    Ok(explained(spec, given, |file| {
+        OnReload::replace(connect, file, make)
+    }))
+}
+
+/// With its settings, and what is done at SIGHUP with a file that one of them names.
+fn explained(
+    mut spec: SideLayerSpec,
+    given: &Given<'_>,
+    again: impl FnOnce(&str) -> OnReload,
+) -> SideLayerSpec {
     if let Some(name) = given.value() {
         spec = spec.set("name", name.text, Source::Side);
     }
@@ -135,10 +167,10 @@ pub(super) fn spec(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayer
     }
     let files = ["cert", "ca"].map(|setting| given.setting(setting));
     let file = files.into_iter().flatten().find(|word| word.text != SYSTEM);
-    Ok(match file {
-        Some(file) => spec.on_reload(OnReload::replace(connect, file.text, make)),
+    match file {
+        Some(file) => spec.on_reload(again(file.text)),
         None => spec,
-    })
+    }
 }
 
 /// How the CAs are called that the operating system trusts.

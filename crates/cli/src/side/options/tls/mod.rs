@@ -11,7 +11,9 @@ use std::{
 use couplet_connector::endpoint::Chain;
 use couplet_connector::layers::handshake::tls::{TlsCertificate, TlsConfigError, Truncation};
 
-use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, secret};
+use super::{
+    Context, Does, EndpointSpec, On, SideLayerSpec, SideOption, SideSetting, Value, secret,
+};
 use crate::{
     credential,
     mistake::Mistake,
@@ -79,13 +81,27 @@ pub(super) static TLS: SideOption = SideOption {
             many: false,
         },
     ],
-    does: Does::Layer(layer),
+    does: Does::Both(set, layer),
 };
 
 const NAME: &str = "tls";
 
 fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
-    let (foreign, way): (&[_], _) = match context.endpoint.is_dialled() {
+    foreign(context.endpoint, given)?;
+    let spec = match context.endpoint.is_dialled() {
+        true => connect::spec(given, context),
+        false => accept::spec(given, context),
+    }?;
+    // The endpoint of QUIC has bounds of its own.
+    Ok(match context.endpoint.is_quic() {
+        true => spec,
+        false => spec.bounded(context),
+    })
+}
+
+/// The settings of the other end.
+fn foreign(endpoint: &EndpointSpec, given: &Given<'_>) -> Result<(), Mistake> {
+    let (foreign, way): (&[_], _) = match endpoint.is_dialled() {
         true => (&["client-ca", "client", "unknown-name"], "listening"),
         false => (&["ca", "pin"], "dialled"),
     };
@@ -95,11 +111,25 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mist
             return Err(value.wrong(message, "leave it out"));
         }
     }
-    let spec = match context.endpoint.is_dialled() {
-        true => connect::spec(given, context),
-        false => accept::spec(given, context),
-    }?;
-    Ok(spec.bounded(context))
+    Ok(())
+}
+
+/// TLS of QUIC is the endpoint's own.
+#[cfg_attr(not(feature = "quic"), expect(unused_variables))]
+fn set(endpoint: &mut EndpointSpec, given: &Given<'_>) -> Result<(), Mistake> {
+    #[cfg(feature = "quic")]
+    if endpoint.is_quic() {
+        if let Some(word) = given.setting("close-notify") {
+            let message = "`tls.close-notify` is for TLS over TCP: QUIC tells an end from a cut";
+            return Err(word.wrong(message, "leave it out"));
+        }
+        foreign(endpoint, given)?;
+        endpoint.quic.tls = Some(match endpoint.is_dialled() {
+            true => connect::quic(given)?,
+            false => accept::quic(given)?,
+        });
+    }
+    Ok(())
 }
 
 fn truncation(given: &Given<'_>) -> Result<Truncation, Mistake> {

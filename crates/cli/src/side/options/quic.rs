@@ -1,0 +1,47 @@
+//! `streams=…` and `window=…`: the bounds of a side over QUIC.
+
+use super::{Does, On, SideOption, Value};
+use crate::{
+    mistake::Mistake,
+    units::{count, size},
+};
+
+pub(super) static STREAMS: SideOption = SideOption {
+    name: "streams",
+    on: On::Either,
+    value: Value::Needed("NUMBER"),
+    help: "of QUIC: at most so many connections over one of UDP; a dial with more opens another [default: 100]",
+    settings: &[],
+    does: Does::Set(|endpoint, given| {
+        let streams = given.needed()?;
+        endpoint.quic.streams = Some(streams.parse(|text| {
+            let count = count(text)?;
+            u32::try_from(count.get()).map_err(|_| {
+                Mistake::new(
+                    format!("`{text}` are too many streams"),
+                    "at most 4294967295",
+                )
+            })
+        })?);
+        Ok(())
+    }),
+};
+
+pub(super) static WINDOW: SideOption = SideOption {
+    name: "window",
+    on: On::Either,
+    value: Value::Needed("SIZE"),
+    help: "of QUIC: how far a peer may be ahead of the reader of a connection [default: 256KiB]",
+    settings: &[],
+    does: Does::Set(|endpoint, given| {
+        let window = given.needed()?;
+        endpoint.quic.window = Some(window.parse(|text| {
+            let size = size(text)?.as_u64();
+            u32::try_from(size).map_err(|_| {
+                let message = format!("a window of `{text}` can't be had");
+                Mistake::new(message, "less than 4GiB; 256KiB is the default")
+            })
+        })?);
+        Ok(())
+    }),
+};
