@@ -35,14 +35,13 @@ pub(super) fn describe(
     let shown = conn.peer_identity();
     let shown = shown.and_then(|shown| shown.downcast::<Vec<CertificateDer<'static>>>().ok());
     let leaf = shown.as_deref().and_then(|shown| shown.first());
-    if origin == Origin::Accepted
-        && let Some(leaf) = leaf
-    {
+    let is_client = origin == Origin::Accepted;
+    if is_client && let Some(leaf) = leaf {
         put_identity(&mut info, leaf);
     }
     let name = server_name.or(asked.as_deref());
     info.extensions
-        .insert(TlsInfo::of_quic(alpn.as_deref(), name, leaf));
+        .insert(TlsInfo::of_quic(alpn.as_deref(), name, leaf, is_client));
     (info, framed)
 }
 

@@ -47,18 +47,22 @@ impl TlsInfo {
         }
     }
 
-    /// Of a carrier of QUIC, whose TLS is 1.3.
+    /// Of a carrier of QUIC, whose TLS is 1.3; quinn tells neither its suite nor whether it was resumed.
     #[cfg(feature = "quic")]
     pub(crate) fn of_quic(
         alpn: Option<&[u8]>,
         server_name: Option<&str>,
         leaf: Option<&CertificateDer<'_>>,
+        is_client: bool,
     ) -> Self {
         Self {
             version: Some(ProtocolVersion::TLSv1_3),
             alpn: alpn.map(Into::into),
             server_name: server_name.map(Into::into),
             fingerprint: leaf.map(Fingerprint::of),
+            cipher_suite: None,
+            common_name: leaf.filter(|_| is_client).and_then(common_name),
+            is_resumed: false,
         }
     }
 
