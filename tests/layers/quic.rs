@@ -267,7 +267,7 @@ fn what_quic_does_not_have_is_a_mistake() {
         ),
         (
             "dial:quic:localhost:9000,tls,window=5GiB",
-            "a window of `5GiB` can't be had",
+            "a window of `5GiB` is too large",
         ),
         ("dial:quic:9000,tls", "a dialled address needs a host"),
     ] {

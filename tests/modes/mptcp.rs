@@ -110,7 +110,7 @@ fn what_the_system_lacks_over_it_is_a_mistake_and_explained() {
     for option in ["ack-timeout=20s", "user-timeout=20s"] {
         Couplet::run(&[&format!("listen:0,mptcp,{option}"), "listen:0"])
             .with(2)
-            .said("can't be had over Multipath TCP");
+            .said("does not work over Multipath TCP");
     }
     Couplet::run(&["explain", "listen:0,mptcp", "dial:unix:/x,mptcp"])
         .with(2)

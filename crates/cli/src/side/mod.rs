@@ -216,7 +216,7 @@ impl SideSpec {
             .filter(|(option, _)| lacking.contains(&option.name));
         match lacking.next().filter(|_| self.endpoint.multipath) {
             Some((option, given)) => {
-                let message = format!("`{}` can't be had over Multipath TCP", option.name);
+                let message = format!("`{}` does not work over Multipath TCP", option.name);
                 Err(given.wrong(message, "leave it out, or `mptcp`"))
             }
             None => Ok(()),

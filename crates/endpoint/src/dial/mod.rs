@@ -168,8 +168,8 @@ impl Dial {
     /// other, where both systems have them; with a server that has only TCP it is TCP. Off by default. Linux
     /// alone has it, and [`check_multipath`](Self::check_multipath) tells whether it does.
     ///
-    /// `TCP_USER_TIMEOUT` and the [time for an acknowledgement](SocketOptions::ack_timeout) are not to be had
-    /// over it: leave both off. What is spliced from such a socket is copied by the kernel.
+    /// The system lacks `TCP_USER_TIMEOUT` and the [time for an acknowledgement](SocketOptions::ack_timeout) over it:
+    /// leave both off. What is spliced from such a socket is copied by the kernel.
     #[must_use]
     pub fn multipath(mut self, multipath: bool) -> Self {
         self.multipath = multipath;

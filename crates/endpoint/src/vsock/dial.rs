@@ -46,7 +46,7 @@ enum Reason {
 // ===== impl VsockDial =====
 
 impl VsockDial {
-    /// To dial this port.
+    /// Dials this port.
     pub const fn new(target: VsockAddr) -> Self {
         Self {
             target,
@@ -157,7 +157,7 @@ impl VsockDialError {
         &self.target
     }
 
-    /// Did the deadline pass?
+    /// Whether the deadline has passed.
     pub const fn is_timeout(&self) -> bool {
         matches!(self.reason, Reason::Deadline(_))
     }

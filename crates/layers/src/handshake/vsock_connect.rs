@@ -55,7 +55,7 @@ pub enum VsockConnectError {
 // ===== impl VsockConnect =====
 
 impl VsockConnect {
-    /// To this port.
+    /// Asks for this port.
     pub const fn new(port: u32) -> Self {
         Self(port)
     }

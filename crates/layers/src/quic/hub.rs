@@ -26,7 +26,7 @@ use super::{
 };
 use crate::Replaceable;
 
-/// Of so many handshakes under way on a client has to prove its address.
+/// From this many handshakes under way on, a client has to prove its address.
 const RETRY_FROM: usize = 64;
 
 /// The sockets of a listener, and what they share.

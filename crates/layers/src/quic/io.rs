@@ -19,7 +19,7 @@ use super::{
     pieces::{BEGIN, END, Pieces, piece},
 };
 
-/// So much is read at a time where nobody has a buffer for it.
+/// The most bytes of a read without a buffer of the caller.
 const SCRATCH: usize = 512;
 
 /// A stream of QUIC. See the [module](super).
@@ -32,7 +32,7 @@ pub struct QuicIo {
     recv: RecvStream,
     /// `None`: the bytes of the stream are the connection's.
     pieces: Option<Pieces>,
-    /// Bytes that were read while somebody only asked whether the peer is there.
+    /// Bytes that a look for the peer's end has read.
     ahead: BytesMut,
     out: Bytes,
     said: Said,

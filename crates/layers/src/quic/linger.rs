@@ -13,7 +13,7 @@ use super::{CUT, io::Holds};
 /// How long a stream's last bytes are sent to a peer that does not take them.
 const LINGER: Duration = Duration::from_secs(60);
 
-/// A carrier that nobody needs says so within this time.
+/// A carrier without a stream says goodbye within this time.
 const FAREWELL: Duration = Duration::from_millis(50);
 
 /// All streams of the process that linger.
@@ -52,7 +52,7 @@ pub(super) fn linger(mut send: SendStream, rest: [Bytes; 2], finishes: bool, hol
     LINGERING.spawn_on(lingering, &runtime);
 }
 
-/// Waits until the last bytes of all streams of the process have been delivered, for so long at most: for a
+/// Waits until the last bytes of all streams of the process have been delivered, for `most` at most: for a
 /// program that ends. What the kernel does for a TCP connection of a process that is gone, QUIC does within the
 /// process.
 ///

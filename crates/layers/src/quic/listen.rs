@@ -117,13 +117,13 @@ impl QuicListen {
 // ===== impl QuicListenOptions =====
 
 impl QuicListenOptions {
-    /// At most so many carriers at a time; more are refused. 1024 by default.
+    /// At most this many carriers at a time; more are refused. 1024 by default.
     pub const fn carriers(mut self, carriers: usize) -> Self {
         self.carriers = carriers;
         self
     }
 
-    /// At most so many handshakes of carriers under way, shared fairly among the addresses. 1024 by default.
+    /// At most this many handshakes of carriers under way, shared fairly among the addresses. 1024 by default.
     pub const fn handshakes(mut self, handshakes: usize) -> Self {
         self.handshakes = handshakes;
         self

@@ -10,7 +10,7 @@
 //! tell:
 //!
 //! ```text
-//!  opened ── 1 ──▶ ◀── 1 ──   both ends, at once: a stream that nobody writes to is there, too,
+//!  opened ── 1 ──▶ ◀── 1 ──   both ends, at once: a stream without a byte is there, too,
 //!                             and the dial knows that the peer has taken it
 //!         ── length (2 bytes, high byte first), so many bytes, … ──▶
 //!         ── length 0, FIN ──▶     the end of this direction

@@ -32,7 +32,7 @@ impl QuicOptions {
         }
     }
 
-    /// At most so many streams of a carrier at a time. 100 by default. A dial with more opens another carrier;
+    /// At most this many streams of a carrier at a time. 100 by default. A dial with more opens another carrier;
     /// at a listener more wait.
     ///
     /// # Panics

@@ -1,4 +1,4 @@
-//! Real sockets on loopback: what QUIC does can't be had in memory.
+//! Real sockets on loopback: there is no QUIC in memory.
 
 use std::{io::ErrorKind, sync::Arc, time::Duration};
 

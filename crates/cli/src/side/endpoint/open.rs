@@ -230,7 +230,7 @@ impl EndpointSpec {
     /// Fails where it is to dial from an address that this machine does not have, or over what it does not have.
     fn check_source(&self) -> anyhow::Result<()> {
         if self.multipath {
-            Dial::check_multipath().context("`mptcp` can't be had")?;
+            Dial::check_multipath().context("no `mptcp`")?;
         }
         match self.source {
             Some(source) => has_address(source)

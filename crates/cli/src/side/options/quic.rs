@@ -10,7 +10,7 @@ pub(super) static STREAMS: SideOption = SideOption {
     name: "streams",
     on: On::Either,
     value: Value::Needed("NUMBER"),
-    help: "of QUIC: at most so many connections over one of UDP; a dial with more opens another [default: 100]",
+    help: "of QUIC: the most connections over one of UDP; a dial with more opens another [default: 100]",
     settings: &[],
     does: Does::Set(|endpoint, given| {
         let streams = given.needed()?;
@@ -38,7 +38,7 @@ pub(super) static WINDOW: SideOption = SideOption {
         endpoint.quic.window = Some(window.parse(|text| {
             let size = size(text)?.as_u64();
             u32::try_from(size).map_err(|_| {
-                let message = format!("a window of `{text}` can't be had");
+                let message = format!("a window of `{text}` is too large");
                 Mistake::new(message, "less than 4GiB; 256KiB is the default")
             })
         })?);
