@@ -369,6 +369,10 @@ async fn silent_clients_of_one_address_keep_no_other_out() {
     let mut answer = String::new();
     other.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // The youngest still has its time, so that the answer did not wait until the silent ones were ended.
+    let mut youngest = silent.pop().unwrap().into_std().unwrap();
+    let read = std::io::Read::read(&mut youngest, &mut [0]);
+    assert_eq!(read.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
     // The oldest has given way.
     assert!(matches!(silent[0].read(&mut [0]).await, Ok(0) | Err(_)));
     serving.abort();

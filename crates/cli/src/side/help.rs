@@ -249,6 +249,21 @@ pub(crate) const FLAGS: &[&str] = &[
     "verbose",
     "quiet",
     "log-format",
+    "queue",
+    "engine",
+    "engine-ca",
+    "engine-cert",
+    "engine-key",
+    "engine-password",
+    "engine-sentinel-password",
+    "lease",
+    "cluster",
+    "cluster-dial",
+    "cluster-ready",
+    "cluster-secret",
+    "node-name",
+    "node-addr",
+    "public-addr",
 ];
 
 /// There is no such setting.
