@@ -91,7 +91,7 @@ impl Incoming {
 /// think of that.
 pub(crate) fn guarded<I: Io>(conn: Conn<I>) -> Conn<BoxIo> {
     #[cfg(unix)]
-    if let Some(options) = conn.info.extensions.get::<DeferredOptions>().cloned() {
+    if let Some(&options) = conn.info.extensions.get::<DeferredOptions>() {
         return conn
             .map_io(|io| ResetUnlessShut::new(LateOptions::new(io, options)))
             .boxed();

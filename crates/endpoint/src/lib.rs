@@ -67,7 +67,6 @@ mod listen;
 pub mod memory;
 #[cfg(unix)]
 mod polled;
-mod queued_timer;
 mod quiet_timer;
 mod relay_name;
 mod resolve;
@@ -108,7 +107,6 @@ pub use self::{
     fair::{FairShare, FairSlot, FairSlots, GivesWay, SlotsClosed},
     io::{BoxIo, Gone, Io, Opaque, Replay, TcpIo, Unanswered},
     listen::{BindError, Listen, ListenOptions},
-    queued_timer::QueuedTimer,
     quiet_timer::QuietTimer,
     relay_name::{Named, RelayName},
     socket::{AckTimeout, KeepAlive, SocketOptions},

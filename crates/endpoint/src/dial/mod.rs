@@ -41,7 +41,6 @@ use self::{
     race::{interleave, race},
 };
 use crate::{
-    QueuedTimer,
     address::{AddressError, DialAddr},
     conn::{Conn, Extensions, Info, Origin},
     error::BoxError,
@@ -358,13 +357,12 @@ impl Dial {
             DialError::new((*self.target).clone(), Reason::Busy(most), Vec::new())
         })?;
         let reason = {
-            let attempts = self.attempts(&mut failed);
-            let attempts = pin!(QueuedTimer::bound(self.connect_timeout, attempts));
+            let attempts = pin!(timeout(self.connect_timeout, self.attempts(&mut failed)));
             let gives_way = pin!(Pending::gives_way(pending.as_ref()));
             match select(attempts, gives_way).await {
-                Either::Left((Some(Ok(conn)), _)) => return Ok(conn),
-                Either::Left((Some(Err(reason)), _)) => reason,
-                Either::Left((None, _)) => Reason::Deadline(self.connect_timeout),
+                Either::Left((Ok(Ok(conn)), _)) => return Ok(conn),
+                Either::Left((Ok(Err(reason)), _)) => reason,
+                Either::Left((Err(_), _)) => Reason::Deadline(self.connect_timeout),
                 Either::Right((most, _)) => Reason::GaveWay(most),
             }
         };

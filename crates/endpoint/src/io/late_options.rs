@@ -1,37 +1,39 @@
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
+use pin_project::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Gone, Io, Probe, Socket};
-use crate::{QueuedTimer, SocketOptions};
+use crate::{QuietTimer, SocketOptions};
 
 /// What a [`Dial`](crate::Dial) that [defers options](crate::Dial::defer_options) has not set on the
 /// socket, in the extensions of the connection: a [`LateOptions`] sets it.
-#[derive(Clone, Debug)]
-pub struct DeferredOptions(Arc<SocketOptions>);
+#[derive(Clone, Copy, Debug)]
+pub struct DeferredOptions(SocketOptions);
 
 /// Sets the options of a dialled socket that matter only to a connection that lives, once it has lived
 /// for a second: five system calls less for a connection that does not.
 ///
 /// Stands below all layers of a side, around the socket. Looks at the time when it is read, written or
-/// flushed, and wakes the task that did so last. Costs one [`QueuedTimer`], until the options are set, and
-/// keeps splice.
+/// flushed, and wakes the task that did so last. Costs one timer, until the options are set, and keeps
+/// splice.
 #[derive(Debug)]
 pub struct LateOptions<I> {
     io: I,
-    /// Gone with the first second.
-    unset: Option<Unset>,
+    /// Boxed, and gone with the first second.
+    unset: Option<Pin<Box<Unset>>>,
 }
 
+#[pin_project]
 #[derive(Debug)]
 struct Unset {
-    timer: QueuedTimer,
+    #[pin]
+    timer: QuietTimer,
     options: DeferredOptions,
 }
 
@@ -41,8 +43,8 @@ const AGE: Duration = Duration::from_secs(1);
 // ===== impl DeferredOptions =====
 
 impl DeferredOptions {
-    pub(crate) fn new(options: SocketOptions) -> Self {
-        Self(Arc::new(options))
+    pub(crate) const fn new(options: SocketOptions) -> Self {
+        Self(options)
     }
 }
 
@@ -55,10 +57,10 @@ impl<I> LateOptions<I> {
     ///
     /// Outside of a tokio runtime with time enabled.
     pub fn new(io: I, options: DeferredOptions) -> Self {
-        let timer = QueuedTimer::new(AGE);
+        let timer = QuietTimer::new(AGE);
         Self {
             io,
-            unset: Some(Unset { timer, options }),
+            unset: Some(Box::pin(Unset { timer, options })),
         }
     }
 }
@@ -66,7 +68,7 @@ impl<I> LateOptions<I> {
 impl<I: Io> LateOptions<I> {
     fn poll_set(&mut self, cx: &mut Context<'_>) {
         if let Some(unset) = &mut self.unset
-            && unset.timer.poll(cx).is_ready()
+            && unset.as_mut().project().timer.poll(cx).is_ready()
         {
             self.set();
         }
@@ -175,7 +177,6 @@ mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
-        task::yield_now,
         time::{advance, pause},
     };
     use tokio_test::{assert_pending, task};
@@ -201,7 +202,7 @@ mod tests {
 
     fn late((conn, peer): (Conn<TcpIo>, TcpStream)) -> (LateOptions<TcpIo>, TcpStream) {
         let deferred = conn.info.extensions.get::<DeferredOptions>();
-        (LateOptions::new(conn.io, deferred.unwrap().clone()), peer)
+        (LateOptions::new(conn.io, *deferred.unwrap()), peer)
     }
 
     #[tokio::test]
@@ -221,7 +222,6 @@ mod tests {
             assert!(!reading.is_woken());
             // tokio's timers have a resolution of one millisecond, and fire late rather than early.
             advance(Duration::from_millis(2)).await;
-            yield_now().await;
             assert!(reading.is_woken(), "an idle connection gets them too");
             assert_pending!(reading.poll());
             drop(peer);
@@ -244,7 +244,6 @@ mod tests {
         assert!(waits.take_error().is_none());
         assert_pending!(task::spawn(waits.read(&mut piece)).poll());
         advance(AGE + Duration::from_millis(1)).await;
-        yield_now().await;
         assert!(written.splice_source().is_none());
         assert!(!has_keep_alive(&written.io));
         written.write_all(b"2").await.unwrap();

@@ -5,8 +5,9 @@ use std::{
     time::Duration,
 };
 
-use couplet_endpoint::{BoxError, FairSlot, QueuedTimer};
+use couplet_endpoint::{BoxError, FairSlot};
 use pin_project::pin_project;
+use tokio::time::Sleep;
 use tower_service::Service;
 
 use super::{HandshakeError, HandshakeRequest, departure::Departure};
@@ -28,7 +29,8 @@ enum State<F, S, O, C> {
     Shaking {
         #[pin]
         handshake: F,
-        deadline: Option<QueuedTimer>,
+        #[pin]
+        deadline: Option<Sleep>,
         timeout: Duration,
         inner: S,
         slot: FairSlot,
@@ -58,7 +60,7 @@ where
         Self {
             state: State::Shaking {
                 handshake,
-                deadline: timeout.map(QueuedTimer::new),
+                deadline: timeout.map(tokio::time::sleep),
                 timeout: timeout.unwrap_or_default(),
                 inner,
                 slot,
@@ -99,7 +101,7 @@ where
                             outcome.map_err(source)?
                         }
                         Poll::Pending => {
-                            if let Some(deadline) = deadline {
+                            if let Some(deadline) = deadline.as_pin_mut() {
                                 ready!(deadline.poll(cx));
                                 return Poll::Ready(Err(HandshakeError::Timeout(*timeout).into()));
                             }
