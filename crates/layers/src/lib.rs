@@ -58,7 +58,7 @@
 //! | [`HandshakeLayer`] with `ExpectProxyHeader` (feature `proxy-protocol`) | side | reads a PROXY protocol header: the address of the client behind a proxy | until what was read ahead is delivered |
 //! | [`HandshakeLayer`] with `SendProxyHeader`, `SendProxyHeaderBeforeJoin` (feature `proxy-protocol`) | side, pair | writes a PROXY protocol header for a server | no |
 //! | [`HandshakeLayer`] with [`Sniff`] | side | detects the client's protocol (TLS with SNI and ALPN, SSH, HTTP, none) without consuming bytes | until what was read ahead is delivered |
-//! | [`HandshakeLayer`] with [`StartTlsAccept`], [`StartTlsConnect`] | side | what PostgreSQL and SMTP say before TLS, as the server or as the client | until what was read ahead is delivered |
+//! | [`HandshakeLayer`] with [`StartTlsAccept`], [`StartTlsConnect`] | side | what PostgreSQL and SMTP say before TLS, as the server or as the client | no |
 //! | [`HandshakeLayer`] with [`VsockConnect`] | side | a port of a virtual machine, behind the Unix socket of its hypervisor | until what was read ahead is delivered |
 //! | [`HandshakeLayer`] with `TlsAccept`, `TlsConnect` (feature `tls`) | side | TLS, as the server or as the client | in both directions |
 //! | [`HandshakeLayer`] with `NoiseInitiator`, `NoiseResponder` (feature `noise`) | side | Noise: encrypts, by a shared secret or known keys | in both directions |

@@ -128,6 +128,7 @@ fn mux() {
 #[cfg(feature = "meet")]
 #[test]
 fn meet() {
+    use couplet_layers::handshake::meet::{Follow, Redial};
     use tokio::io::AsyncWriteExt;
 
     let comes = async |mut conn: Conn<BoxIo>| {
@@ -149,8 +150,13 @@ fn meet() {
         .layer(HandshakeLayer::new(ExpectMeeting::new()))
         .map_request(|conn: Conn<couplet_endpoint::Replay<BoxIo>>| conn.boxed())
         .layer(HandshakeLayer::new(answers));
-    let meets = HandshakeLayer::new(Meet::new(MeetingKey::of("demo")));
-    side(meets).peer(relay).check().unwrap();
+    let meet = Meet::new(MeetingKey::of("demo"));
+    let meets = HandshakeLayer::new(meet.clone());
+    side(meets).peer(relay.clone()).check().unwrap();
+
+    let alone = async |_: Redial| Err::<Conn<BoxIo>, _>(io::Error::other("there is one relay"));
+    let follows = HandshakeLayer::new(Follow::new(meet, tower::service_fn(alone)));
+    side(follows).peer(relay).check().unwrap();
 }
 
 /// A proxy and its client; the proxy's answer is the pairing's.
@@ -210,6 +216,37 @@ fn connect() {
         0,
         answer
     );
+}
+
+#[test]
+fn starttls() {
+    use couplet_layers::{StartTls, StartTlsAccept, StartTlsConnect};
+
+    for protocol in [StartTls::Postgres, StartTls::Smtp] {
+        let accept = HandshakeLayer::new(StartTlsAccept::new(protocol));
+        let connect = HandshakeLayer::new(StartTlsConnect::new(protocol));
+        side(accept.clone()).peer(connect.clone()).check().unwrap();
+        side(connect).peer(accept).check().unwrap();
+    }
+}
+
+#[test]
+fn vsock_connect() {
+    use couplet_layers::VsockConnect;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let hypervisor = async |mut conn: Conn<BoxIo>| {
+        conn.io
+            .read_exact(&mut [0; b"CONNECT 5000\n".len()])
+            .await?;
+        conn.io.write_all(b"OK 1024\n").await?;
+        Ok::<_, io::Error>(conn)
+    };
+    let asks = HandshakeLayer::new(VsockConnect::new(5000));
+    side(asks)
+        .peer(HandshakeLayer::new(hypervisor))
+        .check()
+        .unwrap();
 }
 
 #[cfg(feature = "signed-token")]

@@ -29,7 +29,7 @@ pub(super) fn tiles(admin: &Admin) -> String {
     let mut tile = |name: &str, shown: String, about: String, curve: &[f64]| {
         let _ = write!(
             html,
-            "<div class=\"tile\"><h3>{name}</h3><p class=\"value\">{shown}</p><p class=\"about\">{about}</p>{}</div>",
+            "<div class=\"tile\"><h2>{name}</h2><p class=\"value\">{shown}</p><p class=\"about\">{about}</p>{}</div>",
             if curve.is_empty() {
                 String::new()
             } else {

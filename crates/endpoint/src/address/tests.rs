@@ -185,9 +185,9 @@ fn a_port_is_a_number() {
             "`-1` is not a port: a port is a number from 0 to 65535\nlisten:-1\n       ^^",
         ),
         (
-            "dial:h:postgresq",
-            "`postgresq` is no service of /etc/services: did you mean `postgresql`?\n\
-             dial:h:postgresq\n       ^^^^^^^^^",
+            "dial:h:htpps",
+            "`htpps` is no service of /etc/services: did you mean `https`?\n\
+             dial:h:htpps\n       ^^^^^",
         ),
         (
             "dial:h:+22",

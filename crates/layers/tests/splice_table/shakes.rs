@@ -1,17 +1,23 @@
 //! The handshakes of a side stack, measured. Where the peer can speak right behind its part, it does.
 
 use std::{
+    io,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use couplet_endpoint::{Conn, Io, Origin, memory};
+use couplet_endpoint::{BoxIo, Conn, Io, Origin, memory};
 use couplet_layers::{
     AnswerChallenge, Challenge, Claims, DialledFor, Ed25519Key, ExpectMeeting, ExpectProxyHeader,
     ExpectSignedToken, ExpectToken, Handshake, HandshakeLayer, HttpConnect, HttpConnectAccept,
     Identity, Keyring, Meet, MeetingKey, NoiseInitiator, NoisePsk, NoiseResponder, SendProxyHeader,
-    SendToken, Sniff, SocksAccept, SocksConnect, TlsAccept, TlsAcceptConfig, TlsCertificate,
-    TlsConnect, TlsConnectConfig, Token, WsAccept, WsConnect, handshake::tls::roots_from_pem,
+    SendToken, Sniff, SocksAccept, SocksConnect, StartTls, StartTlsAccept, StartTlsConnect,
+    TlsAccept, TlsAcceptConfig, TlsCertificate, TlsConnect, TlsConnectConfig, Token, VsockConnect,
+    WsAccept, WsConnect,
+    handshake::{
+        meet::{Follow, Redial},
+        tls::roots_from_pem,
+    },
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -31,6 +37,11 @@ pub(crate) async fn measure(name: &str) -> Option<Cost> {
             let says = format!("couplet/1 {}\nrest", MeetingKey::of("demo"));
             step(ExpectMeeting::new(), says.as_bytes(), REST).await
         }
+        "Follow" => {
+            let alone = async |_: Redial| Err::<Conn<BoxIo>, _>(io::Error::other("one relay"));
+            let follow = Follow::new(Meet::new(MeetingKey::of("demo")), tower::service_fn(alone));
+            step(follow, b"ok\nrest", REST).await
+        }
         "Meet" => step(Meet::new(MeetingKey::of("demo")), b"ok\nrest", REST).await,
         "ExpectSignedToken" => signed_token().await,
         "Sniff" => step(Sniff::new(), b"SSH-2.0-x\r\nrest", b"SSH-2.0-x\r\nrest").await,
@@ -41,6 +52,12 @@ pub(crate) async fn measure(name: &str) -> Option<Cost> {
         "SendProxyHeader" => send_proxy_header().await,
         "Challenge" => challenge().await,
         "AnswerChallenge" => answer_challenge().await,
+        "StartTlsAccept" => {
+            let says = b"\x00\x00\x00\x08\x04\xd2\x16\x2frest";
+            step(StartTlsAccept::new(StartTls::Postgres), says, REST).await
+        }
+        "StartTlsConnect" => step(StartTlsConnect::new(StartTls::Postgres), b"Srest", REST).await,
+        "VsockConnect" => step(VsockConnect::new(5000), b"OK 1024\nrest", REST).await,
         "SocksAccept" => {
             let says = b"\x05\x01\x00\x05\x01\x00\x03\x01a\x00\x50rest";
             step(SocksAccept::new(), says, REST).await

@@ -18,7 +18,7 @@
 //! - A client of SMTP is answered with as much of the protocol as there is before STARTTLS. Our name is the address
 //!   that the client came to.
 //!
-//! **Where:** on a side stack, above `Sniff` or TLS. **Splice:** until what was read ahead is delivered.
+//! **Where:** on a side stack, above `Sniff` or TLS. **Splice:** kept once TLS has begun.
 //! **Bounds:** 8 bytes at a time of PostgreSQL; lines of 512 bytes, 20 commands and 100 lines of answers of SMTP.
 //!
 //! ```
