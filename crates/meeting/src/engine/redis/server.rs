@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, RedisResult,
+    AsyncConnectionConfig, Client, ConnectionInfo, RedisResult,
     aio::MultiplexedConnection,
     cluster::ClusterClientBuilder,
     io::tcp::TcpSettings,
@@ -126,7 +126,7 @@ impl RedisServer {
 
     fn client(&self, info: &ConnectionInfo) -> RedisResult<Client> {
         #[cfg(feature = "redis-tls")]
-        if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+        if matches!(info.addr(), redis::ConnectionAddr::TcpTls { .. }) {
             return Client::build_with_tls(info.clone(), self.tls.read()?);
         }
         Client::open(info.clone())
