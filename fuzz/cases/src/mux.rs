@@ -23,19 +23,17 @@ pub fn mux(data: &[u8]) {
     let Some(stranger) = Stranger::new(data) else {
         return;
     };
-    let streams = takes(stranger);
-    assert_eq!(
-        streams,
-        takes(stranger.whole()),
-        "it depends on how it was cut"
-    );
-    let bytes: usize = streams.iter().map(|(bytes, _)| bytes.len()).sum();
-    assert!(bytes <= stranger.bytes.len(), "more came than was sent");
+    // The two may differ: a carrier that breaks the protocol ends all its streams, and how many of them had
+    // been handed out by then depends on when its bytes came.
+    for stranger in [stranger, stranger.whole()] {
+        let bytes: usize = takes(stranger).iter().map(Vec::len).sum();
+        assert!(bytes <= stranger.bytes.len(), "more came than was sent");
+    }
     opens(stranger);
 }
 
-/// The bytes of each stream, and whether they came to an end.
-fn takes(stranger: Stranger<'_>) -> Vec<(Vec<u8>, bool)> {
+/// The bytes of each stream.
+fn takes(stranger: Stranger<'_>) -> Vec<Vec<u8>> {
     run(async {
         let carrier = Conn::new(stranger.io(), Origin::Accepted);
         let mut listen = MuxListen::new(One(Some(carrier)), plain::<Scripted>).streams(8);
@@ -44,8 +42,9 @@ fn takes(stranger: Stranger<'_>) -> Vec<(Vec<u8>, bool)> {
         while let Ok(Some(Ok(mut conn))) = timeout(LONG, listen.next()).await {
             reading.push_back(async move {
                 let mut bytes = Vec::new();
-                let read = timeout(LONG, conn.io.read_to_end(&mut bytes)).await;
-                (bytes, matches!(read, Ok(Ok(_))))
+                // An end, an error and silence are all right.
+                let _ = timeout(LONG, conn.io.read_to_end(&mut bytes)).await;
+                bytes
             });
         }
         reading.collect().await
