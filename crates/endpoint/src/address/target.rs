@@ -49,6 +49,12 @@ impl FromStr for TargetAddr {
     type Err = AddressError;
 
     fn from_str(input: &str) -> Result<Self, AddressError> {
+        let alone = [super::vsock::KIND, super::kind::QUIC];
+        if let Some(kind) = alone.into_iter().find(|kind| input.starts_with(kind)) {
+            let message = format!("`{kind}` is for one target alone");
+            let right = format!("`dial:{input}`; several are `HOST:PORT` or `unix:PATH`");
+            return fail(input, 0..kind.len(), Mistake::new(message, right));
+        }
         match input.starts_with(UNIX) {
             true => UnixAddr::read(input, UNIX.len()).map(Self::Unix),
             false => input.parse().map(Self::Tcp),
@@ -91,6 +97,16 @@ mod tests {
             ("dial:a:1|b", 10..10, "a port is missing"),
             ("dial:a:x|b:1", 7..8, "`x` is no service of /etc/services"),
             ("dial:a:1|unix:", 14..14, "a Unix socket needs a name"),
+            (
+                "dial:vsock:3:22|vsock:4:22",
+                5..11,
+                "`vsock:` is for one target alone",
+            ),
+            (
+                "dial:a:1|quic:b:2",
+                9..14,
+                "`quic:` is for one target alone",
+            ),
         ] {
             let error = text.parse::<Address>().unwrap_err();
             assert_eq!((error.span(), error.message()), (at, message), "{text}");

@@ -4,6 +4,7 @@ mod backoff;
 mod by;
 mod error;
 mod family;
+mod modes;
 mod per_target;
 mod permit;
 mod race;
@@ -17,6 +18,8 @@ pub use self::{
     stream::{Once, Pool, PoolEach, Pooled, Repeat, once, pool, pool_each, repeat},
 };
 
+pub(crate) use self::modes::dials;
+
 use std::{
     io,
     net::{IpAddr, SocketAddr},
@@ -25,14 +28,12 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
-use futures::future::{BoxFuture, Either, select};
+use futures::future::{Either, select};
 use socket2::SockRef;
 use tokio::time::timeout;
-use tower_service::Service;
 
 use self::{
     error::Reason,
@@ -369,21 +370,6 @@ impl Dial {
         Err(DialError::new((*self.target).clone(), reason, failed))
     }
 
-    /// One connection: [`once`].
-    pub fn once(self) -> Once<Self> {
-        once(self)
-    }
-
-    /// One connection after the other: [`repeat`].
-    pub fn repeat(self, backoff: Backoff) -> Repeat<Self> {
-        repeat(self, backoff)
-    }
-
-    /// Up to `n` connections waiting to be joined: [`pool`], with the default [`Backoff`].
-    pub fn pool(self, n: usize) -> Pool<Self> {
-        pool(self, n, Backoff::new())
-    }
-
     async fn attempts(
         &self,
         failed: &mut Vec<(SocketAddr, io::Error)>,
@@ -502,21 +488,7 @@ fn explain_local(error: io::Error, source: Option<IpAddr>) -> io::Error {
     io::Error::new(error.kind(), text)
 }
 
-impl<R> Service<R> for Dial {
-    type Response = Conn<TcpIo>;
-    type Error = DialError;
-    type Future = BoxFuture<'static, Result<Self::Response, DialError>>;
-
-    /// Always ready: a dial bounds only its own time.
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: R) -> Self::Future {
-        let dial = self.clone();
-        Box::pin(async move { dial.connect().await })
-    }
-}
+dials!(Dial, TcpIo, DialError);
 
 #[cfg(test)]
 mod tests;

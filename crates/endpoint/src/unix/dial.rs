@@ -1,23 +1,15 @@
-use std::{
-    error::Error,
-    fmt, io,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
-use futures::future::BoxFuture;
 use tokio::{
     net::UnixStream,
     time::{sleep, timeout},
 };
-use tower_service::Service;
 
 use super::{peer, sock_addr, socket};
 use crate::{
     address::{AddressError, UnixAddr},
     conn::{Conn, Origin},
-    dial::{Backoff, Once, Pool, Repeat, once, pool, repeat},
+    dial::dials,
 };
 
 /// The first pause where the server's queue is full; each is twice as long as the one before.
@@ -113,21 +105,6 @@ impl UnixDial {
         })
     }
 
-    /// One connection: [`once`].
-    pub fn once(self) -> Once<Self> {
-        once(self)
-    }
-
-    /// One connection after the other: [`repeat`].
-    pub fn repeat(self, backoff: Backoff) -> Repeat<Self> {
-        repeat(self, backoff)
-    }
-
-    /// Up to `n` connections waiting to be joined: [`pool`], with the default [`Backoff`].
-    pub fn pool(self, n: usize) -> Pool<Self> {
-        pool(self, n, Backoff::new())
-    }
-
     async fn attempts(&self) -> io::Result<Conn<UnixStream>> {
         let mut pause = PAUSE;
         loop {
@@ -151,21 +128,7 @@ impl UnixDial {
     }
 }
 
-impl<R> Service<R> for UnixDial {
-    type Response = Conn<UnixStream>;
-    type Error = UnixDialError;
-    type Future = BoxFuture<'static, Result<Self::Response, UnixDialError>>;
-
-    /// Always ready: a dial bounds nothing but the time it takes.
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), UnixDialError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: R) -> Self::Future {
-        let dial = self.clone();
-        Box::pin(async move { dial.connect().await })
-    }
-}
+dials!(UnixDial, UnixStream, UnixDialError);
 
 // ===== impl UnixDialError =====
 

@@ -1,20 +1,13 @@
-use std::{
-    error::Error,
-    fmt, io,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{error::Error, fmt, io, time::Duration};
 
-use futures::future::BoxFuture;
 use rustix::io::Errno;
 use tokio::time::timeout;
-use tower_service::Service;
 
 use super::{VsockIo, check_local, socket};
 use crate::{
     address::VsockAddr,
     conn::{Conn, Origin, VsockPeer},
-    dial::{Backoff, Once, Pool, Repeat, once, pool, repeat},
+    dial::dials,
 };
 
 /// Dials a port of a machine that shares the host: each [`connect`](Self::connect) is a new connection.
@@ -97,21 +90,6 @@ impl VsockDial {
         })
     }
 
-    /// One connection: [`once`].
-    pub fn once(self) -> Once<Self> {
-        once(self)
-    }
-
-    /// One connection after the other: [`repeat`].
-    pub fn repeat(self, backoff: Backoff) -> Repeat<Self> {
-        repeat(self, backoff)
-    }
-
-    /// Up to `n` connections waiting to be joined: [`pool`], with the default [`Backoff`].
-    pub fn pool(self, n: usize) -> Pool<Self> {
-        pool(self, n, Backoff::new())
-    }
-
     async fn open(&self) -> io::Result<Conn<VsockIo>> {
         check_local(&self.target)?;
         let socket = socket()?;
@@ -133,21 +111,7 @@ impl VsockDial {
     }
 }
 
-impl<R> Service<R> for VsockDial {
-    type Response = Conn<VsockIo>;
-    type Error = VsockDialError;
-    type Future = BoxFuture<'static, Result<Self::Response, VsockDialError>>;
-
-    /// Always ready: a dial bounds nothing but the time it takes.
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), VsockDialError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: R) -> Self::Future {
-        let dial = self.clone();
-        Box::pin(async move { dial.connect().await })
-    }
-}
+dials!(VsockDial, VsockIo, VsockDialError);
 
 // ===== impl VsockDialError =====
 
