@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use couplet_connector::{
     Side, SideHandshake, SideLayers,
     layers::mux::{MuxDial, MuxListen, MuxWatch},
@@ -21,6 +22,8 @@ pub(crate) struct MuxSpec {
     pub(crate) carriers: Sourced<usize>,
     pub(crate) streams: Sourced<usize>,
     pub(crate) ping: Sourced<Option<Duration>>,
+    /// What may be held for connections that are not read.
+    pub(crate) unread: Sourced<ByteSize>,
     /// What a carrier goes through.
     pub(crate) layers: SideLayers,
     /// How they do.
@@ -55,6 +58,7 @@ impl MuxSpec {
             }),
             streams: by_default(1024),
             ping: by_default(Some(Duration::from_secs(30))),
+            unread: by_default(ByteSize::mib(512)),
             layers: SideLayers::new(),
             watch: MuxWatch::default(),
         }
@@ -64,12 +68,17 @@ impl MuxSpec {
         self.way.value == MuxWay::Open
     }
 
+    fn unread(&self) -> usize {
+        usize::try_from(self.unread.value.as_u64()).unwrap_or(usize::MAX)
+    }
+
     /// Opens streams of carriers that are dialled so.
     pub(crate) fn dial(&self, carriers: Dialler) -> CarriedDial {
         MuxDial::new(carriers, self.layers.handshake(Side::B))
             .carriers(self.carriers.value)
             .streams(self.streams.value)
             .ping(self.ping.value)
+            .unread(self.unread())
             .watch(self.watch.clone())
     }
 
@@ -79,6 +88,7 @@ impl MuxSpec {
             .carriers(self.carriers.value)
             .streams(self.streams.value)
             .ping(self.ping.value)
+            .unread(self.unread())
             .watch(self.watch.clone())
     }
 

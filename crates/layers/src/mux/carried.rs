@@ -7,20 +7,26 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use couplet_endpoint::Io;
 use tokio::io::{AsyncRead, AsyncWrite, BufStream, ReadBuf};
 
-/// What is read from the carrier at a time, and written to it.
-const BUFFERS: (usize, usize) = (64 * 1024, 32 * 1024);
+use super::{FRAME, frames::Frames, unread::Unread};
+
+/// What is read from the carrier at a time, and written to it: two whole [`FRAME`]s.
+const BUFFERS: (usize, usize) = (64 * 1024, 2 * FRAME);
 
 /// The connection of a carrier. Its drop is an orderly end, unless the carrier is given up: what was cut is
 /// known of each stream.
 pub(super) struct Carried<I: Io> {
     io: BufStream<I>,
     signs: Arc<Signs>,
+    frames: Frames,
+    unread: Arc<Unread>,
+    /// Something was written since a flush was asked for.
+    has_more: bool,
 }
 
 /// What the carrier's driver and its connection tell each other.
@@ -32,6 +38,8 @@ pub(super) struct Signs {
     given_up: AtomicBool,
     /// The connection has ended, and yamux said nothing of that before.
     ended: AtomicBool,
+    /// The connection takes nothing more for now.
+    is_full: AtomicBool,
 }
 
 // ===== impl Signs =====
@@ -45,6 +53,10 @@ impl Signs {
         self.ended.load(Ordering::Relaxed)
     }
 
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Relaxed)
+    }
+
     pub(super) fn give_up(&self) {
         self.given_up.store(true, Ordering::Relaxed);
     }
@@ -53,16 +65,20 @@ impl Signs {
 // ===== impl Carried =====
 
 impl<I: Io> Carried<I> {
-    pub(super) fn new(io: I, signs: Arc<Signs>) -> Self {
+    pub(super) fn new(io: I, signs: Arc<Signs>, unread: Arc<Unread>) -> Self {
         Self {
             io: BufStream::with_capacity(BUFFERS.0, BUFFERS.1, io),
             signs,
+            frames: Frames::default(),
+            unread,
+            has_more: false,
         }
     }
 }
 
 impl<I: Io> Drop for Carried<I> {
     fn drop(&mut self) {
+        self.unread.end();
         let io = self.io.get_mut();
         match self.signs.given_up.load(Ordering::Relaxed) {
             true => io.abort(),
@@ -77,16 +93,23 @@ impl<I: Io> futures::io::AsyncRead for Carried<I> {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
         // The carrier is polled to read whenever it is woken.
-        let _ = self.io.get_mut().poll_upkeep(cx);
+        let _ = this.io.get_mut().poll_upkeep(cx);
         let mut buf = ReadBuf::new(buf);
-        let read = Pin::new(&mut self.io).poll_read(cx, &mut buf);
-        match (&read, buf.filled().is_empty()) {
-            (_, false) => self.signs.heard.store(true, Ordering::Relaxed),
-            (Poll::Ready(Ok(())), true) => self.signs.ended.store(true, Ordering::Relaxed),
-            _ => {}
-        }
-        read.map_ok(|()| buf.filled().len())
+        ready!(Pin::new(&mut this.io).poll_read(cx, &mut buf))?;
+        let sign = match buf.filled().is_empty() {
+            false => &this.signs.heard,
+            true => &this.signs.ended,
+        };
+        sign.store(true, Ordering::Relaxed);
+        let mut comes = Ok(());
+        this.frames.follow(buf.filled(), |data| {
+            if comes.is_ok() {
+                comes = this.unread.comes(data);
+            }
+        });
+        Poll::Ready(comes.map(|()| buf.filled().len()))
     }
 }
 
@@ -96,14 +119,51 @@ impl<I: Io> futures::io::AsyncWrite for Carried<I> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        let written = Pin::new(&mut self.io).poll_write(cx, buf);
+        let is_full = written.is_pending();
+        self.has_more |= !is_full;
+        self.signs.is_full.store(is_full, Ordering::Relaxed);
+        written
     }
 
+    /// yamux flushes behind each frame, and is polled again here first: what other streams have to say meanwhile
+    /// leaves with it.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if std::mem::take(&mut self.has_more) {
+            cx.waker().wake_by_ref();
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use couplet_endpoint::memory;
+    use futures::{AsyncWriteExt as _, FutureExt};
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+    use crate::mux::unread::Bound;
+
+    #[tokio::test]
+    async fn frames_of_several_streams_leave_together() {
+        let (near, mut far) = memory::connection(1024);
+        let unread = Arc::new(Unread::new(Bound::new(1024)));
+        let mut carried = Carried::new(near, Arc::default(), unread);
+        let mut heard = [0; 6];
+        for frame in [b"one", b"two"] {
+            carried.write_all(frame).await.unwrap();
+            carried.flush().await.unwrap();
+            assert!(far.read(&mut heard).now_or_never().is_none());
+        }
+        // Nothing has come since.
+        carried.flush().await.unwrap();
+        let n = far.read(&mut heard).now_or_never().unwrap().unwrap();
+        assert_eq!(&heard[..n], b"onetwo");
     }
 }

@@ -8,16 +8,17 @@ use std::{
     task::{Context, Poll},
 };
 
-use couplet_endpoint::{Chain, Info, Io};
+use couplet_endpoint::Io;
 use futures::FutureExt;
-use thiserror::Error;
 use tokio::{sync::oneshot, time::timeout};
 use yamux::{Config, Connection, ConnectionError, DEFAULT_CREDIT, Mode, Stream};
 
 use super::{
-    PATIENCE, Settings,
+    FRAME, PATIENCE, Settings,
     carried::{Carried, Signs},
     control::{self, Notice},
+    ended::Ended,
+    unread::{OfStream, Unread},
     watch::{CountedStream, MuxWatch},
 };
 
@@ -26,29 +27,11 @@ use super::{
 pub(super) struct Alive {
     _stream: Arc<()>,
     _counted: CountedStream,
+    unread: OfStream,
 }
 
 /// Asks for a stream.
 pub(super) type Open = oneshot::Sender<(Stream, Alive)>;
-
-/// How a carrier ended.
-#[derive(Debug, Error)]
-pub(super) enum Ended {
-    /// This end has closed it.
-    #[error("carrier not needed any more")]
-    Unneeded,
-    /// The other end has closed it.
-    #[error("peer has closed it")]
-    Closed,
-    #[error("peer does not speak mux")]
-    Foreign,
-    #[error("peer is silent")]
-    Silent,
-    #[error("peer has gone")]
-    Lost,
-    #[error(transparent)]
-    Failed(ConnectionError),
-}
 
 /// yamux ends a carrier with more streams than it is told of, with all of them. So it is told of more than
 /// either end lets come: the one may not know yet that a stream is over for the other.
@@ -60,6 +43,7 @@ fn config(streams: usize) -> Config {
     // And the carrier's own.
     let streams = streams.saturating_mul(SPARE).saturating_add(1);
     let mut config = Config::default();
+    config.set_split_send_size(FRAME);
     // Each of the two is checked against the other.
     config
         .set_max_connection_receive_window(None)
@@ -82,7 +66,8 @@ pub(super) async fn drive(
     notices: impl FnMut(Notice),
 ) -> Ended {
     let signs = Arc::<Signs>::default();
-    let carried = Carried::new(io, Arc::clone(&signs));
+    let unread = Arc::new(Unread::new(settings.unread.clone()));
+    let carried = Carried::new(io, Arc::clone(&signs), Arc::clone(&unread));
     let mut conn = Connection::new(carried, config(settings.streams), mode);
     let (give, own) = oneshot::channel();
     let mut give = Some(give);
@@ -90,7 +75,7 @@ pub(super) async fn drive(
     let mut leave = Some(leave);
     let leaves = leaves.map(drop);
     let mut attending = pin!(control::attend(own, settings.ping, &signs, leaves, notices));
-    let streams = Streams::new(settings);
+    let streams = Streams::new(settings, &unread);
     let (mut wanted, mut is_needed) = (None::<Open>, true);
     let ended = poll_fn(|cx| {
         if let Poll::Ready(ended) = attending.as_mut().poll(cx) {
@@ -121,7 +106,8 @@ pub(super) async fn drive(
                 match conn.poll_new_outbound(cx) {
                     Poll::Ready(Ok(stream)) => {
                         if let Some(open) = wanted.take() {
-                            let _ = open.send((stream, streams.one()));
+                            let alive = streams.one(&stream);
+                            let _ = open.send((stream, alive));
                         }
                         continue;
                     }
@@ -135,18 +121,25 @@ pub(super) async fn drive(
                         let _ = give.send(stream);
                     }
                     None if is_needed && streams.count() < settings.streams => {
-                        came(stream, streams.one());
+                        let alive = streams.one(&stream);
+                        came(stream, alive);
                     }
                     // One too many is cut.
-                    None => {}
+                    None => drop(unread.of(stream.id().val())),
                 },
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Ended::of(error)),
                 Poll::Ready(None) => return Poll::Ready(Ended::Closed),
                 // Woken by the drop of a stream.
-                Poll::Pending if !is_needed && streams.count() == 0 => {
-                    return Poll::Ready(Ended::Unneeded);
+                Poll::Pending => {
+                    // Otherwise yamux can't say yet that they are gone.
+                    if !signs.is_full() {
+                        unread.forget_dropped();
+                    }
+                    if !is_needed && streams.count() == 0 {
+                        return Poll::Ready(Ended::Unneeded);
+                    }
+                    return Poll::Pending;
                 }
-                Poll::Pending => return Poll::Pending,
             }
         }
     })
@@ -184,62 +177,41 @@ fn is_of_peer(error: ErrorKind) -> bool {
 }
 
 /// The streams of a carrier that are there.
-struct Streams {
+struct Streams<'a> {
     one: Arc<()>,
-    watch: MuxWatch,
+    watch: &'a MuxWatch,
+    unread: &'a Arc<Unread>,
+}
+
+// ===== impl Alive =====
+
+impl Alive {
+    /// The data of a frame was read.
+    pub(super) fn took(&self, len: usize) {
+        self.unread.took(len);
+    }
 }
 
 // ===== impl Streams =====
 
-impl Streams {
-    fn new(settings: &Settings) -> Self {
+impl<'a> Streams<'a> {
+    fn new(settings: &'a Settings, unread: &'a Arc<Unread>) -> Self {
         Self {
             one: Arc::default(),
-            watch: settings.watch.clone(),
+            watch: &settings.watch,
+            unread,
         }
     }
 
-    fn one(&self) -> Alive {
+    fn one(&self, stream: &Stream) -> Alive {
         Alive {
             _stream: Arc::clone(&self.one),
             _counted: self.watch.stream(),
+            unread: self.unread.of(stream.id().val()),
         }
     }
 
     fn count(&self) -> usize {
         Arc::strong_count(&self.one) - 1
-    }
-}
-
-// ===== impl Ended =====
-
-impl Ended {
-    fn of(error: ConnectionError) -> Self {
-        match error {
-            ConnectionError::Closed => Self::Closed,
-            error => Self::Failed(error),
-        }
-    }
-
-    /// Says in the log how it ended, and counts it.
-    pub(super) fn tell(&self, info: &Info, watch: &MuxWatch) {
-        let peer = info.peer_name();
-        match self {
-            Self::Unneeded | Self::Closed => {
-                tracing::info!(%peer, reason = %self, "a carrier has ended");
-            }
-            Self::Foreign => {
-                watch.refused();
-                tracing::warn!(%peer, reason = %self, "a carrier is refused");
-            }
-            Self::Silent => {
-                watch.silent();
-                tracing::warn!(%peer, reason = %self, "a carrier is given up");
-            }
-            Self::Lost | Self::Failed(_) => {
-                watch.failed();
-                tracing::warn!(%peer, reason = %Chain(self), "a carrier is lost");
-            }
-        }
     }
 }

@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{MuxDialError, MuxIo, PATIENCE, carrier::Open};
+use super::{PATIENCE, carrier::Open, error::MuxDialError, io::MuxIo};
 
 /// The carriers of a dial. Clones share them.
 #[derive(Clone, Default)]

@@ -14,7 +14,7 @@ use tokio::{
 };
 use yamux::Stream;
 
-use super::{CONTROL, PATIENCE, carried::Signs, carrier::Ended};
+use super::{CONTROL, PATIENCE, carried::Signs, ended::Ended};
 
 const PING: u8 = 1;
 const PONG: u8 = 2;

@@ -13,10 +13,13 @@ use tower_service::Service;
 use yamux::Mode;
 
 use super::{
-    MuxIo, MuxWatch, Settings,
+    MuxWatch, Settings,
     carrier::drive,
     carriers::{Carrier, Carriers, Dialling, Next, told_by},
     control::Notice,
+    error::MuxDialError,
+    io::MuxIo,
+    unread::Bound,
 };
 use crate::Handshake;
 
@@ -41,20 +44,6 @@ struct Shared<D, H> {
     most: usize,
     settings: Settings,
     carriers: Carriers,
-}
-
-/// No stream was opened.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum MuxDialError {
-    /// The carrier can't be dialled.
-    Dial(Arc<dyn StdError + Send + Sync>),
-    /// The carrier's handshake failed.
-    Handshake(Arc<dyn StdError + Send + Sync>),
-    /// The peer opens no stream, over a new carrier too.
-    NotOpened,
-    /// All carriers have as many streams as they may, and no other may be dialled.
-    Full(usize),
 }
 
 // ===== impl MuxDial =====
@@ -102,6 +91,17 @@ impl<D, H> MuxDial<D, H> {
     #[must_use]
     pub fn ping(self, after: Option<Duration>) -> Self {
         self.set(|shared| shared.settings.ping = after)
+    }
+
+    /// How much may be held, over all carriers, of what has come for streams that are not read: 512 MiB by default.
+    /// With more, a carrier that holds more than its share is given up, with its streams.
+    ///
+    /// # Panics
+    ///
+    /// If there are clones already.
+    #[must_use]
+    pub fn unread(self, bytes: usize) -> Self {
+        self.set(|shared| shared.settings.unread = Bound::new(bytes))
     }
 
     /// Counts the carriers and streams there.
@@ -286,33 +286,5 @@ impl<D, H> Drop for Shared<D, H> {
 impl<D, H> fmt::Debug for MuxDial<D, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MuxDial").finish_non_exhaustive()
-    }
-}
-
-// ===== impl MuxDialError =====
-
-impl fmt::Display for MuxDialError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Dial(_) => f.write_str("carrier not dialled"),
-            Self::Handshake(_) => f.write_str("handshake of the carrier failed"),
-            Self::NotOpened => f.write_str("peer opens no stream: it must have `mux`, too"),
-            Self::Full(carriers) => {
-                write!(
-                    f,
-                    "carriers full: all {carriers} have as many streams as they may"
-                )
-            }
-        }
-    }
-}
-
-impl StdError for MuxDialError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match self {
-            // What it is, and not the count of its owners.
-            Self::Dial(error) | Self::Handshake(error) => Some(&**error),
-            Self::NotOpened | Self::Full(_) => None,
-        }
     }
 }

@@ -6,18 +6,18 @@ use std::{
 
 use bytes::{Buf, BufMut, BytesMut};
 use couplet_endpoint::{Gone, Io};
-use futures::{AsyncRead as _, AsyncWrite as _};
+use futures::{AsyncWrite as _, Stream as _};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::OwnedSemaphorePermit,
 };
-use yamux::Stream;
+use yamux::{Packet, Stream};
 
-use super::{OPEN, carrier::Alive};
+use super::{FRAME, OPEN, carrier::Alive, frames::HEADER};
 use crate::shared_io::{Ahead, first};
 
-/// The most bytes behind one length: with it, what yamux sends at a time.
-const PIECE: usize = 16 * 1024 - LENGTH;
+/// The most bytes behind one length: with it and its header what yamux sends at a time.
+const PIECE: usize = FRAME - HEADER - LENGTH;
 
 const LENGTH: usize = 2;
 
@@ -33,9 +33,11 @@ const ROUNDS: u32 = 32;
 /// written has left, as the carrier goes on.
 pub struct MuxIo {
     // Dropped before the stream, whose drop wakes the carrier.
-    _alive: Alive,
+    alive: Alive,
     _slot: Option<OwnedSemaphorePermit>,
     stream: Stream,
+    /// The data of a frame, and how much of it was read.
+    frame: Option<(Packet, usize)>,
     lengths: Lengths,
     /// Bytes that were read while the caller only asked whether the peer is there.
     ahead: Ahead,
@@ -62,9 +64,10 @@ impl MuxIo {
         let mut out = BytesMut::new();
         out.put_u8(OPEN);
         Self {
-            _alive: alive,
+            alive,
             _slot: slot,
             stream,
+            frame: None,
             lengths: Lengths::default(),
             ahead: Ahead::default(),
             out,
@@ -88,22 +91,37 @@ impl MuxIo {
 
     /// Reads once, and returns how many bytes that brings: it may be none. What fails is noted.
     fn poll_fill(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<usize> {
-        Poll::Ready(
-            match ready!(Pin::new(&mut self.stream).poll_read(cx, room)) {
-                Ok(n @ 1..) => match self.lengths.take_out(&mut room[..n]) {
-                    Ok(len) => len,
-                    Err(kind) => {
-                        self.failed = Some(kind);
-                        0
+        let mut filled = 0;
+        while filled < room.len() {
+            let Some((frame, read)) = &mut self.frame else {
+                match Pin::new(&mut self.stream).poll_next(cx) {
+                    Poll::Ready(Some(Ok(frame))) => {
+                        self.alive.took(frame.as_ref().len());
+                        self.frame = Some((frame, 0));
+                        continue;
                     }
-                },
-                // yamux tells of a stream that was cut as of one that has ended.
-                Ok(_) | Err(_) => {
-                    self.failed = Some(io::ErrorKind::ConnectionReset);
-                    0
+                    _ if filled > 0 => break,
+                    Poll::Pending => return Poll::Pending,
+                    // yamux tells of a stream that was cut as of one that has ended.
+                    Poll::Ready(_) => {
+                        self.failed = Some(io::ErrorKind::ConnectionReset);
+                        return Poll::Ready(0);
+                    }
                 }
-            },
-        )
+            };
+            let rest = &frame.as_ref()[*read..];
+            let n = rest.len().min(room.len() - filled);
+            room[filled..filled + n].copy_from_slice(&rest[..n]);
+            (filled, *read) = (filled + n, *read + n);
+            if n == rest.len() {
+                self.frame = None;
+            }
+        }
+        let taken = self.lengths.take_out(&mut room[..filled]);
+        Poll::Ready(taken.unwrap_or_else(|kind| {
+            self.failed = Some(kind);
+            0
+        }))
     }
 
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -121,6 +139,15 @@ impl MuxIo {
         ready!(self.poll_drain(cx))?;
         let flushed = ready!(Pin::new(&mut self.stream).poll_flush(cx));
         Poll::Ready(flushed.map_err(|_| io::ErrorKind::ConnectionReset.into()))
+    }
+}
+
+/// A peer that breaks the protocol, for tests.
+#[cfg(test)]
+impl MuxIo {
+    pub(super) async fn write_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.extend_from_slice(bytes);
+        std::future::poll_fn(|cx| self.poll_flush_all(cx)).await
     }
 }
 
@@ -206,11 +233,11 @@ impl AsyncRead for MuxIo {
             return Poll::Ready(Ok(()));
         }
         for _ in 0..ROUNDS {
-            if self.lengths.ended {
-                return Poll::Ready(Ok(()));
-            }
             if let Some(kind) = self.failed {
                 return Poll::Ready(Err(kind.into()));
+            }
+            if self.lengths.ended {
+                return Poll::Ready(Ok(()));
             }
             let n = ready!(self.poll_fill(cx, buf.initialize_unfilled()));
             if n > 0 {
@@ -239,7 +266,7 @@ impl AsyncWrite for MuxIo {
         ready!(self.poll_drain(cx))?;
         let piece = &buf[..buf.len().min(PIECE)];
         self.out.reserve(LENGTH + piece.len());
-        // A piece is shorter than 16 KiB.
+        // A piece is shorter than 64 KiB.
         self.out.put_u16(piece.len() as u16);
         self.out.extend_from_slice(piece);
         match self.poll_drain(cx) {

@@ -24,7 +24,9 @@ use tokio::{
 };
 use yamux::Mode;
 
-use super::{MuxIo, MuxWatch, PATIENCE, Settings, carrier::drive, control::Notice};
+use super::{
+    MuxWatch, PATIENCE, Settings, carrier::drive, control::Notice, io::MuxIo, unread::Bound,
+};
 use crate::Handshake;
 
 /// The carriers of an endpoint, by default.
@@ -103,6 +105,13 @@ impl<E: Endpoint, H> MuxListen<E, H> {
     /// again. 30 s by default; never with `None`.
     pub fn ping(mut self, after: Option<Duration>) -> Self {
         self.settings.ping = after;
+        self
+    }
+
+    /// How much may be held, over all carriers, of what has come for streams that are not read: 512 MiB by default.
+    /// With more, a carrier that holds more than its share is given up, with its streams.
+    pub fn unread(mut self, bytes: usize) -> Self {
+        self.settings.unread = Bound::new(bytes);
         self
     }
 

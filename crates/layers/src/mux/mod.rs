@@ -37,10 +37,11 @@
 //! next dial makes another. While carriers can't be dialled there is a pause between two dials, of 3 s at most.
 //!
 //! **Bounds:** [1024 streams](MuxListen::streams) a carrier, [128 carriers](MuxListen::carriers) of an
-//! endpoint and [16](MuxDial::carriers) of a dial, 10 s until a carrier is begun and until a stream is. A
-//! carrier that was accepted and has brought no stream gives way to a newcomer whose network has fewer. **Where:**
-//! above the side's stack, in place of its endpoint. **Splice:** none, both directions are copied. **Memory:**
-//! of a stream some 2 KiB, and up to 256 KiB while it is not read; of a carrier 96 KiB.
+//! endpoint and [16](MuxDial::carriers) of a dial, 10 s until a carrier is begun and until a stream is, [512
+//! MiB](MuxListen::unread) of all carriers for what is not read. A carrier that was accepted and has brought no
+//! stream gives way to a newcomer whose network has fewer. **Where:** above the side's stack, in place of its
+//! endpoint. **Splice:** none, both directions are copied. **Memory:** of a stream some 2 KiB, and up to 256 KiB
+//! while it is not read; of a carrier 128 KiB.
 //!
 //! ```
 //! use couplet_endpoint::{Dial, Listen, TcpIo};
@@ -58,15 +59,20 @@ mod carrier;
 mod carriers;
 mod control;
 mod dial;
+mod ended;
+mod error;
+mod frames;
 mod io;
 mod listen;
 mod plain;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod watch;
 
 pub use self::{
-    dial::{MuxDial, MuxDialError},
+    dial::MuxDial,
+    error::MuxDialError,
     io::MuxIo,
     listen::MuxListen,
     plain::plain,
@@ -74,6 +80,8 @@ pub use self::{
 };
 
 use std::time::Duration;
+
+use self::unread::Bound;
 
 /// How long the beginning of a carrier may take, and that of a stream.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -83,6 +91,12 @@ const STREAMS: usize = 1024;
 
 /// How often a silent carrier is pinged, by default.
 const PING: Duration = Duration::from_secs(30);
+
+/// What the carriers of a side hold of what is not read, by default.
+const UNREAD: usize = 512 * 1024 * 1024;
+
+/// The most that is sent of a stream at a time, with its header.
+const FRAME: usize = 32 * 1024;
 
 /// What both ends of a stream say first.
 const OPEN: u8 = 1;
@@ -95,6 +109,7 @@ const CONTROL: u8 = 2;
 struct Settings {
     streams: usize,
     ping: Option<Duration>,
+    unread: Bound,
     watch: MuxWatch,
 }
 
@@ -105,6 +120,7 @@ impl Default for Settings {
         Self {
             streams: STREAMS,
             ping: Some(PING),
+            unread: Bound::new(UNREAD),
             watch: MuxWatch::default(),
         }
     }

@@ -1,13 +1,12 @@
 use std::{convert::Infallible, future::Ready, io::ErrorKind, time::Duration};
 
-use couplet_endpoint::{Conn, Gone, Io, Origin, Side, memory, memory::MemoryStream};
-use couplet_pairing::CloseReason;
+use couplet_endpoint::{Conn, Origin, memory, memory::MemoryStream};
 use futures::{FutureExt, StreamExt};
 use tokio::io::AsyncWriteExt;
-use tower::{Service, layer::util::Identity};
+use tower::Service;
 
 use super::*;
-use crate::testing::{assert_reset, read_all, read_some, relay_between};
+use crate::testing::{assert_reset, read_all, read_some, streams};
 
 type Shake = fn(Conn<MemoryStream>) -> Ready<Result<Conn<MemoryStream>, Infallible>>;
 type Dial = MuxDial<memory::Dial, Shake>;
@@ -29,74 +28,13 @@ async fn stream(dial: &mut Dial, listen: &mut Listen) -> (MuxIo, MuxIo) {
     (dialled.io, accepted.io)
 }
 
-#[tokio::test]
-async fn each_direction_of_a_stream_ends_by_itself() {
+/// Opens stream after stream.
+async fn opened() -> impl AsyncFnMut() -> (MuxIo, MuxIo) {
     let (mut dial, mut listen) = ends();
-    for _ in 0..3 {
-        let (mut one, mut other) = stream(&mut dial, &mut listen).await;
-        one.write_all(b"question").await.unwrap();
-        one.shutdown().await.unwrap();
-        let (heard, end) = read_all(&mut other).await;
-        assert_eq!(heard, b"question");
-        end.unwrap();
-        other.write_all(&[b'x'; 100_000]).await.unwrap();
-        other.shutdown().await.unwrap();
-        let (heard, end) = read_all(&mut one).await;
-        assert_eq!(heard.len(), 100_000);
-        end.unwrap();
-    }
+    async move || stream(&mut dial, &mut listen).await
 }
 
-#[tokio::test]
-async fn a_stream_that_is_cut_is_a_reset_behind_its_bytes() {
-    let (mut dial, mut listen) = ends();
-    for dialled_first in [true, false] {
-        let (one, other) = stream(&mut dial, &mut listen).await;
-        let (mut first, mut second) = match dialled_first {
-            true => (one, other),
-            false => (other, one),
-        };
-        first.write_all(&[b'x'; 50_000]).await.unwrap();
-        first.flush().await.unwrap();
-        first.abort();
-        drop(first);
-        let (heard, end) = read_all(&mut second).await;
-        assert_eq!(heard.len(), 50_000);
-        assert_reset(&end);
-        // What is written to it fails, sooner or later.
-        let error = loop {
-            match second.write_all(&[0; 1000]).await {
-                Ok(()) => tokio::task::yield_now().await,
-                Err(error) => break error,
-            }
-        };
-        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
-    }
-}
-
-#[tokio::test]
-async fn a_reader_that_stops_stops_its_writer_and_no_other() {
-    let (mut dial, mut listen) = ends();
-    let (mut stuck, _never_read) = stream(&mut dial, &mut listen).await;
-    let mut taken = 0;
-    while let Ok(n) =
-        tokio::time::timeout(Duration::from_millis(200), stuck.write(&[0; 16 * 1024])).await
-    {
-        taken += n.unwrap();
-        assert!(taken < 1024 * 1024, "a window is 256 KiB");
-    }
-    let (mut one, mut other) = stream(&mut dial, &mut listen).await;
-    let bytes: Vec<_> = (0..2_000_000u32).map(|n| n as u8).collect();
-    let (sent, heard) = tokio::join!(
-        async {
-            one.write_all(&bytes).await?;
-            one.shutdown().await
-        },
-        read_all(&mut other)
-    );
-    sent.unwrap();
-    assert!(heard.0 == bytes);
-}
+streams::hold_for!(opened);
 
 #[tokio::test]
 async fn a_carrier_that_fails_resets_its_streams_and_is_dialled_again() {
@@ -138,53 +76,6 @@ fn handed() -> (Listen, impl FnOnce(MemoryStream)) {
 
 async fn pass(mut one: MemoryStream, mut other: MemoryStream) {
     let _ = tokio::io::copy_bidirectional(&mut one, &mut other).await;
-}
-
-#[tokio::test]
-async fn through_a_relay_ends_and_resets_are_what_they_were() {
-    let (mut dial, mut listen) = ends();
-    let (mut client, accepted) = stream(&mut dial, &mut listen).await;
-    let (b_io, mut b) = memory::connection(1024);
-    let (_, end) = relay_between(Identity::new(), accepted, b_io);
-    client.write_all(b"question").await.unwrap();
-    client.shutdown().await.unwrap();
-    assert_eq!(read_all(&mut b).await.0, b"question");
-    b.write_all(b"answer").await.unwrap();
-    drop(b);
-    let (heard, ended) = read_all(&mut client).await;
-    assert_eq!(heard, b"answer");
-    ended.unwrap();
-    let summary = end.await.unwrap().unwrap();
-    assert_eq!(summary.reason, CloseReason::Finished(Side::A));
-
-    let (mut client, accepted) = stream(&mut dial, &mut listen).await;
-    let (b_io, mut b) = memory::connection(1024);
-    let (_, end) = relay_between(Identity::new(), accepted, b_io);
-    b.write_all(b"half").await.unwrap();
-    b.abort();
-    drop(b);
-    let (heard, ended) = read_all(&mut client).await;
-    assert_eq!(heard, b"half");
-    assert_reset(&ended);
-    end.await.unwrap().unwrap_err();
-}
-
-#[tokio::test]
-async fn a_stream_that_waits_tells_when_its_peer_goes_and_keeps_what_comes() {
-    let (mut dial, mut listen) = ends();
-    let gone = async |io: &mut MuxIo| std::future::poll_fn(|cx| io.poll_gone(cx)).await;
-    let (mut one, mut other) = stream(&mut dial, &mut listen).await;
-    assert!(gone(&mut other).now_or_never().is_none());
-    one.write_all(b"early").await.unwrap();
-    one.shutdown().await.unwrap();
-    tokio::time::timeout(Duration::from_millis(50), gone(&mut other))
-        .await
-        .unwrap_err();
-    assert_eq!(read_some(&mut other, 5).await, b"early");
-    assert_eq!(gone(&mut other).await, Gone::Ended);
-    let (one, mut other) = stream(&mut dial, &mut listen).await;
-    drop(one);
-    assert_eq!(gone(&mut other).await, Gone::Failed);
 }
 
 #[tokio::test]
@@ -457,4 +348,14 @@ fn lengths_may_be_cut_anywhere() {
     }
     let mut lengths = io::Lengths::default();
     assert_eq!(lengths.take_out(&mut [7]), Err(ErrorKind::InvalidData));
+}
+
+/// It is a mistake of the peer's, and what came with it is lost: no end of its own makes up for that.
+#[tokio::test]
+async fn bytes_behind_an_end_are_a_failure_of_their_stream() {
+    let (mut dial, mut listen) = ends();
+    let (mut one, mut other) = stream(&mut dial, &mut listen).await;
+    one.write_raw(&[0, 1, b'x', 0, 0, 7]).await.unwrap();
+    let (_, end) = read_all(&mut other).await;
+    assert_eq!(end.unwrap_err().kind(), ErrorKind::InvalidData);
 }

@@ -20,7 +20,7 @@ use tower_service::Service;
 use super::{
     ALPN, PATIENCE, QuicConfigError, QuicDialError, QuicIo, QuicOptions,
     carrier::{describe, of_stream},
-    io::Holds,
+    linger::Holds,
     socket,
 };
 use crate::Replaceable;

@@ -8,7 +8,7 @@ use std::{
     task::Poll,
 };
 
-use couplet_endpoint::{Chain, Conn, FairSlot, FairSlots, Origin, PeerNetwork};
+use couplet_endpoint::{Chain, Conn, FairSlot, FairSlots, Origin, PeerNetwork, RelayName};
 use quinn::{
     Connection, Endpoint, Incoming, RecvStream, SendStream, ServerConfig,
     crypto::rustls::QuicServerConfig,
@@ -22,12 +22,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     ALPN, DONE, PATIENCE, QuicConfigError, QuicIo, QuicOptions, REFUSED, UNUSED,
     carrier::{describe, of_stream},
-    io::Holds,
+    linger::Holds,
 };
 use crate::Replaceable;
 
 /// From this many handshakes under way on, a client has to prove its address.
-const RETRY_FROM: usize = 64;
+pub(super) const RETRY_FROM: usize = 64;
 
 /// The sockets of a listener, and what they share.
 pub(super) struct Hub {
@@ -152,7 +152,7 @@ impl Hub {
             return;
         };
         let carried = Arc::clone(self).carry(incoming, local, slot, permit);
-        self.carrying.spawn(carried);
+        self.carrying.spawn(RelayName::current().scope(carried));
     }
 
     /// A carrier, from its handshake to its end.

@@ -7,15 +7,11 @@ use std::{
 use bytes::{Buf, Bytes, BytesMut};
 use couplet_endpoint::{Gone, Io};
 use quinn::{ConnectionError, ReadError, RecvStream, SendStream, WriteError};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::OwnedSemaphorePermit,
-};
-use tokio_util::task::task_tracker::TaskTrackerToken;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
     CUT,
-    linger::linger,
+    linger::{Holds, linger},
     pieces::{BEGIN, END, Pieces, piece},
 };
 
@@ -40,13 +36,6 @@ pub struct QuicIo {
     ended: bool,
     failed: Option<io::ErrorKind>,
     holds: Option<Holds>,
-}
-
-/// What a stream holds for as long as its bytes are on their way.
-#[derive(Debug)]
-pub(super) struct Holds {
-    pub(super) _of_carrier: TaskTrackerToken,
-    pub(super) _slot: Option<OwnedSemaphorePermit>,
 }
 
 /// How far we have ended.

@@ -5,10 +5,10 @@ use std::{sync::LazyLock, time::Duration};
 use bytes::Bytes;
 use futures::FutureExt;
 use quinn::SendStream;
-use tokio::{runtime::Handle, time::timeout};
-use tokio_util::task::TaskTracker;
+use tokio::{runtime::Handle, sync::OwnedSemaphorePermit, time::timeout};
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
-use super::{CUT, io::Holds};
+use super::CUT;
 
 /// How long a stream's last bytes are sent to a peer that does not take them.
 const LINGER: Duration = Duration::from_secs(60);
@@ -18,6 +18,13 @@ const FAREWELL: Duration = Duration::from_millis(50);
 
 /// All streams of the process that linger.
 static LINGERING: LazyLock<TaskTracker> = LazyLock::new(TaskTracker::new);
+
+/// What a stream holds for as long as its bytes are on their way.
+#[derive(Debug)]
+pub(super) struct Holds {
+    pub(super) _of_carrier: TaskTrackerToken,
+    pub(super) _slot: Option<OwnedSemaphorePermit>,
+}
 
 /// Sends what is left, then FIN, or, where the stream is not to be finished, a reset. The carrier is held until
 /// the peer's system has all of it.

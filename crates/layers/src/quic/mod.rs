@@ -34,7 +34,7 @@
 //!   after 30 s. A carrier without a stream is closed by the server after a minute.
 //! - **Back-pressure:** a peer sends at most [256 KiB](QuicOptions::window) ahead of the reader of a stream. A
 //!   reader that stops holds up no other stream.
-//! - **Bounds:** [100 streams](QuicOptions::streams) a carrier, [1024 carriers](QuicListenOptions::carriers), [1024
+//! - **Bounds:** [100 streams](QuicOptions::streams) a carrier, [128 carriers](QuicListenOptions::carriers), [1024
 //!   handshakes](QuicListenOptions::handshakes) under way, shared fairly among the addresses, each of 10 s. From 64
 //!   handshakes on a client has to prove its address first (a Retry packet, RFC 9000, section 8.1.2).
 //!

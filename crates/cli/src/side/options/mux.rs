@@ -11,7 +11,7 @@ use crate::{
     mistake::Mistake,
     mux::{MuxSpec, MuxWay},
     side::{EndpointSpec, Given, Word},
-    units::{Limit, count, limit},
+    units::{Limit, count, limit, size},
 };
 
 /// The name of the option and of its layer.
@@ -37,6 +37,11 @@ pub(super) static MUX: SideOption = SideOption {
             "ping",
             "TIME|never",
             "ping this often; a carrier that is silent twice is given up [default: 30s]",
+        ),
+        setting(
+            "unread",
+            "SIZE",
+            "hold this much for connections that are not read; a carrier with more than its share is given up [default: 512MiB]",
         ),
     ],
     does: Does::Both(set, layer),
@@ -67,6 +72,8 @@ fn set(endpoint: &mut EndpointSpec, given: &Given<'_>) -> Result<(), Mistake> {
     };
     mux.carriers = mux.carriers.unless(number("carriers")?.map(usize::from));
     mux.streams = mux.streams.unless(number("streams")?.map(usize::from));
+    let unread = given.setting("unread").map(|word| word.parse(size));
+    mux.unread = mux.unread.unless(unread.transpose()?);
     let ping = given.setting("ping").map(|word| word.parse(limit));
     mux.ping = mux.ping.unless(ping.transpose()?.map(Limit::get));
     endpoint.mux = Some(mux);
@@ -106,7 +113,8 @@ fn layer(_: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake>
     let ping = mux.ping.value.map_or(Limit::Off, Limit::At);
     Ok(spec
         .set("streams", mux.streams.value, mux.streams.from)
-        .set("ping", ping, mux.ping.from))
+        .set("ping", ping, mux.ping.from)
+        .set("unread", mux.unread.value.display().iec(), mux.unread.from))
 }
 
 /// Refuses what does not go with `mux`, and decides which end opens, where that was not said.

@@ -81,6 +81,12 @@ impl Server {
         })
     }
 
+    /// Reads the files; what is wrong with one is shown where it stands.
+    fn first(&self, given: &Given<'_>) -> Result<Arc<ServerConfig>, Mistake> {
+        let config = self.config().map_err(|why| why.at(given));
+        given.needed()?.parse(|_| config)
+    }
+
     /// Reads the files.
     fn config(&self) -> Result<Arc<ServerConfig>, Unusable> {
         let read = |path: &String| certificate(Path::new(path), &self.keys);
@@ -111,8 +117,7 @@ impl Server {
 /// For the endpoint, where it is QUIC.
 #[cfg(feature = "quic")]
 pub(super) fn quic(given: &Given<'_>) -> Result<crate::quic::QuicTls, Mistake> {
-    let config = Server::read(given)?.config().map_err(|why| why.at(given));
-    let config = given.needed()?.parse(|_| config)?;
+    let config = Server::read(given)?.first(given)?;
     Ok(crate::quic::QuicTls::Server(Replaceable::new(config)))
 }
 
@@ -121,8 +126,7 @@ type Replace = Box<dyn Fn(Arc<ServerConfig>) + Send + Sync>;
 
 pub(super) fn spec(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let server = Server::read(given)?;
-    let config = server.config().map_err(|why| why.at(given));
-    let config = given.needed()?.parse(|_| config)?;
+    // The endpoint has read the files.
     #[cfg(feature = "quic")]
     if let Some(crate::quic::QuicTls::Server(tls)) = &context.endpoint.quic.tls {
         let tls = tls.clone();
@@ -130,7 +134,7 @@ pub(super) fn spec(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayer
         let replace = Box::new(move |config| tls.replace(config));
         return Ok(explained(spec, given, server, replace));
     }
-    let accept = TlsAccept::new(config).truncation(truncation(given)?);
+    let accept = TlsAccept::new(server.first(given)?).truncation(truncation(given)?);
     let spec = LayerSpec::handshake(NAME, context.handshakes.layer(accept.clone()));
     let replace = Box::new(move |config| accept.replace(config));
     Ok(explained(spec, given, server, replace))

@@ -54,29 +54,38 @@ impl Client {
                 })
             })
         };
-        let client = Self {
+        Ok(Self {
             ca: given.setting("ca").map(file).transpose()?,
             pins: given.all("pin").map(pin).collect::<Result<_, _>>()?,
             certificate: certificate.map(file).transpose()?,
             keys: files(given.all("key"))?,
             alpn: alpn(given),
-        };
-        // So that what is wrong with a file is shown where it stands.
-        if let Some(ca) = given.setting("ca") {
-            ca.parse(|_| client.trust())?;
-        }
-        if let Some(certificate) = certificate {
-            certificate.parse(|_| client.shown().map_err(|why| why.at(given)))?;
-        }
-        Ok(client)
+        })
+    }
+
+    /// Reads the files; what is wrong with one is shown where it stands.
+    fn first(&self, given: &Given<'_>) -> Result<Arc<ClientConfig>, Mistake> {
+        let place = |setting| given.setting(setting).unwrap_or(given.name);
+        let trust = place("ca").parse(|_| self.trust())?;
+        let shown = place("cert").parse(|_| self.shown().map_err(|why| why.at(given)))?;
+        given.name.parse(|_| self.with(trust, shown))
     }
 
     /// Reads the files.
     fn config(&self) -> Result<Arc<ClientConfig>, Mistake> {
-        let mut config = self.trust()?.alpn(self.alpn.iter().map(String::as_str));
-        if let Some(certificate) = self.shown().map_err(|why| why.mistake)? {
-            config = config.certificate(certificate);
-        }
+        let shown = self.shown().map_err(|why| why.mistake)?;
+        self.with(self.trust()?, shown)
+    }
+
+    fn with(
+        &self,
+        trust: TlsConnectConfig,
+        shown: Option<TlsCertificate>,
+    ) -> Result<Arc<ClientConfig>, Mistake> {
+        let config = trust.alpn(self.alpn.iter().map(String::as_str));
+        let config = shown
+            .into_iter()
+            .fold(config, TlsConnectConfig::certificate);
         config
             .build()
             .map_err(|error| Mistake::new(chain(&error), "see the TLS part of docs/command.md"))
@@ -116,7 +125,7 @@ impl Client {
 /// For the endpoint, where it is QUIC.
 #[cfg(feature = "quic")]
 pub(super) fn quic(given: &Given<'_>) -> Result<crate::quic::QuicTls, Mistake> {
-    let config = given.name.parse(|_| Client::read(given)?.config())?;
+    let config = Client::read(given)?.first(given)?;
     let name = given
         .value()
         .map(|name| name.parse(server_name))
@@ -126,7 +135,7 @@ pub(super) fn quic(given: &Given<'_>) -> Result<crate::quic::QuicTls, Mistake> {
 
 pub(super) fn spec(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mistake> {
     let client = Client::read(given)?;
-    let truncation = truncation(given)?;
+    // The endpoint has read the files.
     #[cfg(feature = "quic")]
     if let Some(crate::quic::QuicTls::Client(tls, _)) = &context.endpoint.quic.tls {
         let tls = tls.clone();
@@ -137,19 +146,20 @@ pub(super) fn spec(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayer
     }
     let name = given.value().map(|name| name.parse(server_name));
     let name = name.transpose()?;
-    let make = move || {
-        let connect = TlsConnect::new(client.config()?).truncation(truncation);
-        Ok(match &name {
+    let truncation = truncation(given)?;
+    let make = move |config| {
+        let connect = TlsConnect::new(config).truncation(truncation);
+        match &name {
             Some(name) => connect.server_name(name.clone()),
             None => connect,
-        })
+        }
     };
-    let connect = Replaceable::new(given.name.parse(|_| make())?);
+    let connect = Replaceable::new(make(client.first(given)?));
     let layer = context.handshakes.layer(connect.clone());
 
     let spec = LayerSpec::handshake(NAME, layer);
     Ok(explained(spec, given, |file| {
-        OnReload::replace(connect, file, make)
+        OnReload::replace(connect, file, move || client.config().map(&make))
     }))
 }
 
