@@ -131,30 +131,53 @@ pub(super) async fn start(couplet: &Path, folder: &Path) -> anyhow::Result<Vec<S
     ])?;
     setups.push(starter.setup("limits and an access log", Way::Connect(port), server.0));
 
-    for (name, near, far) in [
+    let (proves, trusts) = (
+        format!("tls={cert},tls.key={key}"),
+        format!("tls=localhost,tls.ca={cert}"),
+    );
+    for (name, carrier, near, far) in [
         (
             "tunnel in TLS, with zstd",
-            format!("tls=localhost,tls.ca={cert},compress=zstd"),
-            format!("tls={cert},tls.key={key},compress=zstd"),
+            "",
+            format!("{trusts},compress=zstd"),
+            format!("{proves},compress=zstd"),
         ),
         (
             "tunnel in Noise, with lz4",
+            "",
             format!("noise=psk:@{secret},compress=lz4"),
             format!("noise=psk:@{secret},compress=lz4"),
         ),
         (
             "tunnel with a token and a PROXY header",
+            "",
             format!("token=@{secret},proxy-protocol=v2"),
             format!("token=@{secret},proxy-protocol=require,proxy-protocol.from=127.0.0.0/8"),
         ),
+        (
+            "tunnel of many streams in one TLS connection",
+            "",
+            format!("{trusts},mux=open"),
+            format!("{proves},mux=accept"),
+        ),
+        (
+            "tunnel in WebSocket",
+            "",
+            "ws=/".to_owned(),
+            "ws=/".to_owned(),
+        ),
+        ("tunnel in QUIC", "quic:", trusts.clone(), proves.clone()),
     ] {
         let (mut starter, port, between) = (start(), free_port()?, free_port()?);
         let server = listen().await?;
         starter.couplet(&[
-            &format!("listen:{between},{far}"),
+            &format!("listen:{carrier}{between},{far}"),
             &format!("dial:{}", server.1),
         ])?;
-        starter.couplet(&[&format!("listen:{port}"), &format!("dial:{between},{near}")])?;
+        starter.couplet(&[
+            &format!("listen:{port}"),
+            &format!("dial:{carrier}{between},{near}"),
+        ])?;
         setups.push(starter.setup(name, Way::Connect(port), server.0));
     }
 
