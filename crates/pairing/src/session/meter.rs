@@ -16,9 +16,10 @@ use super::Moved;
 ///
 /// The relay counts; any task may read, at no cost to the relay.
 pub struct Meter {
-    /// Apart from the rest: tokio aligns its tasks and its sockets' registrations to 128 bytes, and
-    /// glibc's malloc leaves holes of 240 bytes beside them. Two halves fit in; the whole would not.
-    apart: Box<Apart>,
+    /// The infos of the two connections, whose observers hear of the first bytes. Apart from the rest: tokio
+    /// aligns its tasks and its sockets' registrations to 128 bytes, and glibc's malloc leaves holes of 240
+    /// bytes beside them. Two halves fit in; the whole would not.
+    infos: Box<[Info; 2]>,
     a_to_b: AtomicU64,
     b_to_a: AtomicU64,
     /// Milliseconds since the start, rounded down; or [`HELD_UP`].
@@ -27,17 +28,14 @@ pub struct Meter {
     asked: AtomicU8,
     /// Whether the last bytes from each side were spliced.
     spliced: [AtomicBool; 2],
-    /// Where the bytes count, too.
-    moved: OnceLock<Moved>,
-    start: Instant,
-}
-
-pub(super) struct Apart {
-    /// The infos of the two connections, whose observers hear of the first bytes.
-    infos: [Info; 2],
+    /// Whether the relay has begun to move bytes: here, where the fields before leave a hole.
+    pub(super) relaying: AtomicBool,
     /// Since when each side's bytes are held up by the other: milliseconds since the start, and one
     /// more; 0 while they are not.
     stalled: [AtomicU32; 2],
+    /// Where the bytes count, too.
+    moved: OnceLock<Moved>,
+    start: Instant,
 }
 
 /// The progress of a pair that waits for its budget.
@@ -54,15 +52,14 @@ const TAPPED: u8 = 2;
 impl Meter {
     pub(super) fn new(infos: [Info; 2]) -> Self {
         Self {
-            apart: Box::new(Apart {
-                infos,
-                stalled: [const { AtomicU32::new(0) }; 2],
-            }),
+            infos: Box::new(infos),
             a_to_b: AtomicU64::new(0),
             b_to_a: AtomicU64::new(0),
             progress: AtomicU64::new(0),
             asked: AtomicU8::new(0),
             spliced: [const { AtomicBool::new(false) }; 2],
+            relaying: AtomicBool::new(false),
+            stalled: [const { AtomicU32::new(0) }; 2],
             moved: OnceLock::new(),
             start: Instant::now(),
         }
@@ -96,7 +93,7 @@ impl Meter {
         if let Some(moved) = self.moved.get() {
             moved.delivers(from, bytes, by_splice);
         }
-        if self.apart.stalled[from as usize].load(Ordering::Relaxed) != 0 {
+        if self.stalled[from as usize].load(Ordering::Relaxed) != 0 {
             self.end_stall(from);
         }
         if before == 0 && bytes > 0 {
@@ -107,7 +104,7 @@ impl Meter {
     /// Marks that the other side accepts no more bytes from `from` (back-pressure), until the next bytes are
     /// delivered. For the relay alone.
     pub fn begin_stall(&self, from: Side) {
-        let stalled = &self.apart.stalled[from as usize];
+        let stalled = &self.stalled[from as usize];
         if stalled.load(Ordering::Relaxed) == 0 {
             let since = u32::try_from(self.elapsed().saturating_add(1)).unwrap_or(u32::MAX);
             stalled.store(since, Ordering::Relaxed);
@@ -116,7 +113,7 @@ impl Meter {
 
     #[cold]
     pub(super) fn end_stall(&self, from: Side) {
-        let since = self.apart.stalled[from as usize].swap(0, Ordering::Relaxed);
+        let since = self.stalled[from as usize].swap(0, Ordering::Relaxed);
         if let (Some(since), Some(moved)) = (since.checked_sub(1), self.moved.get()) {
             moved.stalls(from, self.elapsed().saturating_sub(since.into()));
         }
@@ -124,7 +121,7 @@ impl Meter {
 
     /// The time since which the other side holds up bytes from `from`; `None` while bytes flow, or none wait.
     pub fn stalled_since(&self, from: Side) -> Option<Instant> {
-        let since = self.apart.stalled[from as usize].load(Ordering::Relaxed);
+        let since = self.stalled[from as usize].load(Ordering::Relaxed);
         let since = since.checked_sub(1)?;
         Some(self.start + Duration::from_millis(since.into()))
     }
@@ -136,15 +133,15 @@ impl Meter {
 
     /// Tells the observers of both connections.
     pub(super) fn tell(&self, event: ConnEvent) {
-        for info in self.apart.infos.iter() {
+        for info in self.infos.iter() {
             info.tell(event);
         }
     }
 
     pub(super) fn info(&self, side: Side) -> &Info {
         match side {
-            Side::A => &self.apart.infos[0],
-            Side::B => &self.apart.infos[1],
+            Side::A => &self.infos[0],
+            Side::B => &self.infos[1],
         }
     }
 
