@@ -8,10 +8,10 @@ use super::Io;
 /// no sooner.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// How often the answer is looked for. At first often: the system asks with its next tick, up to 4 ms
-/// later, and most peers are near. A look is one system call.
+/// The pauses between looks for the answer: an eighth of the time that has passed, within these bounds. At
+/// first often: the system asks with its next tick, up to 4 ms later, and most peers are near. A look is one
+/// system call.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const OFTEN: u32 = 8;
 const LAST_PAUSE: Duration = Duration::from_millis(25);
 
 /// The options that [`Io::begin_probe`] has changed, for [`Io::end_probe`] to restore.
@@ -42,10 +42,8 @@ pub async fn is_alive(io: &mut dyn Io, within: Duration) -> bool {
         return true;
     };
     let begin = Instant::now();
-    let mut looks = 0;
-    let mut pause = FIRST_PAUSE;
     let is_alive = loop {
-        sleep(pause).await;
+        sleep((begin.elapsed() / 8).clamp(FIRST_PAUSE, LAST_PAUSE)).await;
         if io.take_error().is_some() {
             break false;
         }
@@ -54,10 +52,6 @@ pub async fn is_alive(io: &mut dyn Io, within: Duration) -> bool {
         }
         if begin.elapsed() >= within {
             break false;
-        }
-        looks += 1;
-        if looks >= OFTEN {
-            pause = (2 * pause).min(LAST_PAUSE);
         }
     };
     io.end_probe(probe);
