@@ -23,11 +23,14 @@ use crate::{
     scratch::Scratch,
 };
 
-/// How many clients come at a time.
-const CLIENTS: [(u32, &str); 3] = [
-    (1, "sockets, one client"),
-    (8, "sockets, 8 clients"),
-    (64, "sockets, 64 clients"),
+/// How many clients come at a time, and whether their partners have just come, too.
+const CLIENTS: [(u32, bool, &str); 6] = [
+    (1, false, "sockets, one client"),
+    (8, false, "sockets, 8 clients"),
+    (64, false, "sockets, 64 clients"),
+    (1, true, "both new, one client"),
+    (8, true, "both new, 8 clients"),
+    (64, true, "both new, 64 clients"),
 ];
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -35,9 +38,13 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// A relay that has done nothing for this long has nothing to do.
 const REST: Duration = Duration::from_millis(200);
 
+/// A peer that has been silent for this long is probed before the join.
+const SILENCE: Duration = Duration::from_secs(1);
+
 const OK: &[u8] = b"ok\n";
 
-/// A third of the joins each is one after the other, by some clients, and by many.
+/// Joins one after the other, by some clients at a time, and by many: with those that wait, all of which have
+/// been silent for long, and with partners that come just before.
 pub(super) fn measure(size: Size, built: &Built) -> anyhow::Result<Vec<Measured>> {
     let scratch = Scratch::new()?;
     let addr = free_port()?;
@@ -60,15 +67,17 @@ pub(super) fn measure(size: Size, built: &Built) -> anyhow::Result<Vec<Measured>
     }
     let after = at_rest(&relay, before.descriptors + waiting.len())?;
 
+    thread::sleep(SILENCE);
     let share = size.joins / CLIENTS.len() as u32;
     let mut measured = Vec::new();
-    for (nth, (clients, title)) in (0..).zip(CLIENTS) {
+    for (nth, (clients, new, title)) in (0..).zip(CLIENTS) {
         let joins = nth * share..(nth + 1) * share;
+        let waiting = (!new).then_some(&*waiting);
         measured.push(Measured {
             title,
             waiting: size.waiting,
             resident: Some(after.resident.saturating_sub(before.resident)),
-            joins: join_all(addr, &waiting, joins, clients)?,
+            joins: join_all(addr, waiting, joins, clients)?,
         });
     }
     Ok(measured)
@@ -105,10 +114,10 @@ fn is_joined(mut client: &TcpStream) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// This many clients at a time come as the partners of those.
+/// This many clients at a time come as the partners of those, or of new ones with keys of their own.
 fn join_all(
     addr: SocketAddr,
-    waiting: &[TcpStream],
+    waiting: Option<&[TcpStream]>,
     joins: std::ops::Range<u32>,
     clients: u32,
 ) -> anyhow::Result<Outcome> {
@@ -132,19 +141,28 @@ fn join_all(
 /// Comes as the partner of those, one after the other.
 fn join(
     addr: SocketAddr,
-    waiting: &[TcpStream],
+    waiting: Option<&[TcpStream]>,
     share: impl Iterator<Item = u32>,
 ) -> anyhow::Result<Latencies> {
     let mut latencies = Latencies::default();
-    let among = u32::try_from(waiting.len())?;
     for nth in share {
-        let key = scattered(nth, among);
-        let begin = Instant::now();
-        let client = come(addr, key)?;
-        is_joined(&client)?;
-        latencies.push(begin.elapsed());
+        let Some(waiting) = waiting else {
+            // No key of those that wait.
+            let key = u32::MAX - nth;
+            let _partner = come(addr, key)?;
+            latencies.push(join_one(addr, key)?);
+            continue;
+        };
+        let key = scattered(nth, u32::try_from(waiting.len())?);
+        latencies.push(join_one(addr, key)?);
         // The relay is to have no more of them open than at the beginning.
         waiting[key as usize].shutdown(Shutdown::Both)?;
     }
     Ok(latencies)
+}
+
+fn join_one(addr: SocketAddr, key: u32) -> anyhow::Result<Duration> {
+    let begin = Instant::now();
+    is_joined(&come(addr, key)?)?;
+    Ok(begin.elapsed())
 }
