@@ -125,4 +125,39 @@ pub(crate) const IMPOSSIBLE: &[Row] = &[
         ],
         &["`--public-addr` would do nothing", "leave it out"],
     ),
+    (
+        &[
+            "rendezvous",
+            "listen:*:4000",
+            "--engine=redis://h",
+            "--cluster=listen:127.0.0.1:4000",
+            "--cluster-secret=@FOLDER/secret",
+        ],
+        &[
+            "--cluster: `listen:127.0.0.1:4000` is taken: side A is `listen:*:4000`",
+            "another address",
+        ],
+    ),
+    (
+        &[
+            "listen:1",
+            "listen:2",
+            "--queue=q",
+            "--engine=redis://h",
+            "--cluster=listen:2",
+            "--cluster-secret=@FOLDER/secret",
+        ],
+        &["--cluster: `listen:localhost:2` is taken: side B is"],
+    ),
+    (
+        &["listen:*:9180", "dial:h:1", "--admin=9180"],
+        &["--admin: `listen:localhost:9180` is taken: side A is `listen:*:9180`"],
+    ),
+    (
+        &["listen:*:9000", "listen:127.0.0.1:9000"],
+        &[
+            "side B",
+            "`listen:127.0.0.1:9000` is taken: side A is `listen:*:9000`",
+        ],
+    ),
 ];

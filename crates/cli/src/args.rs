@@ -288,7 +288,7 @@ impl RelayArgs {
             plan.queue = self.queue(&plan).map_err(|mistake| vec![mistake])?;
         }
         let wrong: Mistakes = [
-            plan.refuse_same_port(),
+            plan.refuse_same_address(),
             self.refuse_idle_flags(&plan),
             plan.refuse_idle_options(),
             proxy_sides::check(&plan),

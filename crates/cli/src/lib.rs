@@ -29,6 +29,7 @@ mod handshakes;
 mod incoming;
 mod keygen;
 mod layer_spec;
+mod listening;
 mod log;
 mod log_file;
 mod log_writer;

@@ -246,45 +246,6 @@ impl Plan {
         }
     }
 
-    /// Two sides can't listen at one address, unless they share its port.
-    pub(crate) fn refuse_same_port(&self) -> Result<(), Mistake> {
-        let Sides::Two(a, b) = &self.sides else {
-            return Ok(());
-        };
-        if a.endpoint.is_stdio() && b.endpoint.is_stdio() {
-            return Err(Mistake::new(
-                "both sides are `stdio`",
-                "one of them, and `dial:HOST:PORT` or `listen:PORT`",
-            )
-            .about("b"));
-        }
-        let same = match (&a.endpoint.address, &b.endpoint.address) {
-            (Address::Listen(a), Address::Listen(b)) => a == b && a.port() != 0,
-            (Address::ListenQuic(a), Address::ListenQuic(b)) => a == b && a.port() != 0,
-            (Address::ListenVsock(a), Address::ListenVsock(b)) => a == b && a.port() != 0,
-            (Address::ListenUnix(a), Address::ListenUnix(b)) => a == b,
-            (Address::ListenSystemd(a), Address::ListenSystemd(b)) => a == b,
-            _ => false,
-        };
-        if same && !a.endpoint.reuse_port {
-            let address = &a.endpoint.address;
-            return Err(Mistake::new(
-                format!("both sides are `{address}`"),
-                match a.endpoint.is_unix() {
-                    true => "two paths".to_owned(),
-                    false if matches!(address, Address::ListenSystemd(_)) => {
-                        "two names of sockets".to_owned()
-                    }
-                    false => format!(
-                        "two ports; `couplet rendezvous {address}` joins clients of one port by key"
-                    ),
-                },
-            )
-            .about("b"));
-        }
-        Ok(())
-    }
-
     /// The plan of a relay that is alone in its process.
     pub(crate) fn alone(self) -> Result<Self, Mistake> {
         self.needs_no_other().map(|()| self)

@@ -113,6 +113,8 @@ impl RendezvousArgs {
         let meeting = self.meeting().map_err(|mistake| vec![mistake])?;
         let plan = self.common.plan(Sides::Meeting(side, meeting))?;
         proxy_sides::check(&plan).map_err(|mistake| vec![mistake.about("a")])?;
+        plan.refuse_same_address()
+            .map_err(|mistake| vec![mistake])?;
         Ok(plan)
     }
 

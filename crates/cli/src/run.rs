@@ -83,10 +83,7 @@ async fn relay(plan: &Plan) -> anyhow::Result<Option<CloseReason>> {
             _ => {}
         }
     }
-    let addresses = plan.sides.specs().map(|(_, side)| &side.endpoint.address);
-    #[cfg(feature = "admin")]
-    let addresses = addresses.chain(plan.admin.addresses());
-    passed::refuse_unused(addresses)?;
+    passed::refuse_unused(plan.listening().into_iter().map(|it| it.address()))?;
     #[cfg(feature = "admin")]
     let admin = plan.admin.bind().await?;
     // The name to listen at may have to be looked up.

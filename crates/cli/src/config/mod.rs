@@ -3,6 +3,7 @@
 //! Each key is a flag, each value a word of the command line, so that both are read by the same parser:
 //! no key exists in one form alone. All mistakes are told, each with its place.
 
+mod addresses;
 mod flags;
 mod read;
 mod round_trip;

@@ -5,10 +5,10 @@ use std::{
     ops::Range,
 };
 
-use couplet_connector::endpoint::{Address, Side};
+use couplet_connector::endpoint::Side;
 
 use super::{
-    Config, RelayConfig, RelayWords,
+    Config, RelayConfig, RelayWords, addresses,
     flags::{Flags, PROCESS, PROCESS_OF_RELAYS, Parsed, of_several},
     routes,
     table::{DEFAULTS, Entry, Item, Kind, Named, Table, Tables, Value},
@@ -70,7 +70,15 @@ pub(super) fn read(texts: &[Text]) -> Result<Config, Mistakes> {
         }
     }
     if relays.len() == places.len() {
-        refuse_same_addresses(&places, &relays, &mut wrong);
+        let common = process.as_ref().map(|process| &process.0.relay.common);
+        let admin = || top.and_then(|(text, top)| Some(text.line_of(top.get("admin")?.span.start)));
+        let line_of = |relay: Option<usize>| match relay {
+            Some(number) => places[number].line(),
+            None => admin().unwrap_or_default(),
+        };
+        for (number, mistake) in addresses::check(common, &relays, line_of) {
+            wrong.push(places[number].place(mistake, [None, None]));
+        }
         for (number, side, mistake) in routes::check(&relays) {
             wrong.push(places[number].place_at(side, mistake));
         }
@@ -231,37 +239,10 @@ fn refuse_same_names(places: &[Place<'_>], wrong: &mut Mistakes) {
         let name = &place.named.name;
         let mut before = places[..at].iter();
         if let Some(first) = before.find(|other| other.named.name == *name) {
-            let line = first.text.line_of(first.named.name_span.start);
+            let line = first.line();
             let message = format!("two relays are called `{name}`: the other is at {line}");
             let mistake = Mistake::new(message, "another name");
             wrong.push(place.text.place(mistake, place.named.name_span.clone()));
-        }
-    }
-}
-
-fn refuse_same_addresses(places: &[Place<'_>], relays: &[RelayConfig], wrong: &mut Mistakes) {
-    let mut seen: Vec<(&Address, bool, &Place<'_>)> = Vec::new();
-    for (place, relay) in places.iter().zip(relays) {
-        for (side, spec) in relay.plan.sides.specs() {
-            let (address, shared) = (&spec.endpoint.address, spec.endpoint.reuse_port);
-            let is_one = match address {
-                Address::Listen(addr) | Address::ListenQuic(addr) => addr.port() != 0,
-                Address::ListenVsock(addr) => addr.port() != 0,
-                Address::ListenUnix(_) | Address::ListenSystemd(_) | Address::Stdio => true,
-                _ => false,
-            };
-            if !is_one {
-                continue;
-            }
-            let mut others = seen.iter();
-            let other = others
-                .find(|(other, other_shared, _)| *other == address && !(shared && *other_shared));
-            if let Some((.., first)) = other {
-                let line = first.text.line_of(first.named.name_span.start);
-                let message = format!("`{address}` is `{}`'s already, at {line}", first.named.name);
-                wrong.push(place.place_at(side, Mistake::new(message, "another address")));
-            }
-            seen.push((address, shared, place));
         }
     }
 }
@@ -387,6 +368,11 @@ fn plan(
 // ===== impl Place =====
 
 impl Place<'_> {
+    /// Where it begins: `FILE:LINE`.
+    fn line(&self) -> String {
+        self.text.line_of(self.named.name_span.start)
+    }
+
     /// A mistake about a side as a whole.
     fn place_at(&self, side: Side, mistake: Mistake) -> Mistake {
         let key = match side {

@@ -134,9 +134,20 @@ fn what_two_relays_or_two_files_can_not_both_have_is_a_mistake_that_names_both()
         "[relay.x]\na='listen:*:5'\nb='dial:h:1'\n[relay.y]\na='listen:6'\nb='listen:*:5,keep-alive=off'",
     );
     assert!(
-        told[0].starts_with("a.toml:6:3: `listen:*:5` is `x`'s already, at a.toml:1\n"),
+        told[0]
+            .starts_with("a.toml:6:3: `listen:*:5` is taken: `x` has `listen:*:5`, at a.toml:1\n"),
         "{told:?}"
     );
+    #[cfg(feature = "admin")]
+    {
+        let told = wrong("admin = 9180\n[relay.x]\na='listen:127.0.0.1:9180'\nb='dial:h:1'");
+        assert!(
+            told[0].starts_with(
+                "a.toml:3:3: `listen:127.0.0.1:9180` is taken: the admin endpoint has `listen:localhost:9180`, at a.toml:1\n"
+            ),
+            "{told:?}"
+        );
+    }
     let files = [
         "quiet = true\n[relay.x]\na='listen:1'\nb='dial:h:1'",
         "quiet=true\n[relay.x]\na='listen:2'\nb='dial:h:1'",
@@ -155,6 +166,45 @@ fn what_two_relays_or_two_files_can_not_both_have_is_a_mistake_that_names_both()
         told[1].contains("2.toml:2:8: two relays are called `x`: the other is at 1.toml:2"),
         "{told:?}"
     );
+}
+
+#[cfg(all(unix, feature = "meeting"))]
+#[test]
+fn the_port_of_other_nodes_is_no_side_and_no_other_relay_has_it() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "sixteen or more!").unwrap();
+    std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).unwrap();
+    let node = |name: &str, side: &str, cluster: &str| {
+        format!(
+            "[rendezvous.{name}]\na='{side}'\nengine='redis://h'\ncluster='{cluster}'\ncluster-secret='@{}'\n",
+            secret.display()
+        )
+    };
+    let told = wrong(&node(
+        "x",
+        "listen:*:4000",
+        "listen:10.0.0.1:4000,allow=10.0.0.0/8",
+    ));
+    assert!(
+        told[0]
+            .starts_with("a.toml:4:9: `listen:10.0.0.1:4000` is taken: side A is `listen:*:4000`"),
+        "{told:?}"
+    );
+    let fine = node("x", "listen:*:4000", "listen:10.0.0.1:4001");
+    assert!(config(&fine).is_ok());
+    for (side, cluster, place) in [
+        ("listen:*:5000", "listen:10.0.0.1:4001", "a.toml:9:9"),
+        ("listen:10.0.0.1:4001", "listen:10.0.0.1:5001", "a.toml:7:3"),
+    ] {
+        let told = wrong(&format!("{fine}{}", node("y", side, cluster)));
+        let message = format!(
+            "{place}: `listen:10.0.0.1:4001` is taken: `x` has `listen:10.0.0.1:4001`, at a.toml:1\n"
+        );
+        assert!(told[0].starts_with(&message), "{told:?}");
+    }
 }
 
 #[test]

@@ -461,11 +461,11 @@ impl Relays {
 
 /// Each socket of systemd is to be a side's.
 fn refuse_unused(config: &Config) -> anyhow::Result<()> {
-    let sides = config
+    let listening = config
         .relays
         .iter()
-        .flat_map(|relay| relay.plan.sides.specs());
-    let addresses = sides.map(|(_, side)| &side.endpoint.address);
+        .flat_map(|relay| relay.plan.listening());
+    let addresses = listening.map(|it| it.address());
     #[cfg(feature = "admin")]
     let admin = config.process.common.admin.spec()?;
     #[cfg(feature = "admin")]
