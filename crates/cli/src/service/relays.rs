@@ -370,23 +370,26 @@ impl Relays {
             .running
             .iter_mut()
             .find(|(_, relay)| relay.number == number);
-        if let Some((name, relay)) = running {
-            relay.has_ended = true;
-            // No relay accepts there any more.
-            relay.sockets = Sockets::default();
-            match result {
-                Ok(()) => tracing::info!(relay = name, "the relay has ended"),
-                Err(error) => {
-                    self.failed += 1;
-                    let error = anyhow::Error::from(error);
-                    tracing::error!(
-                        relay = name,
-                        error = format!("{error:#}"),
-                        "the relay has failed"
-                    );
-                }
+        let Some((name, relay)) = running else {
+            return;
+        };
+        relay.has_ended = true;
+        // No relay accepts there any more.
+        relay.sockets = Sockets::default();
+        let name = name.clone();
+        // Before the log tells of it, so that no route leads to a relay that is known to have ended.
+        self.set_routes();
+        match result {
+            Ok(()) => tracing::info!(relay = name, "the relay has ended"),
+            Err(error) => {
+                self.failed += 1;
+                let error = anyhow::Error::from(error);
+                tracing::error!(
+                    relay = name,
+                    error = format!("{error:#}"),
+                    "the relay has failed"
+                );
             }
-            self.set_routes();
         }
     }
 
