@@ -1,5 +1,6 @@
 //! [`Dial`]: connects to a server.
 
+mod attempt;
 mod backoff;
 mod by;
 mod error;
@@ -24,18 +25,15 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
 use futures::future::{Either, select};
-use socket2::SockRef;
 use tokio::time::timeout;
 
 use self::{
+    attempt::Attempt,
     error::Reason,
     per_target::{Pending, PerTarget},
     permit::Permits,
@@ -43,7 +41,7 @@ use self::{
 };
 use crate::{
     address::{AddressError, DialAddr},
-    conn::{Conn, Extensions, Info, Origin},
+    conn::{Conn, Info},
     error::BoxError,
     io::{TcpIo, tcp},
     resolve::{LAST_ANSWER, resolve},
@@ -82,25 +80,13 @@ pub struct Dial {
     /// Shared with the info of each connection.
     target: Arc<DialAddr>,
     connect_timeout: Duration,
-    source: Option<IpAddr>,
-    socket: SocketOptions,
+    attempt: Attempt,
     per_target: Option<PerTarget>,
     permits: Permits,
-    deferred: Option<Deferred>,
     family: Family,
     last_answer: Duration,
     /// The only address of the target that is dialled; it is not looked up.
     only: Option<SocketAddr>,
-    multipath: bool,
-}
-
-/// Options that are set late: see [`Dial::defer_options`].
-#[derive(Clone, Debug)]
-struct Deferred {
-    /// The system has taken them of a connection.
-    are_taken: Arc<AtomicBool>,
-    /// What a connection that lacks them is told: one for all of them, as it costs an allocation.
-    extensions: Extensions,
 }
 
 // ===== impl Dial =====
@@ -111,15 +97,12 @@ impl Dial {
         Self {
             target: Arc::new(target.into()),
             connect_timeout: Duration::from_secs(10),
-            source: None,
-            socket: SocketOptions::new(),
+            attempt: Attempt::default(),
             per_target: None,
             permits: Permits::default(),
-            deferred: None,
             family: Family::default(),
             last_answer: LAST_ANSWER,
             only: None,
-            multipath: false,
         }
     }
 
@@ -143,7 +126,7 @@ impl Dial {
     /// tried; dialling fails where there are none. By default the system chooses the address.
     #[must_use]
     pub fn source(mut self, source: impl Into<Option<IpAddr>>) -> Self {
-        self.source = source.into();
+        self.attempt.source = source.into();
         self
     }
 
@@ -172,7 +155,7 @@ impl Dial {
     /// leave both off. What is spliced from such a socket is copied by the kernel.
     #[must_use]
     pub fn multipath(mut self, multipath: bool) -> Self {
-        self.multipath = multipath;
+        self.attempt.multipath = multipath;
         self
     }
 
@@ -188,11 +171,8 @@ impl Dial {
     /// The options of the sockets, set before the sockets connect. [`SocketOptions::new`] by default.
     #[must_use]
     pub fn socket(mut self, options: SocketOptions) -> Self {
-        self.socket = options;
-        match self.deferred {
-            Some(_) => self.defer_options(),
-            None => self,
-        }
+        self.attempt.set_options(options);
+        self
     }
 
     /// Leaves [keep-alive](SocketOptions::keep_alive) and the [time for an
@@ -210,10 +190,7 @@ impl Dial {
     /// [`DeferredOptions`]: crate::io::DeferredOptions
     #[must_use]
     pub fn defer_options(mut self) -> Self {
-        #[cfg(unix)]
-        {
-            self.deferred = Some(Deferred::new(self.socket));
-        }
+        self.attempt.defer_options();
         self
     }
 
@@ -327,7 +304,7 @@ impl Dial {
 
     /// The [source](Self::source).
     pub const fn source_addr(&self) -> Option<IpAddr> {
-        self.source
+        self.attempt.source
     }
 
     /// The address that this dials.
@@ -376,9 +353,11 @@ impl Dial {
     ) -> Result<Conn<TcpIo>, Reason> {
         let mut addrs = self.addrs().await?;
         self.refuse(&mut addrs, failed);
-        race(interleave(addrs), failed, |addr| self.open(addr))
-            .await
-            .ok_or(Reason::AllFailed)
+        race(interleave(addrs), failed, |addr| {
+            self.attempt.connect(addr, &self.target)
+        })
+        .await
+        .ok_or(Reason::AllFailed)
     }
 
     /// Leaves out the addresses that a rule refuses.
@@ -405,7 +384,7 @@ impl Dial {
         if addrs.is_empty() {
             return Err(Reason::NoAddressOf(self.family));
         }
-        if let Some(source) = self.source {
+        if let Some(source) = self.attempt.source {
             addrs.retain(|addr| addr.is_ipv4() == source.is_ipv4());
             if addrs.is_empty() {
                 return Err(Reason::NoAddressFor(source));
@@ -414,78 +393,6 @@ impl Dial {
         Ok(addrs)
     }
 
-    async fn open(&self, peer: SocketAddr) -> io::Result<Conn<TcpIo>> {
-        let socket = tcp::socket_for(peer, self.multipath)?;
-        let deferred = self.deferred.as_ref();
-        let late = deferred.filter(|deferred| deferred.are_taken.load(Ordering::Relaxed));
-        match late {
-            None => self.socket.apply(&SockRef::from(&socket))?,
-            Some(_) => self.socket.apply_first(&SockRef::from(&socket))?,
-        }
-        if let Some(source) = self.source {
-            #[cfg(target_os = "linux")]
-            crate::sockopt::bind_address_no_port(&socket);
-            let bound = socket.bind(&SocketAddr::new(source, 0).into());
-            bound.map_err(|error| explain_local(error, Some(source)))?;
-        }
-        let connected = tcp::connect(socket, peer).await;
-        let io = connected.map_err(|error| explain_local(error, None))?;
-        let local = io.local_addr()?;
-        if is_self(local, peer) {
-            return Err(io::ErrorKind::ConnectionRefused.into());
-        }
-        let mut conn = Conn::new(io, Origin::Dialled);
-        conn.info.target = Some(Arc::clone(&self.target));
-        conn.info.peer = Some(peer);
-        conn.info.local = Some(local);
-        match (late, deferred) {
-            (Some(late), _) => conn.info.extensions = late.extensions.clone(),
-            (None, Some(deferred)) => deferred.are_taken.store(true, Ordering::Relaxed),
-            (None, None) => {}
-        }
-        self.socket.mark(&mut conn.info);
-        Ok(conn)
-    }
-}
-
-// ===== impl Deferred =====
-
-#[cfg(unix)]
-impl Deferred {
-    fn new(options: SocketOptions) -> Self {
-        let mut extensions = Extensions::new();
-        extensions.insert(crate::io::DeferredOptions::new(options));
-        Self {
-            are_taken: Arc::default(),
-            extensions,
-        }
-    }
-}
-
-/// If no program listens on a local port, and the kernel chooses that port for our own end, TCP
-/// connects the socket to itself (the simultaneous open of RFC 9293, section 3.5). A program that
-/// dials a local port until a server listens meets this sooner or later, and the server then finds
-/// its port taken.
-fn is_self(local: SocketAddr, peer: SocketAddr) -> bool {
-    (local.ip(), local.port()) == (peer.ip(), peer.port())
-}
-
-/// Explains an error of the local address: this machine does not have the address, or no port is
-/// free. The system's texts for both are those of a listener.
-fn explain_local(error: io::Error, source: Option<IpAddr>) -> io::Error {
-    let text = match (error.kind(), source) {
-        (io::ErrorKind::AddrNotAvailable, Some(source)) => {
-            format!("source {source} is not an address of this machine")
-        }
-        (io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse, _) => {
-            format!(
-                "no free local port: all of net.ipv4.ip_local_port_range are in use or in \
-                 TIME_WAIT ({error})"
-            )
-        }
-        _ => return error,
-    };
-    io::Error::new(error.kind(), text)
 }
 
 dials!(Dial, TcpIo, DialError);

@@ -1,5 +1,3 @@
-use std::net::Ipv4Addr;
-
 use super::*;
 
 #[tokio::test]
@@ -19,27 +17,6 @@ async fn an_unresponsive_target_takes_only_its_share_of_dials() {
     assert!(first.await.is_err());
     let error = dial.connect().await.unwrap_err();
     assert!(!error.is_busy(), "{error}");
-}
-
-#[tokio::test]
-async fn a_socket_can_be_connected_to_itself() {
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-    let peer = socket.local_addr().unwrap();
-    let io = socket.connect(peer).await.unwrap();
-    assert!(is_self(io.local_addr().unwrap(), peer));
-}
-
-#[test]
-fn used_up_ports_are_named() {
-    for kind in [io::ErrorKind::AddrInUse, io::ErrorKind::AddrNotAvailable] {
-        let error = explain_local(kind.into(), None);
-        assert_eq!(error.kind(), kind);
-        assert!(
-            error.to_string().starts_with("no free local port"),
-            "{error}"
-        );
-    }
 }
 
 #[tokio::test]
