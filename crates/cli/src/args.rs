@@ -1,5 +1,10 @@
 //! The command line.
 
+mod cut;
+mod notes;
+
+pub(crate) use self::notes::notes;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -17,47 +22,10 @@ use crate::{
     plan::{Plan, Sides},
     proxy_sides,
     rendezvous::RendezvousArgs,
-    side::{self, DialledFor, SideSpec, SideWords},
+    side::{DialledFor, SideSpec, SideWords},
     token::TokenArgs,
     units::duration,
 };
-
-/// What stands below the help.
-pub(crate) fn notes() -> String {
-    format!("{SIDES}\n{}\n{EXAMPLES}", side::help())
-}
-
-const SIDES: &str = "\
-A side is an address, then options in the order in which a connection meets them:
-  listen:[HOST:]PORT   clients connect to us; without HOST from this machine only, `*` from anywhere
-  dial:HOST:PORT       Couplet connects to a server
-  stdio                standard input and output, of one pair
-  exec:PROGRAM ARGS    a program, started for each client
-  listen:unix:PATH, dial:unix:PATH
-                       the same over a Unix socket; `unix:@NAME` is an abstract one
-  listen:systemd:NAME  on the sockets that systemd passes with this name
-";
-
-const EXAMPLES: &str = "\
-Examples:
-  couplet listen:127.0.0.1:9000 listen:127.0.0.1:8000   join two clients, first come, first joined
-  couplet listen:*:2222 dial:192.0.2.7:22               forward a port
-  couplet dial:relay.example.org:9000 dial:127.0.0.1:6379 --reconnect
-                                                        offer a Redis server from behind a NAT
-  couplet rendezvous listen:*:4000                      join clients with the same key
-  couplet dial:relay:4000,rendezvous=KEY,keep=8 dial:localhost:22
-                                                        offer ssh from behind a NAT, to many
-  couplet listen:2222 dial:relay:4000,rendezvous=KEY    reach that ssh server
-  couplet listen:*:9000,token=@a.secret listen:8000     clients of 9000 must send the secret
-  couplet listen:8080 dial:localhost:80 --log-traffic=hex
-  couplet explain listen:*:9000,token=@a.secret listen:8000
-                                                        print the stacks of this relay
-
-A TIME is like 500ms, 30s, 5m, 1h30m; or never, where that makes sense. Sizes are in bytes: 1M and 1MB are
-1000000, 1MiB is 1048576. A DIRECTION is a-to-b or b-to-a; without one, both directions count together.
-Exit status: 0 done or drained, 1 failed, 2 wrong usage. A relay of one pair (--once, or two dialled sides)
-also: 3 a peer cut the pair, 4 a timeout ended the pair, 5 the quota ended the pair.
-SIGTERM and SIGINT drain; a second one ends the process at once. SIGHUP reads the files again.";
 
 /// A TCP relay: joins two connections into one, and accepts or dials each of them
 #[derive(Debug, Parser)]
@@ -344,62 +312,28 @@ impl RelayArgs {
         if let Some(mistake) = a.and_then(misspelled_subcommand) {
             return Err(mistake);
         }
-        self.refuse_blank()?;
-        self.refuse_surplus()
-    }
-
-    /// Is a side standard input and output? There is one pair then.
-    pub(crate) fn has_stdio(&self) -> bool {
-        let mut sides = [&self.a, &self.b].into_iter().flatten();
-        sides.any(|side| side.address() == "stdio")
-    }
-
-    /// The shell makes two words of `listen:1, token=@FILE`.
-    fn refuse_blank(&self) -> Result<(), Mistake> {
-        let words = [&self.a, &self.b]
-            .into_iter()
-            .flatten()
-            .map(SideWords::text)
-            .chain(self.surplus.iter().map(String::as_str));
-        let words: Vec<_> = words.collect();
-        let cut = words.windows(2).find(|pair| {
-            pair[0].ends_with(',') || side::is_option(pair[1].trim_start_matches(','))
-        });
-        let Some([before, behind]) = cut else {
-            return Ok(());
-        };
-        let address = before.split(',').next().unwrap_or_default();
-        let option = behind
-            .trim_start_matches(',')
-            .split('=')
-            .next()
-            .unwrap_or_default();
-        Err(Mistake::new(
-            format!("a blank separates `{option}` from its side"),
-            format!("leave it out: `{address},{option}…`"),
-        ))
-    }
-
-    fn refuse_surplus(&self) -> Result<(), Mistake> {
+        let sides = [&self.a, &self.b].into_iter().flatten();
+        let mut words: Vec<_> = sides.map(SideWords::text).collect();
+        words.extend(self.surplus.iter().map(String::as_str));
+        cut::refuse_cut_option(&words)?;
         let Some(word) = self.surplus.first() else {
             return Ok(());
         };
-        let sides = [&self.a, &self.b].into_iter().flatten();
-        let words: Vec<_> = sides.map(SideWords::text).chain([word.as_str()]).collect();
-        let is_kind = |word: &str| ["listen", "dial", "exec"].contains(&word);
-        if let Some(pair) = words.windows(2).find(|pair| is_kind(pair[0])) {
-            return Err(Mistake::new(
-                format!("a blank separates `{}` from its address", pair[0]),
-                format!("a colon: `{}:{}`", pair[0], pair[1]),
-            ));
-        }
-        Err(self.common.pair.joined_value(word).unwrap_or_else(|| {
+        words.truncate(words.len() - self.surplus.len() + 1);
+        let mistake = cut::cut_address(&words).or_else(|| self.common.pair.joined_value(word));
+        Err(mistake.unwrap_or_else(|| {
             let address = word.split(',').next().unwrap_or_default();
             Mistake::new(
                 format!("there are two sides, and `{address}` is one too many"),
                 "`couplet A B`; flags and their values are joined by `=`",
             )
         }))
+    }
+
+    /// Is a side standard input and output? There is one pair then.
+    pub(crate) fn has_stdio(&self) -> bool {
+        let mut sides = [&self.a, &self.b].into_iter().flatten();
+        sides.any(|side| side.address() == "stdio")
     }
 
     /// A flag that would do nothing here is a mistake.

@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 
 use super::*;
+use crate::side;
 
 fn plan(args: &[&str]) -> Result<Plan, String> {
     let args = Args::try_parse_from([&["couplet"], args].concat());

@@ -5,6 +5,8 @@
 
 mod addresses;
 mod flags;
+mod place;
+mod process;
 mod read;
 mod round_trip;
 mod routes;

@@ -1,31 +1,22 @@
 //! From tables to relays.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-};
-
-use couplet_connector::endpoint::Side;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Config, RelayConfig, RelayWords, addresses,
-    flags::{Flags, PROCESS, PROCESS_OF_RELAYS, Parsed, of_several},
+    flags::{Flags, PROCESS, PROCESS_OF_RELAYS, of_several},
+    place::Place,
+    process::{process, words_by_key},
     routes,
-    table::{DEFAULTS, Entry, Item, Kind, Named, Table, Tables, Value},
+    table::{DEFAULTS, Entry, Kind, Table, Tables, Value},
     text::Text,
 };
 use crate::{
     args::Tool,
-    mistake::{Mistake, Mistakes, nearest},
+    mistake::{Mistake, Mistakes},
     plan::Plan,
     side::{SideWords, option_form},
 };
-
-/// Where a relay is: its file, and the tables there.
-struct Place<'a> {
-    text: &'a Text,
-    named: &'a Named,
-}
 
 /// What all relays have unless they say otherwise.
 #[derive(Default)]
@@ -114,88 +105,6 @@ fn one_top<'a>(
         wrong.push(other.place(mistake, entry.key_span.clone()));
     }
     Some((text, &first.top))
-}
-
-fn words_by_key(table: &Table) -> BTreeMap<String, Vec<String>> {
-    let flags = Flags::of(Kind::Relay);
-    let words = |entry: &Entry| (entry.key.clone(), flags.words(entry).unwrap_or_default());
-    table.entries.iter().map(words).collect()
-}
-
-/// The flags of the process.
-fn process(top: Option<(&Text, &Table)>, wrong: &mut Mistakes) -> Option<Parsed> {
-    let flags = Flags::of(Kind::Relay);
-    let mut words = Vec::new();
-    let mut given = Vec::new();
-    let before = wrong.len();
-    for (text, entry) in top
-        .iter()
-        .flat_map(|(text, top)| top.entries.iter().map(move |e| (text, e)))
-    {
-        if !PROCESS.contains(&&*entry.key) || !flags.has(&entry.key) {
-            wrong.push(text.place(not_of_the_process(&entry.key), entry.key_span.clone()));
-            continue;
-        }
-        match flags.check(entry, text) {
-            Ok(()) => words.extend(flags.words(entry).unwrap_or_default()),
-            Err(mistakes) => wrong.extend(mistakes),
-        }
-        given.push(&*entry.key);
-    }
-    if wrong.len() > before {
-        return None;
-    }
-    let sides = [&"listen:1".into(), &"listen:2".into()];
-    let placed = |key: Option<&str>, mistake: Mistake| match top {
-        Some((text, top)) => {
-            let entry = key.and_then(|key| top.get(key)).or(top.entries.first());
-            text.place(mistake, entry.map_or(0..0, |entry| entry.span.clone()))
-        }
-        None => mistake,
-    };
-    let parsed = flags.parse(&words, sides).map_err(|error| {
-        let (keys, mistake) = of_several(&error, &given);
-        placed(keys.first().map(String::as_str), mistake)
-    });
-    #[cfg(feature = "admin")]
-    let parsed = parsed.and_then(|mut parsed| {
-        let entry = top.and_then(|(_, top)| top.get("admin"));
-        let sides = entry.map(Entry::sides).unwrap_or_default();
-        let admin = &mut parsed.0.relay.common.admin;
-        admin.set_sides(sides.iter().map(|(side, _)| side.clone()).collect());
-        let Err(mistake) = admin.spec() else {
-            return Ok(parsed);
-        };
-        let at = sides
-            .iter()
-            .find_map(|(side, items)| in_short_side(items, side, &mistake));
-        Err(match (top, at) {
-            (Some((text, _)), Some(at)) => text.place(mistake, at),
-            _ => {
-                let key = mistake.key().map(str::to_owned);
-                placed(key.as_deref(), mistake)
-            }
-        })
-    });
-    parsed.map_err(|mistake| wrong.push(mistake)).ok()
-}
-
-fn not_of_the_process(key: &str) -> Mistake {
-    let of_a_relay = [Kind::Relay, Kind::Rendezvous];
-    if of_a_relay.iter().any(|kind| Flags::of(*kind).has(key)) {
-        let message = format!("`{key}` is a relay's, not the process's");
-        let hint = "in `[relay.NAME]` or `[rendezvous.NAME]`, or for all of them in `[defaults]`";
-        return Mistake::new(message, hint);
-    }
-    if ["a", "b"].contains(&key) {
-        let message = format!("`{key}` is a side of a relay, and stands above all tables");
-        return Mistake::new(message, "`[relay.NAME]` above it");
-    }
-    let message = format!("`{key}` is not a key of the process");
-    match nearest(key, PROCESS.iter().copied()) {
-        Some(near) => Mistake::new(message, format!("did you mean `{near}`?")),
-        None => Mistake::new(message, format!("the process has {}", PROCESS.join(", "))),
-    }
 }
 
 /// Adds the keys of `[defaults]`, each checked.
@@ -363,112 +272,6 @@ fn plan(
         b: b.cloned(),
     };
     Ok((plan, words))
-}
-
-// ===== impl Place =====
-
-impl Place<'_> {
-    /// Where it begins: `FILE:LINE`.
-    fn line(&self) -> String {
-        self.text.line_of(self.named.name_span.start)
-    }
-
-    /// A mistake about a side as a whole.
-    fn place_at(&self, side: Side, mistake: Mistake) -> Mistake {
-        let key = match side {
-            Side::A => "a",
-            Side::B => "b",
-        };
-        let entry = self.named.table.get(key);
-        let span = entry.map_or(self.named.name_span.clone(), |entry| entry.span.clone());
-        self.text.place(mistake, span)
-    }
-
-    fn side(&self, key: &str) -> Result<SideWords, Mistake> {
-        let Some(entry) = self.named.table.get(key) else {
-            let kind = self.named.kind.name();
-            let message = format!("`{kind}.{}` has no side `{key}`", self.named.name);
-            let hint = match (self.named.kind, key) {
-                (Kind::Relay, "b") => "`b = \"dial:HOST:PORT\"`",
-                _ => "`a = \"listen:HOST:PORT\"`",
-            };
-            let mistake = Mistake::new(message, hint);
-            return Err(self.text.place(mistake, self.named.name_span.clone()));
-        };
-        match &entry.value {
-            Value::One(item) => Ok(item.text.as_str().into()),
-            Value::Many(items) if !items.is_empty() => {
-                Ok(SideWords::of_parts(items.iter().map(|item| &item.text)))
-            }
-            _ => {
-                let mistake = Mistake::new(
-                    "a side is a string, or an array of its parts",
-                    format!("`{key} = [\"listen:443\", \"tls=db.pem\"]`"),
-                );
-                Err(self.text.place(mistake, entry.span.clone()))
-            }
-        }
-    }
-
-    /// The mistake of a plan, at what it is about.
-    fn place(&self, mistake: Mistake, [a, b]: [Option<&SideWords>; 2]) -> Mistake {
-        let key = mistake.key().map(str::to_owned);
-        let entry = key.as_deref().and_then(|key| self.named.table.get(key));
-        let Some(entry) = entry else {
-            return self.text.place(mistake, self.named.name_span.clone());
-        };
-        let side = match entry.key.as_str() {
-            "a" => a,
-            "b" => b,
-            _ => None,
-        };
-        let Some(side) = side else {
-            let mut items = entry.items().iter();
-            let place = items.find_map(|item| Some(item.part(mistake.span_in(&item.text)?)));
-            return self
-                .text
-                .place(mistake, place.unwrap_or(entry.span.clone()));
-        };
-        match mistake.span_in(side.text()) {
-            Some(span) => {
-                let place = in_side(entry, side, span);
-                self.text.place(mistake, place)
-            }
-            // A line of a file that the side names.
-            None if mistake.has_place() => self.text.named_at(mistake, entry.span.start),
-            None => self.text.place(mistake, entry.span.clone()),
-        }
-    }
-}
-
-/// Where in the file a part of a side is.
-fn in_side(entry: &Entry, side: &SideWords, span: Range<usize>) -> Range<usize> {
-    in_items(entry.items(), side, span).unwrap_or(entry.span.clone())
-}
-
-/// The same, where `listen:` may have been left out.
-#[cfg(feature = "admin")]
-fn in_short_side(items: &[Item], side: &SideWords, mistake: &Mistake) -> Option<Range<usize>> {
-    const LEFT_OUT: &str = "listen:";
-    let of_whole = || {
-        let span = mistake.span_in(&format!("{LEFT_OUT}{}", side.text()))?;
-        let moved = |at: usize| at.saturating_sub(LEFT_OUT.len());
-        Some(moved(span.start)..moved(span.end))
-    };
-    let span = mistake.span_in(side.text()).or_else(of_whole)?;
-    in_items(items, side, span)
-}
-
-/// A side is one string, or its parts.
-fn in_items(items: &[Item], side: &SideWords, span: Range<usize>) -> Option<Range<usize>> {
-    if let [word] = items {
-        return Some(word.part(span));
-    }
-    let mut parts = side.spans().iter().zip(items);
-    let (part, item) = parts.find(|(part, _)| span.start <= part.end)?;
-    let start = span.start.saturating_sub(part.start);
-    let end = (span.end.min(part.end)).saturating_sub(part.start);
-    Some(item.part(start..end.max(start)))
 }
 
 // ===== impl Inherited =====

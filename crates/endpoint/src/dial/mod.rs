@@ -392,7 +392,6 @@ impl Dial {
         }
         Ok(addrs)
     }
-
 }
 
 dials!(Dial, TcpIo, DialError);
