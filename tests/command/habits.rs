@@ -62,8 +62,12 @@ pub(crate) const HABITS: &[Row] = &[
         &["rendezvous", "listen:1", "--engine=redis://h"],
         &[
             "`--cluster=SIDE` and `--cluster-secret=@FILE` are missing",
-            "`couplet rendezvous … --cluster=SIDE",
+            "`--engine=redis://HOST:6379/0 --cluster=listen:10.0.0.1:4001 --cluster-secret=",
         ],
+    ),
+    (
+        &["rendezvous", "listen:1", "--engine=localhost"],
+        &["--engine", "localhost", "`--engine=redis://HOST:6379/0`"],
     ),
     (&["keygen"], &["`FILE` is missing", "`couplet keygen FILE`"]),
     (

@@ -313,7 +313,8 @@ fn a_file_that_cannot_be_written_is_a_mistake() {
     let nowhere = "--access-log=/nonexistent/access.log";
     Couplet::run(&["listen:0", "listen:0", nowhere])
         .with(1)
-        .said("/nonexistent/access.log can't be opened");
+        .said("/nonexistent/access.log can't be opened")
+        .said("`mkdir -p /nonexistent`");
     Couplet::run(&["listen:0", "listen:0", "--access-log-format=json"])
         .with(2)
         .said("--access-log");

@@ -109,10 +109,12 @@ pub(crate) struct ClusterSpec {
 impl ClusterArgs {
     /// None without a match-maker.
     pub(crate) fn spec(&self, handshakes: Handshakes) -> Result<Option<ClusterSpec>, Mistake> {
-        let (Some(port), Some(secret)) = (&self.cluster, &self.cluster_secret) else {
-            return Ok(None);
-        };
         let servers = self.engine.servers()?;
+        let (port, secret) = match (&self.cluster, &self.cluster_secret) {
+            _ if servers.is_empty() => return Ok(None),
+            (Some(port), Some(secret)) => (port, secret),
+            (port, secret) => return Err(missing(port.is_none(), secret.is_none())),
+        };
         let port = side(port, handshakes, "cluster")?;
         if port.endpoint.is_dialled() || port.endpoint.is_stdio() {
             return Err(Mistake::new(
@@ -136,6 +138,23 @@ impl ClusterArgs {
             running: Arc::default(),
         }))
     }
+}
+
+/// What a node needs beside its match-maker.
+fn missing(port: bool, secret: bool) -> Mistake {
+    let flags = [
+        (port, "--cluster=SIDE", "--cluster=listen:10.0.0.1:4001"),
+        (secret, "--cluster-secret=@FILE", "--cluster-secret=@cluster.secret"),
+    ];
+    let flags = flags.iter().filter(|(is_missing, ..)| *is_missing);
+    let (forms, values): (Vec<_>, Vec<_>) =
+        flags.map(|(_, form, value)| (format!("`{form}`"), *value)).unzip();
+    let verb = if forms.len() == 1 { "is" } else { "are" };
+    Mistake::new(
+        format!("{} {verb} missing: nodes connect to each other", forms.join(" and ")),
+        format!("as in `--engine=redis://HOST:6379/0 {}`", values.join(" ")),
+    )
+    .about("engine")
 }
 
 /// The secret is worth all clients of the cluster.

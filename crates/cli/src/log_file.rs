@@ -38,7 +38,9 @@ impl LogFile {
             true => self.lines.open(io::stdout()),
             false => self.open_file().and_then(|file| self.lines.open(file)),
         };
-        opened.with_context(|| format!("{self} can't be opened"))
+        opened
+            .map_err(|error| self.with_remedy(error))
+            .with_context(|| format!("{self} can't be opened"))
     }
 
     /// Opens the file anew at each SIGHUP, after a log rotation has moved it.
@@ -54,6 +56,19 @@ impl LogFile {
     /// The writer of its lines.
     pub(crate) fn lines(&self) -> LogWriter {
         self.lines.clone()
+    }
+
+    fn with_remedy(&self, error: io::Error) -> io::Error {
+        let folder = self.path.parent().unwrap_or(&self.path);
+        let remedy = match error.kind() {
+            io::ErrorKind::NotFound => format!("make its folder: `mkdir -p {}`", folder.display()),
+            io::ErrorKind::PermissionDenied => {
+                "let the user of this process write there, or name another file".to_owned()
+            }
+            io::ErrorKind::IsADirectory => format!("name a file in it: `{self}/access.log`"),
+            _ => "name another file, or `-` for standard output".to_owned(),
+        };
+        io::Error::new(error.kind(), format!("{error}: {remedy}"))
     }
 
     fn open_file(&self) -> io::Result<File> {

@@ -12,12 +12,7 @@ use crate::{mistake::Mistake, side::options::secret};
 pub(super) struct EngineArgs {
     /// Let clients meet across nodes, by a match-maker at redis://HOST:6379/0, rediss://…,
     /// redis+sentinel://HOST,…/MASTER or redis+cluster://HOST,…; several share the keys
-    #[arg(
-        long,
-        value_name = "URL",
-        requires = "cluster",
-        requires = "cluster_secret"
-    )]
+    #[arg(long, value_name = "URL")]
     engine: Vec<String>,
 
     /// The password of the match-makers
