@@ -67,7 +67,11 @@ pub(crate) const HABITS: &[Row] = &[
     ),
     (
         &["rendezvous", "listen:1", "--engine=localhost"],
-        &["--engine", "localhost", "`--engine=redis://HOST:6379/0`"],
+        &[
+            "--engine",
+            "has no scheme",
+            "`--engine=redis://HOST:6379/0`",
+        ],
     ),
     (&["keygen"], &["`FILE` is missing", "`couplet keygen FILE`"]),
     (

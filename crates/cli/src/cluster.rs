@@ -144,14 +144,22 @@ impl ClusterArgs {
 fn missing(port: bool, secret: bool) -> Mistake {
     let flags = [
         (port, "--cluster=SIDE", "--cluster=listen:10.0.0.1:4001"),
-        (secret, "--cluster-secret=@FILE", "--cluster-secret=@cluster.secret"),
+        (
+            secret,
+            "--cluster-secret=@FILE",
+            "--cluster-secret=@cluster.secret",
+        ),
     ];
     let flags = flags.iter().filter(|(is_missing, ..)| *is_missing);
-    let (forms, values): (Vec<_>, Vec<_>) =
-        flags.map(|(_, form, value)| (format!("`{form}`"), *value)).unzip();
+    let (forms, values): (Vec<_>, Vec<_>) = flags
+        .map(|(_, form, value)| (format!("`{form}`"), *value))
+        .unzip();
     let verb = if forms.len() == 1 { "is" } else { "are" };
     Mistake::new(
-        format!("{} {verb} missing: nodes connect to each other", forms.join(" and ")),
+        format!(
+            "{} {verb} missing: nodes connect to each other",
+            forms.join(" and ")
+        ),
         format!("as in `--engine=redis://HOST:6379/0 {}`", values.join(" ")),
     )
     .about("engine")
