@@ -1,6 +1,6 @@
 //! A side with an endpoint of its own: a listener or a pool.
 
-use std::{fmt, sync::Arc, task::Poll};
+use std::{sync::Arc, task::Poll};
 
 #[cfg(unix)]
 use couplet_endpoint::io::{DeferredOptions, LateOptions};
@@ -18,10 +18,13 @@ use crate::lifecycle::Lifecycle;
 const LOOKS: u32 = 3;
 
 /// A side's endpoint, boxed.
+#[derive(derive_more::Debug)]
 pub(crate) struct Incoming {
+    #[debug(skip)]
     pub(crate) conns: BoxStream<'static, Result<Conn<BoxIo>, BoxError>>,
     pub(crate) local_addr: Option<LocalAddr>,
     /// At a drain there may be connections in the accept queue.
+    #[debug(skip)]
     queues: bool,
 }
 
@@ -97,12 +100,4 @@ pub(crate) fn guarded<I: Io>(conn: Conn<I>) -> Conn<BoxIo> {
             .boxed();
     }
     conn.map_io(ResetUnlessShut::new).boxed()
-}
-
-impl fmt::Debug for Incoming {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Incoming")
-            .field("local_addr", &self.local_addr)
-            .finish_non_exhaustive()
-    }
 }

@@ -1,5 +1,4 @@
 use std::{
-    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError, RwLock},
 };
@@ -9,7 +8,8 @@ use crate::RelayEvent;
 type Observer = dyn Fn(&RelayEvent<'_>) + Send + Sync;
 
 /// What is called with each event of a relay.
-#[derive(Default)]
+#[derive(Default, derive_more::Debug)]
+#[debug("Observers")]
 pub(crate) struct Observers(RwLock<Vec<Arc<Observer>>>);
 
 // ===== impl Observers =====
@@ -26,11 +26,5 @@ impl Observers {
         for observer in observers.iter() {
             let _ = catch_unwind(AssertUnwindSafe(|| observer(event)));
         }
-    }
-}
-
-impl fmt::Debug for Observers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Observers").finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! What one connector leaves to the next.
 
 use std::{
-    fmt, mem,
+    mem,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -14,7 +14,8 @@ use tower::{Service, ServiceExt};
 use crate::observers::Observers;
 
 /// The connector before.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("Before")]
 pub(crate) struct Before {
     pub(crate) stats: Stats,
     pub(crate) observers: Arc<Observers>,
@@ -32,6 +33,8 @@ pub(crate) struct PairPlaces {
 }
 
 /// Where the connections of a rendezvous wait: of each side, or of all together.
+#[derive(derive_more::Debug)]
+#[debug("WaitPlaces")]
 pub(crate) struct WaitPlaces {
     is_keyed: bool,
     heirs: Vec<Arc<Heir<BoxIo>>>,
@@ -90,19 +93,5 @@ impl WaitPlaces {
                 });
             });
         }
-    }
-}
-
-impl fmt::Debug for WaitPlaces {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitPlaces")
-            .field("is_keyed", &self.is_keyed)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Before {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Before").finish_non_exhaustive()
     }
 }

@@ -96,6 +96,7 @@ mod accessors;
 pub mod admission;
 pub mod bounds;
 pub mod handshake;
+mod mapped;
 #[cfg(feature = "mux")]
 pub mod mux;
 pub mod observe;

@@ -1,5 +1,4 @@
 use std::{
-    fmt,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -22,7 +21,8 @@ use crate::{BoxPair, stack::PairStack};
 pub struct PairSlot(BoxCloneService<BoxPair, Summary, BoxError>);
 
 /// A list of pair layers, top to bottom, made at run time.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, derive_more::Debug)]
+#[debug("PairLayers({})", _0.len())]
 pub struct PairLayers(Vec<Arc<dyn PairLayer>>);
 
 trait PairLayer: Send + Sync {
@@ -61,12 +61,6 @@ impl<S: PairStack + Clone> Layer<S> for PairLayers {
         let innermost = boxed(innermost);
         let layers = self.0.iter().rev();
         Either::Left(layers.fold(innermost, |inner, layer| layer.on(inner)))
-    }
-}
-
-impl fmt::Debug for PairLayers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PairLayers({})", self.0.len())
     }
 }
 

@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use couplet_endpoint::Side;
 use tower::Layer;
@@ -10,7 +10,8 @@ use crate::{
 };
 
 /// A list of side layers, top to bottom, made at run time.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, derive_more::Debug)]
+#[debug("SideLayers({})", _0.len())]
 pub struct SideLayers(Vec<Arc<dyn SideLayer>>);
 
 /// A layer whose services are boxed.
@@ -51,12 +52,6 @@ impl<S: SideStack + Clone> Layer<S> for SideLayers {
     fn layer(&self, innermost: S) -> Slot {
         let layers = self.0.iter().rev();
         layers.fold(Slot::stack(innermost), |inner, layer| layer.on(inner))
-    }
-}
-
-impl fmt::Debug for SideLayers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SideLayers({})", self.0.len())
     }
 }
 

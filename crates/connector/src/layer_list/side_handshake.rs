@@ -1,7 +1,4 @@
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use couplet_endpoint::{BoxError, BoxIo, Conn, Io};
 use couplet_layers::Handshake;
@@ -16,7 +13,8 @@ use crate::{
 /// The layers of a list as one [`Handshake`]: leads a connection through them, and answers with the connection.
 /// For what has a stack of its own beside those of the sides: a carrier of many connections. Made by
 /// [`SideLayers::handshake`](crate::SideLayers::handshake). Clones share the layers' bounds.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("SideHandshake")]
 pub struct SideHandshake(Arc<Mutex<Passage<Slot>>>);
 
 // ===== impl SideHandshake =====
@@ -41,12 +39,6 @@ impl<I: Io> Handshake<Conn<I>> for SideHandshake {
             .clone();
         let conn = guarded(conn);
         async move { passage.ready().await?.call(conn).await }.boxed()
-    }
-}
-
-impl fmt::Debug for SideHandshake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SideHandshake").finish_non_exhaustive()
     }
 }
 

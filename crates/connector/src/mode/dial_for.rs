@@ -1,7 +1,5 @@
 //! Modes that dial a partner for each connection of the other side.
 
-use std::fmt;
-
 use couplet_endpoint::{Backoff, Endpoint, Info, LocalAddr, Side, once, repeat};
 use futures::stream::BoxStream;
 
@@ -32,7 +30,9 @@ pub struct DialForB<D> {
 
 /// Dials side A and then side B, one pair after the other: made by
 /// [`dial_dial`](crate::Connector::dial_dial).
+#[derive(derive_more::Debug)]
 pub struct InTurn<D> {
+    #[debug(skip)]
     a: Box<dyn FnOnce(Option<Backoff>) -> Incoming + Send>,
     b: D,
     backoff: Option<Backoff>,
@@ -162,15 +162,6 @@ where
         let (slot, pairs) = assembly.dial_for_a(self.b, b);
         assembly.serve_in_turn(Side::A, (self.a)(self.backoff), a(slot));
         pairs
-    }
-}
-
-impl<D: fmt::Debug> fmt::Debug for InTurn<D> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InTurn")
-            .field("b", &self.b)
-            .field("backoff", &self.backoff)
-            .finish_non_exhaustive()
     }
 }
 

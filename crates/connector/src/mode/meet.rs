@@ -1,6 +1,6 @@
 //! Modes in which both sides accept clients, or keep a pool.
 
-use std::{fmt, hash::Hash};
+use std::hash::Hash;
 
 use couplet_endpoint::{BoxIo, Endpoint, LocalAddr, Replay, Side};
 use couplet_pairing::{
@@ -29,6 +29,8 @@ pub struct MeetByKey {
 }
 
 /// A rendezvous by key, with the types of key and side erased.
+#[derive(derive_more::Debug)]
+#[debug("ByKey")]
 pub(crate) struct ByKey(Box<dyn FnOnce(Policy) -> (WaitSlot<BoxIo>, Replayed) + Send>);
 
 type Replayed = Pairs<Replay<BoxIo>, Replay<BoxIo>>;
@@ -135,11 +137,5 @@ impl ByKey {
             None => rendezvous_keyed(policy, keyed),
             Some(attachment) => rendezvous_keyed_with(policy, keyed, attachment),
         }))
-    }
-}
-
-impl fmt::Debug for ByKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ByKey")
     }
 }

@@ -36,85 +36,59 @@
 //! ```
 
 use std::{
-    fmt,
-    future::{Ready, ready},
+    future::ready,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use couplet_endpoint::{BoxError, Conn, Info, Io, handoff::HandOver};
-use futures::future::{Either, ErrInto, TryFutureExt};
-use tower_layer::Layer;
+use futures::future::{Either, TryFutureExt};
 use tower_service::Service;
 
+use super::OrRefused;
+use crate::accessors::layer_and_service;
+
+type Choose = dyn Fn(&Info) -> Result<Option<HandOver>, BoxError> + Send + Sync;
+
 /// Hands connections over by a choice. See the [module](self).
-pub struct HandOverLayer<F> {
-    choose: Arc<F>,
-}
+#[derive(Clone, derive_more::Debug)]
+#[debug("HandOverLayer")]
+pub struct HandOverLayer(Arc<Choose>);
 
 /// Hands connections over: made by [`HandOverLayer`].
-pub struct HandOverService<F, S> {
-    choose: Arc<F>,
+#[derive(Clone, Debug)]
+pub struct HandOverService<S> {
+    layer: HandOverLayer,
     inner: S,
 }
 
 // ===== impl HandOverLayer =====
 
-impl<F> HandOverLayer<F> {
+impl HandOverLayer {
     /// A layer with this choice: where a connection goes, or `None` where it stays. An error closes the
     /// connection. The choice is made in the accept loop or at the end of the handshake above, and must
     /// answer at once.
-    pub fn new<E>(choose: F) -> Self
+    pub fn new<F, E>(choose: F) -> Self
     where
-        F: Fn(&Info) -> Result<Option<HandOver>, E>,
+        F: Fn(&Info) -> Result<Option<HandOver>, E> + Send + Sync + 'static,
+        E: Into<BoxError>,
     {
-        Self {
-            choose: Arc::new(choose),
-        }
+        Self(Arc::new(move |info| choose(info).map_err(Into::into)))
     }
 }
 
-impl<F> Clone for HandOverLayer<F> {
-    fn clone(&self) -> Self {
-        Self {
-            choose: Arc::clone(&self.choose),
-        }
-    }
-}
-
-impl<F, S> Layer<S> for HandOverLayer<F> {
-    type Service = HandOverService<F, S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        HandOverService {
-            choose: Arc::clone(&self.choose),
-            inner,
-        }
-    }
-}
-
-impl<F> fmt::Debug for HandOverLayer<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HandOverLayer").finish_non_exhaustive()
-    }
-}
+layer_and_service!(HandOverLayer => HandOverService);
 
 // ===== impl HandOverService =====
 
-impl<F, S> HandOverService<F, S> {
-    crate::accessors::inner_accessors!();
-}
-
-impl<F, E, I, S> Service<Conn<I>> for HandOverService<F, S>
+impl<I, S> Service<Conn<I>> for HandOverService<S>
 where
-    F: Fn(&Info) -> Result<Option<HandOver>, E>,
-    E: Into<BoxError>,
     I: Io,
     S: Service<Conn<I>, Response = (), Error: Into<BoxError>>,
 {
     type Response = ();
     type Error = BoxError;
-    type Future = Either<ErrInto<S::Future, BoxError>, Ready<Result<(), BoxError>>>;
+    type Future = OrRefused<S::Future, ()>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx).map_err(Into::into)
@@ -122,29 +96,11 @@ where
 
     fn call(&mut self, conn: Conn<I>) -> Self::Future {
         // Where it does not stay, the inner service stays ready for the next one.
-        let handed_over = match (self.choose)(&conn.info) {
+        Either::Right(ready(match (self.layer.0)(&conn.info) {
             Ok(None) => return Either::Left(self.inner.call(conn).err_into()),
             Ok(Some(other)) => other.hand_over(conn).map_err(Into::into),
-            Err(reason) => Err(reason.into()),
-        };
-        Either::Right(ready(handed_over))
-    }
-}
-
-impl<F, S: Clone> Clone for HandOverService<F, S> {
-    fn clone(&self) -> Self {
-        Self {
-            choose: Arc::clone(&self.choose),
-            inner: self.inner.clone(),
-        }
-    }
-}
-
-impl<F, S: fmt::Debug> fmt::Debug for HandOverService<F, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HandOverService")
-            .field("inner", &self.inner)
-            .finish_non_exhaustive()
+            Err(reason) => Err(reason),
+        }))
     }
 }
 
@@ -156,7 +112,7 @@ mod tests {
         memory::{self, MemoryStream},
     };
     use futures::StreamExt;
-    use tower::{ServiceExt, service_fn};
+    use tower::{Layer, ServiceExt, service_fn};
 
     use super::*;
 

@@ -10,3 +10,15 @@ pub mod attempts;
 pub mod hand_over;
 pub mod limits;
 pub mod live_limit;
+
+use std::future::Ready;
+
+use couplet_endpoint::BoxError;
+use futures::future::{BoxFuture, Either, ErrInto};
+
+/// The future of the service within, or a refusal at once.
+pub(crate) type OrRefused<F, T> = Either<ErrInto<F, BoxError>, Ready<Result<T, BoxError>>>;
+
+/// A future that comes after a wait, boxed, as few connections wait; or a refusal at once.
+pub(crate) type Late<T> =
+    Either<BoxFuture<'static, Result<T, BoxError>>, Ready<Result<T, BoxError>>>;

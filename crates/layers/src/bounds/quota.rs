@@ -14,8 +14,8 @@ use std::task::{Context, Poll};
 
 use couplet_endpoint::Side;
 use couplet_pairing::{Budget, Pair, Scope};
-use tower_layer::Layer;
-use tower_service::Service;
+
+use crate::mapped::{MapRequest, Mapped, mapped_layer};
 
 /// Ends sessions that have used up their quota of bytes. See the [module](self).
 #[derive(Clone, Copy, Debug)]
@@ -25,11 +25,7 @@ pub struct QuotaLayer {
 }
 
 /// Ends sessions that have used up their quota of bytes: made by [`QuotaLayer`].
-#[derive(Clone, Debug)]
-pub struct Quota<S> {
-    layer: QuotaLayer,
-    inner: S,
-}
+pub type Quota<S> = Mapped<QuotaLayer, S>;
 
 /// The rest of a quota.
 #[derive(Debug)]
@@ -58,36 +54,18 @@ impl QuotaLayer {
     }
 }
 
-impl<S> Layer<S> for QuotaLayer {
-    type Service = Quota<S>;
+mapped_layer!(QuotaLayer);
 
-    fn layer(&self, inner: S) -> Quota<S> {
-        Quota {
-            layer: *self,
-            inner,
-        }
-    }
-}
+impl<A, B> MapRequest<Pair<A, B>> for QuotaLayer {
+    type Request = Pair<A, B>;
 
-// ===== impl Quota =====
-
-impl<A, B, S: Service<Pair<A, B>>> Service<Pair<A, B>> for Quota<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut pair: Pair<A, B>) -> S::Future {
-        let QuotaLayer { bytes, only } = self.layer;
+    fn map_request(&self, mut pair: Pair<A, B>) -> Pair<A, B> {
         pair.session.limit(Left {
-            bytes,
-            only,
+            bytes: self.bytes,
+            only: self.only,
             set_aside: 0,
         });
-        self.inner.call(pair)
+        pair
     }
 }
 

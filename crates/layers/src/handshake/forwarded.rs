@@ -1,10 +1,11 @@
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 /// Marks a connection from another node, which joins its client with a client of this node: in the extensions
 /// of [`Info`](couplet_endpoint::Info). The peer's address there is the client's.
 ///
-/// `Display` is the name of the node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `Display` is the name of the node without control characters: another machine has chosen it.
+#[derive(Clone, Debug, PartialEq, Eq, derive_more::Display)]
+#[display("{}", node.escape_debug())]
 pub struct Forwarded {
     node: Arc<str>,
     addr: Option<SocketAddr>,
@@ -29,12 +30,5 @@ impl Forwarded {
     /// The node's address.
     pub const fn addr(&self) -> Option<SocketAddr> {
         self.addr
-    }
-}
-
-/// Without control characters: another machine has chosen the name.
-impl fmt::Display for Forwarded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.node.escape_debug().fmt(f)
     }
 }

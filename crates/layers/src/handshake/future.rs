@@ -1,5 +1,4 @@
 use std::{
-    fmt,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -14,6 +13,8 @@ use super::{HandshakeError, HandshakeRequest, departure::Departure};
 
 /// The future of a [`HandshakeService`](super::HandshakeService): the handshake, then the inner
 /// service's readiness, then its call. Dropping it drops the request, in whatever state.
+#[derive(derive_more::Debug)]
+#[debug("HandshakeFuture")]
 #[pin_project]
 #[must_use = "futures do nothing unless polled"]
 pub struct HandshakeFuture<F, S, O>
@@ -146,20 +147,5 @@ where
                 StateProj::Between => unreachable!("a state is always followed by the next"),
             }
         }
-    }
-}
-
-impl<F, S, O> fmt::Debug for HandshakeFuture<F, S, O>
-where
-    S: Service<O>,
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match self.state {
-            State::Shaking { .. } => "shaking hands",
-            State::Waiting { .. } => "waiting for the inner service",
-            State::Calling { .. } => "calling the inner service",
-            State::Between => "between",
-        };
-        f.debug_tuple("HandshakeFuture").field(&state).finish()
     }
 }

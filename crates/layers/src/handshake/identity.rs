@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use couplet_endpoint::{ConnEvent, Info};
 
@@ -6,7 +6,8 @@ use couplet_endpoint::{ConnEvent, Info};
 /// [`Info`](couplet_endpoint::Info), for access decisions and logs.
 ///
 /// `Display` escapes control characters: the peer may have chosen the name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, derive_more::Display)]
+#[display("{}", _0.escape_debug())]
 pub struct Identity(Arc<str>);
 
 // ===== impl Identity =====
@@ -27,12 +28,6 @@ impl Identity {
     /// The name, not escaped.
     pub fn name(&self) -> &str {
         &self.0
-    }
-}
-
-impl fmt::Display for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.escape_debug().fmt(f)
     }
 }
 

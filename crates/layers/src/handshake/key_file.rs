@@ -1,8 +1,8 @@
-//! Files of keys and of secrets: one a line, with blank lines and comments between them.
+//! Files of keys, of secrets and of users: one a line, with blank lines and comments between them.
 
 use thiserror::Error;
 
-/// A line of a file of keys or secrets is invalid.
+/// A line of a file of keys, secrets or users is invalid.
 ///
 /// The content of the line is not shown: it may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -52,6 +52,12 @@ impl<'a> Entry<'a> {
     /// The content, without the blanks around it.
     pub(crate) fn text(self) -> &'a str {
         self.line.trim()
+    }
+
+    /// The whole line, where blanks count.
+    #[cfg(any(feature = "connect", feature = "socks"))]
+    pub(crate) const fn line(self) -> &'a str {
+        self.line
     }
 
     /// An error at `part`, which is a part of this line.

@@ -77,6 +77,7 @@
 //! ```
 
 pub mod announce_join;
+mod boxed;
 #[cfg(feature = "challenge")]
 pub mod challenge;
 #[cfg(feature = "connect")]
@@ -213,20 +214,7 @@ impl<H, S> HandshakeService<H, S> {
         HandshakeLayer::new(handshake)
     }
 
-    /// The inner service.
-    pub const fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The inner service.
-    pub const fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// The inner service.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
+    crate::accessors::inner_accessors!();
 
     fn with(handshake: H, timeout: Option<Duration>, bound: usize, inner: S) -> Self {
         Self {

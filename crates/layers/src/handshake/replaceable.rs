@@ -1,7 +1,4 @@
-use std::{
-    fmt,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
-};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use couplet_endpoint::Info;
 
@@ -22,6 +19,8 @@ use crate::{admission::access::AccessRule, handshake::Handshake};
 /// expect.replace(ExpectToken::new(Token::new("battery staple")?));
 /// # Ok::<(), couplet_layers::InvalidToken>(())
 /// ```
+#[derive(derive_more::Debug)]
+#[debug("Replaceable")]
 pub struct Replaceable<T>(Arc<RwLock<T>>);
 
 // ===== impl Replaceable =====
@@ -56,12 +55,6 @@ impl<T> Replaceable<T> {
 impl<T> Clone for Replaceable<T> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
-    }
-}
-
-impl<T> fmt::Debug for Replaceable<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Replaceable")
     }
 }
 

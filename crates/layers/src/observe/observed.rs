@@ -1,7 +1,7 @@
 //! [`Observed`]: the io of a layer that looks at the bytes read and changes none.
 
 use std::{
-    fmt, io,
+    io,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -34,8 +34,10 @@ pub trait Observe {
 ///
 /// **Splice:** while there is an observer that is not [done](Observe::is_done), bytes read are copied;
 /// bytes written may be spliced.
+#[derive(derive_more::Debug)]
 pub struct Observed<I, O> {
     io: I,
+    #[debug("{}", observer.is_some())]
     observer: Option<O>,
 }
 
@@ -127,12 +129,3 @@ impl<I: AsyncRead + Unpin, O: Observe + Unpin> AsyncRead for Observed<I, O> {
 couplet_endpoint::forward_async_write!(
     impl[I: AsyncWrite + Unpin, O: Unpin] for Observed<I, O>, io
 );
-
-impl<I: fmt::Debug, O> fmt::Debug for Observed<I, O> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Observed")
-            .field("io", &self.io)
-            .field("observed", &self.observer.is_some())
-            .finish()
-    }
-}

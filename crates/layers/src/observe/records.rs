@@ -1,12 +1,15 @@
 //! Writes whole records, though the writer fails for a while.
 
-use std::{fmt, io};
+use std::io;
 
 /// Writes whole records: if the writer failed within a record, as on a full disk, the rest of that record
 /// is written first. So no record follows half of another.
+#[derive(derive_more::Debug)]
 pub struct Records<W: ?Sized> {
     /// The rest of a record that was begun.
+    #[debug("{}", rest.len())]
     rest: Vec<u8>,
+    #[debug(skip)]
     to: W,
 }
 
@@ -70,14 +73,6 @@ impl<W: io::Write + ?Sized> Records<W> {
             }
         }
         (written, Ok(()))
-    }
-}
-
-impl<W: ?Sized> fmt::Debug for Records<W> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Records")
-            .field("rest", &self.rest.len())
-            .finish_non_exhaustive()
     }
 }
 

@@ -1,9 +1,10 @@
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use couplet_endpoint::Side;
 
 /// Removes secrets from bytes that are shown.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, derive_more::Debug)]
+#[debug("Redact({})", _0.is_some())]
 pub(crate) struct Redact(Option<Arc<Redacts>>);
 
 type Redacts = dyn Fn(Side, &mut Vec<u8>) + Send + Sync;
@@ -28,11 +29,5 @@ impl Redact {
                 Cow::Owned(bytes)
             }
         }
-    }
-}
-
-impl fmt::Debug for Redact {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Redact({})", self.0.is_some())
     }
 }

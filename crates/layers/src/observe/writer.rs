@@ -1,13 +1,15 @@
 //! A writer that all pairs share.
 
 use std::{
-    fmt, io,
+    io,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use super::records::Records;
 
 /// The writer of a log, record by record.
+#[derive(derive_more::Debug)]
+#[debug("Writer")]
 pub(crate) struct Shared<W: ?Sized> {
     /// The log's name, for the report of a failed write.
     name: &'static str,
@@ -69,11 +71,5 @@ impl<W: io::Write + ?Sized> Shared<W> {
     fn state(&self) -> MutexGuard<'_, State<W>> {
         // A writer that panicked in another session's task is tried again.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<W: ?Sized> fmt::Debug for Shared<W> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Writer").finish_non_exhaustive()
     }
 }

@@ -1,41 +1,27 @@
 use std::sync::Arc;
 
-use tower_layer::Layer;
+use couplet_endpoint::Info;
 
-use super::AccessService;
+use super::{AccessRefused, AccessRule};
+
+type Rule = dyn Fn(&Info) -> Result<(), AccessRefused> + Send + Sync;
 
 /// Refuses connections by a rule. See the [module](super).
-#[derive(Debug)]
-pub struct AccessLayer<R> {
-    rule: Arc<R>,
-}
+#[derive(Clone, derive_more::Debug)]
+#[debug("AccessLayer")]
+pub struct AccessLayer(Arc<Rule>);
 
 // ===== impl AccessLayer =====
 
-impl<R> AccessLayer<R> {
-    /// A layer with this [`AccessRule`](super::AccessRule): an access list, or a closure.
-    pub fn new(rule: R) -> Self {
-        Self {
-            rule: Arc::new(rule),
-        }
+impl AccessLayer {
+    /// A layer with this [`AccessRule`]: an access list, or a closure.
+    pub fn new(rule: impl AccessRule + Send + Sync + 'static) -> Self {
+        Self(Arc::new(move |info| {
+            rule.check(info).map_err(AccessRefused::new)
+        }))
     }
-}
 
-impl<R> Clone for AccessLayer<R> {
-    fn clone(&self) -> Self {
-        Self {
-            rule: Arc::clone(&self.rule),
-        }
-    }
-}
-
-impl<R, S> Layer<S> for AccessLayer<R> {
-    type Service = AccessService<R, S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        AccessService {
-            rule: Arc::clone(&self.rule),
-            inner,
-        }
+    pub(super) fn check(&self, info: &Info) -> Result<(), AccessRefused> {
+        (self.0)(info)
     }
 }

@@ -25,7 +25,6 @@
 //! ```
 
 mod error;
-mod future;
 mod layer;
 #[cfg(feature = "access-list")]
 mod list;
@@ -36,7 +35,7 @@ mod special;
 #[cfg(test)]
 mod tests;
 
-pub use self::{error::AccessRefused, future::AccessFuture, layer::AccessLayer};
+pub use self::{error::AccessRefused, layer::AccessLayer};
 #[cfg(feature = "access-list")]
 pub use self::{
     error::{InvalidNetwork, NetworksError, NotListed},
@@ -45,12 +44,16 @@ pub use self::{
 };
 
 use std::{
-    sync::Arc,
+    future::ready,
     task::{Context, Poll},
 };
 
 use couplet_endpoint::{BoxError, Conn, Info};
+use futures::future::{Either, TryFutureExt};
 use tower_service::Service;
+
+use super::OrRefused;
+use crate::accessors::layer_and_service;
 
 /// Decides which connections are admitted.
 ///
@@ -82,42 +85,33 @@ where
 }
 
 /// Lets those connections through that its rule admits: made by [`AccessLayer`].
-#[derive(Debug)]
-pub struct AccessService<R, S> {
-    rule: Arc<R>,
+#[derive(Clone, Debug)]
+pub struct AccessService<S> {
+    layer: AccessLayer,
     inner: S,
 }
 
 // ===== impl AccessService =====
 
-impl<R, I, S> Service<Conn<I>> for AccessService<R, S>
+layer_and_service!(AccessLayer => AccessService);
+
+impl<I, S> Service<Conn<I>> for AccessService<S>
 where
-    R: AccessRule,
-    S: Service<Conn<I>>,
-    S::Error: Into<BoxError>,
+    S: Service<Conn<I>, Error: Into<BoxError>>,
 {
     type Response = S::Response;
     type Error = BoxError;
-    type Future = AccessFuture<S::Future>;
+    type Future = OrRefused<S::Future, S::Response>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
     fn call(&mut self, conn: Conn<I>) -> Self::Future {
-        match self.rule.check(&conn.info) {
-            Ok(()) => AccessFuture::admitted(self.inner.call(conn)),
+        match self.layer.check(&conn.info) {
+            Ok(()) => Either::Left(self.inner.call(conn).err_into()),
             // The inner service stays ready for the next one.
-            Err(reason) => AccessFuture::refused(AccessRefused::new(reason)),
-        }
-    }
-}
-
-impl<R, S: Clone> Clone for AccessService<R, S> {
-    fn clone(&self) -> Self {
-        Self {
-            rule: Arc::clone(&self.rule),
-            inner: self.inner.clone(),
+            Err(reason) => Either::Right(ready(Err(reason.into()))),
         }
     }
 }

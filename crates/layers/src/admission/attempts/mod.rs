@@ -56,19 +56,32 @@ pub use self::{
 
 use std::{
     error::Error,
+    future::{poll_fn, ready},
     net::IpAddr,
+    pin::pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use couplet_endpoint::{BoxError, Conn, Io};
-use tokio::sync::Semaphore;
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Either, select},
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::sleep,
+};
 use tower_service::Service;
 
 use self::{
+    future::Failure,
     layer::Otherwise,
     table::{Failures, Verdict},
 };
+use super::Late;
+use crate::handshake::Departure;
 
 /// Counts failed handshakes by address: made by [`AttemptsLayer`].
 #[derive(Clone, Debug)]
@@ -87,55 +100,85 @@ impl<S> AttemptsService<S> {
 }
 
 impl<S> AttemptsService<S> {
-    fn refuse<I>(&self, peer: IpAddr) -> AttemptsFuture<I, S>
-    where
-        S: Service<Conn<I>>,
-    {
+    fn refuse(&self, peer: IpAddr) -> TooManyAttempts {
         let Failures { failed, refused } = self.attempts.refuse(peer);
-        AttemptsFuture::refused(TooManyAttempts {
+        TooManyAttempts {
             peer,
             failed,
             refused,
-        })
+        }
+    }
+
+    /// Calls the inner service after the delay, once it is ready.
+    fn delayed<I>(
+        &self,
+        mut conn: Conn<I>,
+        time: Duration,
+        permit: OwnedSemaphorePermit,
+        failure: Failure,
+    ) -> BoxFuture<'static, Result<S::Response, BoxError>>
+    where
+        I: Io,
+        S: Service<Conn<I>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
+    {
+        // A clone without readiness: it becomes ready after the delay.
+        let mut inner = self.inner.clone();
+        async move {
+            {
+                let ready = pin!(async {
+                    sleep(time).await;
+                    drop(permit);
+                    poll_fn(|cx| inner.poll_ready(cx)).await
+                });
+                let mut departure = Departure::default();
+                let departed = poll_fn(|cx| departure.poll(&mut conn, cx));
+                match select(ready, departed).await {
+                    Either::Left((ready, _)) => ready.map_err(Into::into)?,
+                    Either::Right((departed, _)) => return Err(departed.into()),
+                }
+            }
+            let call = inner.call(conn);
+            let failure = Some(failure);
+            AttemptsFuture { call, failure }.await
+        }
+        .boxed()
     }
 }
 
 impl<I, S> Service<Conn<I>> for AttemptsService<S>
 where
     I: Io,
-    S: Service<Conn<I>> + Clone,
-    S::Error: Into<BoxError>,
+    S: Service<Conn<I>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
 {
     type Response = S::Response;
     type Error = BoxError;
-    type Future = AttemptsFuture<I, S>;
+    type Future = Either<AttemptsFuture<S::Future>, Late<S::Response>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
     fn call(&mut self, conn: Conn<I>) -> Self::Future {
-        let Some(peer) = conn.info.peer.map(|peer| peer.ip()) else {
-            return AttemptsFuture::uncounted(self.inner.call(conn));
-        };
-        let failure = future::Failure {
+        let failure = conn.info.peer.map(|peer| Failure {
             attempts: self.attempts.clone(),
-            peer,
+            peer: peer.ip(),
             counts_if: self.counts_if,
-        };
-        match (self.attempts.verdict(peer), self.otherwise) {
-            (Verdict::Pass, _) => AttemptsFuture::counted(self.inner.call(conn), failure),
-            (Verdict::Blocked, Otherwise::Refuse) => self.refuse(peer),
-            (Verdict::Blocked, Otherwise::Delay(time)) => {
-                match Arc::clone(&self.delays).try_acquire_owned() {
-                    Ok(permit) => {
-                        self.attempts.count_delayed();
-                        // A clone without readiness: it becomes ready after the delay.
-                        AttemptsFuture::delayed(conn, self.inner.clone(), time, permit, failure)
-                    }
-                    Err(_) => self.refuse(peer),
-                }
+        });
+        let failure = match failure {
+            Some(failure) if self.attempts.verdict(failure.peer) == Verdict::Blocked => failure,
+            failure => {
+                let call = self.inner.call(conn);
+                return Either::Left(AttemptsFuture { call, failure });
             }
+        };
+        if let Otherwise::Delay(time) = self.otherwise
+            && let Ok(permit) = Arc::clone(&self.delays).try_acquire_owned()
+        {
+            self.attempts.count_delayed();
+            let delayed = self.delayed(conn, time, permit, failure);
+            return Either::Right(Either::Left(delayed));
         }
+        let refused = self.refuse(failure.peer);
+        Either::Right(Either::Right(ready(Err(refused.into()))))
     }
 }

@@ -1,4 +1,4 @@
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -24,36 +24,21 @@ pub enum OverLimit {
 }
 
 /// A limit and its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, derive_more::Display)]
 #[non_exhaustive]
 pub enum Limit {
     /// On the open connections of each address.
+    #[display("the limit of {_0} open connections of one address")]
     ConnsPerAddress(usize),
     /// On all open connections.
+    #[display("the limit of {_0} open connections")]
     Conns(usize),
     /// On the new connections of each address.
     #[cfg(feature = "rate-limit")]
+    #[display("the limit of new connections of one address, {_0}")]
     RatePerAddress(Rate),
     /// On all new connections.
     #[cfg(feature = "rate-limit")]
+    #[display("the limit of new connections, {_0}")]
     Rate(Rate),
-}
-
-// ===== impl Limit =====
-
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ConnsPerAddress(limit) => {
-                write!(f, "the limit of {limit} open connections of one address")
-            }
-            Self::Conns(limit) => write!(f, "the limit of {limit} open connections"),
-            #[cfg(feature = "rate-limit")]
-            Self::RatePerAddress(rate) => {
-                write!(f, "the limit of new connections of one address, {rate}")
-            }
-            #[cfg(feature = "rate-limit")]
-            Self::Rate(rate) => write!(f, "the limit of new connections, {rate}"),
-        }
-    }
 }

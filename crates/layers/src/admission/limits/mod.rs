@@ -44,7 +44,6 @@ mod conns;
 mod counts;
 mod departure;
 mod error;
-mod future;
 mod key;
 mod limiter;
 mod queue;
@@ -61,7 +60,6 @@ pub use self::{
     conns::{ConnLimitLayer, Conns},
     counts::LimitCounts,
     error::{Limit, OverLimit},
-    future::LimitFuture,
     queue::{Over, Queue},
-    service::LimitService,
+    service::{LimitFuture, LimitService},
 };

@@ -1,23 +1,26 @@
 use std::{
-    future::poll_fn,
+    future::{poll_fn, ready},
     pin::pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use couplet_endpoint::{BoxError, Conn, ConnEvent, Io, Replay};
-use futures::{FutureExt, future::BoxFuture};
+use futures::{
+    FutureExt, TryFutureExt,
+    future::{BoxFuture, Either, ErrInto},
+};
 use tower_service::Service;
 
 use super::{
     counts::LimitCounts,
     departure::gone,
     error::OverLimit,
-    future::LimitFuture,
     key::{Client, Scope},
     limiter::Limiter,
     queue::{InLine, Line, Over},
 };
+use crate::admission::Late;
 
 /// Refuses or queues connections over a limit: made by
 /// [`ConnLimitLayer`](super::ConnLimitLayer) and `ConnRateLayer`.
@@ -30,6 +33,9 @@ pub struct LimitService<L, S> {
     counts: LimitCounts,
     inner: S,
 }
+
+/// The inner service's future, at once or after a wait, or a refusal.
+pub type LimitFuture<F, T> = Either<ErrInto<F, BoxError>, Late<T>>;
 
 /// The common settings of the layers.
 #[derive(Clone, Debug)]
@@ -90,7 +96,7 @@ impl Settings {
 impl<L, S> LimitService<L, S> {
     fn refuse<F, T>(&self, why: OverLimit) -> LimitFuture<F, T> {
         self.counts.refuse();
-        LimitFuture::refused(why)
+        Either::Right(Either::Right(ready(Err(why.into()))))
     }
 
     crate::accessors::inner_accessors!();
@@ -197,7 +203,7 @@ where
                 Some(permit) => {
                     self.counts.admit();
                     let conn = conn.map_io(|io| L::hold(io, permit));
-                    LimitFuture::admitted(self.inner.call(conn))
+                    Either::Left(self.inner.call(conn).err_into())
                 }
             };
         };
@@ -210,7 +216,7 @@ where
                     Some(Ok(())) => {
                         self.counts.admit();
                         let conn = conn.map_io(|io| L::hold(io, permit));
-                        return LimitFuture::admitted(inner.call(conn));
+                        return Either::Left(inner.call(conn).err_into());
                     }
                     // The clone in the queue becomes ready itself, or fails in the same way.
                     Some(Err(_)) | None => Some(permit),
@@ -219,7 +225,9 @@ where
         };
         match line.enter(&conn.info) {
             None => self.refuse(OverLimit::QueueFull(self.limiter.limit())),
-            Some(in_line) => LimitFuture::waiting(self.wait(line, in_line, client, permit, conn)),
+            Some(in_line) => {
+                Either::Right(Either::Left(self.wait(line, in_line, client, permit, conn)))
+            }
         }
     }
 }

@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use couplet_endpoint::Side;
-use couplet_pairing::{Scope, Session};
-use tower_layer::Layer;
+use couplet_pairing::{Pair, Scope, Session};
 
-use super::{Bandwidth, ByteRate, addresses::Addresses, bucket::Bucket, share::Share};
+use super::{ByteRate, addresses::Addresses, bucket::Bucket, share::Share};
+use crate::mapped::{MapRequest, mapped_layer};
 
 /// Bounds the bytes per second. See the [module](super).
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl BandwidthLayer {
         self
     }
 
-    pub(super) fn share(&self, session: &Session) -> Share {
+    fn share(&self, session: &Session) -> Share {
         let bucket = match &self.of {
             Of::Pair(rate) => Arc::new(Bucket::new(*rate, Scope::Pair)),
             Of::Address(side, addresses) => addresses.bucket(session.info(*side).peer_network()),
@@ -64,13 +64,14 @@ impl BandwidthLayer {
     }
 }
 
-impl<S> Layer<S> for BandwidthLayer {
-    type Service = Bandwidth<S>;
+mapped_layer!(BandwidthLayer);
 
-    fn layer(&self, inner: S) -> Bandwidth<S> {
-        Bandwidth {
-            layer: self.clone(),
-            inner,
-        }
+impl<A, B> MapRequest<Pair<A, B>> for BandwidthLayer {
+    type Request = Pair<A, B>;
+
+    fn map_request(&self, mut pair: Pair<A, B>) -> Pair<A, B> {
+        let share = self.share(&pair.session);
+        pair.session.limit(share);
+        pair
     }
 }

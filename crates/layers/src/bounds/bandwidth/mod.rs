@@ -48,32 +48,7 @@ mod tests;
 
 pub use self::{layer::BandwidthLayer, rate::ByteRate};
 
-use std::task::{Context, Poll};
-
-use couplet_pairing::Pair;
-use tower_service::Service;
+use crate::mapped::Mapped;
 
 /// Gives pairs their bounds before its inner service gets them: made by [`BandwidthLayer`].
-#[derive(Clone, Debug)]
-pub struct Bandwidth<S> {
-    layer: BandwidthLayer,
-    inner: S,
-}
-
-// ===== impl Bandwidth =====
-
-impl<A, B, S: Service<Pair<A, B>>> Service<Pair<A, B>> for Bandwidth<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut pair: Pair<A, B>) -> S::Future {
-        let share = self.layer.share(&pair.session);
-        pair.session.limit(share);
-        self.inner.call(pair)
-    }
-}
+pub type Bandwidth<S> = Mapped<BandwidthLayer, S>;

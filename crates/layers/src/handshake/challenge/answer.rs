@@ -2,12 +2,11 @@ use std::{io, sync::Arc};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use couplet_endpoint::{Conn, Io, Replay};
-use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
 use tokio::io::AsyncWriteExt;
 
 use super::{ANSWER, ASK, Ed25519Key, MAX_LINE, message};
-use crate::handshake::{Handshake, LineError, take_line};
+use crate::handshake::{LineError, boxed::boxed_handshake, take_line};
 
 /// Answers the challenge with which a connection's peer begins. See the [module](super).
 ///
@@ -62,23 +61,15 @@ impl AnswerChallenge {
         let (public, signature) = (self.key.public(), BASE64.encode(signature));
         Some(format!("{ANSWER} {public} {signature}\n"))
     }
-}
 
-impl<I: Io> Handshake<Conn<I>> for AnswerChallenge {
-    type Output = Conn<Replay<I>>;
-    type Error = NotAsked;
-    type Future = BoxFuture<'static, Result<Self::Output, NotAsked>>;
-
-    fn handshake(&self, conn: Conn<I>) -> Self::Future {
-        let answer = self.clone();
-        async move {
-            let mut conn = conn.map_io(Replay::new);
-            let line = take_line(&mut conn.io, MAX_LINE).await?;
-            let line = answer.answer(&line).ok_or(NotAsked::Malformed)?;
-            conn.io.write_all(line.as_bytes()).await?;
-            conn.io.flush().await?;
-            Ok(conn)
-        }
-        .boxed()
+    async fn shake<I: Io>(self, conn: Conn<I>) -> Result<Conn<Replay<I>>, NotAsked> {
+        let mut conn = conn.map_io(Replay::new);
+        let line = take_line(&mut conn.io, MAX_LINE).await?;
+        let line = self.answer(&line).ok_or(NotAsked::Malformed)?;
+        conn.io.write_all(line.as_bytes()).await?;
+        conn.io.flush().await?;
+        Ok(conn)
     }
 }
+
+boxed_handshake!(AnswerChallenge => Conn<Replay<I>>, NotAsked);

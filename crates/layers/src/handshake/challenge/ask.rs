@@ -2,7 +2,6 @@ use std::{io, sync::Arc};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use couplet_endpoint::{Conn, Io, Replay};
-use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
 use tokio::io::AsyncWriteExt;
 
@@ -10,7 +9,7 @@ use super::{ANSWER, ASK, AuthorizedKeys, Ed25519PublicKey, MAX_LINE, message};
 use crate::{
     handshake::Identity,
     handshake::key_text,
-    handshake::{Handshake, LineError, take_line},
+    handshake::{LineError, boxed::boxed_handshake, take_line},
 };
 
 /// Accepts connections whose peer signs a challenge with an authorized key. See the [module](super).
@@ -72,6 +71,16 @@ impl Challenge {
             false => Err(ChallengeRefused::Forged),
         }
     }
+
+    async fn shake<I: Io>(self, conn: Conn<I>) -> Result<Conn<Replay<I>>, ChallengeRefused> {
+        let mut conn = conn.map_io(Replay::new);
+        let nonce = ask(&mut conn.io).await.map_err(ChallengeRefused::Unasked)?;
+        let line = take_line(&mut conn.io, MAX_LINE).await?;
+        let name = self.verify(&nonce, &line)?;
+        conn.info.has_spoken = true;
+        name.put_into(&mut conn.info);
+        Ok(conn)
+    }
 }
 
 fn parse(line: &[u8]) -> Option<(Ed25519PublicKey, [u8; 64])> {
@@ -84,25 +93,7 @@ fn parse(line: &[u8]) -> Option<(Ed25519PublicKey, [u8; 64])> {
     Some((key.parse().ok()?, signature))
 }
 
-impl<I: Io> Handshake<Conn<I>> for Challenge {
-    type Output = Conn<Replay<I>>;
-    type Error = ChallengeRefused;
-    type Future = BoxFuture<'static, Result<Self::Output, ChallengeRefused>>;
-
-    fn handshake(&self, conn: Conn<I>) -> Self::Future {
-        let challenge = self.clone();
-        async move {
-            let mut conn = conn.map_io(Replay::new);
-            let nonce = ask(&mut conn.io).await.map_err(ChallengeRefused::Unasked)?;
-            let line = take_line(&mut conn.io, MAX_LINE).await?;
-            let name = challenge.verify(&nonce, &line)?;
-            conn.info.has_spoken = true;
-            name.put_into(&mut conn.info);
-            Ok(conn)
-        }
-        .boxed()
-    }
-}
+boxed_handshake!(Challenge => Conn<Replay<I>>, ChallengeRefused);
 
 async fn ask<I: Io>(io: &mut I) -> io::Result<[u8; 32]> {
     let nonce = key_text::random()?;

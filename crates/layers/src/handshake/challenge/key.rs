@@ -1,4 +1,4 @@
-use std::{fmt, io, str::FromStr};
+use std::{io, str::FromStr};
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 
@@ -10,11 +10,13 @@ const PUBLIC: &str = "ed25519";
 /// A private key that answers challenges: `ed25519-private:…`, in base64 for URLs.
 ///
 /// `Debug` does not show it, and its memory is wiped on drop.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("Ed25519Key(…)")]
 pub struct Ed25519Key(SigningKey);
 
 /// The public half of a key: `ed25519:…`, in base64 for URLs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, derive_more::Display)]
+#[display("{}", key_text::write(PUBLIC, _0))]
 pub struct Ed25519PublicKey([u8; 32]);
 
 // ===== impl Ed25519Key =====
@@ -52,12 +54,6 @@ impl FromStr for Ed25519Key {
     }
 }
 
-impl fmt::Debug for Ed25519Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ed25519Key(…)")
-    }
-}
-
 // ===== impl Ed25519PublicKey =====
 
 impl Ed25519PublicKey {
@@ -78,12 +74,6 @@ impl FromStr for Ed25519PublicKey {
             Ok(key) if !key.is_weak() => Ok(Self(bytes)),
             _ => Err(key_text::invalid(PUBLIC)),
         }
-    }
-}
-
-impl fmt::Display for Ed25519PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&key_text::write(PUBLIC, &self.0))
     }
 }
 

@@ -4,12 +4,12 @@ use base64::{Engine, engine::DecodePaddingMode, engine::general_purpose::General
 use bytes::Bytes;
 use couplet_endpoint::{Conn, Io, Replay, io::send_and_close};
 use couplet_pairing::DialReply;
-use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
 
 use super::head::{Request, request};
 use crate::handshake::{
-    Handshake, Identity,
+    Identity,
+    boxed::boxed_handshake,
     http_head::{LONGEST, NoHead, take},
     proxy::{DialFailure, InvalidTarget, RequestedTarget, Users},
 };
@@ -75,7 +75,7 @@ impl HttpConnectAccept {
         self
     }
 
-    async fn shake<I: Io>(&self, conn: Conn<I>) -> Result<Conn<Replay<I>>, HttpConnectRefused> {
+    async fn shake<I: Io>(self, conn: Conn<I>) -> Result<Conn<Replay<I>>, HttpConnectRefused> {
         let mut conn = conn.map_io(Replay::new);
         match self.request(&mut conn.io).await {
             Ok((target, user)) => {
@@ -166,16 +166,7 @@ fn refusal(status: &str, field: &str) -> Bytes {
     format!("HTTP/1.1 {status}\r\n{field}Content-Length: 0\r\nConnection: close\r\n\r\n").into()
 }
 
-impl<I: Io> Handshake<Conn<I>> for HttpConnectAccept {
-    type Output = Conn<Replay<I>>;
-    type Error = HttpConnectRefused;
-    type Future = BoxFuture<'static, Result<Self::Output, HttpConnectRefused>>;
-
-    fn handshake(&self, conn: Conn<I>) -> Self::Future {
-        let accepts = self.clone();
-        async move { accepts.shake(conn).await }.boxed()
-    }
-}
+boxed_handshake!(HttpConnectAccept => Conn<Replay<I>>, HttpConnectRefused);
 
 // ===== impl HttpConnectRefused =====
 

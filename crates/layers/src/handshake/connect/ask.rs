@@ -1,11 +1,10 @@
 use base64::{Engine, prelude::BASE64_STANDARD as BASE64};
 use couplet_endpoint::{Conn, DialAddr, Host, Io, Replay};
-use futures::{FutureExt, future::BoxFuture};
 use tokio::io::AsyncWriteExt;
 
 use super::head::{Answer, answer};
 use crate::handshake::{
-    Handshake,
+    boxed::boxed_handshake,
     http_head::{LONGEST, NoHead, take},
     proxy::{DialFailure, Login, ProxyError},
 };
@@ -80,6 +79,13 @@ impl HttpConnect {
             said: said.trim_end().to_owned(),
         }
     }
+
+    async fn shake<I: Io>(self, conn: Conn<I>) -> Result<Conn<Replay<I>>, ProxyError> {
+        let mut conn = conn.map_io(Replay::new);
+        let target = conn.info.target.clone().ok_or(ProxyError::NoTarget)?;
+        self.ask(&mut conn.io, &target).await?;
+        Ok(conn)
+    }
 }
 
 fn no_answer(why: NoHead) -> ProxyError {
@@ -91,19 +97,4 @@ fn no_answer(why: NoHead) -> ProxyError {
     }
 }
 
-impl<I: Io> Handshake<Conn<I>> for HttpConnect {
-    type Output = Conn<Replay<I>>;
-    type Error = ProxyError;
-    type Future = BoxFuture<'static, Result<Self::Output, ProxyError>>;
-
-    fn handshake(&self, conn: Conn<I>) -> Self::Future {
-        let asks = self.clone();
-        async move {
-            let mut conn = conn.map_io(Replay::new);
-            let target = conn.info.target.clone().ok_or(ProxyError::NoTarget)?;
-            asks.ask(&mut conn.io, &target).await?;
-            Ok(conn)
-        }
-        .boxed()
-    }
-}
+boxed_handshake!(HttpConnect => Conn<Replay<I>>, ProxyError);

@@ -1,7 +1,6 @@
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{sync::Arc, time::SystemTime};
 
 use couplet_endpoint::{Conn, Info, Io, Replay, Side, io::send_and_close};
-use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
 
 use super::{
@@ -12,7 +11,7 @@ use super::{
 use crate::{
     handshake::Identity,
     handshake::signed_token::{Keyring, SignedClaims, SignedTokenRefused},
-    handshake::{Handshake, LineError, take_line},
+    handshake::{LineError, boxed::boxed_handshake, take_line},
 };
 
 /// Reads the key by which a connection is joined with a partner. See the [module](super).
@@ -23,7 +22,8 @@ use crate::{
 ///
 /// Has no deadline of its own: the [`HandshakeLayer`](crate::HandshakeLayer) has. A peer that is refused
 /// is sent the reason, and has a second to read it.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("ExpectMeeting")]
 pub struct ExpectMeeting {
     tokens: Option<Keyring>,
     clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
@@ -84,7 +84,7 @@ impl ExpectMeeting {
         self
     }
 
-    async fn expect<I: Io>(self, conn: Conn<I>) -> Result<Conn<Replay<I>>, MeetingRefused> {
+    async fn shake<I: Io>(self, conn: Conn<I>) -> Result<Conn<Replay<I>>, MeetingRefused> {
         let mut conn = conn.map_io(Replay::new);
         let understood = match take_line(&mut conn.io, MAX_LINE).await {
             Ok(line) => self.understand(&line, &conn.info),
@@ -154,21 +154,7 @@ impl Default for ExpectMeeting {
     }
 }
 
-impl<I: Io> Handshake<Conn<I>> for ExpectMeeting {
-    type Output = Conn<Replay<I>>;
-    type Error = MeetingRefused;
-    type Future = BoxFuture<'static, Result<Self::Output, MeetingRefused>>;
-
-    fn handshake(&self, conn: Conn<I>) -> Self::Future {
-        self.clone().expect(conn).boxed()
-    }
-}
-
-impl fmt::Debug for ExpectMeeting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ExpectMeeting").finish_non_exhaustive()
-    }
-}
+boxed_handshake!(ExpectMeeting => Conn<Replay<I>>, MeetingRefused);
 
 // ===== impl Meeting =====
 

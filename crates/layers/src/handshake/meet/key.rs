@@ -3,7 +3,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 /// The key of a rendezvous: 16 bytes, written as 32 lower-case hex digits. `Debug` does not show it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, derive_more::Debug)]
+#[debug("MeetingKey(…)")]
 pub struct MeetingKey([u8; Self::LEN]);
 
 // ===== impl MeetingKey =====
@@ -51,12 +52,6 @@ impl MeetingKey {
 impl fmt::Display for MeetingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for MeetingKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MeetingKey(…)")
     }
 }
 

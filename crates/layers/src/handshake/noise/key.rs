@@ -1,4 +1,4 @@
-use std::{fmt, io, str::FromStr};
+use std::{io, str::FromStr};
 
 use snow::{
     params::DHChoice,
@@ -13,11 +13,13 @@ const PUBLIC: &str = "noise";
 /// A private key of one end: `noise-private:…`, in base64 for URLs. An X25519 key (RFC 7748).
 ///
 /// `Debug` does not show it.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("NoiseKey(…)")]
 pub struct NoiseKey([u8; 32]);
 
 /// The public half of a key: `noise:…`, in base64 for URLs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, derive_more::Display)]
+#[display("{}", key_text::write(PUBLIC, _0))]
 pub struct NoisePublicKey([u8; 32]);
 
 // ===== impl NoiseKey =====
@@ -64,12 +66,6 @@ impl FromStr for NoiseKey {
     }
 }
 
-impl fmt::Debug for NoiseKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("NoiseKey(…)")
-    }
-}
-
 // ===== impl NoisePublicKey =====
 
 impl NoisePublicKey {
@@ -83,11 +79,5 @@ impl FromStr for NoisePublicKey {
 
     fn from_str(text: &str) -> Result<Self, InvalidKey> {
         key_text::read(PUBLIC, text).map(Self)
-    }
-}
-
-impl fmt::Display for NoisePublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&key_text::write(PUBLIC, &self.0))
     }
 }

@@ -1,5 +1,3 @@
-use std::fmt;
-
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use thiserror::Error;
@@ -8,7 +6,8 @@ use thiserror::Error;
 const MIN: usize = 16;
 
 /// A secret that both ends share. `Debug` does not show it.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("NoisePsk(…)")]
 pub struct NoisePsk([u8; 32]);
 
 /// A secret is shorter than 16 bytes.
@@ -39,11 +38,5 @@ impl NoisePsk {
 
     pub(super) const fn bytes(&self) -> &[u8; 32] {
         &self.0
-    }
-}
-
-impl fmt::Debug for NoisePsk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("NoisePsk(…)")
     }
 }

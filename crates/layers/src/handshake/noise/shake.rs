@@ -2,7 +2,6 @@ use std::io;
 
 use bytes::BytesMut;
 use couplet_endpoint::{Conn, Io};
-use futures::{FutureExt, future::BoxFuture};
 use snow::{Builder, HandshakeState, TransportState};
 use thiserror::Error;
 use tokio::{
@@ -14,7 +13,9 @@ use super::{
     NoiseKey, NoisePeers, NoisePsk, NoisePublicKey,
     records::{Keys, LENGTH, REKEY, TAG},
 };
-use crate::{handshake::Handshake, handshake::Identity, payload::transform::Transformed};
+use crate::{
+    handshake::Identity, handshake::boxed::boxed_handshake, payload::transform::Transformed,
+};
 
 /// The prologue: both ends must have the same.
 const PROLOGUE: &[u8] = b"couplet noise 1";
@@ -117,15 +118,7 @@ impl NoiseInitiator {
     }
 }
 
-impl<I: Io> Handshake<Conn<I>> for NoiseInitiator {
-    type Output = Conn<Transformed<I>>;
-    type Error = NoiseFailed;
-    type Future = BoxFuture<'static, Shaken<I>>;
-
-    fn handshake(&self, conn: Conn<I>) -> Self::Future {
-        self.clone().shake(conn).boxed()
-    }
-}
+boxed_handshake!(NoiseInitiator => Conn<Transformed<I>>, NoiseFailed);
 
 // ===== impl NoiseResponder =====
 
@@ -193,15 +186,7 @@ impl NoiseResponder {
     }
 }
 
-impl<I: Io> Handshake<Conn<I>> for NoiseResponder {
-    type Output = Conn<Transformed<I>>;
-    type Error = NoiseFailed;
-    type Future = BoxFuture<'static, Shaken<I>>;
-
-    fn handshake(&self, conn: Conn<I>) -> Self::Future {
-        self.clone().shake(conn).boxed()
-    }
-}
+boxed_handshake!(NoiseResponder => Conn<Transformed<I>>, NoiseFailed);
 
 // ===== the states =====
 

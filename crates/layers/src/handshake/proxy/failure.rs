@@ -1,4 +1,4 @@
-use std::{error::Error, fmt, io};
+use std::{error::Error, io};
 
 use couplet_endpoint::{DialError, find_cause, is_caused_by};
 
@@ -6,20 +6,26 @@ use super::{ProxyError, ViaError};
 use crate::AccessRefused;
 
 /// The reason for which a target was not reached, as the protocols of proxies distinguish them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, derive_more::Display)]
 #[non_exhaustive]
 pub enum DialFailure {
     /// The target refused the connection: no program listens there.
+    #[display("connection refused")]
     Refused,
     /// There is no route to the target's network or machine.
+    #[display("network or host unreachable")]
     Unreachable,
     /// The target's name has no address.
+    #[display("name not found")]
     NotFound,
     /// A rule forbids the target.
+    #[display("not allowed")]
     Denied,
     /// There was no answer in time.
+    #[display("no answer in time")]
     TimedOut,
     /// Something else.
+    #[display("general failure")]
     Other,
 }
 
@@ -76,18 +82,5 @@ impl DialFailure {
             io::ErrorKind::PermissionDenied => Self::Denied,
             _ => Self::Other,
         }
-    }
-}
-
-impl fmt::Display for DialFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Refused => "connection refused",
-            Self::Unreachable => "network or host unreachable",
-            Self::NotFound => "name not found",
-            Self::Denied => "not allowed",
-            Self::TimedOut => "no answer in time",
-            Self::Other => "general failure",
-        })
     }
 }

@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -8,9 +8,10 @@ pub(super) const LONGEST: usize = 255;
 /// A user and a password, for a proxy. `Debug` does not show the password.
 ///
 /// Both travel in the clear, with SOCKS5 and with CONNECT alike: use TLS to a proxy on another machine.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, derive_more::Debug)]
 pub struct Login {
     user: Arc<str>,
+    #[debug(skip)]
     password: Arc<[u8]>,
 }
 
@@ -67,13 +68,5 @@ impl Login {
 
     pub(in crate::handshake) fn password(&self) -> &[u8] {
         &self.password
-    }
-}
-
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login")
-            .field("user", &self.user)
-            .finish_non_exhaustive()
     }
 }

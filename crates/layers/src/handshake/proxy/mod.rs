@@ -56,6 +56,6 @@ pub use self::{
     failure::DialFailure,
     login::{InvalidLogin, Login},
     target::{InvalidTarget, RequestedTarget},
-    users::{InvalidUsers, Users},
+    users::Users,
     via::{Via, ViaError, ViaTo},
 };

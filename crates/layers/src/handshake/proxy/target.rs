@@ -1,5 +1,4 @@
 use std::{
-    fmt,
     net::{IpAddr, Ipv6Addr},
     sync::Arc,
 };
@@ -8,7 +7,8 @@ use couplet_endpoint::{ConnEvent, DialAddr, Host, HostName, Info};
 use thiserror::Error;
 
 /// The target that a client of a proxy has asked for, in the [`Info`] of the client's connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, derive_more::Display)]
+#[display("{_0}")]
 pub struct RequestedTarget(Arc<DialAddr>);
 
 /// A client of a proxy asked for a target that can't be dialled. `Display` escapes what the client said.
@@ -65,12 +65,6 @@ impl RequestedTarget {
 impl From<DialAddr> for RequestedTarget {
     fn from(addr: DialAddr) -> Self {
         Self(Arc::new(addr))
-    }
-}
-
-impl fmt::Display for RequestedTarget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 

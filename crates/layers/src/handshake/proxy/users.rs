@@ -1,42 +1,17 @@
-use std::{fmt, fs, io, path::Path, str::FromStr, sync::Arc};
+use std::{fs, io, path::Path, str::FromStr, sync::Arc};
 
 use subtle::ConstantTimeEq;
-use thiserror::Error;
 
-use super::{InvalidLogin, Login, login::LONGEST};
+use super::{Login, login::LONGEST};
+use crate::handshake::key_file::{KeyFileError, entries};
 
 /// The users of a proxy and their passwords.
 ///
 /// A file has a line for each, `USER:PASSWORD`; blank lines and lines that begin with `#` are skipped. A
 /// password ends with its line, and blanks are a part of it. `Debug` shows no password.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, derive_more::Debug)]
+#[debug("Users({})", _0.len())]
 pub struct Users(Arc<[Login]>);
-
-/// A file of users can't be used. Shows nothing of a line.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum InvalidUsers {
-    /// The file can't be read, or is not UTF-8.
-    #[error("file can't be read")]
-    Read(#[from] io::Error),
-    /// A line has no colon.
-    #[error("line {0} has no colon: `USER:PASSWORD`")]
-    NoColon(usize),
-    /// The user or the password of a line is invalid.
-    #[error("line {line}")]
-    Login {
-        /// The line, counted from 1.
-        line: usize,
-        /// What is wrong.
-        source: InvalidLogin,
-    },
-    /// A user is there twice.
-    #[error("line {0} has a user that another line has, too")]
-    Twice(usize),
-    /// There is no user.
-    #[error("user missing: without one, no client could use the proxy")]
-    Empty,
-}
 
 // ===== impl Users =====
 
@@ -47,9 +22,10 @@ impl Users {
     ///
     /// # Errors
     ///
-    /// If the file can't be read, or a line of it is invalid.
-    pub fn read(path: impl AsRef<Path>) -> Result<Self, InvalidUsers> {
-        fs::read_to_string(path)?.parse()
+    /// If the file can't be read, or a line of it is invalid: then with a [`KeyFileError`] within.
+    pub fn read(path: impl AsRef<Path>) -> io::Result<Self> {
+        let users = fs::read_to_string(path)?.parse();
+        users.map_err(|error: KeyFileError| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 
     /// The user with this name and password. Compares with all users, each in the same time.
@@ -82,35 +58,25 @@ fn padded(text: &[u8]) -> [u8; LONGEST + 1] {
 }
 
 impl FromStr for Users {
-    type Err = InvalidUsers;
+    type Err = KeyFileError;
 
-    fn from_str(text: &str) -> Result<Self, InvalidUsers> {
+    fn from_str(text: &str) -> Result<Self, KeyFileError> {
         let mut users: Vec<Login> = Vec::new();
-        for (line, number) in text.trim_start_matches('\u{feff}').lines().zip(1..) {
-            if line.trim().is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let parts = line.split_once(':').ok_or(InvalidUsers::NoColon(number))?;
-            let login = Login::new(parts.0, parts.1);
-            let login = login.map_err(|source| InvalidUsers::Login {
-                line: number,
-                source,
-            })?;
+        for entry in entries(text) {
+            let line = entry.line();
+            let (user, password) = line
+                .split_once(':')
+                .ok_or_else(|| entry.wrong(line, "no colon, a line is `USER:PASSWORD`"))?;
+            let login = Login::new(user, password).map_err(|wrong| entry.wrong(line, wrong))?;
             if users.iter().any(|other| other.user() == login.user()) {
-                return Err(InvalidUsers::Twice(number));
+                return Err(entry.wrong(line, "user is there twice"));
             }
             users.push(login);
         }
         match users.is_empty() {
-            true => Err(InvalidUsers::Empty),
+            true => Err(KeyFileError::whole("no user, a line is `USER:PASSWORD`")),
             false => Ok(Self(users.into())),
         }
-    }
-}
-
-impl fmt::Debug for Users {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Users({})", self.0.len())
     }
 }
 
@@ -141,13 +107,13 @@ mod tests {
     #[test]
     fn a_line_that_is_wrong_is_named_and_not_shown() {
         for (text, line) in [
-            ("a:b\nsecret\n", "line 2 has no colon"),
+            ("a:b\nsecret\n", "line 2, column 1: no colon"),
             ("a:b\n\n:secret", "line 3"),
             ("a:", "line 1"),
-            ("a:b\na:secret", "line 2 has a user"),
+            ("a:b\na:secret", "line 2, column 1: user is there twice"),
             (&format!("a:{}", "secret".repeat(50)), "line 1"),
             ("a:sec\x1bret", "line 1"),
-            ("\n# a:secret\n", "user missing"),
+            ("\n# a:secret\n", "line 1, column 1: no user"),
         ] {
             let error = text.parse::<Users>().unwrap_err();
             let shown = crate::testing::chain(&error);

@@ -1,7 +1,6 @@
 use std::{io, sync::Arc, time::Duration};
 
 use couplet_endpoint::{Conn, ConnEvent, Info, Io, Replay};
-use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -12,7 +11,7 @@ use super::{
 };
 use crate::{
     admission::access::Networks,
-    handshake::{Handshake, HealthCheck},
+    handshake::{HealthCheck, boxed::boxed_handshake},
 };
 
 /// How long a proxy that has connected on its own behalf is waited for. A health check that only
@@ -106,46 +105,38 @@ impl ExpectProxyHeader {
     fn trusts(&self, info: &Info) -> bool {
         self.trusted.contain(info)
     }
-}
 
-impl<I: Io> Handshake<Conn<I>> for ExpectProxyHeader {
-    type Output = Conn<Replay<I>>;
-    type Error = ProxyHeaderRefused;
-    type Future = BoxFuture<'static, Result<Self::Output, ProxyHeaderRefused>>;
-
-    fn handshake(&self, conn: Conn<I>) -> Self::Future {
+    async fn shake<I: Io>(self, conn: Conn<I>) -> Result<Conn<Replay<I>>, ProxyHeaderRefused> {
         let trusted = self.trusts(&conn.info);
-        let otherwise = self.otherwise;
-        async move {
-            let mut conn = conn.map_io(Replay::new);
-            let len = match (trusted, otherwise) {
-                (true, Otherwise::Refuse) => read_header(&mut conn.io, None).await?,
-                (true, Otherwise::GoOn(wait)) => {
-                    // A time beyond the clock's range is as good as never, as for a sleep.
-                    let until = sleep(wait).deadline();
-                    read_header(&mut conn.io, Some(until)).await?
-                }
-                (false, Otherwise::Refuse) => return Err(ProxyHeaderRefused::Untrusted),
-                (false, Otherwise::GoOn(_)) => None,
-            };
-            match (len, otherwise) {
-                (Some(len), _) => {
-                    let header = Header::parse(&conn.io.ahead()[..len])?;
-                    conn.io.consume(len);
-                    if header.is_local {
-                        await_check(&mut conn.io).await?;
-                    }
-                    header.apply(&mut conn.info);
-                    conn.info.tell(ConnEvent::Learned);
-                    Ok(conn)
-                }
-                (None, Otherwise::GoOn(_)) => Ok(conn),
-                (None, Otherwise::Refuse) => Err(ProxyHeaderRefused::Missing),
+        let mut conn = conn.map_io(Replay::new);
+        let len = match (trusted, self.otherwise) {
+            (true, Otherwise::Refuse) => read_header(&mut conn.io, None).await?,
+            (true, Otherwise::GoOn(wait)) => {
+                // A time beyond the clock's range is as good as never, as for a sleep.
+                let until = sleep(wait).deadline();
+                read_header(&mut conn.io, Some(until)).await?
             }
+            (false, Otherwise::Refuse) => return Err(ProxyHeaderRefused::Untrusted),
+            (false, Otherwise::GoOn(_)) => None,
+        };
+        match (len, self.otherwise) {
+            (Some(len), _) => {
+                let header = Header::parse(&conn.io.ahead()[..len])?;
+                conn.io.consume(len);
+                if header.is_local {
+                    await_check(&mut conn.io).await?;
+                }
+                header.apply(&mut conn.info);
+                conn.info.tell(ConnEvent::Learned);
+                Ok(conn)
+            }
+            (None, Otherwise::GoOn(_)) => Ok(conn),
+            (None, Otherwise::Refuse) => Err(ProxyHeaderRefused::Missing),
         }
-        .boxed()
     }
 }
+
+boxed_handshake!(ExpectProxyHeader => Conn<Replay<I>>, ProxyHeaderRefused);
 
 /// Reads ahead until there is a whole header, and returns its length; or `None` where there is none in
 /// time.

@@ -1,4 +1,4 @@
-use std::{fmt, net::SocketAddr, str};
+use std::{net::SocketAddr, str};
 
 use couplet_endpoint::UnixAddr;
 
@@ -10,12 +10,13 @@ use super::tlv::{kind, split};
 /// The client's addresses are [`peer`](couplet_endpoint::Info::peer) and
 /// [`local`](couplet_endpoint::Info::local) of the `Info`. The texts are the sender's: escape them
 /// before they reach a terminal or a log, as `{:?}` does.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
 pub struct Proxied {
     pub(super) transport: (Option<SocketAddr>, Option<SocketAddr>),
     pub(super) addressed: bool,
     pub(super) unix: [Option<UnixAddr>; 2],
     /// Each addition is whole.
+    #[debug("{:?}", self.authority())]
     pub(super) tlvs: Box<[u8]>,
 }
 
@@ -107,15 +108,4 @@ fn first(tlvs: &[u8], kind: u8) -> Option<&[u8]> {
 
 fn text(value: &[u8]) -> Option<&str> {
     str::from_utf8(value).ok()
-}
-
-impl fmt::Debug for Proxied {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proxied")
-            .field("transport_peer", &self.transport.0)
-            .field("transport_local", &self.transport.1)
-            .field("addressed", &self.addressed)
-            .field("authority", &self.authority())
-            .finish_non_exhaustive()
-    }
 }

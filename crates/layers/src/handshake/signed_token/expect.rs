@@ -1,13 +1,12 @@
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{sync::Arc, time::SystemTime};
 
 use couplet_endpoint::{Conn, Io, Replay};
-use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
 
 use super::{Keyring, text::MAX_TOKEN};
 use crate::{
     handshake::Identity,
-    handshake::{Handshake, LineError, take_line},
+    handshake::{LineError, boxed::boxed_handshake, take_line},
 };
 
 /// Accepts connections whose first line is a valid token. See the [module](super).
@@ -16,10 +15,11 @@ use crate::{
 ///
 /// Reads at most 514 bytes for the line. Has no deadline of its own: the
 /// [`HandshakeLayer`](crate::HandshakeLayer) has.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
 pub struct ExpectSignedToken {
     keyring: Keyring,
     key: Option<Arc<str>>,
+    #[debug(skip)]
     clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 }
 
@@ -75,45 +75,28 @@ impl ExpectSignedToken {
         self.clock = Arc::new(clock);
         self
     }
-}
 
-impl<I: Io> Handshake<Conn<I>> for ExpectSignedToken {
-    type Output = Conn<Replay<I>>;
-    type Error = SignedTokenRefused;
-    type Future = BoxFuture<'static, Result<Self::Output, SignedTokenRefused>>;
-
-    fn handshake(&self, conn: Conn<I>) -> Self::Future {
-        let expect = self.clone();
-        async move {
-            let mut conn = conn.map_io(Replay::new);
-            let line = take_line(&mut conn.io, MAX_TOKEN + 2).await?;
-            let claims = expect.keyring.verify(&line, (expect.clock)())?;
-            if let (Some(side), Some(allowed)) = (conn.info.side, claims.allowed_side())
-                && side != allowed
-            {
-                return Err(SignedTokenRefused::OtherSide);
-            }
-            if expect.key.is_some_and(|key| *key != *claims.key()) {
-                return Err(SignedTokenRefused::OtherKey);
-            }
-            let identity = Identity::new(claims.shared_key());
-            conn.info.extensions.insert(claims);
-            conn.info.has_spoken = true;
-            identity.put_into(&mut conn.info);
-            Ok(conn)
+    async fn shake<I: Io>(self, conn: Conn<I>) -> Result<Conn<Replay<I>>, SignedTokenRefused> {
+        let mut conn = conn.map_io(Replay::new);
+        let line = take_line(&mut conn.io, MAX_TOKEN + 2).await?;
+        let claims = self.keyring.verify(&line, (self.clock)())?;
+        if let (Some(side), Some(allowed)) = (conn.info.side, claims.allowed_side())
+            && side != allowed
+        {
+            return Err(SignedTokenRefused::OtherSide);
         }
-        .boxed()
+        if self.key.is_some_and(|key| *key != *claims.key()) {
+            return Err(SignedTokenRefused::OtherKey);
+        }
+        let identity = Identity::new(claims.shared_key());
+        conn.info.extensions.insert(claims);
+        conn.info.has_spoken = true;
+        identity.put_into(&mut conn.info);
+        Ok(conn)
     }
 }
 
-impl fmt::Debug for ExpectSignedToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ExpectSignedToken")
-            .field("keyring", &self.keyring)
-            .field("key", &self.key)
-            .finish_non_exhaustive()
-    }
-}
+boxed_handshake!(ExpectSignedToken => Conn<Replay<I>>, SignedTokenRefused);
 
 #[cfg(test)]
 mod tests {
@@ -126,6 +109,7 @@ mod tests {
     use tokio::io::AsyncWriteExt;
 
     use super::*;
+    use crate::Handshake;
     use crate::{
         handshake::signed_token::{Claims, SignedClaims},
         handshake::token::SendToken,

@@ -1,4 +1,4 @@
-use std::{fmt, str::FromStr, sync::Arc, time::SystemTime};
+use std::{str::FromStr, sync::Arc, time::SystemTime};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -22,7 +22,8 @@ const MAX_ID: usize = 32;
 ///
 /// A file has one a line, `name: secret`; blank lines and those that begin with `#` are skipped. `Debug`
 /// does not show the secrets.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("Keyring(…)")]
 pub struct Keyring(Arc<[Secret]>);
 
 #[derive(Clone)]
@@ -141,12 +142,6 @@ impl FromStr for Keyring {
             true => Err(KeyFileError::whole("no secret, a line is `name: secret`")),
             false => Ok(keyring),
         }
-    }
-}
-
-impl fmt::Debug for Keyring {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Keyring(…)")
     }
 }
 

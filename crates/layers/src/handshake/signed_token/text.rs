@@ -1,4 +1,4 @@
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use couplet_endpoint::Side;
@@ -13,7 +13,8 @@ const VERSION: &str = "couplet1";
 pub(super) const MAX_TOKEN: usize = 512;
 
 /// A token as it is sent: a secret of one line. `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, derive_more::Debug)]
+#[debug("SignedToken(…)")]
 pub struct SignedToken(String);
 
 /// A text is not a signed token of a known version.
@@ -60,12 +61,6 @@ impl FromStr for SignedToken {
 impl From<SignedToken> for Token {
     fn from(token: SignedToken) -> Self {
         Self::new(token.0).expect("a signed token is one line, and not too long")
-    }
-}
-
-impl fmt::Debug for SignedToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SignedToken(…)")
     }
 }
 

@@ -52,7 +52,6 @@ use std::net::IpAddr;
 use std::{io, time::Duration};
 
 use couplet_endpoint::{Conn, Io, Replay};
-use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -60,7 +59,7 @@ use self::{
     detect::look,
     look::{LIMIT, Look, Until},
 };
-use crate::handshake::Handshake;
+use crate::handshake::boxed::boxed_handshake;
 
 /// Detects the protocol of a connection. See the [module](self).
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +91,16 @@ impl Sniff {
         self.wait = wait;
         self
     }
+
+    async fn shake<I: Io>(self, conn: Conn<I>) -> Result<Conn<Replay<I>>, SniffError> {
+        let mut conn = conn.map_io(Replay::new);
+        // A time beyond the clock's range is as good as never, as for a sleep.
+        let until = sleep(self.wait).deadline();
+        let protocol = sniff(&mut conn.io, until).await?;
+        tracing::debug!(conn = conn.info.id.get(), peer = %conn.info.peer_name(), %protocol, "sniffed");
+        conn.info.extensions.insert(protocol);
+        Ok(conn)
+    }
 }
 
 impl Default for Sniff {
@@ -100,25 +109,7 @@ impl Default for Sniff {
     }
 }
 
-impl<I: Io> Handshake<Conn<I>> for Sniff {
-    type Output = Conn<Replay<I>>;
-    type Error = SniffError;
-    type Future = BoxFuture<'static, Result<Self::Output, SniffError>>;
-
-    fn handshake(&self, conn: Conn<I>) -> Self::Future {
-        let wait = self.wait;
-        async move {
-            let mut conn = conn.map_io(Replay::new);
-            // A time beyond the clock's range is as good as never, as for a sleep.
-            let until = sleep(wait).deadline();
-            let protocol = sniff(&mut conn.io, until).await?;
-            tracing::debug!(conn = conn.info.id.get(), peer = %conn.info.peer_name(), %protocol, "sniffed");
-            conn.info.extensions.insert(protocol);
-            Ok(conn)
-        }
-        .boxed()
-    }
-}
+boxed_handshake!(Sniff => Conn<Replay<I>>, SniffError);
 
 /// The server name (SNI) that a TLS client asks for in these first bytes, if it asks for one; or how many
 /// bytes have to come before that is known. An address is no name to ask for (RFC 6066, section 3).

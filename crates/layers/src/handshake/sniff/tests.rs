@@ -12,7 +12,7 @@ use tower_layer::Layer;
 
 use super::*;
 use crate::{
-    HandshakeError, HandshakeLayer,
+    Handshake, HandshakeError, HandshakeLayer,
     testing::{conn, read_all},
 };
 

@@ -2,7 +2,6 @@ use std::{io, time::Duration};
 
 use couplet_endpoint::{Conn, Io, Replay, io::send_and_close};
 use couplet_pairing::DialReply;
-use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
 use tokio::io::AsyncWriteExt;
 
@@ -15,7 +14,8 @@ use super::{
     },
 };
 use crate::handshake::{
-    Handshake, Identity,
+    Identity,
+    boxed::boxed_handshake,
     proxy::{DialFailure, InvalidTarget, RequestedTarget, Users},
 };
 
@@ -85,7 +85,7 @@ impl SocksAccept {
         self
     }
 
-    async fn shake<I: Io>(&self, conn: Conn<I>) -> Result<Conn<Replay<I>>, SocksRefused> {
+    async fn shake<I: Io>(self, conn: Conn<I>) -> Result<Conn<Replay<I>>, SocksRefused> {
         let mut conn = conn.map_io(Replay::new);
         match self.request(&mut conn.io).await {
             Ok((target, user)) => {
@@ -202,16 +202,7 @@ async fn send<I: Io>(io: &mut Replay<I>, bytes: &[u8]) -> Result<(), SocksRefuse
     Ok(io.flush().await?)
 }
 
-impl<I: Io> Handshake<Conn<I>> for SocksAccept {
-    type Output = Conn<Replay<I>>;
-    type Error = SocksRefused;
-    type Future = BoxFuture<'static, Result<Self::Output, SocksRefused>>;
-
-    fn handshake(&self, conn: Conn<I>) -> Self::Future {
-        let accepts = self.clone();
-        async move { accepts.shake(conn).await }.boxed()
-    }
-}
+boxed_handshake!(SocksAccept => Conn<Replay<I>>, SocksRefused);
 
 // ===== impl SocksRefused =====
 

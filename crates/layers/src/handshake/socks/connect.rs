@@ -1,5 +1,4 @@
 use couplet_endpoint::{Conn, DialAddr, Io, Replay};
-use futures::{FutureExt, future::BoxFuture};
 use tokio::io::AsyncWriteExt;
 
 use super::{
@@ -10,7 +9,7 @@ use super::{
     },
 };
 use crate::handshake::{
-    Handshake,
+    boxed::boxed_handshake,
     proxy::{Login, ProxyError},
 };
 
@@ -63,6 +62,13 @@ impl SocksConnect {
         }
         send(io, &request).await?;
         reply(io).await
+    }
+
+    async fn shake<I: Io>(self, conn: Conn<I>) -> Result<Conn<Replay<I>>, ProxyError> {
+        let mut conn = conn.map_io(Replay::new);
+        let target = conn.info.target.clone().ok_or(ProxyError::NoTarget)?;
+        self.ask(&mut conn.io, &target).await?;
+        Ok(conn)
     }
 }
 
@@ -121,19 +127,4 @@ async fn reply<I: Io>(io: &mut Replay<I>) -> Result<(), ProxyError> {
     }
 }
 
-impl<I: Io> Handshake<Conn<I>> for SocksConnect {
-    type Output = Conn<Replay<I>>;
-    type Error = ProxyError;
-    type Future = BoxFuture<'static, Result<Self::Output, ProxyError>>;
-
-    fn handshake(&self, conn: Conn<I>) -> Self::Future {
-        let asks = self.clone();
-        async move {
-            let mut conn = conn.map_io(Replay::new);
-            let target = conn.info.target.clone().ok_or(ProxyError::NoTarget)?;
-            asks.ask(&mut conn.io, &target).await?;
-            Ok(conn)
-        }
-        .boxed()
-    }
-}
+boxed_handshake!(SocksConnect => Conn<Replay<I>>, ProxyError);

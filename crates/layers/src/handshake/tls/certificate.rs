@@ -1,4 +1,4 @@
-use std::{fmt, fs, path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc};
 
 use rustls::{
     self, RootCertStore,
@@ -19,8 +19,9 @@ use super::{
 /// identity with.
 ///
 /// `Debug` shows the names and no key.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
 pub struct TlsCertificate {
+    #[debug(skip)]
     key: Arc<CertifiedKey>,
     names: Arc<[String]>,
 }
@@ -133,12 +134,6 @@ impl TlsCertificate {
         let certificate = Self::from_key(Arc::new(CertifiedKey::new(chain, key)))?;
         warn_unless_valid(&certificate.key.cert, file);
         Ok(certificate)
-    }
-}
-
-impl fmt::Debug for TlsCertificate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TlsCertificate").field(&self.names).finish()
     }
 }
 

@@ -1,5 +1,5 @@
 use std::{
-    fmt, io,
+    io,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -32,6 +32,8 @@ pub enum Truncation {
 /// shut down when the peer's stream has ended as well or when this is dropped, because some peers
 /// take a half-close of the socket for the end of both directions. Dropping it without shutting it
 /// down sends no `close_notify`: the peer sees a cut.
+#[derive(derive_more::Debug)]
+#[debug("TlsIo")]
 pub struct TlsIo<I> {
     /// Boxed, because a session is a kilobyte and connections are moved about.
     stream: Box<Stream<I>>,
@@ -171,16 +173,5 @@ impl<I: Io> AsyncWrite for TlsIo<I> {
             Some(Ok(())) => Pin::new(self.io()).poll_shutdown(cx),
             _ => Poll::Ready(Ok(())),
         }
-    }
-}
-
-impl<I: fmt::Debug> fmt::Debug for TlsIo<I> {
-    // Without the session, which holds secrets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsIo")
-            .field("io", self.get_ref())
-            .field("truncation", &self.truncation)
-            .field("end", &self.end)
-            .finish_non_exhaustive()
     }
 }

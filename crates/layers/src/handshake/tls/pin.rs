@@ -22,11 +22,14 @@ const SHA256: &str = "sha256//";
 /// openssl x509 -in cert.pem -pubkey -noout | openssl pkey -pubin -outform der |
 ///     openssl dgst -sha256 -binary | base64
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, derive_more::Debug, derive_more::Display)]
+#[display("{SHA256}{}", BASE64_STANDARD.encode(_0))]
+#[debug("KeyPin({self})")]
 pub struct KeyPin([u8; 32]);
 
 /// The hash of a certificate: SHA-256 over its DER. Shown as hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, derive_more::Debug)]
+#[debug("Fingerprint({self})")]
 pub struct Fingerprint([u8; 32]);
 
 // ===== impl KeyPin =====
@@ -68,18 +71,6 @@ impl FromStr for KeyPin {
     }
 }
 
-impl fmt::Display for KeyPin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{SHA256}{}", BASE64_STANDARD.encode(self.0))
-    }
-}
-
-impl fmt::Debug for KeyPin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyPin({self})")
-    }
-}
-
 // ===== impl Fingerprint =====
 
 impl Fingerprint {
@@ -97,12 +88,6 @@ impl Fingerprint {
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Fingerprint({self})")
     }
 }
 

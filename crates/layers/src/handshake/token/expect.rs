@@ -1,11 +1,10 @@
 use std::io;
 
 use couplet_endpoint::{Conn, Io, Replay};
-use futures::{FutureExt, future::BoxFuture};
 use thiserror::Error;
 
 use super::{MAX_LINE, Token, Tokens};
-use crate::handshake::{Handshake, LineError, take_line};
+use crate::handshake::{LineError, boxed::boxed_handshake, take_line};
 
 /// Accepts connections whose first line is the token, or one of several. See the [module](super).
 ///
@@ -56,28 +55,20 @@ impl ExpectToken {
     pub const fn any_of(tokens: Tokens) -> Self {
         Self(tokens)
     }
-}
 
-impl<I: Io> Handshake<Conn<I>> for ExpectToken {
-    type Output = Conn<Replay<I>>;
-    type Error = TokenRefused;
-    type Future = BoxFuture<'static, Result<Self::Output, TokenRefused>>;
-
-    fn handshake(&self, conn: Conn<I>) -> Self::Future {
-        let tokens = self.0.clone();
-        async move {
-            let mut conn = conn.map_io(Replay::new);
-            let line = take_line(&mut conn.io, MAX_LINE).await?;
-            let name = tokens.find(&line).ok_or(TokenRefused::Mismatch)?;
-            conn.info.has_spoken = true;
-            if let Some(name) = name {
-                name.clone().put_into(&mut conn.info);
-            }
-            Ok(conn)
+    async fn shake<I: Io>(self, conn: Conn<I>) -> Result<Conn<Replay<I>>, TokenRefused> {
+        let mut conn = conn.map_io(Replay::new);
+        let line = take_line(&mut conn.io, MAX_LINE).await?;
+        let name = self.0.find(&line).ok_or(TokenRefused::Mismatch)?;
+        conn.info.has_spoken = true;
+        if let Some(name) = name {
+            name.clone().put_into(&mut conn.info);
         }
-        .boxed()
+        Ok(conn)
     }
 }
+
+boxed_handshake!(ExpectToken => Conn<Replay<I>>, TokenRefused);
 
 #[cfg(test)]
 mod tests {
@@ -85,6 +76,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+    use crate::Handshake;
 
     async fn shake(pieces: &[&[u8]]) -> Result<Vec<u8>, TokenRefused> {
         let (mut peer, io) = memory::connection(8192);

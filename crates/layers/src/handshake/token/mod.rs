@@ -30,7 +30,7 @@ pub use self::{
     send::SendToken,
 };
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -39,7 +39,8 @@ pub(crate) const MAX_LINE: usize = 4096;
 
 /// A shared secret of one line: 1 to 4094 bytes, without a line feed and not ending in a carriage
 /// return. `Debug` does not show it.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("Token(…)")]
 pub struct Token(Arc<[u8]>);
 
 /// A secret can't serve as a [`Token`].
@@ -80,12 +81,6 @@ impl Token {
 
     pub(crate) fn line(&self) -> Vec<u8> {
         [&self.0[..], b"\n"].concat()
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(…)")
     }
 }
 

@@ -1,11 +1,10 @@
 use std::io;
 
 use couplet_endpoint::{Conn, Io};
-use futures::{FutureExt, future::BoxFuture};
 use tokio::io::AsyncWriteExt;
 
 use super::Token;
-use crate::handshake::Handshake;
+use crate::handshake::boxed::boxed_handshake;
 
 /// Sends the token as a connection's first line. See the [module](super).
 #[derive(Clone, Debug)]
@@ -18,23 +17,15 @@ impl SendToken {
     pub const fn new(token: Token) -> Self {
         Self(token)
     }
-}
 
-impl<I: Io> Handshake<Conn<I>> for SendToken {
-    type Output = Conn<I>;
-    type Error = io::Error;
-    type Future = BoxFuture<'static, io::Result<Conn<I>>>;
-
-    fn handshake(&self, mut conn: Conn<I>) -> Self::Future {
-        let line = self.0.line();
-        async move {
-            conn.io.write_all(&line).await?;
-            conn.io.flush().await?;
-            Ok(conn)
-        }
-        .boxed()
+    async fn shake<I: Io>(self, mut conn: Conn<I>) -> Result<Conn<I>, io::Error> {
+        conn.io.write_all(&self.0.line()).await?;
+        conn.io.flush().await?;
+        Ok(conn)
     }
 }
+
+boxed_handshake!(SendToken => Conn<I>, io::Error);
 
 #[cfg(test)]
 mod tests {
@@ -42,6 +33,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, BufWriter};
 
     use super::*;
+    use crate::Handshake;
 
     #[tokio::test]
     async fn the_first_line_is_the_token() {

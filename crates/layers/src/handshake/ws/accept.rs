@@ -1,7 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
 use couplet_endpoint::{Conn, Io, Replay, io::send_and_close};
-use futures::{FutureExt, future::BoxFuture};
 use tokio::io::AsyncWriteExt;
 use tungstenite::handshake::derive_accept_key;
 
@@ -11,7 +10,7 @@ use super::{
     io::Role,
 };
 use crate::handshake::{
-    Handshake,
+    boxed::boxed_handshake,
     http_head::{LONGEST, take},
 };
 
@@ -85,7 +84,7 @@ impl WsAccept {
         self
     }
 
-    async fn shake<I: Io>(&self, conn: Conn<I>) -> Result<Conn<WsIo<Replay<I>>>, WsRefused> {
+    async fn shake<I: Io>(self, conn: Conn<I>) -> Result<Conn<WsIo<Replay<I>>>, WsRefused> {
         let mut conn = conn.map_io(Replay::new);
         let judged = match take(&mut conn.io, LONGEST, request).await {
             Ok((request, _)) => self.settings.judge(&request).map(|key| (request, key)),
@@ -125,16 +124,7 @@ impl WsAccept {
     }
 }
 
-impl<I: Io> Handshake<Conn<I>> for WsAccept {
-    type Output = Conn<WsIo<Replay<I>>>;
-    type Error = WsRefused;
-    type Future = BoxFuture<'static, Result<Self::Output, WsRefused>>;
-
-    fn handshake(&self, conn: Conn<I>) -> Self::Future {
-        let accepts = self.clone();
-        async move { accepts.shake(conn).await }.boxed()
-    }
-}
+boxed_handshake!(WsAccept => Conn<WsIo<Replay<I>>>, WsRefused);
 
 // ===== impl Settings =====
 

@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use couplet_endpoint::{Conn, Info, Io, Replay};
-use futures::{FutureExt, future::BoxFuture};
 use tokio::io::AsyncWriteExt;
 use tungstenite::handshake::{client::generate_key, derive_accept_key};
 
@@ -11,7 +10,7 @@ use super::{
     io::Role,
 };
 use crate::handshake::{
-    Handshake,
+    boxed::boxed_handshake,
     http_head::{LONGEST, take},
 };
 
@@ -61,7 +60,7 @@ impl WsConnect {
         self
     }
 
-    async fn shake<I: Io>(&self, conn: Conn<I>) -> Result<Conn<WsIo<Replay<I>>>, WsNotAccepted> {
+    async fn shake<I: Io>(self, conn: Conn<I>) -> Result<Conn<WsIo<Replay<I>>>, WsNotAccepted> {
         let mut conn = conn.map_io(Replay::new);
         let key = generate_key();
         let host = match &self.host {
@@ -127,13 +126,4 @@ fn judge(answer: &Answer, key: &str) -> Result<bool, WsNotAccepted> {
     }
 }
 
-impl<I: Io> Handshake<Conn<I>> for WsConnect {
-    type Output = Conn<WsIo<Replay<I>>>;
-    type Error = WsNotAccepted;
-    type Future = BoxFuture<'static, Result<Self::Output, WsNotAccepted>>;
-
-    fn handshake(&self, conn: Conn<I>) -> Self::Future {
-        let connects = self.clone();
-        async move { connects.shake(conn).await }.boxed()
-    }
-}
+boxed_handshake!(WsConnect => Conn<WsIo<Replay<I>>>, WsNotAccepted);

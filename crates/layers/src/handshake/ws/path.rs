@@ -1,4 +1,4 @@
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 use super::InvalidWsPath;
 
@@ -6,7 +6,8 @@ use super::InvalidWsPath;
 const LONGEST: usize = 1024;
 
 /// The path of a WebSocket, `/relay`; a query may follow it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, derive_more::Display)]
+#[display("{_0}")]
 pub struct WsPath(String);
 
 // ===== impl WsPath =====
@@ -32,11 +33,5 @@ impl FromStr for WsPath {
                 .bytes()
                 .all(|byte| byte.is_ascii_graphic() && byte != b'#');
         is_path.then(|| Self(path.to_owned())).ok_or(InvalidWsPath)
-    }
-}
-
-impl fmt::Display for WsPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }

@@ -80,7 +80,7 @@ pub use self::{
 };
 
 use std::{
-    fmt, io,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::SystemTime,
@@ -89,7 +89,8 @@ use std::{
 use crate::observe::writer::Shared;
 
 /// Where access records go. Cheap to clone; clones are the same. See the [module](self).
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("AccessLog")]
 pub struct AccessLog {
     sink: Arc<dyn Fn(&Record) + Send + Sync>,
     clock: fn() -> SystemTime,
@@ -160,12 +161,6 @@ impl AccessLog {
     fn log(&self, record: &Record) {
         // Caught, because this may be the end of a session that panicked already.
         let _ = catch_unwind(AssertUnwindSafe(|| (self.sink)(record)));
-    }
-}
-
-impl fmt::Debug for AccessLog {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AccessLog").finish_non_exhaustive()
     }
 }
 

@@ -9,10 +9,10 @@ use couplet_endpoint::{BoxError, Chain, QuietTimer, RelayName, Side};
 use couplet_pairing::{CloseReason, Pair, Session};
 use couplet_relay::RelayError;
 use pin_project::pin_project;
-use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{AccessLog, End, Leg, Record, entry::Tracked};
+use crate::accessors::layer_and_service;
 
 /// Writes a record of each pair that has ended. For the top of the pair stack. See the
 /// [module](super).
@@ -83,22 +83,9 @@ impl AccessLogLayer {
     }
 }
 
-impl<S> Layer<S> for AccessLogLayer {
-    type Service = AccessLogService<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        AccessLogService {
-            layer: self.clone(),
-            inner,
-        }
-    }
-}
+layer_and_service!(AccessLogLayer => AccessLogService);
 
 // ===== impl AccessLogService =====
-
-impl<S> AccessLogService<S> {
-    crate::accessors::inner_accessors!();
-}
 
 impl<A, B, S> Service<Pair<A, B>> for AccessLogService<S>
 where

@@ -6,10 +6,10 @@ use std::{
 
 use couplet_endpoint::{BoxError, Conn, Side};
 use pin_project::pin_project;
-use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{AccessLog, Counted, entry::Entry};
+use crate::accessors::layer_and_service;
 
 /// Records the life of each connection of a side until the join, counts its bytes, and writes the record
 /// of a connection that is not joined. For the top of the side's stack. See the [module](super).
@@ -45,22 +45,9 @@ impl SideAccessLogLayer {
     }
 }
 
-impl<S> Layer<S> for SideAccessLogLayer {
-    type Service = SideAccessLogService<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        SideAccessLogService {
-            layer: self.clone(),
-            inner,
-        }
-    }
-}
+layer_and_service!(SideAccessLogLayer => SideAccessLogService);
 
 // ===== impl SideAccessLogService =====
-
-impl<S> SideAccessLogService<S> {
-    crate::accessors::inner_accessors!();
-}
 
 impl<I, S> Service<Conn<I>> for SideAccessLogService<S>
 where

@@ -1,4 +1,4 @@
-use std::{fmt, io, time::SystemTime};
+use std::{io, time::SystemTime};
 
 use couplet_endpoint::Side;
 use couplet_pairing::{CloseReason, Session};
@@ -207,15 +207,6 @@ impl Drop for Conversation {
         }
         self.push(packets);
         self.capture().push(Message::End(self.session.id()));
-    }
-}
-
-impl fmt::Debug for Conversation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Conversation")
-            .field("session", &self.session.id())
-            .field("flows", &self.flows)
-            .finish_non_exhaustive()
     }
 }
 

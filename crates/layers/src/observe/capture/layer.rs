@@ -1,34 +1,31 @@
 use std::{
-    fmt,
     sync::{Arc, Mutex},
-    task::{Context, Poll},
     time::SystemTime,
 };
 
 use couplet_endpoint::Side;
 use couplet_pairing::Pair;
-use tower_layer::Layer;
-use tower_service::Service;
 
 use super::{Capture, Captured, conversation::Conversation, watch::Watch};
-use crate::observe::redact::Redact;
+use crate::{
+    mapped::{MapRequest, Mapped, mapped_layer},
+    observe::redact::Redact,
+};
 
 /// Captures the bytes of pairs. See the [module](super).
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
 #[must_use]
 pub struct CaptureLayer {
     pub(super) capture: Capture,
     pub(super) limit: u64,
+    #[debug(skip)]
     pub(super) redact: Redact,
+    #[debug(skip)]
     pub(super) clock: fn() -> SystemTime,
 }
 
 /// Captures the bytes of pairs: made by [`CaptureLayer`].
-#[derive(Clone, Debug)]
-pub struct CaptureService<S> {
-    layer: CaptureLayer,
-    inner: S,
-}
+pub type CaptureService<S> = Mapped<CaptureLayer, S>;
 
 // ===== impl CaptureLayer =====
 
@@ -65,56 +62,18 @@ impl CaptureLayer {
     }
 }
 
-impl<S> Layer<S> for CaptureLayer {
-    type Service = CaptureService<S>;
+mapped_layer!(CaptureLayer);
 
-    fn layer(&self, inner: S) -> Self::Service {
-        CaptureService::new(inner, self.clone())
-    }
-}
+impl<A, B> MapRequest<Pair<A, B>> for CaptureLayer {
+    type Request = Pair<Captured<A>, Captured<B>>;
 
-impl fmt::Debug for CaptureLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CaptureLayer")
-            .field("capture", &self.capture)
-            .field("limit", &self.limit)
-            .finish_non_exhaustive()
-    }
-}
-
-// ===== impl CaptureService =====
-
-impl<S> CaptureService<S> {
-    /// Captures the pairs that go to `inner`, with the settings of the layer.
-    pub const fn new(inner: S, layer: CaptureLayer) -> Self {
-        Self { layer, inner }
-    }
-
-    crate::accessors::inner_accessors!();
-}
-
-impl<S, A, B> Service<Pair<A, B>> for CaptureService<S>
-where
-    S: Service<Pair<Captured<A>, Captured<B>>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, pair: Pair<A, B>) -> Self::Future {
-        let active = self.layer.capture.is_active();
-        let conversation = active.then(|| {
+    fn map_request(&self, pair: Pair<A, B>) -> Self::Request {
+        let conversation = self.capture.is_active().then(|| {
             let session = pair.session.handle();
-            Arc::new(Mutex::new(Conversation::open(self.layer.clone(), session)))
+            Arc::new(Mutex::new(Conversation::open(self.clone(), session)))
         });
         let watch = |side| Some(Watch::new(side, Arc::clone(conversation.as_ref()?)));
-        let pair = pair
-            .map_a(|io| Captured::new(io, watch(Side::A)))
-            .map_b(|io| Captured::new(io, watch(Side::B)));
-        self.inner.call(pair)
+        pair.map_a(|io| Captured::new(io, watch(Side::A)))
+            .map_b(|io| Captured::new(io, watch(Side::B)))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fmt, io,
+    io,
     path::{Path, PathBuf},
     sync::Mutex,
 };
@@ -10,13 +10,14 @@ use std::{
 use super::files::{Files, PcapFile};
 
 /// The target of a capture.
+#[derive(derive_more::Debug)]
 pub(super) enum Target {
     /// One file, or at `roll` bytes the next.
     File { path: PathBuf, roll: Option<u64> },
     /// A directory with one file a pair.
     Directory(PathBuf),
     /// A writer, until it is taken.
-    Writer(Mutex<Option<Box<dyn io::Write + Send>>>),
+    Writer(#[debug(skip)] Mutex<Option<Box<dyn io::Write + Send>>>),
 }
 
 // ===== impl Target =====
@@ -57,12 +58,6 @@ impl Target {
             Self::File { path, .. } | Self::Directory(path) => Some(path),
             Self::Writer(_) => None,
         }
-    }
-}
-
-impl fmt::Debug for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Target").field(&self.path()).finish()
     }
 }
 

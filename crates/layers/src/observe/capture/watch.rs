@@ -1,5 +1,5 @@
 use std::{
-    fmt, io,
+    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,8 +12,10 @@ use crate::observe::observed::{Observe, Observed};
 pub type Captured<I> = Observed<I, Watch>;
 
 /// Adds the bytes read from one side to the pair's conversation.
+#[derive(derive_more::Debug)]
 pub struct Watch {
     from: Side,
+    #[debug(skip)]
     conversation: Arc<Mutex<Conversation>>,
 }
 
@@ -46,13 +48,5 @@ impl Observe for Watch {
 
     fn is_done(&self) -> bool {
         self.conversation().is_over(self.from)
-    }
-}
-
-impl fmt::Debug for Watch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch")
-            .field("from", &self.from)
-            .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,9 @@
-use std::{error::Error, fmt, io};
+use std::{error::Error, io};
 
 use couplet_endpoint::{DialError, Refusal, find_cause, is_caused_by};
 use couplet_pairing::{PairError, PairingEnded};
 
+use super::labels::labels;
 use crate::{
     AccessRefused, HandshakeError, HealthCheck, OverLimit, PartnerLeft, TokenRefused,
     TooManyAttempts,
@@ -10,115 +11,79 @@ use crate::{
     handshake::{LineError, sniff::SniffError},
 };
 
-/// The reason for which a connection was not joined: one of a closed set, for a label of a metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum RefusalCause {
-    /// The client's network is on the deny list, or not on the allow list.
-    Network,
-    /// A rule of the program, in an [`AccessLayer`](crate::AccessLayer), refused the client.
-    Rule,
-    /// Too many connections of the client's address are open.
-    LimitAddress,
-    /// Too many connections are open.
-    LimitAll,
-    /// The client's address opens connections too fast.
-    RateAddress,
-    /// All clients together open connections too fast.
-    RateAll,
-    /// Too many handshakes of the client's address have failed.
-    Attempts,
-    /// The PROXY header is missing, malformed, or from a network that is not trusted.
-    ProxyHeader,
-    /// The TLS handshake failed.
-    Tls,
-    /// The Noise handshake failed.
-    Noise,
-    /// The WebSocket handshake failed.
-    WebSocket,
-    /// The token is wrong or has expired.
-    Token,
-    /// The challenge was not answered with a known key.
-    Challenge,
-    /// The client did not ask for a meeting at a rendezvous, or has no right to.
-    Meeting,
-    /// Another handshake failed, or the connection broke during one.
-    Handshake,
-    /// A handshake took too long.
-    Timeout,
-    /// All slots of a handshake were taken.
-    Busy,
-    /// A server could not be dialled.
-    Dial,
-    /// The other side's stack refused the partner.
-    Partner,
-    /// The client left while it waited.
-    Gone,
-    /// No partner came in time.
-    Expired,
-    /// The connection has no key, or an unknown one.
-    UnknownKey,
-    /// Too many connections wait.
-    Full,
-    /// Too many connections with the same key wait.
-    KeyFull,
-    /// A newer connection with the same key took its place.
-    Replaced,
-    /// A newer connection took its place, because all were taken.
-    Evicted,
-    /// The peer sent a byte before the join, which was not allowed.
-    Impatient,
-    /// Two others with the same key were joined.
-    Redundant,
-    /// The partner waits at another node, to which the client was sent; nothing is wrong.
-    Redirected,
-    /// A proxy checked that the relay listens; nothing is wrong.
-    HealthCheck,
-    /// The relay stopped.
-    Shutdown,
-    /// Anything else: a layer of a program's own.
-    Other,
+labels! {
+    /// The reason for which a connection was not joined: one of a closed set, for a label of a metric.
+    pub enum RefusalCause {
+        /// The client's network is on the deny list, or not on the allow list.
+        Network = "network",
+        /// A rule of the program, in an [`AccessLayer`](crate::AccessLayer), refused the client.
+        Rule = "rule",
+        /// Too many connections of the client's address are open.
+        LimitAddress = "limit_addr",
+        /// Too many connections are open.
+        LimitAll = "limit_all",
+        /// The client's address opens connections too fast.
+        RateAddress = "rate_addr",
+        /// All clients together open connections too fast.
+        RateAll = "rate",
+        /// Too many handshakes of the client's address have failed.
+        Attempts = "attempts",
+        /// The PROXY header is missing, malformed, or from a network that is not trusted.
+        ProxyHeader = "proxy_header",
+        /// The TLS handshake failed.
+        Tls = "tls",
+        /// The Noise handshake failed.
+        Noise = "noise",
+        /// The WebSocket handshake failed.
+        WebSocket = "ws",
+        /// The token is wrong or has expired.
+        Token = "token",
+        /// The challenge was not answered with a known key.
+        Challenge = "challenge",
+        /// The client did not ask for a meeting at a rendezvous, or has no right to.
+        Meeting = "rendezvous",
+        /// Another handshake failed, or the connection broke during one.
+        Handshake = "handshake",
+        /// A handshake took too long.
+        Timeout = "timeout",
+        /// All slots of a handshake were taken.
+        Busy = "busy",
+        /// A server could not be dialled.
+        Dial = "dial",
+        /// The other side's stack refused the partner.
+        Partner = "partner",
+        /// The client left while it waited.
+        Gone = "gone",
+        /// No partner came in time.
+        Expired = "expired",
+        /// The connection has no key, or an unknown one.
+        UnknownKey = "unknown_key",
+        /// Too many connections wait.
+        Full = "full",
+        /// Too many connections with the same key wait.
+        KeyFull = "key_full",
+        /// A newer connection with the same key took its place.
+        Replaced = "replaced",
+        /// A newer connection took its place, because all were taken.
+        Evicted = "evicted",
+        /// The peer sent a byte before the join, which was not allowed.
+        Impatient = "impatient",
+        /// Two others with the same key were joined.
+        Redundant = "redundant",
+        /// The partner waits at another node, to which the client was sent; nothing is wrong.
+        Redirected = "redirected",
+        /// A proxy checked that the relay listens; nothing is wrong.
+        HealthCheck = "health_check",
+        /// The relay stopped.
+        Shutdown = "shutdown",
+        /// Anything else: a layer of a program's own.
+        Other = "other",
+    }
 }
 
 // ===== impl RefusalCause =====
 
 impl RefusalCause {
-    /// All causes.
-    pub const ALL: &[Self] = &[
-        Self::Network,
-        Self::Rule,
-        Self::LimitAddress,
-        Self::LimitAll,
-        Self::RateAddress,
-        Self::RateAll,
-        Self::Attempts,
-        Self::ProxyHeader,
-        Self::Tls,
-        Self::Noise,
-        Self::WebSocket,
-        Self::Token,
-        Self::Challenge,
-        Self::Meeting,
-        Self::Handshake,
-        Self::Timeout,
-        Self::Busy,
-        Self::Dial,
-        Self::Partner,
-        Self::Gone,
-        Self::Expired,
-        Self::UnknownKey,
-        Self::Full,
-        Self::KeyFull,
-        Self::Replaced,
-        Self::Evicted,
-        Self::Impatient,
-        Self::Redundant,
-        Self::Redirected,
-        Self::HealthCheck,
-        Self::Shutdown,
-        Self::Other,
-    ];
-
     /// The cause that an error of a side's stack tells.
     pub fn of(error: &(dyn Error + 'static)) -> Self {
         let mut otherwise = Self::Other;
@@ -250,44 +215,6 @@ impl RefusalCause {
             Limit::Rate(_) => Self::RateAll,
         }
     }
-
-    /// The cause in one word, for a label: `limit_addr`.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Network => "network",
-            Self::Rule => "rule",
-            Self::LimitAddress => "limit_addr",
-            Self::LimitAll => "limit_all",
-            Self::RateAddress => "rate_addr",
-            Self::RateAll => "rate",
-            Self::Attempts => "attempts",
-            Self::ProxyHeader => "proxy_header",
-            Self::Tls => "tls",
-            Self::Noise => "noise",
-            Self::WebSocket => "ws",
-            Self::Token => "token",
-            Self::Challenge => "challenge",
-            Self::Meeting => "rendezvous",
-            Self::Handshake => "handshake",
-            Self::Timeout => "timeout",
-            Self::Busy => "busy",
-            Self::Dial => "dial",
-            Self::Partner => "partner",
-            Self::Gone => "gone",
-            Self::Expired => "expired",
-            Self::UnknownKey => "unknown_key",
-            Self::Full => "full",
-            Self::KeyFull => "key_full",
-            Self::Replaced => "replaced",
-            Self::Evicted => "evicted",
-            Self::Impatient => "impatient",
-            Self::Redundant => "redundant",
-            Self::Redirected => "redirected",
-            Self::HealthCheck => "health_check",
-            Self::Shutdown => "shutdown",
-            Self::Other => "other",
-        }
-    }
 }
 
 /// Whether the peer left during its handshake, or the connection broke: nothing was refused.
@@ -338,15 +265,9 @@ impl From<Refusal> for RefusalCause {
     }
 }
 
-impl fmt::Display for RefusalCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.label())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{collections::HashSet, time::Duration};
 
     use couplet_endpoint::BoxError;
 
@@ -377,16 +298,11 @@ mod tests {
     }
 
     #[test]
-    fn every_cause_has_its_place_and_its_label() {
-        let mut labels: Vec<_> = RefusalCause::ALL
+    fn no_two_causes_have_the_same_label() {
+        let labels: HashSet<_> = RefusalCause::ALL
             .iter()
             .map(|cause| cause.label())
             .collect();
-        for (n, cause) in RefusalCause::ALL.iter().enumerate() {
-            assert_eq!(*cause as usize, n);
-        }
-        labels.sort_unstable();
-        labels.dedup();
         assert_eq!(labels.len(), RefusalCause::ALL.len());
     }
 

@@ -7,26 +7,29 @@ use std::{
 
 use couplet_endpoint::{DialError, find_cause};
 
-use super::histogram::{Histogram, SHORT};
+use super::{
+    histogram::{Histogram, SHORT},
+    labels::labels,
+};
 
-/// The outcome of a dial: one of a closed set, for a label of a metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum DialOutcome {
-    /// Connected.
-    Ok,
-    /// Refused by the server's machine (`ECONNREFUSED`).
-    Refused,
-    /// No answer in time (`ETIMEDOUT`).
-    Timeout,
-    /// No route to the server (`EHOSTUNREACH`, `ENETUNREACH`).
-    Unreachable,
-    /// The name has no address, or no name server answered.
-    Name,
-    /// The bound on dials of the target was reached.
-    Busy,
-    /// Anything else.
-    Other,
+labels! {
+    /// The outcome of a dial: one of a closed set, for a label of a metric.
+    pub enum DialOutcome {
+        /// Connected.
+        Ok = "ok",
+        /// Refused by the server's machine (`ECONNREFUSED`).
+        Refused = "refused",
+        /// No answer in time (`ETIMEDOUT`).
+        Timeout = "timeout",
+        /// No route to the server (`EHOSTUNREACH`, `ENETUNREACH`).
+        Unreachable = "unreachable",
+        /// The name has no address, or no name server answered.
+        Name = "name",
+        /// The bound on dials of the target was reached.
+        Busy = "busy",
+        /// Anything else.
+        Other = "other",
+    }
 }
 
 /// The dials of a side.
@@ -42,17 +45,6 @@ struct Counted {
 // ===== impl DialOutcome =====
 
 impl DialOutcome {
-    /// All outcomes.
-    pub const ALL: &[Self] = &[
-        Self::Ok,
-        Self::Refused,
-        Self::Timeout,
-        Self::Unreachable,
-        Self::Name,
-        Self::Busy,
-        Self::Other,
-    ];
-
     /// The outcome behind an error of a dial.
     pub fn of(error: &(dyn Error + 'static)) -> Self {
         let Some(error) = find_cause::<DialError>(error) else {
@@ -74,19 +66,6 @@ impl DialOutcome {
                 }
                 _ => Self::Other,
             }
-        }
-    }
-
-    /// The outcome in one word, for a label: `refused`.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Refused => "refused",
-            Self::Timeout => "timeout",
-            Self::Unreachable => "unreachable",
-            Self::Name => "name",
-            Self::Busy => "busy",
-            Self::Other => "other",
         }
     }
 }
@@ -130,13 +109,6 @@ mod tests {
     use couplet_endpoint::Dial;
 
     use super::*;
-
-    #[test]
-    fn every_outcome_has_its_place() {
-        for (n, outcome) in DialOutcome::ALL.iter().enumerate() {
-            assert_eq!(*outcome as usize, n);
-        }
-    }
 
     #[tokio::test]
     async fn an_error_tells_how_a_dial_went() {

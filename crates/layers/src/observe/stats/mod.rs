@@ -27,6 +27,7 @@ mod cause;
 mod counted;
 mod dials;
 mod histogram;
+mod labels;
 mod pair;
 mod side;
 mod snapshot;

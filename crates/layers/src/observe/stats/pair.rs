@@ -5,10 +5,10 @@ use std::{
 
 use couplet_pairing::{OwnedSession, Pair, Session};
 use pin_project::pin_project;
-use tower_layer::Layer;
 use tower_service::Service;
 
 use super::Stats;
+use crate::accessors::layer_and_service;
 
 /// Counts pairs and their bytes, and lists the live ones. See the [module](super).
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub struct StatsLayer(Stats);
 /// Counts pairs: made by [`StatsLayer`].
 #[derive(Clone, Debug)]
 pub struct StatsService<S> {
-    stats: Stats,
+    layer: StatsLayer,
     inner: S,
 }
 
@@ -48,22 +48,9 @@ impl StatsLayer {
     }
 }
 
-impl<S> Layer<S> for StatsLayer {
-    type Service = StatsService<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        StatsService {
-            stats: self.0.clone(),
-            inner,
-        }
-    }
-}
+layer_and_service!(StatsLayer => StatsService);
 
 // ===== impl StatsService =====
-
-impl<S> StatsService<S> {
-    crate::accessors::inner_accessors!();
-}
 
 impl<A, B, S: Service<Pair<A, B>>> Service<Pair<A, B>> for StatsService<S> {
     type Response = S::Response;
@@ -76,7 +63,7 @@ impl<A, B, S: Service<Pair<A, B>>> Service<Pair<A, B>> for StatsService<S> {
 
     fn call(&mut self, pair: Pair<A, B>) -> Self::Future {
         StatsFuture {
-            live: Live::new(self.stats.clone(), &pair.session),
+            live: Live::new(self.layer.0.clone(), &pair.session),
             inner: self.inner.call(pair),
         }
     }

@@ -11,10 +11,10 @@ use std::{
 
 use couplet_endpoint::{Conn, Side};
 use pin_project::pin_project;
-use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{RefusalCause, Stats, dials::Dials};
+use crate::accessors::layer_and_service;
 
 /// The most addresses that are remembered.
 const ADDRESSES: usize = 1024;
@@ -40,8 +40,7 @@ pub struct SideStatsLayer {
 /// Counts connections: made by [`SideStatsLayer`].
 #[derive(Clone, Debug)]
 pub struct SideStatsService<S> {
-    stats: Stats,
-    side: Side,
+    layer: SideStatsLayer,
     inner: S,
 }
 
@@ -127,23 +126,9 @@ impl SideStatsLayer {
     }
 }
 
-impl<S> Layer<S> for SideStatsLayer {
-    type Service = SideStatsService<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        SideStatsService {
-            stats: self.stats.clone(),
-            side: self.side,
-            inner,
-        }
-    }
-}
+layer_and_service!(SideStatsLayer => SideStatsService);
 
 // ===== impl SideStatsService =====
-
-impl<S> SideStatsService<S> {
-    crate::accessors::inner_accessors!();
-}
 
 impl<I, S: Service<Conn<I>>> Service<Conn<I>> for SideStatsService<S> {
     type Response = S::Response;
@@ -156,9 +141,10 @@ impl<I, S: Service<Conn<I>>> Service<Conn<I>> for SideStatsService<S> {
 
     fn call(&mut self, conn: Conn<I>) -> Self::Future {
         let from = conn.info.peer.map(|peer| peer.ip());
-        self.stats.side(self.side).came(from);
+        let SideStatsLayer { stats, side } = &self.layer;
+        stats.side(*side).came(from);
         SideStatsFuture {
-            arriving: Arriving::new(self.stats.clone(), self.side),
+            arriving: Arriving::new(stats.clone(), *side),
             inner: self.inner.call(conn),
         }
     }

@@ -32,6 +32,8 @@ pub struct DirectionLog {
 }
 
 /// `A -> B`, for bytes from side A.
+#[derive(derive_more::Display)]
+#[display("{_0} -> {}", !*_0)]
 struct Direction(Side);
 
 // ===== impl DirectionLog =====
@@ -213,9 +215,3 @@ impl Drop for DirectionLog {
 }
 
 // ===== impl Direction =====
-
-impl fmt::Display for Direction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} -> {}", self.0, !self.0)
-    }
-}

@@ -1,16 +1,18 @@
 use std::{io, time::SystemTime};
 
 use couplet_endpoint::Side;
-use couplet_pairing::SessionId;
-use tower_layer::Layer;
+use couplet_pairing::{Pair, SessionId};
 
 use super::{
-    Colour, TrafficLog,
+    Colour, Logged,
     direction::DirectionLog,
     settings::{Format, Settings},
     sink::Sink,
 };
-use crate::observe::redact::Redact;
+use crate::{
+    mapped::{MapRequest, mapped_layer},
+    observe::redact::Redact,
+};
 
 /// Logs the bytes of a pair, as text, hex dump or JSON.
 ///
@@ -207,7 +209,7 @@ impl TrafficLogLayer {
     }
 
     /// The log of the bytes from this side, unless only the other side is logged.
-    pub(super) fn log(&self, from: Side, session: SessionId) -> Option<DirectionLog> {
+    fn log(&self, from: Side, session: SessionId) -> Option<DirectionLog> {
         if self.only.is_some_and(|only| only != from) {
             return None;
         }
@@ -215,10 +217,15 @@ impl TrafficLogLayer {
     }
 }
 
-impl<S> Layer<S> for TrafficLogLayer {
-    type Service = TrafficLog<S>;
+mapped_layer!(TrafficLogLayer);
 
-    fn layer(&self, inner: S) -> Self::Service {
-        TrafficLog::new(inner, self.clone())
+impl<A, B> MapRequest<Pair<A, B>> for TrafficLogLayer {
+    type Request = Pair<Logged<A>, Logged<B>>;
+
+    fn map_request(&self, pair: Pair<A, B>) -> Self::Request {
+        let log = |from| self.log(from, pair.session.id());
+        let (a, b) = (log(Side::A), log(Side::B));
+        pair.map_a(|io| Logged::new(io, a))
+            .map_b(|io| Logged::new(io, b))
     }
 }

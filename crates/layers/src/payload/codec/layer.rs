@@ -1,31 +1,25 @@
-use std::{
-    fmt,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use couplet_endpoint::{BoxError, Conn};
 use tokio_util::codec::{Decoder, Encoder};
-use tower_layer::Layer;
-use tower_service::Service;
 
 use super::{PlainBytes, PlainText, Reading, Transform, Writing};
-use crate::payload::transform::{Codec, Transformed};
+use crate::{
+    mapped::{MapRequest, Mapped, mapped_layer},
+    payload::transform::{Codec, Transformed},
+};
 
 /// Gives each connection of a side a wire format. See the [module](super).
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("CodecLayer")]
 pub struct CodecLayer {
     decode: Arc<dyn Fn() -> Box<Reading> + Send + Sync>,
     encode: Arc<dyn Fn() -> Box<Writing> + Send + Sync>,
 }
 
 /// Decodes and encodes the bytes of a connection: made by [`CodecLayer`].
-#[derive(Clone, Debug)]
-pub struct CodecService<S> {
-    codec: CodecLayer,
-    inner: S,
-}
+pub type CodecService<S> = Mapped<CodecLayer, S>;
 
 // ===== impl CodecLayer =====
 
@@ -74,42 +68,12 @@ impl CodecLayer {
     }
 }
 
-impl<S> Layer<S> for CodecLayer {
-    type Service = CodecService<S>;
+mapped_layer!(CodecLayer);
 
-    fn layer(&self, inner: S) -> Self::Service {
-        CodecService {
-            codec: self.clone(),
-            inner,
-        }
-    }
-}
+impl<I> MapRequest<Conn<I>> for CodecLayer {
+    type Request = Conn<Transformed<I>>;
 
-impl fmt::Debug for CodecLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CodecLayer").finish_non_exhaustive()
-    }
-}
-
-// ===== impl CodecService =====
-
-impl<S> CodecService<S> {
-    crate::accessors::inner_accessors!();
-}
-
-impl<I, S> Service<Conn<I>> for CodecService<S>
-where
-    S: Service<Conn<Transformed<I>>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, conn: Conn<I>) -> S::Future {
-        self.inner.call(self.codec.apply(conn))
+    fn map_request(&self, conn: Conn<I>) -> Self::Request {
+        self.apply(conn)
     }
 }

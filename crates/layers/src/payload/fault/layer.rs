@@ -1,18 +1,14 @@
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    task::{Context, Poll},
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use couplet_endpoint::Side;
 use couplet_pairing::Pair;
 use fastrand::Rng;
-use tower_layer::Layer;
-use tower_service::Service;
 
 use super::{Fault, FaultSwitch, Faulty, active::Active};
+use crate::mapped::{MapRequest, Mapped, mapped_layer};
 
 /// Simulates a bad network. See the [module](super).
 ///
@@ -29,11 +25,7 @@ pub struct FaultLayer {
 }
 
 /// Simulates a bad network for pairs: made by [`FaultLayer`].
-#[derive(Clone, Debug)]
-pub struct FaultService<S> {
-    layer: FaultLayer,
-    inner: S,
-}
+pub type FaultService<S> = Mapped<FaultLayer, S>;
 
 /// An odd number with well-spread bits (the golden ratio): it turns consecutive numbers into unrelated
 /// seeds.
@@ -90,8 +82,14 @@ impl FaultLayer {
     pub fn switch(&self) -> FaultSwitch {
         self.switch.clone()
     }
+}
 
-    fn apply<A, B>(&self, pair: Pair<A, B>) -> Pair<Faulty<A>, Faulty<B>> {
+mapped_layer!(FaultLayer);
+
+impl<A, B> MapRequest<Pair<A, B>> for FaultLayer {
+    type Request = Pair<Faulty<A>, Faulty<B>>;
+
+    fn map_request(&self, pair: Pair<A, B>) -> Self::Request {
         let number = self.pairs.fetch_add(1, Ordering::Relaxed);
         let mut random = Rng::with_seed(self.seed);
         let seed = random.u64(..) ^ number.wrapping_mul(SPREAD);
@@ -107,39 +105,5 @@ impl FaultLayer {
         let (a, b) = (active(Side::A), active(Side::B));
         pair.map_a(|io| Faulty::new(io, a))
             .map_b(|io| Faulty::new(io, b))
-    }
-}
-
-impl<S> Layer<S> for FaultLayer {
-    type Service = FaultService<S>;
-
-    fn layer(&self, inner: S) -> FaultService<S> {
-        FaultService {
-            layer: self.clone(),
-            inner,
-        }
-    }
-}
-
-// ===== impl FaultService =====
-
-impl<S> FaultService<S> {
-    crate::accessors::inner_accessors!();
-}
-
-impl<A, B, S> Service<Pair<A, B>> for FaultService<S>
-where
-    S: Service<Pair<Faulty<A>, Faulty<B>>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, pair: Pair<A, B>) -> S::Future {
-        self.inner.call(self.layer.apply(pair))
     }
 }

@@ -1,6 +1,5 @@
 use std::{
     collections::HashMap,
-    fmt,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -10,7 +9,8 @@ use std::{
 
 /// Switches a fault off and on for all pairs of its layer, live ones too. Clones switch the same fault.
 /// A fault is on at first.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("FaultSwitch({})", if self.is_on() { "on" } else { "off" })]
 pub struct FaultSwitch(Arc<Shared>);
 
 struct Shared {
@@ -70,16 +70,6 @@ impl FaultSwitch {
             switch: self.clone(),
             number: self.0.next.fetch_add(1, Ordering::Relaxed),
         }
-    }
-}
-
-impl fmt::Debug for FaultSwitch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "FaultSwitch({})",
-            if self.is_on() { "on" } else { "off" }
-        )
     }
 }
 

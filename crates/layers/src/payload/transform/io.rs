@@ -1,5 +1,5 @@
 use std::{
-    fmt, io,
+    io,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -19,10 +19,13 @@ use super::{Transform, reading::Reading, writing::Writing};
 /// Bytes written are held until the transform has made its output and the io has taken that: flush the
 /// io. A shutdown first adds the transform's last bytes; an io that is dropped or aborted without a
 /// shutdown has not ended its stream. Once a transform of writes has failed, reads fail too.
+#[derive(derive_more::Debug)]
 pub struct Transformed<I> {
     io: I,
     /// Boxed, because most ios have a transform in one direction or none.
+    #[debug("{}", reading.is_some())]
     reading: Option<Box<Reading>>,
+    #[debug("{}", writing.is_some())]
     writing: Option<Box<Writing>>,
 }
 
@@ -163,15 +166,5 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Transformed<I> {
 
     fn is_write_vectored(&self) -> bool {
         self.writing.is_some() || self.io.is_write_vectored()
-    }
-}
-
-impl<I: fmt::Debug> fmt::Debug for Transformed<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transformed")
-            .field("io", &self.io)
-            .field("transforms_reads", &self.reading.is_some())
-            .field("transforms_writes", &self.writing.is_some())
-            .finish()
     }
 }

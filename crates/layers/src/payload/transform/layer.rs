@@ -1,14 +1,9 @@
-use std::{
-    fmt,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::sync::Arc;
 
 use couplet_pairing::Pair;
-use tower_layer::Layer;
-use tower_service::Service;
 
 use super::{Reading, Transform, Transformed};
+use crate::mapped::{MapRequest, Mapped, mapped_layer};
 
 type Make = Arc<dyn Fn() -> Box<Reading> + Send + Sync>;
 
@@ -16,18 +11,16 @@ type Make = Arc<dyn Fn() -> Box<Reading> + Send + Sync>;
 ///
 /// As a layer it gives every pair the same kind of transforms. A step before the join may choose the
 /// transforms of each pair with [`apply`](Self::apply).
-#[derive(Clone, Default)]
+#[derive(Clone, Default, derive_more::Debug)]
 pub struct TransformLayer {
+    #[debug("{}", a_to_b.is_some())]
     a_to_b: Option<Make>,
+    #[debug("{}", b_to_a.is_some())]
     b_to_a: Option<Make>,
 }
 
 /// Transforms the bytes of pairs: made by [`TransformLayer`].
-#[derive(Clone, Debug)]
-pub struct TransformService<S> {
-    transforms: TransformLayer,
-    inner: S,
-}
+pub type TransformService<S> = Mapped<TransformLayer, S>;
 
 // ===== impl TransformLayer =====
 
@@ -62,45 +55,12 @@ impl TransformLayer {
     }
 }
 
-impl<S> Layer<S> for TransformLayer {
-    type Service = TransformService<S>;
+mapped_layer!(TransformLayer);
 
-    fn layer(&self, inner: S) -> Self::Service {
-        TransformService {
-            transforms: self.clone(),
-            inner,
-        }
-    }
-}
+impl<A, B> MapRequest<Pair<A, B>> for TransformLayer {
+    type Request = Pair<Transformed<A>, Transformed<B>>;
 
-impl fmt::Debug for TransformLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TransformLayer")
-            .field("a_to_b", &self.a_to_b.is_some())
-            .field("b_to_a", &self.b_to_a.is_some())
-            .finish()
-    }
-}
-
-// ===== impl TransformService =====
-
-impl<S> TransformService<S> {
-    crate::accessors::inner_accessors!();
-}
-
-impl<A, B, S> Service<Pair<A, B>> for TransformService<S>
-where
-    S: Service<Pair<Transformed<A>, Transformed<B>>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, pair: Pair<A, B>) -> S::Future {
-        self.inner.call(self.transforms.apply(pair))
+    fn map_request(&self, pair: Pair<A, B>) -> Self::Request {
+        self.apply(pair)
     }
 }

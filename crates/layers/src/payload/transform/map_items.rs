@@ -1,5 +1,3 @@
-use std::fmt;
-
 use bytes::{Bytes, BytesMut};
 use couplet_endpoint::BoxError;
 use tokio_util::codec::{Decoder, Encoder};
@@ -10,11 +8,13 @@ use super::Transform;
 const ENOUGH: usize = 64 * 1024;
 
 /// A [`Transform`] between two formats that maps items with a function: see [`map_items`].
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
 pub struct MapItems<D, F, E> {
     decoder: D,
+    #[debug(skip)]
     map: F,
     encoder: E,
+    #[debug(skip)]
     last_words: Option<fn(&BoxError) -> Bytes>,
 }
 
@@ -118,14 +118,5 @@ where
 
     fn last_words(&mut self, error: &BoxError) -> Option<Bytes> {
         self.last_words.map(|words| words(error))
-    }
-}
-
-impl<D: fmt::Debug, F, E: fmt::Debug> fmt::Debug for MapItems<D, F, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MapItems")
-            .field("decoder", &self.decoder)
-            .field("encoder", &self.encoder)
-            .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,4 @@
 use std::{
-    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -23,11 +22,12 @@ use super::{
 const SWEEP: Duration = Duration::from_secs(60);
 
 /// The rates of recent clients. Clones share them.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
 pub struct Rates {
     rate: Rate,
     scope: Scope,
     // The limiter's own ways to wait use a clock that can't be paused.
+    #[debug(skip)]
     shared: Arc<Shared>,
 }
 
@@ -96,15 +96,6 @@ impl Limiter for Rates {
             Scope::PerAddress => Limit::RatePerAddress(self.rate),
             Scope::Overall => Limit::Rate(self.rate),
         }
-    }
-}
-
-impl fmt::Debug for Rates {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rates")
-            .field("rate", &self.rate)
-            .field("scope", &self.scope)
-            .finish_non_exhaustive()
     }
 }
 

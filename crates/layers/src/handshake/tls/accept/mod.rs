@@ -5,10 +5,9 @@ mod names;
 
 pub use self::config::{ClientCertificates, TlsAcceptConfig, UnknownName};
 
-use std::{fmt, io, sync::Arc};
+use std::{io, sync::Arc};
 
 use couplet_endpoint::{Conn, Io};
-use futures::{FutureExt, future::BoxFuture};
 
 use super::{
     TlsError, TlsInfo, TlsIo, Truncation,
@@ -18,7 +17,7 @@ use super::{
     stream::Stream,
     wire::Wire,
 };
-use crate::{handshake::Handshake, handshake::replaceable::Replaceable};
+use crate::{handshake::boxed::boxed_handshake, handshake::replaceable::Replaceable};
 
 /// Speaks TLS as the server with the client of a connection. See the [module](super).
 ///
@@ -26,8 +25,9 @@ use crate::{handshake::Handshake, handshake::replaceable::Replaceable};
 ///
 /// Has no deadline of its own: the [`HandshakeLayer`](crate::HandshakeLayer) has. A client that is
 /// refused is sent a TLS alert and has a second to read it.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
 pub struct TlsAccept {
+    #[debug(skip)]
     config: Replaceable<Arc<ServerConfig>>,
     truncation: Truncation,
 }
@@ -64,17 +64,29 @@ impl TlsAccept {
     pub fn config(&self) -> Arc<ServerConfig> {
         self.config.current()
     }
-}
 
-impl<I: Io> Handshake<Conn<I>> for TlsAccept {
-    type Output = Conn<TlsIo<I>>;
-    type Error = TlsError;
-    type Future = BoxFuture<'static, Result<Self::Output, TlsError>>;
-
-    fn handshake(&self, conn: Conn<I>) -> Self::Future {
-        accept(conn, self.config(), self.truncation).boxed()
+    async fn shake<I: Io>(self, conn: Conn<I>) -> Result<Conn<TlsIo<I>>, TlsError> {
+        let Conn { io, mut info } = conn;
+        let session = UnbufferedServerConnection::new(self.config())?;
+        let mut stream = Box::new(Stream::new(Wire::new(io), Session::Server(session)));
+        let name = stream.server_name().await.map_err(TlsError::of_handshake)?;
+        if let Err(error) = stream.shake().await {
+            stream.close_after_alert().await;
+            return Err(match is_nameless(&error) {
+                true => name.map_or(TlsError::NoName, |name| TlsError::UnknownName(name.into())),
+                false => TlsError::of_handshake(error),
+            });
+        }
+        let session = stream.session();
+        add_identity(&mut info, session);
+        let found = TlsInfo::new(session, name.as_deref());
+        info.extensions.insert(found.of_client(session));
+        let io = TlsIo::new(stream, self.truncation);
+        Ok(Conn { io, info })
     }
 }
+
+boxed_handshake!(TlsAccept => Conn<TlsIo<I>>, TlsError);
 
 fn without_early_data(mut config: Arc<ServerConfig>) -> Arc<ServerConfig> {
     if config.max_early_data_size > 0 {
@@ -83,40 +95,8 @@ fn without_early_data(mut config: Arc<ServerConfig>) -> Arc<ServerConfig> {
     config
 }
 
-async fn accept<I: Io>(
-    conn: Conn<I>,
-    config: Arc<ServerConfig>,
-    truncation: Truncation,
-) -> Result<Conn<TlsIo<I>>, TlsError> {
-    let Conn { io, mut info } = conn;
-    let session = UnbufferedServerConnection::new(config)?;
-    let mut stream = Box::new(Stream::new(Wire::new(io), Session::Server(session)));
-    let name = stream.server_name().await.map_err(TlsError::of_handshake)?;
-    if let Err(error) = stream.shake().await {
-        stream.close_after_alert().await;
-        return Err(match is_nameless(&error) {
-            true => name.map_or(TlsError::NoName, |name| TlsError::UnknownName(name.into())),
-            false => TlsError::of_handshake(error),
-        });
-    }
-    let session = stream.session();
-    add_identity(&mut info, session);
-    let found = TlsInfo::new(session, name.as_deref());
-    info.extensions.insert(found.of_client(session));
-    let io = TlsIo::new(stream, truncation);
-    Ok(Conn { io, info })
-}
-
 /// Is there no certificate for the name? rustls has no error of its own for that.
 fn is_nameless(error: &io::Error) -> bool {
     let error = error.get_ref().and_then(|error| error.downcast_ref());
     matches!(error, Some(rustls::Error::General(text)) if text.contains("no server certificate"))
-}
-
-impl fmt::Debug for TlsAccept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsAccept")
-            .field("truncation", &self.truncation)
-            .finish_non_exhaustive()
-    }
 }

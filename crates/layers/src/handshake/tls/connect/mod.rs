@@ -6,10 +6,9 @@ mod pinned;
 pub use self::config::TlsConnectConfig;
 pub(super) use self::pinned::NotPinned;
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use couplet_endpoint::{Conn, Host, Info, Io};
-use futures::{FutureExt, future::BoxFuture};
 
 use super::{
     TlsError, TlsInfo, TlsIo, Truncation,
@@ -18,7 +17,7 @@ use super::{
     stream::Stream,
     wire::Wire,
 };
-use crate::handshake::Handshake;
+use crate::handshake::boxed::boxed_handshake;
 
 /// Speaks TLS as the client with the server of a connection. See the [module](super).
 ///
@@ -26,8 +25,9 @@ use crate::handshake::Handshake;
 /// the server's certificate must be for that name.
 ///
 /// Has no deadline of its own: the [`HandshakeLayer`](crate::HandshakeLayer) has.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
 pub struct TlsConnect {
+    #[debug(skip)]
     config: Arc<ClientConfig>,
     server_name: Option<ServerName<'static>>,
     truncation: Truncation,
@@ -60,39 +60,26 @@ impl TlsConnect {
         self.truncation = truncation;
         self
     }
-}
 
-impl<I: Io> Handshake<Conn<I>> for TlsConnect {
-    type Output = Conn<TlsIo<I>>;
-    type Error = TlsError;
-    type Future = BoxFuture<'static, Result<Self::Output, TlsError>>;
-
-    fn handshake(&self, conn: Conn<I>) -> Self::Future {
-        let name = self.server_name.clone().or_else(|| dialled(&conn.info));
-        connect(conn, Arc::clone(&self.config), name, self.truncation).boxed()
+    async fn shake<I: Io>(self, conn: Conn<I>) -> Result<Conn<TlsIo<I>>, TlsError> {
+        let name = self.server_name.or_else(|| dialled(&conn.info));
+        let name = name.ok_or(TlsError::NoServerName)?;
+        let Conn { io, mut info } = conn;
+        let text = name.to_str().into_owned();
+        let session = UnbufferedClientConnection::new(self.config, name)?;
+        let mut stream = Box::new(Stream::new(Wire::new(io), Session::Client(session)));
+        if let Err(error) = stream.shake().await {
+            stream.close_after_alert().await;
+            return Err(TlsError::of_handshake(error));
+        }
+        let session = stream.session();
+        info.extensions.insert(TlsInfo::new(session, Some(&text)));
+        let io = TlsIo::new(stream, self.truncation);
+        Ok(Conn { io, info })
     }
 }
 
-async fn connect<I: Io>(
-    conn: Conn<I>,
-    config: Arc<ClientConfig>,
-    name: Option<ServerName<'static>>,
-    truncation: Truncation,
-) -> Result<Conn<TlsIo<I>>, TlsError> {
-    let name = name.ok_or(TlsError::NoServerName)?;
-    let Conn { io, mut info } = conn;
-    let text = name.to_str().into_owned();
-    let session = UnbufferedClientConnection::new(config, name)?;
-    let mut stream = Box::new(Stream::new(Wire::new(io), Session::Client(session)));
-    if let Err(error) = stream.shake().await {
-        stream.close_after_alert().await;
-        return Err(TlsError::of_handshake(error));
-    }
-    let session = stream.session();
-    info.extensions.insert(TlsInfo::new(session, Some(&text)));
-    let io = TlsIo::new(stream, truncation);
-    Ok(Conn { io, info })
-}
+boxed_handshake!(TlsConnect => Conn<TlsIo<I>>, TlsError);
 
 /// The name or address that was dialled.
 fn dialled(info: &Info) -> Option<ServerName<'static>> {
@@ -105,14 +92,5 @@ fn dialled(info: &Info) -> Option<ServerName<'static>> {
         Host::Ip(ip) => Some((*ip).into()),
         Host::Scoped(ip, _) => Some((*ip).into()),
         _ => None,
-    }
-}
-
-impl fmt::Debug for TlsConnect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsConnect")
-            .field("server_name", &self.server_name)
-            .field("truncation", &self.truncation)
-            .finish_non_exhaustive()
     }
 }
