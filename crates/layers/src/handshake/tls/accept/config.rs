@@ -130,8 +130,9 @@ impl TlsAcceptConfig {
         let names = Names::new(&self.certificates, self.unknown_name);
         let mut config = builder.with_cert_resolver(Arc::new(names));
         config.alpn_protocols = alpn;
-        // Clients keep their sessions, any number of them, sealed with a key that changes every six hours.
         if is_ring {
+            config.ignore_client_order = true;
+            // Clients keep their sessions, any number of them, sealed with a key that changes every six hours.
             config.ticketer = Ticketer::new().map_err(TlsConfigError::Refused)?;
         }
         Ok(Arc::new(config))

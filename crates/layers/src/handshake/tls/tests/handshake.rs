@@ -191,6 +191,40 @@ async fn a_client_that_comes_again_resumes_its_session() {
 }
 
 #[tokio::test]
+async fn aes_128_is_preferred_by_both_ends_and_a_client_without_it_is_served() {
+    use rustls::{CipherSuite, crypto::ring};
+
+    let ca = Ca::new();
+    let theirs = ring::default_provider();
+    let suites = |provider: &CryptoProvider| {
+        let suites = provider.cipher_suites.iter();
+        suites.map(|suite| suite.suite()).collect::<Vec<_>>()
+    };
+    // What this test is about: others begin with AES-256.
+    let aes_256 = CipherSuite::TLS13_AES_256_GCM_SHA384;
+    assert_eq!(suites(&theirs)[0], aes_256);
+    let mut only_256 = theirs.clone();
+    only_256
+        .cipher_suites
+        .retain(|suite| suite.suite() == aes_256);
+    let aes_128 = CipherSuite::TLS13_AES_128_GCM_SHA256;
+
+    let accept = ca.accept(&["server.test"]);
+    for (client, expected) in [(theirs.clone(), aes_128), (only_256, aes_256)] {
+        let config = TlsConnectConfig::with_roots(ca.roots()).provider(Arc::new(client));
+        let (server, client) = shake(&accept, &connect_to(config, "server.test")).await;
+        assert_eq!(info(&server.unwrap()).cipher_suite(), Some(expected));
+        client.unwrap();
+    }
+    // A server that follows the client's order.
+    let config = TlsAcceptConfig::new(ca.server(&["server.test"])).provider(Arc::new(theirs));
+    let accept = TlsAccept::new(config.build().unwrap());
+    let (server, client) = shake(&accept, &ca.connect()).await;
+    assert_eq!(info(&server.unwrap()).cipher_suite(), Some(aes_128));
+    client.unwrap();
+}
+
+#[tokio::test]
 async fn certificates_are_replaced_for_later_clients() {
     let ca = Ca::new();
     let accept = ca.accept(&["server.test"]);
