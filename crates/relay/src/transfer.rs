@@ -104,6 +104,12 @@ impl CopyOrSplice {
                 Fill::Refused => self.splice = Splice::Never,
             }
         }
+        // Until much has come, no more of a buffer is touched than tells so.
+        #[cfg(target_os = "linux")]
+        let most = match self.much >= IN_A_ROW {
+            true => most,
+            false => most.min(MUCH),
+        };
         let Some(buffer) = ready!(Buffer::poll_read(cx, source, most))? else {
             return Poll::Ready(Ok(Held::Nothing));
         };

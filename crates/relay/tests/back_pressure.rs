@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering;
 use couplet_endpoint::{Side, memory};
 use couplet_relay::Relay;
 use helper::{
-    MIB, SIDES, by_hand, drive, ios::Endless, join, memory_pair, read_now, spawn, write_in_pieces,
-    write_now,
+    FIRST_READS, MIB, SIDES, by_hand, drive, ios::Endless, join, memory_pair, read_now, spawn,
+    write_in_pieces, write_now,
 };
 
-const COPY_BUFFER: u64 = 64 * 1024;
+const COPY_BUFFER: u64 = FIRST_READS as u64;
 
 #[tokio::test]
 async fn a_reader_that_stops_costs_one_copy_buffer() {

@@ -8,7 +8,7 @@ use couplet_endpoint::memory;
 use couplet_pairing::CloseReason;
 use couplet_relay::Relay;
 use helper::{
-    MIB, SIDES, assert_reset, by_hand, drive, finish,
+    FIRST_READS, MIB, SIDES, assert_reset, by_hand, drive, finish,
     ios::{Endless, Fault, Faulty},
     join, memory_pair, read_now, reset, shut_down, write_now,
 };
@@ -82,8 +82,7 @@ async fn a_linger_discards_64_mib_at_most() {
         drop(other);
 
         assert!(drive(&mut relaying).is_pending());
-        let first_buffer = 64 * 1024;
-        let most = first_buffer + 64 * MIB as u64;
+        let most = (FIRST_READS + 64 * MIB) as u64;
         assert_eq!(taken.load(Ordering::Relaxed), most);
         // Then the sender is held up, and costs nothing until the time is over.
         advance(LINGER - MOMENT).await;

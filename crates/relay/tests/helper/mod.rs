@@ -27,6 +27,12 @@ pub(crate) type Relayed = Result<Summary, RelayError>;
 pub(crate) const SIDES: [Side; 2] = [Side::A, Side::B];
 pub(crate) const MIB: usize = 1024 * 1024;
 
+/// What a direction takes at a time before much has come.
+pub(crate) const FIRST_READS: usize = match cfg!(target_os = "linux") {
+    true => 32 * 1024,
+    false => 64 * 1024,
+};
+
 // ===== pairs =====
 
 /// Joins two ios, the first of which is on the given side.
