@@ -13,7 +13,7 @@ use std::{
 use couplet_endpoint::Io;
 use tokio::io::{AsyncRead, AsyncWrite, BufStream, ReadBuf};
 
-use super::{FRAME, frames::Frames, unread::Unread};
+use super::{FRAME, frames::Frames, turns::Turns, unread::Unread};
 
 /// What is read from the carrier at a time, and written to it: two whole [`FRAME`]s.
 const BUFFERS: (usize, usize) = (64 * 1024, 2 * FRAME);
@@ -23,8 +23,10 @@ const BUFFERS: (usize, usize) = (64 * 1024, 2 * FRAME);
 pub(super) struct Carried<I: Io> {
     io: BufStream<I>,
     signs: Arc<Signs>,
-    frames: Frames,
+    come: Frames,
     unread: Arc<Unread>,
+    go: Frames,
+    turns: Arc<Turns>,
     /// Something was written since a flush was asked for.
     has_more: bool,
 }
@@ -65,12 +67,14 @@ impl Signs {
 // ===== impl Carried =====
 
 impl<I: Io> Carried<I> {
-    pub(super) fn new(io: I, signs: Arc<Signs>, unread: Arc<Unread>) -> Self {
+    pub(super) fn new(io: I, signs: Arc<Signs>, unread: Arc<Unread>, turns: Arc<Turns>) -> Self {
         Self {
             io: BufStream::with_capacity(BUFFERS.0, BUFFERS.1, io),
             signs,
-            frames: Frames::default(),
+            come: Frames::default(),
             unread,
+            go: Frames::default(),
+            turns,
             has_more: false,
         }
     }
@@ -79,6 +83,7 @@ impl<I: Io> Carried<I> {
 impl<I: Io> Drop for Carried<I> {
     fn drop(&mut self) {
         self.unread.end();
+        self.turns.end();
         let io = self.io.get_mut();
         match self.signs.given_up.load(Ordering::Relaxed) {
             true => io.abort(),
@@ -104,7 +109,7 @@ impl<I: Io> futures::io::AsyncRead for Carried<I> {
         };
         sign.store(true, Ordering::Relaxed);
         let mut comes = Ok(());
-        this.frames.follow(buf.filled(), |data| {
+        this.come.follow(buf.filled(), |data| {
             if comes.is_ok() {
                 comes = this.unread.comes(data);
             }
@@ -119,10 +124,14 @@ impl<I: Io> futures::io::AsyncWrite for Carried<I> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(cx, buf);
+        let this = &mut *self;
+        let written = Pin::new(&mut this.io).poll_write(cx, buf);
+        if let Poll::Ready(Ok(n)) = written {
+            this.go.follow(&buf[..n], |data| this.turns.left(data));
+        }
         let is_full = written.is_pending();
-        self.has_more |= !is_full;
-        self.signs.is_full.store(is_full, Ordering::Relaxed);
+        this.has_more |= !is_full;
+        this.signs.is_full.store(is_full, Ordering::Relaxed);
         written
     }
 
@@ -154,7 +163,7 @@ mod tests {
     async fn frames_of_several_streams_leave_together() {
         let (near, mut far) = memory::connection(1024);
         let unread = Arc::new(Unread::new(Bound::new(1024)));
-        let mut carried = Carried::new(near, Arc::default(), unread);
+        let mut carried = Carried::new(near, Arc::default(), unread, Arc::default());
         let mut heard = [0; 6];
         for frame in [b"one", b"two"] {
             carried.write_all(frame).await.unwrap();

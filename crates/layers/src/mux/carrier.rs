@@ -18,6 +18,7 @@ use super::{
     carried::{Carried, Signs},
     control::{self, Notice},
     ended::Ended,
+    turns::{self, Turns},
     unread::{OfStream, Unread},
     watch::{CountedStream, MuxWatch},
 };
@@ -28,6 +29,7 @@ pub(super) struct Alive {
     _stream: Arc<()>,
     _counted: CountedStream,
     unread: OfStream,
+    turns: turns::OfStream,
 }
 
 /// Asks for a stream.
@@ -67,7 +69,13 @@ pub(super) async fn drive(
 ) -> Ended {
     let signs = Arc::<Signs>::default();
     let unread = Arc::new(Unread::new(settings.unread.clone()));
-    let carried = Carried::new(io, Arc::clone(&signs), Arc::clone(&unread));
+    let turns = Arc::<Turns>::default();
+    let carried = Carried::new(
+        io,
+        Arc::clone(&signs),
+        Arc::clone(&unread),
+        Arc::clone(&turns),
+    );
     let mut conn = Connection::new(carried, config(settings.streams), mode);
     let (give, own) = oneshot::channel();
     let mut give = Some(give);
@@ -75,7 +83,7 @@ pub(super) async fn drive(
     let mut leave = Some(leave);
     let leaves = leaves.map(drop);
     let mut attending = pin!(control::attend(own, settings.ping, &signs, leaves, notices));
-    let streams = Streams::new(settings, &unread);
+    let streams = Streams::new(settings, &unread, &turns);
     let (mut wanted, mut is_needed) = (None::<Open>, true);
     let ended = poll_fn(|cx| {
         if let Poll::Ready(ended) = attending.as_mut().poll(cx) {
@@ -131,6 +139,7 @@ pub(super) async fn drive(
                 Poll::Ready(None) => return Poll::Ready(Ended::Closed),
                 // Woken by the drop of a stream.
                 Poll::Pending => {
+                    turns.give(cx);
                     // Otherwise yamux can't say yet that they are gone.
                     if !signs.is_full() {
                         unread.forget_dropped();
@@ -181,6 +190,7 @@ struct Streams<'a> {
     one: Arc<()>,
     watch: &'a MuxWatch,
     unread: &'a Arc<Unread>,
+    turns: &'a Arc<Turns>,
 }
 
 // ===== impl Alive =====
@@ -190,16 +200,26 @@ impl Alive {
     pub(super) fn took(&self, len: usize) {
         self.unread.took(len);
     }
+
+    /// Ready when so many bytes may be written.
+    pub(super) fn poll_turn(&self, cx: &mut Context<'_>, bytes: usize) -> Poll<()> {
+        self.turns.poll_turn(cx, bytes)
+    }
+
+    pub(super) fn wrote(&self, bytes: usize) {
+        self.turns.wrote(bytes);
+    }
 }
 
 // ===== impl Streams =====
 
 impl<'a> Streams<'a> {
-    fn new(settings: &'a Settings, unread: &'a Arc<Unread>) -> Self {
+    fn new(settings: &'a Settings, unread: &'a Arc<Unread>, turns: &'a Arc<Turns>) -> Self {
         Self {
             one: Arc::default(),
             watch: &settings.watch,
             unread,
+            turns,
         }
     }
 
@@ -208,6 +228,7 @@ impl<'a> Streams<'a> {
             _stream: Arc::clone(&self.one),
             _counted: self.watch.stream(),
             unread: self.unread.of(stream.id().val()),
+            turns: self.turns.of(stream.id().val()),
         }
     }
 

@@ -81,18 +81,19 @@ impl MuxIo {
         let opened = std::future::poll_fn(|cx| {
             ready!(self.poll_drain(cx))?;
             while !self.lengths.opened && self.failed.is_none() {
-                // And not a byte more.
-                ready!(self.poll_fill(cx, &mut [0]));
+                // And not a byte of the client's.
+                ready!(self.poll_fill(cx, &mut []));
             }
             Poll::Ready(self.failed.map_or(Ok(()), |kind| Err(kind.into())))
         });
         opened.await
     }
 
-    /// Reads once, and returns how many bytes that brings: it may be none. What fails is noted.
+    /// Reads as much as there is and fits, and returns how many bytes that brings: it may be none. What fails is
+    /// noted.
     fn poll_fill(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<usize> {
         let mut filled = 0;
-        while filled < room.len() {
+        loop {
             let Some((frame, read)) = &mut self.frame else {
                 match Pin::new(&mut self.stream).poll_next(cx) {
                     Poll::Ready(Some(Ok(frame))) => {
@@ -110,18 +111,23 @@ impl MuxIo {
                 }
             };
             let rest = &frame.as_ref()[*read..];
-            let n = rest.len().min(room.len() - filled);
-            room[filled..filled + n].copy_from_slice(&rest[..n]);
-            (filled, *read) = (filled + n, *read + n);
-            if n == rest.len() {
-                self.frame = None;
+            match self.lengths.take_out(rest, &mut room[filled..]) {
+                Ok((taken, put)) => {
+                    (filled, *read) = (filled + put, *read + taken);
+                    if taken == rest.len() {
+                        self.frame = None;
+                    }
+                }
+                Err(kind) => {
+                    self.failed = Some(kind);
+                    return Poll::Ready(0);
+                }
+            }
+            if filled == room.len() || self.lengths.ended {
+                break;
             }
         }
-        let taken = self.lengths.take_out(&mut room[..filled]);
-        Poll::Ready(taken.unwrap_or_else(|kind| {
-            self.failed = Some(kind);
-            0
-        }))
+        Poll::Ready(filled)
     }
 
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -130,6 +136,7 @@ impl MuxIo {
             // It has no other error than that the stream or the carrier is gone.
             let n = ready!(written).map_err(|_| io::ErrorKind::ConnectionReset)?;
             self.out.advance(n);
+            self.alive.wrote(n);
         }
         self.out = BytesMut::new();
         Poll::Ready(Ok(()))
@@ -154,22 +161,30 @@ impl MuxIo {
 // ===== impl Lengths =====
 
 impl Lengths {
-    /// Moves what the pieces hold to the beginning, and returns how many bytes that are.
-    pub(super) fn take_out(&mut self, bytes: &mut [u8]) -> Result<usize, io::ErrorKind> {
-        let (mut from, mut to) = (0, 0);
-        while from < bytes.len() {
+    /// Copies what the pieces hold, as far as there is room; returns how many of the bytes are done with, and how
+    /// many were copied.
+    pub(super) fn take_out(
+        &mut self,
+        bytes: &[u8],
+        room: &mut [u8],
+    ) -> Result<(usize, usize), io::ErrorKind> {
+        let (mut taken, mut put) = (0, 0);
+        while taken < bytes.len() {
             if self.ended {
                 return Err(io::ErrorKind::InvalidData);
             }
             if self.left > 0 {
-                let n = self.left.min(bytes.len() - from);
-                bytes.copy_within(from..from + n, to);
-                (from, to) = (from + n, to + n);
+                let n = self.left.min(bytes.len() - taken).min(room.len() - put);
+                if n == 0 {
+                    break;
+                }
+                room[put..put + n].copy_from_slice(&bytes[taken..taken + n]);
+                (taken, put) = (taken + n, put + n);
                 self.left -= n;
                 continue;
             }
-            let byte = bytes[from];
-            from += 1;
+            let byte = bytes[taken];
+            taken += 1;
             match (self.opened, self.high.take()) {
                 (false, _) if byte == OPEN => self.opened = true,
                 (false, _) => return Err(io::ErrorKind::InvalidData),
@@ -180,7 +195,7 @@ impl Lengths {
                 }
             }
         }
-        Ok(to)
+        Ok((taken, put))
     }
 }
 
@@ -265,6 +280,7 @@ impl AsyncWrite for MuxIo {
         }
         ready!(self.poll_drain(cx))?;
         let piece = &buf[..buf.len().min(PIECE)];
+        ready!(self.alive.poll_turn(cx, piece.len()));
         self.out.reserve(LENGTH + piece.len());
         // A piece is shorter than 64 KiB.
         self.out.put_u16(piece.len() as u16);

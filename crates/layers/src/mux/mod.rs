@@ -30,6 +30,7 @@
 //!   fails resets its streams.
 //! - **Back-pressure:** a peer sends at most 256 KiB ahead of its reader. A reader that stops holds up no
 //!   other stream.
+//! - **Turns:** while 256 KiB wait for the carrier, the streams take turns of 128 KiB.
 //!
 //! The carrier is one connection: over TCP a packet that is lost holds up all streams until it comes again. A
 //! dead one is noticed by a [ping](MuxDial::ping) that is not answered, by the keep-alive and acknowledgement
@@ -67,6 +68,7 @@ mod listen;
 mod plain;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod unread;
 mod watch;
 

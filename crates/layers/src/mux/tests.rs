@@ -36,6 +36,41 @@ async fn opened() -> impl AsyncFnMut() -> (MuxIo, MuxIo) {
 
 streams::hold_for!(opened);
 
+/// The clock goes on only when nothing else does: a wait that ends was for nothing.
+#[tokio::test(start_paused = true)]
+async fn many_readers_that_stop_stop_their_writers_and_no_other() {
+    const STUCK: usize = 1024 * 1024;
+    let mut stream = opened().await;
+    let mut stuck = Vec::new();
+    for _ in 0..50 {
+        let (mut one, other) = stream().await;
+        let writing = tokio::spawn(async move {
+            one.write_all(&vec![b'x'; STUCK]).await?;
+            one.shutdown().await
+        });
+        stuck.push((writing, other));
+    }
+    let (mut one, mut other) = stream().await;
+    let bytes: Vec<_> = (0..2_000_000u32).map(|n| n as u8).collect();
+    let both = async {
+        let sends = async {
+            one.write_all(&bytes).await?;
+            one.shutdown().await
+        };
+        tokio::join!(sends, read_all(&mut other))
+    };
+    let (sent, heard) = tokio::time::timeout(PATIENCE, both).await.unwrap();
+    sent.unwrap();
+    assert!(heard.0 == bytes);
+    for (writing, mut other) in stuck {
+        assert!(!writing.is_finished(), "a window is 256 KiB");
+        let (heard, end) = read_all(&mut other).await;
+        assert_eq!(heard.len(), STUCK);
+        end.unwrap();
+        writing.await.unwrap().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_carrier_that_fails_resets_its_streams_and_is_dialled_again() {
     let (dial, mut listen) = memory::endpoint();
@@ -337,17 +372,20 @@ fn lengths_may_be_cut_anywhere() {
     for cut in 0..=script.len() {
         let mut lengths = io::Lengths::default();
         let mut heard = Vec::new();
-        for part in [&script[..cut], &script[cut..]] {
-            let mut part = part.to_vec();
-            let n = lengths.take_out(&mut part).unwrap();
-            heard.extend_from_slice(&part[..n]);
+        for mut part in [&script[..cut], &script[cut..]] {
+            while !part.is_empty() {
+                let mut room = [0; 4];
+                let (taken, put) = lengths.take_out(part, &mut room).unwrap();
+                part = &part[taken..];
+                heard.extend_from_slice(&room[..put]);
+            }
         }
         assert_eq!(heard, b"onetthree and more");
         assert!(lengths.ended);
-        assert_eq!(lengths.take_out(&mut [7]), Err(ErrorKind::InvalidData));
+        assert_eq!(lengths.take_out(&[7], &mut []), Err(ErrorKind::InvalidData));
     }
     let mut lengths = io::Lengths::default();
-    assert_eq!(lengths.take_out(&mut [7]), Err(ErrorKind::InvalidData));
+    assert_eq!(lengths.take_out(&[7], &mut []), Err(ErrorKind::InvalidData));
 }
 
 /// It is a mistake of the peer's, and what came with it is lost: no end of its own makes up for that.
