@@ -72,9 +72,15 @@ impl Relay for Tunnel {
         let far = format!("{program} -q listen:{between},tls={pem}{mux} dial:{backend}");
         let near =
             format!("{program} -q listen:{listen} dial:{between},tls={NAME},tls.ca={pem}{mux}");
-        let mut command = Command::new("sh");
+        // Clients that the near one takes before the far one listens are reset.
+        let waits = format!(
+            "until true 3<>/dev/tcp/{}/{}; do sleep 0.01; done 2>/dev/null",
+            between.ip(),
+            between.port()
+        );
+        let mut command = Command::new("bash");
         // One group, which is measured and ended as a whole.
-        command.args(["-c", &format!("{far} & exec {near}")]);
+        command.args(["-c", &format!("{far} & {waits}; exec {near}")]);
         Ok(command)
     }
 
