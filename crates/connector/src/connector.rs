@@ -330,7 +330,8 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
     /// those in its accept queue are this one's, where both have the same
     /// [socket](couplet_endpoint::Listen::sockets). Its live pairs end as they began. Its connections
     /// that wait for a client of the other side, or for one with the same key, go on to wait here, where
-    /// both connectors pair alike; those that it has dialled ahead are closed.
+    /// both connectors pair alike, unless this one [lets them go](Self::lets_waiting_go); those that it has dialled
+    /// ahead are closed.
     ///
     /// The statistics and the [observers](Handle::observe) go on as one: both handles show both
     /// connectors' pairs, and [`close`](Handle::close) and the end of a [`shutdown`](Handle::shutdown) of
@@ -339,6 +340,12 @@ impl<M, LA, LB, LP> Connector<M, LA, LB, LP> {
     /// one's alone.
     pub fn succeeds(mut self, before: &Handle) -> Self {
         self.settings.before = Some(before.before());
+        self
+    }
+
+    /// Closes the connections that wait in the connector [before](Self::succeeds), in place of taking them over.
+    pub fn lets_waiting_go(mut self) -> Self {
+        self.settings.lets_waiting_go = true;
         self
     }
 

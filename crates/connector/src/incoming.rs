@@ -4,7 +4,9 @@ use std::{sync::Arc, task::Poll};
 
 #[cfg(unix)]
 use couplet_endpoint::io::{DeferredOptions, LateOptions};
-use couplet_endpoint::{BoxError, BoxIo, Conn, Endpoint, Io, LocalAddr, Side, io::ResetUnlessShut};
+use couplet_endpoint::{
+    AcceptErrors, BoxError, BoxIo, Conn, Endpoint, Io, LocalAddr, Side, io::ResetUnlessShut,
+};
 use futures::{
     FutureExt, Stream, StreamExt, TryStreamExt,
     future::BoxFuture,
@@ -23,6 +25,7 @@ pub(crate) struct Incoming {
     #[debug(skip)]
     pub(crate) conns: BoxStream<'static, Result<Conn<BoxIo>, BoxError>>,
     pub(crate) local_addr: Option<LocalAddr>,
+    accept_errors: Option<AcceptErrors>,
     /// At a drain there may be connections in the accept queue.
     #[debug(skip)]
     queues: bool,
@@ -34,6 +37,7 @@ impl Incoming {
     pub(crate) fn new(endpoint: impl Endpoint) -> Self {
         Self {
             local_addr: endpoint.local_addr(),
+            accept_errors: endpoint.accept_errors(),
             conns: endpoint.map_ok(guarded).map_err(Into::into).boxed(),
             queues: true,
         }
@@ -55,8 +59,14 @@ impl Incoming {
         lifecycle: Arc<Lifecycle>,
     ) -> impl Stream<Item = Result<Conn<BoxIo>, BoxError>> + Send {
         let Self {
-            mut conns, queues, ..
+            mut conns,
+            queues,
+            accept_errors,
+            ..
         } = self;
+        if let Some(errors) = accept_errors {
+            lifecycle.stats().watch_accepts(side, &errors);
+        }
         let mut looks = 0;
         let mut look_again: Option<BoxFuture<'static, ()>> = None;
         poll_fn(move |cx| {

@@ -65,8 +65,8 @@ pub(crate) struct Lifecycle {
     pause: LoopSwitch,
     /// Another connector has taken the clients over.
     retired: AtomicBool,
-    /// Another connector began with these statistics.
-    is_successor: bool,
+    /// Connections that wait in another connector come here.
+    takes_waiting: bool,
     places: OnceLock<WaitPlaces>,
     pair_places: Option<PairPlaces>,
     /// Of all tasks.
@@ -78,6 +78,9 @@ pub(crate) struct Lifecycle {
 impl Lifecycle {
     pub(crate) fn new(settings: &Settings) -> Self {
         let before = settings.before.as_ref();
+        if let Some(before) = before {
+            before.stats.begin_generation();
+        }
         Self {
             drain: LoopSwitch::default(),
             stop: CancellationToken::new(),
@@ -96,7 +99,7 @@ impl Lifecycle {
             observers: Arc::clone(before.map_or(&settings.observers, |before| &before.observers)),
             pause: LoopSwitch::default(),
             retired: AtomicBool::new(false),
-            is_successor: before.is_some(),
+            takes_waiting: before.is_some() && !settings.lets_waiting_go,
             places: OnceLock::new(),
             pair_places: settings
                 .max_pairs
@@ -107,7 +110,7 @@ impl Lifecycle {
 
     /// Connections wait in these places.
     pub(crate) fn wait_at(&self, is_keyed: bool, slots: Vec<WaitSlot<BoxIo>>) {
-        let places = WaitPlaces::new(is_keyed, slots, self.is_successor);
+        let places = WaitPlaces::new(is_keyed, slots, self.takes_waiting);
         let _ = self.places.set(places);
     }
 

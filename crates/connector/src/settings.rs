@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) observers: Arc<Observers>,
     /// Of the connector whose clients this one takes over.
     pub(crate) before: Option<Before>,
+    /// Those that wait there are closed.
+    pub(crate) lets_waiting_go: bool,
 }
 
 // ===== impl Settings =====

@@ -62,11 +62,11 @@ impl PairPlaces {
 // ===== impl WaitPlaces =====
 
 impl WaitPlaces {
-    pub(crate) fn new(is_keyed: bool, slots: Vec<WaitSlot<BoxIo>>, is_successor: bool) -> Self {
+    pub(crate) fn new(is_keyed: bool, slots: Vec<WaitSlot<BoxIo>>, takes: bool) -> Self {
         Self {
             is_keyed,
             heirs: slots.iter().map(WaitSlot::heir).collect(),
-            slots: Mutex::new(if is_successor { slots } else { Vec::new() }),
+            slots: Mutex::new(if takes { slots } else { Vec::new() }),
         }
     }
 

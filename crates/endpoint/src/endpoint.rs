@@ -3,6 +3,7 @@ use std::{fmt, net::SocketAddr};
 use futures::Stream;
 
 use crate::{
+    accept_errors::AcceptErrors,
     address::{UnixAddr, VsockAddr},
     conn::Conn,
     error::BoxError,
@@ -26,6 +27,11 @@ pub trait Endpoint: Stream<Item = Result<Conn<Self::Io>, Self::Error>> + Send + 
 
     /// The address listened on, with the real port; `None` where there is none.
     fn local_addr(&self) -> Option<LocalAddr> {
+        None
+    }
+
+    /// The count of accepts that failed; `None` where nothing is accepted.
+    fn accept_errors(&self) -> Option<AcceptErrors> {
         None
     }
 }

@@ -52,6 +52,7 @@
 //! A dial is also a [`tower::Service`](tower_service::Service), which is how each connection
 //! brings a partner of its own; [`dial_by`] chooses the dial for each.
 
+mod accept_errors;
 mod address;
 mod conn;
 mod dial;
@@ -90,6 +91,7 @@ pub use self::unix::{UnixDial, UnixDialError, UnixListen, UnixListenOptions, Uni
 #[cfg(target_os = "linux")]
 pub use self::vsock::{VsockDial, VsockDialError, VsockIo, VsockListen, VsockListenSocket};
 pub use self::{
+    accept_errors::{AcceptErrorKind, AcceptErrors},
     address::{
         Address, AddressError, DialAddr, ExecAddr, Host, HostName, ListenAddr, SocketName,
         TargetAddr, UnixAddr, VsockAddr,
@@ -97,10 +99,11 @@ pub use self::{
     conn::{
         CloseReason, Conn, ConnEvent, ConnId, ConnObserver, Exit, Extensions, Info, Origin,
         PeerName, PeerNetwork, Program, Refusal, Side, UnixPeer, VsockPeer,
+        shorten_client_addresses, shown_client, shown_client_ip,
     },
     dial::{
-        Backoff, Dial, DialBy, DialError, Family, Once, Pool, PoolEach, Pooled, Repeat, dial_by,
-        once, pool, pool_each, repeat,
+        Backoff, Dial, DialBy, DialError, Family, Once, Pool, PoolEach, PoolStatus, PoolWatch,
+        Pooled, Repeat, dial_by, once, pool, pool_each, repeat,
     },
     endpoint::{Endpoint, LocalAddr},
     error::{BoxError, Chain, find_cause, is_caused_by},

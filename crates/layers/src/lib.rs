@@ -169,7 +169,7 @@ pub use self::{
     handshake::vsock_connect::{VsockConnect, VsockConnectError},
     handshake::{
         Departed, Forwarded, Handshake, HandshakeError, HandshakeLayer, HandshakeRequest,
-        HealthCheck, Identity, LineError, Replaceable, take_line,
+        HandshakeTimes, HealthCheck, Identity, LineError, Replaceable, take_line,
     },
     observe::access_log::{AccessLog, AccessLogLayer, SideAccessLogLayer},
     observe::capture::{Capture, CaptureLayer},

@@ -37,6 +37,7 @@ type Observer = dyn Fn(&Info, WaitEvent) + Send + Sync;
 #[derive(Default)]
 struct Shared {
     sides: [SideCounts; 2],
+    keys: AtomicU64,
     observer: OnceLock<Box<Observer>>,
 }
 
@@ -89,6 +90,15 @@ impl WaitingCounts {
     pub fn waited(&self, side: Side, refusal: Refusal) -> Duration {
         let refused = &self.side(side).refused[refusal as usize];
         Duration::from_micros(refused.waited.load(Ordering::Relaxed))
+    }
+
+    /// The distinct keys with which connections wait; 0 without keys.
+    pub fn keys(&self) -> u64 {
+        self.0.keys.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_keys(&self, keys: usize) {
+        self.0.keys.store(keys as u64, Ordering::Relaxed);
     }
 
     /// Calls this function for each connection that begins or ceases to wait, from now on. Has an effect only in

@@ -133,8 +133,9 @@ impl Direction {
     }
 
     /// The sink is gone.
-    pub(crate) fn discard(&mut self) {
+    pub(crate) fn discard(&mut self, meter: &Meter) {
         self.held = Held::Nothing;
+        meter.end_stall(self.from);
         match self.state {
             State::Flow { .. } => self.state = State::Discard { left: DISCARD },
             State::End | State::Fail => self.state = State::Done(Outcome::Discarded),
@@ -280,7 +281,7 @@ impl Direction {
             let n = match self.held.poll_write(cx, sink) {
                 Poll::Ready(result) => result?,
                 Poll::Pending => {
-                    meter.begin_stall(self.from);
+                    meter.begin_stall(self.from, self.held.len());
                     // A sink may need to flush before it can take more.
                     ready!(self.poll_flush(cx, sink))?;
                     return Poll::Pending;

@@ -49,6 +49,8 @@ mod summary;
 mod transfer;
 mod turn;
 
+#[cfg(target_os = "linux")]
+pub use self::pipe::open_pipes;
 pub use self::{
     relay::Relay,
     relaying::Relaying,

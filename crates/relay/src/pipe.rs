@@ -4,6 +4,7 @@ use std::{
     cell::RefCell,
     io,
     os::fd::OwnedFd,
+    sync::atomic::{AtomicU64, Ordering},
     task::{Context, Poll, ready},
 };
 
@@ -22,6 +23,9 @@ const SIZE: usize = 1024 * 1024;
 const KEEP: usize = 8;
 
 const FLAGS: SpliceFlags = SpliceFlags::NONBLOCK.union(SpliceFlags::MOVE);
+
+/// How many are open in the process.
+static OPEN: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     static EMPTY: RefCell<Vec<Ends>> = const { RefCell::new(Vec::new()) };
@@ -52,6 +56,12 @@ pub(crate) enum Fill {
 struct Ends {
     read: OwnedFd,
     write: OwnedFd,
+}
+
+/// The number of pipes that bytes are spliced through in this process, of all relays together: those with bytes in
+/// them, and up to 8 empty ones of each thread. Each has two file descriptors.
+pub fn open_pipes() -> u64 {
+    OPEN.load(Ordering::Relaxed)
 }
 
 // ===== impl Pipe =====
@@ -187,7 +197,14 @@ impl Ends {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         // Where the user's pipes are used up it stays as small as it is, and works.
         let _ = fcntl_setpipe_size(&write, SIZE);
+        OPEN.fetch_add(1, Ordering::Relaxed);
         Ok(Self { read, write })
+    }
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        OPEN.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -203,10 +220,10 @@ mod tests {
     /// writer has gone.
     #[tokio::test]
     async fn a_splice_that_moves_nothing_is_an_error_and_no_endless_loop() {
-        let (read, _) = pipe_with(PipeFlags::NONBLOCK).unwrap();
-        let (_, write) = pipe_with(PipeFlags::NONBLOCK).unwrap();
+        let mut ends = Ends::new().unwrap();
+        ends.read = pipe_with(PipeFlags::NONBLOCK).unwrap().0;
         let mut pipe = Pipe {
-            ends: Some(Ends { read, write }),
+            ends: Some(ends),
             len: 5,
         };
         let (into, _peer) = UnixStream::pair().unwrap();

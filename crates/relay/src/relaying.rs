@@ -152,7 +152,7 @@ impl<A: Io, B: Io> Relaying<A, B> {
             }
             Event::SourceFailed(error) => {
                 ending.failure.get_or_insert((from, error));
-                other.discard();
+                other.discard(self.session.meter());
             }
             Event::Exhausted => {
                 ending.exhausted = true;
@@ -162,11 +162,11 @@ impl<A: Io, B: Io> Relaying<A, B> {
             // answer is whole.
             Event::SinkFailed(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 ending.closed_early.get_or_insert(!from);
-                this.discard();
+                this.discard(self.session.meter());
             }
             Event::SinkFailed(error) => {
                 ending.failure.get_or_insert((!from, error));
-                this.discard();
+                this.discard(self.session.meter());
                 other.distrust_end();
             }
             Event::Done => {}

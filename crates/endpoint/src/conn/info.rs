@@ -11,7 +11,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Extensions, Program, observer};
+use super::{Extensions, Program, observer, privacy::shown_client};
 use crate::address::{DialAddr, UnixAddr, VsockAddr};
 
 /// Everything known about a connection.
@@ -143,7 +143,8 @@ impl Info {
         }
     }
 
-    /// The peer's address, for a log line. Over a Unix socket a client is its user, `uid:1000`, and
+    /// The peer's address, for a log line; that of a client [shortened](crate::shorten_client_addresses) where that
+    /// is asked for. Over a Unix socket a client is its user, `uid:1000`, and
     /// a server its socket, `unix:/run/app.sock`. A program is its name, `exec:cat`, and a machine over vsock its address,
     /// `vsock:3:1024`. `?` for a peer of
     /// which nothing is known.
@@ -155,7 +156,8 @@ impl Info {
             return PeerName(Name::Vsock(*addr));
         }
         PeerName(match (self.peer, self.unix(), self.origin) {
-            (Some(peer), ..) => Name::Ip(peer),
+            (Some(peer), _, Origin::Accepted) => Name::Ip(shown_client(peer)),
+            (Some(peer), _, Origin::Dialled) => Name::Ip(peer),
             (None, Some(unix), Origin::Accepted) => Name::User(unix.uid),
             (None, Some(unix), Origin::Dialled) => Name::Socket(Arc::clone(&unix.socket)),
             (None, None, _) => Name::Unknown,
@@ -165,9 +167,10 @@ impl Info {
 
 // ===== impl PeerName =====
 
+/// Of a client.
 impl From<Option<SocketAddr>> for PeerName {
     fn from(peer: Option<SocketAddr>) -> Self {
-        Self(peer.map_or(Name::Unknown, Name::Ip))
+        Self(peer.map_or(Name::Unknown, |client| Name::Ip(shown_client(client))))
     }
 }
 

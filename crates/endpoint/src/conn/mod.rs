@@ -5,6 +5,7 @@ mod extensions;
 mod info;
 mod observer;
 mod peer_network;
+mod privacy;
 mod program;
 mod refusal;
 mod unix_peer;
@@ -16,6 +17,7 @@ pub use self::{
     info::{ConnId, Info, Origin, PeerName, Side},
     observer::{ConnEvent, ConnObserver},
     peer_network::PeerNetwork,
+    privacy::{shorten_client_addresses, shown_client, shown_client_ip},
     program::{Exit, Program},
     refusal::Refusal,
     unix_peer::UnixPeer,

@@ -16,7 +16,9 @@ pub use self::{
     by::{DialBy, dial_by},
     error::DialError,
     family::Family,
-    stream::{Once, Pool, PoolEach, Pooled, Repeat, once, pool, pool_each, repeat},
+    stream::{
+        Once, Pool, PoolEach, PoolStatus, PoolWatch, Pooled, Repeat, once, pool, pool_each, repeat,
+    },
 };
 
 pub(crate) use self::modes::dials;

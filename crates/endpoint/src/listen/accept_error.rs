@@ -2,7 +2,7 @@ use std::io;
 
 /// The meaning of an error of accept(2) for the listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AcceptError {
+pub(crate) enum AcceptError {
     /// One connection failed (`ECONNABORTED`, `EPROTO`, `EPERM` of a firewall, or an error that was
     /// pending on it, which Linux returns from accept). The next may be sound.
     Connection,
@@ -18,7 +18,7 @@ pub(super) enum AcceptError {
 impl AcceptError {
     /// An unknown error counts as a [`Shortage`](Self::Shortage): accepting is tried again, after a
     /// pause.
-    pub(super) fn of(error: &io::Error) -> Self {
+    pub(crate) fn of(error: &io::Error) -> Self {
         use io::ErrorKind as Kind;
 
         match error.kind() {

@@ -9,6 +9,7 @@ use tokio::time::{Sleep, sleep};
 use tracing::{debug, info, warn};
 
 use super::accept_error::AcceptError;
+use crate::accept_errors::AcceptErrors;
 
 /// The pause before accepting is tried again when descriptors or memory are used up.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -26,6 +27,7 @@ pub(crate) struct AcceptRetry {
     pause: Option<Pin<Box<Sleep>>>,
     short: bool,
     failed_in_a_row: u32,
+    pub(crate) errors: AcceptErrors,
 }
 
 // ===== impl AcceptRetry =====
@@ -57,6 +59,7 @@ impl AcceptRetry {
                 }
                 Poll::Ready(Err(error)) => error,
             };
+            self.errors.count(&error);
             match AcceptError::of(&error) {
                 AcceptError::Listener => return Poll::Ready(Err(error)),
                 AcceptError::Connection if self.failed_in_a_row < IN_A_ROW => {

@@ -1,6 +1,6 @@
 //! [`Listen`]: accepts connections.
 
-mod accept_error;
+pub(crate) mod accept_error;
 pub(crate) mod accept_retry;
 mod error;
 mod options;
@@ -20,8 +20,9 @@ use tracing::debug;
 
 use self::accept_retry::AcceptRetry;
 use crate::{
+    accept_errors::AcceptErrors,
     address::{AddressError, ListenAddr},
-    conn::{Conn, Origin},
+    conn::{Conn, Origin, shown_client},
     endpoint::{Endpoint, LocalAddr},
     io::{TcpIo, tcp::TcpListener},
     socket::SocketOptions,
@@ -65,6 +66,7 @@ pub struct Listen {
     /// The socket to be polled first, so that none is starved.
     next: usize,
     options: SocketOptions,
+    errors: AcceptErrors,
 }
 
 #[derive(Debug)]
@@ -153,17 +155,28 @@ impl Listen {
             .socket(self.options)
             .adopt(listeners)?
             .sockets;
+        self.count_errors();
         Ok(())
     }
 
     /// There must be at least one listener.
     fn new(listeners: Vec<std::net::TcpListener>, options: SocketOptions) -> io::Result<Self> {
         let sockets: io::Result<Vec<_>> = listeners.into_iter().map(Accepting::new).collect();
-        Ok(Self {
+        let mut listen = Self {
             sockets: sockets?,
             next: 0,
             options,
-        })
+            errors: AcceptErrors::default(),
+        };
+        listen.count_errors();
+        Ok(listen)
+    }
+
+    /// All sockets count together.
+    fn count_errors(&mut self) {
+        for socket in &mut self.sockets {
+            socket.retry.errors = self.errors.clone();
+        }
     }
 }
 
@@ -190,7 +203,7 @@ impl Accepting {
                 && let Err(error) = options.apply(&SockRef::from(&io))
             {
                 // The listening socket took the same options, so the client must have gone.
-                debug!(%peer, %error, "an accepted connection took no options");
+                debug!(peer = %shown_client(peer), %error, "an accepted connection took no options");
                 return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }
             Poll::Ready(Ok((io, peer)))
@@ -239,6 +252,10 @@ impl Endpoint for Listen {
 
     fn local_addr(&self) -> Option<LocalAddr> {
         Some(Self::local_addr(self).into())
+    }
+
+    fn accept_errors(&self) -> Option<AcceptErrors> {
+        Some(self.errors.clone())
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::{UnixListenOptions, file::OwnFile, peer};
 use crate::{
+    accept_errors::AcceptErrors,
     address::{AddressError, UnixAddr},
     conn::{Conn, Origin},
     endpoint::{Endpoint, LocalAddr},
@@ -146,6 +147,10 @@ impl Endpoint for UnixListen {
 
     fn local_addr(&self) -> Option<LocalAddr> {
         Some(self.addr().clone().into())
+    }
+
+    fn accept_errors(&self) -> Option<AcceptErrors> {
+        Some(self.retry.errors.clone())
     }
 }
 

@@ -10,6 +10,7 @@ use socket2::{SockRef, Socket};
 
 use super::{VsockIo, check_local, socket};
 use crate::{
+    accept_errors::AcceptErrors,
     address::VsockAddr,
     conn::{Conn, Origin, VsockPeer},
     endpoint::{Endpoint, LocalAddr},
@@ -143,6 +144,10 @@ impl Endpoint for VsockListen {
 
     fn local_addr(&self) -> Option<LocalAddr> {
         Some(self.addr.into())
+    }
+
+    fn accept_errors(&self) -> Option<AcceptErrors> {
+        Some(self.retry.errors.clone())
     }
 }
 

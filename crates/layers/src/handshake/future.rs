@@ -6,10 +6,10 @@ use std::{
 
 use couplet_endpoint::{BoxError, FairSlot};
 use pin_project::pin_project;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tower_service::Service;
 
-use super::{HandshakeError, HandshakeRequest, departure::Departure};
+use super::{HandshakeError, HandshakeRequest, HandshakeTimes, departure::Departure};
 
 /// The future of a [`HandshakeService`](super::HandshakeService): the handshake, then the inner
 /// service's readiness, then its call. Dropping it drops the request, in whatever state.
@@ -35,6 +35,8 @@ enum State<F, S, O, C> {
         timeout: Duration,
         inner: S,
         slot: FairSlot,
+        /// Where it counts, and since when it runs.
+        times: Option<(HandshakeTimes, Instant)>,
     },
     /// The slot is kept until the inner service has taken the request over, so that requests that wait
     /// for it are bounded as well.
@@ -57,7 +59,13 @@ impl<F, S, O> HandshakeFuture<F, S, O>
 where
     S: Service<O>,
 {
-    pub(super) fn new(handshake: F, timeout: Option<Duration>, inner: S, slot: FairSlot) -> Self {
+    pub(super) fn new(
+        handshake: F,
+        timeout: Option<Duration>,
+        inner: S,
+        slot: FairSlot,
+        times: Option<HandshakeTimes>,
+    ) -> Self {
         Self {
             state: State::Shaking {
                 handshake,
@@ -65,6 +73,7 @@ where
                 timeout: timeout.unwrap_or_default(),
                 inner,
                 slot,
+                times: times.map(|times| (times, Instant::now())),
             },
         }
     }
@@ -89,6 +98,7 @@ where
                     deadline,
                     timeout,
                     slot,
+                    times,
                     ..
                 } => {
                     if slot.poll_gives_way(cx).is_ready() {
@@ -99,7 +109,11 @@ where
                             let source = |error: E| HandshakeError::Failed {
                                 source: error.into(),
                             };
-                            outcome.map_err(source)?
+                            let outcome = outcome.map_err(source)?;
+                            if let Some((times, since)) = times {
+                                times.add(since.elapsed());
+                            }
+                            outcome
                         }
                         Poll::Pending => {
                             if let Some(deadline) = deadline.as_pin_mut() {

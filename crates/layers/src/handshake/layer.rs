@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tower_layer::Layer;
 
-use super::HandshakeService;
+use super::{HandshakeService, HandshakeTimes};
 
 /// Runs a [`Handshake`](super::Handshake) before a service. See the [module](super).
 #[derive(Clone, Debug)]
@@ -10,6 +10,7 @@ pub struct HandshakeLayer<H> {
     handshake: H,
     pub(super) timeout: Option<Duration>,
     pub(super) bound: usize,
+    pub(super) times: Option<HandshakeTimes>,
 }
 
 // ===== impl HandshakeLayer =====
@@ -21,6 +22,7 @@ impl<H> HandshakeLayer<H> {
             handshake,
             timeout: Some(Duration::from_secs(10)),
             bound: 1024,
+            times: None,
         }
     }
 
@@ -44,12 +46,19 @@ impl<H> HandshakeLayer<H> {
         self.bound = bound;
         self
     }
+
+    /// Counts there how long each handshake took that went through.
+    #[must_use]
+    pub fn times(mut self, times: HandshakeTimes) -> Self {
+        self.times = Some(times);
+        self
+    }
 }
 
 impl<H: Clone, S> Layer<S> for HandshakeLayer<H> {
     type Service = HandshakeService<H, S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        HandshakeService::with(self.handshake.clone(), self.timeout, self.bound, inner)
+        HandshakeService::with(self.handshake.clone(), self, inner)
     }
 }

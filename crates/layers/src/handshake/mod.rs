@@ -115,6 +115,7 @@ pub mod socks;
 pub mod starttls;
 #[cfg(test)]
 mod tests;
+mod times;
 #[cfg(feature = "tls")]
 pub mod tls;
 pub mod token;
@@ -136,6 +137,7 @@ pub use self::{
     line::{LineError, take_line},
     replaceable::Replaceable,
     request::HandshakeRequest,
+    times::HandshakeTimes,
 };
 
 use std::{
@@ -197,6 +199,7 @@ pub struct HandshakeService<H, S> {
     handshake: H,
     timeout: Option<Duration>,
     slots: FairSlots,
+    times: Option<HandshakeTimes>,
     inner: S,
 }
 
@@ -206,7 +209,7 @@ impl<H, S> HandshakeService<H, S> {
     /// Runs a handshake before a service, with the defaults of [`HandshakeLayer::new`].
     pub fn new(inner: S, handshake: H) -> Self {
         let layer = HandshakeLayer::new(());
-        Self::with(handshake, layer.timeout, layer.bound, inner)
+        Self::with(handshake, &layer, inner)
     }
 
     /// The layer that makes such a service.
@@ -216,11 +219,12 @@ impl<H, S> HandshakeService<H, S> {
 
     crate::accessors::inner_accessors!();
 
-    fn with(handshake: H, timeout: Option<Duration>, bound: usize, inner: S) -> Self {
+    fn with<L>(handshake: H, layer: &HandshakeLayer<L>, inner: S) -> Self {
         Self {
             handshake,
-            timeout,
-            slots: FairSlots::new(bound, GIVES_WAY),
+            timeout: layer.timeout,
+            slots: FairSlots::new(layer.bound, GIVES_WAY),
+            times: layer.times.clone(),
             inner,
         }
     }
@@ -254,6 +258,7 @@ where
             // after the handshake.
             self.inner.clone(),
             slot,
+            self.times.clone(),
         )
     }
 }
@@ -265,6 +270,7 @@ impl<H: Clone, S: Clone> Clone for HandshakeService<H, S> {
             handshake: self.handshake.clone(),
             timeout: self.timeout,
             slots: self.slots.clone(),
+            times: self.times.clone(),
             inner: self.inner.clone(),
         }
     }

@@ -11,8 +11,8 @@ use std::{
 };
 
 use couplet_endpoint::{
-    BoxError, Chain, Conn, ConnEvent, Endpoint, FairSlot, FairSlots, GivesWay, Info, Io, LocalAddr,
-    Origin, RelayName, Side,
+    AcceptErrors, BoxError, Chain, Conn, ConnEvent, Endpoint, FairSlot, FairSlots, GivesWay, Info,
+    Io, LocalAddr, Origin, RelayName, Side,
 };
 use futures::{
     FutureExt, Stream, TryFutureExt,
@@ -182,6 +182,10 @@ where
 
     fn local_addr(&self) -> Option<LocalAddr> {
         self.endpoint.local_addr()
+    }
+
+    fn accept_errors(&self) -> Option<AcceptErrors> {
+        self.endpoint.accept_errors()
     }
 }
 

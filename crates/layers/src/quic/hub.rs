@@ -8,7 +8,9 @@ use std::{
     task::Poll,
 };
 
-use couplet_endpoint::{Chain, Conn, FairSlot, FairSlots, Origin, PeerNetwork, RelayName};
+use couplet_endpoint::{
+    Chain, Conn, FairSlot, FairSlots, Origin, PeerNetwork, RelayName, shown_client,
+};
 use quinn::{
     Connection, Endpoint, Incoming, RecvStream, SendStream, ServerConfig,
     crypto::rustls::QuicServerConfig,
@@ -147,7 +149,7 @@ impl Hub {
         let slot = self.handshakes.enter(Some(network));
         let permit = Arc::clone(&self.carriers).try_acquire_owned();
         let (Some(slot), Ok(permit)) = (slot, permit) else {
-            tracing::debug!(peer = %incoming.remote_address(), "a carrier is refused: there are too many");
+            tracing::debug!(peer = %shown_client(incoming.remote_address()), "a carrier is refused: there are too many");
             incoming.refuse();
             return;
         };
@@ -167,7 +169,7 @@ impl Hub {
         let conn = match self.shake(incoming, &slot).await {
             Ok(conn) => conn,
             Err(error) => {
-                tracing::info!(%peer, error, "a carrier is refused");
+                tracing::info!(peer = %shown_client(peer), error, "a carrier is refused");
                 return;
             }
         };

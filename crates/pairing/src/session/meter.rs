@@ -2,7 +2,7 @@ use std::{
     fmt,
     sync::{
         OnceLock,
-        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -33,10 +33,15 @@ pub struct Meter {
     /// Since when each side's bytes are held up by the other: milliseconds since the start, and one
     /// more; 0 while they are not.
     stalled: [AtomicU32; 2],
+    /// How much the relay holds meanwhile, in pieces of [`PIECE`] bytes: so it fits into a hole.
+    held: [AtomicU16; 2],
     /// Where the bytes count, too.
     moved: OnceLock<Moved>,
     start: Instant,
 }
+
+/// Of what is held, the least that counts. A pipe has at most 32,768 of them.
+const PIECE: u32 = 32;
 
 /// The progress of a pair that waits for its budget.
 const HELD_UP: u64 = u64::MAX;
@@ -60,6 +65,7 @@ impl Meter {
             spliced: [const { AtomicBool::new(false) }; 2],
             relaying: AtomicBool::new(false),
             stalled: [const { AtomicU32::new(0) }; 2],
+            held: [const { AtomicU16::new(0) }; 2],
             moved: OnceLock::new(),
             start: Instant::now(),
         }
@@ -102,20 +108,28 @@ impl Meter {
     }
 
     /// Marks that the other side accepts no more bytes from `from` (back-pressure), until the next bytes are
-    /// delivered. For the relay alone.
-    pub fn begin_stall(&self, from: Side) {
+    /// delivered. The relay holds this many bytes meanwhile. For the relay alone.
+    pub fn begin_stall(&self, from: Side, held: u32) {
         let stalled = &self.stalled[from as usize];
         if stalled.load(Ordering::Relaxed) == 0 {
             let since = u32::try_from(self.elapsed().saturating_add(1)).unwrap_or(u32::MAX);
             stalled.store(since, Ordering::Relaxed);
+            if let Some(moved) = self.moved.get() {
+                let pieces = u16::try_from(held.div_ceil(PIECE)).unwrap_or(u16::MAX);
+                self.held[from as usize].store(pieces, Ordering::Relaxed);
+                moved.holds(from, u64::from(pieces) * u64::from(PIECE));
+            }
         }
     }
 
+    /// Ends it, though nothing was delivered: the other side is gone. For the relay alone.
     #[cold]
-    pub(super) fn end_stall(&self, from: Side) {
+    pub fn end_stall(&self, from: Side) {
         let since = self.stalled[from as usize].swap(0, Ordering::Relaxed);
         if let (Some(since), Some(moved)) = (since.checked_sub(1), self.moved.get()) {
             moved.stalls(from, self.elapsed().saturating_sub(since.into()));
+            let pieces = self.held[from as usize].swap(0, Ordering::Relaxed);
+            moved.lets_go(from, u64::from(pieces) * u64::from(PIECE));
         }
     }
 

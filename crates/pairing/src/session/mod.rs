@@ -336,24 +336,28 @@ mod tests {
         let meter = session.meter();
         meter.add(Side::A, 5);
         tokio::time::advance(Duration::from_secs(1)).await;
-        meter.begin_stall(Side::A);
+        meter.begin_stall(Side::A, 100);
         let begun = Instant::now();
         tokio::time::advance(Duration::from_secs(2)).await;
-        meter.begin_stall(Side::A);
+        meter.begin_stall(Side::A, 90);
+        assert_eq!((moved.held(Side::A), moved.held(Side::B)), (128, 0));
         meter.add_spliced(Side::B, 7);
         assert_eq!(meter.stalled_since(Side::A), Some(begun));
         assert_eq!(moved.stalled(Side::A), Duration::ZERO);
         meter.add(Side::A, 1);
         assert_eq!(meter.stalled_since(Side::A), None);
         assert_eq!(moved.stalled(Side::A), Duration::from_secs(2));
+        assert_eq!(moved.held(Side::A), 0);
         assert_eq!((moved.bytes(Side::A), moved.bytes(Side::B)), (6, 7));
         assert_eq!((moved.spliced(Side::A), moved.spliced(Side::B)), (0, 7));
         assert!(meter.is_spliced(Side::B) && !meter.is_spliced(Side::A));
         // One that lasts to the end counts then.
-        meter.begin_stall(Side::B);
+        meter.begin_stall(Side::B, 50);
+        assert_eq!(moved.held(Side::B), 64);
         tokio::time::advance(Duration::from_secs(3)).await;
         session.end(CloseReason::Closed);
         assert_eq!(moved.stalled(Side::B), Duration::from_secs(3));
+        assert_eq!(moved.held(Side::B), 0);
     }
 
     /// Every pair has one, in two halves. The first fits into mimalloc's places of 224 bytes; each, with 16 for

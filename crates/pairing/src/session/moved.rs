@@ -29,6 +29,8 @@ struct Shard {
     spliced: [AtomicU64; 2],
     /// Milliseconds.
     stalled: [AtomicU64; 2],
+    /// What one thread adds another may take off, so that only the sum is a number of bytes.
+    held: [AtomicU64; 2],
 }
 
 // ===== impl Moved =====
@@ -54,6 +56,16 @@ impl Moved {
         Duration::from_millis(self.sum(|shard| &shard.stalled[from as usize]))
     }
 
+    /// The bytes from `from` that the relay holds now, in buffers and pipes, because their reader is slow;
+    /// of each pair rounded up to 32.
+    pub fn held(&self, from: Side) -> u64 {
+        let shards = self.0.iter();
+        let held = shards.map(|shard| shard.held[from as usize].load(Ordering::Relaxed));
+        let held = held.fold(0, u64::wrapping_add);
+        // Another thread may have taken off what was not added yet, as this one sees it.
+        if held > u64::MAX / 2 { 0 } else { held }
+    }
+
     pub(super) fn delivers(&self, from: Side, bytes: u64, by_splice: bool) {
         let shard = self.shard();
         shard.delivered[from as usize].fetch_add(bytes, Ordering::Relaxed);
@@ -64,6 +76,14 @@ impl Moved {
 
     pub(super) fn stalls(&self, from: Side, millis: u64) {
         self.shard().stalled[from as usize].fetch_add(millis, Ordering::Relaxed);
+    }
+
+    pub(super) fn holds(&self, from: Side, bytes: u64) {
+        self.shard().held[from as usize].fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn lets_go(&self, from: Side, bytes: u64) {
+        self.shard().held[from as usize].fetch_sub(bytes, Ordering::Relaxed);
     }
 
     fn sum(&self, counter: impl Fn(&Shard) -> &AtomicU64) -> u64 {

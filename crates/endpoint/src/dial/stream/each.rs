@@ -12,7 +12,7 @@ use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 use tracing::{debug, info, warn};
 
-use super::pool::{Pool, pool};
+use super::pool::{Pool, PoolWatch, pool};
 use crate::{
     conn::Conn,
     dial::{Backoff, Dial, DialError},
@@ -64,6 +64,7 @@ where
         backoff,
         make: Box::new(make),
         pools: Vec::new(),
+        watch: PoolWatch::default(),
         next: 0,
         look_up: LookUp::Due,
     }
@@ -77,6 +78,7 @@ pub struct PoolEach<D: Service<()>> {
     backoff: Backoff,
     make: Box<dyn Fn(Dial) -> D + Send>,
     pools: Vec<(SocketAddr, Pool<D>)>,
+    watch: PoolWatch,
     /// The pool that is asked first, so that none is forgotten.
     next: usize,
     look_up: LookUp,
@@ -128,6 +130,12 @@ impl<D, I> PoolEach<D>
 where
     D: Service<(), Response = Conn<I>>,
 {
+    /// Adds its pools to those that are watched there, from now on.
+    pub fn watch(mut self, watch: &PoolWatch) -> Self {
+        self.watch = watch.clone();
+        self
+    }
+
     /// Looks the name up when it is time, until there is something to wait for.
     fn poll_look_up(&mut self, cx: &mut Context<'_>) {
         loop {
@@ -195,7 +203,8 @@ where
             if self.pools.iter().all(|(known, _)| *known != addr) {
                 info!(address = %addr, connections = self.n, "address is new: a pool is kept there");
                 let dial = (self.make)(self.dial.clone().only(addr));
-                self.pools.push((addr, pool(dial, self.n, self.backoff)));
+                let pool = pool(dial, self.n, self.backoff).watch(&self.watch);
+                self.pools.push((addr, pool));
             }
         }
     }

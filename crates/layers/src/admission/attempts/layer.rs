@@ -1,6 +1,6 @@
 use std::{error::Error, net::IpAddr, sync::Arc, time::Duration};
 
-use couplet_endpoint::{BoxError, is_caused_by};
+use couplet_endpoint::{BoxError, is_caused_by, shown_client_ip};
 use couplet_pairing::PairError;
 use tokio::sync::Semaphore;
 use tower_layer::Layer;
@@ -28,7 +28,10 @@ pub(super) enum Otherwise {
 
 /// A connection was refused because its peer's address has failed too often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many handshakes of {peer} have failed: {failed}, and {refused} refused for that")]
+#[error(
+    "too many handshakes of {} have failed: {failed}, and {refused} refused for that",
+    shown_client_ip(*peer)
+)]
 pub struct TooManyAttempts {
     pub(super) peer: IpAddr,
     pub(super) failed: u32,
@@ -37,7 +40,7 @@ pub struct TooManyAttempts {
 
 /// A handshake has failed, and was counted. The source is the handshake's error.
 #[derive(Debug, thiserror::Error)]
-#[error("failed attempt {number} of {peer}")]
+#[error("failed attempt {number} of {}", shown_client_ip(*peer))]
 pub struct FailedAttempt {
     pub(super) peer: IpAddr,
     pub(super) number: u32,

@@ -1,4 +1,4 @@
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc, time::SystemTime};
 
 use rustls::{
     self, RootCertStore,
@@ -12,7 +12,7 @@ use x509_parser::{extensions::GeneralName, parse_x509_certificate, x509::X509Ver
 use super::{
     PemError, TlsConfigError, default_provider,
     pem::{Block, Label, blocks},
-    validity::warn_unless_valid,
+    validity::{not_after, warn_unless_valid},
 };
 
 /// A certificate chain and its private key: what a server, or a client that is asked, proves its
@@ -113,6 +113,11 @@ impl TlsCertificate {
     /// The DNS names that the certificate is for, in lower case.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// When the certificate expires: it is valid up to this second. Of the chain, it is the first.
+    pub fn not_after(&self) -> Option<SystemTime> {
+        self.key.cert.first().and_then(not_after)
     }
 
     pub(super) fn certified_key(&self) -> &Arc<CertifiedKey> {

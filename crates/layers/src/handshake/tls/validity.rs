@@ -2,11 +2,22 @@
 
 use std::{
     path::Path,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use rustls::pki_types::CertificateDer;
 use x509_parser::{certificate::X509Certificate, parse_x509_certificate};
+
+/// When the certificate expires.
+pub(super) fn not_after(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
+    let (_, certificate) = parse_x509_certificate(certificate).ok()?;
+    let seconds = certificate.validity().not_after.timestamp();
+    let since = Duration::from_secs(seconds.unsigned_abs());
+    match seconds < 0 {
+        true => UNIX_EPOCH.checked_sub(since),
+        false => UNIX_EPOCH.checked_add(since),
+    }
+}
 
 /// Logs each certificate that has expired or is not valid yet.
 pub(super) fn warn_unless_valid(certificates: &[CertificateDer<'_>], file: Option<&Path>) {
@@ -62,5 +73,7 @@ mod tests {
         assert_eq!(wrong(from), "");
         assert_eq!(wrong(until), "");
         assert!(wrong(until + 1).starts_with("certificate has expired"));
+        let expires = not_after(der.der()).unwrap();
+        assert_eq!(expires, UNIX_EPOCH + Duration::from_secs(1_769_904_000));
     }
 }

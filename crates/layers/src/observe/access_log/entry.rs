@@ -13,7 +13,10 @@ use couplet_endpoint::{
 use couplet_pairing::{PairError, PairingEnded};
 use tokio::time::Instant;
 
-use super::{AccessLog, End, Leg, Record, Unjoined, record::canonical};
+use super::{
+    AccessLog, End, Leg, Record, Unjoined,
+    record::{canonical, shown_peer},
+};
 use crate::{Forwarded, Identity};
 
 /// A connection under way. Its drop makes the record, unless the connection was joined.
@@ -131,7 +134,7 @@ impl Entry {
         Leg {
             conn: self.id,
             origin: self.origin,
-            peer: progress.peer.map(canonical),
+            peer: progress.peer.map(|peer| shown_peer(peer, self.origin)),
             local: self.local.map(canonical),
             unix: self.unix.clone(),
             vsock: self.vsock,
@@ -195,7 +198,7 @@ impl Leg {
         let bare = Self {
             conn: info.id,
             origin: info.origin,
-            peer: info.peer.map(canonical),
+            peer: info.peer.map(|peer| shown_peer(peer, info.origin)),
             local: info.local.map(canonical),
             unix: info.unix().cloned(),
             vsock: info.vsock().copied(),

@@ -4,7 +4,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use couplet_endpoint::{ConnId, Exit, Origin, Program, RelayName, Side, UnixPeer, VsockAddr};
+use couplet_endpoint::{
+    ConnId, Exit, Origin, Program, RelayName, Side, UnixPeer, VsockAddr, shown_client,
+};
 use couplet_pairing::{CloseReason, SessionId};
 
 use crate::{Forwarded, Identity};
@@ -46,7 +48,8 @@ pub struct Leg {
     pub conn: ConnId,
     /// Whether the connection was accepted or dialled.
     pub origin: Origin,
-    /// The peer's address; `None` where the peer has none.
+    /// The peer's address, that of a client as it may be [shown](couplet_endpoint::shown_client); `None` where the
+    /// peer has none.
     pub peer: Option<SocketAddr>,
     /// Our own address; `None` where our end has none.
     pub local: Option<SocketAddr>,
@@ -104,6 +107,14 @@ pub enum Unjoined {
 /// The IPv4 address of an IPv4-mapped one (`::ffff:192.0.2.1`), so that a peer has one name in a log.
 pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// The same of a peer: a client's as it may be shown.
+pub(super) fn shown_peer(peer: SocketAddr, origin: Origin) -> SocketAddr {
+    match origin {
+        Origin::Accepted => shown_client(peer),
+        Origin::Dialled => canonical(peer),
+    }
 }
 
 // ===== impl Leg =====

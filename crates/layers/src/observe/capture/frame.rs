@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use couplet_endpoint::{Info, Origin, Side};
+use couplet_endpoint::{Info, Origin, Side, shown_client_ip};
 use couplet_pairing::Session;
 
 pub(super) const FIN: u8 = 0x01;
@@ -44,7 +44,7 @@ impl Addresses {
     /// The peers' addresses, and made-up ones (RFC 5737, RFC 3849) for peers without.
     pub(super) fn of(session: &Session) -> Self {
         let infos = [Side::A, Side::B].map(|side| session.info(side));
-        let known = infos.map(|info: &Info| info.peer.map(canonical));
+        let known = infos.map(shown);
         let v6 = known.iter().flatten().any(SocketAddr::is_ipv6);
         let mut sides = [1, 2].into_iter();
         Self::distinct(known.map(|known| {
@@ -155,6 +155,15 @@ pub(super) fn opener(session: &Session) -> Side {
         [Origin::Dialled, Origin::Accepted] => Side::B,
         _ => Side::A,
     }
+}
+
+/// The address of a peer; of a client what may be shown of it, with its port, by which tools tell connections apart.
+fn shown(info: &Info) -> Option<SocketAddr> {
+    let peer = info.peer?;
+    Some(match info.origin {
+        Origin::Accepted => SocketAddr::new(shown_client_ip(peer.ip()), peer.port()),
+        Origin::Dialled => canonical(peer),
+    })
 }
 
 fn canonical(address: SocketAddr) -> SocketAddr {

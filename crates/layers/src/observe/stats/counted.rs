@@ -13,6 +13,10 @@ use super::histogram::{Histogram, PAIR, SHORT, WAIT};
 #[derive(Debug)]
 pub(super) struct Pairs {
     pub(super) live: HashMap<SessionId, Session, BuildHasherDefault<NumberHasher>>,
+    /// The last one of a generation before; so are those with smaller numbers.
+    last_older: Option<SessionId>,
+    /// How many of the live ones are.
+    pub(super) older: usize,
     pub(super) total: u64,
     /// Of those that have ended, how many never were joined.
     pub(super) refused: u64,
@@ -45,8 +49,20 @@ impl Pairs {
         }
     }
 
+    pub(super) fn begin_generation(&mut self) {
+        self.last_older = self.live.keys().copied().max().or(self.last_older);
+        self.older = self.live.len();
+    }
+
+    pub(super) fn is_older(&self, session: SessionId) -> bool {
+        self.last_older.is_some_and(|last| session <= last)
+    }
+
     pub(super) fn ends(&mut self, session: &Session) {
         self.live.remove(&session.id());
+        if self.is_older(session.id()) {
+            self.older -= 1;
+        }
         if !session.is_relaying() {
             self.refused += 1;
         }
@@ -65,6 +81,8 @@ impl Default for Pairs {
         let of_sides = |bounds| [Histogram::new(bounds), Histogram::new(bounds)];
         Self {
             live: HashMap::default(),
+            last_older: None,
+            older: 0,
             total: 0,
             refused: 0,
             ended: vec![0; CloseReason::STATES.len()],

@@ -36,12 +36,17 @@ impl Histogram {
         }
     }
 
+    /// One of handshakes, empty.
+    pub(crate) fn of_handshakes() -> Self {
+        Self::new(SHORT)
+    }
+
     /// The number of all durations.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    pub(super) fn add(&mut self, time: Duration) {
+    pub(crate) fn add(&mut self, time: Duration) {
         let seconds = time.as_secs_f64();
         let bucket = self.bounds.partition_point(|bound| *bound < seconds);
         self.counts[bucket] += 1;

@@ -49,7 +49,7 @@ use std::{
     time::Duration,
 };
 
-use couplet_endpoint::Side;
+use couplet_endpoint::{AcceptErrorKind, AcceptErrors, Side};
 use couplet_pairing::{CloseReason, Moved, Refusal, Session, SessionId, WaitingCounts};
 
 use self::{counted::Pairs, side::SideStats};
@@ -169,6 +169,18 @@ impl Stats {
         self.side(side).refuse(cause);
     }
 
+    /// Includes the accepts of a side that fail from now on. A listener that came after another counts on where that
+    /// one was.
+    pub fn watch_accepts(&self, side: Side, errors: &AcceptErrors) {
+        errors.continues(self.side(side).accepts.get_or_init(|| errors.clone()));
+    }
+
+    /// The number of accepts of a side that failed, by kind; nothing unless [watched](Self::watch_accepts).
+    pub fn accept_errors(&self, side: Side) -> Vec<(AcceptErrorKind, u64)> {
+        let errors = self.side(side).accepts.get();
+        errors.into_iter().flat_map(AcceptErrors::counts).collect()
+    }
+
     /// The number of dials of a side, by outcome.
     pub fn dials(&self, side: Side) -> Vec<(DialOutcome, u64)> {
         self.side(side).dials.outcomes()
@@ -194,6 +206,27 @@ impl Stats {
     /// The session with this id, if it is live now.
     pub fn session(&self, id: SessionId) -> Option<Session> {
         self.pairs().live.get(&id).cloned()
+    }
+
+    /// A connector begins that succeeds another: the pairs that are live now are those of a generation before.
+    pub fn begin_generation(&self) {
+        self.pairs().begin_generation();
+    }
+
+    /// Whether this live session is of a generation before.
+    pub fn is_older(&self, session: SessionId) -> bool {
+        self.pairs().is_older(session)
+    }
+
+    /// The number of live pairs: those of the present generation, and those of generations before.
+    pub fn generations(&self) -> [usize; 2] {
+        let pairs = self.pairs();
+        [pairs.live.len() - pairs.older, pairs.older]
+    }
+
+    /// The number of distinct keys with which connections wait, of a [watched](Self::watch) pairing by key.
+    pub fn keys(&self) -> u64 {
+        self.all_waiting().iter().map(WaitingCounts::keys).sum()
     }
 
     /// The number of live pairs.

@@ -3,13 +3,13 @@ use std::{
     net::IpAddr,
     pin::Pin,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
 };
 
-use couplet_endpoint::{Conn, Side};
+use couplet_endpoint::{AcceptErrors, Conn, Side};
 use pin_project::pin_project;
 use tower_service::Service;
 
@@ -28,6 +28,8 @@ pub(super) struct SideStats {
     causes: [AtomicU64; RefusalCause::ALL.len()],
     pub(super) dials: Dials,
     addresses: Mutex<HashMap<IpAddr, u64>>,
+    /// Where it accepts.
+    pub(super) accepts: OnceLock<AcceptErrors>,
 }
 
 /// Counts the connections, the refusals and the addresses of a side. See the [module](super).

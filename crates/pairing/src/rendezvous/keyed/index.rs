@@ -98,6 +98,11 @@ impl<K, S> Index<K, S> {
         }
     }
 
+    /// The number of keys.
+    pub(super) fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
     /// The number of connections without a partner.
     pub(super) fn alone(&self) -> usize {
         self.alone.len()

@@ -102,6 +102,11 @@ where
         }
     }
 
+    /// The number of keys with which connections wait.
+    pub(super) fn keys(&self) -> usize {
+        self.index.keys()
+    }
+
     /// Accepts a newcomer, or refuses it.
     fn enter(&mut self, arrival: Arrival<I>) {
         let info = &arrival.conn.info;

@@ -292,7 +292,17 @@ where
     let (slot, arrivals) = slots(None, policy.max_waiting.saturating_mul(2));
     let mut matchmaker =
         Matchmaker::new(keyed, policy, arrivals, giver, counts.clone(), attachment);
-    let matching = poll_fn(move |cx| matchmaker.poll(cx));
+    let keys = counts.clone();
+    let matching = poll_fn(move |cx| {
+        let ended = matchmaker.poll(cx);
+        // At its end nothing waits any more.
+        keys.set_keys(if ended.is_ready() {
+            0
+        } else {
+            matchmaker.keys()
+        });
+        ended
+    });
     tokio::spawn(RelayName::current().scope(matching));
     (slot, Pairs::new(taker, counts))
 }

@@ -1,8 +1,12 @@
 mod slots;
 #[cfg(test)]
 mod tests;
+mod watch;
 
-pub use self::slots::Pooled;
+pub use self::{
+    slots::{PoolStatus, Pooled},
+    watch::PoolWatch,
+};
 
 use std::{
     convert::Infallible,
@@ -179,6 +183,12 @@ fn log(error: impl Into<BoxError>, slot: PoolSlot) {
 }
 
 impl<D: Service<()>> Pool<D> {
+    /// Adds it to those that are watched there.
+    pub fn watch(self, watch: &PoolWatch) -> Self {
+        watch.add(&self.slots);
+        self
+    }
+
     /// Whether the last dial, or the last connection, has failed.
     pub(super) fn is_failing(&self) -> bool {
         self.slots.is_failing()

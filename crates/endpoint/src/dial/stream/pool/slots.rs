@@ -21,6 +21,18 @@ use crate::{
     dial::backoff::{Backoff, Fruitless},
 };
 
+/// How a pool does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolStatus {
+    /// How many connections the pool keeps.
+    pub wanted: usize,
+    /// How many are there, and wait for the first byte from their peer.
+    pub ready: usize,
+    /// How many are being dialled.
+    pub dialling: usize,
+}
+
 /// Marks a connection of a [pool](crate::pool), in its [`extensions`](Info::extensions).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -51,6 +63,10 @@ pub(super) struct PoolSlot {
 
 struct State {
     backoff: Backoff,
+    /// How many there are in all.
+    wanted: usize,
+    /// How many are being dialled.
+    dialling: usize,
     /// When each free slot may be dialled, the soonest first.
     free: BinaryHeap<Reverse<Instant>>,
     /// Failures in a row.
@@ -81,6 +97,15 @@ enum Outcome {
     Cut,
 }
 
+// ===== impl PoolStatus =====
+
+impl PoolStatus {
+    /// How many are yet to be dialled: after a pause, or once the relay is not paused any more.
+    pub const fn undialled(&self) -> usize {
+        self.wanted - self.ready - self.dialling
+    }
+}
+
 // ===== impl PoolSlots =====
 
 impl PoolSlots {
@@ -89,6 +114,8 @@ impl PoolSlots {
         Arc::new(Self {
             state: Mutex::new(State {
                 backoff,
+                wanted: n,
+                dialling: 0,
                 free: iter::repeat_n(Reverse(now), n).collect(),
                 failures: 0,
                 pause: None,
@@ -119,6 +146,7 @@ impl PoolSlots {
     pub(super) fn take(self: &Arc<Self>) -> PoolSlot {
         let mut state = self.state();
         state.free.pop();
+        state.dialling += 1;
         PoolSlot {
             pool: Arc::downgrade(self),
             round: state.round,
@@ -130,6 +158,15 @@ impl PoolSlots {
 
     pub(super) fn is_failing(&self) -> bool {
         self.state().failures > 0
+    }
+
+    pub(super) fn status(&self) -> PoolStatus {
+        let state = self.state();
+        PoolStatus {
+            wanted: state.wanted,
+            ready: state.wanted - state.free.len() - state.dialling,
+            dialling: state.dialling,
+        }
     }
 
     /// The number of free slots.
@@ -205,6 +242,9 @@ impl PoolSlot {
     /// The dial has succeeded: the connection waits from now on.
     pub(super) fn dialled(&mut self) {
         self.dialled = Some(Instant::now());
+        if let Some(pool) = self.pool.upgrade() {
+            pool.state().dialling -= 1;
+        }
     }
 
     /// The dial has failed. Returns the pause that follows, if it is to be logged.
@@ -233,7 +273,12 @@ impl PoolSlot {
         if self.given_back.swap(true, Ordering::Relaxed) {
             return None;
         }
-        let pause = slots.state().free(outcome, self.round);
+        let mut state = slots.state();
+        if self.dialled.is_none() {
+            state.dialling -= 1;
+        }
+        let pause = state.free(outcome, self.round);
+        drop(state);
         slots.pool.wake();
         pause
     }

@@ -245,6 +245,33 @@ async fn connections_that_are_lost_together_are_not_dialled_again_together() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_watch_tells_what_is_ready_dialled_and_yet_to_be_dialled() {
+    let watch = PoolWatch::default();
+    let script = Script::new([Ok(0), Ok(1000), Err(0)]);
+    let mut conns = pool(script.clone(), 3, EXACT).watch(&watch);
+    let told = || {
+        let told = watch.status();
+        [told.wanted, told.ready, told.dialling, told.undialled()]
+    };
+    assert_eq!(told(), [3, 0, 0, 3]);
+    let first = next(&mut conns).await;
+    idle(&mut conns, &script).await;
+    assert_eq!(told(), [3, 1, 1, 1]);
+    let second = next(&mut conns).await;
+    // The one that failed was dialled again meanwhile.
+    let third = next(&mut conns).await;
+    assert_eq!(told(), [3, 3, 0, 0]);
+    drop(second);
+    assert_eq!(told(), [3, 2, 0, 1]);
+    shows_life(&first);
+    assert_eq!(told(), [3, 1, 0, 2]);
+    drop((first, third));
+    assert_eq!(told(), [3, 0, 0, 3]);
+    drop(conns);
+    assert_eq!(told(), [0; 4]);
+}
+
 #[test]
 #[should_panic(expected = "a pool of 0 connections")]
 fn a_pool_of_zero_is_refused() {
