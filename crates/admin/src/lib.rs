@@ -20,10 +20,10 @@
 //! |---|---|
 //! | `GET /` | the page; `Accept: text/plain`, as curl has it, a table |
 //! | `GET /live` | 200 while the runtime answers |
-//! | `GET /ready` | 200 when every relay takes connections; else 503 and why |
-//! | `GET /metrics` | [Prometheus](metrics) text, or OpenMetrics by `Accept` |
+//! | `GET /ready` | 200 when every relay takes connections; else 503 and why: `relay targets generation` |
+//! | `GET /metrics` | [Prometheus](metrics) text, or OpenMetrics by `Accept`: `relay name` |
 //! | `GET /v1/status`, `/v1/relays`, `/v1/relays/NAME` | what runs, and its counters |
-//! | `GET /v1/pairs`, `/v1/pairs/ID` | live pairs: `relay addr identity older idle sort limit after` |
+//! | `GET /v1/pairs`, `/v1/pairs/ID` | live pairs: `relay addr identity older idle generation sort limit after` |
 //! | `GET /v1/pairs/ID/capture` | the bytes of a live pair as pcapng, from now on, as they come |
 //! | `GET /v1/waiting`, `/v1/ended`, `/v1/refused` | waiting connections, and the last 200 ends and refusals |
 //! | `GET /v1/events` | the same as they happen: server-sent events, and a summary each second |
@@ -68,6 +68,7 @@ mod relay;
 mod relays;
 mod reload;
 mod serve;
+mod step;
 mod view;
 
 pub use self::{
@@ -75,7 +76,8 @@ pub use self::{
     admin::Admin,
     http::routes,
     program::{Checked, ConfigForm, End, LogLevel, Program},
-    relay::{CarrierStatus, Carriers, Faults, Meeting, Relay, Step},
+    relay::{CarrierStatus, Carriers, Faults, Meeting, Relay},
     reload::{ReloadRefused, Reloaded},
     serve::Server,
+    step::Step,
 };

@@ -15,12 +15,20 @@ pub(crate) struct PairQuery {
     /// A part of the text of either address.
     pub(crate) addr: Option<String>,
     pub(crate) identity: Option<String>,
+    pub(crate) generation: Option<Generation>,
     pub(crate) sort: Sort,
     pub(crate) limit: Option<usize>,
     /// Those behind this one, by age.
     pub(crate) after: Option<SessionId>,
     /// Of a cut: all pairs are meant.
     pub(crate) all: bool,
+}
+
+/// Whether a reload has changed the relay since a pair was joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Generation {
+    Current,
+    Older,
 }
 
 /// The order of a list of pairs.
@@ -55,6 +63,19 @@ impl Sort {
     }
 }
 
+// ===== impl Generation =====
+
+impl Generation {
+    pub(crate) const ALL: [Self; 2] = [Self::Current, Self::Older];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Older => "older",
+        }
+    }
+}
+
 // ===== impl PairQuery =====
 
 impl PairQuery {
@@ -65,5 +86,6 @@ impl PairQuery {
             || self.identity.is_some()
             || self.older.is_some()
             || self.idle.is_some()
+            || self.generation.is_some()
     }
 }

@@ -25,6 +25,11 @@ pub trait Program: Send + Sync + 'static {
         None
     }
 
+    /// The lines that each log has lost, by the log's name, one of a closed set, for a label of a metric.
+    fn log_dropped(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+
     /// `POST /v1/drain` and `POST /v1/stop`: ends the program. `Err` is the reason for which it goes on.
     fn end(&self, how: End) -> Option<Result<(), String>> {
         let _ = how;

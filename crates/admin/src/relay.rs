@@ -5,11 +5,12 @@ use std::{
 
 use couplet_connector::{
     Handle, Side,
-    endpoint::{Info, TargetStatus, TargetWatch},
+    endpoint::{Info, PoolStatus, PoolWatch, TargetStatus, TargetWatch},
     mode::Pairing,
 };
 
 use crate::{
+    Step,
     journal::{Journal, Waiting},
     rates::Rates,
 };
@@ -23,6 +24,7 @@ pub struct Relay {
     pub(crate) pair: Vec<Step>,
     pub(crate) moves: [Option<String>; 2],
     targets: [Option<TargetWatch>; 2],
+    pools: [Option<PoolWatch>; 2],
     carriers: [Option<Carriers>; 2],
     pub(crate) rates: Rates,
     pub(crate) waiting: Arc<Waiting>,
@@ -76,13 +78,6 @@ pub struct Meeting {
     pub events: Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>,
 }
 
-/// A layer of a stack, as the page shows it.
-#[derive(Clone, Debug)]
-pub struct Step {
-    pub(crate) name: String,
-    pub(crate) about: String,
-}
-
 // ===== impl Relay =====
 
 impl Relay {
@@ -110,6 +105,7 @@ impl Relay {
             pair: Vec::new(),
             moves: [None, None],
             targets: [None, None],
+            pools: [None, None],
             carriers: [None, None],
             rates: Rates::default(),
             waiting: Arc::default(),
@@ -163,15 +159,28 @@ impl Relay {
         watch.flat_map(TargetWatch::status)
     }
 
+    /// Whether a side has targets of which none is up, as far as is known: as its checks and its dials found.
+    pub(crate) fn all_targets_down(&self, side: Side) -> bool {
+        let mut targets = self.target_status(side).peekable();
+        targets.peek().is_some() && !targets.any(|target| target.is_up)
+    }
+
+    /// Adds the pool of a side whose connections are dialled ahead.
+    #[must_use]
+    pub fn pool(mut self, side: Side, pool: PoolWatch) -> Self {
+        self.pools[side as usize] = Some(pool);
+        self
+    }
+
+    pub(crate) fn pool_status(&self, side: Side) -> Option<PoolStatus> {
+        self.pools[side as usize].as_ref().map(PoolWatch::status)
+    }
+
     /// Tells of the carriers of a side whose connections are carried, many over one.
     #[must_use]
     pub fn carriers(mut self, side: Side, carriers: Carriers) -> Self {
         self.carriers[side as usize] = Some(carriers);
         self
-    }
-
-    pub(crate) fn has_carriers(&self) -> bool {
-        self.carriers.iter().any(Option::is_some)
     }
 
     /// How the carriers of a side do, if it has some.
@@ -280,18 +289,6 @@ impl fmt::Debug for Relay {
             .field("name", &self.name)
             .field("handle", &self.handle)
             .finish_non_exhaustive()
-    }
-}
-
-// ===== impl Step =====
-
-impl Step {
-    /// A layer by its name, and its settings in a few words, without secrets.
-    pub fn new(name: impl Into<String>, about: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            about: about.into(),
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     Admin, Relay,
     journal::{Entry, One, What},
-    pair_query::{PairQuery, Sort},
+    pair_query::{Generation, PairQuery, Sort},
     relay::peer,
 };
 
@@ -46,6 +46,14 @@ impl PairView {
         stalls.into_iter().flatten().max().unwrap_or_default()
     }
 
+    pub(crate) fn generation(&self) -> Generation {
+        let stats = self.relay.handle().stats();
+        match stats.is_older(self.session.id()) {
+            true => Generation::Older,
+            false => Generation::Current,
+        }
+    }
+
     fn total_rate(&self) -> f64 {
         self.rate[0] + self.rate[1]
     }
@@ -69,6 +77,7 @@ impl PairView {
             "b": leg(self.session.info(Side::B)),
             "a_to_b": a_to_b,
             "b_to_a": b_to_a,
+            "generation": self.generation().name(),
             "captured": self.session.is_tapped(),
         })
     }
@@ -119,6 +128,9 @@ fn is_chosen(pair: &PairView, query: &PairQuery) -> bool {
         .older
         .is_none_or(|older| pair.session.duration() >= older)
         && query.idle.is_none_or(|idle| pair.idle() >= idle)
+        && query
+            .generation
+            .is_none_or(|generation| pair.generation() == generation)
         && query
             .addr
             .as_ref()

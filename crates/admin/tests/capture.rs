@@ -39,7 +39,11 @@ async fn read_until(client: &mut DuplexStream, what: &[u8]) -> Vec<u8> {
 }
 
 fn captures_on(rig: &Rig) -> bool {
-    let text = couplet_admin::metrics::text(&rig.admin, couplet_admin::metrics::Format::Text, None);
+    let text = couplet_admin::metrics::text(
+        &rig.admin,
+        couplet_admin::metrics::Format::Text,
+        &couplet_admin::metrics::Selection::default(),
+    );
     text.contains("couplet_captures_on{relay=\"ssh\"} 1")
 }
 

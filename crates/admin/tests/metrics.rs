@@ -4,7 +4,7 @@ mod helper;
 
 use couplet_admin::{
     Access,
-    metrics::{Format, text},
+    metrics::{Format, Selection, text},
 };
 use helper::*;
 
@@ -12,7 +12,7 @@ use helper::*;
 async fn a_relays_series_are_there_at_0_and_count() {
     let mut rig = Rig::new();
     let series = |text: &str, line: &str| text.lines().any(|served| served == line);
-    let before = text(&rig.admin, Format::Text, None);
+    let before = text(&rig.admin, Format::Text, &Selection::default());
     for line in [
         "couplet_pairs_total{relay=\"ssh\"} 0",
         "couplet_refused_total{relay=\"ssh\",side=\"a\",reason=\"token\"} 0",
@@ -26,7 +26,7 @@ async fn a_relays_series_are_there_at_0_and_count() {
     rig.refused().await;
     drop(rig.pair().await);
     until(|| rig.relay.live_pairs() == 0).await;
-    let after = text(&rig.admin, Format::Text, None);
+    let after = text(&rig.admin, Format::Text, &Selection::default());
     for line in [
         "couplet_pairs_total{relay=\"ssh\"} 1",
         "couplet_refused_total{relay=\"ssh\",side=\"a\",reason=\"token\"} 1",
@@ -35,7 +35,7 @@ async fn a_relays_series_are_there_at_0_and_count() {
         "couplet_dials_total{relay=\"ssh\",side=\"b\",result=\"ok\"} 1",
         "couplet_pair_duration_seconds_count{relay=\"ssh\"} 1",
         "couplet_handshake_duration_seconds_count{relay=\"ssh\",side=\"a\"} 1",
-        "couplet_pairs_live{relay=\"ssh\"} 0",
+        "couplet_pairs_live{relay=\"ssh\",generation=\"current\"} 0",
     ] {
         assert!(series(&after, line), "{line}");
     }
@@ -68,7 +68,7 @@ async fn a_scraper_chooses_the_format_and_the_relay() {
     assert!(open.body.contains("# TYPE couplet_pairs counter") && open.body.ends_with("# EOF\n"));
     assert_eq!(get(&server, "/metrics?relay=other").await.status, 404);
     let one = get(&server, "/metrics?relay=ssh").await.body;
-    assert!(one.contains("couplet_pairs_live{relay=\"ssh\"}") && !one.contains("process_"));
+    assert!(one.contains("couplet_pairs_live{relay=\"ssh\",") && !one.contains("process_"));
 }
 
 /// A figure, and no check: `cargo test -p couplet-admin --test metrics -- --ignored --nocapture`.
@@ -84,7 +84,7 @@ async fn how_long_a_scrape_takes_with_ten_thousand_pairs() {
         let mut times: Vec<_> = (0..20)
             .map(|_| {
                 let begun = tokio::time::Instant::now();
-                text(&rig.admin, Format::Text, None);
+                text(&rig.admin, Format::Text, &Selection::default());
                 begun.elapsed()
             })
             .collect();

@@ -213,7 +213,7 @@ async fn the_router_is_mounted_in_one_line() {
     assert!(
         ask("/relay/metrics")
             .await
-            .contains("couplet_pairs_live{relay=\"ssh\"} 0")
+            .contains("couplet_pairs_live{relay=\"ssh\",generation=\"current\"} 0")
     );
     serving.abort();
 }

@@ -9,13 +9,33 @@ use axum::{
 use couplet_connector::pairing::SessionId;
 
 use super::Problem;
-use crate::pair_query::{PairQuery, Sort};
+use crate::{
+    metrics::{self, Selection},
+    pair_query::{Generation, PairQuery, Sort},
+};
 
 /// A list's limits by name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ListQuery {
     pub(crate) relay: Option<String>,
     pub(crate) limit: Option<usize>,
+}
+
+/// What is to be ready.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ReadyQuery {
+    pub(crate) relay: Option<String>,
+    /// A target of each side with several, or with checks, is up.
+    pub(crate) targets: bool,
+    /// At least this configuration runs.
+    pub(crate) generation: Option<u64>,
+}
+
+/// Which metrics are asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct MetricsQuery {
+    pub(crate) relay: Option<String>,
+    pub(crate) selection: Selection,
 }
 
 /// The fields of a query.
@@ -53,11 +73,18 @@ impl PairQuery {
                         Problem::bad_request("`sort` is `age`, `rate`, `bytes`, `stall` or `idle`")
                     })?;
                 }
+                "generation" => {
+                    let mut all = Generation::ALL.into_iter();
+                    let generation = all.find(|generation| generation.name() == value);
+                    query.generation = Some(generation.ok_or_else(|| {
+                        Problem::bad_request("`generation` is `current` or `older`")
+                    })?);
+                }
                 "all" => return Err(Problem::bad_request("`all` is `true`, or left out")),
                 _ => {
                     return Err(Problem::bad_request(format!(
-                        "`{name}` is no filter of pairs: they are relay, addr, identity, older, idle, sort, \
-                         limit, after"
+                        "`{name}` is no filter of pairs: they are relay, addr, identity, older, idle, \
+                         generation, sort, limit, after"
                     )));
                 }
             }
@@ -88,6 +115,76 @@ impl<S: Send + Sync> FromRequestParts<S> for ListQuery {
                 _ => {
                     return Err(Problem::bad_request(format!(
                         "`{name}` is no filter here: they are relay and limit"
+                    )));
+                }
+            }
+        }
+        Ok(query)
+    }
+}
+
+// ===== impl ReadyQuery =====
+
+impl<S: Send + Sync> FromRequestParts<S> for ReadyQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let mut query = Self::default();
+        for (name, value) in fields(parts, state).await? {
+            match (name.as_str(), value.as_str()) {
+                ("relay", _) => query.relay = Some(value),
+                ("targets", "" | "true") => query.targets = true,
+                ("targets", "false") => query.targets = false,
+                ("targets", _) => {
+                    return Err(Problem::bad_request(
+                        "`targets` has no value, or `true` or `false`",
+                    ));
+                }
+                ("generation", _) => {
+                    query.generation = Some(value.parse().map_err(|_| {
+                        Problem::bad_request(
+                            "`generation` is a number, as in the answer to a reload",
+                        )
+                    })?);
+                }
+                _ => {
+                    return Err(Problem::bad_request(format!(
+                        "`{}` is not known here: it is relay, targets or generation",
+                        name.escape_debug()
+                    )));
+                }
+            }
+        }
+        Ok(query)
+    }
+}
+
+// ===== impl MetricsQuery =====
+
+impl<S: Send + Sync> FromRequestParts<S> for MetricsQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let mut query = Self::default();
+        for (name, value) in fields(parts, state).await? {
+            match name.as_str() {
+                "relay" => {
+                    query.selection = query.selection.relay(&value);
+                    query.relay = Some(value);
+                }
+                "name" if metrics::is_family(&value) => {
+                    query.selection = query.selection.family(&value);
+                }
+                "name" => {
+                    return Err(Problem::bad_request(format!(
+                        "`{}` is no family of metrics: docs/metrics.md lists them",
+                        value.escape_debug()
+                    )));
+                }
+                _ => {
+                    return Err(Problem::bad_request(format!(
+                        "`{}` is not known here: it is relay or name",
+                        name.escape_debug()
                     )));
                 }
             }

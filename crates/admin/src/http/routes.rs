@@ -6,12 +6,15 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use couplet_connector::pairing::{CloseReason, Session, SessionId};
+use couplet_connector::{
+    Side,
+    pairing::{CloseReason, Session, SessionId},
+};
 use serde_json::{Value, json};
 
 use super::{
     Problem, State,
-    query::{Fields, ListQuery, Segment, id},
+    query::{Fields, ListQuery, MetricsQuery, ReadyQuery, Segment, id},
 };
 use crate::{
     Relay,
@@ -21,6 +24,10 @@ use crate::{
     reload::ReloadRefused,
     view,
 };
+
+/// Where there is no reload.
+const NO_FILE: &str =
+    "this program has no configuration to be read again: it is not `couplet run FILE`";
 
 /// How long a drain that is asked for here may take, unless a time is given.
 const GRACE: Duration = Duration::from_secs(30);
@@ -55,40 +62,66 @@ pub(super) async fn live() -> &'static str {
 
 pub(super) async fn ready(
     Given(state): Given<State>,
-    query: ListQuery,
+    query: ReadyQuery,
 ) -> Result<Response, Problem> {
     let relays = named(&state, query.relay.as_deref())?;
     let reasons: serde_json::Map<String, Value> = relays
         .iter()
-        .filter_map(|relay| Some((relay.name().to_owned(), relay.not_ready()?.into())))
+        .filter_map(|relay| Some((relay.name().to_owned(), not_ready(relay, &query)?.into())))
         .collect();
-    let (status, ready) = match reasons.is_empty() {
-        true => (StatusCode::OK, true),
-        false => (StatusCode::SERVICE_UNAVAILABLE, false),
-    };
+    let mut ready = reasons.is_empty();
+    let mut body = json!({"not_ready": reasons});
     let degraded: serde_json::Map<String, Value> = relays
         .iter()
         .filter_map(|relay| Some((relay.name().to_owned(), relay.degraded()?.into())))
         .collect();
-    let mut body = json!({"ready": ready, "not_ready": reasons});
     if !degraded.is_empty() {
         body["degraded"] = degraded.into();
     }
-    let body = Json(body);
-    Ok((status, body).into_response())
+    if let Some(wanted) = query.generation {
+        let Some(told) = state.admin.0.reloads.known() else {
+            return Err(Problem::bad_request(NO_FILE));
+        };
+        ready &= told.generation >= wanted;
+        body["generation"] = told.generation.into();
+        if told.generation < wanted {
+            let why = told
+                .failure
+                .map(|why| format!("; the last reload changed nothing: {why}"));
+            let runs = format!("generation {} runs, {wanted} is asked for", told.generation);
+            body["detail"] = (runs + &why.unwrap_or_default()).into();
+        }
+    }
+    body["ready"] = ready.into();
+    let status = match ready {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    Ok((status, Json(body)).into_response())
+}
+
+fn not_ready(relay: &Relay, query: &ReadyQuery) -> Option<&'static str> {
+    let all_down = |side| query.targets && relay.all_targets_down(side);
+    relay
+        .not_ready()
+        .or_else(|| match (all_down(Side::A), all_down(Side::B)) {
+            (true, _) => Some("no target of side a is up"),
+            (_, true) => Some("no target of side b is up"),
+            _ => None,
+        })
 }
 
 pub(super) async fn metrics(
     Given(state): Given<State>,
     headers: HeaderMap,
-    query: ListQuery,
+    query: MetricsQuery,
 ) -> Result<Response, Problem> {
     named(&state, query.relay.as_deref())?;
     let accept = headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok());
     let format = metrics::Format::of_accept(accept.unwrap_or_default());
-    let text = metrics::text(&state.admin, format, query.relay.as_deref());
+    let text = metrics::text(&state.admin, format, &query.selection);
     Ok(([(header::CONTENT_TYPE, format.content_type())], text).into_response())
 }
 
@@ -259,9 +292,7 @@ fn told(relay: &Relay) -> Json<Value> {
 
 pub(super) async fn reload(Given(state): Given<State>) -> Result<Json<Value>, Problem> {
     let Some(reload) = state.admin.0.reloads.reload() else {
-        let detail =
-            "this program has no configuration to be read again: it is not `couplet run FILE`";
-        return Err(Problem::not_found(detail));
+        return Err(Problem::not_found(NO_FILE));
     };
     match reload.await {
         Ok(reloaded) => Ok(Json(reloaded)),

@@ -2,43 +2,37 @@
 
 use std::fmt;
 
-use super::families::{Family, Kind, SIDES, Tell, Value};
+use super::family::{Family, Kind, SIDES, Tell, Value};
 use crate::{Relay, relay::CarrierStatus};
 
-/// The further families of a relay whose connections are carried over others.
-pub const CARRIER_FAMILIES: &[Family] = &[
+pub(super) const FAMILIES: &[Family] = &[
     Family {
         name: "couplet_carriers",
         kind: Kind::Gauge,
-        labels: &["side"],
         help: "Carriers that are there, of a side with mux",
         read: |relay, tell| carriers(relay, tell, |status| Value::Gauge(status.carriers)),
     },
     Family {
         name: "couplet_carriers_total",
         kind: Kind::Counter,
-        labels: &["side"],
         help: "Carriers that were ever there",
         read: |relay, tell| carriers(relay, tell, |status| Value::Count(status.total_carriers)),
     },
     Family {
         name: "couplet_carrier_streams",
         kind: Kind::Gauge,
-        labels: &["side"],
         help: "Connections that are carried",
         read: |relay, tell| carriers(relay, tell, |status| Value::Gauge(status.streams)),
     },
     Family {
         name: "couplet_carrier_streams_total",
         kind: Kind::Counter,
-        labels: &["side"],
         help: "Connections that were ever carried",
         read: |relay, tell| carriers(relay, tell, |status| Value::Count(status.total_streams)),
     },
     Family {
         name: "couplet_carrier_failures_total",
         kind: Kind::Counter,
-        labels: &["side", "reason"],
         help: "Carriers that failed, by reason",
         read: |relay, tell| {
             for (side, name) in SIDES {

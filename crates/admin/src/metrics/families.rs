@@ -1,77 +1,37 @@
+//! The families that every relay has.
+
 use std::{fmt, sync::atomic::Ordering};
 
 use couplet_connector::{Side, endpoint::TargetStatus, layers::observe::stats::Histogram};
 
+use super::family::{Family, Kind, SIDES, Tell, Value};
 use crate::Relay;
 
-/// A family of metrics of a relay.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Family {
-    /// The name, with `_total` where it is a counter.
-    pub name: &'static str,
-    /// The kind of metric.
-    pub kind: Kind,
-    /// The labels beside `relay`, `le` excluded.
-    pub labels: &'static [&'static str],
-    /// The help text.
-    pub help: &'static str,
-    pub(super) read: Read,
-}
-
-/// The kind of a metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// A number that only grows.
-    Counter,
-    /// A number that goes up and down.
-    Gauge,
-    /// Durations, counted in buckets.
-    Histogram,
-}
-
-/// The value of a series.
-pub(super) enum Value {
-    Count(u64),
-    Seconds(f64),
-    Gauge(u64),
-    Histogram(Histogram),
-}
-
-type Labels<'a> = &'a [(&'a str, &'a str)];
-pub(super) type Tell<'a> = dyn FnMut(Labels<'_>, Value) -> fmt::Result + 'a;
-type Read = fn(&Relay, &mut Tell<'_>) -> fmt::Result;
-
-pub(super) const SIDES: [(Side, &str); 2] = [(Side::A, "a"), (Side::B, "b")];
 const WAYS: [(Side, &str); 2] = [(Side::A, "a_to_b"), (Side::B, "b_to_a")];
 
-/// The families of every relay, in the order in which they are served.
-pub const FAMILIES: &[Family] = &[
+/// In the order in which they are served.
+pub(super) const FAMILIES: &[Family] = &[
     Family {
         name: "couplet_ready",
         kind: Kind::Gauge,
-        labels: &[],
         help: "Whether the relay takes connections: 0 when it is paused, drains or has ended",
         read: |relay, tell| tell(&[], Value::Gauge(relay.not_ready().is_none().into())),
     },
     Family {
         name: "couplet_paused",
         kind: Kind::Gauge,
-        labels: &[],
         help: "Whether the relay was told to pause",
         read: |relay, tell| tell(&[], Value::Gauge(relay.handle().is_paused().into())),
     },
     Family {
         name: "couplet_draining",
         kind: Kind::Gauge,
-        labels: &[],
         help: "Whether the relay takes no more connections for good",
         read: |relay, tell| tell(&[], Value::Gauge(relay.handle().is_draining().into())),
     },
     Family {
         name: "couplet_connections_total",
         kind: Kind::Counter,
-        labels: &["side"],
         help: "Connections accepted, or dialled and made",
         read: |relay, tell| {
             let snapshot = relay.handle().snapshot();
@@ -82,7 +42,6 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "couplet_connections_open",
         kind: Kind::Gauge,
-        labels: &["side", "state"],
         help: "Open connections: in the side's stack, waiting for a partner, or joined",
         read: |relay, tell| {
             let stats = relay.handle().stats();
@@ -110,9 +69,22 @@ pub const FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "couplet_accept_errors_total",
+        kind: Kind::Counter,
+        help: "Accepts that failed, by kind; accepting goes on",
+        read: |relay, tell| {
+            for (side, name) in SIDES {
+                for (kind, count) in relay.handle().stats().accept_errors(side) {
+                    let labels = [("side", name), ("error", kind.label())];
+                    tell(&labels, Value::Count(count))?;
+                }
+            }
+            Ok(())
+        },
+    },
+    Family {
         name: "couplet_refused_total",
         kind: Kind::Counter,
-        labels: &["side", "reason"],
         help: "Connections that were not joined, by reason",
         read: |relay, tell| {
             for (side, name) in SIDES {
@@ -127,21 +99,18 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "couplet_handshake_duration_seconds",
         kind: Kind::Histogram,
-        labels: &["side"],
         help: "Time through the side's stack of connections that were paired",
         read: |relay, tell| histograms(tell, |side| relay.handle().stats().handshakes(side)),
     },
     Family {
         name: "couplet_wait_duration_seconds",
         kind: Kind::Histogram,
-        labels: &["side"],
         help: "Time that paired connections had then waited for their partner to come or to be dialled",
         read: |relay, tell| histograms(tell, |side| relay.handle().stats().waits(side)),
     },
     Family {
         name: "couplet_dials_total",
         kind: Kind::Counter,
-        labels: &["side", "result"],
         help: "Dials of a partner, by result",
         read: |relay, tell| {
             for (side, name) in SIDES.into_iter().filter(|(side, _)| relay.dials(*side)) {
@@ -156,7 +125,6 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "couplet_dial_duration_seconds",
         kind: Kind::Histogram,
-        labels: &["side"],
         help: "Time of dials of a partner, also of those that failed",
         read: |relay, tell| {
             for (side, name) in SIDES.into_iter().filter(|(side, _)| relay.dials(*side)) {
@@ -169,49 +137,48 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "couplet_target_up",
         kind: Kind::Gauge,
-        labels: &["side", "target"],
         help: "Whether clients are given to a target, of a side that dials one of several or checks",
         read: |relay, tell| targets(relay, tell, |target| Value::Gauge(target.is_up.into())),
     },
     Family {
         name: "couplet_target_connections",
         kind: Kind::Gauge,
-        labels: &["side", "target"],
         help: "Live connections to a target, dials under way included",
         read: |relay, tell| targets(relay, tell, |target| Value::Gauge(target.live as u64)),
     },
     Family {
         name: "couplet_target_dials_total",
         kind: Kind::Counter,
-        labels: &["side", "target"],
         help: "Dials of a target for clients",
         read: |relay, tell| targets(relay, tell, |target| Value::Count(target.dials)),
     },
     Family {
         name: "couplet_target_dial_failures_total",
         kind: Kind::Counter,
-        labels: &["side", "target"],
         help: "Dials of a target for clients that failed",
         read: |relay, tell| targets(relay, tell, |target| Value::Count(target.failures)),
     },
     Family {
         name: "couplet_pairs_total",
         kind: Kind::Counter,
-        labels: &[],
         help: "Pairs that were made, the live ones included",
         read: |relay, tell| tell(&[], Value::Count(relay.handle().snapshot().total_pairs)),
     },
     Family {
         name: "couplet_pairs_live",
         kind: Kind::Gauge,
-        labels: &[],
-        help: "Live pairs",
-        read: |relay, tell| tell(&[], Value::Gauge(relay.handle().live_pairs() as u64)),
+        help: "Live pairs, by whether the relay was changed by a reload since they were joined",
+        read: |relay, tell| {
+            let generations = relay.handle().stats().generations();
+            for (generation, live) in ["current", "older"].into_iter().zip(generations) {
+                tell(&[("generation", generation)], Value::Gauge(live as u64))?;
+            }
+            Ok(())
+        },
     },
     Family {
         name: "couplet_pairs_ended_total",
         kind: Kind::Counter,
-        labels: &["state"],
         help: "Pairs that have ended, by the two letters of the access log",
         read: |relay, tell| {
             for (state, count) in relay.handle().stats().ended() {
@@ -223,14 +190,12 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "couplet_pair_duration_seconds",
         kind: Kind::Histogram,
-        labels: &[],
         help: "How long the pairs that have ended had lasted",
         read: |relay, tell| tell(&[], Value::Histogram(relay.handle().stats().durations())),
     },
     Family {
         name: "couplet_pair_bytes_total",
         kind: Kind::Counter,
-        labels: &["dir"],
         help: "Bytes delivered",
         read: |relay, tell| {
             for (from, dir) in WAYS {
@@ -243,7 +208,6 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "couplet_pair_spliced_bytes_total",
         kind: Kind::Counter,
-        labels: &["dir"],
         help: "Bytes delivered by splice(2), not by copying",
         read: |relay, tell| {
             for (from, dir) in WAYS {
@@ -256,7 +220,6 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "couplet_stalled_seconds_total",
         kind: Kind::Counter,
-        labels: &["dir"],
         help: "Time in which readers held a direction up (back-pressure), all pairs together; a stall counts when it is over",
         read: |relay, tell| {
             for (from, dir) in WAYS {
@@ -267,9 +230,20 @@ pub const FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "couplet_held_bytes",
+        kind: Kind::Gauge,
+        help: "Bytes that the relay holds in buffers and pipes, because their reader is slow",
+        read: |relay, tell| {
+            for (from, dir) in WAYS {
+                let held = relay.handle().stats().moved().held(from);
+                tell(&[("dir", dir)], Value::Gauge(held))?;
+            }
+            Ok(())
+        },
+    },
+    Family {
         name: "couplet_captures_on",
         kind: Kind::Gauge,
-        labels: &[],
         help: "Pairs that are captured over the admin endpoint now",
         read: |relay, tell| {
             let captures = relay.captures.load(Ordering::Relaxed);
@@ -279,7 +253,6 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "couplet_faults_on",
         kind: Kind::Gauge,
-        labels: &[],
         help: "Whether the relay's faults are on; 0 where it has none",
         read: |relay, tell| {
             let are_on = relay
@@ -290,52 +263,6 @@ pub const FAMILIES: &[Family] = &[
         },
     },
 ];
-
-/// Further families of a relay whose clients are joined with those of other nodes.
-pub const MEETING_FAMILIES: &[Family] = &[
-    Family {
-        name: "couplet_engine_connected",
-        kind: Kind::Gauge,
-        labels: &[],
-        help: "Whether the match-maker of several nodes answers; only where there is one",
-        read: |relay, tell| match &relay.meeting {
-            Some(meeting) => tell(&[], Value::Gauge((meeting.is_connected)().into())),
-            None => Ok(()),
-        },
-    },
-    Family {
-        name: "couplet_meeting_offered",
-        kind: Kind::Gauge,
-        labels: &[],
-        help: "Clients of this node that are offered to other nodes",
-        read: |relay, tell| match &relay.meeting {
-            Some(meeting) => tell(&[], Value::Gauge((meeting.offered)())),
-            None => Ok(()),
-        },
-    },
-    Family {
-        name: "couplet_meeting_events_total",
-        kind: Kind::Counter,
-        labels: &["event"],
-        help: "What happened between this node, the match-maker and other nodes",
-        read: |relay, tell| {
-            let events = relay.meeting.as_ref().map(|meeting| (meeting.events)());
-            for (event, count) in events.unwrap_or_default() {
-                tell(&[("event", event)], Value::Count(count))?;
-            }
-            Ok(())
-        },
-    },
-];
-
-// ===== impl Family =====
-
-impl Family {
-    /// As OpenMetrics has it: without the suffix of a counter.
-    pub(super) fn short_name(&self) -> &'static str {
-        self.name.strip_suffix("_total").unwrap_or(self.name)
-    }
-}
 
 fn targets(relay: &Relay, tell: &mut Tell<'_>, of: fn(&TargetStatus) -> Value) -> fmt::Result {
     for (side, name) in SIDES {

@@ -2,19 +2,19 @@
 //!
 //! A label is a name or a target of the configuration, or one of a closed set, never a client's address, an
 //! identity, a key or a server name. A relay's series are there, at 0, from when it is added, so that `rate()` sees the first
-//! event. The families are in [`FAMILIES`]; docs/metrics.md explains each.
+//! event. [`text`] serves them; docs/metrics.md explains each family.
 
 mod carriers;
 mod config;
 mod families;
+mod family;
 mod format;
+mod meeting;
 mod process;
+mod selection;
+mod stack;
 
-pub use self::{
-    carriers::CARRIER_FAMILIES,
-    families::{FAMILIES, Family, Kind, MEETING_FAMILIES},
-    format::Format,
-};
+pub use self::{format::Format, selection::Selection};
 
 #[cfg(target_os = "linux")]
 pub(crate) use self::process::open_fds;
@@ -23,32 +23,32 @@ use std::{fmt, sync::Arc};
 
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text::encode},
+    encoding::{DescriptorEncoder, text::encode},
     metrics::MetricType,
     registry::Registry,
 };
 
-use crate::{Admin, Relay, metrics::families::Value, reload::Told};
+use self::{family::Family, process::Process};
+use crate::{Admin, Relay};
 
-/// The metrics of all relays, or of the one of this name, as text.
+/// The selected metrics as text.
 ///
 /// ```
-/// use couplet_admin::{Admin, metrics::{Format, text}};
+/// use couplet_admin::{Admin, metrics::{Format, Selection, text}};
 ///
-/// let text = text(&Admin::new(), Format::Text, None);
+/// let text = text(&Admin::new(), Format::Text, &Selection::default());
 /// assert!(text.contains("# TYPE couplet_build_info gauge"));
 /// ```
-pub fn text(admin: &Admin, format: Format, relay: Option<&str>) -> String {
-    let relays = admin.relays();
-    let relays = relays
-        .into_iter()
-        .filter(|known| relay.is_none_or(|relay| relay == known.name()));
+pub fn text(admin: &Admin, format: Format, selection: &Selection) -> String {
+    let relays = admin.relays().into_iter();
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Scrape {
         version: admin.shown_version(),
-        relays: relays.collect(),
-        whole: relay.is_none(),
-        reloads: admin.0.reloads.known(),
+        relays: relays
+            .filter(|relay| selection.has_relay(relay.name()))
+            .collect(),
+        process: selection.is_whole().then(|| Process::now(admin)),
+        selection: selection.clone(),
     }));
     let mut text = String::with_capacity(64 * 1024);
     // Writing to a string does not fail.
@@ -56,79 +56,69 @@ pub fn text(admin: &Admin, format: Format, relay: Option<&str>) -> String {
     format.of_openmetrics(text)
 }
 
+/// Whether there is a family of this name, served now or not.
+pub fn is_family(name: &str) -> bool {
+    let of_relays = of_relays().map(|family| family.name);
+    let of_process = of_process().map(|family| family.name);
+    name == BUILD || of_relays.chain(of_process).any(|known| known == name)
+}
+
+const BUILD: &str = "couplet_build_info";
+
+fn of_process() -> impl Iterator<Item = &'static Family<Process>> {
+    process::FAMILIES.iter().chain(config::FAMILIES)
+}
+
+fn of_relays() -> impl Iterator<Item = &'static Family> {
+    let every = families::FAMILIES.iter().chain(stack::FAMILIES);
+    every.chain(carriers::FAMILIES).chain(meeting::FAMILIES)
+}
+
 /// How it stands at one moment.
-#[derive(Debug)]
 struct Scrape {
     version: String,
     relays: Vec<Arc<Relay>>,
-    /// With the families of the process.
-    whole: bool,
-    reloads: Option<Told>,
+    process: Option<Process>,
+    selection: Selection,
 }
 
 // ===== impl Scrape =====
 
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        if self.whole {
-            let labels = [("version", self.version.as_str())];
-            encoder
-                .encode_descriptor("couplet_build", BUILD, None, MetricType::Info)?
-                .encode_info(&labels)?;
-            process::encode(&mut encoder)?;
-            if let Some(told) = &self.reloads {
-                config::encode(&mut encoder, told)?;
+        let is_asked_for = |name| self.selection.has(name);
+        if let Some(process) = &self.process {
+            if is_asked_for(BUILD) {
+                let labels = [("version", self.version.as_str())];
+                encoder
+                    .encode_descriptor(
+                        "couplet_build",
+                        "The version of the program",
+                        None,
+                        MetricType::Info,
+                    )?
+                    .encode_info(&labels)?;
+            }
+            for family in of_process().filter(|family| is_asked_for(family.name)) {
+                family.encode(&mut encoder, &[(None, process)])?;
             }
         }
-        // Families that no relay has are not announced.
-        let meeting = match self.relays.iter().any(|relay| relay.meeting.is_some()) {
-            true => MEETING_FAMILIES,
-            false => &[],
-        };
-        let carriers = match self.relays.iter().any(|relay| relay.has_carriers()) {
-            true => CARRIER_FAMILIES,
-            false => &[],
-        };
-        for family in FAMILIES.iter().chain(carriers).chain(meeting) {
-            let mut metric = encoder.encode_descriptor(
-                family.short_name(),
-                family.help,
-                None,
-                family.kind.into(),
-            )?;
-            for relay in &self.relays {
-                (family.read)(relay, &mut |labels, value| {
-                    let labels = [&[("relay", relay.name())], labels].concat();
-                    write(metric.encode_family(&labels.as_slice())?, value)
-                })?;
-            }
+        let relays = self.relays.iter();
+        let relays: Vec<_> = relays
+            .map(|relay| (Some(("relay", relay.name())), &**relay))
+            .collect();
+        for family in of_relays().filter(|family| is_asked_for(family.name)) {
+            family.encode(&mut encoder, &relays)?;
         }
         Ok(())
     }
 }
 
-const BUILD: &str = "The version of the program";
-
-fn write(mut metric: MetricEncoder<'_>, value: Value) -> fmt::Result {
-    match value {
-        Value::Count(count) => metric.encode_counter::<NoLabelSet, _, u64>(&count, None),
-        Value::Seconds(seconds) => metric.encode_counter::<NoLabelSet, _, u64>(&seconds, None),
-        Value::Gauge(gauge) => metric.encode_gauge(&gauge),
-        Value::Histogram(histogram) => {
-            let bounds = histogram.bounds.iter().copied().chain([f64::INFINITY]);
-            let buckets: Vec<_> = bounds.zip(histogram.counts.iter().copied()).collect();
-            let sum = histogram.sum.as_secs_f64();
-            metric.encode_histogram::<NoLabelSet>(sum, histogram.count(), &buckets, None)
-        }
-    }
-}
-
-impl From<Kind> for MetricType {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Counter => Self::Counter,
-            Kind::Gauge => Self::Gauge,
-            Kind::Histogram => Self::Histogram,
-        }
+impl fmt::Debug for Scrape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scrape")
+            .field("relays", &self.relays)
+            .field("selection", &self.selection)
+            .finish_non_exhaustive()
     }
 }

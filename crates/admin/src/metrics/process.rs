@@ -1,58 +1,108 @@
-//! The process's own families, by their standard names. Linux alone tells them.
+//! The process's own families: those of Linux have their standard names.
 
-use std::fmt;
+use super::family::{Family, Kind, Value};
+use crate::{Admin, reload::Told};
 
-use prometheus_client::encoding::DescriptorEncoder;
-
-#[cfg(not(target_os = "linux"))]
-pub(super) fn encode(_: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    Ok(())
+/// What is known of the process at one moment.
+pub(super) struct Process {
+    pub(super) reloads: Option<Told>,
+    /// The lines that each log has lost.
+    dropped: Vec<(&'static str, u64)>,
+    #[cfg(target_os = "linux")]
+    stat: Option<Stat>,
 }
 
-#[cfg(target_os = "linux")]
-pub(super) fn encode(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    use prometheus_client::{encoding::NoLabelSet, metrics::MetricType};
+// ===== impl Process =====
 
-    let stat = Stat::read();
-    let gauges = [
-        (
-            "process_start_time_seconds",
-            "When the process started, since 1970-01-01T00:00Z",
-            stat.as_ref().and_then(Stat::started),
-        ),
-        (
-            "process_resident_memory_bytes",
-            "Memory of the process that is in RAM (RSS)",
-            stat.as_ref().map(Stat::resident),
-        ),
-        (
-            "process_open_fds",
-            "Open file descriptors",
-            open_fds().map(|fds| fds as f64),
-        ),
-        (
-            "process_max_fds",
-            "How many file descriptors may be open (RLIMIT_NOFILE)",
-            rustix::process::getrlimit(rustix::process::Resource::Nofile)
-                .current
-                .map(|most| most as f64),
-        ),
-    ];
-    for (name, help, value) in gauges {
-        if let Some(value) = value {
-            encoder
-                .encode_descriptor(name, help, None, MetricType::Gauge)?
-                .encode_gauge(&value)?;
+impl Process {
+    pub(super) fn now(admin: &Admin) -> Self {
+        let program = admin.0.program.get();
+        Self {
+            reloads: admin.0.reloads.known(),
+            dropped: program.map_or_else(Vec::new, |program| program.log_dropped()),
+            #[cfg(target_os = "linux")]
+            stat: Stat::read(),
         }
     }
-    if let Some(stat) = stat {
-        let help = "CPU time of the process, in user space and in the kernel";
-        encoder
-            .encode_descriptor("process_cpu_seconds", help, None, MetricType::Counter)?
-            .encode_counter::<NoLabelSet, _, u64>(&stat.cpu(), None)?;
-    }
-    Ok(())
 }
+
+pub(super) const FAMILIES: &[Family<Process>] = &[
+    Family {
+        name: "couplet_log_dropped_total",
+        kind: Kind::Counter,
+        help: "Lines that a log has lost, because its reader was too slow or its file could not be written",
+        read: |process, tell| {
+            for (log, lines) in &process.dropped {
+                tell(&[("log", log)], Value::Count(*lines))?;
+            }
+            Ok(())
+        },
+    },
+    #[cfg(target_os = "linux")]
+    Family {
+        name: "couplet_pipes",
+        kind: Kind::Gauge,
+        help: "Pipes that bytes are spliced through, the empty ones included",
+        read: |_, tell| {
+            let open = couplet_connector::relay::open_pipes();
+            tell(&[], Value::Gauge(open))
+        },
+    },
+    #[cfg(target_os = "linux")]
+    Family {
+        name: "process_start_time_seconds",
+        kind: Kind::Gauge,
+        help: "When the process started, since 1970-01-01T00:00Z",
+        read: |process, tell| match process.stat.as_ref().and_then(Stat::started) {
+            Some(started) => tell(&[], Value::Measure(started)),
+            None => Ok(()),
+        },
+    },
+    #[cfg(target_os = "linux")]
+    Family {
+        name: "process_cpu_seconds_total",
+        kind: Kind::Counter,
+        help: "CPU time of the process, in user space and in the kernel",
+        read: |process, tell| match &process.stat {
+            Some(stat) => tell(&[], Value::Seconds(stat.cpu())),
+            None => Ok(()),
+        },
+    },
+    #[cfg(target_os = "linux")]
+    Family {
+        name: "process_resident_memory_bytes",
+        kind: Kind::Gauge,
+        help: "Memory of the process that is in RAM (RSS)",
+        read: |process, tell| match &process.stat {
+            Some(stat) => tell(&[], Value::Measure(stat.resident())),
+            None => Ok(()),
+        },
+    },
+    #[cfg(target_os = "linux")]
+    Family {
+        name: "process_open_fds",
+        kind: Kind::Gauge,
+        help: "Open file descriptors",
+        read: |_, tell| match open_fds() {
+            Some(open) => tell(&[], Value::Gauge(open)),
+            None => Ok(()),
+        },
+    },
+    #[cfg(target_os = "linux")]
+    Family {
+        name: "process_max_fds",
+        kind: Kind::Gauge,
+        help: "How many file descriptors may be open (RLIMIT_NOFILE)",
+        read: |_, tell| {
+            use rustix::process::{Resource, getrlimit};
+
+            match getrlimit(Resource::Nofile).current {
+                Some(most) => tell(&[], Value::Gauge(most)),
+                None => Ok(()),
+            }
+        },
+    },
+];
 
 /// How many descriptors are open. Linux 6.2 and newer tell without a list.
 #[cfg(target_os = "linux")]

@@ -100,17 +100,18 @@ fn svg(name: &str, values: &[f64]) -> String {
     let step = WIDTH / SECONDS;
     // The last value is at the right, from the first second on.
     let first = WIDTH - values.len().saturating_sub(1) as f64 * step;
-    let mut points = String::new();
+    // Filled down to the lower edge: the corners of that are beyond what is shown.
+    let (below, beyond) = (HEIGHT + 2.0, WIDTH + 2.0);
+    let mut points = format!("{first:.1},{below} ");
+    let mut y = below;
     for (n, value) in values.iter().enumerate() {
-        let (x, y) = (
-            first + n as f64 * step,
-            HEIGHT - value / top * (HEIGHT - 2.0) - 1.0,
-        );
+        let x = first + n as f64 * step;
+        y = HEIGHT - value / top * (HEIGHT - 2.0) - 1.0;
         let _ = write!(points, "{x:.1},{y:.1} ");
     }
+    let _ = write!(points, "{beyond},{y:.1} {beyond},{below}");
     format!(
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{name}, two \
-         minutes\"><polyline points=\"{}\"/></svg>",
-        points.trim_end()
+         minutes\"><polyline points=\"{points}\"/></svg>"
     )
 }

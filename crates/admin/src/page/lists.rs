@@ -8,7 +8,7 @@ use super::parts::{Escaped, bytes, duration};
 use crate::{
     Admin,
     journal::{Entry, What},
-    pair_query::PairQuery,
+    pair_query::{Generation, PairQuery},
     relay::peer,
     view::{self, PairView},
 };
@@ -66,9 +66,13 @@ fn row(html: &mut String, pair: &PairView, may_change: bool) {
     let held_up: Vec<_> = [Side::A, Side::B].into_iter().filter_map(held_up).collect();
     let _ = write!(
         html,
-        "<tr><th scope=\"row\">{id}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
+        "<tr><th scope=\"row\">{id}</th><td>{}{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
          <td>{}</td>",
         pair.relay.name(),
+        match pair.generation() {
+            Generation::Current => "",
+            Generation::Older => " <small>from before a reload</small>",
+        },
         end(pair.session.info(Side::A)),
         end(pair.session.info(Side::B)),
         duration(pair.session.duration()),

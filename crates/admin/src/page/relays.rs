@@ -72,7 +72,13 @@ fn side(html: &mut String, relay: &Relay, side: Side) {
             !is_its
         });
         passed = passed.saturating_sub(refused);
-        let told = format!("{passed} passed{}", refused_text(refused));
+        let took = step
+            .times
+            .as_ref()
+            .and_then(|times| average(&times.histogram()));
+        let took = took.map(|took| format!(", {} each", Escaped(&short(took))));
+        let took = took.unwrap_or_default();
+        let told = format!("{passed} passed{took}{}", refused_text(refused));
         steps.push(one(&Escaped(&step.name), &Escaped(&step.about), &told));
     }
     // What no box of the stack tells.
