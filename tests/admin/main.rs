@@ -8,10 +8,13 @@ mod browser;
 mod capture;
 mod ctl;
 mod endpoint;
+mod families;
 mod page;
 mod page_of_several;
+mod privacy;
 mod program;
 mod prometheus;
+mod ready;
 mod several;
 mod side;
 mod top;
@@ -23,7 +26,7 @@ use std::{
 };
 
 use couplet_tests::{
-    Couplet,
+    Certificate, Couplet,
     net::{accept, connect, dial, listen},
 };
 
@@ -51,15 +54,19 @@ impl Rig {
         }
     }
 
-    /// The same relay, of a file.
+    /// The same relay, of a file, and further ones that have what is counted.
     fn of_file() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let server = listen();
         let text = format!(
             "admin = ['unix:admin.sock', '127.0.0.1:0']\nlog-format = 'json'\n\
-             [relay.relay]\na = 'listen:127.0.0.1:0'\nb = '{}'\n",
+             [relay.relay]\na = 'listen:127.0.0.1:0'\nb = '{}'\n\
+             [relay.web]\na = ['listen:127.0.0.1:0', 'tls=both.pem', 'max-conns=1', 'max-conns.wait=1s']\nb = 'dial:127.0.0.1:1'\n\
+             [relay.pool]\na = 'listen:127.0.0.1:0'\nb = 'dial:127.0.0.1:1,keep=1'\n",
             dial(&server)
         );
+        let certificate = Certificate::new();
+        std::fs::copy(certificate.file("both.pem"), folder.path().join("both.pem")).unwrap();
         let file = folder.path().join("couplet.toml");
         std::fs::write(&file, text).unwrap();
         let couplet = Couplet::start_text(&["run", file.to_str().unwrap()]);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use couplet_tests::{
-    Couplet, Process, finish, need,
+    Process, finish, need,
     net::{connect, free_port},
     program, until,
 };
@@ -59,54 +59,6 @@ fn promtool_finds_nothing_wrong() {
     let checked = promtool.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&checked.stderr);
     assert!(checked.status.success() && said.is_empty(), "{said}");
-}
-
-/// The names of the labels of a family, as its first series has them.
-fn labels(served: &str, family: &str) -> String {
-    let is_its = |line: &&str| {
-        let behind = line.strip_prefix(family);
-        behind.is_some_and(|behind| behind.starts_with(['{', ' ']) || behind.starts_with("_sum"))
-    };
-    let series = served.lines().find(is_its).unwrap();
-    let inside = series
-        .split_once('{')
-        .and_then(|(_, rest)| rest.split_once('}'));
-    let labels = inside.map_or("", |(labels, _)| labels).split(',');
-    let names: Vec<_> = labels
-        .filter_map(|label| Some(label.split_once('=')?.0))
-        .collect();
-    names.join(", ")
-}
-
-#[test]
-fn the_documented_families_are_those_that_are_served() {
-    let couplet = Couplet::start(&[
-        "listen:0",
-        "dial:127.0.0.1:1|127.0.0.1:2",
-        "--admin=127.0.0.1:0",
-    ]);
-    let address = couplet.events("admin endpoint", 1).remove(0);
-    let served = curl(&format!(
-        "http://{}/metrics",
-        address["address"].as_str().unwrap()
-    ));
-    let served: BTreeSet<_> = served
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
-        .map(|(name, kind)| format!("{name} {kind} {}", labels(&served, name)))
-        .collect();
-    let page = fs::read_to_string(root("docs/metrics.md")).unwrap();
-    let rows = page
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
-    let documented: BTreeSet<_> = rows
-        .filter(|(name, _)| name.starts_with("couplet_") || name.starts_with("process_"))
-        .map(|(name, row)| {
-            let mut cells = row.split('|').map(|cell| cell.trim().trim_matches('`'));
-            format!("{name} {} {}", cells.next().unwrap(), cells.next().unwrap())
-        })
-        .collect();
-    assert_eq!(documented, served);
 }
 
 #[test]
@@ -162,7 +114,7 @@ fn prometheus_scrapes_it_and_each_query_of_the_dashboard_and_the_rules_is_answer
         serde_json::from_str(&finish("curl", curl.args(args)).log).unwrap_or(Value::Null)
     };
     until("a scrape", || {
-        let scraped = query("couplet_pairs_total");
+        let scraped = query("couplet_pairs_total{relay=\"relay\"}");
         (scraped["data"]["result"][0]["value"][1] == "1").then_some(())
     });
     let target = curl(&format!("http://{web}/api/v1/targets"));

@@ -2,7 +2,7 @@
 
 use std::{fs, io::Write, net::TcpStream};
 
-use couplet_tests::{Couplet, net::expect_closed};
+use couplet_tests::{Couplet, net::expect_closed, until};
 
 use crate::service::{Rig, echo, greeted, server};
 
@@ -38,7 +38,7 @@ fn open_connections_count_on() {
         refused(&rig);
         // Its place is free again, whichever relay it came to.
         drop(first);
-        couplet_tests::until("a place is free", || {
+        until("a place is free", || {
             let mut client = rig.connect("x");
             let mut letter = [0];
             let read = std::io::Read::read(&mut client, &mut letter);
@@ -141,6 +141,38 @@ fn pairs_from_before_a_reload_have_their_time() {
     echo(&third, 1);
 
     Couplet::run(&["listen:1", "dial:h:1", "--generations=1h"])
+        .with(2)
+        .said("only a relay of a file is changed by a reload");
+}
+
+#[test]
+fn clients_that_wait_stay_or_are_let_go_as_the_new_file_says() {
+    let text = |timeout: usize, key: &str| {
+        format!(
+            "[relay.x]\na = 'listen:127.0.0.1:0'\nb = 'listen:unix:b.sock'\nidle-timeout = '{timeout}h'\n{key}\n"
+        )
+    };
+    let rig = Rig::new(&text(1, ""));
+    let one_waits = || {
+        until("one waits", || {
+            let status = Couplet::run(&["ctl", &rig.admin(), "status"]).ok().log;
+            status.contains(" 1 ").then_some(())
+        });
+    };
+    let waits = rig.connect("x");
+    one_waits();
+    rig.reload(&text(2, "on-reload = 'keep'")).ok();
+    one_waits();
+    waits.set_nonblocking(true).unwrap();
+    assert!(waits.peek(&mut [0]).is_err(), "it waits on");
+    waits.set_nonblocking(false).unwrap();
+    rig.reload(&text(3, "on-reload = 'let-go'")).ok();
+    expect_closed(&waits);
+    // The relay goes on.
+    let _waits = rig.connect("x");
+    one_waits();
+
+    Couplet::run(&["listen:1", "listen:2", "--on-reload=let-go"])
         .with(2)
         .said("only a relay of a file is changed by a reload");
 }

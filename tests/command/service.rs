@@ -41,7 +41,7 @@ impl Rig {
         Couplet::run(&["ctl", &self.admin(), "reload"])
     }
 
-    fn admin(&self) -> String {
+    pub(super) fn admin(&self) -> String {
         format!(
             "--admin=unix:{}",
             self.folder.path().join("admin").display()

@@ -23,7 +23,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use crate::{
     layer_spec::{LayerSpec, Sourced},
     log_file::LogFile,
-    log_writer::LogWriter,
+    log_writer::{Log, LogWriter},
     pair::PairLayerSpec,
     side::SideLayerSpec,
     sums::{Key, Network, Sum, Sums},
@@ -86,7 +86,7 @@ impl AccessLogArgs {
     }
 
     pub(crate) fn specs(&self) -> Option<AccessLogSpecs> {
-        let file = LogFile::new("access log", self.access_log.clone()?);
+        let file = LogFile::new(Log::Access, self.access_log.clone()?);
         let format = Sourced::flag(self.access_log_format, LineFormat::Text);
         let log = AccessLog::to_writer(
             match format.value {

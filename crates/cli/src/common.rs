@@ -14,7 +14,7 @@ use crate::{
     log::LogArgs,
     mistake::{Mistake, Mistakes},
     pair::{PairArgs, PairContext, PairLayerSpec},
-    plan::{Plan, Sides},
+    plan::{Plan, Sides, WaitingAtReload},
     relay_name::{UNNAMED, is_name},
     side::{EndpointFlags, EndpointSpec},
     units::{
@@ -79,6 +79,10 @@ pub(crate) struct CommonArgs {
     /// [default: never]
     #[arg(long, value_name = "TIME", value_parser = limit)]
     generations: Option<Limit<Duration>>,
+
+    /// At a reload that changes the relay, keep the connections that wait for a partner, or let them go [default: keep]
+    #[arg(long, value_name = "keep|let-go")]
+    on_reload: Option<WaitingAtReload>,
 
     /// Join at most NUMBER pairs at a time [default: any number]
     #[arg(long, value_name = "NUMBER", value_parser = count)]
@@ -157,6 +161,7 @@ impl CommonArgs {
             max_lifetime: timeout(self.max_lifetime, None),
             drain_timeout: timeout(self.drain_timeout, Some(30)),
             generations: timeout(self.generations, None),
+            on_reload: self.on_reload.unwrap_or_default(),
             max_pairs: self.max_pairs.map(NonZeroUsize::get),
             #[cfg(feature = "meeting")]
             queue: None,
@@ -250,12 +255,18 @@ impl CommonArgs {
 
     /// Fails where a flag is about reloads of a file, and there is none.
     pub(crate) fn refuse_file_flags(&self) -> Result<(), Mistake> {
-        match self.generations {
-            Some(_) => Err(Mistake::new(
-                "--generations would do nothing here: only a relay of a file is changed by a reload",
+        let flags = [
+            ("--generations", self.generations.is_some()),
+            ("--on-reload", self.on_reload.is_some()),
+        ];
+        match flags.into_iter().find(|(_, is_given)| *is_given) {
+            Some((flag, _)) => Err(Mistake::new(
+                format!(
+                    "{flag} would do nothing here: only a relay of a file is changed by a reload"
+                ),
                 "a key of the file of `couplet run`",
             )
-            .about("--generations")),
+            .about(flag)),
             None => Ok(()),
         }
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use couplet_connector::endpoint::{
-    self, BoxError, Conn, Listen, LocalAddr, Pool, PoolEach, handoff,
+    self, AcceptErrors, BoxError, Conn, Listen, LocalAddr, Pool, PoolEach, handoff,
 };
 #[cfg(unix)]
 use couplet_connector::endpoint::{UnixListen, UnixListenSocket};
@@ -187,6 +187,23 @@ impl endpoint::Endpoint for Incoming {
             Self::Routes(_) | Self::Pool(_) | Self::PoolEach(_) => None,
             #[cfg(feature = "mux")]
             Self::Mux(mux) => mux.local_addr(),
+        }
+    }
+
+    fn accept_errors(&self) -> Option<AcceptErrors> {
+        match self {
+            Self::Listen(listen) => listen.accept_errors(),
+            #[cfg(target_os = "linux")]
+            Self::WhileUp(listen) => listen.accept_errors(),
+            #[cfg(unix)]
+            Self::Unix(listen) => listen.accept_errors(),
+            #[cfg(target_os = "linux")]
+            Self::Vsock(listen) => listen.accept_errors(),
+            #[cfg(feature = "quic")]
+            Self::Quic(_) => None,
+            Self::Routes(_) | Self::Pool(_) | Self::PoolEach(_) => None,
+            #[cfg(feature = "mux")]
+            Self::Mux(mux) => mux.accept_errors(),
         }
     }
 }

@@ -5,12 +5,13 @@ use std::fmt;
 use couplet_connector::{
     Conn, PairLayers, Side, SideLayers,
     endpoint::{BoxIo, Io},
-    layers::{FaultSwitch, Handshake, HandshakeLayer},
+    layers::{FaultSwitch, Handshake, HandshakeLayer, HandshakeTimes},
     stack::{PairSlot, PairStack, SideStack, Slot},
 };
 use tower::Layer;
 
 use crate::{
+    layer_watch::LayerWatch,
     reload::OnReload,
     splice::{self, Bytes},
 };
@@ -26,6 +27,8 @@ pub(crate) struct LayerSpec<L> {
     bytes: Answer<L>,
     /// What it does at SIGHUP.
     pub(crate) on_reload: Option<OnReload>,
+    /// What can be seen of it at work.
+    pub(crate) watch: LayerWatch,
     /// It is a fault, which can be switched.
     pub(crate) switch: Option<FaultSwitch>,
     /// A number that a setting shows rounded.
@@ -72,6 +75,7 @@ impl<L> LayerSpec<L> {
             layers,
             bytes: Answer::Known([Bytes::Untouched; 2]),
             on_reload: None,
+            watch: LayerWatch::default(),
             switch: None,
             exact: None,
         }
@@ -141,12 +145,15 @@ impl LayerSpec<SideLayers> {
         HandshakeLayer<H>: Layer<Slot, Service: SideStack + Clone> + Send + Sync + 'static,
         I: Io,
     {
+        let times = HandshakeTimes::new();
         let mut layers = SideLayers::new();
-        layers.push(layer);
-        Self {
+        layers.push(layer.times(times.clone()));
+        let mut spec = Self {
             bytes: Answer::Known(splice::of_io::<I>()),
             ..Self::new(name, layers)
-        }
+        };
+        spec.watch.times = Some(times);
+        spec
     }
 }
 

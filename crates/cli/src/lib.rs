@@ -29,6 +29,11 @@ mod handshakes;
 mod incoming;
 mod keygen;
 mod layer_spec;
+#[cfg_attr(
+    not(feature = "admin"),
+    expect(dead_code, reason = "only the admin endpoint looks")
+)]
+mod layer_watch;
 mod listening;
 mod log;
 mod log_file;

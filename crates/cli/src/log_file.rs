@@ -10,7 +10,10 @@ use std::{
 
 use anyhow::Context;
 
-use crate::{log_writer::LogWriter, reload::OnReload};
+use crate::{
+    log_writer::{Log, LogWriter},
+    reload::OnReload,
+};
 
 /// Where lines go: a file, or standard output for `-`. Clones share it.
 ///
@@ -24,11 +27,10 @@ pub(crate) struct LogFile {
 // ===== impl LogFile =====
 
 impl LogFile {
-    /// `name` is the log's in reports that it is incomplete.
-    pub(crate) fn new(name: &'static str, path: PathBuf) -> Self {
+    pub(crate) fn new(log: Log, path: PathBuf) -> Self {
         Self {
             path: path.into(),
-            lines: LogWriter::new(name),
+            lines: LogWriter::new(log),
         }
     }
 

@@ -40,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) drain_timeout: Sourced<Option<Duration>>,
     /// How long pairs from before a reload may go on.
     pub(crate) generations: Sourced<Option<Duration>>,
+    /// Of a reload that changes the relay.
+    pub(crate) on_reload: WaitingAtReload,
     pub(crate) max_pairs: Option<usize>,
     /// Two listening sides that are joined with those of other nodes.
     #[cfg(feature = "meeting")]
@@ -55,6 +57,16 @@ pub(crate) struct Plan {
     /// Where metrics and the admin endpoint are.
     #[cfg(feature = "admin")]
     pub(crate) admin: crate::admin::AdminSpec,
+}
+
+/// What becomes of connections that wait for a partner, when a reload changes their relay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, clap::ValueEnum)]
+pub(crate) enum WaitingAtReload {
+    /// Keep them: the changed relay joins them.
+    #[default]
+    Keep,
+    /// Close them.
+    LetGo,
 }
 
 /// Which sides there are.

@@ -22,7 +22,7 @@ use tower::{
 };
 
 use crate::{
-    plan::{Meeting, Plan},
+    plan::{Meeting, Plan, WaitingAtReload},
     side::{Endpoint, SideSpec},
 };
 
@@ -144,7 +144,10 @@ fn with_pair<M, LA, LB>(
         .max_waiting(plan.max_waiting.value)
         .with_relay(Relay::new().half_close_timeout(plan.half_close_timeout.value));
     let connector = match before {
-        Some(before) => connector.succeeds(before),
+        Some(before) => match plan.on_reload {
+            WaitingAtReload::Keep => connector.succeeds(before),
+            WaitingAtReload::LetGo => connector.succeeds(before).lets_waiting_go(),
+        },
         None => connector,
     };
     match plan.exit_when_idle {

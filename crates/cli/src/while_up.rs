@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use couplet_connector::endpoint::{self, Listen, LocalAddr, TargetWatch, TcpIo};
+use couplet_connector::endpoint::{self, AcceptErrors, Listen, LocalAddr, TargetWatch, TcpIo};
 use futures::{Stream, StreamExt};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -84,5 +84,9 @@ impl endpoint::Endpoint for WhileUp {
 
     fn local_addr(&self) -> Option<LocalAddr> {
         Some(self.listen.local_addr().into())
+    }
+
+    fn accept_errors(&self) -> Option<AcceptErrors> {
+        self.listen.accept_errors()
     }
 }

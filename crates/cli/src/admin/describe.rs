@@ -27,6 +27,9 @@ pub(crate) fn relay(plan: &Plan, handle: &Handle) -> Relay {
             if let Some(targets) = spec.endpoint.targets.watch() {
                 relay = relay.targets(side, targets.clone());
             }
+            if spec.endpoint.keep.is_some() {
+                relay = relay.pool(side, spec.endpoint.pool.clone());
+            }
             #[cfg(feature = "mux")]
             if let Some(mux) = &spec.endpoint.mux {
                 relay = relay.carriers(side, carriers(mux.watch.clone()));
@@ -95,7 +98,11 @@ fn steps<L>(specs: &[LayerSpec<L>]) -> Vec<Step> {
     let step = |spec: &LayerSpec<L>| {
         let settings = spec.settings.iter();
         let settings = settings.map(|setting| format!("{} {}", setting.name, setting.value));
+        let expiries = spec.watch.expiries.clone();
         Step::new(spec.name, settings.collect::<Vec<_>>().join(", "))
+            .times(spec.watch.times.clone())
+            .queue(spec.watch.queue.clone())
+            .certificates(move || expiries.get())
     };
     specs.iter().map(step).collect()
 }

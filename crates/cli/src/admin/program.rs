@@ -11,7 +11,9 @@ use tracing::level_filters::LevelFilter;
 use super::reload;
 use crate::{
     config::{RelayWords, Source, command_line},
-    log, signals,
+    log,
+    log_writer::Log,
+    signals,
 };
 
 /// The words of the relays that run, by name, without their secrets.
@@ -80,6 +82,10 @@ impl Program for Process {
             _ => LevelFilter::INFO,
         });
         Some(())
+    }
+
+    fn log_dropped(&self) -> Vec<(&'static str, u64)> {
+        Log::lost()
     }
 
     fn end(&self, how: End) -> Option<Result<(), String>> {

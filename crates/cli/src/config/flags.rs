@@ -22,6 +22,7 @@ pub(super) const PROCESS: &[&str] = &[
     "threads",
     "drain-timeout",
     "log-format",
+    "privacy",
     "verbose",
     "quiet",
     "admin",
@@ -33,8 +34,14 @@ pub(super) const PROCESS: &[&str] = &[
 pub(super) const SIDES: &[&str] = &["admin"];
 
 /// Those of them that a relay has to know, too.
-pub(super) const PROCESS_OF_RELAYS: &[&str] =
-    &["threads", "drain-timeout", "log-format", "verbose", "quiet"];
+pub(super) const PROCESS_OF_RELAYS: &[&str] = &[
+    "threads",
+    "drain-timeout",
+    "log-format",
+    "privacy",
+    "verbose",
+    "quiet",
+];
 
 /// Flags that are no keys: the name of a relay is its table's.
 const NO_KEYS: &[&str] = &["help", "version", "name"];

@@ -37,6 +37,14 @@ pub(crate) struct HealthArgs {
     /// Ask for this relay alone
     #[arg(long, value_name = "NAME")]
     relay: Option<String>,
+
+    /// Ask also for a target that is up, where a side has several or checks
+    #[arg(long)]
+    targets: bool,
+
+    /// Ask also for this generation of the file, or a later one
+    #[arg(long, value_name = "NUMBER")]
+    generation: Option<u64>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -138,6 +146,10 @@ struct Filter {
     /// Idle for TIME or longer
     #[arg(long, value_name = "TIME", value_parser = duration)]
     idle: Option<Duration>,
+
+    /// Joined since the last reload that has changed their relay, or before
+    #[arg(long, value_name = "current|older", value_parser = ["current", "older"])]
+    generation: Option<String>,
 }
 
 // ===== impl CtlArgs =====
@@ -270,6 +282,8 @@ impl HealthArgs {
     pub(crate) fn run(&self, out: &mut Vec<u8>) -> anyhow::Result<()> {
         let mut query = Query::default();
         query.add("relay", self.relay.as_ref());
+        query.add("targets", self.targets.then_some(&true));
+        query.add("generation", self.generation.as_ref());
         let client = self.endpoint.client()?;
         client.get(&query.path("/ready"), "application/json")?;
         writeln!(out, "ready")?;
@@ -292,6 +306,7 @@ impl Filter {
         let time = |time: Option<Duration>| time.map(|time| format!("{}ms", time.as_millis()));
         query.add("older", time(self.older).as_ref());
         query.add("idle", time(self.idle).as_ref());
+        query.add("generation", self.generation.as_ref());
         query
     }
 }
@@ -335,9 +350,13 @@ mod tests {
             identity: Some("a b&c".into()),
             older: Some(Duration::from_secs(90)),
             idle: None,
+            generation: Some("older".into()),
         };
         let path = filter.query().path("/v1/pairs");
-        assert_eq!(path, "/v1/pairs?relay=ssh&identity=a%20b%26c&older=90000ms");
+        assert_eq!(
+            path,
+            "/v1/pairs?relay=ssh&identity=a%20b%26c&older=90000ms&generation=older"
+        );
         assert_eq!(Query::default().path("/ready"), "/ready");
     }
 }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use clap::ValueEnum;
+use couplet_connector::endpoint::shorten_client_addresses;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
     Layer, Registry, filter::FilterExt, layer::SubscriberExt, reload, util::SubscriberInitExt,
@@ -31,12 +32,26 @@ pub(crate) struct LogArgs {
     /// How log lines are written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
+
+    /// Show client addresses whole, or shortened to networks of 24 or 48 bits: in logs, lists and metrics' endpoint
+    /// [default: none]
+    #[arg(long, value_name = "none|addresses")]
+    pub(crate) privacy: Option<Privacy>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub(crate) enum LogFormat {
     Text,
     Json,
+}
+
+/// What is hidden of clients.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(crate) enum Privacy {
+    /// Nothing.
+    None,
+    /// Addresses, beyond the first 24 or 48 bits.
+    Addresses,
 }
 
 /// The level, to be changed.
@@ -56,6 +71,9 @@ pub(crate) fn set_level(level: LevelFilter) {
 impl LogArgs {
     /// From now on, what is logged goes there. With no word about it, it is what has this level.
     pub(crate) fn init(&self, level: LevelFilter) -> io::Result<()> {
+        if self.privacy == Some(Privacy::Addresses) {
+            shorten_client_addresses();
+        }
         LogWriter::stderr().open(io::stderr())?;
         let level = match (self.quiet, self.verbose) {
             (true, _) => LevelFilter::WARN,
@@ -102,6 +120,7 @@ pub(crate) fn init_for_warnings() -> io::Result<()> {
         verbose: 0,
         quiet: true,
         log_format: LogFormat::Text,
+        privacy: None,
     };
     log.init(LevelFilter::WARN)
 }

@@ -1,6 +1,7 @@
 //! A queue between the relay's threads, which must not wait for the reader of a log, and a thread
 //! that writes the log.
 
+mod log;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,8 @@ use std::{
 };
 
 use couplet_connector::endpoint::RelayName;
+
+pub(crate) use self::log::Log;
 
 use self::queue::{Bounds, Queue};
 
@@ -36,18 +39,18 @@ pub(crate) struct LogWriter(Arc<Queue>);
 
 impl LogWriter {
     /// Nothing is written before the log is [opened](Self::open).
-    pub(crate) fn new(name: &'static str) -> Self {
-        Self::bounded(name, Bounds::default())
+    pub(crate) fn new(log: Log) -> Self {
+        Self::bounded(log, Bounds::default())
     }
 
     /// The log on standard error. All that goes there is in order.
     pub(crate) fn stderr() -> Self {
-        static STDERR: LazyLock<LogWriter> = LazyLock::new(|| LogWriter::new("log"));
+        static STDERR: LazyLock<LogWriter> = LazyLock::new(|| LogWriter::new(Log::Own));
         STDERR.clone()
     }
 
-    fn bounded(name: &'static str, bounds: Bounds) -> Self {
-        Self(Arc::new(Queue::new(name, bounds)))
+    fn bounded(log: Log, bounds: Bounds) -> Self {
+        Self(Arc::new(Queue::new(log, bounds)))
     }
 
     /// Writes there from now on.
@@ -56,7 +59,7 @@ impl LogWriter {
             return Ok(());
         }
         let (queue, relay) = (Arc::clone(&self.0), RelayName::current());
-        let thread = std::thread::Builder::new().name(self.0.name.into());
+        let thread = std::thread::Builder::new().name(self.0.log.name().into());
         let thread = thread.spawn(move || relay.in_scope(|| thread::run(&queue)))?;
         self.0.set_writer(thread.thread().id());
         Ok(())
@@ -83,6 +86,6 @@ impl Write for LogWriter {
 
 impl fmt::Debug for LogWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("LogWriter").field(&self.0.name).finish()
+        f.debug_tuple("LogWriter").field(&self.0.log).finish()
     }
 }

@@ -8,10 +8,12 @@ use std::{
 
 use tokio::time::Instant;
 
+use super::log::Log;
+
 /// Lines on their way to the thread that writes them.
 pub(super) struct Queue {
-    /// The log's name, for the report that it is incomplete.
-    pub(super) name: &'static str,
+    /// For the report that it is incomplete.
+    pub(super) log: Log,
     bounds: Bounds,
     state: Mutex<State>,
     changed: Condvar,
@@ -74,9 +76,9 @@ pub(super) enum Retry {
 // ===== impl Queue =====
 
 impl Queue {
-    pub(super) fn new(name: &'static str, bounds: Bounds) -> Self {
+    pub(super) fn new(log: Log, bounds: Bounds) -> Self {
         Self {
-            name,
+            log,
             bounds,
             state: Mutex::new(State {
                 waiting: Vec::new(),
@@ -127,7 +129,7 @@ impl Queue {
         if is_writer || state.has_room(record, room) {
             state.waiting.extend_from_slice(record);
         } else {
-            state.dropped += lines(record);
+            self.drops(&mut state, record);
             state.failed |= state.failing;
         }
         drop(state);
@@ -183,7 +185,7 @@ impl Queue {
 
     /// For the thread: these lines are given up.
     pub(super) fn given_up(&self, lost: &[u8]) {
-        self.change(|state| state.dropped += lines(lost));
+        self.change(|state| self.drops(state, lost));
     }
 
     /// For the thread: the writer fails. Waits until it is to be tried again.
@@ -199,6 +201,13 @@ impl Queue {
             None if state.finishing => Retry::AgainAndThenGiveUp,
             None => Retry::Again,
         }
+    }
+
+    /// Counts the lines, of which a report tells later.
+    fn drops(&self, state: &mut State, lost: &[u8]) {
+        let lines = lines(lost);
+        state.dropped += lines;
+        self.log.loses(lines);
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {

@@ -27,7 +27,7 @@ impl Write for Pipe {
 fn log(patience: Duration) -> (LogWriter, Receiver<Vec<u8>>) {
     let (room, retry) = (80, Duration::from_millis(1));
     let log = LogWriter::bounded(
-        "test",
+        Log::Access,
         Bounds {
             room,
             patience,
@@ -91,7 +91,7 @@ fn the_wait_for_a_slow_reader_is_bounded() {
     let patience = Duration::from_millis(10);
     let (room, retry) = (80, LONG);
     let queue = Queue::new(
-        "test",
+        Log::Access,
         Bounds {
             room,
             patience,
@@ -153,7 +153,7 @@ impl Write for Disk {
 fn lines_are_whole_once_a_full_disk_has_room_again() {
     let (room, patience, retry) = (80, LONG, Duration::from_millis(1));
     let mut log = LogWriter::bounded(
-        "test",
+        Log::Access,
         Bounds {
             room,
             patience,
@@ -187,7 +187,7 @@ fn lines_are_whole_once_a_full_disk_has_room_again() {
 fn lines_lost_to_a_full_disk_are_counted_at_the_end() {
     let (room, patience, retry) = (80, LONG, LONG);
     let mut log = LogWriter::bounded(
-        "test",
+        Log::Access,
         Bounds {
             room,
             patience,

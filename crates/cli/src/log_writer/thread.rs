@@ -27,7 +27,7 @@ pub(super) fn run(queue: &Queue) {
             tracing::warn!(
                 lines = work.dropped,
                 "the {} is incomplete: {why}",
-                queue.name
+                queue.log.name()
             );
         }
         queue.idle();
@@ -97,7 +97,7 @@ impl<'a> Output<'a> {
 
     fn works(&mut self) {
         if mem::replace(&mut self.health, Health::Sound) == Health::Failing {
-            tracing::info!("the {} is written again", self.queue.name);
+            tracing::info!("the {} is written again", self.queue.log.name());
         }
     }
 
@@ -107,7 +107,7 @@ impl<'a> Output<'a> {
             _ => Health::Failing,
         };
         if mem::replace(&mut self.health, health) == Health::Sound {
-            tracing::warn!(%error, "the {} can't be written", self.queue.name);
+            tracing::warn!(%error, "the {} can't be written", self.queue.log.name());
         }
     }
 }

@@ -19,6 +19,7 @@ pub(super) fn keep(plan: &mut Plan, before: &Plan) {
     for (side, spec) in plan.sides.specs_mut() {
         let mut sides = before.sides.specs();
         if let Some((_, before)) = sides.find(|(other, _)| *other == side) {
+            count_on(&spec.layers, &before.layers);
             keep_those(OF_SIDE, &mut spec.layers, &before.layers);
         }
     }
@@ -32,6 +33,17 @@ fn keep_those<L: Clone>(names: &[&str], layers: &mut [LayerSpec<L>], before: &[L
     {
         if let Some(same) = before.iter().find(|before| is_same(before, layer)) {
             layer.layers = same.layers.clone();
+            layer.watch = same.watch.clone();
+        }
+    }
+}
+
+/// The counters of handshakes go on, whatever has changed in them.
+fn count_on<L>(layers: &[LayerSpec<L>], before: &[LayerSpec<L>]) {
+    for layer in layers {
+        let mut before = before.iter();
+        if let Some(before) = before.find(|before| before.name == layer.name) {
+            layer.watch.continues(&before.watch);
         }
     }
 }

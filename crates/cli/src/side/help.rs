@@ -241,6 +241,8 @@ pub(crate) const FLAGS: &[&str] = &[
     "admin-host",
     "access-log-every",
     "generations",
+    "on-reload",
+    "privacy",
     "access-log-format",
     "capture",
     "capture-dir",

@@ -7,7 +7,7 @@ use std::{net::IpAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use couplet_connector::{
     SideLayers,
-    endpoint::{Address, DialAddr, Family, Host, KeepAlive, TargetAddr, UnixAddr},
+    endpoint::{Address, DialAddr, Family, Host, KeepAlive, PoolWatch, TargetAddr, UnixAddr},
     layers::{AccessList, Replaceable},
     mode::Way,
 };
@@ -45,6 +45,8 @@ pub(crate) struct EndpointSpec {
     pub(crate) keep: Option<NonZeroUsize>,
     /// The pool is kept at every address of the name.
     pub(crate) keep_each: bool,
+    /// How the pool does.
+    pub(crate) pool: PoolWatch,
     /// The longest pause before the pool dials again.
     pub(crate) keep_backoff: Option<Duration>,
     pub(crate) routes: Option<Replaceable<Arc<Routes>>>,
@@ -129,6 +131,7 @@ impl EndpointSpec {
             max_per_target: None,
             keep: None,
             keep_each: false,
+            pool: PoolWatch::default(),
             keep_backoff: None,
             routes: None,
             redial: None,

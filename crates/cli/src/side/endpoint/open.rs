@@ -264,7 +264,7 @@ impl EndpointSpec {
             None => Endpoint::Dial(Box::new(dialler)),
             Some(slots) if self.keep_each => self.pool_each(dialler, slots.get()),
             Some(slots) => {
-                let pool = pool(dialler, slots.get(), self.known_backoff());
+                let pool = pool(dialler, slots.get(), self.known_backoff()).watch(&self.pool);
                 Endpoint::Incoming(Incoming::Pool(Box::new(pool)))
             }
         }
@@ -296,7 +296,8 @@ impl EndpointSpec {
         let pool = pool_each(dial, slots, self.known_backoff(), move |dial| Dialler {
             dial: AnyDial::Tcp(dial),
             ..dialler.clone()
-        });
+        })
+        .watch(&self.pool);
         Endpoint::Incoming(Incoming::PoolEach(Box::new(pool)))
     }
 

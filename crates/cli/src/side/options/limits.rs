@@ -5,7 +5,10 @@ use std::{num::NonZeroUsize, time::Duration};
 
 use couplet_connector::{
     SideLayers,
-    layers::{ConnLimitLayer, ConnRateLayer, Over, admission::limits::Queue},
+    layers::{
+        ConnLimitLayer, ConnRateLayer, Over,
+        admission::limits::{LimitCounts, Queue},
+    },
 };
 
 use super::{Does, On, SideLayerSpec, SideOption, SideSetting, Value};
@@ -89,10 +92,17 @@ fn conns(
 ) -> Result<SideLayerSpec, Mistake> {
     let number = given.needed()?.parse(count)?;
     let (over, explained) = over(given, name)?;
+    let counts = LimitCounts::new();
     let mut layers = SideLayers::new();
-    layers.push(limit(number.get()).over(over).shared());
+    layers.push(
+        limit(number.get())
+            .over(over)
+            .counts(counts.clone())
+            .shared(),
+    );
     let mut spec = LayerSpec::new(name, layers).set("limit", number, Source::Side);
     spec.settings.extend(explained);
+    spec.watch.queue = queue(over, counts);
     Ok(spec)
 }
 
@@ -104,11 +114,18 @@ fn rates(
     let value = given.needed()?;
     let rate = value.parse(rate)?;
     let (over, explained) = over(given, name)?;
+    let counts = LimitCounts::new();
     let mut layers = SideLayers::new();
-    layers.push(limit(rate).over(over).shared());
+    layers.push(limit(rate).over(over).counts(counts.clone()).shared());
     let mut spec = LayerSpec::new(name, layers).set("limit", value.text, Source::Side);
     spec.settings.extend(explained);
+    spec.watch.queue = queue(over, counts);
     Ok(spec)
+}
+
+/// The counts of a limit that has a queue.
+fn queue(over: Over, counts: LimitCounts) -> Option<LimitCounts> {
+    matches!(over, Over::Queue(_)).then_some(counts)
 }
 
 /// What becomes of those beyond the limit, and how that is explained.

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     layer_spec::{LayerSpec, Source},
+    layer_watch::Expiries,
     mistake::Mistake,
     reload::OnReload,
 };
@@ -26,6 +27,7 @@ struct Server {
     client_ca: Option<String>,
     client: Client,
     alpn: Vec<String>,
+    expiries: Expiries,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +80,7 @@ impl Server {
             client_ca: client_ca.map(file).transpose()?,
             client,
             alpn: alpn(given),
+            expiries: Expiries::default(),
         })
     }
 
@@ -89,8 +92,12 @@ impl Server {
 
     /// Reads the files.
     fn config(&self) -> Result<Arc<ServerConfig>, Unusable> {
-        let read = |path: &String| certificate(Path::new(path), &self.keys);
-        let mut certificates = self.certificates.iter().map(read);
+        let mut expiries = Vec::new();
+        let mut certificates = self.certificates.iter().map(|path| {
+            let certificate = certificate(Path::new(path), &self.keys)?;
+            expiries.extend(certificate.not_after().map(|time| (path.clone(), time)));
+            Ok::<_, Unusable>(certificate)
+        });
         let first = certificates.next().expect("there is at least one")?;
         let mut config = TlsAcceptConfig::new(first)
             .unknown_name(self.unknown_name)
@@ -106,9 +113,11 @@ impl Server {
                 Client::Want => ClientCertificates::Want(roots),
             });
         }
-        config
+        let built = config
             .build()
-            .map_err(|error| Unusable::new(&error, "see the TLS part of docs/command.md"))
+            .map_err(|error| Unusable::new(&error, "see the TLS part of docs/command.md"))?;
+        self.expiries.set(expiries);
+        Ok(built)
     }
 }
 
@@ -149,6 +158,7 @@ fn explained(
 ) -> SideLayerSpec {
     let first = &server.certificates[0];
     let mut spec = spec.set("certificate", first, Source::Side);
+    spec.watch.expiries = server.expiries.clone();
     if server.client_ca.is_some() && given.setting("client").is_none() {
         spec = spec.set("client", "require", Source::Default);
     }

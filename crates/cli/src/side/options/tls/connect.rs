@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     layer_spec::{LayerSpec, Source},
+    layer_watch::Expiries,
     mistake::Mistake,
     reload::OnReload,
     side::Word,
@@ -31,6 +32,7 @@ struct Client {
     certificate: Option<String>,
     keys: Vec<String>,
     alpn: Vec<String>,
+    expiries: Expiries,
 }
 
 // ===== impl Client =====
@@ -60,6 +62,7 @@ impl Client {
             certificate: certificate.map(file).transpose()?,
             keys: files(given.all("key"))?,
             alpn: alpn(given),
+            expiries: Expiries::default(),
         })
     }
 
@@ -83,12 +86,16 @@ impl Client {
         shown: Option<TlsCertificate>,
     ) -> Result<Arc<ClientConfig>, Mistake> {
         let config = trust.alpn(self.alpn.iter().map(String::as_str));
+        let expires = shown.as_ref().and_then(TlsCertificate::not_after);
         let config = shown
             .into_iter()
             .fold(config, TlsConnectConfig::certificate);
-        config
+        let built = config
             .build()
-            .map_err(|error| Mistake::new(chain(&error), "see the TLS part of docs/command.md"))
+            .map_err(|error| Mistake::new(chain(&error), "see the TLS part of docs/command.md"))?;
+        let expires = self.certificate.clone().zip(expires);
+        self.expiries.set(expires.into_iter().collect());
+        Ok(built)
     }
 
     fn trust(&self) -> Result<TlsConnectConfig, Mistake> {
@@ -139,7 +146,12 @@ pub(super) fn spec(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayer
     #[cfg(feature = "quic")]
     if let Some(crate::quic::QuicTls::Client(tls, _)) = &context.endpoint.quic.tls {
         let tls = tls.clone();
-        let spec = LayerSpec::new(NAME, SideLayers::new());
+        let mut spec = LayerSpec::new(NAME, SideLayers::new());
+        spec.watch.expiries = client.expiries.clone();
+        // The endpoint has read the files by itself.
+        if client.certificate.is_some() {
+            client.first(given)?;
+        }
         return Ok(explained(spec, given, |file| {
             OnReload::replace(tls, file, move || client.config())
         }));
@@ -147,6 +159,7 @@ pub(super) fn spec(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayer
     let name = given.value().map(|name| name.parse(server_name));
     let name = name.transpose()?;
     let truncation = truncation(given)?;
+    let expiries = client.expiries.clone();
     let make = move |config| {
         let connect = TlsConnect::new(config).truncation(truncation);
         match &name {
@@ -157,7 +170,8 @@ pub(super) fn spec(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayer
     let connect = Replaceable::new(make(client.first(given)?));
     let layer = context.handshakes.layer(connect.clone());
 
-    let spec = LayerSpec::handshake(NAME, layer);
+    let mut spec = LayerSpec::handshake(NAME, layer);
+    spec.watch.expiries = expiries;
     Ok(explained(spec, given, |file| {
         OnReload::replace(connect, file, move || client.config().map(&make))
     }))
