@@ -8,7 +8,10 @@ use helper::*;
 fn detail(answer: &Answer) -> String {
     let kind = answer.header("content-type");
     assert_eq!(kind, Some("application/problem+json"), "{answer:?}");
-    answer.json()["detail"].as_str().unwrap_or_default().to_owned()
+    answer.json()["detail"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// The families of an answer.
