@@ -6,6 +6,7 @@
 mod changelog;
 mod commands;
 mod layers;
+mod lengths;
 mod links;
 mod logs;
 mod map;
