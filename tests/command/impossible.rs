@@ -60,6 +60,25 @@ pub(crate) const IMPOSSIBLE: &[Row] = &[
     ),
     (&["ctl", "cut"], &["no pair is chosen", "`--older=1h`"]),
     (
+        &["listen:1", "dial:h:1", "--fault-seed=3"],
+        &[
+            "`--fault=[DIRECTION:]FAULT` is missing",
+            "`couplet … --fault=latency:200ms`",
+        ],
+    ),
+    (
+        &["listen:1", "dial:h:1", "--bandwidth=0/s"],
+        &["a size must be more than 0", "`a-to-b:10MiB/s`"],
+    ),
+    (
+        &["man", "extra"],
+        &["`extra` is one word too many", "as in `couplet man`"],
+    ),
+    (
+        &["check", "FOLDER"],
+        &["no file of the folder ends in `.toml`", "`couplet.toml`"],
+    ),
+    (
         &["ctl", "cut", "1", "--older=1h"],
         &["by their numbers and by a filter", "leave one of them out"],
     ),

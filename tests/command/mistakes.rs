@@ -93,6 +93,26 @@ fn a_mistake_in_a_flag_is_pointed_at() {
 }
 
 #[test]
+fn a_file_that_can_not_be_opened_has_a_remedy() {
+    for (words, right) in [
+        (
+            &["listen:0", "dial:h:1", "--capture=/nonexistent/x.pcapng"][..],
+            "`mkdir -p /nonexistent`",
+        ),
+        (
+            &["listen:0", "dial:h:1", "--capture=/"],
+            "name a file in it: `/trace.pcapng`",
+        ),
+        (
+            &["keygen", "/nonexistent/new.key"],
+            "`mkdir -p /nonexistent`",
+        ),
+    ] {
+        Couplet::run(words).with(1).said(right);
+    }
+}
+
+#[test]
 fn a_secret_is_not_repeated_in_the_log() {
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("secret");

@@ -13,6 +13,8 @@ use couplet_connector::layers::Ed25519Key;
 #[cfg(feature = "noise")]
 use couplet_connector::layers::NoiseKey;
 
+use crate::file_error::with_remedy;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct KeygenArgs {
     /// The file to create, readable by its owner only
@@ -60,7 +62,10 @@ impl KeygenArgs {
             io::ErrorKind::AlreadyExists => {
                 anyhow!("`{file}` is there already, and is not overwritten: name a new file")
             }
-            _ => anyhow!("`{file}` can't be written: {error}"),
+            _ => {
+                let error = with_remedy(error, &self.file, "new.key");
+                anyhow!("`{file}` can't be written: {error}")
+            }
         })?;
         if let Some(public) = public {
             writeln!(out, "{public}")?;

@@ -23,6 +23,7 @@ mod dialler;
 mod exit_status;
 mod explain;
 mod fault_signal;
+mod file_error;
 mod frame;
 mod hand_over;
 mod handshakes;

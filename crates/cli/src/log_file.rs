@@ -11,6 +11,7 @@ use std::{
 use anyhow::Context;
 
 use crate::{
+    file_error::with_remedy,
     log_writer::{Log, LogWriter},
     reload::OnReload,
 };
@@ -41,7 +42,7 @@ impl LogFile {
             false => self.open_file().and_then(|file| self.lines.open(file)),
         };
         opened
-            .map_err(|error| self.with_remedy(error))
+            .map_err(|error| with_remedy(error, &self.path, "access.log"))
             .with_context(|| format!("{self} can't be opened"))
     }
 
@@ -58,19 +59,6 @@ impl LogFile {
     /// The writer of its lines.
     pub(crate) fn lines(&self) -> LogWriter {
         self.lines.clone()
-    }
-
-    fn with_remedy(&self, error: io::Error) -> io::Error {
-        let folder = self.path.parent().unwrap_or(&self.path);
-        let remedy = match error.kind() {
-            io::ErrorKind::NotFound => format!("make its folder: `mkdir -p {}`", folder.display()),
-            io::ErrorKind::PermissionDenied => {
-                "let the user of this process write there, or name another file".to_owned()
-            }
-            io::ErrorKind::IsADirectory => format!("name a file in it: `{self}/access.log`"),
-            _ => "name another file, or `-` for standard output".to_owned(),
-        };
-        io::Error::new(error.kind(), format!("{error}: {remedy}"))
     }
 
     fn open_file(&self) -> io::Result<File> {

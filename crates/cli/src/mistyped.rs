@@ -115,7 +115,8 @@ fn missing_words(missing: &[&str], words: &[&str], tool: &Command) -> Mistake {
 }
 
 /// A value for each form, so that the hint is a line that runs.
-const EXAMPLES: [(&str, &str); 4] = [
+const EXAMPLES: [(&str, &str); 5] = [
+    ("--fault=[DIRECTION:]FAULT", "--fault=latency:200ms"),
     ("LISTEN", "listen:*:4000"),
     ("FILE|DIR", "couplet.toml"),
     ("SHELL", "bash"),
@@ -197,9 +198,10 @@ fn unknown_word(error: &Error, unknown: &str, tool: &Command) -> Mistake {
     if !unknown.starts_with('-') {
         let words: Vec<_> = tool.get_positionals().map(Arg::to_string).collect();
         let words: Vec<_> = words.iter().map(|word| form(word)).collect();
+        let line = format!("{} {}", name(tool), words.join(" "));
         return Mistake::new(
             format!("`{unknown}` is one word too many"),
-            format!("as in `{} {}`", name(tool), words.join(" ")),
+            format!("as in `{}`", line.trim_end()),
         );
     }
     let message = format!("`{unknown}` is not a flag of `{}`", name(tool));

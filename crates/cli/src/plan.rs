@@ -12,6 +12,7 @@ use couplet_connector::{
 
 use crate::{
     access_log::AccessLogFile,
+    file_error::with_remedy,
     hand_over,
     layer_spec::{Setting, Sourced},
     mistake::Mistake,
@@ -166,7 +167,12 @@ impl Plan {
             access_log.file.open()?;
         }
         if let Some(capture) = &self.capture {
-            capture.start().with_context(|| match capture.path() {
+            let path = capture.path();
+            let started = capture.start().map_err(|error| match path {
+                Some(path) => with_remedy(error, path, "trace.pcapng"),
+                None => error,
+            });
+            started.with_context(|| match path {
                 Some(path) => format!("{} can't be captured to", path.display()),
                 None => "standard output can't be captured to".into(),
             })?;

@@ -87,7 +87,8 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Mistake> {
 
 /// A number of bytes like `512B`, `4KiB` or `10MB`: more than nothing.
 pub(crate) fn size(text: &str) -> Result<ByteSize, Mistake> {
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number && text.bytes().any(|byte| byte != b'0') {
         return Err(Mistake::new(
             "a size needs a unit",
             format!("`{text}B`, `{text}KiB` or `{text}MiB`"),

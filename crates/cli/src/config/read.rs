@@ -46,7 +46,12 @@ pub(super) fn read(texts: &[Text]) -> Result<Config, Mistakes> {
         .iter()
         .flat_map(|(text, tables)| tables.named.iter().map(move |named| Place { text, named }))
         .collect();
-    if places.is_empty() && wrong.is_empty() {
+    if texts.is_empty() {
+        wrong.push(Mistake::new(
+            "no file of the folder ends in `.toml`",
+            "a file such as `couplet.toml` in it",
+        ));
+    } else if places.is_empty() && wrong.is_empty() {
         wrong.push(Mistake::new(
             "no relay is described: nothing would run",
             "`[relay.NAME]`, with `a = \"listen:…\"` and `b = \"dial:…\"` below it",
