@@ -8,38 +8,15 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use couplet_tests::{Couplet, finish, need, net::expect_end, program, until};
+use couplet_tests::{
+    Couplet, finish,
+    net::expect_end,
+    program,
+    tshark::{self, count},
+    until,
+};
 
 use crate::{Rig, several::Several};
-
-/// What tshark prints of a file.
-fn tshark(file: &Path, args: &[&str]) -> String {
-    // What it has to say of itself goes elsewhere.
-    let mut quiet = program("bash");
-    quiet
-        .args(["-c", "exec \"$@\" 2>/dev/null", "bash"])
-        .arg(need("tshark"))
-        .arg("-nr")
-        .arg(file)
-        .args(args);
-    finish("tshark", &mut quiet).ok().log
-}
-
-/// The number of packets that fit.
-fn count(file: &Path, filter: &str) -> usize {
-    let checks = "tcp.check_checksum:TRUE";
-    let args = [
-        "-o",
-        checks,
-        "-Y",
-        filter,
-        "-T",
-        "fields",
-        "-e",
-        "frame.number",
-    ];
-    tshark(file, &args).lines().count()
-}
 
 /// A program that writes to a file until it ends.
 fn writing(command: &mut Command, file: &Path) -> Child {
@@ -120,7 +97,7 @@ fn what_is_said_from_now_on_is_a_conversation_to_tshark() {
                 .map(|byte| format!("{byte:02x}"))
                 .collect::<String>()
         };
-        let followed = tshark(file, &["-q", "-z", "follow,tcp,raw,0"]);
+        let followed = tshark::print(file, &["-q", "-z", "follow,tcp,raw,0"]);
         for end in [" there", " back"] {
             let text = format!("{said}{end}");
             assert!(

@@ -10,37 +10,15 @@ use std::{
 };
 
 use couplet_tests::{
-    Couplet, finish, need,
+    Couplet, finish,
     net::{accept, connect, dial, expect_reset, listen, listen_at, reset},
-    pattern, program,
+    pattern,
+    tshark::{self, count},
 };
-
-/// What tshark prints of a file.
-fn tshark(file: &Path, args: &[&str]) -> String {
-    // What it has to say of itself goes elsewhere.
-    let mut quiet = program("bash");
-    quiet
-        .args(["-c", "exec \"$@\" 2>/dev/null", "bash"])
-        .arg(need("tshark"))
-        .arg("-nr")
-        .arg(file)
-        .args(args);
-    finish("tshark", &mut quiet).ok().log
-}
-
-/// How many packets of a file fit a filter.
-fn count(file: &Path, filter: &str) -> usize {
-    let check = "tcp.check_checksum:TRUE";
-    let args = ["-o", check, "-o", "ip.check_checksum:TRUE", "-Y", filter];
-    let fields = ["-T", "fields", "-e", "frame.number"];
-    tshark(file, &[&args[..], &fields[..]].concat())
-        .lines()
-        .count()
-}
 
 /// What follows the stream of that number: what its opener said, and what it was answered.
 fn follow(file: &Path, stream: usize) -> [Vec<u8>; 2] {
-    let printed = tshark(file, &["-q", "-z", &format!("follow,tcp,raw,{stream}")]);
+    let printed = tshark::print(file, &["-q", "-z", &format!("follow,tcp,raw,{stream}")]);
     let mut said = [Vec::new(), Vec::new()];
     for line in printed.lines() {
         let digits = line.trim();
@@ -137,7 +115,7 @@ fn one_file_captures_all_pairs() {
     );
     assert_eq!(count(&file, "tcp.flags.reset == 1"), 1);
     assert_eq!(count(&file, "tcp.flags.fin == 1"), 4);
-    let comments = tshark(
+    let comments = tshark::print(
         &file,
         &[
             "-Y",
@@ -221,7 +199,7 @@ fn capture_files_have_a_size() {
         files = number;
         assert!(fs::metadata(&file).unwrap().len() <= 100 * 1024);
         // In the middle of a stream the port tells which end opened it.
-        let lines = tshark(
+        let lines = tshark::print(
             &file,
             &["-T", "fields", "-e", "tcp.dstport", "-e", "tcp.payload"],
         );

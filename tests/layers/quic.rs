@@ -242,6 +242,25 @@ fn a_reload_of_the_file_cuts_no_stream_and_refuses_none() {
 }
 
 #[test]
+fn the_log_names_the_relay_of_a_carrier() {
+    let certificate = Certificate::new();
+    let file = certificate.folder.path().join("couplet.toml");
+    let text = format!(
+        "log-format = 'json'\n\n[relay.edge]\na = '{}'\nb = 'dial:127.0.0.1:1'\n",
+        certificate.listens()
+    );
+    fs::write(&file, text).unwrap();
+    let far = Couplet::start_text(&["run", &file.display().to_string()]);
+    far.events("all relays run", 1);
+    // It trusts another certificate.
+    let other = Certificate::new();
+    let near = Couplet::start(&["listen:0", &other.dials(far.quic_port('A'))]);
+    expect_reset(&connect(near.address('A')));
+    let refused = far.events("a carrier is refused", 1).remove(0);
+    assert_eq!(refused["relay"], "edge");
+}
+
+#[test]
 fn what_quic_does_not_have_is_a_mistake() {
     for (side, said) in [
         (

@@ -137,6 +137,7 @@ fn smtp(listener: TcpListener, name: &'static str) {
     }
 }
 
+/// docs/recipes.md, several databases behind one port.
 #[test]
 fn psql_comes_to_the_server_of_its_name() {
     let rig = Rig::new("postgres", postgres);

@@ -1,55 +1,19 @@
 //! vsock, where the system has it, and the Unix socket of a hypervisor.
 
-use std::{
-    io::{Read, Write},
-    net::{Shutdown, TcpStream},
-    os::unix::net::UnixListener,
-    path::Path,
-    thread,
-};
+use std::net::Shutdown;
 
 use couplet_tests::{
-    Couplet,
+    Couplet, hypervisor,
     net::{accept, connect, dial, expect_closed, listen},
     pattern,
 };
-
-/// What a hypervisor does: a connection that asks for a port gets one with the program that listens there, as
-/// Firecracker has it: `CONNECT PORT`, `OK PORT`.
-fn hypervisor(path: &Path, program: std::net::SocketAddr) {
-    let listener = UnixListener::bind(path).unwrap();
-    thread::spawn(move || {
-        while let Ok((mut host, _)) = listener.accept() {
-            let mut asked = Vec::new();
-            let mut byte = [0];
-            while host.read_exact(&mut byte).is_ok() && byte[0] != b'\n' {
-                asked.push(byte[0]);
-            }
-            if asked != b"CONNECT 5000" {
-                continue;
-            }
-            let guest = TcpStream::connect(program).unwrap();
-            host.write_all(b"OK 1073741824\n").unwrap();
-            let (mut from, mut to) = (guest.try_clone().unwrap(), host.try_clone().unwrap());
-            thread::spawn(move || {
-                let _ = std::io::copy(&mut from, &mut to);
-                let _ = to.shutdown(Shutdown::Write);
-            });
-            let (mut from, mut to) = (host, guest);
-            thread::spawn(move || {
-                let _ = std::io::copy(&mut from, &mut to);
-                let _ = to.shutdown(Shutdown::Write);
-            });
-        }
-    });
-}
 
 #[test]
 fn a_port_of_a_machine_is_asked_for_at_its_hypervisor() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("vm.sock");
     let guest = listen();
-    hypervisor(&path, guest.local_addr().unwrap());
+    hypervisor(&path, 5000, guest.local_addr().unwrap());
     let side = format!("dial:unix:{},vsock-connect=5000", path.display());
     let couplet = Couplet::start(&["listen:0", &side]);
     let (client, served) = (connect(couplet.address('A')), accept(&guest));
@@ -68,7 +32,7 @@ fn a_port_of_a_machine_is_asked_for_at_its_hypervisor() {
 fn a_port_on_which_no_program_listens_is_told() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("vm.sock");
-    hypervisor(&path, listen().local_addr().unwrap());
+    hypervisor(&path, 5000, listen().local_addr().unwrap());
     let side = format!("dial:unix:{},vsock-connect=22", path.display());
     let couplet = Couplet::start(&["listen:0", &side]);
     expect_closed(&connect(couplet.address('A')));

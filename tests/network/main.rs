@@ -19,6 +19,7 @@ mod link;
 mod match_maker;
 mod meeting;
 mod mesh;
+mod multipath;
 mod names;
 mod ports;
 mod service_page;

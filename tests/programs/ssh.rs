@@ -3,7 +3,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use couplet_tests::Couplet;
+use couplet_tests::{Certificate, Couplet, hypervisor};
 
 use crate::sshd::{PROXY, Sshd, Way};
 
@@ -60,6 +60,45 @@ fn over_wss(test: impl Fn(&Way)) {
     ]);
     let dial = format!("{},tls=localhost,tls.ca={pem},ws=/relay", far.dial('A'));
     by_stdio(sshd, &dial, test);
+}
+
+/// docs/recipes.md, through a network that loses packets.
+fn over_quic(test: impl Fn(&Way)) {
+    let sshd = Sshd::start();
+    let certificate = Certificate::new();
+    let far = Couplet::start(&[&certificate.listens(), &sshd.dial()]);
+    let dials = certificate.dials(far.quic_port('A'));
+    let near = Couplet::start(&["listen:0", &dials]);
+    let port = near.address('A').port();
+    test(&Way { sshd, port });
+}
+
+/// docs/recipes.md, a virtual machine behind the Unix socket of its hypervisor.
+fn to_a_virtual_machine(test: impl Fn(&Way)) {
+    let sshd = Sshd::start();
+    let socket = sshd.file("vm.sock");
+    let guest = Couplet::start(&["listen:0", &sshd.dial()]);
+    hypervisor(&socket, 22, guest.address('A'));
+    let dials = format!("dial:unix:{},vsock-connect=22", socket.display());
+    let host = Couplet::start(&["listen:0", &dials]);
+    let port = host.address('A').port();
+    test(&Way { sshd, port });
+}
+
+#[test]
+fn ssh_and_rsync_go_over_quic() {
+    over_quic(|way| {
+        sessions(way);
+        rsync(way);
+    });
+}
+
+#[test]
+fn ssh_and_rsync_go_to_a_virtual_machine() {
+    to_a_virtual_machine(|way| {
+        sessions(way);
+        rsync(way);
+    });
 }
 
 fn by_stdio(sshd: Sshd, dial: &str, test: impl Fn(&Way)) {

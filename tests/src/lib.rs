@@ -16,17 +16,20 @@
 
 mod certificate;
 mod couplet;
+mod hypervisor;
 mod mode;
 mod need;
 pub mod net;
 pub mod pattern;
 mod process;
 pub mod schema;
+pub mod tshark;
 mod wait;
 
 pub use self::{
     certificate::Certificate,
     couplet::{Couplet, example},
+    hypervisor::hypervisor,
     mode::{Mode, Rig, over_quic, over_unix},
     need::{need, program, python_file, python_program},
     process::{Finished, Process, finish},

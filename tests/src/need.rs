@@ -38,6 +38,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("systemd-socket-activate", "systemd"),
     ("tinyproxy", "tinyproxy-bin"),
     ("tshark", "tshark"),
+    ("unshare", "util-linux"),
     ("zstd", "zstd"),
 ];
 

@@ -32,6 +32,7 @@ fn at_a_reload_connections_live_on_and_new_ones_go_by_the_new_file() {
     let server = accept(&old);
     pattern::send(&client, 1, 1000);
     pattern::expect(&server, 1, 1000);
+    assert_eq!(far.events("a carrier is there", 1)[0]["relay"], "far");
     write(&new);
     far.signal(Signal::HUP);
     far.events("reloaded", 1);

@@ -156,12 +156,12 @@ fn explain_says_where_it_stands() {
     let said = Couplet::run(&[
         "explain",
         "listen:1,ws=/relay,mux,mux.streams=9",
-        "dial:h:1,mux,mux.carriers=3,mux.ping=never",
+        "dial:h:1,mux,mux.carriers=3,mux.ping=never,mux.unread=64MiB",
     ])
     .ok();
     for word in [
-        "way accept (default), carriers 128 (default), streams 9 (side), ping 30s (default)",
-        "way open (default), carriers 3 (side), streams 1024 (default), ping never (side)",
+        "way accept (default), carriers 128 (default), streams 9 (side), ping 30s (default), unread 512.0 MiB (default)",
+        "way open (default), carriers 3 (side), streams 1024 (default), ping never (side), unread 64.0 MiB (side)",
         "by copy, because of ws and mux and mux",
     ] {
         assert!(said.log.contains(word), "{word}: {}", said.log);

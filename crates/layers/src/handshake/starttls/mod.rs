@@ -109,71 +109,65 @@ impl fmt::Display for StartTls {
     }
 }
 
-// ===== impl StartTlsAccept =====
+// ===== the handshakes =====
 
-impl StartTlsAccept {
-    /// Of this protocol.
-    pub const fn new(protocol: StartTls) -> Self {
-        Self(protocol)
-    }
-}
-
-impl<I: Io> Handshake<Conn<I>> for StartTlsAccept {
-    type Output = Conn<Replay<I>>;
-    type Error = StartTlsError;
-    type Future = BoxFuture<'static, Result<Self::Output, StartTlsError>>;
-
-    fn handshake(&self, conn: Conn<I>) -> Self::Future {
-        let protocol = self.0;
-        async move {
-            let mut conn = conn.map_io(Replay::new);
-            let accepted = match protocol {
-                StartTls::Postgres => postgres::accept(&mut conn.io).await,
-                StartTls::Smtp => smtp::accept(&mut conn.io, &own_name(&conn.info)).await,
-            };
-            match accepted {
-                Ok(()) => {
-                    conn.info.has_spoken = true;
-                    Ok(conn)
-                }
-                Err(Refusal { why, reply }) => {
-                    if let Some(reply) = reply {
-                        send_and_close(conn.io, &reply, REPLY_TIMEOUT).await;
-                    }
-                    Err(why)
-                }
+macro_rules! ends {
+    ($($end:ident: $talk:ident,)*) => { $(
+        impl $end {
+            /// Of this protocol.
+            pub const fn new(protocol: StartTls) -> Self {
+                Self(protocol)
             }
         }
-        .boxed()
-    }
-}
 
-// ===== impl StartTlsConnect =====
+        impl<I: Io> Handshake<Conn<I>> for $end {
+            type Output = Conn<Replay<I>>;
+            type Error = StartTlsError;
+            type Future = BoxFuture<'static, Result<Self::Output, StartTlsError>>;
 
-impl StartTlsConnect {
-    /// Of this protocol.
-    pub const fn new(protocol: StartTls) -> Self {
-        Self(protocol)
-    }
-}
-
-impl<I: Io> Handshake<Conn<I>> for StartTlsConnect {
-    type Output = Conn<Replay<I>>;
-    type Error = StartTlsError;
-    type Future = BoxFuture<'static, Result<Self::Output, StartTlsError>>;
-
-    fn handshake(&self, conn: Conn<I>) -> Self::Future {
-        let protocol = self.0;
-        async move {
-            let mut conn = conn.map_io(Replay::new);
-            match protocol {
-                StartTls::Postgres => postgres::connect(&mut conn.io).await?,
-                StartTls::Smtp => smtp::connect(&mut conn.io, &own_name(&conn.info)).await?,
+            fn handshake(&self, conn: Conn<I>) -> Self::Future {
+                $talk(self.0, conn.map_io(Replay::new)).boxed()
             }
+        }
+    )* };
+}
+
+ends! {
+    StartTlsAccept: accept,
+    StartTlsConnect: connect,
+}
+
+async fn accept<I: Io>(
+    protocol: StartTls,
+    mut conn: Conn<Replay<I>>,
+) -> Result<Conn<Replay<I>>, StartTlsError> {
+    let accepted = match protocol {
+        StartTls::Postgres => postgres::accept(&mut conn.io).await,
+        StartTls::Smtp => smtp::accept(&mut conn.io, &own_name(&conn.info)).await,
+    };
+    match accepted {
+        Ok(()) => {
+            conn.info.has_spoken = true;
             Ok(conn)
         }
-        .boxed()
+        Err(Refusal { why, reply }) => {
+            if let Some(reply) = reply {
+                send_and_close(conn.io, &reply, REPLY_TIMEOUT).await;
+            }
+            Err(why)
+        }
     }
+}
+
+async fn connect<I: Io>(
+    protocol: StartTls,
+    mut conn: Conn<Replay<I>>,
+) -> Result<Conn<Replay<I>>, StartTlsError> {
+    match protocol {
+        StartTls::Postgres => postgres::connect(&mut conn.io).await?,
+        StartTls::Smtp => smtp::connect(&mut conn.io, &own_name(&conn.info)).await?,
+    }
+    Ok(conn)
 }
 
 /// Our address, as SMTP writes one (RFC 5321, section 4.1.3).
