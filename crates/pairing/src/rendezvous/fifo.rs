@@ -71,11 +71,13 @@ impl<A: Io, B: Io> Future for Fifo<A, B> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
+        this.a.arrivals.register_for_heir(cx);
+        this.b.arrivals.register_for_heir(cx);
         loop {
             this.a.poll_keep(cx);
             this.b.poll_keep(cx);
             // Those of one side that are still in its stack find their partners there, too.
-            let gives = this.a.poll_give(cx) & this.b.poll_give(cx);
+            let gives = this.a.give_to_heir() & this.b.give_to_heir();
             while let Some((_, answers)) = this.asking.poll_next(cx) {
                 if let Some((a, b)) = answers {
                     this.a.put_back_if_alive(a);
@@ -147,8 +149,8 @@ impl<I: Io> Queue<I> {
     }
 
     /// Gives the connections to the pairing that takes them over. Is there one?
-    fn poll_give(&mut self, cx: &Context<'_>) -> bool {
-        let Some(heir) = self.arrivals.poll_heir(cx) else {
+    fn give_to_heir(&mut self) -> bool {
+        let Some(heir) = self.arrivals.heir() else {
             return false;
         };
         while let Some(waiting) = self.take_oldest() {

@@ -163,10 +163,14 @@ impl<I> Arrivals<I> {
         }
     }
 
-    /// What takes the connections over, if they are to be given away; else the task is woken then.
-    pub(super) fn poll_heir(&self, cx: &Context<'_>) -> Option<Arc<Heir<I>>> {
-        // Registered before the look, so that no change falls between.
+    /// Wakes the task when the connections are to be given away. Before the [look](Self::heir), so that no change falls
+    /// between.
+    pub(super) fn register_for_heir(&self, cx: &Context<'_>) {
         self.heir.pairing.register(cx.waker());
+    }
+
+    /// What takes the connections over, if they are to be given away.
+    pub(super) fn heir(&self) -> Option<Arc<Heir<I>>> {
         let is_set = self.heir.takes.get().is_some();
         is_set.then(|| Arc::clone(&self.heir))
     }

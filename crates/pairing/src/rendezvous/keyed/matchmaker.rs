@@ -264,8 +264,8 @@ where
     }
 
     /// Gives the connections to the pairing that takes them over, if there is one.
-    fn poll_give(&mut self, cx: &Context<'_>) {
-        let Some(heir) = self.arrivals.poll_heir(cx) else {
+    fn give_to_heir(&mut self) {
+        let Some(heir) = self.arrivals.heir() else {
             return;
         };
         for number in self.waiting.numbers() {
@@ -368,6 +368,7 @@ where
 
     /// Its work: ready when no more pairs can come, or none are wanted.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.arrivals.register_for_heir(cx);
         loop {
             while let Some(arrival) = self.arrivals.poll_next(cx) {
                 self.enter(arrival);
@@ -385,7 +386,7 @@ where
             if self.guests.is_some() {
                 self.poll_guests(cx);
             }
-            self.poll_give(cx);
+            self.give_to_heir();
             if self.demand.poll(cx).is_err() {
                 return Poll::Ready(());
             }

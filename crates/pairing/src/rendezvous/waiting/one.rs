@@ -2,7 +2,7 @@ use std::{
     future::poll_fn,
     pin::pin,
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -62,21 +62,22 @@ impl<I: Io, T> Waiting<I, T> {
     /// [Checks](Self::check) whether the connection stays; the error is that it leaves, refused for a
     /// reason or because its peer is gone.
     pub(super) fn stays(&mut self, early: usize, silent: bool) -> Result<Health, Option<Refusal>> {
-        match self.check(early) {
+        // Before both looks, so that no wake-up is lost.
+        let waker = self.wake.waker();
+        let cx = &mut Context::from_waker(&waker);
+        match self.check(cx, early) {
             Health::Gone => Err(None),
             _ if silent && self.spoke() => Err(Some(Refusal::Impatient)),
-            _ if self.gives_way() => Err(Some(Refusal::Evicted)),
+            _ if self.gives_way(cx) => Err(Some(Refusal::Evicted)),
             health => Ok(health),
         }
     }
 
     /// Reads the bytes at hand ahead, and learns from that whether the peer is alive.
-    fn check(&mut self, early: usize) -> Health {
-        // Before the read, so that no wake-up is lost.
-        let waker = self.wake.waker();
+    fn check(&mut self, cx: &mut Context<'_>, early: usize) -> Health {
         // Outside tokio's budget: a read that the budget puts off would look like a live peer.
         let look = unconstrained(poll_fn(|cx| self.poll_health(cx, early.max(1))));
-        match pin!(look).poll(&mut Context::from_waker(&waker)) {
+        match pin!(look).poll(cx) {
             Poll::Ready(health) => {
                 self.is_open &= health != Health::Ended;
                 health
@@ -104,9 +105,7 @@ impl<I: Io, T> Waiting<I, T> {
     }
 
     /// Whether the slot is needed for a connection of another network; later, the waker is told.
-    fn gives_way(&self) -> bool {
-        let waker = Waker::from(Arc::clone(&self.wake));
-        let cx = &mut Context::from_waker(&waker);
+    fn gives_way(&self, cx: &mut Context<'_>) -> bool {
         let slot = self.slot.as_ref();
         slot.is_some_and(|slot| slot.poll_gives_way(cx).is_ready())
     }
