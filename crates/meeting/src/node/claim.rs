@@ -64,9 +64,11 @@ pub(super) async fn claim(node: &Shared, alone: &Notice<(), Side>, offer: &Offer
         // Both are here, and meet when this one is back.
         return;
     }
-    let asking = timeout(WITHIN, ask(node, &reserved, offer, &peer)).await;
+    let asked = timeout(WITHIN, ask(node, &reserved, offer, &peer)).await;
+    let asked = asked.unwrap_or(Err(NotAsked::Late));
+    let answers = asked.is_ok().then(|| peer.home.clone());
     let (conn, peer_name) = (reserved.info().id, reserved.info().peer_name());
-    match asking.unwrap_or(Err(NotAsked::Late)) {
+    match asked {
         Ok(Asked::Met(met)) => join(node, reserved, *met).await,
         Ok(Asked::At(addr)) => {
             node.counts.add(Count::Redirected);
@@ -89,6 +91,10 @@ pub(super) async fn claim(node: &Shared, alone: &Notice<(), Side>, offer: &Offer
                 node.tell(Request::PutBack(offer.clone(), peer)).await;
             }
         }
+    }
+    // When the client is joined, so that it does not wait for the next ones' connections.
+    if let Some(home) = answers {
+        node.spares.is_in_use(&home);
     }
 }
 
@@ -135,9 +141,7 @@ async fn ask(
         conn: conn.map_io(Replay::new),
         transcript: Transcript::new(&node.secret),
     };
-    let met = exchange(spare, &join).await?;
-    node.spares.is_in_use(&peer.home);
-    Ok(met)
+    Ok(exchange(spare, &join).await?)
 }
 
 async fn exchange(spare: Spare, join: &Join) -> Result<Asked, WireError> {

@@ -32,6 +32,9 @@ const NODES: usize = 64;
 /// How often dead ones are looked for.
 const ROUND: Duration = Duration::from_secs(5);
 
+/// How long they are not made after one was taken: the client that is joined through it is told first, at both nodes.
+const REST: Duration = Duration::from_millis(1);
+
 /// How long making one may take, and the pause after a failure.
 const WITHIN: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(5);
@@ -71,8 +74,6 @@ impl Spares {
     pub(super) fn take(&self, home: &NodeAddr) -> Option<Spare> {
         let mut nodes = self.lock();
         let kept = nodes.get_mut(home)?;
-        kept.used = Instant::now();
-        self.wanted.notify_one();
         while let Some((since, mut spare)) = kept.ready.pop() {
             if spare.is_alive(since) {
                 return Some(spare);
@@ -81,7 +82,7 @@ impl Spares {
         None
     }
 
-    /// This node was asked for a client, and may be again.
+    /// This node was asked for a client, and may be again: makes those that are missing.
     pub(super) fn is_in_use(&self, home: &NodeAddr) {
         if self.each == 0 {
             return;
@@ -156,7 +157,10 @@ pub(super) async fn keep(node: &Shared) {
             });
         }
         tokio::select! {
-            () = node.spares.wanted.notified() => {}
+            () = async {
+                node.spares.wanted.notified().await;
+                sleep(REST).await;
+            } => {}
             Some(Ok((home, made))) = making.join_next() => node.spares.made(&home, made),
             () = sleep(ROUND), if !node.spares.lock().is_empty() => {}
         }

@@ -46,6 +46,9 @@ const JOIN_HEAD: usize = MAGIC.len() + NONCE + 16 + 16 + 2;
 const HELLO_HEAD: usize = HELLO.len() + NONCE + 2;
 const REPLY_HEAD: usize = 1 + NONCE + 2;
 
+/// The longest message.
+const LONGEST: usize = JOIN_HEAD + MAX_ORIGIN + MAC;
+
 /// The secret that all nodes of a cluster share. `Debug` does not show it.
 #[derive(Clone)]
 pub struct Secret(Box<[u8]>);
@@ -173,7 +176,7 @@ impl Transcript {
         &mut self,
         io: &mut Replay<impl Io>,
     ) -> Result<First, WireError> {
-        fill(io, HELLO.len()).await?;
+        fill(io, HELLO.len(), LONGEST).await?;
         if !io.ahead().starts_with(HELLO) {
             return self.read_join(io).await.map(First::Join);
         }
@@ -195,7 +198,7 @@ impl Transcript {
     }
 
     pub(super) async fn read_join(&mut self, io: &mut Replay<impl Io>) -> Result<Join, WireError> {
-        fill(io, MAGIC.len()).await?;
+        fill(io, MAGIC.len(), LONGEST).await?;
         let follows = io.ahead().starts_with(MAGIC_FOLLOWS);
         let magic = if follows { MAGIC_FOLLOWS } else { MAGIC };
         let said = self.read(io, JOIN_HEAD, magic).await?;
@@ -269,7 +272,8 @@ impl Transcript {
         said
     }
 
-    /// A head whose last two bytes are the length of what follows, and its MAC. No byte behind is read.
+    /// A head whose last two bytes are the length of what follows, and its MAC. Reads on behind them: behind each such
+    /// message its sender waits, or says something of a node.
     async fn read(
         &mut self,
         io: &mut Replay<impl Io>,
@@ -277,18 +281,18 @@ impl Transcript {
         begins: &[u8],
     ) -> Result<Vec<u8>, WireError> {
         // First what every node begins with, so that no other client is waited for.
-        fill(io, begins.len()).await?;
+        fill(io, begins.len(), LONGEST).await?;
         if !io.ahead().starts_with(begins) {
             return Err(WireError::Malformed);
         }
-        fill(io, head).await?;
+        fill(io, head, LONGEST).await?;
         let length = [io.ahead()[head - 2], io.ahead()[head - 1]];
         let length = usize::from(u16::from_be_bytes(length));
         if length > MAX_ORIGIN {
             return Err(WireError::Malformed);
         }
         let end = head + length;
-        fill(io, end + MAC).await?;
+        fill(io, end + MAC, LONGEST).await?;
         let said = io.ahead()[..end].to_vec();
         self.0.update(&said);
         let expected = self.0.clone().finalize().into_bytes();
@@ -305,9 +309,9 @@ fn random() -> [u8; NONCE] {
     Ticket::random().0
 }
 
-/// A MAC alone.
+/// A MAC alone. No byte behind is read: it may be the client's.
 async fn expect(io: &mut Replay<impl Io>, mac: &[u8]) -> Result<(), WireError> {
-    fill(io, mac.len()).await?;
+    fill(io, mac.len(), mac.len()).await?;
     let is_right = mac.ct_eq(&io.ahead()[..mac.len()]);
     io.consume(mac.len());
     match bool::from(is_right) {
@@ -316,9 +320,10 @@ async fn expect(io: &mut Replay<impl Io>, mac: &[u8]) -> Result<(), WireError> {
     }
 }
 
-async fn fill(io: &mut Replay<impl Io>, bytes: usize) -> io::Result<()> {
+/// Reads until there are this many bytes, and at once what else is there, up to a limit.
+async fn fill(io: &mut Replay<impl Io>, bytes: usize, limit: usize) -> io::Result<()> {
     while io.ahead().len() < bytes {
-        if io.read_ahead(bytes).await? == 0 {
+        if io.read_ahead(limit).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
