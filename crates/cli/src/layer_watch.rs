@@ -1,7 +1,7 @@
 //! What can be seen of a layer at work, for metrics.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::SystemTime,
 };
 
@@ -39,12 +39,14 @@ impl Expiries {
     pub(crate) fn set(&self, mut all: Vec<(String, SystemTime)>) {
         all.sort();
         all.dedup_by(|one, other| one.0 == other.0);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = all;
+        let known = self.0.lock();
+        *known.unwrap_or_else(std::sync::PoisonError::into_inner) = all;
     }
 
     #[cfg(feature = "admin")]
     pub(crate) fn get(&self) -> Vec<(String, SystemTime)> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.clone()
+        let all = self.0.lock();
+        all.unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 }

@@ -31,8 +31,11 @@ mod incoming;
 mod keygen;
 mod layer_spec;
 #[cfg_attr(
-    not(feature = "admin"),
-    expect(dead_code, reason = "only the admin endpoint looks")
+    not(any(feature = "admin", feature = "tls")),
+    expect(
+        dead_code,
+        reason = "only TLS and the admin endpoint use what is known of certificates"
+    )
 )]
 mod layer_watch;
 mod listening;
