@@ -135,11 +135,17 @@ fn implemented() -> Vec<String> {
     names
 }
 
+/// The macros that implement `Layer` or `Handshake` for the type that they name first.
+const MACROS: [&str; 3] = ["mapped_layer!(", "layer_and_service!(", "boxed_handshake!("];
+
 fn implemented_in(source: &str) -> impl Iterator<Item = String> {
     let (source, _) = source
         .split_once("#[cfg(test)]\nmod tests {")
         .unwrap_or((source, ""));
     source.lines().filter_map(|line| {
+        if let Some(named) = MACROS.iter().find_map(|it| line.strip_prefix(it)) {
+            return named.split([' ', ')']).next().map(str::to_owned);
+        }
         let (of, name) = line.strip_prefix("impl")?.split_once(" for ")?;
         let is_layer = [" Layer<", " Handshake<"].iter().any(|it| of.contains(it));
         let name = name.split(['<', ' ']).next()?;
