@@ -91,7 +91,7 @@ fn what_can_not_be_is_told_at_the_start() {
         &format!("listen:0,socks5,socks5.users=@{empty}"),
         "dial:asked",
     ]);
-    told.with(2).said("user missing");
+    told.with(2).said("no user, a line is `USER:PASSWORD`");
     let told = Couplet::run(&[
         "listen:0",
         &format!("dial:h:1,via=http://h:1,via.password=@{password}"),
