@@ -21,8 +21,9 @@ use crate::{LIMIT, until};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// `LISTEN` in /proc/net/tcp, see proc_net(5).
+/// `LISTEN` and `CLOSE_WAIT` in /proc/net/tcp, see proc_net(5).
 const LISTENS: &str = "0A";
+const CLOSE_WAIT: &str = "08";
 
 /// Listens on a port of the system's choice.
 pub fn listen() -> TcpListener {
@@ -161,6 +162,18 @@ pub fn arrived(stream: &TcpStream) {
     });
 }
 
+/// Closes a connection, and waits until the peer's program has read its end.
+pub fn close(stream: TcpStream) {
+    let local = stream.local_addr().unwrap().port();
+    let peer = stream.peer_addr().unwrap().port();
+    drop(stream);
+    until("the end has been read", || {
+        let line = tables().find(|line| (line.local_port, line.peer_port) == (peer, local));
+        line.is_none_or(|line| line.state == CLOSE_WAIT && line.unread == 0)
+            .then_some(())
+    });
+}
+
 /// Sends until nothing more is taken. The stream is non-blocking then.
 pub fn flood(mut stream: &TcpStream) {
     stream.set_nonblocking(true).unwrap();
@@ -282,6 +295,8 @@ struct Line {
     peer_port: u16,
     state: String,
     unsent: u32,
+    /// The end of the peer's stream counts as one byte.
+    unread: u32,
 }
 
 fn tables() -> impl Iterator<Item = Line> {
@@ -294,10 +309,12 @@ fn tables() -> impl Iterator<Item = Line> {
 fn line(text: &str) -> Option<Line> {
     let fields: Vec<_> = text.split_ascii_whitespace().collect();
     let port = |field: &str| u16::from_str_radix(field.rsplit_once(':')?.1, 16).ok();
+    let (unsent, unread) = fields.get(4)?.split_once(':')?;
     Some(Line {
         local_port: port(fields.get(1)?)?,
         peer_port: port(fields.get(2)?)?,
         state: (*fields.get(3)?).to_owned(),
-        unsent: u32::from_str_radix(fields.get(4)?.split_once(':')?.0, 16).ok()?,
+        unsent: u32::from_str_radix(unsent, 16).ok()?,
+        unread: u32::from_str_radix(unread, 16).ok()?,
     })
 }

@@ -4,7 +4,10 @@ use std::net::{Shutdown, TcpListener};
 
 use couplet_tests::{
     Couplet,
-    net::{accept, arrived, connect, dial, expect_closed, expect_end, listen, nobody_comes, reset},
+    net::{
+        accept, arrived, close, connect, dial, expect_closed, expect_end, listen, nobody_comes,
+        reset,
+    },
     pattern, until,
 };
 
@@ -179,7 +182,7 @@ fn a_client_that_only_receives_gets_the_data_whoever_comes_first() {
 fn a_partner_that_has_closed_costs_a_retry_and_no_session() {
     let relay = Relay::start(&[]);
     // Until something is sent to it, it looks as one that only receives.
-    drop(relay.waits(" a"));
+    close(relay.waits(" a"));
     refused(relay.says(&line(" b")), "partner left");
     let b = relay.waits(" b");
     let a = relay.says(&line(" a"));
