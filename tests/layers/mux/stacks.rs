@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use couplet_tests::{
     Couplet, finish,
     net::{accept, connect, connect_in_vain, dial, expect_reset, listen},
-    pattern, program, until,
+    program, until,
 };
 
 use super::Tunnel;
