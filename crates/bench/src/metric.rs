@@ -133,22 +133,22 @@ impl Section {
         match self {
             Self::Cpu => {
                 "User and system time of the relay's processes per unit of work. Less is better. \
-                 These are the steadiest figures."
+                 These figures vary least between runs."
             }
             Self::Held => {
-                "Resident memory of the relay's processes, less their memory without pairs. Less \
+                "Resident memory of the relay's processes, minus their memory without pairs. Less \
                  is better."
             }
             Self::Program => {
-                "Time from the start until the port accepts, and size of the program's files \
-                 without shared libraries. Less is better."
+                "Time from the start until the port accepts connections, and size of the \
+                 program's files without shared libraries. Less is better."
             }
             Self::Rate => {
-                "More is better. Clients, relay and backend share the cores, so these figures \
-                 measure their sum more than the relay."
+                "More is better. Clients, relay and backend share the cores, so a figure depends \
+                 on all three, not on the relay alone."
             }
             Self::Latency => {
-                "Latency at the client, at full load. Less is better; the cores are shared here, \
+                "Latency at the client, at full load. Less is better. The cores are shared here, \
                  too."
             }
         }

@@ -58,6 +58,15 @@ impl Subject {
         format!("performance{of}{}", if veth { "-veth" } else { "" })
     }
 
+    /// What is compared, as the subject of a sentence.
+    pub(crate) fn compared(self) -> &'static str {
+        match self {
+            Self::Relays | Self::Tls | Self::Growth => "Couplet and other relays",
+            Self::Layers => "Couplet with ten layers and Couplet without them",
+            Self::Mux => "Two tunnels of two Couplets",
+        }
+    }
+
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Relays => "Performance",

@@ -1,5 +1,4 @@
-//! A queue of connections within the process: one relay hands connections over, another takes them
-//! as its own.
+//! Hands connections over from one relay of the process to another, through a queue.
 //!
 //! So the first bytes of a client can choose the relay that serves it, with a stack of its own: the relay
 //! that listens has a `HandOverLayer` of `couplet-layers`, and each of the others has a [`Listen`] for an
@@ -54,10 +53,10 @@ pub struct Listen(Arc<Mutex<mpsc::Receiver<Conn<BoxIo>>>>);
 #[non_exhaustive]
 pub enum HandOverError {
     /// The relay that takes the connections is too slow, or at a limit of its own.
-    #[error("queue of {0} handed over connections is full")]
+    #[error("queue of {0} connections to another relay is full")]
     Full(usize),
     /// Every [`Listen`] of the queue was dropped.
-    #[error("relay that took handed over connections has ended")]
+    #[error("relay to which connections are handed over has ended")]
     Ended,
 }
 

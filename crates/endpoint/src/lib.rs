@@ -1,5 +1,5 @@
-//! Streams of connections: the ends that [Couplet](https://github.com/couplet-relay/couplet)
-//! joins.
+//! Accepts and dials the connections that [Couplet](https://github.com/couplet-relay/couplet) joins, as
+//! streams: over TCP, Unix sockets and vsock, of programs, and in memory.
 //!
 //! **An endpoint is a [`Stream`](futures::Stream) of [`Conn`]s**: [`Listen`] accepts clients, a
 //! [`Dial`] connects to a server. The reader of the stream takes an item only with capacity for it, so
@@ -41,11 +41,11 @@
 //! * the connection: [`Conn`], its [`Info`], and [`Io`], its stream of bytes; [`Replay`] for bytes
 //!   read ahead, [`Opaque`] for foreign streams;
 //! * the endpoints: [`Listen`], [`Dial`] with [`once`], [`repeat`] and [`pool`]; the same over Unix
-//!   sockets, [`UnixListen`] and [`UnixDial`], and over vsock, `VsockListen` and `VsockDial`; [`Exec`], a program; [`Stdio`]; [`memory`] for tests; [`handoff`],
-//!   for connections that another relay of the process has accepted; [`Endpoint`] is the trait for your
-//!   own;
+//!   sockets, [`UnixListen`] and [`UnixDial`], and over vsock, `VsockListen` and `VsockDial`; [`Exec`], a
+//!   program; [`Stdio`]; [`memory`] for tests; [`handoff`], for connections that another relay of the
+//!   process has accepted; [`Endpoint`] is the trait for your own;
 //! * [`Targets`]: one of several dials for each connection, with balance and checks;
-//! * the shares: [`FairSlots`], a bound of which no address takes all;
+//! * [`FairSlots`]: a bound that is shared fairly, so that no address takes all slots;
 //! * [`RelayName`], which tells the tasks of several relays apart in a log;
 //! * the settings: [`Address`], [`SocketOptions`], [`KeepAlive`], [`Backoff`].
 //!

@@ -1,4 +1,4 @@
-//! Two clients meet though each came to another node.
+//! A rendezvous by key on several nodes: joins clients that connect to different nodes.
 //!
 //! ```text
 //!  client ──▶ node 1 ◀──────── bytes ────────▶ node 2 ◀── client

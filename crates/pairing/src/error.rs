@@ -32,7 +32,7 @@ pub enum PairError {
     /// peer's network, and a client of another came; or one of which nothing was known waited, and this
     /// one had been dialled for for 3 s.
     #[error(
-        "dial gave way to a newcomer: as many as may wait are dialled for, most for this peer's network"
+        "dial gave way to a newcomer: all dials are in use, most of them by this peer's network"
     )]
     GaveWay,
     /// The partner was there, but the connection failed or did not take the

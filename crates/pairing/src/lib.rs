@@ -1,4 +1,5 @@
-//! Joins connections to pairs.
+//! Joins two connections into a pair: waiting clients in their order or by key, or a client and a server
+//! that is dialled for it.
 //!
 //! ```text
 //!  side stack A ──▶ slot ─┐

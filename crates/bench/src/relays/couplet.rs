@@ -86,7 +86,9 @@ impl Relay for Couplet {
             Kind::OneThread | Kind::TlsOneThread => return "the same with `--threads=1`".into(),
             Kind::TenLayers => {
                 let on_pair = ON_PAIR.join(" ");
-                return format!("the same with `{ON_SIDE}` on side A and `{on_pair}`");
+                return format!(
+                    "the command of *Couplet, without*, with `{ON_SIDE}` on side A and `{on_pair}`"
+                );
             }
             Kind::Default | Kind::Tls | Kind::NoLayers => {}
         }

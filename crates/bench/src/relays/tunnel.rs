@@ -58,7 +58,7 @@ impl Relay for Tunnel {
     fn about(&self) -> String {
         let mux = self.mux();
         format!(
-            "{}, two commands, whose costs are added: `couplet listen:… dial:…,tls{mux}` before `couplet \
+            "{}, two commands, whose costs are added: `couplet listen:… dial:…,tls{mux}`, which dials `couplet \
              listen:…,tls=…{mux} dial:…`",
             self.version
         )

@@ -40,11 +40,12 @@ impl Report {
     pub(crate) fn markdown(&self) -> String {
         format!(
             "# {}\n\n\
-             Couplet beside other relays, with the same work on the same machine, in turn. \
+             {} do the same work on the same machine, in turn. \
              Compare the ratios: absolute figures differ between machines and between runs.\n\n\
              ![Figures of each relay divided by those of the best peer]({}.svg)\n\n\
              {}{}\n{}## How it was measured\n\n{}",
             self.title(),
+            self.subject.compared(),
             self.subject.file(self.veth),
             self.others(),
             self.legend(),
@@ -74,13 +75,23 @@ impl Report {
     }
 
     fn legend(&self) -> String {
-        "A cell is the median of the rounds ± half the range between the lowest and the highest \
-         round. The best figure of a line is **bold**. A dash means no figure: only Couplet joins \
-         two clients that both connect, and socat forks for each connection, so socat is left out \
-         where there are many. A column with ÷ is Couplet's figure divided by that of the best \
-         peer, which the last column names. HAProxy and nginx run with one thread: compare them \
-         with Couplet's one thread.\n"
-            .to_owned()
+        let among_others = match self.subject {
+            Subject::Relays | Subject::Growth => {
+                " HAProxy and nginx run with one thread, unless the column says otherwise: compare \
+                 them with *Couplet, 1 thread*. Only Couplet joins two clients that both connect. \
+                 socat forks for each connection, so socat is left out where there are many."
+            }
+            Subject::Tls => {
+                " HAProxy and nginx run with one thread: compare them with *Couplet, 1 thread*."
+            }
+            Subject::Layers | Subject::Mux => "",
+        };
+        format!(
+            "A cell is the median of the rounds ± half the range between the lowest and the \
+             highest round. The best figure of a line is **bold**, and a dash means that there is \
+             no figure. A column with ÷ is Couplet's figure divided by that of the best peer, \
+             which the last column names.{among_others}\n"
+        )
     }
 
     fn method(&self) -> String {
@@ -105,9 +116,9 @@ impl Report {
         }
         text.push_str(
             "\nClients and backend are one process on the same machine. All sockets, also those of \
-             the relays, have `TCP_NODELAY`; no relay logs. For each cell the relay is started \
-             anew and warmed up with a part of the work. `crates/bench/README.md` describes the \
-             work.\n",
+             the relays, have `TCP_NODELAY`, and no relay writes a log. For each cell the relay is \
+             started anew and warmed up with a part of the work. `crates/bench/README.md` \
+             describes the work.\n",
         );
         text
     }

@@ -1,4 +1,4 @@
-//! Hands connections over to other relays of the process, so that each client gets the stack that is its
+//! Hands connections over to other relays of the process, so that each kind of client gets a stack of its
 //! own.
 //!
 //! One port, several stacks: the relay that listens detects the protocol of a client

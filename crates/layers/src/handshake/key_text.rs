@@ -7,7 +7,7 @@ use thiserror::Error;
 ///
 /// The text is not shown: it may be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("invalid key, it is `{0}:` and 43 characters of base64")]
+#[error("invalid key: a key is `{0}:` and 43 characters of base64")]
 pub struct InvalidKey(&'static str);
 
 /// `kind:base64`.

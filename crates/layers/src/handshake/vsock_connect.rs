@@ -1,5 +1,5 @@
-//! The word by which Firecracker and cloud-hypervisor connect a Unix socket of the host with a port of a virtual
-//! machine.
+//! Connects to a port of a virtual machine through the Unix socket of its hypervisor: Firecracker or
+//! cloud-hypervisor.
 //!
 //! ```text
 //!  us ── CONNECT 5000\n ──▶ the hypervisor's Unix socket ──▶ port 5000 of the machine

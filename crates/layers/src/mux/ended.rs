@@ -8,14 +8,14 @@ use super::watch::MuxWatch;
 #[derive(Debug, Error)]
 pub(super) enum Ended {
     /// This end has closed it.
-    #[error("carrier not needed any more")]
+    #[error("carrier no longer needed")]
     Unneeded,
     /// The other end has closed it.
-    #[error("peer has closed it")]
+    #[error("carrier closed by the peer")]
     Closed,
     #[error("peer does not speak mux")]
     Foreign,
-    #[error("peer is silent")]
+    #[error("peer is silent, and answers no ping")]
     Silent,
     #[error("peer has gone")]
     Lost,

@@ -1,5 +1,7 @@
-//! Many connections over one, by [yamux](https://docs.rs/yamux): a home behind a NAT, or a tunnel of many
-//! short connections, needs one connection that was dialled, secured and admitted once.
+//! Carries many connections over one, by [yamux](https://docs.rs/yamux).
+//!
+//! A home behind a NAT, or a tunnel of many short connections, then needs one connection, which is dialled,
+//! secured and admitted once.
 //!
 //! [`MuxListen`] is an endpoint over another: it takes *carriers*, accepted or dialled, and yields the streams
 //! that come over them as connections. [`MuxDial`] is a dial over another: it dials a carrier, and each call

@@ -6,7 +6,7 @@ use thiserror::Error;
 /// A configuration of TLS can't be used for QUIC.
 #[derive(Debug, Error)]
 #[error(
-    "cryptography provider without TLS_AES_128_GCM_SHA256, by which each QUIC connection begins"
+    "cryptography provider without TLS_AES_128_GCM_SHA256, which every QUIC connection begins with"
 )]
 pub struct QuicConfigError {
     #[source]
@@ -21,7 +21,7 @@ pub enum QuicDialError {
     #[error(transparent)]
     LookUp(#[from] DialError),
     /// No socket of UDP could be opened.
-    #[error("socket of UDP not opened")]
+    #[error("UDP socket not opened")]
     Socket(#[source] io::Error),
     /// The configuration of TLS can't be used for QUIC.
     #[error(transparent)]

@@ -3,7 +3,7 @@
 //!
 //! [`QuicListen`] is an endpoint: it accepts QUIC connections, the *carriers*, and yields the streams that come
 //! over them. [`QuicDial`] is a dial: its streams share carriers, up to
-//! [so many](QuicOptions::streams) a carrier, so that a new connection costs one round trip, and none of
+//! [this many](QuicOptions::streams) a carrier, so that a new connection costs one round trip and no
 //! cryptography. A carrier that fails resets its streams, and the next call dials another.
 //!
 //! Between two Couplets, which agree on the protocol (ALPN) [`ALPN`], QUIC's streams carry what QUIC does not
@@ -12,7 +12,7 @@
 //! ```text
 //!  opened ── 1 ──▶ ◀── 1 ──   both ends, at once: a stream without a byte is there, too,
 //!                             and the dial knows that the peer has taken it
-//!         ── length (2 bytes, high byte first), so many bytes, … ──▶
+//!         ── length (2 bytes, high byte first), this many bytes, … ──▶
 //!         ── length 0, FIN ──▶     the end of this direction
 //!         ── FIN alone ──▶         a cut: a reset behind all bytes
 //! ```
@@ -29,14 +29,14 @@
 //!
 //! - **Migration:** a client may change its address, and its streams go on. [`Info::peer`] is the address at the
 //!   stream's beginning.
-//! - **0-RTT** is off: what it carries can be sent again by others.
-//! - **Idle:** each end asks the other [each 15 s](QuicOptions::keep_alive) whether it is there, and gives it up
-//!   after 30 s. A carrier without a stream is closed by the server after a minute.
+//! - **0-RTT** is off, because its data could be replayed.
+//! - **Idle:** each end pings the other [each 15 s](QuicOptions::keep_alive), and gives a silent peer up after
+//!   30 s. A carrier without a stream is closed by the server after a minute.
 //! - **Back-pressure:** a peer sends at most [256 KiB](QuicOptions::window) ahead of the reader of a stream. A
 //!   reader that stops holds up no other stream.
 //! - **Bounds:** [100 streams](QuicOptions::streams) a carrier, [128 carriers](QuicListenOptions::carriers), [1024
-//!   handshakes](QuicListenOptions::handshakes) under way, shared fairly among the addresses, each of 10 s. From 64
-//!   handshakes on a client has to prove its address first (a Retry packet, RFC 9000, section 8.1.2).
+//!   handshakes](QuicListenOptions::handshakes) under way, shared fairly among the addresses, each of 10 s. While
+//!   64 or more are under way, a client has to prove its address first (a Retry packet, RFC 9000, section 8.1.2).
 //!
 //! **Where:** in place of a side's endpoint. **Splice:** none, both directions are copied. **Memory:** of a
 //! stream up to 256 KiB while it is not read, and what is on its way to the peer.

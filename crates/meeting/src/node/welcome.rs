@@ -85,7 +85,7 @@ pub enum ClusterError {
     #[error("peer is no node of this cluster")]
     Stranger(#[source] WireError),
     /// Another node reserved a client, and then did not present the ticket.
-    #[error("node has not come for the client that it reserved")]
+    #[error("node reserved a client and presented no ticket")]
     Unclaimed(#[source] WireError),
 }
 

@@ -45,7 +45,7 @@ pub enum NotListed {
 pub enum InvalidNetwork {
     /// The text has another form.
     #[error(
-        "`{0}` is not a network: that is `10.0.0.0/8`, `2001:db8::/32`, or one address without a \
+        "`{0}` is not a network: write `10.0.0.0/8`, `2001:db8::/32`, or one address without a \
          prefix length"
     )]
     Syntax(String),
@@ -63,7 +63,7 @@ pub enum InvalidNetwork {
     #[error("`{0}` is not a user's number: that is `uid:1000` or `gid:100`, as id(1) prints them")]
     User(String),
     /// A second word follows the network on its line.
-    #[error("`{0}` is one too many: write one network a line, and `#` before a comment")]
+    #[error("`{0}` is the second network of its line: write one network a line, and `#` before a comment")]
     Surplus(String),
 }
 

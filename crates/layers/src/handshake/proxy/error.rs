@@ -15,8 +15,7 @@ pub enum ProxyError {
     NoTarget,
     /// The target can't be named to a proxy.
     #[error(
-        "target {0} holds on this machine alone: a proxy needs an address without an interface, or a \
-         name"
+        "target {0} has an interface of this machine: a proxy needs an address without one, or a name"
     )]
     Scoped(String),
     /// The connection to the proxy failed.

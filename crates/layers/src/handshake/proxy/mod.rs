@@ -1,4 +1,4 @@
-//! Connections through proxies, both ways: what SOCKS5 and HTTP CONNECT have in common.
+//! Dials through proxies, and serves clients as a proxy: what SOCKS5 and HTTP CONNECT have in common.
 //!
 //! **Out.** [`Via`] wraps a dial of a proxy, and asks the proxy for a connection to a target. How the
 //! proxy is asked is a [handshake](crate::handshake): `SocksConnect` (feature `socks`) or `HttpConnect`

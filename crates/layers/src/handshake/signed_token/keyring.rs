@@ -38,7 +38,7 @@ struct Secret {
 pub enum InvalidSecret {
     /// The name is empty, longer than 32 bytes, or has other characters than letters, digits, `-` and
     /// `_`.
-    #[error("invalid name of a secret, 1 to 32 letters, digits, `-` and `_`")]
+    #[error("invalid name of a secret: a name has 1 to 32 letters, digits, `-` and `_`")]
     Name,
     /// The secret is shorter than 16 bytes.
     #[error("secret is shorter than 16 bytes, and could be found by trying")]

@@ -19,7 +19,7 @@ pub struct SignedToken(String);
 
 /// A text is not a signed token of a known version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("invalid signed token, it begins with `couplet1.` and has six parts")]
+#[error("invalid signed token: a token begins with `couplet1.` and has six parts")]
 pub struct NotASignedToken;
 
 /// The parts of a token, which prove nothing before the signature is checked.

@@ -1,9 +1,8 @@
-//! What stands before TLS in protocols that begin in the clear: PostgreSQL's `SSLRequest`, and STARTTLS of SMTP
-//! (RFC 3207).
+//! Begins TLS in protocols that start in the clear: PostgreSQL with `SSLRequest`, SMTP with STARTTLS (RFC 3207).
 //!
-//! [`StartTlsAccept`] answers it as the server, so that TLS follows: for a [`Sniff`](crate::Sniff) that finds the
-//! server name in it, or for TLS that ends here. [`StartTlsConnect`] asks for it as the client, in front of a
-//! server that is then sent the TLS of the client, or of our own.
+//! [`StartTlsAccept`] answers the request as the server, so that TLS follows: for a [`Sniff`](crate::Sniff) that
+//! finds the server name (SNI), or for TLS that ends here. [`StartTlsConnect`] sends the request as the client, to a
+//! server that then gets the TLS of the relay's client, or TLS of our own.
 //!
 //! ```text
 //!  client ── SSLRequest ──▶ StartTlsAccept    ┊    StartTlsConnect ── SSLRequest ──▶ server
@@ -82,7 +81,7 @@ pub enum StartTlsError {
     #[error("peer does not speak {0}")]
     Foreign(StartTls),
     /// The peer said too much.
-    #[error("peer says more than is needed before TLS")]
+    #[error("peer sends too much before TLS")]
     TooLong,
     /// The connection ended before TLS.
     #[error("connection ended before TLS")]

@@ -168,7 +168,7 @@ pub enum TlsConfigError {
     #[error("invalid certificate")]
     BadCertificate(#[source] rustls::Error),
     /// A text is not the pin of a key.
-    #[error("invalid key pin, it is `sha256//` and 44 characters of base64")]
+    #[error("invalid key pin: a pin is `sha256//` and 44 characters of base64")]
     Pin,
     /// No CA and no pinned key is trusted.
     #[error("trust anchor missing: trust a CA or pin a key")]

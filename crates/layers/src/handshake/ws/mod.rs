@@ -1,6 +1,7 @@
-//! WebSocket (RFC 6455) as the server or as the client: the bytes of a connection go through what lets
-//! HTTP/1.1 alone pass, and pages in browsers reach a TCP server. By
-//! [tungstenite](https://docs.rs/tungstenite).
+//! WebSocket (RFC 6455) as the server or as the client, by [tungstenite](https://docs.rs/tungstenite).
+//!
+//! A connection in WebSocket passes proxies that let only HTTP/1.1 through, and a page in a browser reaches a TCP
+//! server.
 //!
 //! [`WsAccept`] and [`WsConnect`] are [handshakes](crate::handshake) of a side stack. The layers below them
 //! see plain bytes; each piece that is written is a binary message. Messages of text are taken as bytes.

@@ -73,7 +73,7 @@ pub struct RedisEngine {
 #[non_exhaustive]
 pub enum RedisError {
     /// There is no connection.
-    #[error("match-maker {server} is away")]
+    #[error("match-maker {server} can't be reached")]
     Away {
         /// The server, without secrets.
         server: Arc<str>,
@@ -119,7 +119,7 @@ pub enum CheckError {
         lacks: String,
     },
     /// The server can't be reached now, or is no master now.
-    #[error("match-maker {server} is away")]
+    #[error("match-maker {server} can't be reached")]
     Away {
         /// The server, without secrets.
         server: Arc<str>,
