@@ -63,7 +63,9 @@ pub enum InvalidNetwork {
     #[error("`{0}` is not a user's number: that is `uid:1000` or `gid:100`, as id(1) prints them")]
     User(String),
     /// A second word follows the network on its line.
-    #[error("`{0}` is the second network of its line: write one network a line, and `#` before a comment")]
+    #[error(
+        "`{0}` is the second network of its line: write one network a line, and `#` before a comment"
+    )]
     Surplus(String),
 }
 

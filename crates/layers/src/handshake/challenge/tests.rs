@@ -253,7 +253,7 @@ fn a_file_of_keys_has_names_and_comments() {
         ),
         (
             "  ed25519:AAAA x".into(),
-            "line 1, column 3: invalid key, it is `ed25519:`",
+            "line 1, column 3: invalid key: a key is `ed25519:`",
         ),
         (
             format!("{one} a\u{1b}[2J"),

@@ -15,7 +15,9 @@ pub enum ServerError {
     )]
     NoMaster,
     /// The address asks for TLS, and the program was built without.
-    #[error("match-maker over TLS needs a program with the feature `redis-tls`; without TLS write `redis://HOST:6379/0`")]
+    #[error(
+        "match-maker over TLS needs a program with the feature `redis-tls`; without TLS write `redis://HOST:6379/0`"
+    )]
     BuiltWithoutTls,
     /// Files for TLS, and an address without.
     #[error("match-maker {0} is reached without TLS: write `rediss://HOST:6379/0`")]

@@ -101,7 +101,10 @@ fn a_bad_line_is_named_with_its_number() {
     assert_eq!((line, column), (1, 2));
     let (line, column, why) = wrong_line("10.0.0.0/8 192.168.0.0/16");
     assert_eq!((line, column), (1, 12));
-    assert!(why.starts_with("`192.168.0.0/16` is the second network of its line"), "{why}");
+    assert!(
+        why.starts_with("`192.168.0.0/16` is the second network of its line"),
+        "{why}"
+    );
     let (line, column, _) = wrong_line("\n\n  10.0.0.7/8\n");
     assert_eq!((line, column), (3, 3));
 
