@@ -122,7 +122,7 @@ fn exit_when_idle_counts_from_the_start() {
     // There was to be one.
     Couplet::run(&["listen:0", "listen:0", "--exit-when-idle=1s", "--once"])
         .with(1)
-        .said("no pair was made");
+        .said("pair not made: a connection left");
 }
 
 #[test]

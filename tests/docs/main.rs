@@ -1,5 +1,5 @@
 //! What the pages promise: their links lead somewhere, the README names every layer, each command can be
-//! written to a file, and a page that quotes an example quotes it as it is.
+//! written to a file, a page that quotes an example quotes it as it is, and the connector's API stays short.
 
 #![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
 
@@ -10,6 +10,7 @@ mod lengths;
 mod links;
 mod logs;
 mod map;
+mod public;
 mod quotes;
 
 use std::{

@@ -1,4 +1,4 @@
-use std::{error::Error as StdError, fmt, sync::Arc};
+use std::{error::Error as StdError, sync::Arc};
 
 use couplet_endpoint::Side;
 
@@ -7,11 +7,12 @@ use couplet_endpoint::Side;
 /// A refused connection, or a failed dial of a partner, is logged and ends no connector. A failed endpoint
 /// does, and so does any failure where only one pair was expected
 /// ([`once`](crate::Connector::once)).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, derive_more::Display)]
 #[non_exhaustive]
 pub enum ConnectorError {
     /// A side failed: the dial failed, the listener can't accept any more, or a layer of the stack did not
     /// become ready or panicked.
+    #[display("side {side} failed")]
     Side {
         /// Which side.
         side: Side,
@@ -19,18 +20,22 @@ pub enum ConnectorError {
         source: Arc<dyn StdError + Send + Sync>,
     },
     /// The pair stack failed: a layer of it did not become ready, or panicked.
+    #[display("pair stack failed")]
     PairStack {
         /// Why.
         source: Arc<dyn StdError + Send + Sync>,
     },
     /// One pair was expected, and a connection for it was refused or found no partner.
+    #[display("pair not made")]
     Pair {
         /// Why.
         source: Arc<dyn StdError + Send + Sync>,
     },
     /// One pair was expected and not made: a connection for it went away, or no partner came in time.
+    #[display("pair not made: a connection left, or no partner came in time")]
     NoPair,
     /// The side has no address of its own: it is dialled, or its endpoint has none.
+    #[display("side {side} listens on no address")]
     NoLocalAddr {
         /// Which side.
         side: Side,
@@ -38,20 +43,6 @@ pub enum ConnectorError {
 }
 
 // ===== impl ConnectorError =====
-
-impl fmt::Display for ConnectorError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Side { side, .. } => write!(f, "side {side} failed"),
-            Self::PairStack { .. } => f.write_str("pair stack failed"),
-            Self::Pair { .. } => f.write_str("the pair could not be made"),
-            Self::NoPair => {
-                f.write_str("no pair was made: a connection went away, or no partner came in time")
-            }
-            Self::NoLocalAddr { side } => write!(f, "side {side} listens on no address"),
-        }
-    }
-}
 
 // By hand, so that the source is the error itself, which callers can downcast, and not the `Arc` around
 // it.

@@ -6,11 +6,7 @@ use couplet_relay::Summary;
 use tower::Service;
 
 use crate::BoxPair;
-pub use crate::{
-    layer_list::PairSlot,
-    serve::ServeError,
-    slot::{Slot, SlotFuture},
-};
+pub use crate::{layer_list::PairSlot, serve::ServeError, slot::Slot};
 
 /// The stack of a side: the layers of the side around a [`Slot`].
 ///

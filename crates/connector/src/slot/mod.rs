@@ -9,7 +9,6 @@ pub(crate) use self::{dial_for::DialFor, partner::Partner, passage::Passage};
 
 use std::{
     any::Any,
-    fmt,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -35,14 +34,18 @@ use crate::stack::SideStack;
 ///
 /// `poll_ready` reserves capacity for one connection, `call` takes it, dropping the slot gives it back,
 /// and a clone has none.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Slot(Kind);
 
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
 enum Kind {
+    #[debug("wait")]
     Wait(WaitSlot<BoxIo>),
+    #[debug("dial for")]
     DialFor(DialForSlot),
+    #[debug("deliver")]
     Deliver(Deliveries),
+    #[debug("stack")]
     Stack(BoxCloneService<Conn<BoxIo>, (), BoxError>),
 }
 
@@ -51,10 +54,14 @@ enum Kind {
 #[must_use = "futures do nothing unless polled"]
 pub struct SlotFuture(Answer);
 
+#[derive(derive_more::Debug)]
 enum Answer {
     /// `None` once it was given.
+    #[debug("done")]
     Done(Option<Result<(), BoxError>>),
+    #[debug("joined")]
     Joined(BoxFuture<'static, Result<(), PairError>>),
+    #[debug("stack")]
     Stack(BoxFuture<'static, Result<(), BoxError>>),
 }
 
@@ -120,17 +127,6 @@ impl<I: Io> Service<Conn<I>> for Slot {
     }
 }
 
-impl fmt::Debug for Slot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match &self.0 {
-            Kind::Wait(_) => "Slot(wait)",
-            Kind::DialFor(_) => "Slot(dial for)",
-            Kind::Deliver(_) => "Slot(deliver)",
-            Kind::Stack(_) => "Slot(stack)",
-        })
-    }
-}
-
 // ===== impl SlotFuture =====
 
 impl Future for SlotFuture {
@@ -144,15 +140,5 @@ impl Future for SlotFuture {
             Answer::Joined(joined) => joined.poll_unpin(cx).map_err(Into::into),
             Answer::Stack(answer) => answer.poll_unpin(cx),
         }
-    }
-}
-
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Done(_) => "done",
-            Self::Joined(_) => "joined",
-            Self::Stack(_) => "stack",
-        })
     }
 }
