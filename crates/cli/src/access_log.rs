@@ -37,11 +37,11 @@ pub(crate) struct AccessLogArgs {
     #[arg(long, value_name = "PATH|-")]
     access_log: Option<PathBuf>,
 
-    /// How these lines are written [default: text]
+    /// The format of the access log [default: text]
     #[arg(long, value_name = "FORMAT", requires = "access_log")]
     access_log_format: Option<LineFormat>,
 
-    /// Also write a line of each pair that goes on, each TIME; never is for its end alone [default: never]
+    /// Also write a line for each live pair, every TIME, or never [default: never]
     #[arg(long, value_name = "TIME", value_parser = limit, requires = "access_log")]
     access_log_every: Option<Limit<Duration>>,
 }

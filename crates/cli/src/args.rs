@@ -73,26 +73,28 @@ pub(crate) struct RelayArgs {
     #[arg(long, conflicts_with = "max_pairs")]
     once: bool,
 
-    /// Join the first client of A with the first of B, whichever node of this queue each came to: with --engine
-    #[cfg(feature = "meeting")]
-    #[arg(
-        long,
-        value_name = "NAME",
-        requires = "engine",
-        conflicts_with = "once"
-    )]
-    queue: Option<String>,
-
-    #[cfg(feature = "meeting")]
-    #[command(flatten)]
-    cluster: crate::cluster::ClusterArgs,
-
     /// Dial both sides again when their pair has ended
     #[arg(long, conflicts_with = "once")]
     reconnect: bool,
 
     #[command(flatten)]
     pub(crate) common: CommonArgs,
+
+    // The last: its heading is that of all behind it.
+    /// Join the first client of A with the first of B, over all nodes with this queue
+    #[cfg(feature = "meeting")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "engine",
+        conflicts_with = "once",
+        help_heading = crate::cluster::HEADING
+    )]
+    queue: Option<String>,
+
+    #[cfg(feature = "meeting")]
+    #[command(flatten)]
+    cluster: crate::cluster::ClusterArgs,
 }
 
 /// What is to be explained.

@@ -25,7 +25,7 @@ pub(crate) struct CaptureArgs {
     #[arg(long, value_name = "FILE|-", conflicts_with = "capture_dir")]
     capture: Option<PathBuf>,
 
-    /// Write them to a file for each pair, in this directory
+    /// Write the packets of each pair to a file of its own, in this directory
     #[arg(long, value_name = "DIR")]
     capture_dir: Option<PathBuf>,
 

@@ -32,6 +32,9 @@ use crate::{
     units::{Limit, duration},
 };
 
+/// The part of the help for what no single relay needs.
+pub(crate) const HEADING: &str = "Options with several machines";
+
 /// How many requests to the match-maker are under way at a time.
 const IN_FLIGHT: usize = 256;
 
@@ -42,6 +45,7 @@ const CONNECT: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = HEADING)]
 pub(crate) struct ClusterArgs {
     #[command(flatten)]
     engine: engine::EngineArgs,
@@ -66,8 +70,8 @@ pub(crate) struct ClusterArgs {
     #[arg(long, value_name = "HOST:PORT", requires = "engine")]
     node_addr: Option<String>,
 
-    /// The address at which clients reach this node: those with rendezvous.redirect that came to another one
-    /// are sent here, where their partner waits [default: none]
+    /// Where clients reach this node: other nodes send clients with rendezvous.redirect here when their partner
+    /// waits here [default: none]
     #[arg(long, value_name = "HOST:PORT", requires = "engine")]
     public_addr: Option<DialAddr>,
 

@@ -45,12 +45,12 @@ pub(crate) struct CommonArgs {
     #[arg(long, value_name = "TIME", value_parser = limit)]
     pub(crate) handshake_timeout: Option<Limit<Duration>>,
 
-    /// At most NUMBER connections of a side in each handshake; beyond it, the quietest one of the address with
+    /// At most NUMBER connections of a side in each handshake; beyond that, the quietest one of the address with
     /// the most gives way [default: 1024]
     #[arg(long, value_name = "NUMBER", value_parser = count)]
     pub(crate) max_handshakes: Option<NonZeroUsize>,
 
-    /// At most NUMBER connections of a side that wait for a partner, or for its dial; beyond it, the oldest one
+    /// At most NUMBER connections of a side that wait for a partner, or for its dial; beyond that, the oldest one
     /// of the address with the most gives way [default: 1024]
     #[arg(long, value_name = "NUMBER", value_parser = count)]
     pub(crate) max_waiting: Option<NonZeroUsize>,

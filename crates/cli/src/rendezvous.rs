@@ -59,12 +59,13 @@ pub(crate) struct RendezvousArgs {
     #[arg(long)]
     silent: bool,
 
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+
+    // The last: its heading is that of all behind it.
     #[cfg(feature = "meeting")]
     #[command(flatten)]
     cluster: crate::cluster::ClusterArgs,
-
-    #[command(flatten)]
-    pub(crate) common: CommonArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]

@@ -38,7 +38,7 @@ pub(crate) struct AdminArgs {
     #[arg(long, value_name = "@FILE", requires = "admin")]
     admin_token: Option<String>,
 
-    /// Take requests for this host name, beside addresses and localhost
+    /// Accept requests for this host name, beside addresses and localhost
     #[arg(long, value_name = "NAME", requires = "admin", value_parser = host_name)]
     admin_host: Vec<String>,
 }

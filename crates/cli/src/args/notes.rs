@@ -4,19 +4,33 @@ use crate::side;
 
 /// What stands below the help.
 pub(crate) fn notes() -> String {
-    format!("{SIDES}\n{}\n{EXAMPLES}", side::help())
+    format!("{SIDES}{QUIC}\n{}\n{EXAMPLES}", side::help())
 }
 
 const SIDES: &str = "\
 A side is an address, then options in the order in which a connection meets them:
   listen:[HOST:]PORT   clients connect to us; without HOST from this machine only, `*` from anywhere
   dial:HOST:PORT       Couplet connects to a server
+  dial:TARGET|TARGET   to one of several servers, HOST:PORT or unix:PATH, as `balance` and `check` say
+  dial:asked           to the target that each client of a proxy asks for
   stdio                standard input and output, of one pair
   exec:PROGRAM ARGS    a program, started for each client
   listen:unix:PATH, dial:unix:PATH
-                       the same over a Unix socket; `unix:@NAME` is an abstract one
+                       a Unix socket; `unix:@NAME` is an abstract one
+  listen:vsock:PORT, dial:vsock:CID:PORT
+                       between virtual machines and their host
   listen:systemd:NAME  on the sockets that systemd passes with this name
+  listen:routes        clients that another relay of the same file sends here
 ";
+
+const QUIC: &str = match cfg!(feature = "quic") {
+    true => {
+        "  listen:quic:PORT, dial:quic:HOST:PORT
+                       streams of QUIC, over UDP, with `tls`
+"
+    }
+    false => "",
+};
 
 const EXAMPLES: &str = "\
 Examples:

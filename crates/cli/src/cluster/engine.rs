@@ -10,7 +10,7 @@ use crate::{mistake::Mistake, side::options::secret};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct EngineArgs {
-    /// Let clients meet across nodes, by a match-maker at redis://HOST:6379/0, rediss://…,
+    /// Join clients of different nodes, by a match-maker at redis://HOST:6379/0, rediss://…,
     /// redis+sentinel://HOST,…/MASTER or redis+cluster://HOST,…; several share the keys
     #[arg(long, value_name = "URL")]
     engine: Vec<String>,
@@ -23,12 +23,12 @@ pub(super) struct EngineArgs {
     #[arg(long, value_name = "@FILE", requires = "engine")]
     engine_sentinel_password: Option<String>,
 
-    /// The CAs to trust, of match-makers by TLS [default: the system's]
+    /// The CAs to trust, for a match-maker over TLS [default: the system's]
     #[cfg(feature = "tls")]
     #[arg(long, value_name = "CA.pem", requires = "engine")]
     engine_ca: Option<String>,
 
-    /// The certificate that match-makers are shown
+    /// The client certificate, for a match-maker over TLS
     #[cfg(feature = "tls")]
     #[arg(long, value_name = "CERT.pem", requires = "engine")]
     engine_cert: Option<String>,

@@ -45,12 +45,12 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// What is hidden of clients.
+/// How client addresses are shown.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub(crate) enum Privacy {
-    /// Nothing.
+    /// Whole.
     None,
-    /// Addresses, beyond the first 24 or 48 bits.
+    /// As networks: 24 bits of IPv4, 48 bits of IPv6.
     Addresses,
 }
 

@@ -25,7 +25,7 @@ pub(super) struct FaultArgs {
     #[arg(long, value_name = "[DIRECTION:]FAULT", value_parser = fault)]
     fault: Vec<Directed<Chosen>>,
 
-    /// The seed of chance in faults: the same number makes the same faults [default: 0]
+    /// The seed of random choices in faults: the same number makes the same faults [default: 0]
     #[arg(long, value_name = "NUMBER", requires = "fault")]
     fault_seed: Option<u64>,
 }

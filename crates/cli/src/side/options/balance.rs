@@ -63,7 +63,7 @@ pub(super) static CHECK: SideOption = SideOption {
         setting(
             "fall",
             "NUMBER",
-            "checks in a row that take it down [default: 2]",
+            "failed checks in a row that take a target down [default: 2]",
         ),
         setting(
             "stack",

@@ -21,12 +21,12 @@ pub(super) static MUX: SideOption = SideOption {
     name: NAME,
     on: On::Either,
     value: Value::Optional("open|accept"),
-    help: "many connections over one carrier: accept those that the peer opens, or open them [default: open where it is dialled for others]",
+    help: "many connections over one carrier: open them, or accept those that the peer opens [default: open on a side that is dialled for the other]",
     settings: &[
         setting(
             "carriers",
             "NUMBER",
-            "at most this many carriers; where they are dialled to accept, `keep` says it [default: 128 on listen, 16 on dial]",
+            "at most this many carriers; a dialled side that accepts has `keep` of them [default: 128 on listen, 16 on dial]",
         ),
         setting(
             "streams",

@@ -10,7 +10,7 @@ pub(super) static STREAMS: SideOption = SideOption {
     name: "streams",
     on: On::Either,
     value: Value::Needed("NUMBER"),
-    help: "of QUIC: the most connections over one of UDP; a dial with more opens another [default: 100]",
+    help: "of QUIC: at most this many streams over one connection of UDP; beyond that a dial opens another [default: 100]",
     settings: &[],
     does: Does::Set(|endpoint, given| {
         let streams = given.needed()?;
@@ -31,7 +31,7 @@ pub(super) static WINDOW: SideOption = SideOption {
     name: "window",
     on: On::Either,
     value: Value::Needed("SIZE"),
-    help: "of QUIC: how far a peer may be ahead of the reader of a connection [default: 256KiB]",
+    help: "of QUIC: how many bytes a peer may send ahead of a stream's reader [default: 256KiB]",
     settings: &[],
     does: Does::Set(|endpoint, given| {
         let window = given.needed()?;

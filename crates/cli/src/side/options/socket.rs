@@ -58,7 +58,7 @@ pub(super) static MPTCP: SideOption = SideOption {
     name: "mptcp",
     on: On::Either,
     value: Value::None,
-    help: "Multipath TCP, with peers that have it: several ways at once, or one after the other",
+    help: "Multipath TCP, with peers that have it: several paths at once, or one after the other",
     settings: &[],
     does: Does::Set(|endpoint, _| {
         endpoint.multipath = true;
