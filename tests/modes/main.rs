@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
 
 mod bytes;
+mod dns;
 mod ends;
 mod exec;
 mod limits;

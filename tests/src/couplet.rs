@@ -90,7 +90,9 @@ impl Couplet {
     /// With the profile, and into the target directory, of the test that asks.
     pub fn binary() -> &'static Path {
         static BINARY: OnceLock<PathBuf> = OnceLock::new();
-        BINARY.get_or_init(|| build(&["--package=couplet", "--bin=couplet"]).join("couplet"))
+        BINARY.get_or_init(|| {
+            build(&["--package=couplet", "--bin=couplet", "--all-features"]).join("couplet")
+        })
     }
 
     /// Where a side listens.

@@ -18,6 +18,7 @@ mod certificate;
 mod couplet;
 mod hypervisor;
 mod mode;
+mod name_server;
 mod need;
 pub mod net;
 pub mod pattern;
@@ -31,6 +32,7 @@ pub use self::{
     couplet::{Couplet, example},
     hypervisor::hypervisor,
     mode::{Mode, Rig, over_quic, over_unix},
+    name_server::NameServer,
     need::{need, program, python_file, python_program},
     process::{Finished, Process, finish},
     wait::{LIMIT, until},

@@ -9,6 +9,8 @@ use std::{
     task::{Context, Poll},
 };
 
+#[cfg(feature = "dns")]
+use couplet_connector::endpoint::SrvDial;
 #[cfg(target_os = "linux")]
 use couplet_connector::endpoint::VsockDial;
 #[cfg(unix)]
@@ -101,6 +103,8 @@ pub(crate) enum AnyDial {
     Vsock(VsockDial),
     #[cfg(feature = "quic")]
     Quic(QuicDial),
+    #[cfg(feature = "dns")]
+    Srv(Box<SrvDial>),
 }
 
 /// A dial, and the layers that a connection goes through then.
@@ -314,6 +318,8 @@ impl AnyDial {
             Self::Vsock(dial) => Self::Vsock(dial),
             #[cfg(feature = "quic")]
             Self::Quic(dial) => Self::Quic(dial),
+            #[cfg(feature = "dns")]
+            Self::Srv(dial) => Self::Srv(dial),
             Self::Several(dial) => Self::Several(dial),
             Self::Shaken(dial) => Self::Shaken(dial),
             #[cfg(feature = "mux")]
@@ -402,6 +408,12 @@ impl<R> Service<R> for AnyDial {
                     let conn = dial.connect().await?;
                     Ok(conn.map_io(|io| Stream::Quic(Box::new(io))))
                 };
+                dialling.boxed().right_future()
+            }
+            #[cfg(feature = "dns")]
+            Self::Srv(dial) => {
+                let dial = dial.clone();
+                let dialling = async move { Ok(dial.connect().await?.map_io(Stream::Tcp)) };
                 dialling.boxed().right_future()
             }
         }

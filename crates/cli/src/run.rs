@@ -73,6 +73,9 @@ async fn relay(plan: &Plan) -> anyhow::Result<Option<CloseReason>> {
             Address::DialQuic(addr) => {
                 tracing::info!(%side, target = format!("quic:{addr}"), "dials");
             }
+            Address::DialSrv(name) => {
+                tracing::info!(%side, target = format!("srv:{name}"), "dials");
+            }
             Address::DialSeveral(targets) => {
                 for target in targets {
                     tracing::info!(%side, %target, "dials");

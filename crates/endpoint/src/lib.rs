@@ -45,6 +45,8 @@
 //!   program; [`Stdio`]; [`memory`] for tests; [`handoff`], for connections that another relay of the
 //!   process has accepted; [`Endpoint`] is the trait for your own;
 //! * [`Targets`]: one of several dials for each connection, with balance and checks;
+//! * with the feature `dns`, `Dns`: names are looked up by asking name servers, and again after their time to
+//!   live; and `SrvDial`: the servers are those of a domain's SRV records;
 //! * [`FairSlots`]: a bound that is shared fairly, so that no address takes all slots;
 //! * [`RelayName`], which tells the tasks of several relays apart in a log;
 //! * the settings: [`Address`], [`SocketOptions`], [`KeepAlive`], [`Backoff`].
@@ -74,6 +76,8 @@ mod resolve;
 mod socket;
 #[cfg(target_os = "linux")]
 mod sockopt;
+#[cfg(feature = "dns")]
+mod srv;
 #[cfg(unix)]
 mod stdio;
 mod targets;
@@ -93,7 +97,7 @@ pub use self::vsock::{VsockDial, VsockDialError, VsockIo, VsockListen, VsockList
 pub use self::{
     accept_errors::{AcceptErrorKind, AcceptErrors},
     address::{
-        Address, AddressError, DialAddr, ExecAddr, Host, HostName, ListenAddr, SocketName,
+        Address, AddressError, DialAddr, ExecAddr, Host, HostName, ListenAddr, SocketName, SrvName,
         TargetAddr, UnixAddr, VsockAddr,
     },
     conn::{
@@ -114,4 +118,9 @@ pub use self::{
     relay_name::{Named, RelayName},
     socket::{AckTimeout, KeepAlive, SocketOptions},
     targets::{Balance, Check, Target, TargetStatus, TargetWatch, Targets, TargetsError},
+};
+#[cfg(feature = "dns")]
+pub use self::{
+    resolve::Dns,
+    srv::{SrvDial, SrvDialError},
 };

@@ -3,7 +3,7 @@
 use std::{error::Error, fmt::Display, str::FromStr};
 
 use couplet_connector::endpoint::{
-    Address, AddressError, DialAddr, ExecAddr, HostName, ListenAddr, TargetAddr, UnixAddr,
+    Address, AddressError, DialAddr, ExecAddr, HostName, ListenAddr, SrvName, TargetAddr, UnixAddr,
 };
 
 use crate::assert_printable;
@@ -19,6 +19,7 @@ pub fn address(data: &[u8]) {
     shown_is_read_again::<UnixAddr>(text);
     shown_is_read_again::<ExecAddr>(text);
     shown_is_read_again::<TargetAddr>(text);
+    shown_is_read_again::<SrvName>(text);
     match HostName::new(text) {
         Ok(name) => assert_eq!(HostName::new(name.as_str()).as_ref(), Ok(&name)),
         Err(error) => legible(&error),

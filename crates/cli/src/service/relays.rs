@@ -84,7 +84,7 @@ impl Relays {
         // First of all, so that a client that comes at once finds the relay of its route.
         prepared.iter().for_each(Prepared::take_routes);
         for relay in prepared {
-            relays.swap_in(relay).await?;
+            Box::pin(relays.swap_in(relay)).await?;
         }
         relays.settle()?;
         Ok(relays)
@@ -148,7 +148,7 @@ impl Relays {
         }
         prepared.iter().for_each(Prepared::take_routes);
         for relay in prepared {
-            if let Err(error) = self.swap_in(relay).await {
+            if let Err(error) = Box::pin(self.swap_in(relay)).await {
                 tracing::error!("{error:#}");
             }
         }

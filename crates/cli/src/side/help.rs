@@ -7,8 +7,8 @@ use crate::mistake::{Mistake, alternatives, nearest};
 use super::{
     EndpointSpec, Given, Word,
     options::{
-        ALL, DIAL_UNIX_ONLY, LEFT_OUT, NOT_HANDED_OVER, NOT_QUIC, NOT_STDIO, NOT_VSOCK, On,
-        QUIC_ONLY, SOCKET_ONLY, SideOption, TCP_ONLY, Value,
+        ALL, DIAL_UNIX_ONLY, LEFT_OUT, NOT_HANDED_OVER, NOT_QUIC, NOT_SRV, NOT_STDIO, NOT_VSOCK,
+        On, QUIC_ONLY, SOCKET_ONLY, SideOption, TCP_ONLY, Value,
     },
 };
 
@@ -126,6 +126,10 @@ pub(super) fn does_not_fit(option: &SideOption, endpoint: &EndpointSpec) -> Opti
             let (_, why) = NOT_QUIC.iter().find(|(option, _)| *option == name)?;
             return Some(format!("`{name}` is not for QUIC: {why}"));
         }
+        _ if endpoint.is_srv() => {
+            let (_, why) = NOT_SRV.iter().find(|(option, _)| *option == name)?;
+            return Some(format!("`{name}` is not for `dial:srv:`: {why}"));
+        }
         _ => {
             let kind = match endpoint {
                 endpoint if endpoint.is_unix() => "a Unix socket",
@@ -193,6 +197,11 @@ pub(super) fn address(word: Word<'_>) -> Result<Address, Mistake> {
     if let Address::ListenQuic(_) | Address::DialQuic(_) = address {
         let message = "this program was built without `quic`";
         return Err(word.wrong(message, "one built with `--features quic`"));
+    }
+    #[cfg(not(feature = "dns"))]
+    if let Address::DialSrv(_) = address {
+        let message = "this program was built without `dns`";
+        return Err(word.wrong(message, "one built with `--features dns`"));
     }
     Ok(address)
 }

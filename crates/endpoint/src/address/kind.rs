@@ -1,7 +1,7 @@
 //! Reads the kind of an address, `listen:` or `dial:`.
 
 use super::{
-    Address, AddressError, ExecAddr, SocketName, TargetAddr, UnixAddr, VsockAddr,
+    Address, AddressError, ExecAddr, SocketName, SrvName, TargetAddr, UnixAddr, VsockAddr,
     error::Mistake,
     parse::{Form, Input, fail, legible, shows},
 };
@@ -80,6 +80,12 @@ pub(super) fn address(input: &str) -> Result<Address, AddressError> {
             "dial" => return VsockAddr::read(input, at, false).map(Address::DialVsock),
             _ => {}
         }
+    }
+    if kind == "dial"
+        && let Some(name) = rest.strip_prefix(super::srv::KIND)
+        && super::srv::is_meant(name)
+    {
+        return SrvName::read(input, input.len() - name.len()).map(Address::DialSrv);
     }
     if rest.starts_with(['/', '@']) && matches!(kind, "listen" | "dial") && !rest.starts_with("//")
     {

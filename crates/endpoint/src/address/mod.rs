@@ -10,6 +10,7 @@ mod name;
 mod parse;
 mod service;
 mod socket_name;
+mod srv;
 mod target;
 mod unix;
 mod vsock;
@@ -21,6 +22,7 @@ pub use self::{
     host::{Host, HostName},
     listen::ListenAddr,
     socket_name::SocketName,
+    srv::SrvName,
     target::TargetAddr,
     unix::UnixAddr,
     vsock::VsockAddr,
@@ -37,6 +39,7 @@ use std::{fmt, str::FromStr};
 ///           | "listen:systemd:" name
 ///           | "listen:vsock:" [ cid ":" ] number | "dial:vsock:" cid ":" number
 ///           | "listen:quic:" [ here ":" ] port | "dial:quic:" host ":" port
+///           | "dial:srv:_" service "._tcp." name
 ///           | "dial:" target "|" target { "|" target }
 ///           | "dial:asked"
 ///           | "listen:routes"
@@ -62,6 +65,7 @@ use std::{fmt, str::FromStr};
 /// | `listen:systemd:web` | the sockets that systemd passes with this name: see [`SocketName`] |
 /// | `listen:vsock:5000`, `dial:vsock:host:5000` | between virtual machines and their host: see [`VsockAddr`] |
 /// | `listen:quic:9000`, `dial:quic:example.org:9000` | streams of QUIC, over UDP |
+/// | `dial:srv:_imaps._tcp.example.org` | a server of the service, as the DNS says: see [`SrvName`] |
 /// | `dial:a:80|b:80` | one of several targets |
 /// | `dial:asked` | the target that each client asks for, as of a proxy |
 /// | `listen:routes` | the connections that the routes of other relays of the process lead here |
@@ -105,6 +109,8 @@ pub enum Address {
     ListenQuic(ListenAddr),
     /// We open streams of QUIC to a server.
     DialQuic(DialAddr),
+    /// We connect to a server that the DNS names for this service.
+    DialSrv(SrvName),
     /// We connect to one of these.
     DialSeveral(Box<[TargetAddr]>),
     /// We connect to what each client asks for.
@@ -139,6 +145,7 @@ impl fmt::Display for Address {
             Self::DialVsock(addr) => write!(f, "dial:{addr}"),
             Self::ListenQuic(addr) => write!(f, "listen:{}{addr}", kind::QUIC),
             Self::DialQuic(addr) => write!(f, "dial:{}{addr}", kind::QUIC),
+            Self::DialSrv(name) => write!(f, "dial:{}{name}", srv::KIND),
             Self::DialSeveral(targets) => {
                 let targets: Vec<_> = targets.iter().map(ToString::to_string).collect();
                 write!(f, "dial:{}", targets.join(&target::SEPARATOR.to_string()))

@@ -49,8 +49,12 @@ impl FromStr for TargetAddr {
     type Err = AddressError;
 
     fn from_str(input: &str) -> Result<Self, AddressError> {
-        let alone = [super::vsock::KIND, super::kind::QUIC];
-        if let Some(kind) = alone.into_iter().find(|kind| input.starts_with(kind)) {
+        let alone = [super::vsock::KIND, super::kind::QUIC, super::srv::KIND];
+        let is_meant = |kind: &&str| match input.strip_prefix(*kind) {
+            Some(rest) => *kind != super::srv::KIND || super::srv::is_meant(rest),
+            None => false,
+        };
+        if let Some(kind) = alone.into_iter().find(is_meant) {
             let message = format!("`{kind}` is for one target alone");
             let right = format!("`dial:{input}`; several are `HOST:PORT` or `unix:PATH`");
             return fail(input, 0..kind.len(), Mistake::new(message, right));

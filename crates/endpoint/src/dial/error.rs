@@ -128,7 +128,7 @@ impl fmt::Display for DialError {
 }
 
 /// The meaning of a failed look-up.
-fn look_up_failure(error: &io::Error) -> &'static str {
+pub(crate) fn look_up_failure(error: &io::Error) -> &'static str {
     match no_server_answered(error) {
         true => ", no name server answered (EAI_AGAIN)",
         false => ", name not found",

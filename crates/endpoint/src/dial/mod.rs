@@ -21,6 +21,8 @@ pub use self::{
     },
 };
 
+#[cfg(feature = "dns")]
+pub(crate) use self::error::look_up_failure;
 pub(crate) use self::modes::dials;
 
 use std::{
@@ -46,7 +48,7 @@ use crate::{
     conn::{Conn, Info},
     error::BoxError,
     io::{TcpIo, tcp},
-    resolve::{LAST_ANSWER, resolve},
+    resolve::{LAST_ANSWER, Names, resolve},
     socket::SocketOptions,
 };
 
@@ -54,7 +56,8 @@ use crate::{
 ///
 /// A name is looked up at each dial, and all its addresses are tried: IPv6 and IPv4 in turn,
 /// each 250 ms after the one before it or as soon as one fails, until the first has connected
-/// (RFC 8305). At most 64 look-ups run at a time in the whole process.
+/// (RFC 8305). At most 64 look-ups run at a time in the whole process. The system's resolver looks names up,
+/// unless `Dial::dns` (feature `dns`) says otherwise.
 ///
 /// A `Dial` is a [`tower::Service`](tower_service::Service), so tower's retries, timeouts and
 /// balancers work on it; the request is ignored, because the target belongs to the dial.
@@ -86,6 +89,7 @@ pub struct Dial {
     per_target: Option<PerTarget>,
     permits: Permits,
     family: Family,
+    names: Names,
     last_answer: Duration,
     /// The only address of the target that is dialled; it is not looked up.
     only: Option<SocketAddr>,
@@ -103,6 +107,7 @@ impl Dial {
             per_target: None,
             permits: Permits::default(),
             family: Family::default(),
+            names: Names::default(),
             last_answer: LAST_ANSWER,
             only: None,
         }
@@ -146,6 +151,14 @@ impl Dial {
     #[must_use]
     pub fn last_answer(mut self, age: Duration) -> Self {
         self.last_answer = age;
+        self
+    }
+
+    /// Looks names up so, and not by the system's resolver.
+    #[cfg(feature = "dns")]
+    #[must_use]
+    pub fn dns(mut self, dns: crate::Dns) -> Self {
+        self.names = Names::Dns(Arc::new(dns));
         self
     }
 
@@ -304,6 +317,12 @@ impl Dial {
         self.connect_timeout
     }
 
+    /// How old an [answer](Self::last_answer) may be.
+    #[cfg(feature = "dns")]
+    pub(crate) const fn last_answer_age(&self) -> Duration {
+        self.last_answer
+    }
+
     /// The [source](Self::source).
     pub const fn source_addr(&self) -> Option<IpAddr> {
         self.attempt.source
@@ -377,7 +396,8 @@ impl Dial {
         if let Some(only) = self.only {
             return Ok(vec![only]);
         }
-        let found = resolve(self.target.host(), self.target.port(), self.last_answer).await;
+        let (host, port) = (self.target.host(), self.target.port());
+        let found = resolve(host, port, &self.names, self.last_answer).await;
         let mut addrs = found.map_err(Reason::LookUp)?;
         if addrs.is_empty() {
             return Err(Reason::NoAddress);

@@ -9,7 +9,7 @@ use super::{BindError, Listen};
 use crate::{
     address::{AddressError, ListenAddr},
     io::tcp,
-    resolve::{LAST_ANSWER, resolve},
+    resolve::{LAST_ANSWER, Names, resolve},
     socket::SocketOptions,
 };
 
@@ -163,7 +163,7 @@ impl ListenOptions {
                 (Ipv4Addr::LOCALHOST, port).into(),
                 (Ipv6Addr::LOCALHOST, port).into(),
             ],
-            Some(host) => resolve(host, port, LAST_ANSWER)
+            Some(host) => resolve(host, port, &Names::System, LAST_ANSWER)
                 .await
                 .map_err(|error| BindError::look_up(addr, error))?,
         })

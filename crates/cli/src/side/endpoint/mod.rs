@@ -35,6 +35,9 @@ pub(crate) struct EndpointSpec {
     pub(crate) reuse_port: bool,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) source: Option<IpAddr>,
+    /// Where names are looked up, if not by the system.
+    #[cfg(feature = "dns")]
+    pub(crate) dns: Option<couplet_connector::endpoint::Dns>,
     /// Which addresses of a name are dialled.
     pub(crate) family: Option<Family>,
     /// How long a name's last addresses are dialled while no name server answers.
@@ -126,6 +129,8 @@ impl EndpointSpec {
             reuse_port: false,
             connect_timeout: None,
             source: None,
+            #[cfg(feature = "dns")]
+            dns: None,
             family: None,
             last_answer: None,
             max_per_target: None,
@@ -174,6 +179,7 @@ impl EndpointSpec {
                 | Address::DialUnix(_)
                 | Address::DialVsock(_)
                 | Address::DialQuic(_)
+                | Address::DialSrv(_)
                 | Address::DialSeveral(_)
                 | Address::Stdio
                 | Address::Exec(_)
@@ -214,7 +220,9 @@ impl EndpointSpec {
     /// Has it TCP's settings?
     pub(crate) fn is_tcp(&self) -> bool {
         match &self.address {
-            Address::Listen(_) | Address::Dial(_) | Address::DialAsked => true,
+            Address::Listen(_) | Address::Dial(_) | Address::DialSrv(_) | Address::DialAsked => {
+                true
+            }
             // Or a Unix one: the start shows which.
             Address::ListenSystemd(_) => true,
             Address::DialSeveral(targets) => {
@@ -262,6 +270,11 @@ impl EndpointSpec {
     /// Is it QUIC?
     pub(crate) fn is_quic(&self) -> bool {
         matches!(self.address, Address::ListenQuic(_) | Address::DialQuic(_))
+    }
+
+    /// Is it a service of the DNS?
+    pub(crate) fn is_srv(&self) -> bool {
+        matches!(self.address, Address::DialSrv(_))
     }
 
     /// Is it a Unix socket?

@@ -7,6 +7,8 @@ use std::{
 };
 
 use anyhow::Context;
+#[cfg(feature = "dns")]
+use couplet_connector::endpoint::{Dns, SrvDial};
 #[cfg(unix)]
 use couplet_connector::endpoint::{Exec, UnixDial, UnixListen, UnixListenOptions};
 #[cfg(target_os = "linux")]
@@ -72,6 +74,13 @@ impl EndpointSpec {
             Address::DialAsked => {
                 self.check_source()?;
                 Ok(self.dials(self.tcp_dial(None, flags), flags))
+            }
+            #[cfg(feature = "dns")]
+            Address::DialSrv(name) => {
+                self.check_source()?;
+                let dns = self.dns.clone().unwrap_or_else(Dns::system);
+                let dial = SrvDial::new(name.clone(), dns, self.dial(None, flags));
+                Ok(self.dials(AnyDial::Srv(Box::new(dial)), flags))
             }
             Address::DialSeveral(targets) => {
                 self.check_source()?;
@@ -314,6 +323,8 @@ impl EndpointSpec {
             AnyDial::Vsock(_) => self.tcp_dial(None, flags),
             #[cfg(feature = "quic")]
             AnyDial::Quic(_) => self.tcp_dial(None, flags),
+            #[cfg(feature = "dns")]
+            AnyDial::Srv(_) => self.tcp_dial(None, flags),
             AnyDial::Several(_) => self.tcp_dial(None, flags),
             _ => dial.clone(),
         };
@@ -427,6 +438,11 @@ impl EndpointSpec {
         let dial = Dial::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
         let dial = match self.last_answer {
             Some(age) => dial.last_answer(age.get().unwrap_or_default()),
+            None => dial,
+        };
+        #[cfg(feature = "dns")]
+        let dial = match &self.dns {
+            Some(dns) => dial.dns(dns.clone()),
             None => dial,
         };
         dial.family(self.family.unwrap_or_default())

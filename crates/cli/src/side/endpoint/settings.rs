@@ -65,6 +65,12 @@ impl EndpointSpec {
         if let Some(routes) = &self.routes {
             settings.push(Setting::new("route", routes.current(), Source::Side));
         }
+        #[cfg(feature = "dns")]
+        match &self.dns {
+            Some(dns) => settings.push(Setting::new("dns", dns, Source::Side)),
+            None if self.is_srv() => settings.push(Setting::new("dns", "system", Source::Default)),
+            None => {}
+        }
         if let Some(family) = self.family {
             settings.push(Setting::new("family", family, Source::Side));
         }

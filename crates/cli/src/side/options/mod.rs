@@ -62,6 +62,8 @@ pub(crate) static ALL: &[&SideOption] = &[
     &quic::WINDOW,
     &socket::CONNECT_TIMEOUT,
     &socket::SOURCE,
+    #[cfg(feature = "dns")]
+    &names::DNS,
     &names::FAMILY,
     &names::LAST_ANSWER,
     &socket::MAX_PER_TARGET,
@@ -119,6 +121,8 @@ pub(crate) static LEFT_OUT: &[&str] = &[
     // Of an address, and what goes with it.
     #[cfg(not(feature = "quic"))]
     "quic",
+    #[cfg(not(feature = "dns"))]
+    "dns",
 ];
 
 /// An option of a side: `name`, or `name=value`, and its settings behind it, `name.setting=value`.
@@ -169,6 +173,7 @@ pub(crate) static SOCKET_ONLY: &[&str] = &[
     "user-timeout",
     "connect-timeout",
     "source",
+    "dns",
     "family",
     "last-answer",
     "mptcp",
@@ -205,6 +210,7 @@ pub(crate) static TCP_ONLY: &[(&str, &str)] = &[
     ("mptcp", "there is one way to a local peer"),
     ("via", "a proxy dials no path"),
     ("source", "the client has no address"),
+    ("dns", "a path has no address"),
     ("family", "a path has no address"),
     ("last-answer", "a path has no address"),
     ("each", "a path has no address"),
@@ -240,6 +246,15 @@ pub(crate) static NOT_QUIC: &[(&str, &str)] = &[
     ("each", "a pool is kept at one address"),
     ("balance", "it is for targets of TCP"),
     ("check", "it is for targets of TCP"),
+];
+
+/// Those that a service of the DNS does not have, and why.
+pub(crate) static NOT_SRV: &[(&str, &str)] = &[
+    ("via", "a proxy looks up no SRV records"),
+    (
+        "max-per-target",
+        "its servers are left out while their dials fail",
+    ),
 ];
 
 #[derive(Clone, Copy, Debug)]
