@@ -2,8 +2,10 @@
 //! length, a number and a text. A client whose line is not understood is told why.
 //!
 //! ```sh
-//! cargo run -p couplet-examples --example gateway                  # A 9000, the server at 8000
-//! echo '{"id": 7, "text": "hello"}' | ncat 127.0.0.1 9000
+//! ncat --listen --keep-open 127.0.0.1 8000 | xxd                   # in place of a server: shows the frames
+//! cargo run -p couplet-examples --example gateway                  # in a second terminal
+//! ncat 127.0.0.1 9000                                              # in a third; type a line:
+//! {"id": 7, "text": "hello"}
 //! ```
 
 use std::env;

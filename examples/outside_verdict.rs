@@ -2,9 +2,10 @@
 //! handshake is an async closure, so a database or a program could answer just as well.
 //!
 //! ```sh
-//! cargo run -p couplet-examples --example outside_verdict -- 127.0.0.1:9000 127.0.0.1:8000 127.0.0.1:8080
-//! ncat 127.0.0.1 9000     # type a line: the example asks the service at port 8080, `POST /verdict`
-//! ncat 127.0.0.1 8000     # clients of side B are not checked
+//! ncat --listen --keep-open 127.0.0.1 8080 -c 'read request; echo HTTP/1.0 200 OK'   # the service: 403 refuses
+//! cargo run -p couplet-examples --example outside_verdict     # in a second terminal: 9000, 8000, asks 8080
+//! ncat 127.0.0.1 9000     # in a third: type a line; without an answer of the service the client is reset
+//! ncat 127.0.0.1 8000     # in a fourth: clients of side B are not checked
 //! ```
 
 use std::{env, io, sync::Arc, time::Duration};
