@@ -11,24 +11,31 @@ use std::{
 };
 
 use couplet_endpoint::Io;
-use tokio::io::{AsyncRead, AsyncWrite, BufStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 
-use super::{FRAME, frames::Frames, turns::Turns, unread::Unread};
+use super::{frames::Frames, turns::Turns, unread::Unread};
 
-/// What is read from the carrier at a time, and written to it: two whole [`FRAME`]s.
-const BUFFERS: (usize, usize) = (64 * 1024, 2 * FRAME);
+/// What is read from the carrier at a time, and written to it: as much as TLS encrypts at once.
+const BUFFER: usize = 64 * 1024;
+
+/// What is read in one turn: it is still in the processor's caches when the streams have theirs.
+const TURN: usize = 256 * 1024;
 
 /// The connection of a carrier. Its drop is an orderly end, unless the carrier is given up: what was cut is
 /// known of each stream.
 pub(super) struct Carried<I: Io> {
-    io: BufStream<I>,
+    io: BufReader<I>,
     signs: Arc<Signs>,
     come: Frames,
     unread: Arc<Unread>,
     go: Frames,
     turns: Arc<Turns>,
+    /// What is to be written, of which so much was.
+    out: (Vec<u8>, usize),
     /// Something was written since a flush was asked for.
     has_more: bool,
+    /// What may be read before the streams have their turn.
+    left: usize,
 }
 
 /// What the carrier's driver and its connection tell each other.
@@ -69,14 +76,30 @@ impl Signs {
 impl<I: Io> Carried<I> {
     pub(super) fn new(io: I, signs: Arc<Signs>, unread: Arc<Unread>, turns: Arc<Turns>) -> Self {
         Self {
-            io: BufStream::with_capacity(BUFFERS.0, BUFFERS.1, io),
+            io: BufReader::with_capacity(BUFFER, io),
             signs,
             come: Frames::default(),
             unread,
             go: Frames::default(),
             turns,
+            out: (Vec::with_capacity(BUFFER), 0),
             has_more: false,
+            left: TURN,
         }
+    }
+
+    /// Writes all there is.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (out, written) = &mut self.out;
+        while *written < out.len() {
+            match ready!(Pin::new(self.io.get_mut()).poll_write(cx, &out[*written..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                n => *written += n,
+            }
+        }
+        out.clear();
+        *written = 0;
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -99,6 +122,11 @@ impl<I: Io> futures::io::AsyncRead for Carried<I> {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        if this.left == 0 {
+            this.left = TURN;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         // The carrier is polled to read whenever it is woken.
         let _ = this.io.get_mut().poll_upkeep(cx);
         let mut buf = ReadBuf::new(buf);
@@ -108,6 +136,7 @@ impl<I: Io> futures::io::AsyncRead for Carried<I> {
             true => &this.signs.ended,
         };
         sign.store(true, Ordering::Relaxed);
+        this.left = this.left.saturating_sub(buf.filled().len());
         let mut comes = Ok(());
         this.come.follow(buf.filled(), |data| {
             if comes.is_ok() {
@@ -125,14 +154,18 @@ impl<I: Io> futures::io::AsyncWrite for Carried<I> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        let written = Pin::new(&mut this.io).poll_write(cx, buf);
-        if let Poll::Ready(Ok(n)) = written {
-            this.go.follow(&buf[..n], |data| this.turns.left(data));
+        if this.out.0.len() == BUFFER {
+            let sent = this.poll_send(cx);
+            this.signs
+                .is_full
+                .store(sent.is_pending(), Ordering::Relaxed);
+            ready!(sent)?;
         }
-        let is_full = written.is_pending();
-        this.has_more |= !is_full;
-        this.signs.is_full.store(is_full, Ordering::Relaxed);
-        written
+        let n = buf.len().min(BUFFER - this.out.0.len());
+        this.out.0.extend_from_slice(&buf[..n]);
+        this.go.follow(&buf[..n], |data| this.turns.left(data));
+        this.has_more = true;
+        Poll::Ready(Ok(n))
     }
 
     /// yamux flushes behind each frame, and is polled again here first: what other streams have to say meanwhile
@@ -142,10 +175,12 @@ impl<I: Io> futures::io::AsyncWrite for Carried<I> {
             cx.waker().wake_by_ref();
             return Poll::Ready(Ok(()));
         }
+        ready!(self.poll_send(cx))?;
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
@@ -153,8 +188,8 @@ impl<I: Io> futures::io::AsyncWrite for Carried<I> {
 #[cfg(test)]
 mod tests {
     use couplet_endpoint::memory;
-    use futures::{AsyncWriteExt as _, FutureExt};
-    use tokio::io::AsyncReadExt;
+    use futures::{AsyncReadExt as _, AsyncWriteExt as _, FutureExt};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
     use crate::mux::unread::Bound;
@@ -174,5 +209,21 @@ mod tests {
         carried.flush().await.unwrap();
         let n = far.read(&mut heard).now_or_never().unwrap().unwrap();
         assert_eq!(&heard[..n], b"onetwo");
+    }
+
+    #[tokio::test]
+    async fn what_comes_without_end_is_read_in_turns() {
+        let (near, mut far) = memory::connection(4 * TURN);
+        let unread = Arc::new(Unread::new(Bound::new(1024)));
+        let mut carried = Carried::new(near, Arc::default(), unread, Arc::default());
+        AsyncWriteExt::write_all(&mut far, &vec![0; 2 * TURN])
+            .await
+            .unwrap();
+        let mut heard = vec![0; TURN];
+        carried.read_exact(&mut heard).await.unwrap();
+        let mut reading = tokio_test::task::spawn(carried.read_exact(&mut heard));
+        assert!(reading.poll().is_pending());
+        assert!(reading.is_woken(), "there is more");
+        assert!(reading.poll().is_ready());
     }
 }

@@ -14,7 +14,7 @@ use tokio::{sync::oneshot, time::timeout};
 use yamux::{Config, Connection, ConnectionError, DEFAULT_CREDIT, Mode, Stream};
 
 use super::{
-    FRAME, PATIENCE, Settings,
+    PATIENCE, PIECE, Settings,
     carried::{Carried, Signs},
     control::{self, Notice},
     ended::Ended,
@@ -45,7 +45,7 @@ fn config(streams: usize) -> Config {
     // And the carrier's own.
     let streams = streams.saturating_mul(SPARE).saturating_add(1);
     let mut config = Config::default();
-    config.set_split_send_size(FRAME);
+    config.set_split_send_size(PIECE);
     // Each of the two is checked against the other.
     config
         .set_max_connection_receive_window(None)

@@ -1,7 +1,7 @@
 //! Finds the data among the frames of yamux.
 
 /// version, kind, flags (2 bytes), stream (4), length (4)
-pub(super) const HEADER: usize = 12;
+const HEADER: usize = 12;
 
 const DATA: u8 = 0;
 

@@ -13,11 +13,11 @@ use tokio::{
 };
 use yamux::{Packet, Stream};
 
-use super::{FRAME, OPEN, carrier::Alive, frames::HEADER};
+use super::{OPEN, PIECE, carrier::Alive};
 use crate::shared_io::{Ahead, first};
 
-/// The most bytes behind one length: with it and its header what yamux sends at a time.
-const PIECE: usize = FRAME - HEADER - LENGTH;
+/// From here on a length is a frame of its own: to copy the bytes, so that they stand behind it, costs more.
+const MUCH: usize = 4 * 1024;
 
 const LENGTH: usize = 2;
 
@@ -140,6 +140,19 @@ impl MuxIo {
         }
         self.out = BytesMut::new();
         Poll::Ready(Ok(()))
+    }
+
+    /// Writes, and keeps what there is no room for.
+    fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<()> {
+        let mut taken = 0;
+        if self.out.is_empty()
+            && let Poll::Ready(written) = Pin::new(&mut self.stream).poll_write(cx, bytes)
+        {
+            taken = written.map_err(|_| io::ErrorKind::ConnectionReset)?;
+            self.alive.wrote(taken);
+        }
+        self.out.extend_from_slice(&bytes[taken..]);
+        Ok(())
     }
 
     fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -281,14 +294,20 @@ impl AsyncWrite for MuxIo {
         ready!(self.poll_drain(cx))?;
         let piece = &buf[..buf.len().min(PIECE)];
         ready!(self.alive.poll_turn(cx, piece.len()));
-        self.out.reserve(LENGTH + piece.len());
         // A piece is shorter than 64 KiB.
-        self.out.put_u16(piece.len() as u16);
-        self.out.extend_from_slice(piece);
-        match self.poll_drain(cx) {
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            _ => Poll::Ready(Ok(piece.len())),
+        let length = piece.len() as u16;
+        if piece.len() >= MUCH {
+            self.write(cx, &length.to_be_bytes())?;
+            self.write(cx, piece)?;
+        } else {
+            self.out.reserve(LENGTH + piece.len());
+            self.out.put_u16(length);
+            self.out.extend_from_slice(piece);
+            if let Poll::Ready(Err(error)) = self.poll_drain(cx) {
+                return Poll::Ready(Err(error));
+            }
         }
+        Poll::Ready(Ok(piece.len()))
     }
 
     fn poll_write_vectored(

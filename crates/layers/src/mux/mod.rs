@@ -99,8 +99,8 @@ const PING: Duration = Duration::from_secs(30);
 /// What the carriers of a side hold of what is not read, by default.
 const UNREAD: usize = 512 * 1024 * 1024;
 
-/// The most that is sent of a stream at a time, with its header.
-const FRAME: usize = 32 * 1024;
+/// The most bytes of a stream that are sent at a time: half of what a relay reads, so that none are left over.
+const PIECE: usize = 32 * 1024;
 
 /// What both ends of a stream say first.
 const OPEN: u8 = 1;
