@@ -31,6 +31,9 @@ const LONGEST: Duration = Duration::from_secs(3600);
 /// How many records of an answer are used.
 const MOST: usize = 64;
 
+/// How many aliases lead to a service at most.
+const ALIASES: usize = 8;
+
 /// The time for each attempt, and their number, with name servers that are given: in all less than a dial has.
 const GIVEN: (Duration, usize) = (Duration::from_secs(3), 2);
 
@@ -230,7 +233,32 @@ impl Asking {
         timeout(DEADLINE, asking).await.map_err(late)?
     }
 
+    /// Follows aliases itself where it must: hickory-resolver takes the target of an SRV record behind an alias for
+    /// one more.
     async fn records(&self, name: &Name, kind: RecordType) -> Result<Vec<Record>, Failure> {
+        let mut aliases = Vec::new();
+        let mut name = name.clone();
+        loop {
+            let failure = match self.direct(&name, kind).await {
+                Ok(found) => return Ok([found, aliases].concat()),
+                Err(failure) => failure,
+            };
+            if kind != RecordType::SRV || matches!(failure, Failure::Unanswered(_)) {
+                return Err(failure);
+            }
+            let alias = self
+                .direct(&name, RecordType::CNAME)
+                .await
+                .unwrap_or_default();
+            match alias.first().map(|record| &record.data) {
+                Some(RData::CNAME(target)) if aliases.len() < ALIASES => name = target.0.clone(),
+                _ => return Err(failure),
+            }
+            aliases.extend(alias);
+        }
+    }
+
+    async fn direct(&self, name: &Name, kind: RecordType) -> Result<Vec<Record>, Failure> {
         match self.resolver.lookup(name.clone(), kind).await {
             Ok(lookup) => {
                 let kinds = [kind, RecordType::CNAME];

@@ -193,3 +193,22 @@ async fn a_record_that_leads_nowhere_is_left_out() {
     let error = srv_records(Vec::new()).await.unwrap_err();
     assert_eq!(error.to_string(), "the name has no SRV record");
 }
+
+#[tokio::test]
+async fn a_service_may_be_an_alias() {
+    let dns = name_server(
+        |query| match (query.name().to_ascii().as_str(), query.query_type()) {
+            ("_a._tcp.test.", _) => Reply::Records(vec![(5, cname("_b._tcp.test."))]),
+            ("_b._tcp.test.", RecordType::SRV) => {
+                Reply::Records(vec![(60, srv(0, 0, 1, "a.test."))])
+            }
+            ("_loop._tcp.test.", _) => Reply::Records(vec![(5, cname("_loop._tcp.test."))]),
+            _ => Reply::Code(ResponseCode::NXDomain),
+        },
+    );
+    let dns = dns.await;
+    let found = dns.srv_records(&name("_a._tcp.test")).await.unwrap();
+    assert_eq!(found.list.len(), 1);
+    assert_eq!(found.ttl, Duration::from_secs(5));
+    dns.srv_records(&name("_loop._tcp.test")).await.unwrap_err();
+}
