@@ -93,6 +93,39 @@ fn a_secret_file_open_to_others_is_a_warning() {
 }
 
 #[test]
+fn public_keys_may_be_read_by_every_user_and_not_written() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = |name: &str| scratch.path().join(name).display().to_string();
+    for (kind, option) in [
+        ("ed25519", format!("challenge=@{}", file("peers-ed25519"))),
+        (
+            "noise",
+            format!(
+                "noise=kk:@{},noise.peer=@{}",
+                file("noise"),
+                file("peers-noise")
+            ),
+        ),
+    ] {
+        let kind_of = format!("--kind={kind}");
+        let key = Couplet::run(&["keygen", &file(kind), &kind_of]).ok().log;
+        let peers = file(&format!("peers-{kind}"));
+        fs::write(&peers, format!("{} a name\n", key.trim())).unwrap();
+        let mode = |mode| fs::set_permissions(&peers, fs::Permissions::from_mode(mode)).unwrap();
+        let side = format!("listen:0,{option}");
+
+        mode(0o644);
+        let couplet = Couplet::start(&[&side, "listen:0"]);
+        assert!(!couplet.lines().join("\n").contains("WARN"), "{kind}");
+
+        mode(0o646);
+        Couplet::run(&[&side, "listen:0"])
+            .with(2)
+            .said("every user of this machine can write");
+    }
+}
+
+#[test]
 fn a_server_that_is_down_is_a_warning() {
     let side = format!("dial:127.0.0.1:{}", couplet_tests::net::free_port());
     let couplet = Couplet::start(&["listen:0", &side]);

@@ -44,7 +44,7 @@ fn layer(given: &Given<'_>, context: &Context<'_>) -> Result<SideLayerSpec, Mist
         )
     } else {
         let (ask, again) = of_list(file, move |value| {
-            let authorized: AuthorizedKeys = secret::parse(value, FORM)?;
+            let authorized: AuthorizedKeys = secret::parse_public(value, FORM)?;
             Ok(Challenge::new(authorized).context(what_for.as_str()))
         })?;
         (

@@ -136,7 +136,7 @@ fn public(value: &str) -> Result<NoisePublicKey, Mistake> {
 
 fn peers(value: &str) -> Result<NoisePeers, Mistake> {
     match value.starts_with('@') {
-        true => secret::parse(value, "noise.peer=@FILE"),
+        true => secret::parse_public(value, "noise.peer=@FILE"),
         false => public(value).map(NoisePeers::one),
     }
 }

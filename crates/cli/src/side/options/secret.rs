@@ -18,6 +18,14 @@ pub(crate) fn be_strict(is_strict: bool) {
 
 /// What is in the file of `@FILE`; `form` is the option as it should look.
 pub(crate) fn read(value: &str, form: &str) -> Result<Vec<u8>, Mistake> {
+    read_checked(value, form, check_mode)
+}
+
+fn read_checked(
+    value: &str,
+    form: &str,
+    check: fn(&Path) -> Result<(), Mistake>,
+) -> Result<Vec<u8>, Mistake> {
     let Some(path) = value.strip_prefix('@') else {
         return Err(Mistake::new(
             "every user of this machine can read a secret on the command line",
@@ -25,7 +33,7 @@ pub(crate) fn read(value: &str, form: &str) -> Result<Vec<u8>, Mistake> {
         ));
     };
     let path = credential::path(path)?;
-    check_mode(Path::new(&*path))?;
+    check(Path::new(&*path))?;
     fs::read(&*path).map_err(|error| {
         Mistake::new(
             format!("`{path}` can't be read: {error}"),
@@ -36,46 +44,70 @@ pub(crate) fn read(value: &str, form: &str) -> Result<Vec<u8>, Mistake> {
 
 /// A secret that other users may change is no secret, and an error; one that they may read is a
 /// warning. Pipes and the like are not checked.
-#[cfg(unix)]
 pub(crate) fn check_mode(path: &Path) -> Result<(), Mistake> {
-    use std::os::unix::fs::PermissionsExt;
-
-    const OTHERS_WRITE: u32 = 0o002;
-    const OTHERS_READ: u32 = 0o004;
-    let Ok(file) = fs::metadata(path) else {
-        return Ok(());
+    check_writers(path)?;
+    let path = match others_may(path, OTHERS_READ) {
+        true => path.display(),
+        false => return Ok(()),
     };
-    let mode = file.permissions().mode();
-    let path = path.display();
-    if file.is_file() && mode & OTHERS_WRITE != 0 {
-        return Err(Mistake::new(
-            format!("every user of this machine can write `{path}`"),
-            format!("`chmod 600 {path}`"),
-        ));
-    }
-    if file.is_file() && mode & OTHERS_READ != 0 && STRICT.load(Ordering::Relaxed) {
+    if STRICT.load(Ordering::Relaxed) {
         return Err(Mistake::new(
             format!("every user of this machine can read the secret `{path}`"),
             format!("`chmod 600 {path}`"),
         ));
     }
-    if file.is_file() && mode & OTHERS_READ != 0 {
-        tracing::warn!(%path, "every user of this machine can read this secret: chmod 600");
-    }
+    tracing::warn!(%path, "every user of this machine can read this secret: chmod 600");
     Ok(())
+}
+
+/// What other users may change lets in whom they like.
+fn check_writers(path: &Path) -> Result<(), Mistake> {
+    match others_may(path, OTHERS_WRITE) {
+        true => Err(Mistake::new(
+            format!("every user of this machine can write `{}`", path.display()),
+            format!("`chmod 600 {}`", path.display()),
+        )),
+        false => Ok(()),
+    }
+}
+
+const OTHERS_WRITE: u32 = 0o002;
+const OTHERS_READ: u32 = 0o004;
+
+/// Whether other users have this permission of a file.
+#[cfg(unix)]
+fn others_may(path: &Path, permission: u32) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+
+    fs::metadata(path)
+        .is_ok_and(|file| file.is_file() && file.permissions().mode() & permission != 0)
 }
 
 #[cfg(not(unix))]
-pub(crate) fn check_mode(_: &Path) -> Result<(), Mistake> {
-    Ok(())
+fn others_may(_: &Path, _: u32) -> bool {
+    false
 }
 
-/// The same, made something of.
+/// The secret, made something of.
 pub(crate) fn parse<T>(value: &str, form: &str) -> Result<T, Mistake>
 where
     T: std::str::FromStr<Err: std::fmt::Display>,
 {
-    let text = read(value, form)?;
+    parse_text(value, read(value, form)?)
+}
+
+/// Public keys, made something of: every user may read them.
+pub(crate) fn parse_public<T>(value: &str, form: &str) -> Result<T, Mistake>
+where
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
+    parse_text(value, read_checked(value, form, check_writers)?)
+}
+
+fn parse_text<T>(value: &str, text: Vec<u8>) -> Result<T, Mistake>
+where
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
     let wrong = |why: &str| Mistake::new(format!("`{}`: {why}", &value[1..]), KINDS);
     let text = String::from_utf8(text).map_err(|_| wrong("the file is not text in UTF-8"))?;
     text.trim_start_matches(MARK)
