@@ -60,7 +60,7 @@ pub(crate) fn check_mode(path: &Path) -> Result<(), Mistake> {
     Ok(())
 }
 
-/// What other users may change lets in whom they like.
+/// A file that other users may change lets in clients of their choice.
 fn check_writers(path: &Path) -> Result<(), Mistake> {
     match others_may(path, OTHERS_WRITE) {
         true => Err(Mistake::new(
