@@ -27,7 +27,7 @@ use super::{
 use crate::engine::{Answer, Request};
 
 /// The first and the longest pause between two attempts.
-const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(500)];
+const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
 
 /// How often an idle connection is tried, and how long each try may take.
 const PING: Duration = Duration::from_secs(1);

@@ -15,7 +15,7 @@
 //! keys (rendezvous hashing); they know nothing of each other, so each node is given the same ones.
 //!
 //! **The connection** is one for each server, on which requests do not wait for each other. It is made again
-//! with a back-off of 50 to 500 ms, after an error of the connection, a `READONLY`, or three seconds without an
+//! with a back-off of 50 to 250 ms, after an error of the connection, a `READONLY`, or three seconds without an
 //! answer. A request without a connection fails at once; one without an answer after a second fails, and may
 //! have been carried out.
 
