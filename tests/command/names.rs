@@ -19,7 +19,10 @@ fn is(format: &str, line: &str, message: &str, relay: &str) -> bool {
             event["message"] == message && event["relay"] == relay
         }
         "json" => false,
-        _ => line.contains(&format!(" {message} ")) && line.ends_with(&format!(" relay={relay}")),
+        _ => {
+            let names = |line: &str| line.contains(&format!(" relay={relay} "));
+            line.contains(&format!(" {message} ")) && names(&format!("{line} "))
+        }
     }
 }
 
@@ -60,6 +63,7 @@ fn each_line_of_a_relay_names_it() {
         };
         for relay in ["first", "second", "third"] {
             says("listening", relay);
+            says("running", relay);
         }
         couplet.find("all run", |line| {
             line.contains("all relays run").then_some(())

@@ -230,7 +230,7 @@ pub(super) async fn pause(
 ) -> Result<Json<Value>, Problem> {
     let relay = one(&state, &name)?;
     relay.handle().pause();
-    tracing::info!(relay = relay.name(), "paused by the admin endpoint");
+    tracing::info!(relay = %relay.name(), "paused by the admin endpoint");
     Ok(told(&relay))
 }
 
@@ -240,7 +240,7 @@ pub(super) async fn resume(
 ) -> Result<Json<Value>, Problem> {
     let relay = one(&state, &name)?;
     relay.handle().resume();
-    tracing::info!(relay = relay.name(), "resumed by the admin endpoint");
+    tracing::info!(relay = %relay.name(), "resumed by the admin endpoint");
     Ok(told(&relay))
 }
 
@@ -254,7 +254,7 @@ pub(super) async fn drain(
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     }
     let draining = Arc::clone(&relay);
-    tracing::info!(relay = relay.name(), "drained by the admin endpoint");
+    tracing::info!(relay = %relay.name(), "drained by the admin endpoint");
     tokio::spawn(async move { draining.handle().shutdown(GRACE).await });
     Ok(Json(json!({"name": relay.name(), "state": "draining"})))
 }

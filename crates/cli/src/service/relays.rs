@@ -268,9 +268,9 @@ impl Relays {
         let handle = RelayName::new(&*name).scope(joining).await?;
         let [a, b] = [Side::A, Side::B].map(|side| {
             let addr = handle.local_addr(side).ok();
-            addr.map(|addr| addr.to_string())
+            addr.map(tracing::field::display)
         });
-        tracing::info!(relay = name, a, b, "running");
+        tracing::info!(relay = %name, a, b, "running");
         if let Some(before) = before {
             self.replaced(before.into_ending(&name), &plan, &handle);
         }
@@ -325,7 +325,7 @@ impl Relays {
         let relay = relay.into_ending(name);
         let handle = relay.handle.clone();
         tracing::info!(
-            relay = name,
+            relay = %name,
             live = handle.live_pairs(),
             "gone from the file: drains"
         );
@@ -380,12 +380,12 @@ impl Relays {
         // Before the log tells of it, so that no route leads to a relay that is known to have ended.
         self.set_routes();
         match result {
-            Ok(()) => tracing::info!(relay = name, "the relay has ended"),
+            Ok(()) => tracing::info!(relay = %name, "the relay has ended"),
             Err(error) => {
                 self.failed += 1;
                 let error = anyhow::Error::from(error);
                 tracing::error!(
-                    relay = name,
+                    relay = %name,
                     error = format!("{error:#}"),
                     "the relay has failed"
                 );
