@@ -35,6 +35,9 @@ impl Answer {
     }
 }
 
+/// How long an answer may take, in a test that would wait for ever where it should fail.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Sends these bytes, and reads to the end.
 pub(crate) async fn send(server: &Server, request: &str) -> Answer {
     let (mut client, io) = tokio::io::duplex(1024 * 1024);
@@ -42,7 +45,8 @@ pub(crate) async fn send(server: &Server, request: &str) -> Answer {
     let serving = tokio::spawn(async move { server.serve(io).await });
     client.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    let _ = client.read_to_end(&mut answer).await;
+    let read = tokio::time::timeout(PATIENCE, client.read_to_end(&mut answer)).await;
+    assert!(read.is_ok(), "an answer to {request:?} does not end");
     let _ = serving.await.unwrap();
     let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
