@@ -30,7 +30,6 @@ pub(crate) fn run(args: &TableArgs) -> anyhow::Result<()> {
         column.name
     })?;
     let names = chosen(args.table.relays().to_vec(), &args.relays, |name| name)?;
-    let place = Place::new(args.veth)?;
     let allowed = descriptors::raise(DESCRIPTORS);
     let needed = columns.iter().map(|column| 2 * column.parallel() as u64);
     let needed = needed.max().unwrap_or(0) + 200;
@@ -41,6 +40,7 @@ pub(crate) fn run(args: &TableArgs) -> anyhow::Result<()> {
     );
     eprintln!("building what is measured");
     let built = build(&args.profile)?;
+    let place = Place::new(args.veth)?;
     let (mut relays, mut missing) = (Vec::new(), Vec::new());
     for name in names {
         match relays::find(name, &built) {

@@ -1,7 +1,13 @@
-//! Where clients, relay and server are: all on loopback, or clients and server each in a network namespace
-//! of its own, between which the relay stands.
+//! Where clients, relay and server are: all on loopback, or each in a network namespace of its own, the relay
+//! between the others.
 
-use std::{net::IpAddr, path::PathBuf, process::Command};
+use std::{
+    env, fs,
+    net::IpAddr,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, ensure};
 
@@ -11,6 +17,16 @@ const CLIENT: &str = "198.18.0.2";
 const RELAY_TO_SERVER: &str = "198.18.0.5";
 const SERVER: &str = "198.18.0.6";
 const LOOPBACK: &str = "127.0.0.1";
+
+/// Set in the network namespace of this program.
+const INSIDE: &str = "COUPLET_BENCH_NAMESPACE";
+
+/// A connection that has ended occupies its port for a minute (`TIME_WAIT`). Where each request makes a connection,
+/// all ports would be occupied after two seconds, and each further connection would wait for one.
+const SETTINGS: [(&str, &str); 2] = [
+    ("tcp_tw_reuse", "1"),
+    ("ip_local_port_range", "1024 65535"),
+];
 
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -45,6 +61,14 @@ impl Place {
     }
 
     fn namespaces() -> anyhow::Result<Self> {
+        if env::var_os(INSIDE).is_none() {
+            return Err(run_inside());
+        }
+        ip("link set lo up")?;
+        for (setting, value) in SETTINGS {
+            let file = Path::new("/proc/sys/net/ipv4").join(setting);
+            fs::write(&file, value).with_context(|| file.display().to_string())?;
+        }
         Ok(Self {
             relay: address(RELAY_TO_CLIENT),
             server: address(SERVER),
@@ -84,6 +108,19 @@ impl Place {
     }
 }
 
+/// Runs this program anew in a network namespace of its own, whose settings are not the machine's. Returns if it can't.
+fn run_inside() -> anyhow::Error {
+    let program = match env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return error.into(),
+    };
+    let mut inside = Command::new("unshare");
+    inside.arg("--net").arg("--").arg(program);
+    inside.args(env::args_os().skip(1)).env(INSIDE, "1");
+    let error = inside.exec();
+    anyhow::Error::new(error).context("`unshare` can't be started (Debian: apt-get install util-linux)")
+}
+
 fn address(text: &str) -> IpAddr {
     text.parse().expect("it is an address")
 }
@@ -105,6 +142,14 @@ impl Namespace {
         ip(&format!("-n {name} addr add {there}/30 dev {name}p"))?;
         ip(&format!("-n {name} link set {name}p up"))?;
         ip(&format!("-n {name} route add default via {here}"))?;
+        for (setting, value) in SETTINGS {
+            let file = format!("/proc/sys/net/ipv4/{setting}");
+            let write = format!("echo {value} >{file}");
+            let mut set = Command::new("ip");
+            set.args(["netns", "exec", name, "sh", "-c", &write]);
+            let status = set.status().context("`ip` can't be started")?;
+            ensure!(status.success(), "{file} can't be written");
+        }
         Ok(namespace)
     }
 }
