@@ -238,16 +238,16 @@ async fn without_a_match_maker_clients_of_one_node_meet_and_the_others_wait_for_
     tries.store(0, Ordering::Relaxed);
     sleep(SECOND * 10).await;
     assert!(!world.cluster(0).is_connected() && !world.cluster(1).is_connected());
-    // Two nodes, one try every half second each: not one for each client.
+    // Two nodes, one try every quarter second each: not one for each client.
     let tries = tries.load(Ordering::Relaxed);
-    assert!((20..60).contains(&tries), "{tries}");
+    assert!((60..100).contains(&tries), "{tries}");
     away.store(false, Ordering::Relaxed);
     let back = Instant::now();
     let Outcome::Met(partner) = there.await.unwrap() else {
         panic!("its node is alive");
     };
     assert!(partner == 4 || partner >= 10);
-    assert!(back.elapsed() < SECOND, "{:?}", back.elapsed());
+    assert!(back.elapsed() < SECOND / 2, "{:?}", back.elapsed());
     assert!(world.cluster(0).is_connected());
     drop((here, many));
 }
