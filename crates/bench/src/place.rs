@@ -23,10 +23,7 @@ const INSIDE: &str = "COUPLET_BENCH_NAMESPACE";
 
 /// A connection that has ended occupies its port for a minute (`TIME_WAIT`). Where each request makes a connection,
 /// all ports would be occupied after two seconds, and each further connection would wait for one.
-const SETTINGS: [(&str, &str); 2] = [
-    ("tcp_tw_reuse", "1"),
-    ("ip_local_port_range", "1024 65535"),
-];
+const SETTINGS: [(&str, &str); 2] = [("tcp_tw_reuse", "1"), ("ip_local_port_range", "1024 65535")];
 
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -118,7 +115,8 @@ fn run_inside() -> anyhow::Error {
     inside.arg("--net").arg("--").arg(program);
     inside.args(env::args_os().skip(1)).env(INSIDE, "1");
     let error = inside.exec();
-    anyhow::Error::new(error).context("`unshare` can't be started (Debian: apt-get install util-linux)")
+    anyhow::Error::new(error)
+        .context("`unshare` can't be started (Debian: apt-get install util-linux)")
 }
 
 fn address(text: &str) -> IpAddr {
