@@ -27,7 +27,8 @@ pub fn find_cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> O
     None
 }
 
-/// Shows an error and its causes on one line: `outer: middle: inner`.
+/// Shows an error and its causes on one line: `outer: middle: inner`. A cause whose text an error has at its own end
+/// is not repeated.
 ///
 /// ```
 /// use couplet_endpoint::{Chain, Dial};
@@ -47,12 +48,42 @@ pub struct Chain<'a>(pub &'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
+        let mut said = self.0.to_string();
+        f.write_str(&said)?;
         let mut next = self.0.source();
         while let Some(error) = next {
-            write!(f, ": {error}")?;
+            let text = error.to_string();
+            if !said.ends_with(&text) {
+                write!(f, ": {text}")?;
+            }
+            said = text;
             next = error.source();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Outer {
+        text: &'static str,
+        source: io::Error,
+    }
+
+    #[test]
+    fn a_cause_that_an_error_has_said_is_not_repeated() {
+        for (text, shown) in [
+            ("can't start", "can't start: no port"),
+            ("can't start: no port", "can't start: no port"),
+        ] {
+            let source = io::Error::other("no port");
+            assert_eq!(Chain(&Outer { text, source }).to_string(), shown);
+        }
     }
 }

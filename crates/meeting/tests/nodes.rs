@@ -189,10 +189,21 @@ async fn nodes_that_are_cut_off_meet_when_the_link_is_healed() {
         true => Link::Cut,
         false => Link::Up,
     };
-    let world = World::new(2, honest(MemoryEngine::new()), link);
+    let honest = honest(MemoryEngine::new());
+    let put_back = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&put_back);
+    let engine: Engine = Arc::new(move |node, request| {
+        if matches!(request, Request::PutBack(..)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        honest(node, request)
+    });
+    let world = World::new(2, engine, link);
     let one = come(&world, 1, 0, Side::A);
     let other = come(&world, 2, 1, Side::B);
     sleep(SECOND * 30).await;
+    // Its node may be alive, so the client at the other end of the link is for the next that asks.
+    assert!(put_back.load(Ordering::Relaxed) > 0);
     // While they can't meet each other, clients of one node meet.
     let third = come(&world, 3, 1, Side::A);
     assert_eq!(

@@ -451,7 +451,9 @@ async fn a_server_by_tls_is_known_by_its_certificate_and_knows_its_clients() {
     let stranger = checked(RedisTls::new().ca(file("ca.pem")))
         .await
         .unwrap_err();
-    assert!(stranger.contains("away"), "{stranger}");
+    assert!(stranger.contains("can't be reached"), "{stranger}");
+    let why = "CertificateRequired";
+    assert_eq!(stranger.matches(why).count(), 1, "{stranger}");
     // What is wrong with a file is told at once.
     let server = || RedisServer::new(&url).unwrap();
     for (tls, what) in [
