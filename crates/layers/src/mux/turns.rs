@@ -12,7 +12,7 @@ use std::{
 
 use super::frames::Data;
 
-/// While so much waits to leave, no stream writes.
+/// While so much waits to leave, no stream writes, not even one that has its turn.
 const MUCH: isize = 256 * 1024;
 
 /// From here on the next stream has its turn.
@@ -32,6 +32,8 @@ pub(super) struct Turns(Mutex<State>);
 struct State {
     /// What was handed to yamux and is not on its way yet. It may be told first that it is on its way.
     queued: isize,
+    /// What those that were given their turn are about to write.
+    promised: isize,
     /// May name streams that are gone.
     order: VecDeque<u32>,
     turns: HashMap<u32, Turn>,
@@ -39,10 +41,12 @@ struct State {
 }
 
 #[derive(Debug)]
-enum Turn {
-    Waits(Waker),
-    /// So many bytes may be written.
-    Has(usize),
+struct Turn {
+    /// So many bytes may be written, once it is there.
+    left: usize,
+    waits: Option<Waker>,
+    /// What it was asked for, until that is written.
+    asked: isize,
 }
 
 /// A stream's part in it, until it is dropped.
@@ -68,24 +72,25 @@ impl Turns {
         }
     }
 
-    /// Gives the next stream its turn, if it may. The carrier's task is to do so each time it has sent what it
-    /// could; while more wait, it is woken for them.
+    /// Gives the next streams their turns, as many as make little to send. The carrier's task is to do so each time
+    /// it has sent what it could; if that was all, it is woken for those that wait.
     pub(super) fn give(&self, cx: &mut Context<'_>) {
-        let mut state = self.state();
-        while state.queued < LITTLE
+        let state = &mut *self.state();
+        // Those that were given a turn may have nothing more to say.
+        let mut is_due = state.queued <= 0;
+        while (is_due || state.queued + state.promised < LITTLE)
             && let Some(next) = state.order.pop_front()
         {
-            let Some(turn) = state.turns.get_mut(&next) else {
-                continue;
-            };
-            if let Turn::Waits(waker) = std::mem::replace(turn, Turn::Has(TURN)) {
+            if let Some(turn) = state.turns.get_mut(&next)
+                && let Some(waker) = turn.waits.take()
+            {
+                state.promised += turn.asked;
+                is_due = false;
                 waker.wake();
             }
-            // It may have nothing more to say.
-            if !state.order.is_empty() {
-                cx.waker().wake_by_ref();
-            }
-            return;
+        }
+        if state.queued <= 0 && !state.order.is_empty() {
+            cx.waker().wake_by_ref();
         }
     }
 
@@ -94,8 +99,9 @@ impl Turns {
         let mut state = self.state();
         state.ended = true;
         state.order.clear();
+        state.promised = 0;
         for turn in std::mem::take(&mut state.turns).into_values() {
-            if let Turn::Waits(waker) = turn {
+            if let Some(waker) = turn.waits {
                 waker.wake();
             }
         }
@@ -113,28 +119,35 @@ impl OfStream {
     /// Ready when the stream may write so many bytes.
     pub(super) fn poll_turn(&self, cx: &mut Context<'_>, bytes: usize) -> Poll<()> {
         let state = &mut *self.turns.state();
-        match state.turns.get_mut(&self.stream) {
-            Some(Turn::Has(left)) => {
-                *left = left.saturating_sub(bytes);
-                if *left == 0 {
-                    state.turns.remove(&self.stream);
-                }
-                Poll::Ready(())
+        let Some(turn) = state.turns.get_mut(&self.stream) else {
+            if state.ended || (state.order.is_empty() && state.queued < MUCH) {
+                return Poll::Ready(());
             }
-            Some(Turn::Waits(waker)) => {
-                waker.clone_from(cx.waker());
-                Poll::Pending
-            }
-            None if state.ended || (state.order.is_empty() && state.queued < MUCH) => {
-                Poll::Ready(())
-            }
-            None => {
-                let waits = Turn::Waits(cx.waker().clone());
-                state.turns.insert(self.stream, waits);
-                state.order.push_back(self.stream);
-                Poll::Pending
-            }
+            let turn = Turn {
+                left: TURN,
+                waits: Some(cx.waker().clone()),
+                asked: bytes as isize,
+            };
+            state.turns.insert(self.stream, turn);
+            state.order.push_back(self.stream);
+            return Poll::Pending;
+        };
+        if let Some(waker) = &mut turn.waits {
+            waker.clone_from(cx.waker());
+            return Poll::Pending;
         }
+        state.promised -= std::mem::take(&mut turn.asked);
+        if state.queued >= MUCH {
+            turn.waits = Some(cx.waker().clone());
+            turn.asked = bytes as isize;
+            state.order.push_front(self.stream);
+            return Poll::Pending;
+        }
+        turn.left = turn.left.saturating_sub(bytes);
+        if turn.left == 0 {
+            state.turns.remove(&self.stream);
+        }
+        Poll::Ready(())
     }
 
     /// yamux has taken so many bytes.
@@ -145,7 +158,12 @@ impl OfStream {
 
 impl Drop for OfStream {
     fn drop(&mut self) {
-        self.turns.state().turns.remove(&self.stream);
+        let state = &mut *self.turns.state();
+        if let Some(turn) = state.turns.remove(&self.stream)
+            && turn.waits.is_none()
+        {
+            state.promised -= turn.asked;
+        }
     }
 }
 
@@ -206,7 +224,7 @@ mod tests {
         let mut tasks: Vec<_> = streams
             .iter()
             .map(|stream| {
-                let ask = |stream: &OfStream, cx: &mut Context<'_>| stream.poll_turn(cx, 1);
+                let ask = |stream: &OfStream, cx: &mut Context<'_>| stream.poll_turn(cx, TURN);
                 let mut task = task::spawn(std::future::poll_fn(move |cx| ask(stream, cx)));
                 assert_pending!(task.poll());
                 task
@@ -226,6 +244,36 @@ mod tests {
         for (number, task) in tasks.iter_mut().enumerate() {
             assert_eq!(task.is_woken(), number != 1);
         }
+    }
+
+    #[test]
+    fn no_more_turns_are_given_than_make_little_to_send() {
+        let turns = Arc::<Turns>::default();
+        let streams = [3, 5, 7].map(|stream| turns.of(stream));
+        let mut tasks = [(); 3].map(|()| task::spawn(()));
+        streams[0].wrote(MUCH);
+        let mut ask =
+            |one: usize| tasks[one].enter(|cx, _| streams[one].poll_turn(cx, TURN / 2).is_ready());
+        for one in 0..3 {
+            assert!(!ask(one));
+        }
+        let mut carrier = task::spawn(());
+        turns.left(data(3, MUCH - 1));
+        carrier.enter(|cx, _| turns.give(cx));
+        assert!(!carrier.is_woken(), "it is, once that has left");
+        assert_eq!(turns.state().promised, TURN as isize);
+        assert!(!ask(2) && ask(0));
+        // What others have written meanwhile goes first, and then it is the first.
+        streams[0].wrote(MUCH);
+        assert!(!ask(1));
+        turns.left(data(3, MUCH / 2 + 2));
+        carrier.enter(|cx, _| turns.give(cx));
+        assert!(!ask(2) && ask(1));
+        assert_eq!(turns.state().promised, 0);
+        turns.left(data(3, MUCH / 2));
+        carrier.enter(|cx, _| turns.give(cx));
+        drop(streams);
+        assert_eq!(turns.state().promised, 0);
     }
 
     #[test]
