@@ -97,6 +97,40 @@ fn a_name_is_asked_of_the_name_server_that_is_given() {
 }
 
 #[test]
+fn a_forged_answer_is_left_out_and_logged_only_where_more_is_logged() {
+    let (names, server) = (NameServer::start(), server());
+    names.has_address("here.test", Ipv4Addr::LOCALHOST);
+    names.forges();
+    let side = format!("dial:here.test:{server},{}", names.option());
+    for more in [true, false] {
+        let mut args = vec!["listen:127.0.0.1:0", &side];
+        args.extend(more.then_some("--verbose"));
+        let couplet = Couplet::start(&args);
+        assert_eq!(ask(&couplet), Some(server));
+        couplet.find("the pair has ended", |line| {
+            line.contains("ended").then_some(())
+        });
+        let logged = couplet.look("its lines", |lines| {
+            Some(lines.iter().any(|line| line.contains("wrong message id")))
+        });
+        assert_eq!(logged, more);
+    }
+}
+
+#[test]
+fn a_service_that_is_not_found_is_a_warning_as_a_server_that_is_not_reached() {
+    let names = NameServer::start();
+    let side = format!("dial:srv:_a._tcp.example.test,{}", names.option());
+    let couplet = Couplet::start(&["listen:127.0.0.1:0", &side]);
+    assert_eq!(ask(&couplet), None);
+    let line = couplet.find("the cause", |line| {
+        let is_it = line.contains("no such name (NXDOMAIN)");
+        is_it.then(|| line.to_owned())
+    });
+    assert!(line.contains("WARN"), "{line}");
+}
+
+#[test]
 fn explain_shows_where_names_are_looked_up() {
     for (side, shown) in [
         ("dial:h:1,dns", "dns system (side)"),

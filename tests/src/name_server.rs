@@ -26,6 +26,7 @@ pub struct NameServer {
 struct Zone {
     records: Vec<(String, u16, Vec<u8>)>,
     fails: bool,
+    forges: bool,
 }
 
 // ===== impl NameServer =====
@@ -44,7 +45,14 @@ impl NameServer {
             let mut query = [0; 512];
             while let Ok((len, from)) = socket.recv_from(&mut query) {
                 asked.fetch_add(1, Ordering::Relaxed);
-                let answer = zone.lock().unwrap().answer(&query[..len]);
+                let (answer, forges) = {
+                    let zone = zone.lock().unwrap();
+                    (zone.answer(&query[..len]), zone.forges)
+                };
+                if forges {
+                    let other_id = [&[!answer[0]], &answer[1..]].concat();
+                    socket.send_to(&other_id, from).unwrap();
+                }
                 socket.send_to(&answer, from).unwrap();
             }
         });
@@ -78,6 +86,11 @@ impl NameServer {
     /// It fails from now on, or no longer.
     pub fn fails(&self, fails: bool) {
         self.zone.lock().unwrap().fails = fails;
+    }
+
+    /// Before each answer comes one with another id, as of an attacker that guesses.
+    pub fn forges(&self) {
+        self.zone.lock().unwrap().forges = true;
     }
 
     fn set(&self, name: &str, kind: u16, data: Vec<Vec<u8>>) {

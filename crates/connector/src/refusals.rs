@@ -8,7 +8,8 @@ use std::{
 };
 
 use couplet_endpoint::{
-    BoxError, Chain, Conn, ConnId, DialError, Origin, PeerName, Side, find_cause, is_caused_by,
+    BoxError, Chain, Conn, ConnId, Origin, PeerName, Side, find_cause, is_caused_by,
+    is_dial_failure,
 };
 use couplet_layers::{Departed, RefusalCause};
 use couplet_pairing::PairError;
@@ -85,7 +86,7 @@ impl RefusalsLayer {
                 tracing::debug!(%side, conn, %peer, "left before its turn");
                 return;
             }
-            _ if is_dial_failure(&error) && !is_asked => {
+            _ if is_dial_failure(&*error) && !is_asked => {
                 tracing::warn!(%side, conn, %peer, error = %causes, "refused");
             }
             _ => tracing::info!(%side, conn, %peer, error = %causes, "refused"),
@@ -97,15 +98,6 @@ impl RefusalsLayer {
             self.lifecycle.fail(ConnectorError::Pair { source });
         }
     }
-}
-
-/// Is the partner's server what could not be reached?
-fn is_dial_failure(error: &BoxError) -> bool {
-    #[cfg(unix)]
-    if is_caused_by::<couplet_endpoint::UnixDialError>(&**error) {
-        return true;
-    }
-    is_caused_by::<DialError>(&**error)
 }
 
 impl<S> Layer<S> for RefusalsLayer {

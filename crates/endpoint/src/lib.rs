@@ -58,6 +58,7 @@ mod accept_errors;
 mod address;
 mod conn;
 mod dial;
+mod dial_failure;
 mod endpoint;
 mod error;
 #[cfg(unix)]
@@ -109,6 +110,7 @@ pub use self::{
         Backoff, Dial, DialBy, DialError, Family, Once, Pool, PoolEach, PoolStatus, PoolWatch,
         Pooled, Repeat, dial_by, once, pool, pool_each, repeat,
     },
+    dial_failure::is_dial_failure,
     endpoint::{Endpoint, LocalAddr},
     error::{BoxError, Chain, find_cause, is_caused_by},
     fair::{FairShare, FairSlot, FairSlots, GivesWay, SlotsClosed},

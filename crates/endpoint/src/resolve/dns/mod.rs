@@ -37,6 +37,9 @@ const ALIASES: usize = 8;
 /// The time for each attempt, and their number, with name servers that are given: in all less than a dial has.
 const GIVEN: (Duration, usize) = (Duration::from_secs(3), 2);
 
+/// The shortest time for an attempt, as the C library has it, where resolv.conf(5) says 0.
+const SHORTEST_ATTEMPT: Duration = Duration::from_secs(1);
+
 /// The deadline of a look-up, which resolv.conf(5) may set to hours.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -157,7 +160,8 @@ impl Dns {
     /// Blocks while it reads a file.
     fn asking(&self, name: &HostName, is_host: bool) -> io::Result<Asking> {
         let (config, mut options) = match &self.servers {
-            None => read_system_conf().map_err(unanswered)?,
+            None => read_system_conf()
+                .map_err(|error| unanswered(format!("/etc/resolv.conf: {error}")))?,
             Some(servers) => {
                 let servers = servers.iter().map(|server| name_server(*server)).collect();
                 let config = ResolverConfig::from_parts(None, Vec::new(), servers);
@@ -166,8 +170,7 @@ impl Dns {
                 (config, options)
             }
         };
-        // Those after the first.
-        options.attempts = options.attempts.saturating_sub(1);
+        bound(&mut options);
         let names = match is_host {
             true => searched(name, &config, options.ndots),
             false => absolute(name).into_iter().collect(),
@@ -234,28 +237,26 @@ impl Asking {
     }
 
     /// Follows aliases itself where it must: hickory-resolver takes the target of an SRV record behind an alias for
-    /// one more.
+    /// one more. It does so for each question, so that the end of the aliases alone is asked for the records.
     async fn records(&self, name: &Name, kind: RecordType) -> Result<Vec<Record>, Failure> {
-        let mut aliases = Vec::new();
-        let mut name = name.clone();
-        loop {
-            let failure = match self.direct(&name, kind).await {
-                Ok(found) => return Ok([found, aliases].concat()),
-                Err(failure) => failure,
-            };
-            if kind != RecordType::SRV || matches!(failure, Failure::Unanswered(_)) {
-                return Err(failure);
-            }
-            let alias = self
-                .direct(&name, RecordType::CNAME)
-                .await
-                .unwrap_or_default();
-            match alias.first().map(|record| &record.data) {
-                Some(RData::CNAME(target)) if aliases.len() < ALIASES => name = target.0.clone(),
-                _ => return Err(failure),
-            }
-            aliases.extend(alias);
+        let failure = match self.direct(name, kind).await {
+            Err(failure @ Failure::None(_)) if kind == RecordType::SRV => failure,
+            answered => return answered,
+        };
+        let mut found = Vec::new();
+        let mut end = name.clone();
+        while found.len() < ALIASES
+            && let Ok(mut alias) = self.direct(&end, RecordType::CNAME).await
+            && let Some(RData::CNAME(target)) = alias.first().map(|record| &record.data)
+        {
+            end = target.0.clone();
+            found.extend(alias.drain(..1));
         }
+        if found.is_empty() {
+            return Err(failure);
+        }
+        found.extend(self.direct(&end, kind).await?);
+        Ok(found)
     }
 
     async fn direct(&self, name: &Name, kind: RecordType) -> Result<Vec<Record>, Failure> {
@@ -321,6 +322,13 @@ fn together(found: Vec<Result<Vec<Record>, Failure>>) -> Result<Vec<Record>, Fai
 fn time_to_live(found: &[Record]) -> Duration {
     let seconds = found.iter().map(|record| record.ttl).min();
     Duration::from_secs(seconds.unwrap_or(0).into()).clamp(SHORTEST, LONGEST)
+}
+
+/// `options timeout:0 attempts:0` of resolv.conf(5) is one short attempt.
+fn bound(options: &mut ResolverOpts) {
+    options.timeout = options.timeout.max(SHORTEST_ATTEMPT);
+    // Those after the first.
+    options.attempts = options.attempts.saturating_sub(1);
 }
 
 fn name_server(addr: SocketAddr) -> NameServerConfig {

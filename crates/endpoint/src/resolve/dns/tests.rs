@@ -212,3 +212,41 @@ async fn a_service_may_be_an_alias() {
     assert_eq!(found.ttl, Duration::from_secs(5));
     dns.srv_records(&name("_loop._tcp.test")).await.unwrap_err();
 }
+
+#[tokio::test]
+async fn no_chain_of_aliases_has_a_name_server_asked_without_end() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counts = Arc::clone(&asked);
+    let dns = name_server(move |query| {
+        let number = counts.fetch_add(1, Ordering::Relaxed);
+        match query.query_type() {
+            RecordType::SRV | RecordType::CNAME => {
+                Reply::Records(vec![(5, cname(&format!("_{number}._tcp.test.")))])
+            }
+            _ => Reply::Code(ResponseCode::NXDomain),
+        }
+    });
+    let found = dns.await.srv_records(&name("_a._tcp.test")).await;
+    assert!(!no_server_answered(&found.unwrap_err()));
+    // Of hickory-resolver at the begin and at the end, and between them the aliases.
+    let asked = asked.load(Ordering::Relaxed);
+    assert!(asked <= 3 * ALIASES, "{asked}");
+}
+
+#[test]
+fn what_a_name_server_says_has_no_control_characters() {
+    let text = unanswered("a\u{1b}[2J\u{9b}\r\nb").to_string();
+    assert!(!text.contains(char::is_control), "{text:?}");
+    assert!(text.ends_with("a\\u{1b}[2J\\u{9b}\\r\\nb"), "{text}");
+}
+
+#[test]
+fn an_attempt_has_the_time_to_be_answered() {
+    for (given, least) in [(0, 1), (1, 1), (5, 5)] {
+        let mut options = ResolverOpts::default();
+        (options.timeout, options.attempts) = (Duration::from_secs(given), 0);
+        bound(&mut options);
+        assert_eq!(options.timeout, Duration::from_secs(least));
+        assert_eq!(options.attempts, 0);
+    }
+}

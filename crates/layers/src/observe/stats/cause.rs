@@ -1,6 +1,6 @@
 use std::{error::Error, io};
 
-use couplet_endpoint::{DialError, Refusal, find_cause, is_caused_by};
+use couplet_endpoint::{DialError, Refusal, find_cause, is_dial_failure};
 use couplet_pairing::{PairError, PairingEnded};
 
 use super::labels::labels;
@@ -100,7 +100,10 @@ impl RefusalCause {
             }
             next = error.source();
         }
-        otherwise
+        match otherwise {
+            Self::Other if is_dial_failure(error) => Self::Dial,
+            otherwise => otherwise,
+        }
     }
 
     const fn is_of_handshake(self) -> bool {
@@ -199,7 +202,7 @@ impl RefusalCause {
     )]
     fn of_access(error: &AccessRefused) -> Self {
         #[cfg(feature = "access-list")]
-        if is_caused_by::<crate::admission::access::NotListed>(error) {
+        if couplet_endpoint::is_caused_by::<crate::admission::access::NotListed>(error) {
             return Self::Network;
         }
         Self::Rule
@@ -237,10 +240,10 @@ fn has_left(error: &(dyn Error + 'static)) -> bool {
 /// Was a server, or a proxy before it, not reached?
 fn is_of_dial(error: &(dyn Error + 'static)) -> bool {
     #[cfg(any(feature = "connect", feature = "socks"))]
-    if is_caused_by::<crate::handshake::proxy::ViaError>(error) {
+    if couplet_endpoint::is_caused_by::<crate::handshake::proxy::ViaError>(error) {
         return true;
     }
-    is_caused_by::<DialError>(error)
+    is_dial_failure(error)
 }
 
 fn is<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
