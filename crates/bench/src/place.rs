@@ -1,13 +1,7 @@
 //! Where clients, relay and server are: all on loopback, or each in a network namespace of its own, the relay
 //! between the others.
 
-use std::{
-    env, fs,
-    net::IpAddr,
-    os::unix::process::CommandExt,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{env, fs, net::IpAddr, os::unix::process::CommandExt, path::PathBuf, process::Command};
 
 use anyhow::{Context, ensure};
 
@@ -22,8 +16,9 @@ const LOOPBACK: &str = "127.0.0.1";
 const INSIDE: &str = "COUPLET_BENCH_NAMESPACE";
 
 /// A connection that has ended occupies its port for a minute (`TIME_WAIT`). Where each request makes a connection,
-/// all ports would be occupied after two seconds, and each further connection would wait for one.
-const SETTINGS: [(&str, &str); 2] = [("tcp_tw_reuse", "1"), ("ip_local_port_range", "1024 65535")];
+/// all ports would be occupied after two seconds, and each further connection would wait for one: with 1 in this file
+/// they are used again.
+const REUSE: &str = "/proc/sys/net/ipv4/tcp_tw_reuse";
 
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -62,10 +57,7 @@ impl Place {
             return Err(run_inside());
         }
         ip("link set lo up")?;
-        for (setting, value) in SETTINGS {
-            let file = Path::new("/proc/sys/net/ipv4").join(setting);
-            fs::write(&file, value).with_context(|| file.display().to_string())?;
-        }
+        fs::write(REUSE, "1").context(REUSE)?;
         Ok(Self {
             relay: address(RELAY_TO_CLIENT),
             server: address(SERVER),
@@ -140,14 +132,11 @@ impl Namespace {
         ip(&format!("-n {name} addr add {there}/30 dev {name}p"))?;
         ip(&format!("-n {name} link set {name}p up"))?;
         ip(&format!("-n {name} route add default via {here}"))?;
-        for (setting, value) in SETTINGS {
-            let file = format!("/proc/sys/net/ipv4/{setting}");
-            let write = format!("echo {value} >{file}");
-            let mut set = Command::new("ip");
-            set.args(["netns", "exec", name, "sh", "-c", &write]);
-            let status = set.status().context("`ip` can't be started")?;
-            ensure!(status.success(), "{file} can't be written");
-        }
+        let mut set = Command::new("ip");
+        set.args(["netns", "exec", name, "sh", "-c"]);
+        set.arg(format!("echo 1 >{REUSE}"));
+        let status = set.status().context("`ip` can't be started")?;
+        ensure!(status.success(), "{REUSE} can't be written");
         Ok(namespace)
     }
 }

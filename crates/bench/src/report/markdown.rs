@@ -68,7 +68,8 @@ impl Report {
             (Subject::Relays, false) => {
                 "[Between network namespaces](performance-veth.md), [in TLS](performance-tls.md), \
                  [beside many idle pairs](performance-growth.md), [what layers \
-                 cost](performance-layers.md), [by other programs](performance-programs.md).\n\n"
+                 cost](performance-layers.md), [many pairs over one connection](performance-mux.md), \
+                 [by other programs](performance-programs.md).\n\n"
             }
             _ => "",
         }
