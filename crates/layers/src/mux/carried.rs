@@ -154,12 +154,10 @@ impl<I: Io> futures::io::AsyncWrite for Carried<I> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        if this.out.0.len() == BUFFER {
-            let sent = this.poll_send(cx);
-            this.signs
-                .is_full
-                .store(sent.is_pending(), Ordering::Relaxed);
-            ready!(sent)?;
+        let is_full = this.out.0.len() == BUFFER && this.poll_send(cx)?.is_pending();
+        this.signs.is_full.store(is_full, Ordering::Relaxed);
+        if is_full {
+            return Poll::Pending;
         }
         let n = buf.len().min(BUFFER - this.out.0.len());
         this.out.0.extend_from_slice(&buf[..n]);
