@@ -18,6 +18,7 @@ mod output;
 mod reconnect;
 mod reload;
 mod service;
+mod srv;
 mod status;
 mod stdio;
 mod systemd;

@@ -7,8 +7,8 @@ use std::{
 };
 
 use couplet_tests::{
-    Couplet, NameServer,
-    net::{connect, listen},
+    Certificate, Couplet, NameServer,
+    net::{accept, connect, listen},
     until,
 };
 use socket2::{Domain, Socket, Type};
@@ -78,6 +78,47 @@ fn a_service_has_the_servers_that_its_domain_names_now() {
         line.contains("the domain has no such service")
             .then_some(())
     });
+}
+
+/// The host of a record is what an answer says, and answers can be forged.
+#[test]
+fn a_service_is_asked_for_by_its_domain_in_tls_and_its_certificate_is_for_that() {
+    let (names, plain) = (NameServer::start(), format!("dial:127.0.0.1:{}", server()));
+    names.has_address("host.test", Ipv4Addr::LOCALHOST);
+    for (certified, domain, tls, is_served) in [
+        ("example.test", "example.test", "tls", true),
+        ("example.test", "example.test.", "tls", true),
+        ("host.test", "example.test", "tls", false),
+        ("host.test", "example.test", "tls=host.test", true),
+        ("example.test", "example.test", "tls=host.test", false),
+    ] {
+        let certificate = Certificate::of(certified);
+        let (both, ca) = (certificate.file("both.pem"), certificate.file("cert.pem"));
+        let secure = format!("listen:127.0.0.1:0,tls={both},tls.unknown-name=refuse");
+        let secure = Couplet::start(&[&secure, &plain]);
+        let port = secure.address('A').port();
+        names.has_servers("_couplet._tcp.example.test", &[(0, 0, port, "host.test")]);
+        let service = format!("srv:_couplet._tcp.{domain}");
+        let side = format!("dial:{service},{},{tls},tls.ca={ca}", names.option());
+        let couplet = Couplet::start(&["listen:127.0.0.1:0", &side]);
+        let case = format!("{certified} for {domain} by {tls}");
+        assert_eq!(ask(&couplet).is_some(), is_served, "{case}");
+    }
+}
+
+#[test]
+fn a_pool_is_of_the_servers_of_a_service() {
+    let (names, service) = (NameServer::start(), "_couplet._tcp.example.test");
+    let both = [listen(), listen()];
+    names.has_address("host.test", Ipv4Addr::LOCALHOST);
+    let servers = both
+        .each_ref()
+        .map(|server| (0, 1, server.local_addr().unwrap().port(), "host.test"));
+    names.has_servers(service, &servers);
+    let side = format!("dial:srv:{service},{},keep=2", names.option());
+    let couplet = Couplet::start(&["listen:127.0.0.1:0", &side]);
+    let _kept = both.each_ref().map(accept);
+    drop(couplet);
 }
 
 #[test]
@@ -156,6 +197,18 @@ fn explain_shows_where_names_are_looked_up() {
         (
             "dial:srv:_a._tcp.test,via=socks5://h:1",
             "a proxy looks up no SRV records",
+        ),
+        (
+            "dial:srv:_a._tcp.test,balance=least",
+            "the priorities and weights of its records",
+        ),
+        (
+            "dial:srv:_a._tcp.test,check",
+            "its servers are left out while their dials fail",
+        ),
+        (
+            "dial:srv:_a._tcp.test,keep=2,each",
+            "`dial:srv:_a._tcp.test` is none",
         ),
         ("dial:srv:_a._tcp.test:22", "an SRV record has the port"),
         ("dial:unix:/x,dns", "a path has no address"),

@@ -3,7 +3,7 @@ use std::fs;
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 
-/// A certificate for `localhost`, which is its own CA, in files.
+/// A certificate that is its own CA, in files.
 #[derive(Debug)]
 pub struct Certificate {
     /// Where it is.
@@ -13,11 +13,16 @@ pub struct Certificate {
 // ===== impl Certificate =====
 
 impl Certificate {
-    /// A new one.
+    /// A new one, for `localhost`.
     pub fn new() -> Self {
+        Self::of("localhost")
+    }
+
+    /// A new one, for this name alone.
+    pub fn of(name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        let params = CertificateParams::new([name.to_owned()]).unwrap();
         let certificate = params.self_signed(&key).unwrap();
         fs::write(folder.path().join("cert.pem"), certificate.pem()).unwrap();
         let both = certificate.pem() + &key.serialize_pem();

@@ -101,6 +101,10 @@ fn balance(endpoint: &mut EndpointSpec, given: &Given<'_>) -> Result<(), Mistake
         Address::DialSeveral(targets) => targets,
         // A line may have several.
         _ if endpoint.routes.is_some() => &[],
+        Address::DialSrv(_) => {
+            let message = "`balance` is not for `dial:srv:`";
+            return Err(given.wrong(message, "the priorities and weights of its records"));
+        }
         _ => {
             let message = "`balance` has one target to choose from";
             let hint = "`dial:HOST:PORT|HOST:PORT`, or `route` before it";

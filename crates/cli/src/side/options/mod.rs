@@ -251,6 +251,7 @@ pub(crate) static NOT_QUIC: &[(&str, &str)] = &[
 /// Those that a service of the DNS does not have, and why.
 pub(crate) static NOT_SRV: &[(&str, &str)] = &[
     ("via", "a proxy looks up no SRV records"),
+    ("check", "its servers are left out while their dials fail"),
     (
         "max-per-target",
         "its servers are left out while their dials fail",
