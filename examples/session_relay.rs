@@ -23,12 +23,12 @@ use std::{env, fmt, net::SocketAddr};
 use couplet_connector::{
     BoxError, Conn, Connector, Dial, Handle, Listen, Side,
     endpoint::{Backoff, BoxIo, Info, Io, Replay},
-    layers::{
-        AnnounceJoin, AnswerChallenge, AuthorizedKeys, Challenge, Ed25519Key, Handshake,
-        HandshakeLayer, NoiseInitiator, NoiseKey, NoisePeers, NoisePublicKey, NoiseResponder,
-        TrafficLogLayer, take_line,
-    },
+    layers::{AnnounceJoin, Handshake, HandshakeLayer, TrafficLogLayer, take_line},
     pairing::{Keyed, WhenFull},
+};
+use couplet_protocols::{
+    AnswerChallenge, AuthorizedKeys, Challenge, Ed25519Key, NoiseInitiator, NoiseKey, NoisePeers,
+    NoisePublicKey, NoiseResponder,
 };
 use tokio::io::AsyncWriteExt;
 

@@ -11,8 +11,9 @@ use std::env;
 use couplet_connector::{
     BoxError, Connector, Dial, Listen, Side,
     endpoint::{Info, dial_by},
-    layers::{HandshakeLayer, Protocol, Sniff},
+    layers::HandshakeLayer,
 };
+use couplet_protocols::{Protocol, Sniff};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {

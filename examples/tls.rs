@@ -11,10 +11,11 @@ use std::{env, path::Path};
 
 use couplet_connector::{
     BoxError, Connector, Dial, Listen, Side,
-    layers::{
-        HandshakeLayer, Identity, TlsAccept, TlsAcceptConfig, TlsCertificate, TlsInfo,
-        handshake::tls::{ClientCertificates, roots_from_file},
-    },
+    layers::{HandshakeLayer, Identity},
+};
+use couplet_protocols::{
+    TlsAccept, TlsAcceptConfig, TlsCertificate, TlsInfo,
+    tls::{ClientCertificates, roots_from_file},
 };
 
 #[tokio::main]

@@ -18,9 +18,9 @@ use std::{
     process::Command,
 };
 
-use couplet_connector::layers::{
+use couplet_protocols::{
     TlsCertificate, TlsConnectConfig,
-    handshake::tls::{roots_from_pem, rustls},
+    tls::{roots_from_pem, rustls},
 };
 
 use self::example::{ANY, Example, client_hello, first_reset, is_reset, rest};

@@ -48,7 +48,7 @@ fn every_flag_and_option_is_in_the_docs() {
     assert!(checked > 100, "only {checked} were found in the help");
 }
 
-/// What the layers' table says of a layer's cost.
+/// What the tables of layers and of protocols say of a layer's cost.
 fn cost(table: &str, layer: &str) -> String {
     let name = format!("`{layer}`");
     let rows = table.lines().filter(|line| line.starts_with("//! | "));
@@ -61,7 +61,7 @@ fn cost(table: &str, layer: &str) -> String {
 
 #[test]
 fn splice_costs_what_the_layers_document() {
-    let table = read("crates/layers/src/lib.rs");
+    let table = read("crates/layers/src/lib.rs") + &read("crates/protocols/src/lib.rs");
     let scratch = tempfile::tempdir().unwrap();
     let file = |name: &str| scratch.path().join(name).to_str().unwrap().to_owned();
     for (name, text) in [

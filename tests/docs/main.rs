@@ -1,11 +1,10 @@
-//! What the pages promise: their links lead somewhere, the README names every layer, each command can be
+//! What the pages promise: their links lead somewhere, each command can be
 //! written to a file, a page that quotes an example quotes it as it is, and the connector's API stays short.
 
 #![expect(clippy::unwrap_used, reason = "in a test it fails the test")]
 
 mod changelog;
 mod commands;
-mod layers;
 mod lengths;
 mod links;
 mod logs;

@@ -45,4 +45,6 @@ mod readmes {
     struct Project;
     #[doc = include_str!("../../crates/connector/README.md")]
     struct Connector;
+    #[doc = include_str!("../../crates/protocols/README.md")]
+    struct Protocols;
 }

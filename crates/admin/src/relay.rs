@@ -42,7 +42,7 @@ pub struct Faults {
     pub set: Box<dyn Fn(bool) + Send + Sync>,
 }
 
-/// The carriers of a side, as a program tells it: see `MuxWatch` of the crate `couplet-layers`.
+/// The carriers of a side, as a program tells it: see `MuxWatch` of the crate `couplet-protocols`.
 pub struct Carriers {
     /// How they do.
     pub status: Box<dyn Fn() -> CarrierStatus + Send + Sync>,

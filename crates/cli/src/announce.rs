@@ -1,4 +1,5 @@
-use couplet_connector::{PairLayers, layers::handshake::meet};
+use couplet_connector::PairLayers;
+use couplet_protocols::meet;
 
 use crate::{handshakes::Handshakes, layer_spec::LayerSpec, pair::PairLayerSpec};
 

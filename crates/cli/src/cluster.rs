@@ -11,7 +11,6 @@ use anyhow::{Context, bail};
 use couplet_connector::{
     BoxError, Conn, Dial, Handle, SideLayers,
     endpoint::{BoxIo, DialAddr, Endpoint as _, LocalAddr, RelayName, Side, SocketOptions},
-    layers::handshake::meet::MeetingKey,
     pairing::{Attachment, switchboard},
     serve,
 };
@@ -20,6 +19,7 @@ use couplet_meeting::{
     engine::NodeAddr,
     redis::{CheckError, Checked, RedisEngine, RedisServer},
 };
+use couplet_protocols::meet::MeetingKey;
 use futures::TryStreamExt;
 use tower::{Layer, ServiceBuilder, service_fn};
 

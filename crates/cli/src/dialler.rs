@@ -15,19 +15,17 @@ use couplet_connector::endpoint::SrvDial;
 use couplet_connector::endpoint::VsockDial;
 #[cfg(unix)]
 use couplet_connector::endpoint::{Exec, Stdio, UnixDial};
-#[cfg(feature = "quic")]
-use couplet_connector::layers::quic::QuicDial;
 use couplet_connector::{
     SideHandshake,
     endpoint::{
         BoxError, Conn, Dial, DialAddr, DialError, Host, Info, Origin, TargetAddr, Targets,
         TargetsError, TcpIo, UnixAddr,
     },
-    layers::{
-        AccessList, AccessRule, DialledForLayer, Handshake, Identity, Protocol, Replaceable,
-        RequestedTarget,
-    },
+    layers::{AccessList, AccessRule, DialledForLayer, Handshake, Identity, Replaceable},
 };
+#[cfg(feature = "quic")]
+use couplet_protocols::quic::QuicDial;
+use couplet_protocols::{Protocol, RequestedTarget};
 use futures::{
     FutureExt, TryFutureExt,
     future::{BoxFuture, Either, ErrInto, MapOk},

@@ -15,7 +15,7 @@ use couplet_connector::endpoint::{UnixListen, UnixListenSocket};
 #[cfg(target_os = "linux")]
 use couplet_connector::endpoint::{VsockListen, VsockListenSocket};
 #[cfg(feature = "quic")]
-use couplet_connector::layers::quic::QuicListen;
+use couplet_protocols::quic::QuicListen;
 use futures::StreamExt;
 
 #[cfg(target_os = "linux")]

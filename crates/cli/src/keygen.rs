@@ -9,9 +9,9 @@ use std::{
 use anyhow::anyhow;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use clap::ValueEnum;
-use couplet_connector::layers::Ed25519Key;
+use couplet_protocols::Ed25519Key;
 #[cfg(feature = "noise")]
-use couplet_connector::layers::NoiseKey;
+use couplet_protocols::NoiseKey;
 
 use crate::file_error::with_remedy;
 

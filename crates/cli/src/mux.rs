@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use couplet_connector::{
-    Side, SideHandshake, SideLayers,
-    layers::mux::{MuxDial, MuxListen, MuxWatch},
-};
+use couplet_connector::{Side, SideHandshake, SideLayers};
+use couplet_protocols::mux::{MuxDial, MuxListen, MuxWatch};
 
 use crate::{
     dialler::Dialler,

@@ -5,10 +5,11 @@ use std::{num::NonZeroUsize, thread, time::Duration};
 use anyhow::Context;
 use couplet_connector::{
     endpoint::{Address, Side},
-    layers::{Capture, FaultSwitch, handshake::meet::MeetingKey},
+    layers::{Capture, FaultSwitch},
     mode::Pairing,
     pairing::Keyed,
 };
+use couplet_protocols::meet::MeetingKey;
 
 use crate::{
     access_log::AccessLogFile,

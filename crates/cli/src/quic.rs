@@ -5,11 +5,11 @@ use std::sync::Arc;
 use anyhow::Context;
 use couplet_connector::{
     endpoint::{Dial, KeepAlive, ListenAddr},
-    layers::{
-        Replaceable,
-        handshake::tls::rustls::{ClientConfig, ServerConfig, pki_types::ServerName},
-        quic::{QuicDial, QuicListen, QuicOptions},
-    },
+    layers::Replaceable,
+};
+use couplet_protocols::{
+    quic::{QuicDial, QuicListen, QuicOptions},
+    tls::rustls::{ClientConfig, ServerConfig, pki_types::ServerName},
 };
 
 use crate::{

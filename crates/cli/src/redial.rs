@@ -8,8 +8,9 @@ use std::{
 use couplet_connector::{
     BoxError, Conn, SideLayers,
     endpoint::{BoxIo, Dial, DialAddr, Host, HostName, io::ResetUnlessShut},
-    layers::{Networks, handshake::meet::Redial},
+    layers::Networks,
 };
+use couplet_protocols::meet::Redial;
 use futures::{FutureExt, future::BoxFuture};
 use tower::Service;
 

@@ -4,11 +4,12 @@ use std::num::NonZeroUsize;
 
 use clap::ValueEnum;
 use couplet_connector::{
-    layers::{
-        Keyring, Replaceable,
-        handshake::meet::{self, ExpectMeeting},
-    },
+    layers::Replaceable,
     pairing::{Third, WhenFull},
+};
+use couplet_protocols::{
+    Keyring,
+    meet::{self, ExpectMeeting},
 };
 
 use crate::{

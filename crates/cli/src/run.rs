@@ -121,7 +121,7 @@ async fn relay(plan: &Plan) -> anyhow::Result<Option<CloseReason>> {
     plan.leave_others().await;
     #[cfg(feature = "quic")]
     if plan.sides.specs().any(|(_, side)| side.endpoint.is_quic()) {
-        couplet_connector::layers::quic::delivered(FAREWELL).await;
+        couplet_protocols::quic::delivered(FAREWELL).await;
     }
     ended
 }

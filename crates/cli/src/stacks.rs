@@ -4,7 +4,7 @@ use anyhow::bail;
 use couplet_connector::{
     Connector, Handle, PairLayers, SideLayers,
     endpoint::{Backoff, BoxIo},
-    layers::{IdleTimeoutLayer, MaxLifetimeLayer, handshake::meet::MeetingKey},
+    layers::{IdleTimeoutLayer, MaxLifetimeLayer},
     mode::{HasSideB, ManyPairs, Mode, Once},
     pairing::Attachment,
     relay::Relay,
@@ -15,6 +15,7 @@ use couplet_connector::{
     endpoint::Side,
     pairing::{Keyed, WhenFull},
 };
+use couplet_protocols::meet::MeetingKey;
 use tower::{
     Layer,
     layer::util::{Identity, Stack},

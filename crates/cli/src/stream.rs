@@ -23,7 +23,7 @@ pub(crate) enum Stream {
     #[cfg(target_os = "linux")]
     Vsock(couplet_connector::endpoint::VsockIo),
     #[cfg(feature = "quic")]
-    Quic(Box<couplet_connector::layers::quic::QuicIo>),
+    Quic(Box<couplet_protocols::quic::QuicIo>),
 }
 
 /// The stream of any kind.

@@ -7,10 +7,8 @@ use std::{
 
 use anyhow::Context;
 use clap::ValueEnum;
-use couplet_connector::{
-    endpoint::Side,
-    layers::{Claims, Keyring},
-};
+use couplet_connector::endpoint::Side;
+use couplet_protocols::{Claims, Keyring};
 
 use crate::{mistake::Mistake, side::options::secret, units::duration};
 

@@ -4,11 +4,9 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use couplet_connector::{
     endpoint::{BoxError, BoxIo, Conn, Dial, DialAddr, Host, Io},
-    layers::{
-        Handshake, HttpConnect, Replaceable, SocksConnect, Via,
-        handshake::proxy::{Login, ViaError},
-    },
+    layers::{Handshake, Replaceable, Via, ViaError},
 };
+use couplet_protocols::{HttpConnect, SocksConnect, proxy::Login};
 use futures::{FutureExt, future::BoxFuture};
 use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 

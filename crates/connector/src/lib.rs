@@ -71,7 +71,8 @@
 //! [`start`](Connector::start) returns a [`Handle`], which lists the live sessions and the statistics,
 //! drains, and closes. Build a relay of another shape from the stages themselves, re-exported here as
 //! [`endpoint`], [`pairing`], [`layers`] and [`relay`]. [`stack`] has the traits of the stacks, [`mode`]
-//! the modes.
+//! the modes. TLS and the other protocols that a side can speak are handshakes of the crate
+//! `couplet-protocols`, which goes beside this one.
 
 mod assembly;
 mod connector;

@@ -9,7 +9,7 @@
 #[ignore = "builds all dependencies anew, which takes minutes; CI runs it"]
 fn a_mistake_is_named() {
     let cases = trybuild::TestCases::new();
-    if cfg!(feature = "tls") {
+    if cfg!(feature = "fault") {
         // The compiler's paths differ without features.
         cases.compile_fail("tests/mistakes/*.rs");
     } else {

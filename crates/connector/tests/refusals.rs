@@ -12,8 +12,8 @@ use std::{
 
 use couplet_connector::{
     BoxPair, Connector, SideLayers,
-    endpoint::{BoxError, BoxIo, Conn, Info, io::send_and_close, memory},
-    layers::{AccessLayer, ExpectToken, HandshakeLayer, Sniff, Token},
+    endpoint::{BoxError, BoxIo, Conn, Info, Replay, io::send_and_close, memory},
+    layers::{AccessLayer, ExpectToken, HandshakeLayer, Token},
     stack::Slot,
 };
 use helper::*;
@@ -54,7 +54,9 @@ async fn a_refused_connection_is_reset_whichever_layer_refuses() {
     assert_reset(heard!(token()));
     // Within a wrapper.
     let mut layers = SideLayers::new();
-    layers.push(HandshakeLayer::new(Sniff::new()));
+    layers.push(HandshakeLayer::new(async |conn: Conn<BoxIo>| {
+        io::Result::Ok(conn.map_io(Replay::new))
+    }));
     layers.push(token());
     assert_reset(heard!(layers));
     // A layer of one's own, which knows nothing of resets.

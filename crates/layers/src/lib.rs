@@ -1,5 +1,6 @@
 //! The layers of Couplet: side layers for a connection before it has a partner, and pair layers for
-//! two joined connections.
+//! two joined connections. They know no protocol: those that a side can speak, such as TLS, SOCKS5 and the
+//! PROXY protocol, are handshakes in the crate `couplet-protocols`.
 //!
 //! ```text
 //!  conn ──▶ [SideStats] ─▶ [Access] ─▶ [Codec] ─▶ [Handshake: token, …] ─▶ place ─┐
@@ -53,23 +54,10 @@
 //! | [`LiveLimitLayer`] | side | bounds the open connections, from accept to close, and stops accepting | no |
 //! | [`AttemptsLayer`] | side | counts failed handshakes by address; refuses or delays addresses that fail too often | no |
 //! | [`DialledForLayer`] | dial | a dialled connection carries the `Info` of the client it was dialled for | no |
-//! | [`HandshakeLayer`] | side, pair | runs an async handshake with a deadline and a bound: on a side authentication, TLS, a protocol header; on a pair a step before the join, which sees both sides, chooses transforms, refuses | as the step does |
+//! | [`HandshakeLayer`] | side, pair | runs an async handshake with a deadline and a bound: on a side authentication, or any protocol of `couplet-protocols`; on a pair a step before the join, which sees both sides, chooses transforms, refuses | as the step does |
 //! | [`HandshakeLayer`] with [`Replaceable`] | side, pair | a handshake, or the rule of an [`AccessLayer`], that can be replaced at run time | as the step does |
-//! | [`HandshakeLayer`] with `ExpectProxyHeader` (feature `proxy-protocol`) | side | reads a PROXY protocol header: the address of the client behind a proxy | until what was read ahead is delivered |
-//! | [`HandshakeLayer`] with `SendProxyHeader`, `SendProxyHeaderBeforeJoin` (feature `proxy-protocol`) | side, pair | writes a PROXY protocol header for a server | no |
-//! | [`HandshakeLayer`] with [`Sniff`] | side | detects the client's protocol (TLS with SNI and ALPN, SSH, HTTP, none) without consuming bytes | until what was read ahead is delivered |
-//! | [`HandshakeLayer`] with [`StartTlsAccept`], [`StartTlsConnect`] | side | what PostgreSQL and SMTP say before TLS, as the server or as the client | no |
-//! | [`HandshakeLayer`] with [`VsockConnect`] | side | a port of a virtual machine, behind the Unix socket of its hypervisor | until what was read ahead is delivered |
-//! | [`HandshakeLayer`] with `TlsAccept`, `TlsConnect` (feature `tls`) | side | TLS, as the server or as the client | in both directions |
-//! | [`HandshakeLayer`] with `NoiseInitiator`, `NoiseResponder` (feature `noise`) | side | Noise: encrypts, by a shared secret or known keys | in both directions |
-//! | [`HandshakeLayer`] with `WsAccept`, `WsConnect` (feature `ws`) | side | WebSocket, as the server or as the client | in both directions |
 //! | [`HandshakeLayer`] with [`ExpectToken`] | side | expects a shared secret as the first line | until what was read ahead is delivered |
-//! | [`HandshakeLayer`] with `ExpectSignedToken` (feature `signed-token`) | side | expects a token as the first line that is signed and expires | until what was read ahead is delivered |
-//! | [`HandshakeLayer`] with `ExpectMeeting`, `Meet`, `Follow` (feature `meet`) | side | peers meet by a key, at a relay that both dial | until what was read ahead is delivered |
-//! | [`HandshakeLayer`] with [`SendToken`] | side | sends a token of either kind as the first line | no |
-//! | [`HandshakeLayer`] with `Challenge`, `AnswerChallenge` (feature `challenge`) | side | the peer signs a challenge with a known key | until what was read ahead is delivered |
-//! | [`HandshakeLayer`] with `SocksAccept`, `SocksConnect` (feature `socks`) | side | SOCKS5, as the proxy or as its client | no |
-//! | [`HandshakeLayer`] with `HttpConnectAccept`, `HttpConnect` (feature `connect`) | side | HTTP CONNECT, as the proxy or as its client | until what was read ahead is delivered |
+//! | [`HandshakeLayer`] with [`SendToken`] | side | sends a shared secret as the first line | no |
 //! | [`CodecLayer`] | side | a wire format on the side, plain bytes within | in both directions |
 //! | `Zstd`, `Lz4` (features `zstd`, `lz4`) | side | compress the side | in both directions |
 //! | [`StatsLayer`] | pair | counts pairs and bytes, lists the live sessions | no |
@@ -84,9 +72,7 @@
 //! | [`IdleTimeoutLayer`] | pair | ends idle sessions | no |
 //! | [`MaxLifetimeLayer`] | pair | ends sessions that last longer than allowed | no |
 //!
-//! Beside the layers there is `mux` (feature `mux`): `MuxListen` and `MuxDial` stand in place of a side's
-//! endpoint, and carry many connections over one. So does `quic` (feature `quic`), whose `QuicListen` and
-//! `QuicDial` are endpoints over UDP. Each costs splice in both directions.
+//! Beside the layers there is [`Via`], a dial that asks another server, such as a proxy, for the connection.
 //!
 //! A test measures the costs in this table. The crate `couplet-conformance` checks a layer of your own.
 
@@ -97,12 +83,8 @@ pub mod admission;
 pub mod bounds;
 pub mod handshake;
 mod mapped;
-#[cfg(feature = "mux")]
-pub mod mux;
 pub mod observe;
 pub mod payload;
-#[cfg(feature = "quic")]
-pub mod quic;
 mod shared_io;
 #[cfg(test)]
 mod testing;
@@ -111,47 +93,8 @@ mod testing;
 pub use self::admission::access::{AccessList, Networks};
 #[cfg(feature = "rate-limit")]
 pub use self::admission::limits::{ConnRateLayer, Rate};
-#[cfg(any(feature = "challenge", feature = "noise"))]
-pub use self::handshake::InvalidKey;
-pub use self::handshake::KeyFileError;
-#[cfg(feature = "challenge")]
-pub use self::handshake::challenge::{
-    AnswerChallenge, AuthorizedKeys, Challenge, ChallengeRefused, Ed25519Key, Ed25519PublicKey,
-    NotAsked,
-};
-#[cfg(feature = "connect")]
-pub use self::handshake::connect::{HttpConnect, HttpConnectAccept};
-#[cfg(feature = "meet")]
-pub use self::handshake::meet::{ExpectMeeting, Meet, MeetingKey};
-#[cfg(feature = "noise")]
-pub use self::handshake::noise::{
-    BadRecord, NoiseFailed, NoiseInitiator, NoiseKey, NoisePeers, NoisePsk, NoisePublicKey,
-    NoiseResponder, ShortSecret,
-};
-#[cfg(any(feature = "connect", feature = "socks"))]
-pub use self::handshake::proxy::{RequestedTarget, Via};
-#[cfg(feature = "proxy-protocol")]
-pub use self::handshake::proxy_protocol::{ExpectProxyHeader, SendProxyHeader};
-#[cfg(feature = "signed-token")]
-pub use self::handshake::signed_token::{
-    Claims, ExpectSignedToken, InvalidClaims, InvalidSecret, Keyring, SignedClaims, SignedToken,
-    SignedTokenRefused,
-};
-#[cfg(feature = "socks")]
-pub use self::handshake::socks::{SocksAccept, SocksConnect};
-#[cfg(feature = "tls")]
-pub use self::handshake::tls::{
-    TlsAccept, TlsAcceptConfig, TlsCertificate, TlsConnect, TlsConnectConfig, TlsError, TlsInfo,
-    TlsIo,
-};
-#[cfg(feature = "ws")]
-pub use self::handshake::ws::{WsAccept, WsConnect, WsIo};
-#[cfg(feature = "mux")]
-pub use self::mux::{MuxDial, MuxIo, MuxListen};
 #[cfg(feature = "fault")]
 pub use self::payload::fault::{Fault, FaultLayer, FaultSwitch};
-#[cfg(feature = "quic")]
-pub use self::quic::{QuicDial, QuicIo, QuicListen, QuicOptions};
 pub use self::{
     admission::access::{AccessLayer, AccessRefused, AccessRule},
     admission::attempts::{AttemptCounts, Attempts, AttemptsLayer, FailedAttempt, TooManyAttempts},
@@ -163,13 +106,11 @@ pub use self::{
     bounds::quota::QuotaLayer,
     handshake::announce_join::{AnnounceJoin, PartnerLeft},
     handshake::dialled_for::{DialledFor, DialledForLayer},
-    handshake::sniff::{Protocol, Sniff},
-    handshake::starttls::{StartTls, StartTlsAccept, StartTlsConnect, StartTlsError},
     handshake::token::{ExpectToken, InvalidToken, SendToken, Token, TokenRefused, Tokens},
-    handshake::vsock_connect::{VsockConnect, VsockConnectError},
+    handshake::via::{Via, ViaError, ViaTo},
     handshake::{
         Departed, Forwarded, Handshake, HandshakeError, HandshakeLayer, HandshakeRequest,
-        HandshakeTimes, HealthCheck, Identity, LineError, Replaceable, take_line,
+        HandshakeTimes, HealthCheck, Identity, KeyFileError, LineError, Replaceable, take_line,
     },
     observe::access_log::{AccessLog, AccessLogLayer, SideAccessLogLayer},
     observe::capture::{Capture, CaptureLayer},

@@ -1,8 +1,5 @@
 //! Helpers for the tests of several layers.
 
-#[cfg(any(feature = "mux", feature = "quic"))]
-pub(crate) mod streams;
-
 use std::{io, time::Duration};
 
 use couplet_endpoint::{

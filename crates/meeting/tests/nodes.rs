@@ -347,7 +347,7 @@ async fn connections_that_were_kept_ready_to_a_dead_node_are_not_used() {
 
 /// The line of a client of the key 1 of [`come`].
 fn line(rest: &str) -> String {
-    let key = couplet_connector::layers::handshake::meet::MeetingKey::of(1_u64.to_be_bytes());
+    let key = couplet_protocols::meet::MeetingKey::of(1_u64.to_be_bytes());
     format!("couplet/1 {key}{rest}\n")
 }
 

@@ -7,15 +7,13 @@ use std::{
 
 use couplet_connector::{
     endpoint::{BoxIo, Conn, Info},
-    layers::{
-        AnswerChallenge, AuthorizedKeys, Challenge, Ed25519Key, ExpectMeeting, ExpectProxyHeader,
-        ExpectSignedToken, ExpectToken, Handshake, Identity, Keyring, Networks, Protocol,
-        SignedClaims, Sniff, Token,
-        handshake::{
-            meet::{Follow, Meet, Meeting, MeetingKey, Redial},
-            proxy_protocol::Proxied,
-        },
-    },
+    layers::{ExpectToken, Handshake, Identity, Networks, Token},
+};
+use couplet_protocols::{
+    AnswerChallenge, AuthorizedKeys, Challenge, Ed25519Key, ExpectMeeting, ExpectProxyHeader,
+    ExpectSignedToken, Keyring, Protocol, SignedClaims, Sniff,
+    meet::{Follow, Meet, Meeting, MeetingKey, Redial},
+    proxy_protocol::Proxied,
 };
 use tower::service_fn;
 

@@ -2,9 +2,10 @@
 
 use std::{error::Error, str::FromStr};
 
-use couplet_connector::layers::{
-    AuthorizedKeys, Ed25519Key, Ed25519PublicKey, Keyring, Networks, NoiseKey, NoisePeers,
-    NoisePublicKey, SignedToken, Token,
+use couplet_connector::layers::{Networks, Token};
+use couplet_protocols::{
+    AuthorizedKeys, Ed25519Key, Ed25519PublicKey, Keyring, NoiseKey, NoisePeers, NoisePublicKey,
+    SignedToken,
 };
 
 use crate::stranger::shown;

@@ -9,10 +9,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use couplet_connector::{
-    endpoint::{Conn, Endpoint, Origin},
-    layers::mux::{MuxDial, MuxListen, plain},
-};
+use couplet_connector::endpoint::{Conn, Endpoint, Origin};
+use couplet_protocols::mux::{MuxDial, MuxListen, plain};
 use futures::{StreamExt, stream::FuturesOrdered};
 use tokio::{io::AsyncReadExt, time::timeout};
 use tower::{Service, service_fn};

@@ -2,8 +2,9 @@
 
 use couplet_connector::{
     endpoint::{Conn, Origin, memory},
-    layers::{Handshake, NoiseInitiator, NoisePsk, NoiseResponder},
+    layers::Handshake,
 };
+use couplet_protocols::{NoiseInitiator, NoisePsk, NoiseResponder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::stranger::{End, Outcome, Stranger, run};

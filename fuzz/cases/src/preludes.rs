@@ -2,8 +2,9 @@
 
 use couplet_connector::{
     endpoint::{Conn, Io},
-    layers::{Handshake, StartTls, StartTlsAccept, StartTlsConnect, VsockConnect},
+    layers::Handshake,
 };
+use couplet_protocols::{StartTls, StartTlsAccept, StartTlsConnect, VsockConnect};
 
 use crate::stranger::{End, Outcome, Scripted, Stranger};
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use couplet_connector::{
     endpoint::{Conn, Host, Info, Io},
-    layers::{
-        Handshake, HttpConnect, HttpConnectAccept, Identity, RequestedTarget, SocksAccept,
-        SocksConnect,
-        handshake::proxy::{Login, ProxyError, Users},
-    },
+    layers::{Handshake, Identity},
+};
+use couplet_protocols::{
+    HttpConnect, HttpConnectAccept, RequestedTarget, SocksAccept, SocksConnect,
+    proxy::{Login, ProxyError, Users},
 };
 
 use crate::{

@@ -1,7 +1,7 @@
 //! WebSocket: the requests of clients, the answers of servers, and the frames behind a request that is all
 //! right.
 
-use couplet_connector::layers::{WsAccept, WsConnect, handshake::ws::WsOrigins};
+use couplet_protocols::{WsAccept, WsConnect, ws::WsOrigins};
 
 use crate::stranger::{Outcome, Stranger};
 

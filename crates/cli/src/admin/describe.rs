@@ -62,7 +62,7 @@ pub(crate) fn relay(plan: &Plan, handle: &Handle) -> Relay {
 
 /// The carriers of a side.
 #[cfg(feature = "mux")]
-fn carriers(watch: couplet_connector::layers::mux::MuxWatch) -> couplet_admin::Carriers {
+fn carriers(watch: couplet_protocols::mux::MuxWatch) -> couplet_admin::Carriers {
     couplet_admin::Carriers {
         status: Box::new(move || {
             let status = watch.status();

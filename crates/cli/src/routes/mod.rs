@@ -187,7 +187,8 @@ impl Target {
 
 #[cfg(test)]
 mod tests {
-    use couplet_connector::{endpoint::Origin, layers::Protocol};
+    use couplet_connector::endpoint::Origin;
+    use couplet_protocols::Protocol;
 
     use super::*;
 

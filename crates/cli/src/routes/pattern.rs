@@ -2,10 +2,8 @@
 
 use std::net::IpAddr;
 
-use couplet_connector::{
-    endpoint::Info,
-    layers::{Networks, Protocol},
-};
+use couplet_connector::{endpoint::Info, layers::Networks};
+use couplet_protocols::Protocol;
 
 use super::hosts::Hosts;
 use crate::{mistake::Mistake, networks::networks};

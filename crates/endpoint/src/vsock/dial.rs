@@ -16,7 +16,7 @@ use crate::{
 /// server's address. What a connection of vsock does without a reset, see [`VsockListen`](super::VsockListen).
 ///
 /// The hypervisors Firecracker and cloud-hypervisor, seen from the host, show a machine as a Unix socket
-/// instead, with a line that names the port: `VsockConnect` of `couplet-layers`.
+/// instead, with a line that names the port: `VsockConnect` of `couplet-protocols`.
 #[derive(Clone, Debug)]
 pub struct VsockDial {
     target: VsockAddr,

@@ -1,11 +1,11 @@
 //! Hands connections over to other relays of the process, so that each kind of client gets a stack of its
 //! own.
 //!
-//! One port, several stacks: the relay that listens detects the protocol of a client
-//! ([`Sniff`](crate::Sniff)) and hands the connection over to the relay for it: this server name has TLS
-//! terminated, that one goes on as it is, SSH has a limit. The other relay has a [`Listen`] for an
-//! endpoint; it takes the connection as if it had accepted the connection itself, with the layers of its
-//! own side.
+//! One port, several stacks: the relay that listens learns what a client is, and hands the connection over
+//! to the relay for it: this server name has TLS terminated, that one goes on as it is, SSH has a limit.
+//! `Sniff` of the crate `couplet-protocols` detects the protocol of a client and its server name. The other
+//! relay has a [`Listen`] for an endpoint; it takes the connection as if it had accepted the connection
+//! itself, with the layers of its own side.
 //!
 //! - **Where:** on a side whose connections come by themselves, below the layers whose results the choice
 //!   asks for. The layers above have seen the connection; their permits and observers go with it.
@@ -19,17 +19,17 @@
 //!
 //! ```
 //! use couplet_endpoint::{BoxError, Info, handoff};
-//! use couplet_layers::{HandOverLayer, HandshakeLayer, Protocol, Sniff};
+//! use couplet_layers::{ExpectToken, HandOverLayer, HandshakeLayer, Identity, Tokens};
 //! use tower::ServiceBuilder;
 //!
-//! # fn side<S>(place: S) {
-//! // `listen` is the endpoint of the relay for SSH.
-//! let (ssh, listen) = handoff::queue(128);
+//! # fn side<S>(tokens: Tokens, place: S) {
+//! // `listen` is the endpoint of the relay for backups.
+//! let (backups, listen) = handoff::queue(128);
 //! let side = ServiceBuilder::new()
-//!     .layer(HandshakeLayer::new(Sniff::new()))
+//!     .layer(HandshakeLayer::new(ExpectToken::any_of(tokens)))
 //!     .layer(HandOverLayer::new(move |client: &Info| {
-//!         let is_ssh = matches!(client.extensions.get(), Some(Protocol::Ssh));
-//!         Ok::<_, BoxError>(is_ssh.then(|| ssh.clone()))
+//!         let name = client.extensions.get().map(Identity::name);
+//!         Ok::<_, BoxError>((name == Some("backup")).then(|| backups.clone()))
 //!     }))
 //!     .service(place);
 //! # }

@@ -3,6 +3,8 @@ use std::time::Duration;
 use couplet_endpoint::BoxError;
 use thiserror::Error;
 
+use crate::observe::stats::RefusalCause;
+
 /// A handshake did not succeed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -10,6 +12,8 @@ pub enum HandshakeError {
     /// The handshake refused the connection, or the connection failed.
     #[error("handshake failed")]
     Failed {
+        /// The cause that the refusal counts under, unless the connection broke.
+        cause: RefusalCause,
         /// Why.
         source: BoxError,
     },

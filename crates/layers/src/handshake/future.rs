@@ -10,6 +10,7 @@ use tokio::time::{Instant, Sleep};
 use tower_service::Service;
 
 use super::{HandshakeError, HandshakeRequest, HandshakeTimes, departure::Departure};
+use crate::observe::stats::RefusalCause;
 
 /// The future of a [`HandshakeService`](super::HandshakeService): the handshake, then the inner
 /// service's readiness, then its call. Dropping it drops the request, in whatever state.
@@ -30,6 +31,7 @@ enum State<F, S, O, C> {
     Shaking {
         #[pin]
         handshake: F,
+        cause: RefusalCause,
         #[pin]
         deadline: Option<Sleep>,
         timeout: Duration,
@@ -61,6 +63,7 @@ where
 {
     pub(super) fn new(
         handshake: F,
+        cause: RefusalCause,
         timeout: Option<Duration>,
         inner: S,
         slot: FairSlot,
@@ -69,6 +72,7 @@ where
         Self {
             state: State::Shaking {
                 handshake,
+                cause,
                 deadline: timeout.map(tokio::time::sleep),
                 timeout: timeout.unwrap_or_default(),
                 inner,
@@ -95,6 +99,7 @@ where
             match state.as_mut().project() {
                 StateProj::Shaking {
                     handshake,
+                    cause,
                     deadline,
                     timeout,
                     slot,
@@ -107,6 +112,7 @@ where
                     let outcome = match handshake.poll(cx) {
                         Poll::Ready(outcome) => {
                             let source = |error: E| HandshakeError::Failed {
+                                cause: *cause,
                                 source: error.into(),
                             };
                             let outcome = outcome.map_err(source)?;

@@ -6,7 +6,6 @@ use thiserror::Error;
 
 /// A connection did not send the line that a handshake asked for.
 #[derive(Debug, Error)]
-#[non_exhaustive]
 pub enum LineError {
     /// The line is too long.
     #[error("first line is longer than {0} bytes")]

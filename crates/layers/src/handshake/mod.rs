@@ -78,54 +78,24 @@
 
 pub mod announce_join;
 mod boxed;
-#[cfg(feature = "challenge")]
-pub mod challenge;
-#[cfg(feature = "connect")]
-pub mod connect;
 mod departure;
 pub mod dialled_for;
 mod error;
 mod forwarded;
 mod future;
-#[cfg(any(feature = "connect", feature = "ws"))]
-mod http_head;
 mod identity;
-mod key_file;
-#[cfg(any(feature = "challenge", feature = "noise"))]
-mod key_names;
-#[cfg(any(feature = "challenge", feature = "noise"))]
-mod key_text;
+pub mod key_file;
 mod layer;
 mod line;
-#[cfg(feature = "meet")]
-pub mod meet;
-#[cfg(feature = "noise")]
-pub mod noise;
-#[cfg(any(feature = "connect", feature = "socks"))]
-pub mod proxy;
-#[cfg(feature = "proxy-protocol")]
-pub mod proxy_protocol;
 mod replaceable;
 mod request;
-#[cfg(feature = "signed-token")]
-pub mod signed_token;
-pub mod sniff;
-#[cfg(feature = "socks")]
-pub mod socks;
-pub mod starttls;
 #[cfg(test)]
 mod tests;
 mod times;
-#[cfg(feature = "tls")]
-pub mod tls;
 pub mod token;
-pub mod vsock_connect;
-#[cfg(feature = "ws")]
-pub mod ws;
+pub mod via;
 
 pub(crate) use self::departure::Departure;
-#[cfg(any(feature = "challenge", feature = "noise"))]
-pub use self::key_text::InvalidKey;
 pub use self::{
     departure::Departed,
     error::{HandshakeError, HealthCheck},
@@ -147,6 +117,8 @@ use std::{
 
 use couplet_endpoint::{BoxError, FairSlots, GivesWay};
 use tower_service::Service;
+
+use crate::observe::stats::RefusalCause;
 
 /// How long a peer may be silent before a newcomer of any network may take its slot.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -176,6 +148,12 @@ pub trait Handshake<R> {
 
     /// Begins the handshake.
     fn handshake(&self, request: R) -> Self::Future;
+
+    /// The cause that a connection counts under which the handshake refuses; for a closure
+    /// [`Handshake`](RefusalCause::Handshake).
+    fn cause(&self) -> RefusalCause {
+        RefusalCause::Handshake
+    }
 }
 
 impl<F, R, Fut, O, E> Handshake<R> for F
@@ -253,6 +231,7 @@ where
         }
         HandshakeFuture::new(
             self.handshake.handshake(request),
+            self.handshake.cause(),
             self.timeout,
             // Cloned without readiness, which a silent peer must not hold: the clone becomes ready
             // after the handshake.

@@ -2,7 +2,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use couplet_endpoint::Info;
 
-use crate::{admission::access::AccessRule, handshake::Handshake};
+use crate::{admission::access::AccessRule, handshake::Handshake, observe::stats::RefusalCause};
 
 /// A handshake or an access rule that can be replaced at run time, such as for a renewed secret.
 ///
@@ -65,6 +65,10 @@ impl<R, H: Handshake<R>> Handshake<R> for Replaceable<H> {
 
     fn handshake(&self, request: R) -> H::Future {
         self.read().handshake(request)
+    }
+
+    fn cause(&self) -> RefusalCause {
+        self.read().cause()
     }
 }
 

@@ -4,9 +4,9 @@ use std::{io, time::Duration};
 
 use couplet_connector::{
     endpoint::{BoxError, BoxIo, Chain, Conn, DialAddr, Refusal, Replay, Side, find_cause},
-    layers::handshake::meet::{Meeting, Redirect},
     pairing::{Notice, Place, Reserved},
 };
+use couplet_protocols::meet::{Meeting, Redirect};
 use thiserror::Error;
 use tokio::{io::AsyncWriteExt, time::timeout};
 use tower::ServiceExt;

@@ -59,8 +59,13 @@ const READY: usize = 4;
 /// ```
 /// # use std::convert::Infallible;
 /// use couplet_connector::{
-///     Connector, endpoint::{Dial, Listen}, layers::{HandshakeLayer, handshake::meet}, pairing::switchboard, serve,
+///     Connector,
+///     endpoint::{Dial, Listen},
+///     layers::HandshakeLayer,
+///     pairing::switchboard,
+///     serve,
 /// };
+/// use couplet_protocols::meet;
 /// use couplet_meeting::{MemoryEngine, Node, Secret, engine::NodeAddr};
 /// use tower::{ServiceExt, service_fn};
 ///
@@ -173,7 +178,7 @@ impl Node {
     }
 
     /// Where clients reach this node. Those of other nodes whose partner waits here, and that
-    /// [follow](couplet_connector::layers::handshake::meet::Meeting::follows), are sent here: their bytes then go
+    /// [follow](couplet_protocols::meet::Meeting::follows), are sent here: their bytes then go
     /// through one node. None by default: all are forwarded.
     #[must_use]
     pub fn public(mut self, addr: DialAddr) -> Self {

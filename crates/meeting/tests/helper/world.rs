@@ -11,10 +11,7 @@ use std::{
 use couplet_connector::{
     BoxError, Connector, Handle,
     endpoint::{Conn, Io, Origin, Side, memory},
-    layers::{
-        HandshakeLayer,
-        handshake::meet::{self, ExpectMeeting, MeetingKey},
-    },
+    layers::HandshakeLayer,
     pairing::{WhenFull, switchboard},
     serve,
 };
@@ -22,6 +19,7 @@ use couplet_meeting::{
     Cluster, Node, Secret,
     engine::{Answer, NodeAddr, Request},
 };
+use couplet_protocols::meet::{self, ExpectMeeting, MeetingKey};
 use futures::{FutureExt, future::BoxFuture};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

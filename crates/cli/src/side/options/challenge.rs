@@ -1,6 +1,6 @@
 //! `challenge=@FILE`: the peer signs a challenge with a known key (Ed25519).
 
-use couplet_connector::layers::{AnswerChallenge, AuthorizedKeys, Challenge, Ed25519Key};
+use couplet_protocols::{AnswerChallenge, AuthorizedKeys, Challenge, Ed25519Key};
 
 use super::{
     Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, of_file, of_list, secret,

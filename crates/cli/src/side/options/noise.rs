@@ -1,7 +1,8 @@
 //! `noise=psk:@FILE` and `noise=kk:@FILE`: encrypts between two relays.
 
-use couplet_connector::layers::{
-    NoiseInitiator, NoiseKey, NoisePeers, NoisePsk, NoisePublicKey, NoiseResponder, Replaceable,
+use couplet_connector::layers::Replaceable;
+use couplet_protocols::{
+    NoiseInitiator, NoiseKey, NoisePeers, NoisePsk, NoisePublicKey, NoiseResponder,
 };
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, secret};

@@ -2,14 +2,11 @@
 
 use couplet_connector::{
     Conn,
-    endpoint::Chain,
-    endpoint::{BoxIo, Io},
-    layers::{
-        Handshake, HandshakeLayer, HttpConnectAccept, Replaceable, SocksAccept,
-        handshake::proxy::Users,
-    },
+    endpoint::{BoxIo, Chain, Io},
+    layers::{Handshake, HandshakeLayer, Replaceable},
     stack::{SideStack, Slot},
 };
+use couplet_protocols::{HttpConnectAccept, SocksAccept, proxy::Users};
 use tower::Layer;
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, of_list, secret};

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use couplet_connector::layers::{
-    ExpectProxyHeader, SendProxyHeader, handshake::proxy_protocol::Addition,
-};
+use couplet_protocols::{ExpectProxyHeader, SendProxyHeader, proxy_protocol::Addition};
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value, access};
 use crate::{

@@ -5,11 +5,12 @@ use std::time::Duration;
 use couplet_connector::{
     Conn,
     endpoint::{Address, BoxIo, Io, Side},
-    layers::{
-        Handshake, HandshakeLayer, Replaceable, SignedToken,
-        handshake::meet::{Follow, Meet, MeetingKey},
-    },
+    layers::{Handshake, HandshakeLayer, Replaceable},
     stack::{SideStack, Slot},
+};
+use couplet_protocols::{
+    SignedToken,
+    meet::{Follow, Meet, MeetingKey},
 };
 use tower::Layer;
 

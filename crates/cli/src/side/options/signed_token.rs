@@ -1,6 +1,7 @@
 //! `signed-token=@FILE`: the first line is a token that is signed and expires.
 
-use couplet_connector::layers::{ExpectSignedToken, Keyring, SendToken, SignedToken};
+use couplet_connector::layers::SendToken;
+use couplet_protocols::{ExpectSignedToken, Keyring, SignedToken};
 
 use super::{
     Context, Does, IN_CLEAR, On, SideLayerSpec, SideOption, SideSetting, Value, of_file, of_list,

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use couplet_connector::layers::Sniff;
+use couplet_protocols::Sniff;
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, Value, of_list};
 use crate::{layer_spec::LayerSpec, mistake::Mistake, routes::Routes, side::Given, units::Limit};

@@ -1,6 +1,6 @@
 //! `starttls=…`: what stands before TLS in protocols that begin in the clear.
 
-use couplet_connector::layers::{StartTls, StartTlsAccept, StartTlsConnect};
+use couplet_protocols::{StartTls, StartTlsAccept, StartTlsConnect};
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, Value};
 use crate::{

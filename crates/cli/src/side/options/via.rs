@@ -1,9 +1,7 @@
 //! `via=URL`: the proxies that a dialled side goes through.
 
-use couplet_connector::{
-    endpoint::DialAddr,
-    layers::{Replaceable, handshake::proxy::Login},
-};
+use couplet_connector::{endpoint::DialAddr, layers::Replaceable};
+use couplet_protocols::proxy::Login;
 
 use super::{Does, On, SideOption, SideSetting, Value, of_file, secret, via_env};
 use crate::{
@@ -184,13 +182,11 @@ mod tls {
 
     use couplet_connector::{
         endpoint::{BoxIo, Chain, Conn, Host},
-        layers::{
-            Handshake,
-            handshake::tls::{
-                TlsConnect, TlsConnectConfig, default_provider, roots_from_file,
-                rustls::pki_types::ServerName,
-            },
-        },
+        layers::Handshake,
+    };
+    use couplet_protocols::tls::{
+        TlsConnect, TlsConnectConfig, default_provider, roots_from_file,
+        rustls::pki_types::ServerName,
     };
     use futures::{FutureExt, TryFutureExt};
     use rustls_platform_verifier::Verifier;

@@ -4,8 +4,9 @@ use std::env;
 
 use couplet_connector::{
     endpoint::{Address, DialAddr, Host},
-    layers::{Networks, handshake::proxy::Login},
+    layers::Networks,
 };
+use couplet_protocols::proxy::Login;
 
 use crate::{mistake::Mistake, side::EndpointSpec};
 

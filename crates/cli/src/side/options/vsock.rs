@@ -1,6 +1,6 @@
 //! `vsock-connect=PORT`: a port of a virtual machine behind the Unix socket of its hypervisor.
 
-use couplet_connector::layers::VsockConnect;
+use couplet_protocols::VsockConnect;
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, Value};
 use crate::{

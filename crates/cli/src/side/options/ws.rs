@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use couplet_connector::layers::{
+use couplet_protocols::{
     WsAccept, WsConnect,
-    handshake::ws::{WsOrigins, WsPath},
+    ws::{WsOrigins, WsPath},
 };
 
 use super::{Context, Does, On, SideLayerSpec, SideOption, SideSetting, Value};

@@ -1,3 +1,3 @@
-use couplet_connector::layers::TlsAccept;
+use couplet_connector::layers::FaultLayer;
 
 fn main() {}

@@ -60,32 +60,3 @@ async fn a_reset_behind_bytes_is_noticed_within_a_second() {
     let left = tokio::time::timeout(2 * SECOND, call).await;
     assert!(left.unwrap().unwrap_err().is::<Departed>());
 }
-
-#[cfg(feature = "noise")]
-#[tokio::test]
-async fn a_client_that_leaves_is_noticed_through_its_encryption() {
-    use crate::{NoiseInitiator, NoisePsk, NoiseResponder};
-
-    let psk = || NoisePsk::from_secret("0123456789abcdef").unwrap();
-    for is_reset in [true, false] {
-        let inner = ConcurrencyLimit::new(give_back(), 0);
-        let layer = HandshakeLayer::new(NoiseResponder::psk(psk()));
-        let mut side = layer.bound(1).layer(inner);
-        let (conn_here, peer) = tcp().await;
-        let mut call = task::spawn(side.ready().await.unwrap().call(conn_here));
-        let shakes = NoiseInitiator::psk(psk()).handshake(conn(peer));
-        let mut client = tokio::select! {
-            _ = &mut call => panic!("there is no room"),
-            shaken = shakes => shaken.unwrap(),
-        };
-        match is_reset {
-            true => client.io.abort(),
-            // Its end is encrypted, too.
-            false => client.io.shutdown().await.unwrap(),
-        }
-        drop(client);
-        let left = tokio::time::timeout(60 * SECOND, call).await;
-        let error = left.expect("it is noticed").unwrap_err();
-        assert!(error.is::<Departed>(), "{error}");
-    }
-}

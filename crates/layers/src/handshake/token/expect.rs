@@ -4,7 +4,10 @@ use couplet_endpoint::{Conn, Io, Replay};
 use thiserror::Error;
 
 use super::{MAX_LINE, Token, Tokens};
-use crate::handshake::{LineError, boxed::boxed_handshake, take_line};
+use crate::{
+    boxed_handshake,
+    handshake::{LineError, take_line},
+};
 
 /// Accepts connections whose first line is the token, or one of several. See the [module](super).
 ///
@@ -68,7 +71,7 @@ impl ExpectToken {
     }
 }
 
-boxed_handshake!(ExpectToken => Conn<Replay<I>>, TokenRefused);
+boxed_handshake!(ExpectToken => Conn<Replay<I>>, TokenRefused, Token);
 
 #[cfg(test)]
 mod tests {

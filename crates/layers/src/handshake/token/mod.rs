@@ -35,7 +35,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 /// The longest line, with its line feed.
-pub(crate) const MAX_LINE: usize = 4096;
+const MAX_LINE: usize = 4096;
 
 /// A shared secret of one line: 1 to 4094 bytes, without a line feed and not ending in a carriage
 /// return. `Debug` does not show it.
@@ -79,7 +79,7 @@ impl Token {
         }
     }
 
-    pub(crate) fn line(&self) -> Vec<u8> {
+    fn line(&self) -> Vec<u8> {
         [&self.0[..], b"\n"].concat()
     }
 }

@@ -4,7 +4,7 @@ use couplet_endpoint::{Conn, Io};
 use tokio::io::AsyncWriteExt;
 
 use super::Token;
-use crate::handshake::boxed::boxed_handshake;
+use crate::boxed_handshake;
 
 /// Sends the token as a connection's first line. See the [module](super).
 #[derive(Clone, Debug)]

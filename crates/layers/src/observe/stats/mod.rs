@@ -24,6 +24,7 @@
 //! ```
 
 mod cause;
+mod cause_of;
 mod counted;
 mod dials;
 mod histogram;

@@ -1,11 +1,11 @@
 use std::{path::Path, sync::Arc};
 
-use couplet_connector::layers::handshake::tls::{
+#[cfg(feature = "quic")]
+use couplet_connector::{SideLayers, layers::Replaceable};
+use couplet_protocols::tls::{
     ClientCertificates, TlsAccept, TlsAcceptConfig, UnknownName, roots_from_file,
     rustls::ServerConfig,
 };
-#[cfg(feature = "quic")]
-use couplet_connector::{SideLayers, layers::Replaceable};
 
 use super::{
     Context, Given, NAME, SideLayerSpec, Unusable, alpn, certificate, file, files, truncation,

@@ -2,13 +2,11 @@ use std::{path::Path, sync::Arc};
 
 #[cfg(feature = "quic")]
 use couplet_connector::SideLayers;
-use couplet_connector::layers::{
-    Replaceable,
-    handshake::tls::{
-        KeyPin, TlsCertificate, TlsConfigError, TlsConnect, TlsConnectConfig, default_provider,
-        roots_from_file,
-        rustls::{ClientConfig, pki_types::ServerName},
-    },
+use couplet_connector::layers::Replaceable;
+use couplet_protocols::tls::{
+    KeyPin, TlsCertificate, TlsConfigError, TlsConnect, TlsConnectConfig, default_provider,
+    roots_from_file,
+    rustls::{ClientConfig, pki_types::ServerName},
 };
 use rustls_platform_verifier::Verifier;
 

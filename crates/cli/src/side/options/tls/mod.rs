@@ -9,7 +9,7 @@ use std::{
 };
 
 use couplet_connector::endpoint::Chain;
-use couplet_connector::layers::handshake::tls::{TlsCertificate, TlsConfigError, Truncation};
+use couplet_protocols::tls::{TlsCertificate, TlsConfigError, Truncation};
 
 use super::{
     Context, Does, EndpointSpec, On, SideLayerSpec, SideOption, SideSetting, Value, secret,

@@ -2,8 +2,6 @@
 mod list;
 #[cfg(feature = "access-list")]
 mod networks;
-#[cfg(feature = "proxy-protocol")]
-mod proxied;
 
 use std::convert::Infallible;
 

@@ -1,12 +1,12 @@
-use std::{convert::Infallible, io, time::Duration};
+use std::{io, time::Duration};
 
 use couplet_endpoint::{
-    Conn, Info, Replay, Side,
+    Conn, Info, Side,
     memory::{self, MemoryStream},
 };
 use couplet_pairing::{DialFor, Policy, dial_for_b};
 use tokio::io::AsyncWriteExt;
-use tower::{ServiceBuilder, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 use tower_layer::Layer;
 
 use super::{Records, knock, meeting, turns};
@@ -118,28 +118,4 @@ async fn bytes_written_in_slices_are_counted() {
     assert_ne!(sent, "0");
     let counted = records.one().a.unwrap().sent.unwrap();
     assert_eq!(counted.to_string(), sent);
-}
-
-#[cfg(feature = "proxy-protocol")]
-#[tokio::test]
-async fn the_client_behind_a_proxy_is_logged_though_refused() {
-    use crate::ExpectProxyHeader;
-
-    let records = Records::default();
-    let proxies = ExpectProxyHeader::required("10.0.0.0/8".parse().unwrap());
-    let place = service_fn(async |_: Conn<Replay<Counted<MemoryStream>>>| Ok::<_, Infallible>(()));
-    let side = ServiceBuilder::new()
-        .layer(SideAccessLogLayer::new(records.log(), Side::A))
-        .layer(HandshakeLayer::new(proxies))
-        .layer(HandshakeLayer::new(knock))
-        .service(place);
-    let (mut peer, io) = memory::connection(64);
-    let sent = b"PROXY TCP4 192.0.2.1 198.51.100.7 4711 443\r\n?";
-    peer.write_all(sent).await.unwrap();
-    let mut conn = conn(io);
-    conn.info.peer = Some(([10, 0, 0, 1], 1000).into());
-    side.oneshot(conn).await.unwrap_err();
-    let record = records.one();
-    assert_eq!(record.end.termination_state(), "aR");
-    assert_eq!(record.a.unwrap().peer, Some(([192, 0, 2, 1], 4711).into()));
 }
