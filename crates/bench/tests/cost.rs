@@ -21,7 +21,7 @@ const INSTRUCTIONS: [(&str, f64, f64); 4] = [
 
 /// The system calls of the command, but for waits, wake-ups and pages.
 const CALLS: [&str; 3] = [
-    "21 a connection          accept4 2, close 2, connect 1, epoll_ctl 4, getsockname 1, getsockopt 1, \
+    "21 a connection          accept4 2, close 2, connect 1, epoll_ctl 4, getpeername 1, getsockname 1, \
      recvfrom 4, sendto 2, setsockopt 2, shutdown 1, socket 1",
     "4 a round trip          recvfrom 2, sendto 2",
     "24 a pair that connects  accept4 4, close 2, epoll_ctl 4, getsockopt 2, ppoll 4, recvfrom 5, \

@@ -4,6 +4,7 @@ use std::{
     error::Error,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    pin::pin,
     time::Duration,
 };
 
@@ -12,6 +13,8 @@ use couplet_endpoint::{
 };
 use futures::StreamExt;
 use socket2::{Domain, SockRef, Socket, Type};
+use tokio::io::AsyncWriteExt;
+use tokio_test::{assert_pending, assert_ready, task};
 use tower::{Service, ServiceExt, retry::Retry, timeout::Timeout};
 
 /// A port of ours on which no socket listens, and that no other program can take.
@@ -55,6 +58,35 @@ async fn a_connection_knows_both_its_ends() {
     assert_eq!(accepted.info.target, None);
     assert!(SockRef::from(&conn.io).keepalive().unwrap());
     assert!(SockRef::from(&conn.io).tcp_nodelay().unwrap());
+}
+
+#[tokio::test]
+async fn a_connection_is_written_to_at_once() {
+    let listen = Listen::bind("0").await.unwrap();
+    let mut conn = Dial::new(listen.local_addr()).connect().await.unwrap();
+    let written = task::spawn(conn.io.write(b"1")).poll();
+    assert_eq!(assert_ready!(written).unwrap(), 1);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_server_that_answers_late_is_connected() {
+    let (mut sockets, addr) = black_hole();
+    let dial = Dial::new(addr);
+    let mut dialling = pin!(dial.connect());
+    assert_pending!(task::spawn(dialling.as_mut()).poll());
+    let listener = sockets.swap_remove(0);
+    drop(sockets);
+    listener.set_nonblocking(true).unwrap();
+    let listener = tokio::net::TcpListener::from_std(listener.into()).unwrap();
+    // The system sends the SYN again after a second.
+    let conn = loop {
+        tokio::select! {
+            conn = &mut dialling => break conn.unwrap(),
+            accepted = listener.accept() => drop(accepted.unwrap()),
+        }
+    };
+    assert_eq!(conn.info.peer, Some(addr));
 }
 
 #[tokio::test]

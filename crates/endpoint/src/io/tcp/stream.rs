@@ -57,13 +57,26 @@ pub(crate) async fn connect(socket: socket2::Socket, peer: SocketAddr) -> io::Re
         }
         _ => {}
     }
-    let io = TcpIo::from_std(socket.into())?;
-    // It becomes writable when it is connected, and when that has failed.
-    io.fd.writable().await?.retain_ready();
-    match io.fd.get_ref().stream.take_error()? {
-        Some(error) => Err(error),
-        None => Ok(io),
+    // A server on this machine has answered by now, mostly. Then there is nothing to wait for.
+    let is_connected = socket.peer_addr().is_ok();
+    let io = TcpIo::register(Socket {
+        stream: socket.into(),
+        try_read: false,
+        try_write: is_connected,
+    })?;
+    if is_connected {
+        return Ok(io);
     }
+    // It becomes writable when it is connected, and when that has failed, which closes it for writing.
+    let mut connected = io.fd.writable().await?;
+    if connected.ready().is_write_closed()
+        && let Some(error) = connected.get_inner().stream.take_error()?
+    {
+        return Err(error);
+    }
+    connected.retain_ready();
+    drop(connected);
+    Ok(io)
 }
 
 // ===== impl TcpIo =====
