@@ -129,9 +129,7 @@ where
 
     fn call(&mut self, conn: Conn<I>) -> Self::Future {
         let mut waits = Waits::new(self.slots.take(), self.counts.clone(), self.side);
-        if let Some(network) = conn.info.stranger() {
-            waits.slot.may_give_way(network);
-        }
+        let network = conn.info.stranger();
         let mut conn = Unjoined::new(conn.on(self.side).map_io(Replay::new));
         conn.info.is_through();
         conn.info.tell(ConnEvent::Waits);
@@ -148,7 +146,14 @@ where
                 let partner = pin!(async {
                     let dialled = {
                         let dialled = pin!(sender.while_open(dialling.as_mut()));
-                        match select(dialled, pin!(waits.slot.gives_way())).await {
+                        // Begins with the first wait: a dial that is done at once keeps no other out.
+                        let gives_way = pin!(async {
+                            if let Some(network) = network {
+                                waits.slot.may_give_way(network);
+                            }
+                            waits.slot.gives_way().await;
+                        });
+                        match select(dialled, gives_way).await {
                             Either::Left((dialled, _)) => dialled.ok_or(PairingEnded(()))?,
                             Either::Right(_) => return Err(PairError::GaveWay),
                         }
