@@ -2,8 +2,8 @@
 //! note says what would be right.
 //!
 //! After a change of the texts:
-//! `TRYBUILD=overwrite cargo test -p couplet-connector --test mistakes -- --ignored`, with
-//! `--all-features` and without features.
+//! `TRYBUILD=overwrite cargo test -p couplet-connector --test mistakes -- --ignored`, and the same
+//! with `--workspace` in place of the package, which has all features.
 
 #[test]
 #[ignore = "builds all dependencies anew, which takes minutes; CI runs it"]

@@ -18,6 +18,13 @@ use crate::{
 ///
 /// An item that is an error ends the relay. An accept that failed but may succeed again is for the
 /// implementation to repeat.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no endpoint",
+    label = "no stream of `Result<Conn<_>, _>`",
+    note = "an endpoint is a listener (`Listen::bind(…).await?`) or a stream of dialled connections (`once`, `repeat` \
+            and `pool` of a `Dial`)",
+    note = "a future is none: is an `.await` missing, or the `?` behind it? A `Dial` alone goes where a side is dialled"
+)]
 pub trait Endpoint: Stream<Item = Result<Conn<Self::Io>, Self::Error>> + Send + 'static {
     /// The io of the connections.
     type Io: Io;
