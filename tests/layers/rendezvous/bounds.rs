@@ -129,7 +129,7 @@ fn one_address_takes_no_more_slots_than_its_bound() {
         .map(|number| relay.says(&format!("couplet/1 {number:032x}\n")))
         .collect();
     until("they wait", || (relay.waiting() == 4).then_some(()));
-    expect_closed(&relay.says(&line("")));
+    relay.turns_away(&line(""));
     let [a, b] = [2, 3].map(|host| relay.says_from(host, &line("")));
     met(&a);
     met(&b);
@@ -157,10 +157,7 @@ fn a_client_that_guesses_tokens_is_soon_refused() {
     ];
     let good = Couplet::run(&args).ok().log;
     let good = line(&format!(" {}", good.trim()));
-    // The reset may come before the line is written.
-    let client = connect_from([127, 0, 0, 1], relay.0.address('A'));
-    let _ = (&client).write_all(good.as_bytes());
-    expect_closed(&client);
+    relay.turns_away(&good);
     let [a, b] = [2, 3].map(|host| relay.says_from(host, &good));
     met(&a);
     met(&b);
@@ -168,6 +165,13 @@ fn a_client_that_guesses_tokens_is_soon_refused() {
 }
 
 impl Relay {
+    /// A client of 127.0.0.1 that says this is closed unheard: the reset may come before the line is written.
+    fn turns_away(&self, rest: &str) {
+        let client = connect_from([127, 0, 0, 1], self.0.address('A'));
+        let _ = (&client).write_all(rest.as_bytes());
+        expect_closed(&client);
+    }
+
     /// One of 127.0.0.`host` that says this.
     fn says_from(&self, host: u8, rest: &str) -> TcpStream {
         let client = connect_from([127, 0, 0, host], self.0.address('A'));
