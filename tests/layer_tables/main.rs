@@ -23,6 +23,7 @@ type Cost = &'static str;
 
 const NOTHING: Cost = "no";
 const AHEAD: Cost = "until what was read ahead is delivered";
+const FROM_PEER: Cost = "from the peer";
 const BOTH: Cost = "in both directions";
 const BOTH_WHILE_ON: Cost = "in both directions, while on";
 const DIRECTION: Cost = "in its direction";

@@ -18,7 +18,7 @@ use tokio::{
 use tower::{Service, ServiceExt};
 use tower_layer::Layer;
 
-use crate::{AHEAD, BOTH, Cost, DIRECTION, NOTHING};
+use crate::{AHEAD, BOTH, Cost, DIRECTION, FROM_PEER, NOTHING};
 
 /// What a peer says behind its handshake.
 pub(crate) const REST: &[u8] = b"rest";
@@ -91,6 +91,7 @@ where
     match (before, ways(&io)) {
         ([true, true], [true, true]) => NOTHING,
         ([false, true], [true, true]) => AHEAD,
+        ([false, true], [false, true]) => FROM_PEER,
         ([false, false], [false, false]) => BOTH,
         other => panic!("there is no word for it: {other:?}"),
     }

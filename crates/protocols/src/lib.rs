@@ -40,7 +40,8 @@
 //! | [`VsockConnect`] | side | a port of a virtual machine, behind the Unix socket of its hypervisor | until what was read ahead is delivered |
 //! | `TlsAccept`, `TlsConnect` (feature `tls`) | side | TLS, as the server or as the client | in both directions |
 //! | `NoiseInitiator`, `NoiseResponder` (feature `noise`) | side | Noise: encrypts, by a shared secret or known keys | in both directions |
-//! | `WsAccept`, `WsConnect` (feature `ws`) | side | WebSocket, as the server or as the client | in both directions |
+//! | `WsAccept` (feature `ws`) | side | WebSocket, as the server | from the peer |
+//! | `WsConnect` (feature `ws`) | side | WebSocket, as the client | in both directions |
 //! | `ExpectSignedToken` (feature `signed-token`) | side | expects a token as the first line that is signed and expires | until what was read ahead is delivered |
 //! | `ExpectMeeting`, `Meet`, `Follow` (feature `meet`) | side | peers meet by a key, at a relay that both dial | until what was read ahead is delivered |
 //! | `Challenge`, `AnswerChallenge` (feature `challenge`) | side | the peer signs a challenge with a known key | until what was read ahead is delivered |

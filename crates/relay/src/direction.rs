@@ -331,7 +331,11 @@ impl Direction {
         // What the sink had to say was read to its end: closing the socket, which comes next, tells
         // the same as shutting it down.
         #[cfg(unix)]
-        if other == Some(Outcome::Ended) && sink.splice_sink().is_some() {
+        if other == Some(Outcome::Ended)
+            && sink
+                .splice_sink()
+                .is_some_and(|socket| !socket.is_in_frames())
+        {
             sink.shut_by_drop();
             return Poll::Ready(Ok(()));
         }
@@ -366,7 +370,9 @@ impl Direction {
 /// Is asking for the sink's error worth a system call?
 fn may_have_failed<W: Io>(sink: &W) -> bool {
     #[cfg(unix)]
-    if let Some(socket) = sink.splice_sink() {
+    if let Some(socket) = sink.splice_sink()
+        && !socket.is_in_frames()
+    {
         return socket.is_known_to_have_failed();
     }
     let _ = sink;

@@ -108,25 +108,24 @@ impl Pipe {
         }
     }
 
-    /// Splices once into a socket; returns how many bytes went. It must not be
+    /// Splices once into a socket, this many bytes at most; returns how many went. It must not be
     /// [drained](Self::is_drained).
     pub(crate) fn poll_drain(
         &mut self,
         cx: &mut Context<'_>,
         into: Socket<'_>,
+        most: u32,
     ) -> Poll<io::Result<u32>> {
+        // What follows at once need not be sent apart.
+        let flags = match most < self.len {
+            true => FLAGS | SpliceFlags::MORE,
+            false => FLAGS,
+        };
         loop {
             ready!(into.poll_write_ready(cx))?;
             let ends = self.ends();
             let drained = into.try_move(Interest::WRITABLE, || {
-                Ok(splice(
-                    &ends.read,
-                    None,
-                    into,
-                    None,
-                    self.len as usize,
-                    FLAGS,
-                )?)
+                Ok(splice(&ends.read, None, into, None, most as usize, flags)?)
             });
             match drained {
                 // It must not spin, whatever the kernel does.
@@ -227,7 +226,7 @@ mod tests {
             len: 5,
         };
         let (into, _peer) = UnixStream::pair().unwrap();
-        let drained = poll_fn(|cx| pipe.poll_drain(cx, Socket::unix(&into))).await;
+        let drained = poll_fn(|cx| pipe.poll_drain(cx, Socket::unix(&into), 5)).await;
         assert_eq!(drained.unwrap_err().kind(), io::ErrorKind::WriteZero);
         assert_eq!(pipe.len(), 5);
         // It is not used again.

@@ -149,11 +149,16 @@ impl Held {
             Self::Stuck(stuck) => (ready!(stuck.poll_write(cx, sink)), stuck.len() == 0),
             #[cfg(target_os = "linux")]
             Self::Pipe(pipe) => {
+                let most = ready!(sink.poll_splicing(cx, pipe.len()))?;
                 let Some(socket) = sink.splice_sink() else {
                     let error = "an io that could be spliced into can't any more";
                     return Poll::Ready(Err(io::Error::other(error)));
                 };
-                (ready!(pipe.poll_drain(cx, socket)), pipe.is_drained())
+                let result = ready!(pipe.poll_drain(cx, socket, most));
+                if pipe.is_drained() {
+                    ready!(sink.poll_splicing(cx, 0))?;
+                }
+                (result, pipe.is_drained())
             }
         };
         if drained {

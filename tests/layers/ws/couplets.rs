@@ -138,7 +138,7 @@ fn a_server_without_a_websocket_is_told_of() {
 }
 
 #[test]
-fn explain_says_that_it_is_copied() {
+fn explain_says_what_is_copied_and_that_clients_are_sent_to_by_splice() {
     let said = Couplet::run(&["explain", "listen:1,ws=/relay", "dial:h:1"]).ok();
     for word in [
         "ws",
@@ -148,7 +148,19 @@ fn explain_says_that_it_is_copied() {
     ] {
         assert!(said.log.contains(word), "{word}: {}", said.log);
     }
-    assert!(said.log.contains("by copy, because of ws"), "{}", said.log);
+    for way in [
+        "A to B: by copy, because of ws",
+        "B to A: by splice where much moves",
+    ] {
+        assert!(said.log.contains(way), "{}", said.log);
+    }
+    let said = Couplet::run(&["explain", "listen:1", "dial:h:1,ws=/relay"]).ok();
+    for way in [
+        "A to B: by copy, because of ws",
+        "B to A: by copy, because of ws",
+    ] {
+        assert!(said.log.contains(way), "{}", said.log);
+    }
 }
 
 #[test]

@@ -209,10 +209,29 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     }
 
     /// The socket to splice *into*: some socket while, and only while, every byte written reaches that
-    /// socket unchanged, none is held back, and a shutdown of the io only shuts the socket down.
+    /// socket unchanged, none is held back, and a shutdown of the io only shuts the socket down. Of a socket
+    /// whose bytes are [in frames](Socket::in_frames) that is so of the bytes within a frame alone.
     #[cfg(unix)]
     fn splice_sink(&self) -> Option<Socket<'_>> {
         None
+    }
+
+    /// Asks how many bytes of a piece may be spliced into the [socket](Self::splice_sink) now: before each splice,
+    /// with the number of those that are left, and with 0 behind the last, which is answered at once. An io that frames
+    /// bytes writes the head of a frame here. The whole of a piece has to be spliced before anything else is written.
+    /// A call that is dropped loses nothing: the next one goes on.
+    ///
+    /// By default the [inner](Self::inner_mut) io's answer, or all of them.
+    ///
+    /// # Errors
+    ///
+    /// Those of a write.
+    #[cfg(unix)]
+    fn poll_splicing(&mut self, cx: &mut Context<'_>, left: u32) -> Poll<io::Result<u32>> {
+        match self.inner_mut() {
+            Some(inner) => inner.poll_splicing(cx, left),
+            None => Poll::Ready(Ok(left)),
+        }
     }
 }
 
@@ -307,6 +326,11 @@ impl<T: Io + ?Sized> Io for Box<T> {
     #[cfg(unix)]
     fn splice_sink(&self) -> Option<Socket<'_>> {
         (**self).splice_sink()
+    }
+
+    #[cfg(unix)]
+    fn poll_splicing(&mut self, cx: &mut Context<'_>, left: u32) -> Poll<io::Result<u32>> {
+        (**self).poll_splicing(cx, left)
     }
 }
 

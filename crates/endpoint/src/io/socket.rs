@@ -2,9 +2,10 @@ use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::atomic::{AtomicU64, Ordering},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
+use rustix::net::{SendFlags, send};
 use socket2::SockRef;
 use tokio::{
     io::{Interest, unix::AsyncFd},
@@ -17,6 +18,7 @@ use tokio::{
 pub struct Socket<'a> {
     stream: Stream<'a>,
     counter: Option<&'a AtomicU64>,
+    in_frames: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +57,7 @@ impl<'a> Socket<'a> {
         Self {
             stream,
             counter: None,
+            in_frames: false,
         }
     }
 
@@ -75,6 +78,38 @@ impl<'a> Socket<'a> {
     pub const fn counted(mut self, counter: &'a AtomicU64) -> Self {
         self.counter = Some(counter);
         self
+    }
+
+    /// The same socket, of an io that puts what is spliced into it in frames.
+    #[must_use]
+    pub const fn in_frames(mut self) -> Self {
+        self.in_frames = true;
+        self
+    }
+
+    /// Whether bytes that are spliced into the socket are put in frames.
+    pub const fn is_in_frames(&self) -> bool {
+        self.in_frames
+    }
+
+    /// Writes bytes that others follow at once: the system need not send them alone (`MSG_MORE`, see send(2)).
+    /// Returns how many were written.
+    ///
+    /// # Errors
+    ///
+    /// Those of send(2).
+    pub fn poll_write_head(&self, cx: &mut Context<'_>, head: &[u8]) -> Poll<io::Result<usize>> {
+        #[cfg(target_os = "linux")]
+        let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+        #[cfg(not(target_os = "linux"))]
+        let flags = SendFlags::empty();
+        loop {
+            ready!(self.poll_write_ready(cx))?;
+            match self.try_move(Interest::WRITABLE, || Ok(send(self, head, flags)?)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
     }
 
     /// Ready when there may be bytes to read.

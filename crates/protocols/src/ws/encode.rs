@@ -20,7 +20,8 @@ pub(super) const FRAME: usize = 64 * 1024;
 
 const BINARY: OpCode = OpCode::Data(Data::Binary);
 
-/// Bytes become frames. It holds the rest of one frame of bytes, and a few control frames.
+/// Bytes become frames. It holds the rest of one frame of bytes, and a few control frames. While a frame is spliced
+/// nothing is written between its bytes.
 #[derive(Debug)]
 pub(super) struct Encoder {
     /// There where we are the client.
@@ -31,6 +32,19 @@ pub(super) struct Encoder {
     pub(super) pong: Option<Box<[u8]>>,
     /// Likewise.
     pub(super) ping: bool,
+    /// Of the frame that is spliced.
+    #[cfg(unix)]
+    spliced: Spliced,
+}
+
+/// How many bytes are still to come.
+#[cfg(unix)]
+#[derive(Debug, Default)]
+struct Spliced {
+    /// Of the piece.
+    piece: u32,
+    /// Of the frame.
+    frame: u32,
 }
 
 // ===== impl Encoder =====
@@ -42,12 +56,57 @@ impl Encoder {
             out: BytesMut::new(),
             pong: None,
             ping: false,
+            #[cfg(unix)]
+            spliced: Spliced::default(),
         }
     }
 
     /// Whether all is written.
     pub(super) fn is_empty(&self) -> bool {
-        self.out.is_empty()
+        self.out.is_empty() && !self.is_within_frame()
+    }
+
+    /// Whether bytes are masked.
+    #[cfg(unix)]
+    pub(super) const fn masks(&self) -> bool {
+        self.masks.is_some()
+    }
+
+    /// Whether bytes of a frame are still to be spliced.
+    const fn is_within_frame(&self) -> bool {
+        #[cfg(unix)]
+        return self.spliced.frame > 0;
+        #[cfg(not(unix))]
+        false
+    }
+
+    /// How many of the `left` bytes of a piece may be spliced now: those of a frame, whose head is written.
+    #[cfg(unix)]
+    pub(super) fn poll_splicing<I: Io>(
+        &mut self,
+        cx: &mut Context<'_>,
+        io: &mut I,
+        left: u32,
+    ) -> Poll<io::Result<u32>> {
+        let went = self.spliced.piece.saturating_sub(left);
+        self.spliced.frame = self.spliced.frame.saturating_sub(went);
+        self.spliced.piece = left;
+        if left > 0 && self.spliced.frame == 0 {
+            ready!(self.poll_drain(cx, io))?;
+            let frame = left.min(FRAME as u32);
+            let mut head = [0; 14];
+            let head = header(BINARY, None, frame as usize, &mut head)?;
+            self.out.extend_from_slice(head);
+            self.spliced.frame = frame;
+        }
+        while !self.out.is_empty() {
+            let Some(socket) = io.splice_sink() else {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            };
+            let n = ready!(socket.poll_write_head(cx, &self.out))?;
+            self.out.advance(n);
+        }
+        Poll::Ready(Ok(self.spliced.frame))
     }
 
     /// Appends the message that ends the stream.
@@ -103,6 +162,9 @@ impl Encoder {
                 }
                 self.out.advance(n);
             }
+            if self.is_within_frame() {
+                return Poll::Ready(Ok(()));
+            }
             if let Some(pong) = self.pong.take() {
                 self.push(OpCode::Control(Control::Pong), &pong)?;
             } else if std::mem::take(&mut self.ping) {
@@ -115,6 +177,9 @@ impl Encoder {
     }
 
     fn push(&mut self, opcode: OpCode, bytes: &[u8]) -> io::Result<()> {
+        if self.is_within_frame() {
+            return Err(io::Error::other("a frame within a frame"));
+        }
         let mask = self.masks.as_mut().map(Masks::next).transpose()?;
         let mut head = [0; 14];
         let head = header(opcode, mask, bytes.len(), &mut head)?;

@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(unix)]
+use couplet_endpoint::io::Socket;
 use couplet_endpoint::{Gone, Io};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -158,6 +160,14 @@ impl<I: Io> WsIo<I> {
         }
     }
 
+    fn may_write(&self) -> io::Result<()> {
+        match &self.ws.failed {
+            Some(error) => Err(error.kind().into()),
+            None if self.ws.said > Said::Nothing => Err(io::ErrorKind::BrokenPipe.into()),
+            None => Ok(()),
+        }
+    }
+
     /// Writes what is held, as far as that goes.
     fn drain(&mut self, cx: &mut Context<'_>) {
         if let Poll::Ready(Err(error)) = self.ws.encoder.poll_drain(cx, &mut self.io) {
@@ -255,7 +265,7 @@ fn noop() -> Context<'static> {
 
 // ===== the io =====
 
-// Never spliced: what the socket carries is not what a reader gets.
+// Never spliced from: what the socket carries is not what a reader gets.
 impl<I: Io> Io for WsIo<I> {
     fn inner_mut(&mut self) -> Option<&mut dyn Io> {
         Some(&mut self.io)
@@ -280,6 +290,21 @@ impl<I: Io> Io for WsIo<I> {
 
     fn has_unsent(&mut self) -> bool {
         !self.ws.encoder.is_empty() || self.io.has_unsent()
+    }
+
+    /// A server's frames carry bytes as they are.
+    #[cfg(unix)]
+    fn splice_sink(&self) -> Option<Socket<'_>> {
+        let socket = self.io.splice_sink().filter(|_| !self.ws.encoder.masks())?;
+        (!socket.is_in_frames()).then(|| socket.in_frames())
+    }
+
+    #[cfg(unix)]
+    fn poll_splicing(&mut self, cx: &mut Context<'_>, left: u32) -> Poll<io::Result<u32>> {
+        self.may_write()?;
+        let most = ready!(self.ws.encoder.poll_splicing(cx, &mut self.io, left))?;
+        self.ws.pulse.wrote = true;
+        Poll::Ready(Ok(most))
     }
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
@@ -385,12 +410,7 @@ impl<I: Io> AsyncWrite for WsIo<I> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        if let Some(error) = &this.ws.failed {
-            return Poll::Ready(Err(error.kind().into()));
-        }
-        if this.ws.said > Said::Nothing {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
+        this.may_write()?;
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }

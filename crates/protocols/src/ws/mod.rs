@@ -30,8 +30,9 @@
 //! [allowed](WsAccept::origins). **Bounds:** a head of 8 KiB with 100 fields; no bound on messages, as none
 //! is kept: what is carried goes on as it comes.
 //!
-//! **Where:** on a side stack, behind TLS and a PROXY header, before a token. **Splice:** none, both
-//! directions are copied. **Memory:** 0.6 KiB a connection; 64 KiB more while a peer does not read.
+//! **Where:** on a side stack, behind TLS and a PROXY header, before a token. **Splice:** from a server to its
+//! client, on Linux, as only a client's bytes are masked. **Memory:** 0.6 KiB a connection; 64 KiB more while a
+//! peer does not read.
 //!
 //! ```
 //! use couplet_layers::HandshakeLayer;

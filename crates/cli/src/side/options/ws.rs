@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use couplet_connector::endpoint::Side;
 use couplet_protocols::{
     WsAccept, WsConnect,
     ws::{WsOrigins, WsPath},
@@ -97,7 +98,8 @@ fn accept(
     if let Some(word) = given.setting("origin") {
         accept = accept.origins(origins(word)?);
     }
-    let spec = LayerSpec::handshake(NAME, context.handshakes.layer(accept));
+    // What goes to a client is not masked.
+    let spec = LayerSpec::handshake(NAME, context.handshakes.layer(accept)).copies(Some(Side::A));
     Ok(match given.setting("origin") {
         Some(_) => spec,
         None => spec.set("origin", "none", Source::Default),

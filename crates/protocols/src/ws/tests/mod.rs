@@ -4,6 +4,8 @@ mod ends;
 mod frames;
 mod pings;
 mod requests;
+#[cfg(unix)]
+mod splice;
 
 use std::time::Duration;
 
