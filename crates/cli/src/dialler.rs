@@ -93,7 +93,7 @@ pub(crate) enum AnyDial {
     Shaken(Box<ShakenDial>),
     /// A stream over a carrier.
     #[cfg(feature = "mux")]
-    Mux(crate::mux::CarriedDial),
+    Mux(crate::mux::CarriedDial<Dialler>),
     /// Starts a program.
     #[cfg(unix)]
     Exec(Exec),

@@ -39,7 +39,7 @@ pub(crate) enum Incoming {
     PoolEach(Box<PoolEach<Dialler>>),
     /// The streams of carriers.
     #[cfg(feature = "mux")]
-    Mux(Box<crate::mux::CarriedListen>),
+    Mux(Box<crate::mux::CarriedListen<Self>>),
 }
 
 /// What other relays hand over by their routes.

@@ -3,14 +3,10 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use couplet_connector::{Side, SideHandshake, SideLayers};
+use couplet_connector::{Side, SideHandshake, SideLayers, endpoint::Endpoint};
 use couplet_protocols::mux::{MuxDial, MuxListen, MuxWatch};
 
-use crate::{
-    dialler::Dialler,
-    incoming::Incoming,
-    layer_spec::{Source, Sourced},
-};
+use crate::layer_spec::{Source, Sourced};
 
 /// The carriers and the streams of a side, as its options say.
 #[derive(Clone, Debug)]
@@ -37,9 +33,9 @@ pub(crate) enum MuxWay {
     Accept,
 }
 
-pub(crate) type CarriedDial = MuxDial<Dialler, SideHandshake>;
+pub(crate) type CarriedDial<D> = MuxDial<D, SideHandshake>;
 
-pub(crate) type CarriedListen = MuxListen<Incoming, SideHandshake>;
+pub(crate) type CarriedListen<E> = MuxListen<E, SideHandshake>;
 
 /// How long a process that ends waits for what its carriers have yet to send.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -71,7 +67,7 @@ impl MuxSpec {
     }
 
     /// Opens streams of carriers that are dialled so.
-    pub(crate) fn dial(&self, carriers: Dialler) -> CarriedDial {
+    pub(crate) fn dial<D>(&self, carriers: D) -> CarriedDial<D> {
         MuxDial::new(carriers, self.layers.handshake(Side::B))
             .carriers(self.carriers.value)
             .streams(self.streams.value)
@@ -81,7 +77,7 @@ impl MuxSpec {
     }
 
     /// Takes the streams of these carriers.
-    pub(crate) fn listen(&self, carriers: Incoming) -> CarriedListen {
+    pub(crate) fn listen<E: Endpoint>(&self, carriers: E) -> CarriedListen<E> {
         MuxListen::new(carriers, self.layers.handshake(Side::A))
             .carriers(self.carriers.value)
             .streams(self.streams.value)

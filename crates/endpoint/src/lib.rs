@@ -103,12 +103,12 @@ pub use self::{
     },
     conn::{
         CloseReason, Conn, ConnEvent, ConnId, ConnObserver, Exit, Extensions, Info, Origin,
-        PeerName, PeerNetwork, Program, Refusal, Side, UnixPeer, VsockPeer,
+        PeerName, PeerNetwork, Pooled, Program, Refusal, Side, UnixPeer, VsockPeer,
         shorten_client_addresses, shown_client, shown_client_ip,
     },
     dial::{
         Backoff, Dial, DialBy, DialError, Family, Once, Pool, PoolEach, PoolStatus, PoolWatch,
-        Pooled, Repeat, dial_by, once, pool, pool_each, repeat,
+        Repeat, dial_by, once, pool, pool_each, repeat,
     },
     dial_failure::is_dial_failure,
     endpoint::{Endpoint, LocalAddr},

@@ -3,7 +3,7 @@
 use super::{
     Address, AddressError, ExecAddr, SocketName, SrvName, TargetAddr, UnixAddr, VsockAddr,
     error::Mistake,
-    parse::{Form, Input, fail, legible, shows},
+    parse::{Form, Input, QUIC, fail, legible, shows},
 };
 
 const FORMS: &str = "`listen:[HOST:]PORT`, `dial:HOST:PORT`, `listen:unix:PATH`, `dial:unix:PATH` or `exec:PROGRAM`";
@@ -34,9 +34,6 @@ const UNIX: &str = "unix:";
 
 /// What stands behind `listen:`, before the name of a socket that systemd passes.
 pub(super) const SYSTEMD: &str = "systemd:";
-
-/// What stands before the host and the port of QUIC.
-pub(super) const QUIC: &str = "quic:";
 
 /// What stands behind `dial:` where the clients say the target.
 pub(super) const ASKED: &str = "asked";

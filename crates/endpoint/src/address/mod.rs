@@ -143,8 +143,8 @@ impl fmt::Display for Address {
             Self::DialUnix(addr) => write!(f, "dial:{addr}"),
             Self::ListenVsock(addr) => write!(f, "listen:{addr}"),
             Self::DialVsock(addr) => write!(f, "dial:{addr}"),
-            Self::ListenQuic(addr) => write!(f, "listen:{}{addr}", kind::QUIC),
-            Self::DialQuic(addr) => write!(f, "dial:{}{addr}", kind::QUIC),
+            Self::ListenQuic(addr) => write!(f, "listen:{}{addr}", parse::QUIC),
+            Self::DialQuic(addr) => write!(f, "dial:{}{addr}", parse::QUIC),
             Self::DialSrv(name) => write!(f, "dial:{}{name}", srv::KIND),
             Self::DialSeveral(targets) => {
                 let targets: Vec<_> = targets.iter().map(ToString::to_string).collect();

@@ -12,6 +12,9 @@ use super::{
     service::{self, Found},
 };
 
+/// What stands before the host and the port of QUIC.
+pub(super) const QUIC: &str = "quic:";
+
 /// The host part of an address: `*` or a host.
 enum Here {
     Everywhere,

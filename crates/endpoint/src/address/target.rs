@@ -49,7 +49,7 @@ impl FromStr for TargetAddr {
     type Err = AddressError;
 
     fn from_str(input: &str) -> Result<Self, AddressError> {
-        let alone = [super::vsock::KIND, super::kind::QUIC, super::srv::KIND];
+        let alone = [super::vsock::KIND, super::parse::QUIC, super::srv::KIND];
         let is_meant = |kind: &&str| match input.strip_prefix(*kind) {
             Some(rest) => *kind != super::srv::KIND || super::srv::is_meant(rest),
             None => false,

@@ -121,7 +121,7 @@ impl Info {
             ..Self::new(origin)
         };
         observer::leave_out(&mut carried.extensions);
-        carried.extensions.remove::<crate::dial::Pooled>();
+        carried.extensions.remove::<super::Pooled>();
         #[cfg(unix)]
         carried.extensions.remove::<crate::io::DeferredOptions>();
         carried

@@ -5,6 +5,7 @@ mod extensions;
 mod info;
 mod observer;
 mod peer_network;
+mod pooled;
 mod privacy;
 mod program;
 mod refusal;
@@ -17,6 +18,7 @@ pub use self::{
     info::{ConnId, Info, Origin, PeerName, Side},
     observer::{ConnEvent, ConnObserver},
     peer_network::PeerNetwork,
+    pooled::Pooled,
     privacy::{shorten_client_addresses, shown_client, shown_client_ip},
     program::{Exit, Program},
     refusal::Refusal,

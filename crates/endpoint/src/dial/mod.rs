@@ -16,9 +16,7 @@ pub use self::{
     by::{DialBy, dial_by},
     error::DialError,
     family::Family,
-    stream::{
-        Once, Pool, PoolEach, PoolStatus, PoolWatch, Pooled, Repeat, once, pool, pool_each, repeat,
-    },
+    stream::{Once, Pool, PoolEach, PoolStatus, PoolWatch, Repeat, once, pool, pool_each, repeat},
 };
 
 #[cfg(feature = "dns")]

@@ -17,7 +17,7 @@ mod repeat;
 pub use self::{
     each::{PoolEach, pool_each},
     once::{Once, once},
-    pool::{Pool, PoolStatus, PoolWatch, Pooled, pool},
+    pool::{Pool, PoolStatus, PoolWatch, pool},
     repeat::{Repeat, repeat},
 };
 

@@ -3,10 +3,7 @@ mod slots;
 mod tests;
 mod watch;
 
-pub use self::{
-    slots::{PoolStatus, Pooled},
-    watch::PoolWatch,
-};
+pub use self::{slots::PoolStatus, watch::PoolWatch};
 
 use std::{
     convert::Infallible,
@@ -24,7 +21,7 @@ use tracing::{debug, warn};
 
 use self::slots::{PoolSlot, PoolSlots, Turn};
 use crate::{
-    conn::Conn,
+    conn::{Conn, Pooled},
     dial::Backoff,
     endpoint::Endpoint,
     error::{BoxError, Chain},

@@ -33,11 +33,6 @@ pub struct PoolStatus {
     pub dialling: usize,
 }
 
-/// Marks a connection of a [pool](crate::pool), in its [`extensions`](Info::extensions).
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct Pooled;
-
 /// Shared by a pool and the connections that hold its slots.
 pub(super) struct PoolSlots {
     state: Mutex<State>,
