@@ -92,7 +92,9 @@ fn splice_costs_what_the_layers_document() {
         let ahead = |way: &String| way.contains("once what was read ahead");
         let agrees = match [&said[0], &said[1]] {
             [a, b] if copied(a) && copied(b) => cost.starts_with("in "),
-            [a, b] if copied(a) && !copied(b) => cost.starts_with("in its direction"),
+            [a, b] if copied(a) && !copied(b) => {
+                cost.starts_with("in its direction") || cost == "from the peer"
+            }
             [a, _] if ahead(a) => cost.starts_with("until what was read ahead"),
             _ => cost == "no",
         };
