@@ -15,9 +15,6 @@ const LONGEST: usize = HEADER + 16 * 1024 + 2048;
 /// Length of a record's header: its type, a version, and the length of what follows.
 const HEADER: usize = 5;
 
-/// What a record of TLS 1.3 adds at least to the text that it carries: its type and a tag.
-const ADDED: usize = 17;
-
 /// The size of a buffer: four of the longest records. A handshake message is not longer, either.
 const SIZE: usize = 4 * LONGEST;
 
@@ -129,12 +126,12 @@ impl Incoming {
         self.seen = if waits { self.held.len() } else { 0 };
     }
 
-    /// Is the next record whole, and fits its text into so many bytes? One of TLS 1.2 may have a byte more.
+    /// Is the next record whole, and fits into so many bytes?
     pub(super) fn has_record_within(&mut self, room: usize) -> bool {
         match *self.held.filled() {
             [_, _, _, high, low, ref behind @ ..] => {
                 let len = usize::from(u16::from_be_bytes([high, low]));
-                len <= behind.len() && len <= room + ADDED
+                len <= behind.len() && len <= room
             }
             _ => false,
         }
@@ -232,19 +229,18 @@ mod tests {
         assert_pending!(fill(&mut incoming));
         assert_eq!((incoming.held.bytes.capacity(), unused()), (0, 1));
 
-        peer.write_all(&[23, 3, 3, 0, 27, 1, 2]).await.unwrap();
+        peer.write_all(&[23, 3, 3, 0, 9, 1, 2]).await.unwrap();
         assert_eq!(assert_ready_ok!(fill(&mut incoming)), 7);
         assert_eq!(unused(), 0);
         assert_pending!(fill(&mut incoming));
         assert_eq!((incoming.held.bytes.capacity(), unused()), (7, 1));
-        assert!(!incoming.has_record_within(10));
 
-        peer.write_all(&[3; 25]).await.unwrap();
-        assert_eq!(assert_ready_ok!(fill(&mut incoming)), 25);
-        assert_eq!(incoming.all()[5..9], [1, 2, 3, 3]);
-        assert!(incoming.has_record_within(10));
-        assert!(!incoming.has_record_within(9));
-        incoming.discard(32, false);
+        peer.write_all(&[3, 4, 5, 6, 7, 8, 9]).await.unwrap();
+        assert_eq!(assert_ready_ok!(fill(&mut incoming)), 7);
+        assert_eq!(incoming.all()[5..], [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert!(incoming.has_record_within(9));
+        assert!(!incoming.has_record_within(8));
+        incoming.discard(14, false);
         assert!(incoming.is_empty());
         drop(incoming);
         assert_eq!(unused(), 1);

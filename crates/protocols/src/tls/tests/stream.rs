@@ -116,24 +116,6 @@ async fn bytes_arrive_wherever_the_stream_is_cut() {
     }
 }
 
-/// Records are as long as they may be, and a reader's room is a multiple of what they carry.
-#[tokio::test]
-async fn a_read_takes_all_records_whose_text_fits() {
-    const TEXT: usize = 16 * 1024;
-    for (records, room) in [(1, 1), (2, 2), (3, 2), (3, 3)] {
-        let (mut server, mut client) = apart().await;
-        let says: Vec<_> = (0..records).flat_map(|_| client.says(&[7; TEXT])).collect();
-        client.wire.write_all(&says).await.unwrap();
-        let mut heard = vec![0; room * TEXT];
-        assert_eq!(
-            server.read(&mut heard).await.unwrap(),
-            room * TEXT,
-            "{records}"
-        );
-        assert!(heard.iter().all(|byte| *byte == 7));
-    }
-}
-
 #[tokio::test]
 async fn an_end_without_close_notify_is_an_error_wherever_it_comes() {
     let (_, mut client) = apart().await;
